@@ -1,0 +1,1 @@
+"""Rules and use cases of the service; knows ports, not their implementations."""
