@@ -55,12 +55,8 @@ class InvalidArgument(DomainError):
 
     default_reason = "INVALID_ARGUMENT"
 
-    def __init__(
-        self, violations: Sequence[tuple[str, str] | FieldViolation], *, reason: str | None = None
-    ) -> None:
-        self.violations = tuple(
-            v if isinstance(v, FieldViolation) else FieldViolation(*v) for v in violations
-        )
+    def __init__(self, violations: Sequence[tuple[str, str] | FieldViolation], *, reason: str | None = None) -> None:
+        self.violations = tuple(v if isinstance(v, FieldViolation) else FieldViolation(*v) for v in violations)
         if not self.violations:
             raise ValueError("InvalidArgument needs at least one field violation")
         message = "; ".join(f"{v.field}: {v.description}" for v in self.violations)
@@ -75,9 +71,7 @@ class InvalidArgument(DomainError):
 class ResourceError(DomainError):
     """An error about one named resource, such as `project` / `projects/news`."""
 
-    def __init__(
-        self, message: str, *, resource_type: str, resource_name: str, reason: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, resource_type: str, resource_name: str, reason: str | None = None) -> None:
         self.resource_type = resource_type
         self.resource_name = resource_name
         super().__init__(message, reason=reason)
@@ -158,9 +152,7 @@ class BudgetExhausted(ResourceExhausted):
 
     default_reason = "BUDGET_EXHAUSTED"
 
-    def __init__(
-        self, dimension: BudgetDimension, limit: int, *, line: str = "", message: str | None = None
-    ) -> None:
+    def __init__(self, dimension: BudgetDimension, limit: int, *, line: str = "", message: str | None = None) -> None:
         self.dimension = dimension
         self.limit = limit
         self.line = line
@@ -194,9 +186,7 @@ class Unavailable(DomainError):
 
     default_reason = "UNAVAILABLE"
 
-    def __init__(
-        self, message: str, *, retry_after_s: float | None = None, reason: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, reason: str | None = None) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message, reason=reason)
 

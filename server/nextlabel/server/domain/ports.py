@@ -14,8 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-
-from nextlabel.server.domain.annotation import Cost, StoredAnswer
+from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.state import (
     AccessToken,
     Annotation,
@@ -276,9 +275,7 @@ class RunTable(Protocol):
         """Return a run by id."""
         ...
 
-    def list(
-        self, project: ProjectId | None = None, states: Sequence[RunState] | None = None
-    ) -> Sequence[Run]:
+    def list(self, project: ProjectId | None = None, states: Sequence[RunState] | None = None) -> Sequence[Run]:
         """Return runs, oldest first."""
         ...
 
@@ -318,6 +315,10 @@ class BudgetTable(Protocol):
         """Return a reservation by id."""
         ...
 
+    def open_reservation(self, project: ProjectId, key: str) -> Reservation | None:
+        """Return the open reservation of a (non-empty) key."""
+        ...
+
     def update_reservation(self, reservation: Reservation) -> None:
         """Store what remains of a reservation and whether it is open."""
         ...
@@ -341,11 +342,23 @@ class BudgetTable(Protocol):
         ...
 
     def put_answer(self, project: ProjectId, answer: StoredAnswer, at: datetime) -> None:
-        """Keep a paid answer under its content-addressed key; the first one stays."""
+        """Keep a paid answer under each of its content-addressed keys; the first answer to a key stays."""
         ...
 
     def answer(self, project: ProjectId, key: str) -> StoredAnswer | None:
-        """Return a paid answer."""
+        """Return the paid answer kept under a key."""
+        ...
+
+    def put_intent(self, project: ProjectId, intent: BatchIntent) -> None:
+        """Insert or replace the record of a message batch."""
+        ...
+
+    def intents(self, project: ProjectId) -> Sequence[BatchIntent]:
+        """Return the records of message batches that are not finished, oldest first."""
+        ...
+
+    def delete_intent(self, project: ProjectId, intent: str) -> None:
+        """Forget a finished message batch."""
         ...
 
 
@@ -385,19 +398,39 @@ class Transaction(Protocol):
     """One unit of work over all tables."""
 
     @property
-    def projects(self) -> ProjectTable: ...
+    def projects(self) -> ProjectTable:
+        """Projects and guidelines."""
+        ...
+
     @property
-    def pool(self) -> PoolTable: ...
+    def pool(self) -> PoolTable:
+        """Rows, uploads, references."""
+        ...
+
     @property
-    def labeling(self) -> LabelingTable: ...
+    def labeling(self) -> LabelingTable:
+        """Batches, leases, annotations."""
+        ...
+
     @property
-    def models(self) -> ModelTable: ...
+    def models(self) -> ModelTable:
+        """Model versions."""
+        ...
+
     @property
-    def runs(self) -> RunTable: ...
+    def runs(self) -> RunTable:
+        """Runs and events."""
+        ...
+
     @property
-    def budgets(self) -> BudgetTable: ...
+    def budgets(self) -> BudgetTable:
+        """Limits, reservations, the ledger, paid answers."""
+        ...
+
     @property
-    def access(self) -> AccessTable: ...
+    def access(self) -> AccessTable:
+        """Tokens and stored replies."""
+        ...
 
 
 class StateStore(Protocol):
@@ -533,5 +566,3 @@ class Executor(Protocol):
     async def run(self, work: Callable[[], T]) -> T:
         """Run ``work`` on a worker thread and return its result."""
         ...
-
-

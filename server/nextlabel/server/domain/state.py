@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType
 
+from nextlabel.server.domain.annotation import AnnotationType as AnnotationType
 from nextlabel.server.domain.annotation import Answer, Cost, Outcome
 
 ProjectId = NewType("ProjectId", str)
@@ -19,16 +20,6 @@ ItemId = NewType("ItemId", str)
 Row = NewType("Row", int)
 
 JsonObject = Mapping[str, Any]
-
-
-class AnnotationType(StrEnum):
-    """What an annotator is asked for, per project."""
-
-    SINGLE_LABEL = "single_label"
-    MULTI_LABEL = "multi_label"
-    SCORE = "score"
-    PREFERENCE = "preference"
-    TEXT = "text"
 
 
 class Split(StrEnum):
@@ -359,9 +350,13 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What a caller may still spend; open until everything is settled or released."""
+    """What a caller may still spend; open until everything is settled or released.
+
+    ``key`` names the purpose; at most one reservation of a key is open. Empty: never shared.
+    """
 
     id: str
+    key: str
     project: ProjectId
     run: str
     line: str

@@ -1,0 +1,222 @@
+"""Money, tokens and labels: reserve the worst case, settle what it was, refund the rest (invariant 3).
+
+Every movement appends one ledger line in the transaction that changes the balances. For every budget and
+dimension ``spent + reserved <= limit`` holds after every transaction, whoever else is writing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted, InvalidArgument, NotFound
+from nextlabel.server.domain.ports import Clock, Transaction
+from nextlabel.server.domain.state import (
+    Budget,
+    LedgerEntry,
+    LedgerKind,
+    Limit,
+    ProjectId,
+    Reservation,
+    Window,
+)
+
+NOTHING = Cost(labels=0, tokens=0, micro_usd=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """The books of every project. Units of work: each method runs inside the caller's transaction."""
+
+    clock: Clock
+    new_id: Callable[[], str]
+
+    def set_limit(self, tx: Transaction, project: ProjectId, run: str, window: Window, limit: Limit) -> Budget:
+        """Set a limit; it counts from the next reservation on. What is spent already stays spent.
+
+        Raises:
+            InvalidArgument: a negative limit.
+        """
+        for dimension in BudgetDimension:
+            bound = getattr(limit, dimension.value)
+            if bound is not None and bound < 0:
+                raise InvalidArgument.field(f"limit.{dimension.value}", f"must not be negative, got {bound}")
+        tx.budgets.lock(project)
+        present = {b.window: b for b in tx.budgets.budget(project, run)}.get(window)
+        if present is None:
+            present = self._opening(tx, project, run, window)
+        budget = replace(present, limit=limit, updated_at=self.clock.now())
+        tx.budgets.put_budget(budget)
+        return budget
+
+    def reserve(
+        self, tx: Transaction, project: ProjectId, run: str, worst: Cost, line: str, key: str = ""
+    ) -> Reservation:
+        """Set ``worst`` aside in the project's and the run's budgets.
+
+        While a reservation of the same non-empty ``key`` is open, that one is returned and nothing is added.
+
+        Raises:
+            BudgetExhausted: a limit would be passed; nothing was reserved.
+        """
+        tx.budgets.lock(project)
+        if key and (present := tx.budgets.open_reservation(project, key)) is not None:
+            return present
+        budgets = self._current(tx, project, run)
+        for budget in budgets:
+            _check_limit(budget, worst, line)
+        for budget in budgets:
+            tx.budgets.put_budget(replace(budget, reserved=budget.reserved + worst, updated_at=self.clock.now()))
+        now = self.clock.now()
+        reservation = Reservation(
+            id=self.new_id(),
+            key=key,
+            project=project,
+            run=run,
+            line=line,
+            remaining=worst,
+            open=True,
+            day=now.date().isoformat(),
+            created_at=now,
+        )
+        tx.budgets.add_reservation(reservation)
+        self._append(tx, reservation, LedgerKind.RESERVE, worst)
+        return reservation
+
+    def settle(self, tx: Transaction, reservation_id: str, actual: Cost, *, close: bool = True) -> Reservation:
+        """Book what was really spent; with ``close`` the rest is refunded, else it stays reserved.
+
+        A closed reservation is settled all the same (a paid answer that comes late is still paid).
+        """
+        reservation = self._reservation(tx, reservation_id)
+        kept = _at_most(actual, reservation.remaining)
+        remaining = reservation.remaining - kept
+        freed = reservation.remaining if close else kept
+        self._move(tx, reservation, spent=actual, freed=freed)
+        self._append(tx, reservation, LedgerKind.SETTLE, actual)
+        if close and remaining != NOTHING:
+            self._append(tx, reservation, LedgerKind.RELEASE, remaining)
+        settled = replace(reservation, remaining=NOTHING if close else remaining, open=reservation.open and not close)
+        tx.budgets.update_reservation(settled)
+        return settled
+
+    def release(self, tx: Transaction, reservation_id: str) -> Reservation:
+        """Refund all that remains of a reservation; nothing was spent under it any more."""
+        reservation = self._reservation(tx, reservation_id)
+        if not reservation.open:
+            return reservation
+        self._move(tx, reservation, spent=NOTHING, freed=reservation.remaining)
+        self._append(tx, reservation, LedgerKind.RELEASE, reservation.remaining)
+        released = replace(reservation, remaining=NOTHING, open=False)
+        tx.budgets.update_reservation(released)
+        return released
+
+    def spent(self, tx: Transaction, project: ProjectId, run: str | None = None) -> Cost:
+        """Sum what a project, or one of its runs, has settled."""
+        return tx.budgets.total(project, LedgerKind.SETTLE, run)
+
+    def affordable_labels(self, tx: Transaction, project: ProjectId, run: str) -> int | None:
+        """Return how many more labels the budgets allow, None when nothing limits them."""
+        rooms = [
+            b.limit.labels - b.spent.labels - b.reserved.labels
+            for b in self._current(tx, project, run)
+            if b.limit.labels is not None
+        ]
+        return max(0, min(rooms)) if rooms else None
+
+    def exhausted(self, tx: Transaction, project: ProjectId, run: str) -> BudgetDimension | None:
+        """Return a dimension of which nothing is left, if there is one."""
+        for budget in self._current(tx, project, run):
+            for dimension in BudgetDimension:
+                bound = getattr(budget.limit, dimension.value)
+                if bound is not None and getattr(budget.spent, dimension.value) >= bound:
+                    return dimension
+        return None
+
+    def _opening(self, tx: Transaction, project: ProjectId, run: str, window: Window) -> Budget:
+        """Return a budget that starts from what the books already say."""
+        now = self.clock.now()
+        today = now.date().isoformat()
+        reserved = NOTHING
+        for r in tx.budgets.open_reservations(project):
+            if run in ("", r.run):
+                reserved += r.remaining
+        spent = self.spent(tx, project, run or None)
+        if window is Window.DAY:
+            spent = NOTHING
+            for entry in tx.budgets.entries(project, run or None):
+                if entry.kind is LedgerKind.SETTLE and entry.at.date().isoformat() == today:
+                    spent += entry.amount
+        return Budget(project, run, window, Limit(), spent, reserved, today if window is Window.DAY else "", now)
+
+    def _current(self, tx: Transaction, project: ProjectId, run: str) -> Sequence[Budget]:
+        """Return the budgets a spender is under, a day's budget rolled over to today."""
+        found = list(tx.budgets.budget(project, ""))
+        if run:
+            found += tx.budgets.budget(project, run)
+        today = self.clock.now().date().isoformat()
+        return [replace(b, spent=NOTHING, day=today) if b.window is Window.DAY and b.day != today else b for b in found]
+
+    def _move(self, tx: Transaction, reservation: Reservation, *, spent: Cost, freed: Cost) -> None:
+        tx.budgets.lock(reservation.project)
+        for budget in self._current(tx, reservation.project, reservation.run):
+            tx.budgets.put_budget(
+                replace(
+                    budget,
+                    spent=budget.spent + spent,
+                    reserved=budget.reserved - freed,
+                    updated_at=self.clock.now(),
+                )
+            )
+
+    def _append(self, tx: Transaction, reservation: Reservation, kind: LedgerKind, amount: Cost) -> None:
+        tx.budgets.append(
+            LedgerEntry(
+                id=0,
+                project=reservation.project,
+                run=reservation.run,
+                reservation=reservation.id,
+                line=reservation.line,
+                kind=kind,
+                amount=amount,
+                at=self.clock.now(),
+            )
+        )
+
+    def _reservation(self, tx: Transaction, reservation_id: str) -> Reservation:
+        reservation = tx.budgets.reservation(reservation_id)
+        if reservation is None:
+            raise NotFound("reservation", reservation_id)
+        # The balance was read before the lock when another process is settling, so read it again under the lock.
+        tx.budgets.lock(reservation.project)
+        return tx.budgets.reservation(reservation_id) or reservation
+
+
+def _check_limit(budget: Budget, worst: Cost, line: str) -> None:
+    for dimension in BudgetDimension:
+        bound = getattr(budget.limit, dimension.value)
+        wanted = getattr(worst, dimension.value)
+        if bound is None or not wanted:
+            continue
+        committed = getattr(budget.spent, dimension.value) + getattr(budget.reserved, dimension.value)
+        if committed + wanted > bound:
+            owner = f"run {budget.run}" if budget.run else "project"
+            window = "today's" if budget.window is Window.DAY else "the"
+            raise BudgetExhausted(
+                dimension,
+                bound,
+                line=line,
+                message=(
+                    f"{window} {dimension.value} budget of this {owner} is {bound}: {committed} spent or "
+                    f"reserved, {wanted} more wanted; raise the budget to go on"
+                ),
+            )
+
+
+def _at_most(cost: Cost, bound: Cost) -> Cost:
+    return Cost(
+        labels=min(cost.labels, bound.labels),
+        tokens=min(cost.tokens, bound.tokens),
+        micro_usd=min(cost.micro_usd, bound.micro_usd),
+    )

@@ -1,0 +1,24 @@
+"""Upper bounds on what one call or one item may carry; operators change them in the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes in bytes of UTF-8, counts in items."""
+
+    item_text_bytes: int = 32_768
+    item_id_bytes: int = 256
+    item_metadata_bytes: int = 16_384
+    metadata_depth: int = 8
+    batch_items: int = 1_000
+    classes: int = 1_000
+    class_name_bytes: int = 200
+    class_description_bytes: int = 4_096
+    guidelines_bytes: int = 262_144
+    overlap: int = 16
+    query_batch: int = 10_000
+    lease_items: int = 1_000
+    predict_items: int = 4_096
