@@ -1,0 +1,174 @@
+"""Checks the items of one ingest message: what is wrong with one item never costs the others."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.pool_index import Hashes, hash_texts
+from nextlabel.server.domain.state import Project, Split
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """Why one item of a message was not taken; ``index`` is its place in the message."""
+
+    index: int
+    item_id: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingItems:
+    """Columns of n items. ``embeddings_nD`` is None when the server shall embed them; labels are '' for the pool."""
+
+    item_ids: Sequence[str]
+    texts: Sequence[str]
+    metadata: Sequence[str]
+    splits: Sequence[Split]
+    labels: Sequence[str]
+    embeddings_nD: npt.NDArray[np.floating] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedItems:
+    """The items of a message that passed, with their hashes, and what was wrong with the others.
+
+    ``indexes`` are the places of the passing items in the message.
+    """
+
+    item_ids: list[str]
+    texts: list[str]
+    metadata: list[str]
+    splits: list[Split]
+    labels: list[str]
+    embeddings_nD: npt.NDArray[np.float16] | None
+    keys_n: Hashes
+    contents_n: Hashes
+    indexes: list[int]
+    errors: list[ItemError]
+
+
+def normalised(text: str) -> str:
+    """Return a text without the differences that make two items near-duplicates: case, width, spacing, marks."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
+
+
+def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> CheckedItems:
+    """Split a message into items to take and per-item errors.
+
+    Raises:
+        InvalidArgument: something concerns the whole message: its size, or the shape of the embeddings.
+    """
+    n = len(incoming.item_ids)
+    if n > limits.batch_items:
+        raise InvalidArgument.field("batch.items", f"at most {limits.batch_items} items a message, got {n}")
+    embeddings = _checked_embeddings(incoming, project)
+    unusable = set() if embeddings is None else set(np.flatnonzero(~np.isfinite(embeddings).all(axis=1)).tolist())
+    errors: list[ItemError] = []
+    indexes: list[int] = []
+    for i in range(n):
+        problem = _problem(incoming, i, project, limits) or (
+            ("EMBEDDING_NOT_FINITE", f"items[{i}]: its embedding holds NaN, infinity or a value beyond float16")
+            if i in unusable
+            else None
+        )
+        if problem is None:
+            indexes.append(i)
+        else:
+            errors.append(ItemError(i, incoming.item_ids[i], *problem))
+    return _taken(incoming, embeddings, indexes, errors)
+
+
+def _taken(
+    incoming: IncomingItems,
+    embeddings: npt.NDArray[np.float16] | None,
+    indexes: list[int],
+    errors: list[ItemError],
+) -> CheckedItems:
+    whole = not errors
+
+    def chosen(column: Sequence[str]) -> list[str]:
+        return list(column) if whole else [column[i] for i in indexes]
+
+    ids, texts, metadata = chosen(incoming.item_ids), chosen(incoming.texts), chosen(incoming.metadata)
+    contents = hash_texts(texts)
+    if any(metadata):
+        contents ^= hash_texts([f"\0{m}" for m in metadata])
+    return CheckedItems(
+        item_ids=ids,
+        texts=texts,
+        metadata=metadata,
+        splits=[incoming.splits[i] for i in indexes],
+        labels=chosen(incoming.labels),
+        embeddings_nD=None if embeddings is None else (embeddings if whole else embeddings[indexes]),
+        keys_n=hash_texts(ids),
+        contents_n=contents,
+        indexes=indexes,
+        errors=errors,
+    )
+
+
+def _checked_embeddings(incoming: IncomingItems, project: Project) -> npt.NDArray[np.float16] | None:
+    matrix = incoming.embeddings_nD
+    if matrix is None:
+        return None
+    if matrix.shape != (len(incoming.item_ids), project.embedding_dimension):
+        raise InvalidArgument.field(
+            "batch.embeddings",
+            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {len(incoming.item_ids)} items; "
+            f"this project's embeddings have {project.embedding_dimension} dimensions, one row an item",
+        )
+    with np.errstate(over="ignore"):
+        return matrix.astype(np.float16, copy=False)
+
+
+def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) -> tuple[str, str] | None:
+    """Return (reason, message) when item i cannot be taken."""
+    item_id, text = incoming.item_ids[i], incoming.texts[i]
+    if not item_id:
+        return "ID_MISSING", f"items[{i}].id: must not be empty"
+    if len(item_id) * 4 > limits.item_id_bytes and len(item_id.encode()) > limits.item_id_bytes:
+        return "ID_TOO_LONG", f"items[{i}].id: at most {limits.item_id_bytes} bytes of UTF-8"
+    if not item_id.isprintable():
+        return "ID_INVALID", f"items[{i}].id: must not hold control characters"
+    if not text or text.isspace():
+        return "TEXT_MISSING", f"items[{i}].text: must not be empty"
+    if len(text) * 4 > limits.item_text_bytes and len(text.encode()) > limits.item_text_bytes:
+        return (
+            "TEXT_TOO_LONG",
+            f"items[{i}].text: {len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text",
+        )
+    if "\0" in text:
+        return "TEXT_INVALID", f"items[{i}].text: must not hold NUL characters"
+    if len(incoming.metadata[i]) > limits.item_metadata_bytes:
+        return "METADATA_TOO_LARGE", f"items[{i}].metadata: at most {limits.item_metadata_bytes} bytes as JSON"
+    return _label_problem(incoming.splits[i], incoming.labels[i], i, project)
+
+
+def _label_problem(split: Split, label: str, i: int, project: Project) -> tuple[str, str] | None:
+    if split is Split.POOL:
+        if label:
+            return (
+                "LABEL_NOT_ALLOWED",
+                f"items[{i}].label: pool items carry no label; submit an annotation, or set split to HOLDOUT or GOLD",
+            )
+        return None
+    if label not in project.class_names:
+        return "LABEL_UNKNOWN", f"items[{i}].label: {unknown_label(label, project)}"
+    return None
+
+
+def unknown_label(label: str, project: Project) -> str:
+    """Say that a label is not in the label space, with the classes there are."""
+    shown = ", ".join(repr(c) for c in project.class_names[:20])
+    more = f" and {len(project.classes) - 20} more" if len(project.classes) > 20 else ""
+    return f"{label!r} is not a class of this project; classes: {shown}{more}"
