@@ -29,31 +29,31 @@ class _RoleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Role.ValueType],
     ROLE_UNSPECIFIED: _Role.ValueType  # 0
     """Not given; answered with INVALID_ARGUMENT."""
     ROLE_READER: _Role.ValueType  # 1
-    """Reads projects, items, annotations and reports, and predicts."""
+    """Reads items, annotations, runs, budgets and reports, and predicts."""
     ROLE_ANNOTATOR: _Role.ValueType  # 2
-    """Leases items and submits annotations."""
+    """Picks and leases items and submits annotations; sees no answers of others and no reference answers."""
     ROLE_PRODUCER: _Role.ValueType  # 3
-    """Adds items and known labels."""
+    """Adds items and known labels, and embeds texts."""
     ROLE_OPERATOR: _Role.ValueType  # 4
     """All of the above, and runs, budgets, guidelines, training and project settings."""
     ROLE_ADMIN: _Role.ValueType  # 5
-    """Everything: creates and deletes projects and tokens."""
+    """Everything: also creates and deletes projects and tokens."""
 
 class Role(_Role, metaclass=_RoleEnumTypeWrapper):
-    """What the bearer of a token may do. Each role includes those before it, but for PRODUCER, which includes READER only."""
+    """What the bearer of a token may do. Everyone may read projects, guidelines and the counts of the pool."""
 
 ROLE_UNSPECIFIED: Role.ValueType  # 0
 """Not given; answered with INVALID_ARGUMENT."""
 ROLE_READER: Role.ValueType  # 1
-"""Reads projects, items, annotations and reports, and predicts."""
+"""Reads items, annotations, runs, budgets and reports, and predicts."""
 ROLE_ANNOTATOR: Role.ValueType  # 2
-"""Leases items and submits annotations."""
+"""Picks and leases items and submits annotations; sees no answers of others and no reference answers."""
 ROLE_PRODUCER: Role.ValueType  # 3
-"""Adds items and known labels."""
+"""Adds items and known labels, and embeds texts."""
 ROLE_OPERATOR: Role.ValueType  # 4
 """All of the above, and runs, budgets, guidelines, training and project settings."""
 ROLE_ADMIN: Role.ValueType  # 5
-"""Everything: creates and deletes projects and tokens."""
+"""Everything: also creates and deletes projects and tokens."""
 Global___Role: _TypeAlias = Role  # noqa: Y015
 
 @_typing.final
@@ -65,7 +65,7 @@ class Token(_message.Message):
     TOKEN_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
-    PROJECTS_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     REVOKE_TIME_FIELD_NUMBER: _builtins.int
@@ -75,10 +75,8 @@ class Token(_message.Message):
     """Name, for people; it stands in logs and as the author of guidelines."""
     role: Global___Role.ValueType
     """What its bearer may do."""
-    @_builtins.property
-    def projects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the projects that it is good for; empty for all."""
-
+    project: _builtins.str
+    """Name of the project that it is good for; empty for all projects."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created."""
@@ -97,14 +95,14 @@ class Token(_message.Message):
         token_id: _builtins.str = ...,
         name: _builtins.str = ...,
         role: Global___Role.ValueType = ...,
-        projects: _abc.Iterable[_builtins.str] | None = ...,
+        project: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         revoke_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "revoke_time", b"revoke_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "name", b"name", "projects", b"projects", "revoke_time", b"revoke_time", "role", b"role", "token_id", b"token_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "name", b"name", "project", b"project", "revoke_time", b"revoke_time", "role", b"role", "token_id", b"token_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,7 +117,7 @@ class CreateTokenRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     ROLE_FIELD_NUMBER: _builtins.int
-    PROJECTS_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID4 of this call; a repeated call with the same id returns the first answer without the secret."""
@@ -127,10 +125,8 @@ class CreateTokenRequest(_message.Message):
     """Name, for people: 1 to 128 bytes of UTF-8."""
     role: Global___Role.ValueType
     """What its bearer may do."""
-    @_builtins.property
-    def projects(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the projects that it is good for; empty for all."""
-
+    project: _builtins.str
+    """Name of the project that it is good for; empty for all projects."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it stops working; absent for never."""
@@ -141,12 +137,12 @@ class CreateTokenRequest(_message.Message):
         request_id: _builtins.str = ...,
         name: _builtins.str = ...,
         role: Global___Role.ValueType = ...,
-        projects: _abc.Iterable[_builtins.str] | None = ...,
+        project: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name", "projects", b"projects", "request_id", b"request_id", "role", b"role"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name", "project", b"project", "request_id", b"request_id", "role", b"role"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,39 +26,39 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from nextlabel.v1 import annotation_pb2 as nextlabel_dot_v1_dot_annotation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/budget_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dnextlabel/v1/annotation.proto\"\xf6\x01\n\x06\x42udget\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07settled\x18\x06 \x01(\x03\x12\x10\n\x08reserved\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_limit\"\x85\x03\n\x0bLedgerEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.nextlabel.v1.LedgerEntryKind\x12\x13\n\x0breservation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\t\x12\x11\n\tannotator\x18\x06 \x01(\t\x12$\n\x08reserved\x18\x07 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12#\n\x07settled\x18\x08 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x30\n\tdimension\x18\t \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\n \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x0b \x01(\x03H\x00\x88\x01\x01\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_limit\"\x8e\x01\n\x10GetBudgetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\"9\n\x11GetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"\xc0\x01\n\x10SetBudgetRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x30\n\tdimension\x18\x04 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\"9\n\x11SetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"L\n\x12ListBudgetsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x13ListBudgetsResponse\x12%\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Budget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x18ListLedgerEntriesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x19ListLedgerEntriesResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x8d\x01\n\x0f\x42udgetDimension\x12 \n\x1c\x42UDGET_DIMENSION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42UDGET_DIMENSION_LABELS\x10\x01\x12\x1b\n\x17\x42UDGET_DIMENSION_TOKENS\x10\x02\x12\x1e\n\x1a\x42UDGET_DIMENSION_MICRO_USD\x10\x03*]\n\x0c\x42udgetWindow\x12\x1d\n\x19\x42UDGET_WINDOW_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42UDGET_WINDOW_TOTAL\x10\x01\x12\x15\n\x11\x42UDGET_WINDOW_DAY\x10\x02*\xb1\x01\n\x0fLedgerEntryKind\x12!\n\x1dLEDGER_ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19LEDGER_ENTRY_KIND_RESERVE\x10\x01\x12\x1c\n\x18LEDGER_ENTRY_KIND_SETTLE\x10\x02\x12\x1d\n\x19LEDGER_ENTRY_KIND_RELEASE\x10\x03\x12\x1f\n\x1bLEDGER_ENTRY_KIND_SET_LIMIT\x10\x04\x32\xe5\x02\n\rBudgetService\x12L\n\tGetBudget\x12\x1e.nextlabel.v1.GetBudgetRequest\x1a\x1f.nextlabel.v1.GetBudgetResponse\x12L\n\tSetBudget\x12\x1e.nextlabel.v1.SetBudgetRequest\x1a\x1f.nextlabel.v1.SetBudgetResponse\x12R\n\x0bListBudgets\x12 .nextlabel.v1.ListBudgetsRequest\x1a!.nextlabel.v1.ListBudgetsResponse\x12\x64\n\x11ListLedgerEntries\x12&.nextlabel.v1.ListLedgerEntriesRequest\x1a\'.nextlabel.v1.ListLedgerEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/budget_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dnextlabel/v1/annotation.proto\"\xf6\x01\n\x06\x42udget\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07settled\x18\x06 \x01(\x03\x12\x10\n\x08reserved\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_limit\"\xcf\x01\n\x0bLedgerEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.nextlabel.v1.LedgerEntryKind\x12\x13\n\x0breservation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\t\x12\"\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x01\n\x10GetBudgetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\"9\n\x11GetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"\xc0\x01\n\x10SetBudgetRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x30\n\tdimension\x18\x04 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\"9\n\x11SetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"L\n\x12ListBudgetsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x13ListBudgetsResponse\x12%\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Budget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x18ListLedgerEntriesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x19ListLedgerEntriesResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x8d\x01\n\x0f\x42udgetDimension\x12 \n\x1c\x42UDGET_DIMENSION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42UDGET_DIMENSION_LABELS\x10\x01\x12\x1b\n\x17\x42UDGET_DIMENSION_TOKENS\x10\x02\x12\x1e\n\x1a\x42UDGET_DIMENSION_MICRO_USD\x10\x03*]\n\x0c\x42udgetWindow\x12\x1d\n\x19\x42UDGET_WINDOW_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42UDGET_WINDOW_TOTAL\x10\x01\x12\x15\n\x11\x42UDGET_WINDOW_DAY\x10\x02*\x90\x01\n\x0fLedgerEntryKind\x12!\n\x1dLEDGER_ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19LEDGER_ENTRY_KIND_RESERVE\x10\x01\x12\x1c\n\x18LEDGER_ENTRY_KIND_SETTLE\x10\x02\x12\x1d\n\x19LEDGER_ENTRY_KIND_RELEASE\x10\x03\x32\xe5\x02\n\rBudgetService\x12L\n\tGetBudget\x12\x1e.nextlabel.v1.GetBudgetRequest\x1a\x1f.nextlabel.v1.GetBudgetResponse\x12L\n\tSetBudget\x12\x1e.nextlabel.v1.SetBudgetRequest\x1a\x1f.nextlabel.v1.SetBudgetResponse\x12R\n\x0bListBudgets\x12 .nextlabel.v1.ListBudgetsRequest\x1a!.nextlabel.v1.ListBudgetsResponse\x12\x64\n\x11ListLedgerEntries\x12&.nextlabel.v1.ListLedgerEntriesRequest\x1a\'.nextlabel.v1.ListLedgerEntriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.budget_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BUDGETDIMENSION']._serialized_start=1575
-  _globals['_BUDGETDIMENSION']._serialized_end=1716
-  _globals['_BUDGETWINDOW']._serialized_start=1718
-  _globals['_BUDGETWINDOW']._serialized_end=1811
-  _globals['_LEDGERENTRYKIND']._serialized_start=1814
-  _globals['_LEDGERENTRYKIND']._serialized_end=1991
+  _globals['_BUDGETDIMENSION']._serialized_start=1393
+  _globals['_BUDGETDIMENSION']._serialized_end=1534
+  _globals['_BUDGETWINDOW']._serialized_start=1536
+  _globals['_BUDGETWINDOW']._serialized_end=1629
+  _globals['_LEDGERENTRYKIND']._serialized_start=1632
+  _globals['_LEDGERENTRYKIND']._serialized_end=1776
   _globals['_BUDGET']._serialized_start=116
   _globals['_BUDGET']._serialized_end=362
   _globals['_LEDGERENTRY']._serialized_start=365
-  _globals['_LEDGERENTRY']._serialized_end=754
-  _globals['_GETBUDGETREQUEST']._serialized_start=757
-  _globals['_GETBUDGETREQUEST']._serialized_end=899
-  _globals['_GETBUDGETRESPONSE']._serialized_start=901
-  _globals['_GETBUDGETRESPONSE']._serialized_end=958
-  _globals['_SETBUDGETREQUEST']._serialized_start=961
-  _globals['_SETBUDGETREQUEST']._serialized_end=1153
-  _globals['_SETBUDGETRESPONSE']._serialized_start=1155
-  _globals['_SETBUDGETRESPONSE']._serialized_end=1212
-  _globals['_LISTBUDGETSREQUEST']._serialized_start=1214
-  _globals['_LISTBUDGETSREQUEST']._serialized_end=1290
-  _globals['_LISTBUDGETSRESPONSE']._serialized_start=1292
-  _globals['_LISTBUDGETSRESPONSE']._serialized_end=1377
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1379
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1474
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1476
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=1572
-  _globals['_BUDGETSERVICE']._serialized_start=1994
-  _globals['_BUDGETSERVICE']._serialized_end=2351
+  _globals['_LEDGERENTRY']._serialized_end=572
+  _globals['_GETBUDGETREQUEST']._serialized_start=575
+  _globals['_GETBUDGETREQUEST']._serialized_end=717
+  _globals['_GETBUDGETRESPONSE']._serialized_start=719
+  _globals['_GETBUDGETRESPONSE']._serialized_end=776
+  _globals['_SETBUDGETREQUEST']._serialized_start=779
+  _globals['_SETBUDGETREQUEST']._serialized_end=971
+  _globals['_SETBUDGETRESPONSE']._serialized_start=973
+  _globals['_SETBUDGETRESPONSE']._serialized_end=1030
+  _globals['_LISTBUDGETSREQUEST']._serialized_start=1032
+  _globals['_LISTBUDGETSREQUEST']._serialized_end=1108
+  _globals['_LISTBUDGETSRESPONSE']._serialized_start=1110
+  _globals['_LISTBUDGETSRESPONSE']._serialized_end=1195
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1197
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1292
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1294
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=1390
+  _globals['_BUDGETSERVICE']._serialized_start=1779
+  _globals['_BUDGETSERVICE']._serialized_end=2136
 # @@protoc_insertion_point(module_scope)

@@ -84,11 +84,9 @@ class _LedgerEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ledge
     LEDGER_ENTRY_KIND_RESERVE: _LedgerEntryKind.ValueType  # 1
     """Sets the worst case of a call aside."""
     LEDGER_ENTRY_KIND_SETTLE: _LedgerEntryKind.ValueType  # 2
-    """Books what the call cost and gives the rest of its reservation back."""
+    """Books what the call cost, out of its reservation."""
     LEDGER_ENTRY_KIND_RELEASE: _LedgerEntryKind.ValueType  # 3
-    """Gives a reservation back: nothing was paid."""
-    LEDGER_ENTRY_KIND_SET_LIMIT: _LedgerEntryKind.ValueType  # 4
-    """Changes the limit of a budget."""
+    """Gives back what is left of a reservation."""
 
 class LedgerEntryKind(_LedgerEntryKind, metaclass=_LedgerEntryKindEnumTypeWrapper):
     """What an entry of the ledger does."""
@@ -98,11 +96,9 @@ LEDGER_ENTRY_KIND_UNSPECIFIED: LedgerEntryKind.ValueType  # 0
 LEDGER_ENTRY_KIND_RESERVE: LedgerEntryKind.ValueType  # 1
 """Sets the worst case of a call aside."""
 LEDGER_ENTRY_KIND_SETTLE: LedgerEntryKind.ValueType  # 2
-"""Books what the call cost and gives the rest of its reservation back."""
+"""Books what the call cost, out of its reservation."""
 LEDGER_ENTRY_KIND_RELEASE: LedgerEntryKind.ValueType  # 3
-"""Gives a reservation back: nothing was paid."""
-LEDGER_ENTRY_KIND_SET_LIMIT: LedgerEntryKind.ValueType  # 4
-"""Changes the limit of a budget."""
+"""Gives back what is left of a reservation."""
 Global___LedgerEntryKind: _TypeAlias = LedgerEntryKind  # noqa: Y015
 
 @_typing.final
@@ -161,7 +157,7 @@ Global___Budget: _TypeAlias = Budget  # noqa: Y015
 
 @_typing.final
 class LedgerEntry(_message.Message):
-    """One entry of the append-only ledger."""
+    """One entry of the append-only ledger. What is settled is the sum of the SETTLE entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -170,38 +166,21 @@ class LedgerEntry(_message.Message):
     RESERVATION_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     LINE_FIELD_NUMBER: _builtins.int
-    ANNOTATOR_FIELD_NUMBER: _builtins.int
-    RESERVED_FIELD_NUMBER: _builtins.int
-    SETTLED_FIELD_NUMBER: _builtins.int
-    DIMENSION_FIELD_NUMBER: _builtins.int
-    WINDOW_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
+    AMOUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, growing."""
     kind: Global___LedgerEntryKind.ValueType
     """What it does."""
     reservation: _builtins.str
-    """Id of the reservation; empty for SET_LIMIT."""
+    """Id of the reservation."""
     run: _builtins.str
     """Id of the run; empty outside of runs."""
     line: _builtins.str
     """What the money is for: annotation, acquisition, critique."""
-    annotator: _builtins.str
-    """Name of the annotator."""
-    dimension: Global___BudgetDimension.ValueType
-    """Dimension of the budget, for SET_LIMIT."""
-    window: Global___BudgetWindow.ValueType
-    """Window of the budget, for SET_LIMIT."""
-    limit: _builtins.int
-    """New limit, for SET_LIMIT; absent when the limit was taken away."""
     @_builtins.property
-    def reserved(self) -> _annotation_pb2.Cost:
-        """Change of what is reserved."""
-
-    @_builtins.property
-    def settled(self) -> _annotation_pb2.Cost:
-        """Change of what is settled."""
+    def amount(self) -> _annotation_pb2.Cost:
+        """How much, never negative."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -215,21 +194,14 @@ class LedgerEntry(_message.Message):
         reservation: _builtins.str = ...,
         run: _builtins.str = ...,
         line: _builtins.str = ...,
-        annotator: _builtins.str = ...,
-        reserved: _annotation_pb2.Cost | None = ...,
-        settled: _annotation_pb2.Cost | None = ...,
-        dimension: Global___BudgetDimension.ValueType = ...,
-        window: Global___BudgetWindow.ValueType = ...,
-        limit: _builtins.int | None = ...,
+        amount: _annotation_pb2.Cost | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "create_time", b"create_time", "limit", b"limit", "reserved", b"reserved", "settled", b"settled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "annotator", b"annotator", "create_time", b"create_time", "dimension", b"dimension", "kind", b"kind", "limit", b"limit", "line", b"line", "number", b"number", "reservation", b"reservation", "reserved", b"reserved", "run", b"run", "settled", b"settled", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "create_time", b"create_time", "kind", b"kind", "line", b"line", "number", b"number", "reservation", b"reservation", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
-    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
 

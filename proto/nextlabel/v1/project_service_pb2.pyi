@@ -63,6 +63,8 @@ class _GuidelinesStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Guide
     """In force: new prompts use it."""
     GUIDELINES_STATE_RETIRED: _GuidelinesState.ValueType  # 3
     """Was in force before another version was accepted."""
+    GUIDELINES_STATE_REJECTED: _GuidelinesState.ValueType  # 4
+    """Was proposed and turned down."""
 
 class GuidelinesState(_GuidelinesState, metaclass=_GuidelinesStateEnumTypeWrapper):
     """Where a version of the guidelines stands."""
@@ -75,6 +77,8 @@ GUIDELINES_STATE_ACCEPTED: GuidelinesState.ValueType  # 2
 """In force: new prompts use it."""
 GUIDELINES_STATE_RETIRED: GuidelinesState.ValueType  # 3
 """Was in force before another version was accepted."""
+GUIDELINES_STATE_REJECTED: GuidelinesState.ValueType  # 4
+"""Was proposed and turned down."""
 Global___GuidelinesState: _TypeAlias = GuidelinesState  # noqa: Y015
 
 @_typing.final
@@ -935,6 +939,60 @@ class AcceptGuidelinesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcceptGuidelinesResponse: _TypeAlias = AcceptGuidelinesResponse  # noqa: Y015
+
+@_typing.final
+class RejectGuidelinesRequest(_message.Message):
+    """Request of RejectGuidelines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    project: _builtins.str
+    """Name of the project."""
+    version: _builtins.int
+    """Version to turn down."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "request_id", b"request_id", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectGuidelinesRequest: _TypeAlias = RejectGuidelinesRequest  # noqa: Y015
+
+@_typing.final
+class RejectGuidelinesResponse(_message.Message):
+    """Response of RejectGuidelines."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GUIDELINES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def guidelines(self) -> Global___Guidelines:
+        """The version, now rejected."""
+
+    def __init__(
+        self,
+        *,
+        guidelines: Global___Guidelines | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["guidelines", b"guidelines"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guidelines", b"guidelines"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RejectGuidelinesResponse: _TypeAlias = RejectGuidelinesResponse  # noqa: Y015
 
 @_typing.final
 class ProposeGuidelinesRequest(_message.Message):

@@ -80,6 +80,11 @@ class ProjectServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_project__service__pb2.AcceptGuidelinesRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_project__service__pb2.AcceptGuidelinesResponse.FromString,
                 _registered_method=True)
+        self.RejectGuidelines = channel.unary_unary(
+                '/nextlabel.v1.ProjectService/RejectGuidelines',
+                request_serializer=nextlabel_dot_v1_dot_project__service__pb2.RejectGuidelinesRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_project__service__pb2.RejectGuidelinesResponse.FromString,
+                _registered_method=True)
         self.ProposeGuidelines = channel.unary_unary(
                 '/nextlabel.v1.ProjectService/ProposeGuidelines',
                 request_serializer=nextlabel_dot_v1_dot_project__service__pb2.ProposeGuidelinesRequest.SerializeToString,
@@ -154,6 +159,13 @@ class ProjectServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RejectGuidelines(self, request, context):
+        """Turns a proposed version of the guidelines down. FAILED_PRECONDITION for the version in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ProposeGuidelines(self, request, context):
         """Has an LLM criticise the guidelines from disagreements and stores its proposal as a new version, not in force.
         """
@@ -208,6 +220,11 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.AcceptGuidelines,
                     request_deserializer=nextlabel_dot_v1_dot_project__service__pb2.AcceptGuidelinesRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_project__service__pb2.AcceptGuidelinesResponse.SerializeToString,
+            ),
+            'RejectGuidelines': grpc.unary_unary_rpc_method_handler(
+                    servicer.RejectGuidelines,
+                    request_deserializer=nextlabel_dot_v1_dot_project__service__pb2.RejectGuidelinesRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_project__service__pb2.RejectGuidelinesResponse.SerializeToString,
             ),
             'ProposeGuidelines': grpc.unary_unary_rpc_method_handler(
                     servicer.ProposeGuidelines,
@@ -459,6 +476,33 @@ class ProjectService(object):
             '/nextlabel.v1.ProjectService/AcceptGuidelines',
             nextlabel_dot_v1_dot_project__service__pb2.AcceptGuidelinesRequest.SerializeToString,
             nextlabel_dot_v1_dot_project__service__pb2.AcceptGuidelinesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RejectGuidelines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ProjectService/RejectGuidelines',
+            nextlabel_dot_v1_dot_project__service__pb2.RejectGuidelinesRequest.SerializeToString,
+            nextlabel_dot_v1_dot_project__service__pb2.RejectGuidelinesResponse.FromString,
             options,
             channel_credentials,
             insecure,

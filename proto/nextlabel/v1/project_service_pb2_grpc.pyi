@@ -51,6 +51,8 @@ class ProjectServiceStub:
     """Lists the versions of the guidelines, newest first."""
     AcceptGuidelines: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.AcceptGuidelinesRequest, _project_service_pb2.AcceptGuidelinesResponse]
     """Puts a version of the guidelines in force."""
+    RejectGuidelines: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.RejectGuidelinesRequest, _project_service_pb2.RejectGuidelinesResponse]
+    """Turns a proposed version of the guidelines down. FAILED_PRECONDITION for the version in force."""
     ProposeGuidelines: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.ProposeGuidelinesRequest, _project_service_pb2.ProposeGuidelinesResponse]
     """Has an LLM criticise the guidelines from disagreements and stores its proposal as a new version, not in force."""
 
@@ -77,6 +79,8 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """Lists the versions of the guidelines, newest first."""
     AcceptGuidelines: _aio.UnaryUnaryMultiCallable[_project_service_pb2.AcceptGuidelinesRequest, _project_service_pb2.AcceptGuidelinesResponse]  # type: ignore[assignment]
     """Puts a version of the guidelines in force."""
+    RejectGuidelines: _aio.UnaryUnaryMultiCallable[_project_service_pb2.RejectGuidelinesRequest, _project_service_pb2.RejectGuidelinesResponse]  # type: ignore[assignment]
+    """Turns a proposed version of the guidelines down. FAILED_PRECONDITION for the version in force."""
     ProposeGuidelines: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ProposeGuidelinesRequest, _project_service_pb2.ProposeGuidelinesResponse]  # type: ignore[assignment]
     """Has an LLM criticise the guidelines from disagreements and stores its proposal as a new version, not in force."""
 
@@ -154,6 +158,14 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.AcceptGuidelinesResponse, _abc.Awaitable[_project_service_pb2.AcceptGuidelinesResponse]]:
         """Puts a version of the guidelines in force."""
+
+    @_abc_1.abstractmethod
+    def RejectGuidelines(
+        self,
+        request: _project_service_pb2.RejectGuidelinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_service_pb2.RejectGuidelinesResponse, _abc.Awaitable[_project_service_pb2.RejectGuidelinesResponse]]:
+        """Turns a proposed version of the guidelines down. FAILED_PRECONDITION for the version in force."""
 
     @_abc_1.abstractmethod
     def ProposeGuidelines(
