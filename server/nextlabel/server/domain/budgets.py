@@ -32,22 +32,31 @@ class Budgets:
     clock: Clock
     new_id: Callable[[], str]
 
-    def set_limit(self, tx: Transaction, project: ProjectId, run: str, window: Window, limit: Limit) -> Budget:
-        """Set a limit; it counts from the next reservation on. What is spent already stays spent.
+    def set_limit(
+        self,
+        tx: Transaction,
+        project: ProjectId,
+        run: str,
+        window: Window,
+        dimension: BudgetDimension,
+        bound: int | None,
+    ) -> Budget:
+        """Set or (with None) lift one limit; it counts from the next reservation on. What is spent stays spent.
 
         Raises:
             InvalidArgument: a negative limit.
         """
-        for dimension in BudgetDimension:
-            bound = getattr(limit, dimension.value)
-            if bound is not None and bound < 0:
-                raise InvalidArgument.field(f"limit.{dimension.value}", f"must not be negative, got {bound}")
+        if bound is not None and bound < 0:
+            raise InvalidArgument.field("limit", f"must not be negative, got {bound}")
         tx.budgets.lock(project)
         present = {b.window: b for b in tx.budgets.budget(project, run)}.get(window)
-        if present is None:
-            present = self._opening(tx, project, run, window)
+        present = present or self._opening(tx, project, run, window)
+        limit = replace(present.limit, **{dimension.value: bound})
         budget = replace(present, limit=limit, updated_at=self.clock.now())
         tx.budgets.put_budget(budget)
+        line = f"{window.value}/{dimension.value}/{'none' if bound is None else 'limit'}"
+        amount = Cost(**{dimension.value: bound or 0})
+        tx.budgets.append(LedgerEntry(0, project, run, "", line, LedgerKind.SET_LIMIT, amount, self.clock.now()))
         return budget
 
     def reserve(

@@ -77,7 +77,7 @@ def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> Ch
     indexes: list[int] = []
     for i in range(n):
         problem = _problem(incoming, i, project, limits) or (
-            ("EMBEDDING_NOT_FINITE", f"items[{i}]: its embedding holds NaN, infinity or a value beyond float16")
+            ("EMBEDDING_INVALID", f"items[{i}]: its embedding holds NaN, infinity or a value beyond float16")
             if i in unusable
             else None
         )
@@ -137,7 +137,7 @@ def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) 
     if not item_id:
         return "ID_MISSING", f"items[{i}].id: must not be empty"
     if len(item_id) * 4 > limits.item_id_bytes and len(item_id.encode()) > limits.item_id_bytes:
-        return "ID_TOO_LONG", f"items[{i}].id: at most {limits.item_id_bytes} bytes of UTF-8"
+        return "ID_INVALID", f"items[{i}].id: at most {limits.item_id_bytes} bytes of UTF-8"
     if not item_id.isprintable():
         return "ID_INVALID", f"items[{i}].id: must not hold control characters"
     if not text or text.isspace():
@@ -147,10 +147,8 @@ def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) 
             "TEXT_TOO_LONG",
             f"items[{i}].text: {len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text",
         )
-    if "\0" in text:
-        return "TEXT_INVALID", f"items[{i}].text: must not hold NUL characters"
     if len(incoming.metadata[i]) > limits.item_metadata_bytes:
-        return "METADATA_TOO_LARGE", f"items[{i}].metadata: at most {limits.item_metadata_bytes} bytes as JSON"
+        return "METADATA_INVALID", f"items[{i}].metadata: at most {limits.item_metadata_bytes} bytes as JSON"
     return _label_problem(incoming.splits[i], incoming.labels[i], i, project)
 
 
@@ -158,12 +156,12 @@ def _label_problem(split: Split, label: str, i: int, project: Project) -> tuple[
     if split is Split.POOL:
         if label:
             return (
-                "LABEL_NOT_ALLOWED",
-                f"items[{i}].label: pool items carry no label; submit an annotation, or set split to HOLDOUT or GOLD",
+                "REFERENCE_INVALID",
+                f"items[{i}].reference: pool items carry no label; submit an annotation, or set split to HOLDOUT or GOLD",
             )
         return None
     if label not in project.class_names:
-        return "LABEL_UNKNOWN", f"items[{i}].label: {unknown_label(label, project)}"
+        return "REFERENCE_INVALID", f"items[{i}].reference: {unknown_label(label, project)}"
     return None
 
 

@@ -23,11 +23,15 @@ JsonObject = Mapping[str, Any]
 
 
 class Split(StrEnum):
-    """Which purpose an item serves; holdout and gold items never train (invariant 7)."""
+    """Which purpose an item serves; holdout and gold items never train (invariant 7).
+
+    A shadowed item came for the pool and says the same as a holdout or gold item, so it neither trains nor is asked.
+    """
 
     POOL = "pool"
     HOLDOUT = "holdout"
     GOLD = "gold"
+    SHADOWED = "shadowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,14 +237,13 @@ class RunState(StrEnum):
 
     RUNNING = "running"
     STOPPING = "stopping"
-    SUCCEEDED = "succeeded"
-    STOPPED = "stopped"
+    FINISHED = "finished"
     FAILED = "failed"
 
     @property
     def ended(self) -> bool:
         """True when the run will not do anything more."""
-        return self in (RunState.SUCCEEDED, RunState.STOPPED, RunState.FAILED)
+        return self in (RunState.FINISHED, RunState.FAILED)
 
 
 class StopReason(StrEnum):
@@ -250,10 +253,11 @@ class StopReason(StrEnum):
     BUDGET = "budget"
     TARGET = "target"
     PLATEAU = "plateau"
-    POOL_EXHAUSTED = "pool_exhausted"
+    POOL_EMPTY = "pool_empty"
     MAX_ROUNDS = "max_rounds"
-    OPERATOR = "operator"
-    ANNOTATOR = "annotator"
+    STOPPED = "stopped"
+    PROVIDER_SPEND_LIMIT = "provider_spend_limit"
+    ANNOTATOR_UNRELIABLE = "annotator_unreliable"
     ERROR = "error"
 
 
@@ -372,6 +376,7 @@ class LedgerKind(StrEnum):
     RESERVE = "reserve"
     SETTLE = "settle"
     RELEASE = "release"
+    SET_LIMIT = "set_limit"
 
 
 @dataclass(frozen=True, slots=True)
