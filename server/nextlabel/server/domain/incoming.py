@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool_index import Hashes, hash_texts
 from nextlabel.server.domain.state import Project, Split
+
+_NOT_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,9 @@ class CheckedItems:
 
 
 def normalised(text: str) -> str:
-    """Return a text without the differences that make two items near-duplicates: case, width, spacing, marks."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join("".join(c if c.isalnum() else " " for c in folded).split())
+    """Return a text without the differences that near-duplicates have: case, width, spacing and punctuation."""
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return _NOT_WORD.sub(" ", folded.casefold()).strip()
 
 
 def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> CheckedItems:
@@ -100,15 +103,18 @@ def _taken(
         return list(column) if whole else [column[i] for i in indexes]
 
     ids, texts, metadata = chosen(incoming.item_ids), chosen(incoming.texts), chosen(incoming.metadata)
+    splits, labels = [incoming.splits[i] for i in indexes], chosen(incoming.labels)
     contents = hash_texts(texts)
     if any(metadata):
         contents ^= hash_texts([f"\0{m}" for m in metadata])
+    if any(labels):
+        contents ^= hash_texts([f"{split}\0{label}" for split, label in zip(splits, labels, strict=True)])
     return CheckedItems(
         item_ids=ids,
         texts=texts,
         metadata=metadata,
-        splits=[incoming.splits[i] for i in indexes],
-        labels=chosen(incoming.labels),
+        splits=splits,
+        labels=labels,
         embeddings_nD=None if embeddings is None else (embeddings if whole else embeddings[indexes]),
         keys_n=hash_texts(ids),
         contents_n=contents,
@@ -157,7 +163,7 @@ def _label_problem(split: Split, label: str, i: int, project: Project) -> tuple[
         if label:
             return (
                 "REFERENCE_INVALID",
-                f"items[{i}].reference: pool items carry no label; submit an annotation, or set split to HOLDOUT or GOLD",
+                f"items[{i}].reference: pool items carry none; submit an annotation, or use split HOLDOUT or GOLD",
             )
         return None
     if label not in project.class_names:

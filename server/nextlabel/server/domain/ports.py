@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.state import (
     AccessToken,

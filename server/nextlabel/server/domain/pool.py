@@ -1,0 +1,134 @@
+"""The pools as this process knows them: which ids they hold, and which rows must neither be asked nor trained on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.errors import NotFound
+from nextlabel.server.domain.pool_index import PoolIndex, hash_texts
+from nextlabel.server.domain.ports import Executor, PoolStore, Rows, StateStore, StoredItem, Transaction
+from nextlabel.server.domain.state import ProjectId, ReferenceItem, Split
+
+
+@dataclass(slots=True)
+class Pool:
+    """What is cached of one project's pool. The database stays the arbiter; this follows it."""
+
+    project: ProjectId
+    index: PoolIndex = field(default_factory=PoolIndex)
+    references: dict[int, ReferenceItem] = field(default_factory=dict)
+    reference_hashes: set[int] = field(default_factory=set)
+    deleted: set[int] = field(default_factory=set)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def add_references(self, items: Sequence[ReferenceItem]) -> None:
+        """Take note of holdout, gold and shadowed items."""
+        for item in items:
+            self.references[item.row] = item
+            if item.split is not Split.SHADOWED:
+                self.reference_hashes.add(item.text_hash)
+
+    def unusable_rows(self) -> Rows:
+        """Return the rows that are never asked or trained on: references, shadowed and deleted ones, ascending."""
+        return np.unique(np.fromiter((*self.references, *self.deleted), np.int64))
+
+
+class Pools:
+    """Opens pools on first use: removes what a crash left over, then loads the index."""
+
+    def __init__(self, store: StateStore, arrays: PoolStore, executor: Executor) -> None:
+        self._store = store
+        self.arrays = arrays
+        self._executor = executor
+        self._open: dict[ProjectId, asyncio.Task[Pool]] = {}
+
+    async def open(self, project: ProjectId) -> Pool:
+        """Return a project's pool, up to date with what this process has committed."""
+        task = self._open.get(project)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.get_running_loop().create_task(self._load(project))
+            self._open[project] = task
+        return await asyncio.shield(task)
+
+    async def close(self, project: ProjectId) -> None:
+        """Forget a deleted project and remove its arrays."""
+        self._open.pop(project, None)
+        await self._executor.run(lambda: self.arrays.drop(project))
+
+    async def catch_up(self, pool: Pool) -> None:
+        """Take note of what other processes have committed; the caller holds ``pool.writing``."""
+        known = pool.index.next_row
+
+        def changes(tx: Transaction) -> tuple[int, Sequence[ReferenceItem], Sequence[int]]:
+            committed = tx.pool.committed_rows(pool.project)
+            if committed == known:
+                return committed, (), ()
+            return committed, tx.pool.references(pool.project), tx.pool.deleted_rows(pool.project)
+
+        committed, references, deleted = await self._store.read(changes)
+        if committed == known:
+            return
+        pool.add_references(references)
+        pool.deleted.update(deleted)
+        await self._executor.run(lambda: self._load_keys(pool, committed))
+
+    async def find(self, project: ProjectId, item_ids: Sequence[str]) -> Rows:
+        """Return the rows of items, −1 where an id is unknown or deleted."""
+        pool = await self.open(project)
+        rows, _ = pool.index.find(hash_texts(item_ids))
+        if (rows < 0).any():
+            async with pool.writing:
+                await self.catch_up(pool)
+            rows, _ = pool.index.find(hash_texts(item_ids))
+        if pool.deleted:
+            rows[np.isin(rows, np.fromiter(pool.deleted, np.int64))] = -1
+        return rows
+
+    async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
+        """Return items in the order of ``rows``, deleted ones left out."""
+        await self.open(project)
+        return await self._executor.run(lambda: self.arrays.items(project, rows))
+
+    async def item(self, project: ProjectId, item_id: str) -> StoredItem:
+        """Return one item by its id, or raise NotFound."""
+        row = int((await self.find(project, [item_id]))[0])
+        found = await self.items(project, [row]) if row >= 0 else ()
+        if not found or found[0].item_id != item_id:
+            raise NotFound("item", item_id)
+        return found[0]
+
+    async def embeddings(self, project: ProjectId, rows: Sequence[int]) -> npt.NDArray[np.float16]:
+        """Return embeddings in the order of ``rows``; NotFound when one has none yet."""
+        await self.open(project)
+        return await self._executor.run(lambda: self.arrays.embeddings(project, rows))
+
+    async def _load(self, project: ProjectId) -> Pool:
+        pool = Pool(project)
+
+        def committed(tx: Transaction) -> tuple[int, list[tuple[int, int]], Sequence[ReferenceItem], Sequence[int]]:
+            embedded = [(s.first_row, s.row_count) for s in tx.pool.segments(project, embedded=True)]
+            references = tx.pool.references(project)
+            return tx.pool.committed_rows(project), embedded, references, tx.pool.deleted_rows(project)
+
+        async with self._store.exclusive(f"ingest/{project}") as mine, self._store.exclusive(f"embed/{project}") as too:
+            rows, embedded, references, deleted = await self._store.read(committed)
+            # Only who keeps all others from appending may tell a crash's orphan from somebody's append under way.
+            if mine and too:
+                await self._executor.run(lambda: self.arrays.recover(project, rows, embedded))
+        pool.add_references(references)
+        pool.deleted.update(deleted)
+        await self._executor.run(lambda: self._load_keys(pool, rows))
+        return pool
+
+    def _load_keys(self, pool: Pool, committed: int) -> None:
+        self.arrays.refresh(pool.project)
+        for block in self.arrays.scan_keys(pool.project, pool.index.next_row):
+            mine = block.rows_n < committed
+            ids = [i for i, keep in zip(block.item_ids, mine, strict=True) if keep]
+            pool.index.add(hash_texts(ids), block.content_hashes_n[mine], block.rows_n[mine])
+        pool.index.next_row = committed
