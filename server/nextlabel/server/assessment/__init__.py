@@ -1,0 +1,1 @@
+"""What annotations are worth: agreement, consensus, calibration, drift."""

@@ -1,0 +1,78 @@
+"""What the annotations of one item add up to.
+
+Trusted annotations (people, replay of known truth) outvote all others: a language model never overrides a person.
+Among equals every annotator has one vote, spread over its candidates where it named several; a calibrated
+confidence weighs the vote. Majority vote is the estimator that Dawid-Skene models refine; with the one to three
+annotations an item that a budget allows, it is also what they agree with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.annotation import ConfidenceKind
+from nextlabel.server.domain.state import Annotation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Consensus:
+    """The consensus of one item.
+
+    ``probability`` is the winning label's share of the votes in (0, 1]; ``probabilities_C`` are all shares in the
+    order of the label space. ``trusted`` says that only trusted annotations were counted.
+    """
+
+    row: int
+    item_id: str
+    label: str
+    probability: float
+    probabilities_C: npt.NDArray[np.float32]
+    trusted: bool
+    annotations: int
+
+
+def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Consensus | None:
+    """Return the consensus of one item's annotations, None when none of them carries a label.
+
+    Ties go to the class that comes first in the label space, so that the result is the same on every machine.
+    Only an annotator's newest answer counts.
+    """
+    newest = {a.annotator: a for a in sorted(annotations, key=lambda a: a.id) if a.label is not None}
+    voters = list(newest.values())
+    trusted = [a for a in voters if a.trusted]
+    votes = np.zeros(len(classes), np.float64)
+    place = {name: i for i, name in enumerate(classes)}
+    for annotation in trusted or voters:
+        _add_vote(votes, annotation, place)
+    total = votes.sum()
+    if not total:
+        return None
+    best = int(votes.argmax())
+    return Consensus(
+        row=voters[0].row,
+        item_id=voters[0].item_id,
+        label=classes[best],
+        probability=float(votes[best] / total),
+        probabilities_C=(votes / total).astype(np.float32),
+        trusted=bool(trusted),
+        annotations=len(trusted or voters),
+    )
+
+
+def _add_vote(votes: npt.NDArray[np.float64], annotation: Annotation, place: dict[str, int]) -> None:
+    answer = annotation.answer
+    candidates = [(c.label, c.probability) for c in answer.candidates if c.label in place and c.probability > 0]
+    weight = 1.0
+    if answer.confidence_kind is ConfidenceKind.CALIBRATED and answer.confidence is not None and len(place) > 1:
+        # A calibrated 1/C is a guess and says nothing; a calibrated 1 is a full vote.
+        weight = max(1e-3, (answer.confidence - 1 / len(place)) / (1 - 1 / len(place)))
+    if candidates:
+        total = sum(p for _, p in candidates)
+        for label, p in candidates:
+            votes[place[label]] += weight * p / total
+    elif annotation.label in place:
+        votes[place[annotation.label]] += weight
