@@ -1,0 +1,93 @@
+"""How good a model is on labeled items it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.learners.model import Model
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """Scores of one class, each in [0, 1]; 0 where its denominator is 0. `support` counts its items."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Scores of a model on n labeled items.
+
+    Attributes:
+        accuracy: in [0, 1].
+        macro_f1: mean F1 of the classes that occur among the labels or the predictions, in [0, 1].
+        per_class: one entry a class of the label space.
+        confusion_CC: int64 counts, true class by row, predicted class by column.
+        ece: expected calibration error of the top class with 15 equal bins (Guo et al. 2017), in [0, 1].
+    """
+
+    n: int
+    accuracy: float
+    macro_f1: float
+    per_class: tuple[ClassScores, ...]
+    confusion_CC: NDArray[np.int64]
+    ece: float
+
+
+def evaluate(model: Model, embeddings_nD: NDArray[np.floating], labels_n: NDArray[np.int64]) -> Evaluation:
+    """Evaluates a model.
+
+    Args:
+        labels_n: indexes into the model's classes.
+
+    Raises:
+        ValueError: without any item, or if the lengths differ or a label is out of range.
+    """
+    if len(labels_n) == 0:
+        raise ValueError("there is nothing to evaluate on; give the holdout at least one labeled item")
+    if len(labels_n) != len(embeddings_nD):
+        raise ValueError(f"{len(embeddings_nD)} embeddings for {len(labels_n)} labels; expected one each")
+    if labels_n.min() < 0 or labels_n.max() >= model.n_classes:
+        raise ValueError(f"labels must lie in [0, {model.n_classes}), the indexes of the model's classes")
+    probabilities = model.predict_proba(embeddings_nD)
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.zeros((model.n_classes, model.n_classes), np.int64)
+    np.add.at(confusion, (labels_n, predicted), 1)
+    per_class = tuple(_class_scores(name, confusion, i) for i, name in enumerate(model.classes))
+    occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
+    correct = predicted == labels_n
+    return Evaluation(
+        n=len(labels_n),
+        accuracy=float(correct.mean()),
+        macro_f1=float(np.mean([scores.f1 for scores, there in zip(per_class, occurs, strict=True) if there])),
+        per_class=per_class,
+        confusion_CC=confusion,
+        ece=expected_calibration_error(probabilities.max(axis=1), correct),
+    )
+
+
+def _class_scores(name: str, confusion_CC: NDArray[np.int64], c: int) -> ClassScores:
+    hits, support, calls = int(confusion_CC[c, c]), int(confusion_CC[c].sum()), int(confusion_CC[:, c].sum())
+    return ClassScores(
+        name=name,
+        precision=hits / calls if calls else 0.0,
+        recall=hits / support if support else 0.0,
+        f1=2 * hits / (support + calls) if support + calls else 0.0,
+        support=support,
+    )
+
+
+def expected_calibration_error(confidence_n: NDArray[np.float32], correct_n: NDArray[np.bool_]) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins of confidence, weighted by their size."""
+    bins = np.minimum((confidence_n * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, confidence_n - correct_n.astype(np.float32), minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(confidence_n))

@@ -1,0 +1,173 @@
+"""Training: from labels and a sample of the pool to an immutable model."""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.learners.candidates import Candidate, CandidateFitter
+from nextlabel.server.learners.choice import MIN_TRUSTED, Choice, choose, cross_validate, unchosen
+from nextlabel.server.learners.estimators import (
+    HeadClassifier,
+    IncrementalSgd,
+    linear_discriminant,
+    nearest_neighbors,
+)
+from nextlabel.server.learners.linear import LinearHead
+from nextlabel.server.learners.logistic import LogisticSettings, class_balance, fit_logistic, head_over
+from nextlabel.server.learners.modal import ModalLearner
+from nextlabel.server.learners.model import Model, ProbabilisticClassifier, TrainingDescription
+from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.learners.targets import Targets, targets_of
+from nextlabel.server.learners.threads import TRAINING_THREADS
+from nextlabel.server.learners.training import TrainingSet
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+MAX_POOL_SAMPLE = 5_000
+CHOICE_POOL_SAMPLE = 2_000
+
+
+def train(
+    training: TrainingSet, pool_sample_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None
+) -> Model:
+    """Trains a model. Pure and deterministic in its arguments but for the seconds it reports; thread-safe.
+
+    Args:
+        training: the labels known so far.
+        pool_sample_MD: a uniform sample of the pool, at most `MAX_POOL_SAMPLE` rows of which are used, so that the
+            cost does not grow with the pool. May be empty, and may hold labeled items.
+        previous: the last model of this project, to start from; its label space and estimator may differ.
+    """
+    started = time.perf_counter()
+    with TRAINING_THREADS.bounded():
+        fitted = _fit(training, pool_sample_MD[:MAX_POOL_SAMPLE], spec, seed, previous)
+    description = TrainingDescription(
+        choice=fitted.choice,
+        labels=len(training.labels_N),
+        trusted=int(np.count_nonzero(training.trusted_N)),
+        warm=fitted.warm,
+        seconds=time.perf_counter() - started,
+    )
+    return Model(training.classes, spec, fitted.linear, fitted.estimator, description)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fitted:
+    linear: LinearHead | None = None
+    estimator: ProbabilisticClassifier | None = None
+    choice: Choice | None = None
+    warm: bool = False
+
+
+def _fit(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
+    dimension = training.embeddings_ND.shape[1]
+    seen = np.unique(training.labels_N)
+    if len(seen) < 2:
+        return _Fitted(LinearHead.constant(training.n_classes, dimension, seen))
+    if spec.estimator == "sgd":
+        return _fit_sgd(training, spec, seed, previous)
+    if spec.estimator == "nearest_neighbors":
+        neighbours = nearest_neighbors(spec, len(training.labels_N))
+        ModalLearner(neighbours).fit(training.embeddings_ND, training.labels_N)
+        return _Fitted(estimator=neighbours)
+    if spec.estimator == "lda":
+        return _fit_lda(training, spec)
+    return _fit_head(training, pool_MD, spec, seed, previous)
+
+
+def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
+    settings = logistic_settings(spec, training.n_classes)
+    targets = targets_of(training)
+    start = starting_head(previous, training)
+    choice = _choice(targets, pool_MD, settings, seed, previous) if spec.estimator == "default" else None
+    candidate = Candidate.PLAIN if choice is None else choice.candidate
+    classifier = HeadClassifier(settings, candidate, pool_MD, start)
+    ModalLearner(classifier).fit(
+        targets.labels.embeddings_ND,
+        targets.labels.labels_N,
+        sample_weight=targets.labels.weights_N,
+        clamped=targets.trusted_R,
+    )
+    return _Fitted(classifier.head_, choice=choice, warm=start is not None)
+
+
+def _choice(
+    targets: Targets, pool_MD: Float32, settings: LogisticSettings, seed: int, previous: Model | None
+) -> Choice:
+    trusted = np.flatnonzero(targets.trusted_R)
+    last = previous.description.choice if previous is not None else None
+    if last is not None and not last.is_stale(len(trusted)):
+        return last
+    if len(pool_MD) == 0 or len(trusted) < MIN_TRUSTED or len(np.unique(targets.labels.labels_N[trusted])) < 2:
+        return unchosen(len(trusted))
+    rng = np.random.default_rng(seed)
+    fitter = CandidateFitter(targets.labels, targets.trusted_R, pool_MD[:CHOICE_POOL_SAMPLE], settings)
+    scores = cross_validate(
+        fitter, list(Candidate), targets.labels.embeddings_ND, targets.labels.labels_N, trusted, rng
+    )
+    return Choice(choose(scores), scores, len(trusted))
+
+
+def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
+    seen = np.unique(training.labels_N)
+    if len(training.labels_N) <= len(seen):  # no covariance within classes yet
+        settings = LogisticSettings(training.n_classes)
+        weights = np.ones(len(training.labels_N), np.float32)
+        return _Fitted(fit_logistic(training.embeddings_ND, training.labels_N, weights, settings))
+    discriminant = linear_discriminant(spec)
+    ModalLearner(discriminant).fit(training.embeddings_ND, training.labels_N)
+    return _Fitted(head_over(training.n_classes, seen, discriminant.coef_, discriminant.intercept_))
+
+
+def _fit_sgd(training: TrainingSet, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
+    labels = targets_of(training).labels
+    seen = np.unique(labels.labels_N)
+    weights = labels.weights_N
+    if spec.choice("class_weight") == "balanced":
+        weights = class_balance(labels.labels_N, weights, training.n_classes)
+    resumed = _resumable_sgd(training, spec, seen, previous)
+    epochs = int(spec.number("epochs"))
+    sgd = resumed or IncrementalSgd(spec.number("alpha"), epochs, random_state=seed)
+    ModalLearner(sgd).fit(labels.embeddings_ND, labels.labels_N, sample_weight=weights)
+    return _Fitted(estimator=sgd, warm=resumed is not None)
+
+
+def _resumable_sgd(
+    training: TrainingSet, spec: LearnerSpec, seen: Int64, previous: Model | None
+) -> IncrementalSgd | None:
+    if previous is None or previous.spec != spec or previous.classes != training.classes:
+        return None
+    last = previous.estimator
+    if not isinstance(last, IncrementalSgd) or not np.array_equal(last.classes_, seen):
+        return None
+    return deepcopy(last)
+
+
+def logistic_settings(spec: LearnerSpec, n_classes: int) -> LogisticSettings:
+    """The logistic regression of a specification; the defaults for an estimator that is none."""
+    if spec.estimator not in ("default", "logistic_regression"):
+        return LogisticSettings(n_classes)
+    return LogisticSettings(n_classes, spec.number("C"), spec.choice("class_weight") == "balanced")
+
+
+def starting_head(previous: Model | None, training: TrainingSet) -> LinearHead | None:
+    """The previous head over the label space of now, classes matched by name; None if it does not fit."""
+    if previous is None or previous.linear is None:
+        return None
+    head = previous.linear
+    if head.coef_CD.shape[1] != training.embeddings_ND.shape[1]:
+        return None
+    if previous.classes == training.classes:
+        return head
+    start = LinearHead.constant(training.n_classes, head.coef_CD.shape[1], np.array([0]))
+    index = {name: i for i, name in enumerate(previous.classes)}
+    kept = [(now, index[name]) for now, name in enumerate(training.classes) if name in index]
+    for now, before in kept:
+        start.coef_CD[now], start.intercept_C[now] = head.coef_CD[before], head.intercept_C[before]
+    return start

@@ -1,0 +1,139 @@
+"""Models on disk: skops with an explicit list of types, a checksum, and an atomic rename. No pickle.
+
+A file is one JSON header line (format, SHA-256 and size of what follows) and then the skops archive. What does not
+match its header is damaged: the caller trains again from the labels, which are the truth, rather than trust it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nextlabel.server.domain.errors import DataLoss
+from nextlabel.server.learners.candidates import Candidate
+from nextlabel.server.learners.choice import CandidateScore, Choice
+from nextlabel.server.learners.linear import LinearHead
+from nextlabel.server.learners.model import Model, TrainingDescription
+from nextlabel.server.learners.specification import LearnerSpec
+
+FORMAT = "nextlabel-model-1"
+TRUSTED_TYPES = (
+    "nextlabel.server.learners.estimators.IncrementalSgd",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+)
+
+
+class DamagedModelError(DataLoss):
+    """A model file that is cut off, altered, of another format, or holds types that are not allowed."""
+
+    default_reason = "MODEL_DAMAGED"
+
+
+def save_model(model: Model, path: Path) -> None:
+    """Writes a model so that after a crash the file is either whole or not there. Replaces an earlier one."""
+    from skops.io import dumps
+
+    body = dumps(_to_record(model))
+    header = {"format": FORMAT, "sha256": hashlib.sha256(body).hexdigest(), "size": len(body)}
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(json.dumps(header).encode() + b"\n" + body)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _fsync_directory(path.parent)
+
+
+def load_model(path: Path) -> Model:
+    """Reads a model.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        DamagedModelError: if it is not exactly what was saved, or holds a type that is not on the list.
+    """
+    from skops.io import get_untrusted_types, loads
+
+    body = _verified_body(path.read_bytes(), path.name)
+    try:
+        unexpected = sorted(set(get_untrusted_types(data=body)) - set(TRUSTED_TYPES))
+        if unexpected:
+            raise _damaged(path.name, f"it holds types that are not allowed: {', '.join(unexpected)}")
+        return _from_record(loads(body, trusted=list(TRUSTED_TYPES)))
+    except DamagedModelError:
+        raise
+    except Exception as error:  # skops raises whatever its nodes meet in a malformed archive
+        raise _damaged(path.name, "its content cannot be read") from error
+
+
+def _verified_body(content: bytes, name: str) -> bytes:
+    head, _, body = content.partition(b"\n")
+    try:
+        header = json.loads(head)
+        expected = (header["format"], header["sha256"], header["size"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(name, "it does not start with a model header") from error
+    if expected[0] != FORMAT:
+        raise _damaged(name, f"its format is {expected[0]!r}; this version reads {FORMAT!r}")
+    if expected[1:] != (hashlib.sha256(body).hexdigest(), len(body)):
+        raise _damaged(name, f"its checksum does not match ({len(body)} bytes, expected {expected[2]})")
+    return body
+
+
+def _damaged(name: str, why: str) -> DamagedModelError:
+    return DamagedModelError(f"model file {name!r} is damaged: {why}; train the model again")
+
+
+def _fsync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _to_record(model: Model) -> dict[str, Any]:
+    head = model.linear
+    return {
+        "classes": list(model.classes),
+        "spec": {"estimator": model.spec.estimator, "params": dict(model.spec.params)},
+        "linear": None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C},
+        "estimator": model.estimator,
+        "description": json.dumps(asdict(model.description)),
+    }
+
+
+def _from_record(record: dict[str, Any]) -> Model:
+    head = record["linear"]
+    spec = record["spec"]
+    return Model(
+        classes=tuple(record["classes"]),
+        spec=LearnerSpec(spec["estimator"], tuple(sorted(spec["params"].items()))),
+        linear=None if head is None else LinearHead(*(np.asarray(head[key]) for key in ("coef", "intercept"))),
+        estimator=record["estimator"],
+        description=_description(json.loads(record["description"])),
+    )
+
+
+def _description(record: dict[str, Any]) -> TrainingDescription:
+    choice = record.pop("choice")
+    return TrainingDescription(choice=None if choice is None else _choice(choice), **record)
+
+
+def _choice(record: dict[str, Any]) -> Choice:
+    scores = tuple(
+        CandidateScore(**{**score, "candidate": Candidate(score["candidate"])}) for score in record["scores"]
+    )
+    return Choice(Candidate(record["candidate"]), scores, record["trusted"])

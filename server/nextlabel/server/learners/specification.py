@@ -1,0 +1,137 @@
+"""Which estimator a project trains: an allow-list of names with validated parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from nextlabel.server.domain.errors import InvalidArgument
+
+ParameterValue = str | float | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """Numbers in ``[low, high]``; whole ones only if ``integral``."""
+
+    default: float
+    low: float
+    high: float
+    integral: bool = False
+
+    def parse(self, value: ParameterValue) -> float | int:
+        """The value as a number of this range.
+
+        Raises:
+            ValueError: saying what is allowed.
+        """
+        number = _as_number(value)
+        if number is None or not self.low <= number <= self.high or (self.integral and number != int(number)):
+            raise ValueError(f"got {value!r}; allowed is {self}")
+        return int(number) if self.integral else number
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.integral else "a number"
+        return f"{kind} from {self.low:g} to {self.high:g} (default {self.default:g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few strings."""
+
+    default: str
+    allowed: tuple[str, ...]
+
+    def parse(self, value: ParameterValue) -> str:
+        """The value, if it is one of the allowed ones.
+
+        Raises:
+            ValueError: saying what is allowed.
+        """
+        if value not in self.allowed:
+            raise ValueError(f"got {value!r}; allowed is {self}")
+        return str(value)
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(self.allowed)} (default {self.default})"
+
+
+def _as_number(value: ParameterValue) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+_REGULARIZATION = NumberRange(default=10.0, low=1e-4, high=1e4)
+_CLASS_WEIGHT = Choice(default="balanced", allowed=("balanced", "uniform"))
+
+ESTIMATORS: Mapping[str, Mapping[str, NumberRange | Choice]] = MappingProxyType(
+    {
+        "default": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
+        "logistic_regression": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
+        "sgd": {
+            "alpha": NumberRange(default=1e-4, low=1e-8, high=1.0),
+            "epochs": NumberRange(default=20, low=1, high=1000, integral=True),
+            "class_weight": _CLASS_WEIGHT,
+        },
+        "lda": {"shrinkage": NumberRange(default=0.5, low=0.0, high=1.0)},
+        "nearest_neighbors": {
+            "n_neighbors": NumberRange(default=5, low=1, high=100, integral=True),
+            "weights": Choice(default="distance", allowed=("distance", "uniform")),
+        },
+    }
+)
+"""Allowed estimators and their parameters.
+
+`default`: logistic regression that also learns from the pool where cross-validation says so.
+`logistic_regression`: the labels alone. `sgd`: the same loss by stochastic gradient descent, updated in place.
+`lda`: shrinkage linear discriminant analysis. `nearest_neighbors`: votes of the nearest labeled items.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerSpec:
+    """A name of `ESTIMATORS` with all its parameters; make it with `parse_learner_spec`."""
+
+    estimator: str
+    params: tuple[tuple[str, ParameterValue], ...]
+
+    def number(self, name: str) -> float:
+        """A numeric parameter."""
+        return float(dict(self.params)[name])
+
+    def choice(self, name: str) -> str:
+        """A string parameter."""
+        return str(dict(self.params)[name])
+
+
+def parse_learner_spec(name: str, params: Mapping[str, ParameterValue]) -> LearnerSpec:
+    """Validates an estimator name and its parameters; what is not given takes its default.
+
+    Raises:
+        InvalidArgument: on an unknown estimator, an unknown parameter or a value out of range, all of them listed,
+            each with what is allowed.
+    """
+    if name not in ESTIMATORS:
+        raise InvalidArgument.field(
+            "learner.estimator", f"unknown estimator {name!r}; allowed are {', '.join(sorted(ESTIMATORS))}"
+        )
+    allowed = ESTIMATORS[name]
+    values: dict[str, ParameterValue] = {key: parameter.default for key, parameter in allowed.items()}
+    violations = []
+    for key, value in params.items():
+        field = f"learner.params.{key}"
+        if key not in allowed:
+            violations.append((field, f"unknown parameter of {name!r}; allowed are {', '.join(sorted(allowed))}"))
+            continue
+        try:
+            values[key] = allowed[key].parse(value)
+        except ValueError as error:
+            violations.append((field, str(error)))
+    if violations:
+        raise InvalidArgument(violations)
+    return LearnerSpec(name, tuple(sorted(values.items())))

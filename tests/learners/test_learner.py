@@ -1,0 +1,178 @@
+"""Training: cold starts, trust, determinism, and what the pool is worth."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from nextlabel.server.learners.candidates import Candidate
+from nextlabel.server.learners.committee import train_committee
+from nextlabel.server.learners.evaluation import evaluate
+from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
+from nextlabel.server.learners.training import TrainingSet
+from tests.learners.blobs import Blobs, make_blobs
+
+DEFAULT = parse_learner_spec("default", {})
+PLAIN = parse_learner_spec("logistic_regression", {})
+
+
+@pytest.fixture(scope="module")
+def topics() -> Blobs:
+    """Classes that are clusters: where the pool is worth most."""
+    return make_blobs(n=2000, n_classes=6, dimension=48, spread=2.2, seed=3)
+
+
+def _accuracy(model: Model, blobs: Blobs) -> float:
+    return evaluate(model, blobs.embeddings[-600:], blobs.labels[-600:]).accuracy
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_before_all_classes_are_seen(blobs: Blobs, estimator: str) -> None:
+    spec = parse_learner_spec(estimator, {})
+    pool, seen = blobs.embeddings[600:900], blobs.embeddings[:10]
+    nothing = train(blobs.training(slice(0)), pool, spec, 0, None)
+    np.testing.assert_allclose(nothing.predict_proba(seen), 0.2)
+    one_class = train(blobs.training(np.flatnonzero(blobs.labels == 3)[:4]), pool, spec, 0, nothing)
+    np.testing.assert_array_equal(one_class.predict_proba(seen)[:, 3], 1)
+    two_rows = np.array([0, 1])
+    two = train(blobs.training(two_rows), pool, spec, 0, one_class)
+    assert (two.predict_proba(seen)[:, 2:] == 0).all()
+    every = train(blobs.training(slice(100)), pool, spec, 0, two)
+    assert _accuracy(every, blobs) > 0.5
+    probabilities = every.predict_proba(blobs.embeddings[:7].astype(np.float16))
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_same_arguments_same_model(blobs: Blobs, estimator: str) -> None:
+    spec = parse_learner_spec(estimator, {})
+    arguments = (blobs.training(slice(60)), blobs.embeddings[600:], spec, 7)
+    with ThreadPoolExecutor(3) as threads:
+        first, *others = [f.result() for f in [threads.submit(train, *arguments, None) for _ in range(3)]]
+    for other in others:
+        np.testing.assert_array_equal(first.predict_proba(blobs.embeddings), other.predict_proba(blobs.embeddings))
+
+
+def test_thread_limits_are_restored_after_concurrent_training(blobs: Blobs) -> None:
+    before = [(library["filepath"], library["num_threads"]) for library in threadpool_info()]
+    with ThreadPoolExecutor(4) as threads:
+        list(
+            threads.map(
+                lambda seed: train(blobs.training(slice(60)), blobs.embeddings[600:], DEFAULT, seed, None), range(8)
+            )
+        )
+    after = {library["filepath"]: library["num_threads"] for library in threadpool_info()}
+    assert all(after[path] == threads for path, threads in before)
+
+
+def test_the_pool_helps_where_classes_are_clusters(topics: Blobs) -> None:
+    few = topics.training(slice(30))
+    plain = train(few, topics.embeddings[100:1300], PLAIN, 0, None)
+    default = train(few, topics.embeddings[100:1300], DEFAULT, 0, None)
+    assert default.description.choice is not None
+    assert default.description.choice.candidate is not Candidate.PLAIN
+    assert _accuracy(default, topics) > _accuracy(plain, topics) + 0.03
+
+
+def test_the_plain_estimator_is_kept_where_the_pool_says_nothing(topics: Blobs) -> None:
+    rng = np.random.default_rng(0)
+    random_labels = replace(topics, labels=rng.integers(0, 6, len(topics.labels)))
+    few, pool = random_labels.training(slice(100)), topics.embeddings[100:1300]
+    default, plain = train(few, pool, DEFAULT, 0, None), train(few, pool, PLAIN, 0, None)
+    np.testing.assert_array_equal(default.predict_proba(pool), plain.predict_proba(pool))
+
+
+def test_untrusted_labels_choose_nothing(topics: Blobs) -> None:
+    few, pool = topics.training(slice(60), trusted=False), topics.embeddings[100:1300]
+    default = train(few, pool, DEFAULT, 0, None)
+    assert default.description.choice is not None
+    assert default.description.choice.candidate is Candidate.PLAIN
+    np.testing.assert_array_equal(default.predict_proba(pool), train(few, pool, PLAIN, 0, None).predict_proba(pool))
+
+
+def test_soft_labels_of_an_unsure_annotator_weigh_less_than_wrong_certain_ones(topics: Blobs) -> None:
+    labels = topics.labels[:200].copy()
+    wrong = np.arange(0, 200, 3)
+    labels[wrong] = (labels[wrong] + 1) % 6
+    soft = np.eye(6, dtype=np.float32)[labels]
+    soft[wrong] = (np.eye(6, dtype=np.float32)[labels[wrong]] + np.eye(6, dtype=np.float32)[topics.labels[wrong]]) / 2
+    hard = replace(topics.training(slice(200), trusted=False), labels_N=labels)
+    certain = train(hard, topics.embeddings[200:1300], DEFAULT, 0, None)
+    unsure = train(replace(hard, probabilities_NC=soft), topics.embeddings[200:1300], DEFAULT, 0, None)
+    assert _accuracy(unsure, topics) > _accuracy(certain, topics)
+
+
+def test_the_choice_is_kept_until_a_quarter_more_labels_are_trusted(topics: Blobs) -> None:
+    pool = topics.embeddings[300:1300]
+    first = train(topics.training(slice(80)), pool, DEFAULT, 0, None)
+    kept = train(topics.training(slice(99)), pool, DEFAULT, 0, first)
+    renewed = train(topics.training(slice(100)), pool, DEFAULT, 0, kept)
+    trusted = [m.description.choice.trusted for m in (first, kept, renewed) if m.description.choice]
+    assert trusted == [80, 80, 100]
+
+
+def test_pool_rows_beyond_the_limit_change_nothing(blobs: Blobs) -> None:
+    many = np.resize(blobs.embeddings, (MAX_POOL_SAMPLE + 500, blobs.embeddings.shape[1]))
+    one = train(blobs.training(slice(40)), many, DEFAULT, 0, None)
+    other = train(blobs.training(slice(40)), many[:MAX_POOL_SAMPLE], DEFAULT, 0, None)
+    np.testing.assert_array_equal(one.predict_proba(many[:50]), other.predict_proba(many[:50]))
+
+
+def test_a_warm_start_survives_new_and_renamed_classes(blobs: Blobs) -> None:
+    before = train(blobs.training(slice(60)), blobs.embeddings[600:], PLAIN, 0, None)
+    grown = blobs.training(slice(80))
+    permuted = ("new", *reversed(blobs.classes))
+    labels = 5 - grown.labels_N
+    training = replace(grown, labels_N=labels, classes=permuted)
+    warm = train(training, blobs.embeddings[600:], PLAIN, 0, before)
+    cold = train(training, blobs.embeddings[600:], PLAIN, 0, None)
+    assert warm.description.warm
+    np.testing.assert_allclose(warm.predict_proba(blobs.embeddings), cold.predict_proba(blobs.embeddings), atol=0.02)
+
+
+def test_a_model_of_another_dimension_is_no_start(blobs: Blobs) -> None:
+    other = make_blobs(n=100, n_classes=5, dimension=16, spread=1.0)
+    previous = train(other.training(slice(60)), other.embeddings, PLAIN, 0, None)
+    assert not train(blobs.training(slice(60)), blobs.embeddings, PLAIN, 0, previous).description.warm
+
+
+def test_sgd_goes_on_without_touching_the_earlier_model(blobs: Blobs) -> None:
+    spec = parse_learner_spec("sgd", {"epochs": 5})
+    first = train(blobs.training(slice(60)), blobs.embeddings[600:], spec, 0, None)
+    before = first.predict_proba(blobs.embeddings)
+    second = train(blobs.training(slice(100)), blobs.embeddings[600:], spec, 0, first)
+    assert second.description.warm
+    np.testing.assert_array_equal(first.predict_proba(blobs.embeddings), before)
+
+
+def test_committee_members_differ_and_are_reproducible(blobs: Blobs) -> None:
+    training = blobs.training(slice(60))
+    model = train(training, blobs.embeddings[600:], DEFAULT, 0, None)
+    heads = train_committee(training, model, members=4, seed=1)
+    again = train_committee(training, model, members=4, seed=1)
+    votes = np.stack([head.predict_proba(blobs.embeddings) for head in heads])
+    np.testing.assert_array_equal(votes, np.stack([head.predict_proba(blobs.embeddings) for head in again]))
+    assert len(np.unique(votes.round(4), axis=0)) == 4
+    assert (votes.mean(axis=0).argmax(axis=1) == blobs.labels).mean() > 0.5
+
+
+@pytest.mark.parametrize("members", [0, 51])
+def test_committee_size_is_bounded(blobs: Blobs, members: int) -> None:
+    training = blobs.training(slice(10))
+    model = train(training, blobs.embeddings[600:], PLAIN, 0, None)
+    with pytest.raises(ValueError, match="from 1 to 50"):
+        train_committee(training, model, members, seed=0)
+
+
+def test_committee_without_labels_is_undecided(blobs: Blobs) -> None:
+    training: TrainingSet = blobs.training(slice(0))
+    model = train(training, blobs.embeddings[600:], DEFAULT, 0, None)
+    for head in train_committee(training, model, members=2, seed=0):
+        np.testing.assert_allclose(head.predict_proba(blobs.embeddings[:3]), 0.2)
