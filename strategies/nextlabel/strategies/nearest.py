@@ -1,0 +1,114 @@
+"""Squared distance from every pool row to its nearest labeled row, kept between rounds."""
+
+from __future__ import annotations
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from nextlabel.strategies.arrays import Array, Floats, Rows, as_float32, like, to_numpy
+from nextlabel.strategies.errors import NotFiniteError
+from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.tiles import Tile, map_tiles
+
+
+def squared_distances(embeddings_nD: Array, centers_mD: Array) -> Array:
+    """Return squared Euclidean distances, shape (n, m), at least 0."""
+    embeddings, centers = as_float32(embeddings_nD), as_float32(like(centers_mD, embeddings_nD))
+    xp = array_namespace(embeddings)
+    distances = embeddings @ centers.T
+    distances *= -2
+    distances += xp.sum(centers * centers, axis=1)
+    distances += xp.sum(embeddings * embeddings, axis=1)[:, None]
+    return xp.clip(distances, 0, None)
+
+
+def nearest_of(embeddings_nD: Array, centers_mD: Array) -> Floats:
+    """Return each row's squared distance to its nearest center, shape (n,); inf without centers."""
+    if len(centers_mD) == 0:
+        return np.full(len(embeddings_nD), np.inf, np.float32)
+    distances_nm = squared_distances(embeddings_nD, centers_mD)
+    return to_numpy(array_namespace(distances_nm).min(distances_nm, axis=1))
+
+
+def nearest_squared_distance(pool: Pool, centers_mD: Array, near_N: Floats | None = None) -> Floats:
+    """Return min(near, squared distance to the nearest center) in stream order, shape (N,).
+
+    ``near_N`` is updated in place when given. One streaming pass.
+
+    Raises:
+        NotFiniteError: a row's distance is NaN or infinite.
+    """
+    near = np.full(len(pool), np.inf, np.float32) if near_N is None else near_N
+    if len(centers_mD) == 0:
+        return near
+
+    def update(tile: Tile) -> None:
+        least_n = nearest_of(tile.block.embeddings_nD, centers_mD)
+        check_finite(least_n, tile.block.rows_n, "distance")
+        part = near[tile.start : tile.stop]
+        np.minimum(part, least_n, out=part)
+
+    for _ in map_tiles(pool, update):
+        pass
+    return near
+
+
+def check_finite(values_n: Floats, rows_n: Rows, what: str) -> None:
+    """Raise NotFiniteError for the first row whose value is NaN or infinite."""
+    finite = np.isfinite(values_n)
+    if not finite.all():
+        raise NotFiniteError(int(rows_n[int(np.argmin(finite))]), what)
+
+
+class NearestLabeled:
+    """Nearest-labeled distances of a pool that shrinks and grows while labels arrive.
+
+    A later round compares only new labels with known rows, and all labels with new rows. The pool's row
+    numbers must be dense: memory is 4 bytes a row number up to the largest. Not safe for threads.
+    """
+
+    def __init__(self) -> None:
+        self._near = np.empty(0, np.float32)
+        self._seen_LD: Floats = np.empty((0, 0), np.float32)
+
+    def update(self, pool: Pool, labeled_LD: Floats) -> Floats:
+        """Return squared distances to the nearest labeled row in stream order, shape (N,); inf without labels."""
+        seen = len(self._seen_LD)
+        if seen and not np.array_equal(labeled_LD[:seen], self._seen_LD):
+            self._forget()
+        fresh_LD = labeled_LD[len(self._seen_LD) :]
+        rows_N = pool_rows(pool)
+        self._grow(int(rows_N.max(initial=-1)) + 1)
+        near_N = self._near[rows_N]
+
+        def refresh(tile: Tile) -> None:
+            part_n, embeddings_nD = near_N[tile.start : tile.stop], tile.block.embeddings_nD
+            unknown_u = np.flatnonzero(np.isinf(part_n))
+            np.minimum(part_n, nearest_of(embeddings_nD, fresh_LD), out=part_n)
+            if len(unknown_u) and len(fresh_LD) < len(labeled_LD):
+                part_n[unknown_u] = nearest_of(embeddings_nD[like(unknown_u, embeddings_nD)], labeled_LD)
+            if len(labeled_LD):
+                check_finite(part_n, tile.block.rows_n, "distance")
+
+        if len(fresh_LD) or np.isinf(near_N).any():
+            for _ in map_tiles(pool, refresh):
+                pass
+        # A row that left the pool misses later labels: it must count as unknown if it comes back.
+        self._near[:] = np.inf
+        self._near[rows_N] = near_N
+        self._seen_LD = labeled_LD.copy()
+        return near_N
+
+    def _forget(self) -> None:
+        self._near[:] = np.inf
+        self._seen_LD = self._seen_LD[:0]
+
+    def _grow(self, size: int) -> None:
+        if size > len(self._near):
+            self._near = np.concatenate([self._near, np.full(size - len(self._near), np.inf, np.float32)])
+
+
+def pool_rows(pool: Pool) -> Rows:
+    """Return all row numbers in stream order, shape (N,)."""
+    rows = [block.rows_n for block in pool.blocks()]
+    return np.concatenate(rows) if rows else np.empty(0, np.int64)

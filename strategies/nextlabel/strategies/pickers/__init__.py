@@ -1,0 +1,1 @@
+"""Setwise choice from candidates, one idea a module."""

@@ -1,0 +1,48 @@
+"""What a scorer is, and what scoring a pool with one means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from nextlabel.strategies.arrays import Array, Floats, Rows, to_numpy
+from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.nearest import check_finite
+from nextlabel.strategies.pool import Block, Pool
+from nextlabel.strategies.tiles import Tile, map_tiles
+
+
+class Scorer(Protocol):
+    """A pointwise acquisition function.
+
+    A row's score depends on that row and the context alone, so that any cut of the pool gives the same
+    scores. ``score`` is called from several threads at once and must not change the scorer.
+
+    Attributes:
+        needs: inputs the context must hold.
+    """
+
+    @property
+    def needs(self) -> frozenset[Need]: ...  # noqa: D102
+    def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return one float32 score a row, shape (n,); higher = ask."""
+        ...
+
+
+def score_pool(pool: Pool, scorer: Scorer, context: SelectionContext) -> Iterator[tuple[Rows, Floats]]:
+    """Yield (rows_n, scores_n) tile by tile in stream order.
+
+    Raises:
+        NotFiniteError: a score is NaN or infinite.
+    """
+
+    def score(tile: Tile) -> tuple[Rows, Floats]:
+        rows_n = tile.block.rows_n
+        with np.errstate(invalid="ignore", over="ignore"):
+            scores_n = to_numpy(scorer.score(tile.block, context))
+        check_finite(scores_n, rows_n, "score")
+        return rows_n, scores_n
+
+    return map_tiles(pool, score)

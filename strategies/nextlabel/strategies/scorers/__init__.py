@@ -1,0 +1,1 @@
+"""Pointwise acquisition functions, one family a module."""

@@ -1,0 +1,122 @@
+"""Uncertainty of one predictor: margin, entropy, least confidence, ratio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from array_api_compat import array_namespace
+
+from nextlabel.strategies.arrays import Array
+from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.heads import predictor_logits
+from nextlabel.strategies.pool import Block
+
+PROBABILITIES = frozenset({Need.PROBABILITIES})
+
+
+def top_two(values_Cn: Array) -> tuple[Array, Array]:
+    """Return the largest and second largest of every column, each shape (n,).
+
+    A tournament of pairwise maxima: 3 C comparisons in log C array operations, no sort. With one class
+    the second is -inf.
+
+    >>> import numpy as np
+    >>> top_two(np.asarray([[1.0, 5.0], [3.0, 5.0], [2.0, 4.0]]))
+    (array([3., 5.]), array([2., 5.]))
+    """
+    xp = array_namespace(values_Cn)
+    first, second = values_Cn, xp.full_like(values_Cn[:1], -xp.inf)
+    while len(first) > 1:
+        half = len(first) // 2
+        left, right, odd = first[:half], first[half : 2 * half], first[2 * half :]
+        loser = xp.minimum(left, right)
+        if len(second) > 1:
+            loser = xp.maximum(loser, xp.maximum(second[:half], second[half : 2 * half]))
+        if len(odd):
+            bye = second[2 * half :] if len(second) > 1 else second
+            loser = xp.concat([loser, bye], axis=0)
+        first = xp.concat([xp.maximum(left, right), odd], axis=0) if len(odd) else xp.maximum(left, right)
+        second = loser
+    return first[0], second[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """Minus the gap between the two most probable classes, in [-1, 0] (Scheffer et al. 2001)."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Probabilities."""
+        return PROBABILITIES
+
+    def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return p2 - p1; as expm1 of the logits' gap it keeps its precision near 0."""
+        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
+        xp = array_namespace(logits_Cn)
+        first, second = top_two(logits_Cn)
+        return xp.expm1(second - first) / _total(logits_Cn, first)
+
+
+@dataclass(frozen=True, slots=True)
+class LeastConfidence:
+    """One minus the highest probability, in [0, 1 - 1/C] (Lewis and Gale 1994)."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Probabilities."""
+        return PROBABILITIES
+
+    def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return 1 - p1."""
+        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
+        first = array_namespace(logits_Cn).max(logits_Cn, axis=0)
+        return 1 - 1 / _total(logits_Cn, first)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Second highest over highest probability, in [0, 1] (Settles 2009)."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Probabilities."""
+        return PROBABILITIES
+
+    def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return p2 / p1."""
+        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
+        first, second = top_two(logits_Cn)
+        return array_namespace(logits_Cn).exp(second - first)
+
+
+@dataclass(frozen=True, slots=True)
+class Entropy:
+    """Shannon entropy of the prediction in nats, in [0, log C] (Settles 2009)."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Probabilities."""
+        return PROBABILITIES
+
+    def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return -sum p log p."""
+        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
+        return entropy_of_logits(logits_Cn)
+
+
+def entropy_of_logits(logits: Array) -> Array:
+    """Return the entropy of the softmax of class-major logits (…, C, n), shape (…, n).
+
+    Uses log S - sum(e z) / S with shifted logits z and e = exp(z), which has no logarithm of 0.
+    """
+    xp = array_namespace(logits)
+    shifted = logits - xp.max(logits, axis=-2, keepdims=True)
+    exponentials = xp.exp(shifted)
+    total = xp.sum(exponentials, axis=-2)
+    shifted *= exponentials
+    return xp.log(total) - xp.sum(shifted, axis=-2) / total
+
+
+def _total(logits_Cn: Array, first_n: Array) -> Array:
+    xp = array_namespace(logits_Cn)
+    return xp.sum(xp.exp(logits_Cn - first_n), axis=0)
