@@ -1,0 +1,407 @@
+"""Settings of the server: command line over environment over TOML file over defaults.
+
+In the environment a setting is `NEXTLABEL_` and its path with `__` between the parts, such as
+`NEXTLABEL_API__DRAIN_SECONDS=10`; in TOML the parts are tables. A misspelt key is an error that names its path.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import (
+    SettingsError as SettingsSourceError,
+)
+
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.state import Role
+
+_ENV_PREFIX = "NEXTLABEL_"
+_config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", default=None)
+
+_LIMITS = Limits()
+
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class SettingsError(ValueError):
+    """A setting is missing, unknown or out of range; the message names each with its path."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TlsSettings(_Section):
+    """Transport security of the gRPC port. Files are read again when a certificate is renewed."""
+
+    certificate: Path | None = None
+    """Certificate chain of the server, PEM."""
+
+    key: Path | None = None
+    """Private key of the server, PEM."""
+
+    client_ca: Path | None = None
+    """Certificate authority of clients, PEM; with it every client must show a certificate (mTLS)."""
+
+    client_roles: Mapping[str, Role] = Field(default_factory=dict)
+    """Roles of clients by the name in their certificate; others need a token."""
+
+    @property
+    def enabled(self) -> bool:
+        """True when the server speaks TLS."""
+        return self.certificate is not None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together; give both or neither")
+        if self.client_ca and not self.certificate:
+            raise ValueError("client_ca needs certificate and key")
+        if self.client_roles and not self.client_ca:
+            raise ValueError("client_roles needs client_ca, or certificates would not be verified")
+        return self
+
+
+class AuthSettings(_Section):
+    """Who may call."""
+
+    required: bool | None = None
+    """Whether every call needs a token or a certificate with a role; by default beyond loopback only."""
+
+    admin_token: SecretStr | None = None
+    """Secret of an administrator, for the time before there are tokens."""
+
+
+class ApiSettings(_Section):
+    """Behaviour and limits of the gRPC port."""
+
+    max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=256 * 1024 * 1024)
+    """Largest message taken, in bytes."""
+
+    concurrent_calls: Count = 512
+    """Unary calls under way at a time; more are answered RESOURCE_EXHAUSTED."""
+
+    concurrent_calls_per_caller: Count = 384
+    """The same for one caller."""
+
+    concurrent_streams: Count = 256
+    """Streams under way at a time."""
+
+    concurrent_streams_per_caller: Count = 192
+    """The same for one caller."""
+
+    default_deadline_s: Seconds = 600.0
+    """Longest time of a unary call whose client set no deadline."""
+
+    drain_s: Seconds = 30.0
+    """Time that calls under way get to finish when the server stops."""
+
+    min_ping_interval_s: Seconds = 20.0
+    """Clients that ping more often are cut off."""
+
+    keepalive_s: Seconds = 60.0
+    """Time after which a silent connection is pinged."""
+
+    max_connection_age_s: Seconds = 1800.0
+    """Age at which connections are closed in order, so that clients spread over replicas anew."""
+
+    reflection: bool = True
+    """Whether the API describes itself to tools such as grpcurl."""
+
+
+class StoreSettings(_Section):
+    """Where state and pool are kept."""
+
+    url: str | None = None
+    """StateStore: a SQLAlchemy URL (`postgresql+psycopg://…`); by default SQLite in the data directory."""
+
+    pool_url: str | None = None
+    """PoolStore: a folder or an object storage URL (`s3://…`); by default in the data directory."""
+
+    replies_kept_s: Seconds = 86_400.0
+    """How long the answers to mutating calls are kept for repetition."""
+
+
+class LimitSettings(_Section):
+    """Upper bounds on what one call or one item may carry: sizes in bytes of UTF-8, counts in items."""
+
+    item_text_bytes: Count = _LIMITS.item_text_bytes
+    """Text of an item."""
+
+    item_id_bytes: Count = _LIMITS.item_id_bytes
+    """Id of an item."""
+
+    item_metadata_bytes: Count = _LIMITS.item_metadata_bytes
+    """Metadata of an item, as JSON."""
+
+    metadata_depth: Count = _LIMITS.metadata_depth
+    """Nesting of metadata."""
+
+    batch_items: Count = _LIMITS.batch_items
+    """Items in one message of an upload."""
+
+    classes: Count = _LIMITS.classes
+    """Classes of a label space."""
+
+    class_name_bytes: Count = _LIMITS.class_name_bytes
+    """Name of a class."""
+
+    class_description_bytes: Count = _LIMITS.class_description_bytes
+    """Description of a class."""
+
+    guidelines_bytes: Count = _LIMITS.guidelines_bytes
+    """Text of the guidelines."""
+
+    overlap: Count = _LIMITS.overlap
+    """Annotators of one item."""
+
+    query_batch: Count = _LIMITS.query_batch
+    """Items in one query batch."""
+
+    lease_items: Count = _LIMITS.lease_items
+    """Items on one lease."""
+
+    predict_items: Count = _LIMITS.predict_items
+    """Inputs of one prediction."""
+
+    def limits(self) -> Limits:
+        """Return the limits as the domain takes them."""
+        return Limits(**self.model_dump())
+
+
+class EmbeddingSettings(_Section):
+    """The embedder of texts that come without an embedding."""
+
+    model: str = "all-MiniLM-L6-v2"
+    """A sentence-transformers model: a local path, an installed package, or a name on the hub, tried in this order."""
+
+
+class AnthropicSettings(_Section):
+    """The Anthropic API or a gateway compatible with it."""
+
+    api_key: SecretStr | None = Field(default_factory=lambda: _secret_from("ANTHROPIC_API_KEY"))
+    """Key; by default `ANTHROPIC_API_KEY`."""
+
+    base_url: str = Field(default_factory=lambda: os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com")
+    """Base URL; by default `ANTHROPIC_BASE_URL`, else the public API."""
+
+
+class OpenAiCompatibleSettings(_Section):
+    """A server compatible with the OpenAI chat completions API."""
+
+    api_key: SecretStr | None = None
+    """Key, if the server needs one."""
+
+    base_url: str | None = None
+    """Base URL, such as `http://127.0.0.1:8080/v1`."""
+
+
+class AnnotatorSettings(_Section):
+    """LLM annotators."""
+
+    anthropic: AnthropicSettings = Field(default_factory=AnthropicSettings)
+    """The Anthropic API."""
+
+    openai_compatible: OpenAiCompatibleSettings = Field(default_factory=OpenAiCompatibleSettings)
+    """Another LLM server."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts besides those of the base URLs above that a run may name; no key is ever sent to another one."""
+
+    prices: Path | None = None
+    """Price table, TOML; by default the one that comes with the server."""
+
+
+class ComputeSettings(_Section):
+    """Work on arrays and training."""
+
+    executor: Literal["threads", "ray"] = "threads"
+    """Where blocks of the pool are scored."""
+
+    threads: Count = Field(default_factory=lambda: max(1, os.cpu_count() or 1))
+    """Worker threads; by default one for each core."""
+
+    ray_address: str | None = None
+    """Ray cluster to join; by default a local one is started."""
+
+
+class MetricsSettings(_Section):
+    """Metrics for Prometheus."""
+
+    bind: str | None = None
+    """Address such as `127.0.0.1:9464` where metrics are served over HTTP; off by default."""
+
+
+class WebSettings(_Section):
+    """Dashboard and labeling page."""
+
+    bind: str | None = None
+    """Address such as `127.0.0.1:8080` where the pages are served; off by default."""
+
+
+class LogSettings(_Section):
+    """Logs, to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe level written; `debug` has one line for every call."""
+
+    format: Literal["auto", "console", "json"] = "auto"
+    """`auto` is console on a terminal and JSON elsewhere."""
+
+
+class Settings(BaseSettings):
+    """All settings of a server."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_ENV_PREFIX,
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    data_dir: Path = Path("nextlabel-data")
+    """Folder of everything that the server keeps; created when missing."""
+
+    bind: str = "127.0.0.1:50051"
+    """Address of the gRPC port: `HOST:PORT` or `unix:PATH`; port 0 takes a free one."""
+
+    insecure: bool = False
+    """Allow an address beyond loopback without TLS or without tokens."""
+
+    tls: TlsSettings = Field(default_factory=TlsSettings)
+    """Transport security."""
+
+    auth: AuthSettings = Field(default_factory=AuthSettings)
+    """Who may call."""
+
+    api: ApiSettings = Field(default_factory=ApiSettings)
+    """The gRPC port."""
+
+    store: StoreSettings = Field(default_factory=StoreSettings)
+    """State and pool."""
+
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    """Upper bounds."""
+
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    """The embedder."""
+
+    annotators: AnnotatorSettings = Field(default_factory=AnnotatorSettings)
+    """LLM annotators."""
+
+    compute: ComputeSettings = Field(default_factory=ComputeSettings)
+    """Work on arrays."""
+
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings)
+    """Metrics."""
+
+    web: WebSettings = Field(default_factory=WebSettings)
+    """Web pages."""
+
+    log: LogSettings = Field(default_factory=LogSettings)
+    """Logs."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources, the strongest first."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=_config_file.get())
+        return init_settings, env_settings, toml
+
+    @property
+    def tokens_required(self) -> bool:
+        """True when a call needs a token or a certificate with a role."""
+        return not is_loopback(self.bind) if self.auth.required is None else self.auth.required
+
+    @model_validator(mode="after")
+    def _not_exposed(self) -> Self:
+        if self.insecure or is_loopback(self.bind):
+            return self
+        if not (self.tls.enabled and self.tokens_required):
+            raise ValueError(
+                f"bind={self.bind} can be reached from other machines: set tls.certificate and tls.key and leave "
+                "auth.required on, bind to 127.0.0.1 instead, or set insecure (--insecure) on a network you trust"
+            )
+        return self
+
+
+def is_loopback(bind: str) -> bool:
+    """True for addresses that only this machine can reach; host names other than localhost are not resolved."""
+    if bind.startswith(("unix:", "unix-abstract:")):
+        return True
+    host = bind.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """Read the settings.
+
+    `overrides` come from the command line, nested like the TOML tables. `config` is the TOML file; by default the one
+    that `NEXTLABEL_CONFIG` names, if it does.
+
+    Raises:
+        SettingsError: naming every wrong setting.
+    """
+    named = config or (Path(name) if (name := os.environ.get(f"{_ENV_PREFIX}CONFIG")) else None)
+    if named and not named.is_file():
+        raise SettingsError(f"there is no settings file {named}")
+    token = _config_file.set(named)
+    try:
+        return Settings(**(overrides or {}))
+    except ValidationError as error:
+        raise SettingsError("\n".join(_lines(error))) from error
+    except (SettingsSourceError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"settings cannot be read: {error}") from error
+    finally:
+        _config_file.reset(token)
+
+
+def _lines(error: ValidationError) -> list[str]:
+    """Return one line for each wrong setting, without the values: some are secret."""
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        path = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = f"unknown setting; {_known(path)}"
+        lines.append(f"{path}: {message}" if path else message)
+    return lines
+
+
+def _known(path: str) -> str:
+    """Say which settings there are beside a misspelt one."""
+    section: type[BaseModel] = Settings
+    for part in path.split(".")[:-1]:
+        annotation = section.model_fields[part].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    return "known here: " + ", ".join(section.model_fields)
+
+
+def _secret_from(variable: str) -> SecretStr | None:
+    value = os.environ.get(variable)
+    return SecretStr(value) if value else None

@@ -1,0 +1,91 @@
+"""Every RPC of the server as its descriptors give it, and calls to them with raw bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+
+from nextlabel.v1 import (
+    access_service_pb2,
+    budget_service_pb2,
+    labeling_service_pb2,
+    learner_service_pb2,
+    pool_service_pb2,
+    project_service_pb2,
+    report_service_pb2,
+    run_service_pb2,
+)
+
+API_FILES = (
+    access_service_pb2,
+    budget_service_pb2,
+    labeling_service_pb2,
+    learner_service_pb2,
+    pool_service_pb2,
+    project_service_pb2,
+    report_service_pb2,
+    run_service_pb2,
+)
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """One RPC: its full name and its shape."""
+
+    descriptor: MethodDescriptor
+
+    @property
+    def path(self) -> str:
+        return f"/{self.descriptor.containing_service.full_name}/{self.descriptor.name}"
+
+    @property
+    def name(self) -> str:
+        return self.descriptor.name
+
+    async def call(self, channel: grpc.aio.Channel, requests: Sequence[bytes], token: str | None = None) -> list[bytes]:
+        """Send raw requests and return the raw responses, or raise AioRpcError."""
+        metadata = [("authorization", f"Bearer {token}")] if token else None
+        streams = self.descriptor.client_streaming, self.descriptor.server_streaming
+        sent = _stream(requests) if streams[0] else requests[0]
+        if streams == (False, False):
+            return [await channel.unary_unary(self.path)(sent, metadata=metadata, timeout=5)]
+        if streams == (True, False):
+            return [await channel.stream_unary(self.path)(sent, metadata=metadata, timeout=5)]
+        make = channel.stream_stream if streams[0] else channel.unary_stream
+        return [response async for response in make(self.path)(sent, metadata=metadata, timeout=5)]
+
+
+async def _stream(requests: Sequence[bytes]) -> AsyncIterator[bytes]:
+    for request in requests:
+        yield request
+
+
+def _rpcs(files: Iterable[object]) -> list[Rpc]:
+    return [
+        Rpc(method)
+        for file in files
+        for service in file.DESCRIPTOR.services_by_name.values()  # type: ignore[attr-defined]
+        for method in service.methods
+    ]
+
+
+API_RPCS = _rpcs(API_FILES)
+ALL_RPCS = API_RPCS + _rpcs([health_pb2, reflection_pb2])
+
+
+def request_for(rpc: Rpc, project: str) -> bytes:
+    """Return a request that names a project wherever the RPC takes one, and is empty otherwise."""
+    message = rpc.descriptor.input_type._concrete_class()
+    fields = rpc.descriptor.input_type.fields_by_name
+    if "header" in fields:
+        message.header.project = project
+    elif "project" in fields and fields["project"].message_type is not None:
+        message.project.name = project
+    elif "project" in fields:
+        message.project = project
+    return message.SerializeToString()
