@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -76,6 +77,16 @@ class Pools:
         pool.add_references(references)
         pool.deleted.update(deleted)
         await self._executor.run(lambda: self._load_keys(pool, committed))
+
+    @contextlib.asynccontextmanager
+    async def selecting(self, project: ProjectId) -> AsyncIterator[None]:
+        """Keep other selections of a project out, on every server, until the batch is recorded."""
+        while True:
+            async with self._store.exclusive(f"select/{project}") as mine:
+                if mine:
+                    yield
+                    return
+            await asyncio.sleep(0.02)
 
     async def find(self, project: ProjectId, item_ids: Sequence[str]) -> Rows:
         """Return the rows of items, −1 where an id is unknown or deleted."""

@@ -73,6 +73,10 @@ class ProjectTable(Protocol):
         """Return the project of that name."""
         ...
 
+    def by_id(self, project: ProjectId) -> Project | None:
+        """Return the project of that id."""
+        ...
+
     def list(self, after_name: str, limit: int) -> Sequence[Project]:
         """Return up to ``limit`` projects with a name above ``after_name``, by name."""
         ...

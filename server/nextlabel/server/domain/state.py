@@ -16,8 +16,7 @@ from nextlabel.server.domain.annotation import AnnotationType as AnnotationType
 from nextlabel.server.domain.annotation import Answer, Cost, Outcome
 
 ProjectId = NewType("ProjectId", str)
-ItemId = NewType("ItemId", str)
-Row = NewType("Row", int)
+ReservationId = NewType("ReservationId", str)
 
 JsonObject = Mapping[str, Any]
 
@@ -136,7 +135,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """One item of a query batch. ``slots_taken`` counts its active leases and the annotations it received."""
+    """One item of a query batch. ``slots_taken`` counts its active leases and the annotations it received.
+
+    ``score`` is NaN where the strategy scores nothing.
+    """
 
     batch: str
     position: int
@@ -228,7 +230,6 @@ class ModelVersion:
     accuracy: float | None
     macro_f1: float | None
     evaluation: JsonObject
-    checksum: str
     created_at: datetime
 
 

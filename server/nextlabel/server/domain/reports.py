@@ -1,0 +1,201 @@
+"""What the work has bought: the learning curve, what annotators are worth, and where a project stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.server.assessment.agreement import Estimate, krippendorff_alpha, wilson_interval
+from nextlabel.server.assessment.reliability import ReliabilityBin, calibration_error, reliability
+from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.labels import Labels
+from nextlabel.server.domain.pool import Pools
+from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.domain.state import (
+    Annotation,
+    AnnotatorKind,
+    ModelVersion,
+    Project,
+    Run,
+    RunState,
+    Segment,
+    Split,
+)
+
+UNKNOWN_CLASS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCounts:
+    """How many items are in which state. ``pool`` counts askable items: no holdout, gold, shadowed or deleted ones."""
+
+    pool: int
+    unlabeled: int
+    leased: int
+    labeled: int
+    unresolved: int
+    holdout: int
+    gold: int
+    embedded: int
+    awaiting_embedding: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorReport:
+    """What one annotator answered and how good it was where that can be told.
+
+    ``outcomes`` counts (class, outcome), the class '' where there was no label. Accuracy is against the gold items;
+    agreement is with the consensus of the others. Calibration errors need confidences on gold items.
+    """
+
+    annotator: str
+    kind: AnnotatorKind
+    outcomes: dict[tuple[str, str], int]
+    gold_accuracy: Estimate | None
+    agreement: Estimate | None
+    krippendorff_alpha: float | None
+    calibration_error: float | None
+    reliability: Sequence[ReliabilityBin]
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Where a project stands. ``label_accuracy`` is estimated from the gold items, None without any answered."""
+
+    counts: PoolCounts
+    spent: Cost
+    reserved: Cost
+    latest: ModelVersion | None
+    label_accuracy: Estimate | None
+    active_runs: Sequence[Run]
+    outcomes: dict[str, int]
+
+
+class Reports:
+    """Reads; changes nothing."""
+
+    def __init__(self, store: StateStore, pools: Pools, labels: Labels) -> None:
+        self._store = store
+        self._pools = pools
+        self._labels = labels
+
+    async def learning_curve(self, project: Project, run: str = "") -> Sequence[ModelVersion]:
+        """Return the evaluated model versions of a project or of one run, oldest first."""
+        models = await self._store.read(lambda tx: tx.models.list(project.id))
+        return [m for m in models if m.accuracy is not None and (not run or m.run == run)]
+
+    async def pool_counts(self, project: Project) -> PoolCounts:
+        """Count the items of a project by state."""
+        pool = await self._pools.open(project.id)
+
+        def work(tx: Transaction) -> tuple[int, Sequence[Segment], Sequence[int], int]:
+            return (
+                tx.pool.committed_rows(project.id),
+                tx.pool.segments(project.id, embedded=False),
+                tx.labeling.picked_rows(project.id),
+                tx.labeling.active_leases(project.id),
+            )
+
+        committed, waiting, picked, leases = await self._store.read(work)
+        splits = Counter(r.split for r in pool.references.values())
+        unusable = set(pool.unusable_rows().tolist())
+        by_row = await self._labels.rows(project)
+        labeled = set(await self._labels.consensus(project)) - unusable
+        answered = set(by_row) - unusable
+        open_rows = set(picked) - answered - unusable if leases else set()
+        askable = committed - len(unusable)
+        awaiting = sum(s.row_count for s in waiting)
+        return PoolCounts(
+            pool=askable,
+            unlabeled=askable - len(answered),
+            leased=len(open_rows),
+            labeled=len(labeled),
+            unresolved=len(answered - labeled),
+            holdout=splits[Split.HOLDOUT],
+            gold=splits[Split.GOLD],
+            embedded=committed - awaiting - len(pool.deleted),
+            awaiting_embedding=awaiting,
+        )
+
+    async def annotators(self, project: Project, annotator: str = "") -> Sequence[AnnotatorReport]:
+        """Report on every annotator, or on one."""
+        pool = await self._pools.open(project.id)
+        gold = {r.row: r.label for r in pool.references.values() if r.split is Split.GOLD}
+        by_row = await self._labels.rows(project)
+        own: dict[str, list[Annotation]] = {}
+        for given in by_row.values():
+            for annotation in given:
+                own.setdefault(annotation.annotator, []).append(annotation)
+        return [
+            _report(name, annotations, gold, by_row)
+            for name, annotations in sorted(own.items())
+            if annotator in ("", name)
+        ]
+
+    async def overview(self, project: Project) -> Overview:
+        """Return where a project stands."""
+
+        def work(tx: Transaction) -> tuple[ModelVersion | None, Sequence[Run], Cost, Cost]:
+            spent, reserved = Cost(), Cost()
+            for reservation in tx.budgets.open_reservations(project.id):
+                reserved += reservation.remaining
+            for entry in tx.budgets.entries(project.id):
+                if entry.kind == "settle":
+                    spent += entry.amount
+            active = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
+            return tx.models.latest(project.id), active, spent, reserved
+
+        latest, active, spent, reserved = await self._store.read(work)
+        pool = await self._pools.open(project.id)
+        gold = {r.row: r.label for r in pool.references.values() if r.split is Split.GOLD}
+        by_row = await self._labels.rows(project)
+        outcomes = Counter(a.outcome.value for given in by_row.values() for a in given)
+        checked = [a for row in gold for a in by_row.get(row, ())]
+        return Overview(
+            counts=await self.pool_counts(project),
+            spent=spent,
+            reserved=reserved,
+            latest=latest,
+            label_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
+            active_runs=active,
+            outcomes=dict(outcomes),
+        )
+
+
+def _report(
+    name: str, annotations: Sequence[Annotation], gold: dict[int, str], by_row: dict[int, list[Annotation]]
+) -> AnnotatorReport:
+    checked = [a for a in annotations if a.row in gold and a.label is not None]
+    pairs = [
+        (a.label, other.label)
+        for a in annotations
+        if a.label is not None
+        for other in by_row[a.row]
+        if other.annotator != name and other.label is not None
+    ]
+    confident = [a for a in checked if a.answer.confidence is not None]
+    confidences = np.array([a.answer.confidence for a in confident], np.float64)
+    correct = np.array([a.label == gold[a.row] for a in confident], np.bool_)
+    cost = Cost()
+    for a in annotations:
+        cost += a.answer.provenance.cost
+    shared = [[a.label for a in by_row[row] if a.label is not None] for row in {a.row for a in annotations}]
+    return AnnotatorReport(
+        annotator=name,
+        kind=annotations[0].kind,
+        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome.value) for a in annotations)),
+        gold_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
+        agreement=_share(sum(a == b for a, b in pairs), len(pairs)),
+        krippendorff_alpha=krippendorff_alpha(shared),
+        calibration_error=calibration_error(confidences, correct) if len(confident) else None,
+        reliability=reliability(confidences, correct) if len(confident) else (),
+        cost=cost,
+    )
+
+
+def _share(hits: int, n: int) -> Estimate | None:
+    return wilson_interval(hits, n) if n else None

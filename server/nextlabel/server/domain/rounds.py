@@ -1,0 +1,250 @@
+"""One round of a run: select, annotate, train. What is durable after each step is never done again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
+from nextlabel.server.domain.annotation import (
+    Answer,
+    Cost,
+    Guidelines,
+    ItemToAnnotate,
+    LabelDefinition,
+    Task,
+)
+from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.labeling import LABELS_LINE, Labeling
+from nextlabel.server.domain.learning import Learning
+from nextlabel.server.domain.pool import Pools
+from nextlabel.server.domain.ports import Clock, StateStore, Transaction
+from nextlabel.server.domain.projects import Projects
+from nextlabel.server.domain.runs import Runs
+from nextlabel.server.domain.selection import Query, Selector
+from nextlabel.server.domain.signals import Signals
+from nextlabel.server.domain.state import AnnotatorKind, Batch, ModelVersion, Pick, Project, Run
+
+FLUSH_S = 0.25
+FLUSH_ANSWERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnnotator:
+    """A server-side annotator with what its annotations are worth."""
+
+    annotator: Annotator
+    kind: AnnotatorKind
+    trusted: bool
+
+
+class AnnotatorSource(Protocol):
+    """Makes the annotators that runs name."""
+
+    async def open(self, project: Project, run: Run, ledger: Ledger, journal: BatchJournal) -> RunAnnotator:
+        """Return a checked annotator for a run.
+
+        Raises:
+            DomainError: it cannot work; the message says why.
+        """
+        ...
+
+
+class Rounds:
+    """The steps of a round."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        pools: Pools,
+        projects: Projects,
+        runs: Runs,
+        selector: Selector,
+        labeling: Labeling,
+        learning: Learning,
+        budgets: Budgets,
+        signals: Signals,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._projects = projects
+        self._runs = runs
+        self._selector = selector
+        self._labeling = labeling
+        self._learning = learning
+        self._budgets = budgets
+        self._signals = signals
+        self._clock = clock
+
+    async def select(self, project: Project, run: Run, *, leasable: bool) -> tuple[Run, Batch, Sequence[Pick]] | None:
+        """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted."""
+        affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
+        count = run.spec.batch_size if affordable is None else min(run.spec.batch_size, affordable)
+        if count == 0:
+            return None
+        run = await self._store.write(lambda tx: self._runs.begin_round(tx, run))
+        began = self._clock.now()
+        query = Query(
+            count=count,
+            strategy=run.spec.strategy,
+            audit_share=run.spec.audit_share,
+            seed=run.spec.seed * 1_000_003 + run.round,
+            run=run.id,
+            round_number=run.round,
+            leasable=leasable,
+        )
+        batch, picks = await self._selector.select(project, query)
+        if not picks:
+            return None
+        seconds = (self._clock.now() - began).total_seconds()
+        await self._note(run, "batch_selected", {"batch": batch.id, "picks": len(picks), "seconds": seconds})
+        return run, batch, picks
+
+    async def unfinished(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
+        """Return the run's last batch with the picks that nobody has answered, if there are such."""
+
+        def work(tx: Transaction) -> tuple[Batch, Sequence[Pick]] | None:
+            batches = tx.labeling.batches(project.id, run.id)
+            if not batches:
+                return None
+            picks = tx.labeling.picks(batches[-1].id)
+            answered = {a.row for a in tx.labeling.annotations(project.id, run=run.id) if a.batch == batches[-1].id}
+            return batches[-1], [p for p in picks if p.row not in answered]
+
+        found = await self._store.read(work)
+        return found if found and found[1] else None
+
+    async def annotate(
+        self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator
+    ) -> None:
+        """Have the picks annotated and keep every answer as it comes.
+
+        Raises:
+            BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
+        """
+        items = await self._items(project, picks)
+        task = await self._task(project)
+        wanted = Cost(labels=len(items))
+        reservation = await self._store.write(
+            lambda tx: self._budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE)
+        )
+        progress = _Progress(total=len(items))
+        pending: list[tuple[int, str, Answer]] = []
+
+        async def flush() -> None:
+            taken, pending[:] = list(pending), []
+            if not taken:
+                return
+            await self._store.write(
+                lambda tx: self._keep(tx, project, run, batch, taken, source, reservation.id, progress)
+            )
+            self._signals.notify(f"run/{run.id}")
+
+        loop = asyncio.get_running_loop()
+        flushed = loop.time()
+        try:
+            async for item, answer in source.annotator.annotate(task, items):
+                pending.append((item.row, item.item_id, answer))
+                progress.count(answer)
+                if len(pending) >= FLUSH_ANSWERS or loop.time() - flushed >= FLUSH_S:
+                    await flush()
+                    flushed = loop.time()
+        finally:
+            await flush()
+            await self._store.write(lambda tx: self._budgets.release(tx, reservation.id))
+
+    async def learn(self, project: Project, run: Run) -> ModelVersion:
+        """Train on everything known, evaluate and tell the watchers."""
+        model = await self._learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
+        payload = {
+            "model_version": model.version,
+            "labels": model.labels,
+            "accuracy": model.accuracy,
+            "macro_f1": model.macro_f1,
+            "train_seconds": model.train_seconds,
+            "candidate": model.description["candidate"],
+        }
+        await self._note(run, "model_trained", payload)
+        point = {
+            "model_version": model.version,
+            "labels": model.labels,
+            "tokens": model.spent.tokens,
+            "micro_usd": model.spent.micro_usd,
+            "seconds": model.seconds,
+            "accuracy": model.accuracy,
+            "macro_f1": model.macro_f1,
+            "holdout_items": model.evaluation.get("items", 0),
+        }
+        await self._note(run, "curve_point_added", point)
+        return model
+
+    def _keep(
+        self,
+        tx: Transaction,
+        project: Project,
+        run: Run,
+        batch: Batch,
+        answers: Sequence[tuple[int, str, Answer]],
+        source: RunAnnotator,
+        reservation: str,
+        progress: _Progress,
+    ) -> None:
+        name = source.annotator.name
+        self._labeling.record(
+            tx,
+            project,
+            batch,
+            answers,
+            annotator=name,
+            kind=source.kind,
+            trusted=source.trusted,
+            reservation=reservation,
+        )
+        spent = self._budgets.spent(tx, project.id, run.id)
+        self._runs.note(tx, run, "annotation_progress", progress.payload(spent))
+
+    async def _items(self, project: Project, picks: Sequence[Pick]) -> list[ItemToAnnotate]:
+        rows = [p.row for p in picks]
+        stored = await self._pools.items(project.id, rows)
+        embeddings = await self._pools.embeddings(project.id, [i.row for i in stored])
+        return [
+            ItemToAnnotate(i.item_id, i.row, i.text, embedding=tuple(float(x) for x in vector))
+            for i, vector in zip(stored, embeddings, strict=True)
+        ]
+
+    async def _task(self, project: Project) -> Task:
+        guidelines = await self._store.read(lambda tx: self._projects.guidelines(tx, project))
+        return Task(
+            annotation_type=project.annotation_type,
+            labels=tuple(LabelDefinition(c.name, c.description) for c in project.classes),
+            guidelines=Guidelines(guidelines.text, guidelines.version),
+        )
+
+    async def _note(self, run: Run, kind: str, payload: dict[str, object]) -> None:
+        await self._store.write(lambda tx: self._runs.note(tx, run, kind, payload))
+        self._signals.notify(f"run/{run.id}")
+
+
+class _Progress:
+    """How far the annotation of one batch is."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._outcomes: Counter[str] = Counter()
+
+    def count(self, answer: Answer) -> None:
+        """Count an answer."""
+        self._outcomes[answer.outcome.value] += 1
+
+    def payload(self, spent: Cost) -> dict[str, object]:
+        """Return the event's content."""
+        return {
+            "done": self._outcomes.total(),
+            "total": self._total,
+            "outcomes": dict(self._outcomes),
+            "spent": asdict(spent),
+        }

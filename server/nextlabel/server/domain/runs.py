@@ -1,0 +1,140 @@
+"""Runs as records: starting, stopping and reading them. The engine beside does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.ports import Clock, Transaction
+from nextlabel.server.domain.state import (
+    AnnotatorChoice,
+    Choice,
+    JsonObject,
+    Project,
+    Run,
+    RunEvent,
+    RunSpec,
+    RunState,
+    StopReason,
+    Window,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Units of work on runs.
+
+    ``check_annotator`` and ``check_strategy`` raise InvalidArgument for kinds, names and options that do not exist.
+    """
+
+    clock: Clock
+    new_id: Callable[[], str]
+    limits: Limits
+    budgets: Budgets
+    check_annotator: Callable[[Project, AnnotatorChoice], None]
+    check_strategy: Callable[[Choice], None]
+
+    def start(self, tx: Transaction, project: Project, spec: RunSpec) -> Run:
+        """Record a run with its budget; the engine takes it up.
+
+        Raises:
+            InvalidArgument: a field is out of range or unknown.
+        """
+        self._check(project, spec)
+        run = Run(
+            id=self.new_id(),
+            project=project.id,
+            spec=spec,
+            state=RunState.RUNNING,
+            stop_reason=StopReason.NONE,
+            message="",
+            round=0,
+            created_at=self.clock.now(),
+            ended_at=None,
+        )
+        tx.runs.add(run)
+        for dimension in BudgetDimension:
+            bound = getattr(spec.limit, dimension.value)
+            if bound:
+                self.budgets.set_limit(tx, project.id, run.id, Window.TOTAL, dimension, bound)
+        return run
+
+    def get(self, tx: Transaction, project: Project, run_id: str) -> Run:
+        """Return a run of a project, or raise NotFound."""
+        run = tx.runs.get(run_id)
+        if run is None or run.project != project.id:
+            raise NotFound("run", run_id)
+        return run
+
+    def list(self, tx: Transaction, project: Project) -> Sequence[Run]:
+        """Return a project's runs, oldest first."""
+        return tx.runs.list(project.id)
+
+    def stop(self, tx: Transaction, project: Project, run_id: str) -> Run:
+        """Ask a run to stop after what is under way; a run that has ended stays as it is."""
+        run = self.get(tx, project, run_id)
+        if run.state is not RunState.RUNNING:
+            return run
+        stopping = replace(run, state=RunState.STOPPING)
+        tx.runs.update(stopping)
+        return stopping
+
+    def end(self, tx: Transaction, run_id: str, reason: StopReason, message: str) -> Run:
+        """Record how a run ended; the first ending stays."""
+        run = tx.runs.get(run_id)
+        if run is None:
+            raise NotFound("run", run_id)
+        if run.state.ended:
+            return run
+        failed = reason in (StopReason.ERROR, StopReason.PROVIDER_SPEND_LIMIT, StopReason.ANNOTATOR_UNRELIABLE)
+        ended = replace(
+            run,
+            state=RunState.FAILED if failed else RunState.FINISHED,
+            stop_reason=reason,
+            message=message,
+            ended_at=self.clock.now(),
+        )
+        tx.runs.update(ended)
+        payload = {"state": ended.state.value, "stop_reason": reason.value, "detail": message}
+        self.note(tx, ended, "run_ended", payload)
+        return ended
+
+    def begin_round(self, tx: Transaction, run: Run) -> Run:
+        """Count a round."""
+        begun = replace(tx.runs.get(run.id) or run, round=run.round + 1)
+        tx.runs.update(begun)
+        return begun
+
+    def note(self, tx: Transaction, run: Run, kind: str, payload: JsonObject) -> RunEvent:
+        """Append an event for those who watch."""
+        numbered = {**payload, "round": run.round}
+        return tx.runs.add_event(RunEvent(run.id, 0, kind, numbered, self.clock.now()))
+
+    def _check(self, project: Project, spec: RunSpec) -> None:
+        violations = [
+            (f"spec.{path}", message)
+            for path, wrong, message in (
+                (
+                    "batch_size",
+                    not 1 <= spec.batch_size <= self.limits.query_batch,
+                    f"from 1 to {self.limits.query_batch}, got {spec.batch_size}",
+                ),
+                ("audit_share", not 0 <= spec.audit_share <= 1, f"from 0 to 1, got {spec.audit_share:g}"),
+                ("targets.accuracy", not 0 <= spec.target_accuracy <= 1, "from 0 to 1"),
+                ("targets.macro_f1", not 0 <= spec.target_macro_f1 <= 1, "from 0 to 1"),
+                ("targets.plateau_rounds", spec.plateau.rounds < 0, "must not be negative"),
+                ("max_rounds", spec.max_rounds < 0, "must not be negative"),
+                *(
+                    (f"limits.{d.value}", getattr(spec.limit, d.value) < 0, "must not be negative")
+                    for d in BudgetDimension
+                ),
+            )
+            if wrong
+        ]
+        if violations:
+            raise InvalidArgument(violations)
+        self.check_strategy(spec.strategy)
+        self.check_annotator(project, spec.annotator)

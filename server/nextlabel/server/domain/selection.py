@@ -1,0 +1,252 @@
+"""Chooses query batches: one streaming pass of a strategy over what is embedded and not yet asked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.labels import Labels
+from nextlabel.server.domain.learning import Labeled, Learning
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.pool import Pool, Pools
+from nextlabel.server.domain.ports import Clock, Executor, PoolStore, Rows, StateStore
+from nextlabel.server.domain.state import Batch, Choice, ModelVersion, Pick, Project, ProjectId
+from nextlabel.server.learners.committee import train_committee
+from nextlabel.server.learners.model import Model
+from nextlabel.strategies import (
+    Annotations,
+    Block,
+    LabeledSet,
+    LinearHead,
+    Need,
+    Selection,
+    SelectionContext,
+    SelectionError,
+    Strategy,
+    get_strategy,
+    with_audit,
+)
+
+COMMITTEE_MEMBERS = 5
+
+
+def strategy_of(choice: Choice) -> Strategy:
+    """Return the strategy of a name with its parameters.
+
+    Raises:
+        InvalidArgument: an unknown name or parameter; the message lists the allowed ones.
+    """
+    try:
+        return get_strategy(choice.name, **choice.params)
+    except SelectionError as error:
+        raise InvalidArgument.field("strategy", str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to select: how many items, how, and for which round of which run."""
+
+    count: int
+    strategy: Choice
+    audit_share: float
+    seed: int
+    run: str = ""
+    round_number: int = 0
+    leasable: bool = True
+
+
+class Candidates:
+    """The rows that may be asked, as strategies stream them: embedded, not asked before, no holdout or gold."""
+
+    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, committed: int) -> None:
+        self._arrays = arrays
+        self._project = project
+        self._excluded = excluded
+        self._committed = committed
+        self._length: int | None = None
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = sum(int(self._usable(b.rows_n).sum()) for b in self._arrays.scan_embeddings(self._project))
+        return self._length
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all candidates, in the same order at every pass."""
+        for block in self._arrays.scan_embeddings(self._project):
+            usable = self._usable(block.rows_n)
+            if usable.all():
+                yield Block(block.rows_n, block.embeddings_nD)
+            elif usable.any():
+                yield Block(block.rows_n[usable], block.embeddings_nD[usable])
+
+    def take(self, rows: Rows) -> npt.NDArray[np.float16]:
+        """Return embeddings in the order of ``rows``."""
+        return self._arrays.embeddings(self._project, rows.tolist())
+
+    def item_ids(self, rows: Rows) -> Sequence[str]:
+        """Return item ids in the order of ``rows``."""
+        return [item.item_id for item in self._arrays.items(self._project, rows.tolist())]
+
+    def _usable(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
+        usable: npt.NDArray[np.bool_] = rows_n < self._committed
+        if len(self._excluded):
+            at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
+            usable &= self._excluded[at] != rows_n
+        return usable
+
+
+class Selector:
+    """Selects and records query batches, one at a time a project so that no item is picked twice."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        pools: Pools,
+        labels: Labels,
+        learning: Learning,
+        executor: Executor,
+        clock: Clock,
+        new_id: Callable[[], str],
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._labels = labels
+        self._learning = learning
+        self._executor = executor
+        self._clock = clock
+        self._new_id = new_id
+        self._limits = limits
+
+    async def select(self, project: Project, query: Query) -> tuple[Batch, Sequence[Pick]]:
+        """Select a batch and record it with everything it depends on; an exhausted pool gives an empty batch.
+
+        Before the first model exists, a strategy that needs one gives way to uniform picks, which say so.
+
+        Raises:
+            InvalidArgument: count or strategy are out of range or unknown.
+        """
+        if not 1 <= query.count <= self._limits.query_batch:
+            raise InvalidArgument.field("count", f"from 1 to {self._limits.query_batch}, got {query.count}")
+        strategy = strategy_of(query.strategy)
+        async with self._pools.selecting(project.id):
+            pool = await self._pools.open(project.id)
+            latest = await self._store.read(lambda tx: tx.models.latest(project.id))
+            labeled = await self._learning.labeled(project)
+            context, model = await self._context(project, strategy, latest, labeled, query.seed)
+            fallback = ""
+            if missing := _missing(strategy, context):
+                fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
+                strategy = get_strategy("random")
+            strategy = with_audit(strategy, query.audit_share) if query.audit_share else strategy
+            candidates = await self._candidates(project, pool, strategy)
+            selection = await self._executor.run(lambda: strategy.select(candidates, query.count, context))
+            batch = Batch(
+                id=self._new_id(),
+                project=project.id,
+                run=query.run,
+                round=query.round_number,
+                strategy=query.strategy,
+                model_version=model,
+                pool_rows=pool.index.next_row,
+                seed=query.seed,
+                created_at=self._clock.now(),
+            )
+            ids = await self._executor.run(lambda: candidates.item_ids(selection.rows_k))
+            picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
+            if picks:
+                await self._store.write(lambda tx: tx.labeling.add_batch(batch, picks))
+        return batch, picks
+
+    async def _candidates(self, project: Project, pool: Pool, strategy: Strategy) -> Candidates:
+        excluded = pool.unusable_rows()
+        if Need.ANNOTATOR_LABELS not in strategy.needs:
+            picked = await self._store.read(lambda tx: tx.labeling.picked_rows(project.id))
+            agreed = await self._labels.consensus(project)
+            asked = np.fromiter((*picked, *agreed), np.int64, len(picked) + len(agreed))
+            excluded = np.union1d(excluded, asked)
+        return Candidates(self._pools.arrays, project.id, excluded, pool.index.next_row)
+
+    async def _context(
+        self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int
+    ) -> tuple[SelectionContext, int]:
+        """Return what the strategy may know, and the version of the model in it (0 without one)."""
+        training = labeled.training
+        known = LabeledSet(training.embeddings_ND, training.labels_N)
+        annotations = None
+        if Need.ANNOTATOR_LABELS in strategy.needs:
+            annotations = await self._annotations(project)
+        if latest is None or not len(training.labels_N):
+            return SelectionContext(labeled=known, annotations=annotations, seed=seed), 0
+        version, model = await self._learning.model(project)
+        committee: Sequence[LinearHead] = ()
+        if Need.COMMITTEE in strategy.needs:
+            heads = await self._executor.run(lambda: train_committee(training, model, COMMITTEE_MEMBERS, seed))
+            committee = [LinearHead(h.coef_CD, h.intercept_C) for h in heads]
+        context = SelectionContext(
+            predictor=_Predictor(model), committee=committee, labeled=known, annotations=annotations, seed=seed
+        )
+        return context, version.version
+
+    async def _annotations(self, project: Project) -> Annotations:
+        place = {name: i for i, name in enumerate(project.class_names)}
+        annotators: dict[str, int] = {}
+        answers = [
+            (row, annotators.setdefault(a.annotator, len(annotators)), place[a.label])
+            for row, given in (await self._labels.rows(project)).items()
+            for a in {a.annotator: a for a in given}.values()
+            if a.label in place
+        ]
+        columns = np.array(answers, np.int64).reshape(-1, 3).T
+        return Annotations(columns[0], columns[1], columns[2])
+
+
+class _Predictor:
+    """A model of this server as strategies see it."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        head = model.linear
+        self.n_classes = model.n_classes
+        self.linear = None if head is None else LinearHead(head.coef_CD, head.intercept_C)
+
+    def predict_proba(self, embeddings_nD: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Return class probabilities (n, C)."""
+        return self._model.predict_proba(embeddings_nD)
+
+
+def _missing(strategy: Strategy, context: SelectionContext) -> str:
+    """Say which of the strategy's needs the context lacks at a cold start; '' when none."""
+    lacking = []
+    if Need.PROBABILITIES in strategy.needs and context.predictor is None:
+        lacking.append("a model")
+    if Need.COMMITTEE in strategy.needs and not context.committee:
+        lacking.append("a committee")
+    if Need.LABELED in strategy.needs and not (context.labeled and len(context.labeled)):
+        lacking.append("labels")
+    return " and ".join(lacking)
+
+
+def _picks(batch: Batch, selection: Selection, ids: Sequence[str], fallback: str, slots_taken: int) -> Sequence[Pick]:
+    def known(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    return [
+        Pick(
+            batch=batch.id,
+            position=position,
+            row=int(selection.rows_k[position]),
+            item_id=item_id,
+            score=float(selection.scores_k[position]),
+            inclusion_probability=known(float(selection.inclusion_probabilities_k[position])),
+            reason=fallback or selection.reasons_k[position],
+            audit=bool(selection.audit_k[position]),
+            slots_taken=slots_taken,
+        )
+        for position, item_id in enumerate(ids)
+    ]

@@ -1,0 +1,107 @@
+"""Learning curves as pictures: one Vega-Lite specification for the browser, SVG and PNG."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class PlotFormat(StrEnum):
+    """How a plot is handed out."""
+
+    VEGA_LITE = "vega_lite"
+    SVG = "svg"
+    PNG = "png"
+
+
+class Axis(StrEnum):
+    """What a learning curve is drawn over."""
+
+    LABELS = "labels"
+    TOKENS = "tokens"
+    USD = "usd"
+    SECONDS = "seconds"
+
+
+class Measure(StrEnum):
+    """What a learning curve shows."""
+
+    ACCURACY = "accuracy"
+    MACRO_F1 = "macro_f1"
+
+
+_MEDIA_TYPES: Mapping[PlotFormat, str] = {
+    PlotFormat.VEGA_LITE: "application/vnd.vegalite.v5+json",
+    PlotFormat.SVG: "image/svg+xml",
+    PlotFormat.PNG: "image/png",
+}
+_TITLES = {
+    "labels": "labels",
+    "tokens": "tokens",
+    "usd": "US dollars",
+    "seconds": "seconds",
+    "accuracy": "accuracy on the holdout",
+    "macro_f1": "macro-F1 on the holdout",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One point of a named curve; ``low`` and ``high`` bound a band where there are several runs."""
+
+    series: str
+    x: float
+    y: float
+    low: float | None = None
+    high: float | None = None
+
+
+def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measure, title: str = "") -> dict[str, Any]:
+    """Return the Vega-Lite specification of learning curves, one line a series, with a band where it is known."""
+    values = [{"series": p.series, "x": p.x, "y": p.y, "low": p.low, "high": p.high} for p in points]
+    x = {"field": "x", "type": "quantitative", "title": _TITLES[axis.value]}
+    y_title = _TITLES[measure.value]
+    color = {"field": "series", "type": "nominal", "title": None, "legend": {"orient": "bottom-right"}}
+    band = {
+        "mark": {"type": "area", "opacity": 0.18},
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "encoding": {
+            "x": x,
+            "y": {"field": "low", "type": "quantitative", "title": y_title},
+            "y2": {"field": "high"},
+            "color": color,
+        },
+    }
+    line = {
+        "mark": {"type": "line", "point": True},
+        "encoding": {
+            "x": x,
+            "y": {"field": "y", "type": "quantitative", "title": y_title, "scale": {"zero": False}},
+            "color": color,
+        },
+    }
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "title": title,
+        "width": 560,
+        "height": 340,
+        "background": "white",
+        "data": {"values": values},
+        "layer": [band, line],
+        "config": {"font": "sans-serif"},
+    }
+
+
+def render(spec: Mapping[str, Any], plot_format: PlotFormat) -> tuple[bytes, str]:
+    """Return a specification as bytes of a format, with the media type. Works without a network and a browser."""
+    if plot_format is PlotFormat.VEGA_LITE:
+        return json.dumps(spec).encode(), _MEDIA_TYPES[plot_format]
+    import vl_convert
+
+    if plot_format is PlotFormat.SVG:
+        return vl_convert.vegalite_to_svg(dict(spec)).encode(), _MEDIA_TYPES[plot_format]
+    png: bytes = vl_convert.vegalite_to_png(dict(spec), scale=2)
+    return png, _MEDIA_TYPES[plot_format]
