@@ -17,6 +17,8 @@ def main() -> int:
     """Run protoc over all files; return its exit status."""
     sources = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.proto"))
     outputs = [f"--{kind}_out={ROOT}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
+    # Servicers may leave methods to the generated class, which answers UNIMPLEMENTED.
+    outputs.append("--mypy_grpc_opt=generate_concrete_servicer_stubs")
     # Named by path, so that the plugins are found when the environment is not activated.
     plugins = [f"--plugin={name}={SCRIPTS / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
     well_known_types = files("grpc_tools") / "_proto"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
+from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -51,13 +53,15 @@ class Rpc:
         """Send raw requests and return the raw responses, or raise AioRpcError."""
         metadata = [("authorization", f"Bearer {token}")] if token else None
         streams = self.descriptor.client_streaming, self.descriptor.server_streaming
+        make: Any = {
+            (False, False): channel.unary_unary,
+            (True, False): channel.stream_unary,
+            (False, True): channel.unary_stream,
+            (True, True): channel.stream_stream,
+        }[streams]
         sent = _stream(requests) if streams[0] else requests[0]
-        if streams == (False, False):
-            return [await channel.unary_unary(self.path)(sent, metadata=metadata, timeout=5)]
-        if streams == (True, False):
-            return [await channel.stream_unary(self.path)(sent, metadata=metadata, timeout=5)]
-        make = channel.stream_stream if streams[0] else channel.unary_stream
-        return [response async for response in make(self.path)(sent, metadata=metadata, timeout=5)]
+        call = make(self.path)(sent, metadata=metadata, timeout=5)
+        return [response async for response in call] if streams[1] else [await call]
 
 
 async def _stream(requests: Sequence[bytes]) -> AsyncIterator[bytes]:
@@ -80,7 +84,7 @@ ALL_RPCS = API_RPCS + _rpcs([health_pb2, reflection_pb2])
 
 def request_for(rpc: Rpc, project: str) -> bytes:
     """Return a request that names a project wherever the RPC takes one, and is empty otherwise."""
-    message = rpc.descriptor.input_type._concrete_class()
+    message: Any = message_factory.GetMessageClass(rpc.descriptor.input_type)()
     fields = rpc.descriptor.input_type.fields_by_name
     if "header" in fields:
         message.header.project = project
@@ -88,4 +92,4 @@ def request_for(rpc: Rpc, project: str) -> bytes:
         message.project.name = project
     elif "project" in fields:
         message.project = project
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())

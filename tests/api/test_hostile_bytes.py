@@ -1,7 +1,10 @@
 """Bytes that are no request: refused by every RPC, health and reflection included."""
 
+from typing import Any
+
 import grpc
 import pytest
+
 from tests.api.catalogue import ALL_RPCS, Rpc
 from tests.api.conftest import Serve
 
@@ -47,8 +50,9 @@ async def test_a_message_over_the_limit_is_refused(serve: Serve) -> None:
 
 async def test_an_unknown_method_is_unimplemented(serve: Serve) -> None:
     serving = await serve()
+    stub: Any = serving.channel.unary_unary("/nextlabel.v1.ProjectService/Nothing")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await serving.channel.unary_unary("/nextlabel.v1.ProjectService/Nothing")(b"", timeout=5)
+        await stub(b"", timeout=5)
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 

@@ -2,11 +2,11 @@
 
 import grpc
 import pytest
-from tests.api.catalogue import ALL_RPCS, API_RPCS, Rpc, request_for
-from tests.api.conftest import Serve, Tokens
 
 from nextlabel.server.api.rules import RULES
 from nextlabel.server.domain.state import Role
+from tests.api.catalogue import ALL_RPCS, API_RPCS, Rpc, request_for
+from tests.api.conftest import Serve, Tokens
 
 # R reader, A annotator, P producer, O operator, D admin.
 ALLOWED = {

@@ -52,10 +52,9 @@ class AccessServiceAsyncStub(AccessServiceStub):
     RevokeToken: _aio.UnaryUnaryMultiCallable[_access_service_pb2.RevokeTokenRequest, _access_service_pb2.RevokeTokenResponse]  # type: ignore[assignment]
     """Revokes a token at once."""
 
-class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
+class AccessServiceServicer:
     """Creates and revokes bearer tokens."""
 
-    @_abc_1.abstractmethod
     def CreateToken(
         self,
         request: _access_service_pb2.CreateTokenRequest,
@@ -63,7 +62,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_access_service_pb2.CreateTokenResponse, _abc.Awaitable[_access_service_pb2.CreateTokenResponse]]:
         """Creates a token. The response is the only place where its secret is ever shown; a repeated call returns the token without it."""
 
-    @_abc_1.abstractmethod
     def ListTokens(
         self,
         request: _access_service_pb2.ListTokensRequest,
@@ -71,7 +69,6 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_access_service_pb2.ListTokensResponse, _abc.Awaitable[_access_service_pb2.ListTokensResponse]]:
         """Lists the tokens, without their secrets."""
 
-    @_abc_1.abstractmethod
     def RevokeToken(
         self,
         request: _access_service_pb2.RevokeTokenRequest,

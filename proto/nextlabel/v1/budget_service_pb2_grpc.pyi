@@ -56,10 +56,9 @@ class BudgetServiceAsyncStub(BudgetServiceStub):
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_budget_service_pb2.ListLedgerEntriesRequest, _budget_service_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of the ledger, oldest first. Every figure about spending is a sum of entries."""
 
-class BudgetServiceServicer(metaclass=_abc_1.ABCMeta):
+class BudgetServiceServicer:
     """Sets budgets and shows what was spent. At every instant settled + reserved <= limit."""
 
-    @_abc_1.abstractmethod
     def GetBudget(
         self,
         request: _budget_service_pb2.GetBudgetRequest,
@@ -67,7 +66,6 @@ class BudgetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_budget_service_pb2.GetBudgetResponse, _abc.Awaitable[_budget_service_pb2.GetBudgetResponse]]:
         """Returns one budget."""
 
-    @_abc_1.abstractmethod
     def SetBudget(
         self,
         request: _budget_service_pb2.SetBudgetRequest,
@@ -75,7 +73,6 @@ class BudgetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_budget_service_pb2.SetBudgetResponse, _abc.Awaitable[_budget_service_pb2.SetBudgetResponse]]:
         """Sets or changes a budget; the new limit holds from the next reservation on. A limit below what is spent stops further spending."""
 
-    @_abc_1.abstractmethod
     def ListBudgets(
         self,
         request: _budget_service_pb2.ListBudgetsRequest,
@@ -83,7 +80,6 @@ class BudgetServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_budget_service_pb2.ListBudgetsResponse, _abc.Awaitable[_budget_service_pb2.ListBudgetsResponse]]:
         """Lists the budgets of a project and of its runs."""
 
-    @_abc_1.abstractmethod
     def ListLedgerEntries(
         self,
         request: _budget_service_pb2.ListLedgerEntriesRequest,

@@ -84,10 +84,9 @@ class LabelingServiceAsyncStub(LabelingServiceStub):
     ListAnnotators: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.ListAnnotatorsRequest, _labeling_service_pb2.ListAnnotatorsResponse]  # type: ignore[assignment]
     """Lists the annotators that have annotated in a project, by name."""
 
-class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
+class LabelingServiceServicer:
     """Picks items, gives them to annotators and takes their answers."""
 
-    @_abc_1.abstractmethod
     def SelectBatch(
         self,
         request: _labeling_service_pb2.SelectBatchRequest,
@@ -95,7 +94,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.SelectBatchResponse, _abc.Awaitable[_labeling_service_pb2.SelectBatchResponse]]:
         """Runs a strategy now and returns its picks, without leasing them."""
 
-    @_abc_1.abstractmethod
     def LeaseItems(
         self,
         request: _labeling_service_pb2.LeaseItemsRequest,
@@ -103,7 +101,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.LeaseItemsResponse, _abc.Awaitable[_labeling_service_pb2.LeaseItemsResponse]]:
         """Gives an annotator items to answer; picks a new query batch when nothing is open. Returns no lease when the pool is exhausted."""
 
-    @_abc_1.abstractmethod
     def ExtendLease(
         self,
         request: _labeling_service_pb2.ExtendLeaseRequest,
@@ -111,7 +108,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.ExtendLeaseResponse, _abc.Awaitable[_labeling_service_pb2.ExtendLeaseResponse]]:
         """Moves the expiry of a lease. FAILED_PRECONDITION when it has expired."""
 
-    @_abc_1.abstractmethod
     def ReleaseLease(
         self,
         request: _labeling_service_pb2.ReleaseLeaseRequest,
@@ -119,7 +115,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.ReleaseLeaseResponse, _abc.Awaitable[_labeling_service_pb2.ReleaseLeaseResponse]]:
         """Gives the unanswered items of a lease back."""
 
-    @_abc_1.abstractmethod
     def SubmitAnnotations(
         self,
         request: _labeling_service_pb2.SubmitAnnotationsRequest,
@@ -127,7 +122,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.SubmitAnnotationsResponse, _abc.Awaitable[_labeling_service_pb2.SubmitAnnotationsResponse]]:
         """Stores answers. Each is accepted or refused for itself; the call succeeds either way."""
 
-    @_abc_1.abstractmethod
     def ListAnnotations(
         self,
         request: _labeling_service_pb2.ListAnnotationsRequest,
@@ -135,7 +129,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.ListAnnotationsResponse, _abc.Awaitable[_labeling_service_pb2.ListAnnotationsResponse]]:
         """Lists annotations, oldest first."""
 
-    @_abc_1.abstractmethod
     def GetConsensus(
         self,
         request: _labeling_service_pb2.GetConsensusRequest,
@@ -143,7 +136,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.GetConsensusResponse, _abc.Awaitable[_labeling_service_pb2.GetConsensusResponse]]:
         """Returns what the annotations of an item add up to."""
 
-    @_abc_1.abstractmethod
     def ListConsensus(
         self,
         request: _labeling_service_pb2.ListConsensusRequest,
@@ -151,7 +143,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.ListConsensusResponse, _abc.Awaitable[_labeling_service_pb2.ListConsensusResponse]]:
         """Lists the consensus of every annotated item, by the order in which the items were added."""
 
-    @_abc_1.abstractmethod
     def UploadReplayLabels(
         self,
         request_iterator: _MaybeAsyncIterator[_labeling_service_pb2.UploadReplayLabelsRequest],
@@ -159,7 +150,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_labeling_service_pb2.UploadReplayLabelsResponse, _abc.Awaitable[_labeling_service_pb2.UploadReplayLabelsResponse]]:
         """Stores known labels that a replay annotator can answer from. The first message is the header."""
 
-    @_abc_1.abstractmethod
     def ExportAnnotations(
         self,
         request: _labeling_service_pb2.ExportAnnotationsRequest,
@@ -167,7 +157,6 @@ class LabelingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_labeling_service_pb2.ExportAnnotationsResponse], _abc.AsyncIterator[_labeling_service_pb2.ExportAnnotationsResponse]]:
         """Exports annotations with their provenance."""
 
-    @_abc_1.abstractmethod
     def ListAnnotators(
         self,
         request: _labeling_service_pb2.ListAnnotatorsRequest,

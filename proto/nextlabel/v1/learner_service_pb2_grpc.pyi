@@ -72,10 +72,9 @@ class LearnerServiceAsyncStub(LearnerServiceStub):
     ListEstimators: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.ListEstimatorsRequest, _learner_service_pb2.ListEstimatorsResponse]  # type: ignore[assignment]
     """Lists the estimators with their parameters."""
 
-class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
+class LearnerServiceServicer:
     """Trains the learner of a project and predicts with it."""
 
-    @_abc_1.abstractmethod
     def Train(
         self,
         request: _learner_service_pb2.TrainRequest,
@@ -83,7 +82,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_learner_service_pb2.TrainResponse, _abc.Awaitable[_learner_service_pb2.TrainResponse]]:
         """Trains on the labels so far and publishes a model version. Waits for it; when the deadline passes, the training is given up."""
 
-    @_abc_1.abstractmethod
     def ListModelVersions(
         self,
         request: _learner_service_pb2.ListModelVersionsRequest,
@@ -91,7 +89,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_learner_service_pb2.ListModelVersionsResponse, _abc.Awaitable[_learner_service_pb2.ListModelVersionsResponse]]:
         """Lists the model versions, newest first."""
 
-    @_abc_1.abstractmethod
     def GetModelVersion(
         self,
         request: _learner_service_pb2.GetModelVersionRequest,
@@ -99,7 +96,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_learner_service_pb2.GetModelVersionResponse, _abc.Awaitable[_learner_service_pb2.GetModelVersionResponse]]:
         """Returns one model version."""
 
-    @_abc_1.abstractmethod
     def Predict(
         self,
         request: _learner_service_pb2.PredictRequest,
@@ -107,7 +103,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_learner_service_pb2.PredictResponse, _abc.Awaitable[_learner_service_pb2.PredictResponse]]:
         """Predicts the labels of some inputs."""
 
-    @_abc_1.abstractmethod
     def PredictStream(
         self,
         request_iterator: _MaybeAsyncIterator[_learner_service_pb2.PredictStreamRequest],
@@ -115,7 +110,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_learner_service_pb2.PredictStreamResponse], _abc.AsyncIterator[_learner_service_pb2.PredictStreamResponse]]:
         """Predicts the labels of any number of inputs; one response for each request, in order, all by the same model version."""
 
-    @_abc_1.abstractmethod
     def Evaluate(
         self,
         request: _learner_service_pb2.EvaluateRequest,
@@ -123,7 +117,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_learner_service_pb2.EvaluateResponse, _abc.Awaitable[_learner_service_pb2.EvaluateResponse]]:
         """Measures a model version on items with a reference answer."""
 
-    @_abc_1.abstractmethod
     def ListStrategies(
         self,
         request: _learner_service_pb2.ListStrategiesRequest,
@@ -131,7 +124,6 @@ class LearnerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_learner_service_pb2.ListStrategiesResponse, _abc.Awaitable[_learner_service_pb2.ListStrategiesResponse]]:
         """Lists the strategies with their parameters."""
 
-    @_abc_1.abstractmethod
     def ListEstimators(
         self,
         request: _learner_service_pb2.ListEstimatorsRequest,

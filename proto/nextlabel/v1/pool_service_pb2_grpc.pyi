@@ -76,10 +76,9 @@ class PoolServiceAsyncStub(PoolServiceStub):
     Embed: _aio.StreamStreamMultiCallable[_pool_service_pb2.EmbedRequest, _pool_service_pb2.EmbedResponse]  # type: ignore[assignment]
     """Embeds texts with the embedder of a project, without storing anything; one response for each request, in order."""
 
-class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
+class PoolServiceServicer:
     """Takes items in, returns them and reports on the pool."""
 
-    @_abc_1.abstractmethod
     def AddItems(
         self,
         request_iterator: _MaybeAsyncIterator[_pool_service_pb2.AddItemsRequest],
@@ -89,7 +88,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
         A client that was cut off calls again with the same upload id and goes on after the last acknowledged sequence number.
         """
 
-    @_abc_1.abstractmethod
     def GetUpload(
         self,
         request: _pool_service_pb2.GetUploadRequest,
@@ -97,7 +95,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pool_service_pb2.GetUploadResponse, _abc.Awaitable[_pool_service_pb2.GetUploadResponse]]:
         """Returns how far an upload got."""
 
-    @_abc_1.abstractmethod
     def GetItem(
         self,
         request: _pool_service_pb2.GetItemRequest,
@@ -105,7 +102,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pool_service_pb2.GetItemResponse, _abc.Awaitable[_pool_service_pb2.GetItemResponse]]:
         """Returns one item."""
 
-    @_abc_1.abstractmethod
     def ListItems(
         self,
         request: _pool_service_pb2.ListItemsRequest,
@@ -113,7 +109,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pool_service_pb2.ListItemsResponse, _abc.Awaitable[_pool_service_pb2.ListItemsResponse]]:
         """Lists items in the order in which they were added."""
 
-    @_abc_1.abstractmethod
     def DeleteItems(
         self,
         request: _pool_service_pb2.DeleteItemsRequest,
@@ -121,7 +116,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pool_service_pb2.DeleteItemsResponse, _abc.Awaitable[_pool_service_pb2.DeleteItemsResponse]]:
         """Deletes items with their annotations, up to 1,000 a call. Unknown ids are reported, not an error."""
 
-    @_abc_1.abstractmethod
     def GetPoolStatus(
         self,
         request: _pool_service_pb2.GetPoolStatusRequest,
@@ -129,7 +123,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_pool_service_pb2.GetPoolStatusResponse, _abc.Awaitable[_pool_service_pb2.GetPoolStatusResponse]]:
         """Returns the counts of the pool."""
 
-    @_abc_1.abstractmethod
     def WatchPool(
         self,
         request: _pool_service_pb2.WatchPoolRequest,
@@ -137,7 +130,6 @@ class PoolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_pool_service_pb2.WatchPoolResponse], _abc.AsyncIterator[_pool_service_pb2.WatchPoolResponse]]:
         """Sends the counts of the pool now and whenever they have changed, until the client leaves."""
 
-    @_abc_1.abstractmethod
     def Embed(
         self,
         request_iterator: _MaybeAsyncIterator[_pool_service_pb2.EmbedRequest],

@@ -84,10 +84,9 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     ProposeGuidelines: _aio.UnaryUnaryMultiCallable[_project_service_pb2.ProposeGuidelinesRequest, _project_service_pb2.ProposeGuidelinesResponse]  # type: ignore[assignment]
     """Has an LLM criticise the guidelines from disagreements and stores its proposal as a new version, not in force."""
 
-class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
+class ProjectServiceServicer:
     """Creates and changes projects and the versions of their guidelines."""
 
-    @_abc_1.abstractmethod
     def CreateProject(
         self,
         request: _project_service_pb2.CreateProjectRequest,
@@ -95,7 +94,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.CreateProjectResponse, _abc.Awaitable[_project_service_pb2.CreateProjectResponse]]:
         """Creates a project. ALREADY_EXISTS when the name is taken."""
 
-    @_abc_1.abstractmethod
     def GetProject(
         self,
         request: _project_service_pb2.GetProjectRequest,
@@ -103,7 +101,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.GetProjectResponse, _abc.Awaitable[_project_service_pb2.GetProjectResponse]]:
         """Returns a project with its current counts."""
 
-    @_abc_1.abstractmethod
     def ListProjects(
         self,
         request: _project_service_pb2.ListProjectsRequest,
@@ -111,7 +108,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.ListProjectsResponse, _abc.Awaitable[_project_service_pb2.ListProjectsResponse]]:
         """Lists the projects that the caller may see, by name."""
 
-    @_abc_1.abstractmethod
     def UpdateProject(
         self,
         request: _project_service_pb2.UpdateProjectRequest,
@@ -119,7 +115,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.UpdateProjectResponse, _abc.Awaitable[_project_service_pb2.UpdateProjectResponse]]:
         """Changes the fields named by the mask. Classes can be appended and described anew, never removed or renamed."""
 
-    @_abc_1.abstractmethod
     def DeleteProject(
         self,
         request: _project_service_pb2.DeleteProjectRequest,
@@ -127,7 +122,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.DeleteProjectResponse, _abc.Awaitable[_project_service_pb2.DeleteProjectResponse]]:
         """Deletes a project with its items, annotations and models. Its ledger entries stay."""
 
-    @_abc_1.abstractmethod
     def CreateGuidelines(
         self,
         request: _project_service_pb2.CreateGuidelinesRequest,
@@ -135,7 +129,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.CreateGuidelinesResponse, _abc.Awaitable[_project_service_pb2.CreateGuidelinesResponse]]:
         """Stores a new version of the guidelines."""
 
-    @_abc_1.abstractmethod
     def GetGuidelines(
         self,
         request: _project_service_pb2.GetGuidelinesRequest,
@@ -143,7 +136,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.GetGuidelinesResponse, _abc.Awaitable[_project_service_pb2.GetGuidelinesResponse]]:
         """Returns one version of the guidelines."""
 
-    @_abc_1.abstractmethod
     def ListGuidelines(
         self,
         request: _project_service_pb2.ListGuidelinesRequest,
@@ -151,7 +143,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.ListGuidelinesResponse, _abc.Awaitable[_project_service_pb2.ListGuidelinesResponse]]:
         """Lists the versions of the guidelines, newest first."""
 
-    @_abc_1.abstractmethod
     def AcceptGuidelines(
         self,
         request: _project_service_pb2.AcceptGuidelinesRequest,
@@ -159,7 +150,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.AcceptGuidelinesResponse, _abc.Awaitable[_project_service_pb2.AcceptGuidelinesResponse]]:
         """Puts a version of the guidelines in force."""
 
-    @_abc_1.abstractmethod
     def RejectGuidelines(
         self,
         request: _project_service_pb2.RejectGuidelinesRequest,
@@ -167,7 +157,6 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_project_service_pb2.RejectGuidelinesResponse, _abc.Awaitable[_project_service_pb2.RejectGuidelinesResponse]]:
         """Turns a proposed version of the guidelines down. FAILED_PRECONDITION for the version in force."""
 
-    @_abc_1.abstractmethod
     def ProposeGuidelines(
         self,
         request: _project_service_pb2.ProposeGuidelinesRequest,

@@ -56,10 +56,9 @@ class ReportServiceAsyncStub(ReportServiceStub):
     GetOverview: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
     """Returns the figures of a project at a glance."""
 
-class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
+class ReportServiceServicer:
     """Reports on projects, runs and annotators."""
 
-    @_abc_1.abstractmethod
     def GetLearningCurve(
         self,
         request: _report_service_pb2.GetLearningCurveRequest,
@@ -67,7 +66,6 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_report_service_pb2.GetLearningCurveResponse, _abc.Awaitable[_report_service_pb2.GetLearningCurveResponse]]:
         """Returns the learning curve of a project or of one run."""
 
-    @_abc_1.abstractmethod
     def RenderLearningCurve(
         self,
         request: _report_service_pb2.RenderLearningCurveRequest,
@@ -75,7 +73,6 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_report_service_pb2.RenderLearningCurveResponse, _abc.Awaitable[_report_service_pb2.RenderLearningCurveResponse]]:
         """Draws the learning curves of one or more runs."""
 
-    @_abc_1.abstractmethod
     def GetAnnotatorReport(
         self,
         request: _report_service_pb2.GetAnnotatorReportRequest,
@@ -83,7 +80,6 @@ class ReportServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_report_service_pb2.GetAnnotatorReportResponse, _abc.Awaitable[_report_service_pb2.GetAnnotatorReportResponse]]:
         """Returns how each annotator of a project does."""
 
-    @_abc_1.abstractmethod
     def GetOverview(
         self,
         request: _report_service_pb2.GetOverviewRequest,

@@ -64,10 +64,9 @@ class RunServiceAsyncStub(RunServiceStub):
     QuoteRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.QuoteRunRequest, _run_service_pb2.QuoteRunResponse]  # type: ignore[assignment]
     """Estimates what a run would cost, without starting it."""
 
-class RunServiceServicer(metaclass=_abc_1.ABCMeta):
+class RunServiceServicer:
     """Starts, watches and stops runs."""
 
-    @_abc_1.abstractmethod
     def StartRun(
         self,
         request: _run_service_pb2.StartRunRequest,
@@ -75,7 +74,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.StartRunResponse, _abc.Awaitable[_run_service_pb2.StartRunResponse]]:
         """Starts a run and returns at once."""
 
-    @_abc_1.abstractmethod
     def GetRun(
         self,
         request: _run_service_pb2.GetRunRequest,
@@ -83,7 +81,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.GetRunResponse, _abc.Awaitable[_run_service_pb2.GetRunResponse]]:
         """Returns a run."""
 
-    @_abc_1.abstractmethod
     def ListRuns(
         self,
         request: _run_service_pb2.ListRunsRequest,
@@ -91,7 +88,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.ListRunsResponse, _abc.Awaitable[_run_service_pb2.ListRunsResponse]]:
         """Lists the runs of a project, newest first."""
 
-    @_abc_1.abstractmethod
     def StopRun(
         self,
         request: _run_service_pb2.StopRunRequest,
@@ -99,7 +95,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_run_service_pb2.StopRunResponse, _abc.Awaitable[_run_service_pb2.StopRunResponse]]:
         """Asks a run to stop after the answers that are under way. Stopping a run that has ended changes nothing."""
 
-    @_abc_1.abstractmethod
     def WatchRun(
         self,
         request: _run_service_pb2.WatchRunRequest,
@@ -107,7 +102,6 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_run_service_pb2.WatchRunResponse], _abc.AsyncIterator[_run_service_pb2.WatchRunResponse]]:
         """Sends the events of a run from a number on, and goes on until the run ends."""
 
-    @_abc_1.abstractmethod
     def QuoteRun(
         self,
         request: _run_service_pb2.QuoteRunRequest,

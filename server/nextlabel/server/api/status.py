@@ -124,7 +124,7 @@ def _packed(detail: Message) -> any_pb2.Any:
 
 def _cut(text: str, limit: int) -> str:
     """Return `text` within `limit` bytes of UTF-8, an ellipsis at the end if something is missing."""
-    encoded = text.encode(errors="replace")
+    encoded = text[: limit + 1].encode(errors="replace")
     if len(encoded) <= limit:
         return encoded.decode()
     return encoded[: limit - 3].decode(errors="ignore") + "…"
