@@ -69,6 +69,10 @@ class Embedding:
         """Return rows embedded per second, measured over the last chunk; 0 when idle."""
         return self._rate.get(project, 0.0)
 
+    async def dimension(self) -> int:
+        """Return the length of the model's vectors; the first call loads the model."""
+        return await self._executor.run(lambda: self.embedder.dimension)
+
     async def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Embed texts for a caller."""
         return await self._executor.run(lambda: self.embedder.embed(texts))
@@ -89,7 +93,7 @@ class Embedding:
 
     async def embed_waiting(self) -> bool:
         """Embed one waiting segment of each project; False when none was waiting."""
-        projects = await self._store.read(_projects)
+        projects = await self._store.read(all_projects)
         worked = False
         for project in projects:
             async with self._store.exclusive(f"embed/{project}") as mine:
@@ -136,7 +140,8 @@ class Embedding:
             await self._signals.wait(f"pool/{project}", 1.0)
 
 
-def _projects(tx: Transaction) -> list[ProjectId]:
+def all_projects(tx: Transaction) -> list[ProjectId]:
+    """Return the ids of all projects."""
     found: list[ProjectId] = []
     after = ""
     while page := tx.projects.list(after, 1_000):

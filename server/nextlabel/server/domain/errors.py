@@ -194,7 +194,8 @@ class Unavailable(DomainError):
 class AnnotatorStopped(FailedPrecondition):
     """An annotator cannot go on with any item; `reason` says why, the message what an operator can do.
 
-    Reasons: `ANNOTATOR_SPEND_LIMIT` (the provider's own limit), `ANNOTATOR_CREDENTIALS`, `ANNOTATOR_MODEL`,
+    Reasons: `ANNOTATOR_SPEND_LIMIT` (the provider's own limit), `ANNOTATOR_RATE_LIMITED` (told to wait for long),
+    `ANNOTATOR_SCHEMA` (the endpoint ignores structured output), `ANNOTATOR_CREDENTIALS`, `ANNOTATOR_MODEL`,
     `ANNOTATOR_REQUEST` (the provider refuses the form of our requests), `ANNOTATOR_INVALID_RATE` (the circuit
     breaker opened).
     """

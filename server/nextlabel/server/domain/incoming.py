@@ -126,6 +126,12 @@ def _taken(
 def _checked_embeddings(incoming: IncomingItems, project: Project) -> npt.NDArray[np.float16] | None:
     matrix = incoming.embeddings_nD
     if matrix is None:
+        if not project.embedding_model and incoming.item_ids:
+            raise InvalidArgument.field(
+                "batch.embeddings",
+                f"this project was created for embeddings given by its clients; send one of dimension "
+                f"{project.embedding_dimension} with every item",
+            )
         return None
     if matrix.shape != (len(incoming.item_ids), project.embedding_dimension):
         raise InvalidArgument.field(

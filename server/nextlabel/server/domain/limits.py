@@ -18,6 +18,7 @@ class Limits:
     class_name_bytes: int = 200
     class_description_bytes: int = 4_096
     guidelines_bytes: int = 262_144
+    embedding_dimension: int = 8_192
     overlap: int = 16
     query_batch: int = 10_000
     lease_items: int = 1_000

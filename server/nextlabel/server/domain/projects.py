@@ -25,10 +25,15 @@ _LABELED_TYPES = (AnnotationType.SINGLE_LABEL, AnnotationType.MULTI_LABEL)
 
 @dataclass(frozen=True, slots=True)
 class NewProject:
-    """What a user states when creating a project; the rest has defaults."""
+    """What a user states when creating a project; the rest has defaults.
+
+    An empty ``embedding_model`` means that every item comes with its embedding.
+    """
 
     name: str
     classes: Sequence[LabelClass]
+    embedding_model: str
+    embedding_dimension: int
     annotation_type: AnnotationType = AnnotationType.SINGLE_LABEL
     guidelines: str = ""
     learner: Choice = field(default_factory=Choice)
@@ -65,8 +70,6 @@ class Projects:
     limits: Limits
     check_learner: Callable[[Choice], None]
     check_strategy: Callable[[Choice], None]
-    embedding_model: str
-    embedding_dimension: int
 
     def create(self, tx: Transaction, new: NewProject) -> Project:
         """Store a new project with its first guidelines.
@@ -86,8 +89,8 @@ class Projects:
             annotation_type=new.annotation_type,
             classes=tuple(new.classes),
             guidelines_version=1,
-            embedding_model=self.embedding_model,
-            embedding_dimension=self.embedding_dimension,
+            embedding_model=new.embedding_model,
+            embedding_dimension=new.embedding_dimension,
             learner=new.learner,
             strategy=new.strategy,
             overlap=new.overlap,
@@ -224,6 +227,8 @@ def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
 
 def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:
     found = []
+    if not 1 <= project.embedding_dimension <= limits.embedding_dimension:
+        found.append(("embedding.dimension", f"from 1 to {limits.embedding_dimension}"))
     if not 1 <= project.overlap <= limits.overlap:
         found.append(("overlap", f"from 1 to {limits.overlap} annotators an item, got {project.overlap}"))
     if not 1.0 <= project.lease_ttl_s <= 86_400.0:

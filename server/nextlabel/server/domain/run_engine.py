@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from nextlabel.server.annotators.ports import AnnotatorStopped
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.embedding import Embedding
-from nextlabel.server.domain.errors import BudgetExhausted, DomainError
+from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted, DomainError
 from nextlabel.server.domain.ledger import RunJournal, RunLedger
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.rounds import AnnotatorSource, Rounds, RunAnnotator
@@ -20,6 +19,10 @@ from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import ModelVersion, Plateau, Project, Run, RunState, StopReason
 
 HUMAN = "human"
+_STOP_REASONS = {
+    "ANNOTATOR_SPEND_LIMIT": StopReason.PROVIDER_SPEND_LIMIT,
+    "ANNOTATOR_INVALID_RATE": StopReason.ANNOTATOR_UNRELIABLE,
+}
 _log = structlog.get_logger(__name__)
 
 
@@ -108,7 +111,7 @@ class RunEngine:
         except BudgetExhausted as error:
             return _End(StopReason.BUDGET, error.message)
         except AnnotatorStopped as error:
-            return _End(error.stop_reason, error.message)
+            return _End(_STOP_REASONS.get(error.reason, StopReason.ERROR), error.message)
         except DomainError as error:
             return _End(StopReason.ERROR, error.message)
         except Exception:  # noqa: BLE001  (whatever breaks, the run must end with a reason)

@@ -1,0 +1,1 @@
+"""Where work on arrays runs: threads of this process."""

@@ -1,0 +1,168 @@
+"""Builds the parts of a server from its settings and connects them; the only place that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from nextlabel.server.clock import SystemClock
+from nextlabel.server.compute.threads import Threads
+from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.embedding import Embedding
+from nextlabel.server.domain.ingest import Ingest
+from nextlabel.server.domain.labeling import Labeling
+from nextlabel.server.domain.labels import Labels
+from nextlabel.server.domain.learning import Learning, learner_spec
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.maintenance import Maintenance
+from nextlabel.server.domain.pool import Pools
+from nextlabel.server.domain.ports import Clock, PoolStore, StateStore
+from nextlabel.server.domain.projects import Projects
+from nextlabel.server.domain.reports import Reports
+from nextlabel.server.domain.rounds import Rounds
+from nextlabel.server.domain.run_engine import RunEngine
+from nextlabel.server.domain.runs import Runs
+from nextlabel.server.domain.selection import Selector, strategy_of
+from nextlabel.server.domain.signals import Signals
+from nextlabel.server.domain.submissions import Submissions
+from nextlabel.server.learners.embedder import Embedder
+from nextlabel.server.run_annotators import RunAnnotators, check_annotator
+from nextlabel.server.settings import Settings
+from nextlabel.server.store.lance_pool import LancePoolStore
+from nextlabel.server.store.state_store import open_state_store
+
+_log = structlog.get_logger(__name__)
+_DISK_THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a servicer may call. `start` sets the background work going; `close` ends it in order."""
+
+    settings: Settings
+    store: StateStore
+    arrays: PoolStore
+    clock: Clock
+    limits: Limits
+    signals: Signals
+    pools: Pools
+    ingest: Ingest
+    embedding: Embedding
+    projects: Projects
+    budgets: Budgets
+    labels: Labels
+    labeling: Labeling
+    submissions: Submissions
+    learning: Learning
+    selector: Selector
+    runs: Runs
+    engine: RunEngine
+    reports: Reports
+    maintenance: Maintenance
+    threads: tuple[Threads, ...]
+    background: list[asyncio.Task[None]]
+
+    def start(self) -> None:
+        """Begin embedding, driving runs and housekeeping."""
+        for name, work in (
+            ("embedding", self.embedding.run(_reporter("embedding"))),
+            ("runs", self.engine.run(_reporter("runs"))),
+            ("maintenance", self.maintenance.run(_reporter("maintenance"))),
+        ):
+            self.background.append(asyncio.create_task(work, name=name))
+
+    async def close(self) -> None:
+        """Stop background work at its next safe point, finish what is queued, and release the data directory."""
+        await self.ingest.drain()
+        for task in self.background:
+            task.cancel()
+        for task in self.background:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for threads in self.threads:
+            await asyncio.to_thread(threads.close)
+        await self.store.close()
+
+
+def open_parts(settings: Settings) -> Parts:
+    """Open the stores, bringing the database up to date, and build everything over them. Blocks.
+
+    Raises:
+        DomainError: the data directory is in use, not writable, or of a newer version.
+    """
+    directory = settings.data_dir
+    store = open_state_store(settings.store.url or f"sqlite:///{directory / 'state.db'}")
+    arrays = LancePoolStore(settings.store.pool_url or str(directory / "pools"))
+    clock, limits, signals = SystemClock(), settings.limits.limits(), Signals()
+    disk = Threads("disk", _DISK_THREADS)
+    compute = Threads("compute", settings.compute.threads)
+    encoder = Threads("embed", 1)
+    embedder = Embedder(settings.embedding.model)
+    pools = Pools(store, arrays, disk)
+    budgets = Budgets(clock, _new_id)
+    labels = Labels(store)
+    embedding = Embedding(store, pools, encoder, clock, signals, embedder)
+    learning = Learning(store, pools, labels, embedding, compute, clock, budgets, directory / "models")
+    selector = Selector(store, pools, labels, learning, compute, clock, _new_id, limits)
+    labeling = Labeling(clock, _new_id, budgets, limits)
+    projects = Projects(
+        clock=clock,
+        new_id=_new_id,
+        limits=limits,
+        check_learner=lambda choice: _ignore(learner_spec(choice)),
+        check_strategy=lambda choice: _ignore(strategy_of(choice)),
+    )
+    runs = Runs(
+        clock=clock,
+        new_id=_new_id,
+        limits=limits,
+        budgets=budgets,
+        check_annotator=lambda project, choice: check_annotator(project, choice, settings.annotators),
+        check_strategy=lambda choice: _ignore(strategy_of(choice)),
+    )
+    rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
+    annotators = RunAnnotators(store, learning, settings.annotators)
+    return Parts(
+        settings=settings,
+        store=store,
+        arrays=arrays,
+        clock=clock,
+        limits=limits,
+        signals=signals,
+        pools=pools,
+        ingest=Ingest(store, pools, disk, clock, limits, signals),
+        embedding=embedding,
+        projects=projects,
+        budgets=budgets,
+        labels=labels,
+        labeling=labeling,
+        submissions=Submissions(labeling),
+        learning=learning,
+        selector=selector,
+        runs=runs,
+        engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, clock),
+        reports=Reports(store, pools, labels),
+        maintenance=Maintenance(store, pools, labeling, signals, disk, clock, settings.store.replies_kept_s),
+        threads=(compute, encoder, disk),
+        background=[],
+    )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _ignore(_: object) -> None:
+    """Call for the check alone."""
+
+
+def _reporter(work: str) -> Callable[[BaseException], None]:
+    def report(error: BaseException) -> None:
+        _log.error("background_work_failed", work=work, exc_info=error)
+
+    return report
