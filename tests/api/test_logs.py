@@ -1,0 +1,59 @@
+"""Logs: one form for all, and no secrets."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from nextlabel.server.api.logs import configure_logs, hide_secrets
+
+
+@pytest.fixture
+def _restored() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:], logging.root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize(
+    ("event", "kept"),
+    [
+        ({"admin_token": "nlt_x", "labels": 3}, {"admin_token": "[hidden]", "labels": 3}),
+        ({"api_key": 1, "tokens": 17}, {"api_key": "[hidden]", "tokens": 17}),
+        ({"event": "sent Bearer abc.def on"}, {"event": "sent [hidden] on"}),
+        ({"event": "key sk-ant-0123456789 refused"}, {"event": "key [hidden] refused"}),
+        ({"url": "postgresql://me:pw@host/db"}, {"url": "postgresql://[hidden]@host/db"}),
+        ({"event": f"nlt_{'a' * 43}"}, {"event": "[hidden]"}),
+    ],
+)
+def test_secrets_are_hidden_wherever_they_stand(event: dict[str, object], kept: dict[str, object]) -> None:
+    assert hide_secrets(None, "info", event) == kept
+
+
+@pytest.mark.usefixtures("_restored")
+def test_our_logs_and_those_of_libraries_are_json_with_the_context_of_the_call(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs("info", "json")
+    with structlog.contextvars.bound_contextvars(reference="r1"):
+        structlog.stdlib.get_logger("nextlabel.test").info("ours", count=2)
+        logging.getLogger("library").warning("theirs: %s", "Bearer abc")
+        structlog.stdlib.get_logger("nextlabel.test").debug("too fine")
+    ours, theirs = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (ours["event"], ours["count"], ours["reference"]) == ("ours", 2, "r1")
+    assert (theirs["event"], theirs["logger"], theirs["reference"]) == ("theirs: [hidden]", "library", "r1")
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_traceback_hides_secrets_too(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    try:
+        raise RuntimeError("refused Bearer abcdef")
+    except RuntimeError:
+        structlog.stdlib.get_logger("nextlabel.test").exception("failed")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "RuntimeError" in json.loads(line)["exception"]
+    assert "abcdef" not in line
