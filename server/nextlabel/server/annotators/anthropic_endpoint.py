@@ -1,6 +1,6 @@
 """The Messages API of Anthropic, or of a gateway that speaks it, through the official SDK."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -117,12 +117,21 @@ def _lower(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _transport_failure(error: "APIConnectionError") -> Failure:
+    import aiohttp
     import anthropic
-    import httpx2
 
-    never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
-    if never_sent:
+    # The SDK's aiohttp transport calls a connection that broke after sending a ConnectError too; only the root
+    # cause tells whether the model may have worked for us.
+    never_sent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    if any(isinstance(cause, never_sent) for cause in _causes(error)):
         return Failure(FailureKind.UNREACHABLE, "no connection to the endpoint")
     if isinstance(error, anthropic.APITimeoutError):
         return Failure(FailureKind.TIMEOUT, "no answer in time")
     return Failure(FailureKind.INTERRUPTED, "the connection broke before the answer was complete")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__

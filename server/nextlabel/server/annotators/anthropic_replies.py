@@ -130,13 +130,13 @@ def _seconds_until(date: str, now: str) -> float | None:
 def _usage(usage: Any) -> Usage | None:
     if not isinstance(usage, dict):
         return None
-    counts = [
+    fresh, output, read, write = counts = [
         usage.get(name) or 0
         for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
     ]
     if "input_tokens" not in usage or not all(type(count) is int and count >= 0 for count in counts):
         return None
-    return Usage(*counts, requests=1)
+    return Usage(fresh, output, read, write, requests=1)
 
 
 def _text_of(block: Any) -> str:

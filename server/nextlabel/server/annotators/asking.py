@@ -1,6 +1,6 @@
 """Asks a model about a few items together, until each has a sample or the attempts are used up."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nextlabel.server.annotators.decoding import Draft, decode
@@ -81,7 +81,7 @@ class Asker:
 
     async def samples(
         self, questions: Sequence[Question], *, variant: int, counted: frozenset[str] = frozenset()
-    ) -> AsyncIterator[tuple[Question, Sample]]:
+    ) -> AsyncGenerator[tuple[Question, Sample]]:
         """Yield a sample of each question; first those that are done, then those that had to be asked again alone.
 
         `counted` are the ids of items that the label budget has already paid for.

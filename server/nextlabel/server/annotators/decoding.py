@@ -106,15 +106,12 @@ def _read_entry(entry: Any, task: Task, technique: Technique) -> Draft:
     rationale = clean(rationale)[:_MAX_RATIONALE_CHARACTERS] if isinstance(rationale, str) else ""
     if task.annotation_type is AnnotationType.SINGLE_LABEL and technique.candidates:
         return replace(_read_candidates(entry.get("candidates"), task), rationale=rationale)
-    return Draft(
-        Outcome.LABEL,
-        body=_body(entry, task),
-        rationale=rationale,
-        probability=_probability(entry["confidence"]) if "confidence" in entry else None,
-        detail=""
-        if _probability(entry.get("confidence", 0)) is not None
-        else "the stated confidence is no probability",
-    )
+    body = _body(entry, task)
+    if "confidence" not in entry:
+        return Draft(Outcome.LABEL, body=body, rationale=rationale)
+    probability = _probability(entry["confidence"])
+    detail = "" if probability is not None else "the stated confidence is no probability and was dropped"
+    return Draft(Outcome.LABEL, body=body, rationale=rationale, probability=probability, detail=detail)
 
 
 def _body(entry: Mapping[str, Any], task: Task) -> Body:

@@ -3,8 +3,8 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 from nextlabel.server.annotators.asking import Asker, ModelSettings, Sample
@@ -132,14 +132,15 @@ class LlmAnnotator:
 
     async def annotate(
         self, task: Task, items: Sequence[ItemToAnnotate]
-    ) -> AsyncIterator[tuple[ItemToAnnotate, Answer]]:
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         """Yield an answer for each item, in any order; see `Annotator.annotate`."""
         groups = distinct(items)
         waiting = packs([group[0] for group in groups.values()], self._technique.items_per_request)
-        async for item, answer in self._work(task, waiting):
-            yield item, answer
-            for twin in groups[item.item_id][1:]:
-                yield twin, _free_copy(answer)
+        async with aclosing(self._work(task, waiting)) as answers:
+            async for item, answer in answers:
+                yield item, answer
+                for twin in groups[item.item_id][1:]:
+                    yield twin, _free_copy(answer)
 
     async def check(self) -> None:
         """Ask one trivial question; raises `AnnotatorStopped` or `Unavailable` when the answer does not fit."""
@@ -151,7 +152,7 @@ class LlmAnnotator:
 
     async def _work(
         self, task: Task, waiting: Iterator[list[ItemToAnnotate]]
-    ) -> AsyncIterator[tuple[ItemToAnnotate, Answer]]:
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         shift = _Shift(self, task, waiting, self._conduct)
         everything = asyncio.create_task(shift.run())
         try:
@@ -167,7 +168,7 @@ class LlmAnnotator:
 
     async def answer_pack(
         self, task: Task, asker: Asker, pack: Sequence[ItemToAnnotate]
-    ) -> AsyncIterator[tuple[ItemToAnnotate, Answer]]:
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         """Yield the answer of each item of a pack as soon as no further sample of it is needed.
 
         When the annotator has to stop in between, items with a usable sample are still yielded.
@@ -179,14 +180,15 @@ class LlmAnnotator:
             while questions:
                 counted = frozenset(item_id for item_id, taken in samples.items() if _usable(taken))
                 undecided = []
-                async for question, sample in asker.samples(questions, variant=variant, counted=counted):
-                    taken = samples[question.item.item_id]
-                    taken.append(sample)
-                    if self._enough(task, taken):
-                        yield question.item, await self._answer(task, asker, question.item, taken)
-                        del samples[question.item.item_id]
-                    else:
-                        undecided.append(question)
+                async with aclosing(asker.samples(questions, variant=variant, counted=counted)) as taking:
+                    async for question, sample in taking:
+                        taken = samples[question.item.item_id]
+                        taken.append(sample)
+                        if self._enough(task, taken):
+                            yield question.item, await self._answer(task, asker, question.item, taken)
+                            del samples[question.item.item_id]
+                        else:
+                            undecided.append(question)
                 variant += 1
                 questions = [self._for_variant(task, question, variant) for question in undecided]
         except (BudgetExhausted, AnnotatorStopped):
@@ -306,17 +308,22 @@ class _Shift:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._workers):
                     group.create_task(self._work())
-        finally:
+        except asyncio.CancelledError:
+            raise  # The reader has gone: a full queue would never empty.
+        except BaseException:
             await self.results.put(None)
+            raise
+        await self.results.put(None)
 
     async def _work(self) -> None:
         for pack in self._waiting:
             if self.stopped is not None:
                 return
             try:
-                async for item, answer in self._annotator.answer_pack(self._task, self._asker, pack):
-                    await self.results.put((item, answer))
-                    self._breaker.record(answer.outcome)
+                async with aclosing(self._annotator.answer_pack(self._task, self._asker, pack)) as answers:
+                    async for item, answer in answers:
+                        await self.results.put((item, answer))
+                        self._breaker.record(answer.outcome)
                 self._breaker.check()
             except (BudgetExhausted, AnnotatorStopped) as reason:
                 self.stopped = self.stopped or reason

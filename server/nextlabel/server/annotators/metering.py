@@ -118,8 +118,7 @@ class MeteredCaller:
             cool_down = self._throttle.remaining_cool_down_s()
             patience = min(self._policy.max_retry_after_s * 1.1, deadline - self._clock.monotonic())
             if cool_down > patience:
-                message = f"the endpoint asks to wait {cool_down:.0f} s more, longer than this call may wait"
-                return _Missed(Failure(FailureKind.RATE_LIMITED, message), attempt, final=True)
+                raise _told_to_wait(cool_down)
             await self._throttle.admit(expected_input, request.max_output_tokens)
             started = self._clock.monotonic()
             booking.may_be_paid = True
@@ -144,6 +143,8 @@ class MeteredCaller:
         """Wait as the policy says; True when there is to be no further attempt."""
         if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after_s is not None:
             self._throttle.cool_down(failure.retry_after_s)
+            if failure.retry_after_s > self._policy.max_retry_after_s:
+                raise _told_to_wait(failure.retry_after_s)
         delay = self._policy.delay_s(failure, attempt, self._rng)
         if delay is None or self._clock.monotonic() + delay > deadline:
             return True
@@ -163,11 +164,14 @@ class MeteredCaller:
             except BudgetExhausted:
                 if self._open == 0 and closings == self._closings:
                     raise
-                async with self._closed_one:
-                    await self._closed_one.wait_for(lambda seen=closings: self._closings != seen)
+                await self._another_closing(closings)
             else:
                 self._open += 1
                 return reservation
+
+    async def _another_closing(self, seen: int) -> None:
+        async with self._closed_one:
+            await self._closed_one.wait_for(lambda: self._closings != seen)
 
     async def close_reservation(
         self, reservation: ReservationId, actual: Cost | None, answer: StoredAnswer | None
@@ -197,6 +201,13 @@ class _Missed:
     failure: Failure
     attempt: int
     final: bool
+
+
+def _told_to_wait(seconds: float) -> AnnotatorStopped:
+    return AnnotatorStopped(
+        f"the endpoint asks to wait {seconds:.0f} s, longer than a call may; go on later, or lower the concurrency",
+        reason="ANNOTATOR_RATE_LIMITED",
+    )
 
 
 class _Booking:

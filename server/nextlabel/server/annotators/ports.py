@@ -1,7 +1,7 @@
 """What the annotators offer to the rest of the server, and what they need from it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import NewType, Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Protocol
 
 from nextlabel.server.domain.annotation import (
     Answer,
@@ -13,8 +13,7 @@ from nextlabel.server.domain.annotation import (
 )
 from nextlabel.server.domain.annotation import BatchIntent as BatchIntent
 from nextlabel.server.domain.annotation import StoredAnswer as StoredAnswer
-
-ReservationId = NewType("ReservationId", str)
+from nextlabel.server.domain.state import ReservationId as ReservationId
 
 
 class Annotator(Protocol):
@@ -25,11 +24,12 @@ class Annotator(Protocol):
         """The name that provenance carries."""
         ...
 
-    def annotate(self, task: Task, items: Sequence[ItemToAnnotate]) -> AsyncIterator[tuple[ItemToAnnotate, Answer]]:
+    def annotate(self, task: Task, items: Sequence[ItemToAnnotate]) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         """Yield an answer for each item as it is ready, in any order.
 
         A failed item yields an answer that says so and never takes others with it. `BudgetExhausted` and
-        `AnnotatorStopped` end the iteration, after everything that was paid for has been yielded.
+        `AnnotatorStopped` end the iteration, after everything that was paid for has been yielded. Who stops
+        reading early closes the generator (`contextlib.aclosing`), so that nothing more is asked.
         """
         ...
 

@@ -13,7 +13,7 @@ class RetryPolicy:
     max_attempts:        attempts of one call, the first included
     first_delay_s:       delay after the first failure, doubled after each further one
     max_delay_s:         cap of that delay
-    max_retry_after_s:   longest wait a server may ask for; a longer one fails the call instead of an early retry
+    max_retry_after_s:   longest wait a server may ask for; a longer one ends the call, never in an early retry
     deadline_s:          time for one call, all attempts and waits included
     attempt_timeout_s:   time for one attempt
     """

@@ -60,7 +60,8 @@ def check_template(template: str) -> None:
 @lru_cache(maxsize=64)
 def _compiled(template: str) -> "Template":
     from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+    from jinja2.exceptions import SecurityError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Sandbox(ImmutableSandboxedEnvironment):
         # Repetition and powers are the way to fill the memory from a few characters.

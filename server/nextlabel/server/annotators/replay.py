@@ -1,0 +1,54 @@
+"""An annotator that repeats known labels: for simulations, demos and tests."""
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from nextlabel.server.domain.annotation import (
+    Answer,
+    Body,
+    Cost,
+    ItemToAnnotate,
+    Label,
+    Outcome,
+    Provenance,
+    Task,
+)
+
+
+class ReplayAnnotator:
+    """Implements `Annotator` over answers known by item id; free of charge, without a confidence.
+
+    An item that is not known, or whose known label is outside the label space, fails or is invalid; nothing is
+    made up for it.
+    """
+
+    def __init__(self, name: str, answers: Mapping[str, Body]) -> None:
+        self._name = name
+        self._answers = answers
+
+    @property
+    def name(self) -> str:
+        """The name that provenance carries."""
+        return self._name
+
+    async def annotate(
+        self, task: Task, items: Sequence[ItemToAnnotate]
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
+        """Yield the known answers in the order of the items."""
+        for item in items:
+            yield item, self._answer(task, item.item_id)
+
+    async def check(self) -> None:
+        """Nothing can be wrong with a table in memory."""
+
+    async def close(self) -> None:
+        """Nothing to free."""
+
+    def _answer(self, task: Task, item_id: str) -> Answer:
+        source = Provenance(annotator=self._name, guidelines_hash=task.guidelines.digest)
+        body = self._answers.get(item_id)
+        if body is None:
+            return Answer(Outcome.FAILED, source, detail="no label of this item is known")
+        if isinstance(body, Label) and body.name not in task.label_names:
+            return Answer(Outcome.INVALID, source, detail=f"{body.name[:80]!r} is not in the label space")
+        paid = Provenance(annotator=self._name, guidelines_hash=task.guidelines.digest, cost=Cost(labels=1))
+        return Answer(Outcome.LABEL, paid, body=body)

@@ -1,0 +1,57 @@
+import random
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
+from nextlabel.server.annotators.asking import ModelSettings
+from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
+from nextlabel.server.domain.annotation import Cost
+from tests.annotators.ledger import MemoryLedger
+from tests.annotators.shop import FAST, MODEL, PRICE, FakeClock
+from tests.fake_anthropic import FakeAnthropic
+
+
+@pytest.fixture
+def ledger() -> MemoryLedger:
+    return MemoryLedger(Cost(labels=10**9, tokens=10**12, micro_usd=10**12))
+
+
+@pytest.fixture(autouse=True)
+def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeAnthropic]:
+    async with FakeAnthropic() as server:
+        yield server
+
+
+@pytest.fixture
+async def make_annotator(fake: FakeAnthropic, ledger: MemoryLedger) -> AsyncIterator[Callable[..., LlmAnnotator]]:
+    made: list[LlmAnnotator] = []
+
+    def make(**changes: Any) -> LlmAnnotator:
+        values: dict[str, Any] = {
+            "name": "claude",
+            "endpoint": AnthropicEndpoint(AnthropicSettings(api_key="test-key", base_url=fake.url)),
+            "settings": ModelSettings(model=MODEL),
+            "price": PRICE,
+            "ledger": ledger,
+            "conduct": Conduct(retry=FAST, concurrency=8),
+            "rng": random.Random(0),
+        }
+        made.append(LlmAnnotator(**{**values, **changes}))
+        return made[-1]
+
+    yield make
+    for annotator in made:
+        await annotator.close()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()

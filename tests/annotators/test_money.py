@@ -1,0 +1,133 @@
+"""Reserve, settle, refund; nothing paid twice, nothing overspent."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
+from nextlabel.server.annotators.pricing import CacheTtl, load_prices
+from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.domain.annotation import Answer, Cost, Outcome, Usage
+from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted, InvalidArgument
+from tests.annotators.ledger import MemoryLedger
+from tests.annotators.shop import FAST, collect, make_items, make_task
+from tests.fake_anthropic import FakeAnthropic, Fault
+
+MakeAnnotator = Callable[..., LlmAnnotator]
+
+
+async def test_a_budget_is_used_up_and_never_exceeded(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    ledger = MemoryLedger(Cost(labels=10**6, tokens=10**9, micro_usd=20_000))
+    answers: dict[str, Answer] = {}
+    with pytest.raises(BudgetExhausted) as exhausted:
+        await collect(make_annotator(ledger=ledger), make_task(), make_items(200), into=answers)
+    assert exhausted.value.dimension is BudgetDimension.MICRO_USD
+    assert fake.books.micro_usd == ledger.spent.micro_usd <= 20_000
+    assert ledger.spent.micro_usd > 15_000, "a reservation that does not fit waits for the refunds of others"
+    assert len(answers) == fake.books.charged_requests
+    assert not ledger.open
+
+
+async def test_a_label_budget_counts_labels_not_calls(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    ledger = MemoryLedger(Cost(labels=10, tokens=10**9, micro_usd=10**9))
+    fake.faults.rates = [(0.3, Fault(kind="bad_answer"))]
+    answers: dict[str, Answer] = {}
+    with pytest.raises(BudgetExhausted):
+        await collect(make_annotator(ledger=ledger), make_task(), make_items(40), into=answers)
+    assert sum(answer.outcome is Outcome.LABEL for answer in answers.values()) == ledger.spent.labels == 10
+
+
+@pytest.mark.parametrize(
+    "technique", [Technique(), Technique(items_per_request=7), Technique(samples=3), Technique(candidates=2)]
+)
+async def test_a_second_run_is_free_and_equal_whatever_the_order(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, ledger: MemoryLedger, technique: Technique
+) -> None:
+    fake.faults.rates = [(0.2, Fault(kind="bad_answer"))]
+    task, items = make_task(), make_items(30)
+    first = await collect(make_annotator(technique=technique), task, items)
+    paid = fake.books.charged_requests
+    again = await collect(make_annotator(technique=technique), task, items[::-1])
+    assert fake.books.charged_requests == paid
+    for item_id, answer in first.items():
+        assert (again[item_id].body, again[item_id].outcome) == (answer.body, answer.outcome)
+        assert again[item_id].provenance.answer_key == answer.provenance.answer_key
+    assert sum(answer.provenance.cost.micro_usd for answer in again.values()) == ledger.spent.micro_usd
+
+
+async def test_equal_texts_are_paid_once(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    items = make_items(4)
+    twins = [type(items[0])(f"twin-{item.row}", 100 + item.row, item.text) for item in items]
+    answers = await collect(make_annotator(), make_task(), items + twins)
+    assert fake.books.charged_requests == 4
+    assert all(answers[f"twin-{item.row}"].body == answers[item.item_id].body for item in items)
+    assert sum(answer.provenance.cost.micro_usd for answer in answers.values()) == fake.books.micro_usd
+
+
+async def test_changed_guidelines_or_wording_are_another_question(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic
+) -> None:
+    items = make_items(3)
+    await collect(make_annotator(), make_task(), items)
+    from nextlabel.server.domain.annotation import Guidelines
+
+    await collect(make_annotator(), make_task(guidelines=Guidelines("Sort by mood.", 2)), items)
+    await collect(make_annotator(technique=Technique(justification=True)), make_task(), items)
+    assert fake.books.charged_requests == 9
+
+
+async def test_packed_requests_are_split_into_shares_that_add_up(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, ledger: MemoryLedger
+) -> None:
+    answers = await collect(make_annotator(technique=Technique(items_per_request=10)), make_task(), make_items(30))
+    assert fake.books.charged_requests == 3
+    total = sum((answer.provenance.cost for answer in answers.values()), Cost())
+    assert total == ledger.spent
+    assert total.micro_usd == fake.books.micro_usd
+    usage = sum((answer.provenance.usage for answer in answers.values()), Usage())
+    assert usage.tokens == ledger.spent.tokens
+    assert usage.requests == 3
+
+
+async def test_budget_lines_are_kept_apart(make_annotator: MakeAnnotator, ledger: MemoryLedger) -> None:
+    conduct = Conduct(retry=FAST, line="acquisition")
+    await collect(make_annotator(conduct=conduct), make_task(), make_items(2))
+    assert set(ledger.lines) == {"acquisition"}
+
+
+def test_prices_of_a_request() -> None:
+    price = load_prices().price_of("claude-haiku-4-5")
+    usage = Usage(input_tokens=1_000, output_tokens=100, cache_read_tokens=10_000, cache_write_tokens=4_000)
+    assert price.micro_usd(usage) == 1_000 + 1_000 + 5_000 + 500
+    assert price.micro_usd(usage, ttl=CacheTtl.ONE_HOUR) == 1_000 + 1_000 + 8_000 + 500
+    assert price.micro_usd(usage, batch=True) == 3_750
+    assert price.micro_usd(Usage(cache_read_tokens=1)) == 1, "part of a micro-dollar is rounded up"
+
+
+def test_long_prompts_have_their_own_price() -> None:
+    price = load_prices().price_of("claude-haiku-5-5")
+    assert price.micro_usd(Usage(input_tokens=100_000)) == 10_000
+    assert price.micro_usd(Usage(input_tokens=60_000, cache_read_tokens=50_000)) == 30_000 + 2_500
+
+
+def test_dated_names_share_the_price_of_their_prefix_and_unknown_models_have_none() -> None:
+    table = load_prices()
+    assert table.price_of("claude-haiku-4-5-20251001") == table.price_of("claude-haiku-4-5")
+    assert table.price_of("local/smollm2").micro_usd(Usage(10**6, 10**6)) == 0
+    with pytest.raises(InvalidArgument, match=r'\[models."gpt-unheard-of"\]') as refused:
+        table.price_of("gpt-unheard-of")
+    assert refused.value.reason == "PRICE_UNKNOWN"
+
+
+def test_an_operators_table_replaces_ours(tmp_path: Path) -> None:
+    own = tmp_path / "prices.toml"
+    own.write_text(
+        "as_of = 2026-01-01\n[defaults]\ncache_write_5m=1.25\ncache_write_1h=2\ncache_read=0.1\nbatch=0.5\n"
+        'cache_minimum=1024\n[models."mine"]\ninput=0.25\noutput=1\n'
+    )
+    assert load_prices(own).price_of("mine").input == Decimal("0.25")
+    own.write_text('as_of = 2026-01-01\n[models."mine"]\ninput=-1\noutput=1\ncolour=1\n')
+    with pytest.raises(InvalidArgument, match="colour"):
+        load_prices(own)
