@@ -1,0 +1,240 @@
+"""Canonical JSON for frozen values, and integers for times and unsigned hashes.
+
+A dataclass becomes an object without the fields that equal their default, so changing a stored type's default needs
+a migration. A union of dataclasses becomes an object of one key that names the member. Decoding is strict: an
+unknown field, a missing one or a value of another type is :class:`DataLoss`, never a guess.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from nextlabel.server.domain.errors import DataLoss
+
+T = TypeVar("T")
+Convert = Callable[[Any], Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_UINT64 = 1 << 64
+_INT64_MAX = (1 << 63) - 1
+
+
+def to_micros(at: datetime) -> int:
+    """Return microseconds since 1970-01-01 UTC; raise ValueError for a time without a zone."""
+    if at.tzinfo is None:
+        raise ValueError(f"a stored time needs a time zone, got {at.isoformat()}")
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the aware UTC time of :func:`to_micros`."""
+    return _EPOCH + micros * _MICROSECOND
+
+
+def to_signed(unsigned: int) -> int:
+    """Return the signed 64-bit integer with the bits of an unsigned one: SQL has no unsigned type."""
+    if not 0 <= unsigned < _UINT64:
+        raise ValueError(f"expected an unsigned 64-bit integer, got {unsigned}")
+    return unsigned if unsigned <= _INT64_MAX else unsigned - _UINT64
+
+
+def to_unsigned(signed: int) -> int:
+    """Reverse :func:`to_signed`."""
+    return signed % _UINT64
+
+
+def dumps(kind: Any, value: Any) -> str:
+    """Return ``value``, of the type ``kind``, as canonical JSON.
+
+    Raises:
+        ValueError: not representable, for example a NaN.
+    """
+    encode = encoder(kind)
+    plain = encode(value) if encode else value
+    return _CANONICAL.encode(plain)
+
+
+def loads(kind: Any, text: str) -> Any:
+    """Return the value of the type ``kind`` that :func:`dumps` wrote.
+
+    Raises:
+        DataLoss: the text is not what ``dumps`` writes for this type.
+    """
+    try:
+        return decoder(kind)(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise DataLoss(f"a stored {_name(kind)} cannot be read: {error}", reason="STORED_VALUE_DAMAGED") from error
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@cache
+def encoder(kind: Any) -> Convert | None:
+    """Return the function from a value of this type to plain JSON data; None when it is plain already."""
+    kind = _unalias(kind)
+    if kind is datetime:
+        return to_micros
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return lambda value: value.value
+    if is_dataclass(kind):
+        return _dataclass_encoder(kind)
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return _union_encoder(kind)
+    if origin is tuple:
+        inner = encoder(get_args(kind)[0])
+        return (lambda value: [inner(v) for v in value]) if inner else list
+    if origin is frozenset:
+        return sorted
+    if origin is Mapping:
+        return _mapping_encoder(kind)
+    return None
+
+
+def _mapping_encoder(kind: Any) -> Convert:
+    inner = encoder(get_args(kind)[1])
+    return (lambda value: {k: inner(v) for k, v in value.items()}) if inner else _plain
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Return JSON data with read-only mappings and tuples made ordinary."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def _dataclass_encoder(kind: Any) -> Convert:
+    hints = get_type_hints(kind)
+    plan = [(f.name, encoder(hints[f.name]), _default(f)) for f in fields(kind)]
+
+    def encode(value: Any) -> dict[str, Any]:
+        out = {}
+        for name, inner, default in plan:
+            item = getattr(value, name)
+            if item is default or item == default:
+                continue
+            out[name] = inner(item) if inner else item
+        return out
+
+    return encode
+
+
+def _default(f: Field[Any]) -> Any:
+    if f.default_factory is not MISSING:
+        return f.default_factory()
+    return f.default
+
+
+def _union_encoder(kind: Any) -> Convert:
+    members = [m for m in get_args(kind) if m is not NoneType]
+    if len(members) == 1:
+        inner = encoder(members[0]) or _unchanged
+        return lambda value: None if value is None else inner(value)
+    tagged = {m: (_tag(m), _dataclass_encoder(m)) for m in members}
+
+    def encode(value: Any) -> Any:
+        if value is None:
+            return None
+        tag, inner = tagged[type(value)]
+        return {tag: inner(value)}
+
+    return encode
+
+
+@cache
+def decoder(kind: Any) -> Convert:
+    """Return the strict function from plain JSON data to a value of this type."""
+    kind = _unalias(kind)
+    if kind is Any:
+        return lambda data: data
+    if kind is datetime:
+        return lambda data: from_micros(_exactly(int, data))
+    if is_dataclass(kind):
+        return _dataclass_decoder(kind)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return kind
+    if kind is float:
+        return _float
+    origin = get_origin(kind)
+    if origin is not None:
+        return _generic_decoder(kind, origin)
+    return lambda data: _exactly(kind, data)
+
+
+def _generic_decoder(kind: Any, origin: Any) -> Convert:
+    if origin in (Union, UnionType):
+        return _union_decoder(kind)
+    if origin is Mapping:
+        inner = decoder(get_args(kind)[1])
+        return lambda data: {k: inner(v) for k, v in _exactly(dict, data).items()}
+    inner = decoder(get_args(kind)[0])
+    return lambda data: origin(inner(v) for v in _exactly(list, data))
+
+
+def _dataclass_decoder(kind: Any) -> Convert:
+    hints = get_type_hints(kind)
+    plan = {f.name: decoder(hints[f.name]) for f in fields(kind)}
+
+    def decode(data: Any) -> Any:
+        given = _exactly(dict, data)
+        if unknown := given.keys() - plan.keys():
+            raise ValueError(f"{kind.__name__} has no field {min(unknown)!r}")
+        return kind(**{name: plan[name](item) for name, item in given.items()})
+
+    return decode
+
+
+def _union_decoder(kind: Any) -> Convert:
+    members = [m for m in get_args(kind) if m is not NoneType]
+    if len(members) == 1:
+        inner = decoder(members[0])
+        return lambda data: None if data is None else inner(data)
+    tagged = {_tag(m): decoder(m) for m in members}
+
+    def decode(data: Any) -> Any:
+        if data is None:
+            return None
+        [(tag, body)] = _exactly(dict, data).items()
+        if tag not in tagged:
+            raise ValueError(f"expected one of {sorted(tagged)}, got {tag!r}")
+        return tagged[tag](body)
+
+    return decode
+
+
+def _exactly(kind: type[T], data: Any) -> T:
+    if type(data) is not kind:
+        raise TypeError(f"expected {kind.__name__}, got {data!r:.80}")
+    return data
+
+
+def _float(data: Any) -> float:
+    return float(_exactly(int, data) if isinstance(data, int) else _exactly(float, data))
+
+
+def _unalias(kind: Any) -> Any:
+    return kind.__supertype__ if isinstance(kind, NewType) else kind
+
+
+def _tag(kind: Any) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _name(kind: Any) -> str:
+    return str(getattr(kind, "__name__", kind))

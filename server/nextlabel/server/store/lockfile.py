@@ -1,0 +1,47 @@
+"""One process for each data directory: an advisory lock that the kernel drops when its holder dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from nextlabel.server.domain.errors import FailedPrecondition, Unavailable
+
+LOCK_NAME = "nextlabel.lock"
+
+
+class DirectoryLock:
+    """Holds a directory until :meth:`release` or the end of the process, however it ends.
+
+    Raises:
+        FailedPrecondition: another process holds it.
+        Unavailable: the directory cannot be created or written.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Unavailable(
+                f"the data directory {directory} cannot be written ({error.strerror}); "
+                "give another one, or write permission",
+                reason="DATA_DIR_NOT_WRITABLE",
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(self._file, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._file)
+            raise FailedPrecondition(
+                f"the data directory {directory} is in use by process {holder}; "
+                "stop that server or give another directory",
+                reason="DATA_DIR_IN_USE",
+            ) from error
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let others have the directory. The file stays: removing it would let two processes lock two files."""
+        os.close(self._file)

@@ -1,0 +1,108 @@
+"""Limits, reservations, the ledger and paid answers in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from typing_extensions import override
+
+from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
+from nextlabel.server.domain.errors import Aborted
+from nextlabel.server.domain.ports import BudgetTable
+from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, ProjectId, Reservation
+from nextlabel.server.store.memory.contents import Contents
+
+
+class MemoryBudgets(BudgetTable):
+    """Limits, reservations, the append-only ledger and the answers that were paid for."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._all = contents
+
+    @override
+    def lock(self, project: ProjectId) -> None:
+        """Units of work already run one at a time."""
+
+    @override
+    def budget(self, project: ProjectId, run: str) -> Sequence[Budget]:
+        return [b for b in self.budgets(project) if b.run == run]
+
+    @override
+    def budgets(self, project: ProjectId) -> Sequence[Budget]:
+        found = [b for b in self._all.budgets.values() if b.project == project]
+        return sorted(found, key=lambda b: (b.run, b.window))
+
+    @override
+    def put_budget(self, budget: Budget) -> None:
+        self._all.require(budget.project)
+        self._all.budgets[budget.project, budget.run, budget.window] = budget
+
+    @override
+    def add_reservation(self, reservation: Reservation) -> None:
+        self._all.require(reservation.project)
+        shared = reservation.key and self.open_reservation(reservation.project, reservation.key)
+        if shared or reservation.id in self._all.reservations:
+            raise Aborted("the reservation was added by a concurrent call")
+        self._all.reservations[reservation.id] = reservation
+
+    @override
+    def reservation(self, reservation: str) -> Reservation | None:
+        return self._all.reservations.get(reservation)
+
+    @override
+    def open_reservation(self, project: ProjectId, key: str) -> Reservation | None:
+        return next((r for r in self.open_reservations(project) if r.key == key), None)
+
+    @override
+    def update_reservation(self, reservation: Reservation) -> None:
+        present = self._all.reservations.get(reservation.id)
+        if present is None:
+            raise Aborted("the reservation was removed by a concurrent call")
+        changed = replace(present, remaining=reservation.remaining, open=reservation.open)
+        self._all.reservations[reservation.id] = changed
+
+    @override
+    def open_reservations(self, project: ProjectId) -> Sequence[Reservation]:
+        return [r for r in self._all.reservations.values() if r.project == project and r.open]
+
+    @override
+    def append(self, entry: LedgerEntry) -> None:
+        self._all.require(entry.project)
+        number = self._all.next_id()
+        self._all.ledger[entry.project, number] = replace(entry, id=number)
+
+    @override
+    def entries(
+        self, project: ProjectId, run: str | None = None, after_id: int = 0, limit: int | None = None
+    ) -> Sequence[LedgerEntry]:
+        found = [e for e in self._all.ledger.values() if e.project == project and e.id > after_id]
+        return [e for e in found if run in (None, e.run)][:limit]
+
+    @override
+    def total(self, project: ProjectId, kind: LedgerKind, run: str | None = None) -> Cost:
+        return sum((e.amount for e in self.entries(project, run) if e.kind is kind), start=Cost())
+
+    @override
+    def put_answer(self, project: ProjectId, answer: StoredAnswer, at: datetime) -> None:
+        self._all.require(project)
+        for key in answer.keys:
+            self._all.answers.setdefault((project, key), answer)
+
+    @override
+    def answer(self, project: ProjectId, key: str) -> StoredAnswer | None:
+        return self._all.answers.get((project, key))
+
+    @override
+    def put_intent(self, project: ProjectId, intent: BatchIntent) -> None:
+        self._all.require(project)
+        self._all.intents[project, intent.intent_id] = intent
+
+    @override
+    def intents(self, project: ProjectId) -> Sequence[BatchIntent]:
+        return [intent for (of, _), intent in self._all.intents.items() if of == project]
+
+    @override
+    def delete_intent(self, project: ProjectId, intent: str) -> None:
+        self._all.intents.pop((project, intent), None)

@@ -1,0 +1,70 @@
+"""Projects and guidelines in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from typing_extensions import override
+
+from nextlabel.server.domain.errors import Aborted, AlreadyExists
+from nextlabel.server.domain.ports import ProjectTable
+from nextlabel.server.domain.state import Guidelines, Project, ProjectId
+from nextlabel.server.store.memory.contents import Contents
+
+
+class MemoryProjects(ProjectTable):
+    """Projects and guidelines."""
+
+    def __init__(self, contents: Contents) -> None:
+        self._all = contents
+
+    @override
+    def insert(self, project: Project) -> None:
+        if self.by_name(project.name):
+            raise AlreadyExists("project", project.name)
+        self._all.projects[project.id] = project
+
+    @override
+    def update(self, project: Project) -> None:
+        present = self._all.projects.get(project.id)
+        if present is None:
+            raise Aborted("the project was removed by a concurrent call")
+        self._all.projects[project.id] = replace(project, name=present.name)
+
+    @override
+    def delete(self, project: ProjectId) -> None:
+        self._all.forget(project)
+
+    @override
+    def by_name(self, name: str) -> Project | None:
+        return next((p for p in self._all.projects.values() if p.name == name), None)
+
+    @override
+    def by_id(self, project: ProjectId) -> Project | None:
+        return self._all.projects.get(project)
+
+    @override
+    def list(self, after_name: str, limit: int) -> Sequence[Project]:
+        found = [p for p in self._all.projects.values() if p.name > after_name]
+        return sorted(found, key=lambda p: p.name)[:limit]
+
+    @override
+    def add_guidelines(self, guidelines: Guidelines) -> None:
+        self._all.require(guidelines.project)
+        key = (guidelines.project, guidelines.version)
+        if key in self._all.guidelines:
+            raise AlreadyExists("guidelines", str(guidelines.version))
+        self._all.guidelines[key] = guidelines
+
+    @override
+    def set_guidelines_status(self, guidelines: Guidelines) -> None:
+        key = (guidelines.project, guidelines.version)
+        if key not in self._all.guidelines:
+            raise Aborted("the guidelines version was removed by a concurrent call")
+        self._all.guidelines[key] = replace(self._all.guidelines[key], status=guidelines.status)
+
+    @override
+    def guidelines(self, project: ProjectId) -> Sequence[Guidelines]:
+        found = [g for g in self._all.guidelines.values() if g.project == project]
+        return sorted(found, key=lambda g: g.version)

@@ -1,0 +1,201 @@
+"""The StateStore on PostgreSQL, shared by any number of server processes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeVar, cast
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import errors
+from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
+from sqlalchemy.engine.interfaces import Dialect
+from typing_extensions import override
+
+from nextlabel.server.domain.errors import Aborted, Unavailable
+from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.store.migrations import upgrade
+from nextlabel.server.store.sql.postgres_errors import translated
+from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
+from nextlabel.server.store.sql.transaction import SqlTransaction
+
+T = TypeVar("T")
+
+_DIALECT: Dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call]
+_ATTEMPTS = 10
+_CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
+# Invariant 1 must not hang on the server's configuration.
+_SETTINGS = "-c synchronous_commit=on -c timezone=UTC"
+
+
+def open_postgres(url: sa.URL, *, connections: int = 8) -> PostgresStateStore:
+    """Connect, bring the tables up to date under a lock, and return the store.
+
+    Raises:
+        FailedPrecondition: the database was written by a newer version.
+        Unavailable: the server cannot be reached.
+    """
+    engine = sa.create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": _SETTINGS},
+    )
+    try:
+        with _domain_errors(), engine.begin() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key("migrations"))))
+            upgrade.to_latest(connection)
+    except BaseException:
+        engine.dispose()
+        raise
+    return PostgresStateStore(engine, connections)
+
+
+class PostgresStateStore(StateStore):
+    """State in a PostgreSQL database; units of work run on threads, each with a pooled connection."""
+
+    def __init__(self, engine: sa.Engine, connections: int) -> None:
+        self._engine = engine
+        self._closed = False
+        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="state")
+
+    @override
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        return await self._on_thread(lambda: self._retried(work))
+
+    @override
+    async def read(self, work: Callable[[Transaction], T]) -> T:
+        return await self._on_thread(lambda: self._attempt(work, writing=False))
+
+    @override
+    @asynccontextmanager
+    async def exclusive(self, name: str) -> AsyncIterator[bool]:
+        # A connection of its own: the lock lives as long as the session, so it ends when this process dies.
+        session = await asyncio.to_thread(self._session)
+        try:
+            yield await asyncio.to_thread(_try_lock, session, name)
+        finally:
+            session.close()
+
+    @override
+    async def close(self) -> None:
+        self._closed = True
+        await asyncio.to_thread(self._threads.shutdown)
+        self._engine.dispose()
+
+    async def _on_thread(self, call: Callable[[], T]) -> T:
+        if self._closed:
+            raise Unavailable("the store is closed: the server is shutting down", reason="SHUTTING_DOWN")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def _retried(self, work: Callable[[Transaction], T]) -> T:
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._attempt(work, writing=True)
+            except _CONFLICTS:
+                continue
+        raise Aborted(f"{_ATTEMPTS} attempts met concurrent changes of the same rows; repeat the call later")
+
+    def _attempt(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
+        with _domain_errors(), self._connection() as connection:
+            if not writing:
+                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            result = work(SqlTransaction(PostgresConnection(connection, writing=writing)))
+            connection.commit()
+            return result
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection[Record]]:
+        pooled = self._engine.raw_connection()
+        try:
+            yield cast("psycopg.Connection[Record]", pooled.driver_connection)
+        finally:
+            # The pool rolls back what was not committed.
+            pooled.close()
+
+    def _session(self) -> psycopg.Connection[Record]:
+        args, options = self._engine.dialect.create_connect_args(self._engine.url)
+        with _domain_errors():
+            return psycopg.connect(*args, **options, autocommit=True)
+
+
+class PostgresConnection(Connection):
+    """Runs statements on a driver connection."""
+
+    def __init__(self, db: psycopg.Connection[Record], *, writing: bool) -> None:
+        self.writing = writing
+        self._db = db
+
+    @override
+    def run(self, statement: Statement, params: Params) -> int:
+        return self._execute(statement, params).rowcount
+
+    @override
+    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
+        self._execute_many(statement, params, returning=False)
+
+    @override
+    def run_each(self, statement: Statement, params: Sequence[Params]) -> list[int]:
+        cursor = self._execute_many(statement, params, returning=True)
+        return [result.rowcount for result in cursor.results()] if params else []
+
+    @override
+    def all(self, statement: Statement, params: Params) -> list[Record]:
+        return self._execute(statement, params).fetchall()
+
+    @override
+    def first(self, statement: Statement, params: Params) -> Record | None:
+        return self._execute(statement, params).fetchone()
+
+    @override
+    def array(self, values: Sequence[int] | Sequence[str]) -> list[int] | list[str]:
+        return list(values)  # type: ignore[return-value]  # a list of the same type
+
+    @override
+    def lock(self, name: str) -> None:
+        self._db.execute("SELECT pg_advisory_xact_lock(%s)", (_key(name),))
+
+    def _execute(self, statement: Statement, params: Params) -> psycopg.Cursor[Record]:
+        sql, constants = statement.compiled(_DIALECT)
+        return self._db.execute(sql, {**constants, **params})
+
+    def _execute_many(
+        self, statement: Statement, params: Sequence[Params], *, returning: bool
+    ) -> psycopg.Cursor[Record]:
+        sql, constants = statement.compiled(_DIALECT)
+        cursor = self._db.cursor()
+        cursor.executemany(sql, [{**constants, **given} for given in params], returning=returning)
+        return cursor
+
+
+@contextmanager
+def _domain_errors() -> Iterator[None]:
+    """Translate database errors; those that running the work again may cure pass as they are."""
+    try:
+        yield
+    except _CONFLICTS:
+        raise
+    except sa.exc.DBAPIError as error:
+        raise translated(error.orig if isinstance(error.orig, Exception) else error) from error
+    except Exception as error:
+        translation = translated(error)
+        if translation is error:
+            raise
+        raise translation from error
+
+
+def _try_lock(session: psycopg.Connection[Record], name: str) -> bool:
+    with _domain_errors():
+        found = session.execute("SELECT pg_try_advisory_lock(%s)", (_key(name),)).fetchone()
+    return bool(found and found[0])
+
+
+def _key(name: str) -> int:
+    """Return the 64-bit number of an advisory lock; two names of one number only wait for each other needlessly."""
+    digest = hashlib.blake2b(f"nextlabel/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

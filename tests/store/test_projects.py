@@ -1,0 +1,103 @@
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from nextlabel.server.domain.errors import Aborted, AlreadyExists
+from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.domain.state import Guidelines, GuidelinesStatus, ProjectId
+from tests.store import values as v
+
+
+async def test_project_comes_back_as_it_was_stored(store: StateStore) -> None:
+    await store.write(lambda tx: tx.projects.insert(v.project()))
+    assert await store.read(lambda tx: tx.projects.by_name("name of p1")) == v.project()
+    assert await store.read(lambda tx: tx.projects.by_id(v.P)) == v.project()
+    assert await store.read(lambda tx: tx.projects.by_name("other")) is None
+
+
+async def test_a_name_is_taken_once(store: StateStore) -> None:
+    await store.write(lambda tx: tx.projects.insert(v.project("p1", "n")))
+    with pytest.raises(AlreadyExists):
+        await store.write(lambda tx: tx.projects.insert(v.project("p2", "n")))
+
+
+async def test_update_replaces_everything_but_id_and_name(store: StateStore) -> None:
+    await store.write(lambda tx: tx.projects.insert(v.project()))
+    changed = replace(v.project(), name="ignored", overlap=3, show_suggestions=False, updated_at=v.at(5))
+    await store.write(lambda tx: tx.projects.update(changed))
+    expected = replace(changed, name="name of p1")
+    assert await store.read(lambda tx: tx.projects.by_name("name of p1")) == expected
+    with pytest.raises(Aborted):
+        await store.write(lambda tx: tx.projects.update(v.project("gone")))
+
+
+async def test_projects_are_listed_in_pages_by_name(store: StateStore) -> None:
+    for name in ("c", "a", "b", "B", "\u00e9"):
+        await store.write(v.inserted(v.project(f"id-{name}", name)))
+    names = await store.read(lambda tx: [p.name for p in tx.projects.list("", 3)])
+    assert names == ["B", "a", "b"]
+    assert await store.read(lambda tx: [p.name for p in tx.projects.list("b", 3)]) == ["c", "\u00e9"]
+
+
+async def test_guidelines_versions_keep_their_text(store: StateStore) -> None:
+    first = Guidelines(v.P, 1, "text", GuidelinesStatus.ACCEPTED, "me", "", v.NOW)
+    second = Guidelines(v.P, 2, "more", GuidelinesStatus.PROPOSED, "llm", "why", v.NOW)
+    await store.write(lambda tx: tx.projects.insert(v.project()))
+    await store.write(lambda tx: tx.projects.add_guidelines(second))
+    await store.write(lambda tx: tx.projects.add_guidelines(first))
+    with pytest.raises(AlreadyExists):
+        await store.write(lambda tx: tx.projects.add_guidelines(first))
+    accepted = replace(second, text="ignored", status=GuidelinesStatus.ACCEPTED)
+    await store.write(lambda tx: tx.projects.set_guidelines_status(accepted))
+    expected = [first, replace(second, status=GuidelinesStatus.ACCEPTED)]
+    assert list(await store.read(lambda tx: tx.projects.guidelines(v.P))) == expected
+
+
+def fill(tx: Transaction, project: ProjectId) -> None:
+    """Give a project one of everything that can belong to it."""
+    tx.projects.insert(v.project(project))
+    tx.projects.add_guidelines(Guidelines(project, 1, "t", GuidelinesStatus.ACCEPTED, "me", "", v.NOW))
+    tx.pool.acknowledge(project, "u", 4, v.NOW)
+    tx.pool.delete_rows(project, [3], v.NOW)
+    tx.pool.put_replay_labels(project, "set", [("i", "a")])
+    tx.labeling.add_batch(v.batch(f"b-{project}", project), [v.pick(1, f"b-{project}")])
+    tx.labeling.add_lease(v.lease(f"l-{project}", of=project), [v.lease_item(1, f"l-{project}", f"b-{project}")])
+    tx.labeling.add_annotations([v.annotation(1, of=project)])
+    tx.budgets.add_reservation(v.reservation(f"r-{project}", "k", project))
+
+
+def remains(tx: Transaction, project: ProjectId) -> list[bool]:
+    return [
+        bool(tx.projects.guidelines(project)),
+        bool(tx.pool.acknowledged(project, "u")),
+        bool(tx.pool.deleted_rows(project)),
+        bool(tx.pool.replay_labels(project, "set")),
+        bool(tx.labeling.batches(project)),
+        bool(tx.labeling.picks(f"b-{project}")),
+        bool(tx.labeling.lease_items(f"l-{project}")),
+        bool(tx.labeling.active_leases(project)),
+        bool(tx.labeling.annotations(project)),
+        bool(tx.budgets.open_reservations(project)),
+    ]
+
+
+async def test_deleting_a_project_removes_all_of_it_and_nothing_else(store: StateStore) -> None:
+    gone, kept = ProjectId("gone"), ProjectId("kept")
+    for project in (gone, kept):
+        await store.write(partial(fill, project=project))
+    assert all(await store.read(lambda tx: remains(tx, gone)))
+    await store.write(lambda tx: tx.projects.delete(gone))
+    assert not any(await store.read(lambda tx: remains(tx, gone)))
+    assert all(await store.read(lambda tx: remains(tx, kept)))
+
+
+async def test_nothing_can_be_added_to_a_project_that_is_gone(store: StateStore) -> None:
+    for add in (
+        lambda tx: tx.pool.acknowledge(v.P, "u", 1, v.NOW),
+        lambda tx: tx.labeling.add_batch(v.batch(), []),
+        lambda tx: tx.labeling.add_annotations([v.annotation(1)]),
+        lambda tx: tx.budgets.add_reservation(v.reservation()),
+    ):
+        with pytest.raises(Aborted):
+            await store.write(add)
