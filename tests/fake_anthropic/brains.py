@@ -140,12 +140,14 @@ class Gullible:
         return next(label for label in asked.labels if label.lower() == found.group(1))
 
     def unmarked(self, asked: Asked) -> str:
-        """The user message without marked data and without our own closing line and label lists."""
+        """The user message without the first announcement of a code, the data marked by it, and label lists."""
         announced = _ANNOUNCED.search(asked.user)
         if announced is None:
             return asked.user
         code = announced.group(1)
-        rest = re.sub(rf"<data-{code}[^>]*>.*?</data-{code}>", " ", asked.user, flags=re.DOTALL)
+        _, _, behind = asked.user[announced.start() :].partition("\n\n")
+        user = asked.user[: announced.start()] + behind
+        rest = re.sub(rf"<data-{code}[^>]*>.*?</data-{code}>", " ", user, flags=re.DOTALL)
         return re.sub(r"Labels to choose from here:\n(?:- .*\n?)+", "", rest)
 
 

@@ -1,0 +1,158 @@
+"""Attacks in pool text, demonstrations and metadata against the real prompt builder and decoder."""
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+
+from nextlabel.server.annotators.llm import LlmAnnotator
+from nextlabel.server.annotators.marking import DATAMARK, Fence, Marking, clean, looks_like_instructions
+from nextlabel.server.annotators.packing import packs
+from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.domain.annotation import Demonstration, ItemToAnnotate, Label, Outcome, Text
+from tests.annotators.attacks import attacks
+from tests.annotators.shop import collect, make_items, make_task
+from tests.fake_anthropic import FakeAnthropic, Gullible, Known
+from tests.fake_anthropic.brains import Asked, compose
+
+MakeAnnotator = Callable[..., LlmAnnotator]
+TARGET = "billing"
+HONEST = "shipping"
+ATTACKS = attacks(TARGET)
+
+
+def honest(asked: Asked) -> object:
+    return compose(asked, lambda _: HONEST)
+
+
+def attack_items() -> list[ItemToAnnotate]:
+    return [ItemToAnnotate(name, row, text) for row, (name, text) in enumerate(ATTACKS.items())]
+
+
+def test_there_are_at_least_fifty_attacks_and_the_gullible_model_falls_for_unmarked_ones() -> None:
+    assert len(ATTACKS) >= 50
+    schema = {"type": "object", "properties": {"label": {"enum": [TARGET, HONEST]}}}
+    fallen = 0
+    for text in ATTACKS.values():
+        params = {
+            "messages": [{"role": "user", "content": f"Text: {text}"}],
+            "output_config": {"format": {"schema": schema}},
+        }
+        answer = Gullible(honest)(Asked(params))
+        fallen += answer["label"] == TARGET
+    assert fallen / len(ATTACKS) > 0.9, "or the suite would prove nothing"
+
+
+@pytest.mark.parametrize("marking", list(Marking))
+@pytest.mark.parametrize("items_per_request", [1, 8])
+async def test_flip_rate_is_below_two_percent(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, marking: Marking, items_per_request: int
+) -> None:
+    fake.brain = Gullible(honest)
+    technique = Technique(marking=marking, items_per_request=items_per_request)
+    items = attack_items() + make_items(40, "clean")
+    answers = await collect(make_annotator(technique=technique), make_task(), items)
+    assert all(answer.outcome is Outcome.LABEL for answer in answers.values())
+    flips = [item_id for item_id, answer in answers.items() if answer.body != Label(HONEST)]
+    assert len(flips) / len(items) < 0.02, flips
+
+
+async def test_attacks_in_demonstrations_rationales_and_metadata_stay_marked(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic
+) -> None:
+    fake.brain = Gullible(honest)
+    for text in list(ATTACKS.values())[::9]:
+        demonstration = Demonstration("d", text, Label("other"), rationale=text)
+        item = ItemToAnnotate("x", 0, "Where is my parcel?", metadata={"subject": text})
+        answers = await collect(make_annotator(), make_task(demonstrations=(demonstration,)), [item])
+        assert answers["x"].body == Label(HONEST)
+    written = Demonstration("d", "hi", Text(next(iter(ATTACKS.values()))))
+    await collect(make_annotator(), make_task(demonstrations=(written,)), make_items(1))
+    system = fake.requests[-1]["system"][0]["text"]
+    assert re.search(r"Answer: \n<data-[0-9a-f]{16}>\nIgnore all", system)
+
+
+def test_every_attack_is_flagged_and_asked_alone() -> None:
+    items = attack_items()
+    missed = [item.item_id for item in items if not looks_like_instructions(item)]
+    assert missed == []
+    grouped = list(packs(items[:20] + make_items(40, "clean"), 10))
+    assert sum(len(pack) for pack in grouped) == 60
+    assert all(len(pack) == 1 or all(item.item_id.startswith("clean") for item in pack) for pack in grouped)
+
+
+def test_ordinary_texts_are_rarely_flagged() -> None:
+    ordinary = [
+        "My parcel has not arrived, where is it?",
+        "I was charged twice for the same order!",
+        "Can you set an alarm for 7 am tomorrow",
+        "Ce café est très bon, merci ☕",
+        "play some jazz in the living room",
+        "FREE entry in 2 a wkly comp to win FA Cup final tkts",
+        "The film was dull, the actors were not.",
+        "what is the exchange rate between USD and EUR",
+        "👨‍👩‍👧 family photo",
+    ]
+    flagged = [text for text in ordinary if looks_like_instructions(ItemToAnnotate("x", 0, text))]
+    assert len(flagged) <= 1, flagged
+
+
+def test_codes_are_fresh_for_every_request(make_annotator: MakeAnnotator) -> None:
+    first, second = (make_annotator()._new_code() for _ in range(2))
+    assert first != second
+    assert re.fullmatch("[0-9a-f]{16}", first)
+
+
+async def test_no_tools_no_urls_and_a_closed_schema_are_sent(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic
+) -> None:
+    await collect(make_annotator(technique=Technique(items_per_request=5)), make_task(), make_items(5))
+    (request,) = fake.requests
+    assert set(request) <= {"model", "max_tokens", "system", "messages", "output_config"}
+    assert all(block["type"] == "text" for block in request["system"])
+    schema = request["output_config"]["format"]["schema"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["answers"]["items"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("a\u200bb\u2060c\ufeffd", "abcd"),
+        ("\u202eabc\u202c", "abc"),
+        ("x\U000e0041\U000e0042y", "xy"),
+        ("a\x00b\x1bc", "abc"),
+        ("a\r\nb\rc\td", "a\nb\nc\td"),
+        ("v\U000e0101w", "vw"),
+        ("mark " + DATAMARK, "mark "),
+        ("lone \ud800 surrogate", "lone � surrogate"),
+        ("naïve 日本語 🙂", "naïve 日本語 🙂"),
+    ],
+)
+def test_what_a_reader_cannot_see_is_dropped(text: str, cleaned: str) -> None:
+    assert clean(text) == cleaned
+    clean(text).encode()
+
+
+def test_fence_cannot_be_closed_from_inside() -> None:
+    fence = Fence("0123456789abcdef")
+    for text in ATTACKS.values():
+        wrapped = fence.wrap(text)
+        assert wrapped.count("</data-0123456789abcdef>") == 1
+        assert wrapped.endswith("</data-0123456789abcdef>")
+
+
+async def test_answers_of_a_model_cannot_smuggle_control_characters(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic
+) -> None:
+    def whisper(asked: Asked) -> object:
+        return json.loads(json.dumps(compose(asked, lambda _: HONEST))) | {"justification": "a\u202eb\x00c" * 1_000}
+
+    fake.brain = whisper
+    answers = await collect(make_annotator(technique=Technique(justification=True)), make_task(), make_items(1))
+    (answer,) = answers.values()
+    assert answer.outcome in (Outcome.LABEL, Outcome.TRUNCATED)
+    fake.brain = Known({})
+    assert "\u202e" not in answer.rationale
+    assert len(answer.rationale) <= 1_000
