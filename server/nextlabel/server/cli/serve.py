@@ -1,0 +1,57 @@
+"""`nextlabel serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nextlabel.server.cli.errors import reported
+
+
+@reported
+def serve(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of everything the server keeps; created when missing.")
+    ] = None,
+    bind: Annotated[
+        str | None, typer.Option(help="HOST:PORT or unix:PATH; port 0 takes a free one. Default 127.0.0.1:50051.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file, TOML. Environment and options win.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="HOST:PORT where metrics for Prometheus are served.")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow an address beyond loopback without TLS and tokens.")
+    ] = False,
+) -> None:
+    """Serve the API of a data directory until SIGTERM.
+
+    Example: nextlabel serve --data-dir ./data --bind 127.0.0.1:50051
+    """
+    from nextlabel.server.settings import load_settings
+
+    overrides: dict[str, Any] = {}
+    if data_dir is not None:
+        overrides["data_dir"] = data_dir
+    if bind is not None:
+        overrides["bind"] = bind
+    if insecure:
+        overrides["insecure"] = True
+    if metrics is not None:
+        overrides["metrics"] = {"bind": metrics}
+    if log_level is not None:
+        overrides["log"] = {"level": log_level}
+    settings = load_settings(overrides, config)
+
+    from nextlabel.server.api.logs import configure_logs
+    from nextlabel.server.app import serve as serve_until_stopped
+    from nextlabel.server.event_loop import run
+
+    configure_logs(settings.log.level, settings.log.format)
+    host = settings.bind.rpartition(":")[0]
+
+    def say(port: int) -> None:
+        typer.echo(f"nextlabel serves {settings.data_dir} on {f'{host}:{port}' if port else settings.bind}")
+
+    run(serve_until_stopped(settings, say))
