@@ -69,7 +69,7 @@ async def test_health_answers_when_all_places_are_taken_and_without_a_token(serv
     assert await health(closed, "") == SERVING
 
 
-async def first_refusal(stub: ProjectServiceStub[Any]) -> grpc.StatusCode:
+async def first_refusal(stub: Any) -> grpc.StatusCode:
     """Call until a call is not let in: for a moment after the drain began one may still be."""
     while True:
         try:
@@ -106,8 +106,8 @@ async def test_a_call_that_outlasts_the_drain_is_cut_off(serve: Serve) -> None:
 
 
 async def listed_services(serving: Serving) -> list[str]:
-    channel: Any = serving.channel
-    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    make: Any = reflection_pb2_grpc.ServerReflectionStub
+    stub = make(serving.channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="*")
     (response,) = [r async for r in stub.ServerReflectionInfo(iter([request]), timeout=5)]
     return [service.name for service in response.list_services_response.service]

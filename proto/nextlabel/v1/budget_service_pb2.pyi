@@ -87,6 +87,8 @@ class _LedgerEntryKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ledge
     """Books what the call cost, out of its reservation."""
     LEDGER_ENTRY_KIND_RELEASE: _LedgerEntryKind.ValueType  # 3
     """Gives back what is left of a reservation."""
+    LEDGER_ENTRY_KIND_SET_LIMIT: _LedgerEntryKind.ValueType  # 4
+    """Sets or lifts a limit; moves no money. `line` is WINDOW/DIMENSION/limit or WINDOW/DIMENSION/none."""
 
 class LedgerEntryKind(_LedgerEntryKind, metaclass=_LedgerEntryKindEnumTypeWrapper):
     """What an entry of the ledger does."""
@@ -99,6 +101,8 @@ LEDGER_ENTRY_KIND_SETTLE: LedgerEntryKind.ValueType  # 2
 """Books what the call cost, out of its reservation."""
 LEDGER_ENTRY_KIND_RELEASE: LedgerEntryKind.ValueType  # 3
 """Gives back what is left of a reservation."""
+LEDGER_ENTRY_KIND_SET_LIMIT: LedgerEntryKind.ValueType  # 4
+"""Sets or lifts a limit; moves no money. `line` is WINDOW/DIMENSION/limit or WINDOW/DIMENSION/none."""
 Global___LedgerEntryKind: _TypeAlias = LedgerEntryKind  # noqa: Y015
 
 @_typing.final
@@ -173,14 +177,14 @@ class LedgerEntry(_message.Message):
     kind: Global___LedgerEntryKind.ValueType
     """What it does."""
     reservation: _builtins.str
-    """Id of the reservation."""
+    """Id of the reservation; empty for SET_LIMIT."""
     run: _builtins.str
     """Id of the run; empty outside of runs."""
     line: _builtins.str
-    """What the money is for: annotation, acquisition, critique."""
+    """What it is for: labels, annotation, acquisition, critique."""
     @_builtins.property
     def amount(self) -> _annotation_pb2.Cost:
-        """How much, never negative."""
+        """How much, never negative; the new limit for SET_LIMIT."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

@@ -524,7 +524,6 @@ class SubmittedAnnotation(_message.Message):
     RATIONALE_FIELD_NUMBER: _builtins.int
     FEEDBACK_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
-    DURATION_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     rationale: _builtins.str
@@ -537,10 +536,6 @@ class SubmittedAnnotation(_message.Message):
     def answer(self) -> _annotation_pb2.Answer:
         """The answer."""
 
-    @_builtins.property
-    def duration(self) -> _duration_pb2.Duration:
-        """Time that the annotator needed."""
-
     def __init__(
         self,
         *,
@@ -549,11 +544,10 @@ class SubmittedAnnotation(_message.Message):
         rationale: _builtins.str | None = ...,
         feedback: _builtins.str | None = ...,
         confidence: _builtins.float | None = ...,
-        duration: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "duration", b"duration", "feedback", b"feedback", "rationale", b"rationale"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "rationale", b"rationale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "duration", b"duration", "feedback", b"feedback", "item_id", b"item_id", "rationale", b"rationale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "item_id", b"item_id", "rationale", b"rationale"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -578,14 +572,11 @@ class SubmitResult(_message.Message):
 
     ITEM_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
-    ANNOTATION_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     status: Global___SubmitStatus.ValueType
     """Whether the answer was stored."""
-    annotation_id: _builtins.str
-    """Id of the stored annotation; of the first one for DUPLICATE."""
     message: _builtins.str
     """Why it was not stored, for people."""
     def __init__(
@@ -593,12 +584,11 @@ class SubmitResult(_message.Message):
         *,
         item_id: _builtins.str = ...,
         status: Global___SubmitStatus.ValueType = ...,
-        annotation_id: _builtins.str = ...,
         message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_id", b"annotation_id", "item_id", b"item_id", "message", b"message", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "message", b"message", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -149,11 +149,10 @@ class ModelVersion(_message.Message):
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     TRUSTED_LABELS_FIELD_NUMBER: _builtins.int
-    CLASSES_SEEN_FIELD_NUMBER: _builtins.int
-    SEED_FIELD_NUMBER: _builtins.int
     WARM_START_FIELD_NUMBER: _builtins.int
     TRAIN_SECONDS_FIELD_NUMBER: _builtins.int
     EVALUATION_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
@@ -165,21 +164,19 @@ class ModelVersion(_message.Message):
     """Labels it was trained on."""
     trusted_labels: _builtins.int
     """How many of them are trusted."""
-    classes_seen: _builtins.int
-    """Classes of the label space that occurred among them."""
-    seed: _builtins.int
-    """Seed of the training."""
     warm_start: _builtins.bool
     """Whether it started from the version before."""
     train_seconds: _builtins.float
     """Seconds that the training took."""
+    run: _builtins.str
+    """Run that trained it; empty outside of runs."""
     @_builtins.property
     def learner(self) -> _project_service_pb2.LearnerSettings:
         """The learner that was trained."""
 
     @_builtins.property
     def evaluation(self) -> Global___Evaluation:
-        """How good it is on the holdout; absent without a holdout."""
+        """How good it is on the holdout, without the figures by class; absent without a holdout."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -194,16 +191,15 @@ class ModelVersion(_message.Message):
         description: _builtins.str = ...,
         labels: _builtins.int = ...,
         trusted_labels: _builtins.int = ...,
-        classes_seen: _builtins.int = ...,
-        seed: _builtins.int = ...,
         warm_start: _builtins.bool = ...,
         train_seconds: _builtins.float = ...,
         evaluation: Global___Evaluation | None = ...,
+        run: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "learner", b"learner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes_seen", b"classes_seen", "create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "learner", b"learner", "project", b"project", "seed", b"seed", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

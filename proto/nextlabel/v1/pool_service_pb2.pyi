@@ -6,7 +6,6 @@ The pool of a project: adding, reading and embedding items."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nextlabel.v1 import pool_pb2 as _pool_pb2
@@ -248,40 +247,22 @@ class Upload(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
-    ACCEPTED_FIELD_NUMBER: _builtins.int
-    DUPLICATES_FIELD_NUMBER: _builtins.int
-    REJECTED_FIELD_NUMBER: _builtins.int
-    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     upload_id: _builtins.str
     """Id that the client chose."""
     last_sequence: _builtins.int
     """Number of the last batch that is stored whole."""
-    accepted: _builtins.int
-    """Items added so far."""
-    duplicates: _builtins.int
-    """Items that were there already."""
-    rejected: _builtins.int
-    """Items that were not taken."""
-    @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When the last batch was stored."""
-
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         upload_id: _builtins.str = ...,
         last_sequence: _builtins.int = ...,
-        accepted: _builtins.int = ...,
-        duplicates: _builtins.int = ...,
-        rejected: _builtins.int = ...,
-        update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "duplicates", b"duplicates", "last_sequence", b"last_sequence", "project", b"project", "rejected", b"rejected", "update_time", b"update_time", "upload_id", b"upload_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_sequence", b"last_sequence", "project", b"project", "upload_id", b"upload_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

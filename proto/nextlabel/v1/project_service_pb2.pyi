@@ -175,7 +175,7 @@ class EmbeddingSettings(_message.Message):
     model: _builtins.str
     """Embedding model: for SERVER the name or path of a sentence-transformers model, empty for the server's default."""
     dimension: _builtins.int
-    """Numbers in one embedding; 0 lets the model or the first batch decide."""
+    """Numbers in one embedding; needed for GIVEN, known from the model for SERVER."""
     def __init__(
         self,
         *,
