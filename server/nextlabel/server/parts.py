@@ -31,6 +31,7 @@ from nextlabel.server.domain.selection import Selector, strategy_of
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.submissions import Submissions
 from nextlabel.server.learners.embedder import Embedder
+from nextlabel.server.learners.embedding_cache import CachingEmbedder
 from nextlabel.server.run_annotators import RunAnnotators, check_annotator
 from nextlabel.server.settings import Settings
 from nextlabel.server.store.lance_pool import LancePoolStore
@@ -102,7 +103,7 @@ def open_parts(settings: Settings) -> Parts:
     disk = Threads("disk", _DISK_THREADS)
     compute = Threads("compute", settings.compute.threads)
     encoder = Threads("embed", 1)
-    embedder = Embedder(settings.embedding.model)
+    embedder = CachingEmbedder(Embedder(settings.embedding.model))
     pools = Pools(store, arrays, disk)
     budgets = Budgets(clock, _new_id)
     labels = Labels(store)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,26 +12,9 @@ from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, Executor, StateStore, Transaction
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import ProjectId, Segment
+from nextlabel.server.learners.embedding_cache import TextEmbedder
 
 CHUNK_ROWS = 1_024
-
-
-class TextEmbedder(Protocol):
-    """Turns texts into normalised vectors; blocking, thread-safe."""
-
-    @property
-    def name(self) -> str:
-        """Name of the embedding model."""
-        ...
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        ...
-
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
-        """Return an (n, dimension) matrix of unit rows."""
-        ...
 
 
 class Embedding:

@@ -1,0 +1,106 @@
+"""Runs the arms of the demo through the gRPC client: a project an arm, all over the same items and holdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from nextlabel.client.connect import Client
+from nextlabel.client.specs import run_spec
+from nextlabel.server.demo.data_set import DemoData
+from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+from nextlabel.v1.run_service_pb2 import AnnotatorSpec, RunEnded, RunSpec
+
+LABEL_SET = "clinc10"
+GUIDELINES = """\
+Choose the domain of what the user says to a voice assistant, by what the assistant would have to do to help.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the demo runs: every strategy with every seed, each under the same budget."""
+
+    strategies: Sequence[str]
+    seeds: Sequence[int]
+    batch_size: int
+    budget_labels: int
+    budget_usd: float
+    annotator: AnnotatorSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One strategy with one seed, in its own project."""
+
+    strategy: str
+    seed: int
+
+    @property
+    def project(self) -> str:
+        """Name of the arm's project."""
+        return f"demo-{self.strategy.replace('_', '-')}-{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class ArmResult:
+    """The learning curve of an arm and how its run ended."""
+
+    arm: Arm
+    curve: Sequence[LearningCurvePoint]
+    ended: str
+
+
+class ArmFailedError(RuntimeError):
+    """A run ended with an error; the message is the server's."""
+
+
+def arms_of(plan: Plan) -> list[Arm]:
+    """Return all arms, seeds together so that the strategies' curves grow side by side."""
+    return [Arm(strategy, seed) for seed in plan.seeds for strategy in plan.strategies]
+
+
+def upload(client: Client, arm: Arm, data: DemoData) -> None:
+    """Create an arm's project, stream items and holdout into it, and wait until all are embedded."""
+    client.projects.create(arm.project, labels=data.classes, guidelines=GUIDELINES)
+    client.pool.add(arm.project, data.holdout, split="holdout")
+    client.pool.add(arm.project, [{"id": i["id"], "text": i["text"]} for i in data.pool])
+    client.labeling.upload_replay_labels(arm.project, LABEL_SET, {i["id"]: i["label"] for i in data.pool})
+
+
+def run_arms(
+    client: Client, plan: Plan, data: DemoData, on_point: Callable[[Arm, LearningCurvePoint], None], parallel: int = 2
+) -> Iterator[ArmResult]:
+    """Run all arms, ``parallel`` at a time, and yield each as it ends; the projects have their items already.
+
+    Raises:
+        ArmFailedError: a run did not end by its budget.
+    """
+    with ThreadPoolExecutor(parallel) as threads:
+        yield from threads.map(lambda arm: _run(client, plan, arm, on_point), arms_of(plan))
+
+
+def _run(client: Client, plan: Plan, arm: Arm, on_point: Callable[[Arm, LearningCurvePoint], None]) -> ArmResult:
+    run = client.runs.start(arm.project, _spec(plan, arm))
+    ended = RunEnded()
+    for event in client.runs.watch(arm.project, run.run_id):
+        if event.HasField("curve_point_added"):
+            on_point(arm, event.curve_point_added.point)
+        elif event.HasField("run_ended"):
+            ended = event.run_ended
+    curve = client.reports.learning_curve(arm.project, run=run.run_id).points
+    if not curve:
+        raise ArmFailedError(f"{arm.project}: {ended.detail or 'the run ended without a model'}")
+    return ArmResult(arm, curve, ended.detail)
+
+
+def _spec(plan: Plan, arm: Arm) -> RunSpec:
+    return run_spec(
+        plan.annotator,
+        strategy=arm.strategy,
+        batch_size=plan.batch_size,
+        budget_labels=plan.budget_labels,
+        budget_usd=plan.budget_usd,
+        seed=arm.seed,
+    )
