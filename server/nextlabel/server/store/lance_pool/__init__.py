@@ -1,0 +1,1 @@
+"""The PoolStore on Lance datasets, with the fsync that Lance itself leaves out."""

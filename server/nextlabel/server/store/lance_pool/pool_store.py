@@ -1,0 +1,259 @@
+"""Texts and embeddings of every project, in two Lance datasets each."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import lance
+import numpy as np
+import pyarrow as pa
+from typing_extensions import override
+
+from nextlabel.server.domain.errors import InvalidArgument, NotFound, Unavailable
+from nextlabel.server.domain.ports import (
+    EmbeddingBlock,
+    Float16Matrix,
+    KeyBlock,
+    NewItems,
+    PoolStore,
+    Rows,
+    StoredItem,
+)
+from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.store.lance_pool.durable_files import sync_folder
+from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
+
+_ITEM_COLUMNS = ["row", "item_id", "text", "metadata"]
+_KEY_COLUMNS = ["row", "item_id", "content_hash"]
+_ITEMS = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("item_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("metadata", pa.string(), nullable=False),
+        pa.field("content_hash", pa.uint64(), nullable=False),
+    ]
+)
+_SCAN_ROWS = 8_192
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    items: LanceTable
+    embeddings: LanceTable
+
+
+class LancePoolStore(PoolStore):
+    """Projects are folders under ``root``: a path, ``file://…``, or an object-store URL that Lance knows.
+
+    With several server processes on one ``root``, ``keep_versions`` must be longer than their longest scan; with one
+    it may be zero.
+
+    Raises:
+        Unavailable: the local root cannot be created.
+    """
+
+    def __init__(self, root: str, *, keep_versions: timedelta = timedelta(0)) -> None:
+        self._keep_versions = keep_versions
+        self._directory = _local(root)
+        self._root = str(self._directory) if self._directory else root.rstrip("/")
+        self._open: dict[ProjectId, _Tables] = {}
+        self._lock = threading.Lock()
+        if self._directory:
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise Unavailable(
+                    f"the pool directory {self._directory} cannot be created ({error.strerror})",
+                    reason="POOL_NOT_WRITABLE",
+                ) from error
+            sync_folder(self._directory.parent)
+
+    @override
+    def append_items(self, project: ProjectId, first_row: int, items: NewItems) -> None:
+        rows_n = np.arange(first_row, first_row + len(items.item_ids), dtype=np.int64)
+        columns = [rows_n, items.item_ids, items.texts, items.metadata, items.content_hashes]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, _ITEMS, strict=True)]
+        if len(rows_n):
+            self._tables(project).items.append(rows_n, pa.Table.from_arrays(arrays, schema=_ITEMS))
+
+    @override
+    def append_embeddings(self, project: ProjectId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
+        table = self._tables(project).embeddings
+        dimension = embeddings_nD.shape[1]
+        with table.reading() as snapshot:
+            present = _dimension(snapshot) if snapshot else dimension
+        if dimension != present:
+            raise InvalidArgument.field(
+                "embeddings.dimension", f"the project's embeddings have {present} dimensions, got {dimension}"
+            )
+        if len(rows_n):
+            flat = pa.array(np.ascontiguousarray(embeddings_nD, dtype=np.float16).reshape(-1))
+            vectors = pa.FixedSizeListArray.from_arrays(flat, dimension)
+            rows = pa.array(rows_n, pa.int64())
+            fields = [pa.field("row", rows.type, nullable=False), pa.field("vector", vectors.type, nullable=False)]
+            table.append(rows_n, pa.Table.from_arrays([rows, vectors], schema=pa.schema(fields)))
+
+    @override
+    def recover(self, project: ProjectId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
+        self.refresh(project)
+        tables = self._tables(project)
+        orphans = tables.items.read(lambda s: s.runs.outside([(0, committed_rows)]) if s else _no_rows())
+        unembedded = tables.embeddings.read(lambda s: s.runs.outside(embedded) if s else _no_rows())
+        return tables.items.delete(orphans) + tables.embeddings.delete(unembedded)
+
+    @override
+    def refresh(self, project: ProjectId) -> None:
+        tables = self._tables(project)
+        tables.items.refresh()
+        tables.embeddings.refresh()
+
+    @override
+    def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
+        wanted_n = np.asarray(rows, np.int64)
+
+        def taken(snapshot: Snapshot | None) -> list[StoredItem]:
+            if snapshot is None:
+                return []
+            present_n = wanted_n[snapshot.runs.positions(wanted_n) >= 0]
+            return list(_stored(snapshot.take(present_n, _ITEM_COLUMNS))) if len(present_n) else []
+
+        return self._tables(project).items.read(taken)
+
+    @override
+    def scan_keys(self, project: ProjectId, first_row: int = 0) -> Iterator[KeyBlock]:
+        table = self._tables(project).items
+        with table.reading() as snapshot:
+            for batch in _in_row_order(snapshot, first_row, 1 << 62, _KEY_COLUMNS):
+                yield KeyBlock(
+                    batch.column("row").to_numpy(),
+                    batch.column("item_id").to_pylist(),
+                    batch.column("content_hash").to_numpy(),
+                )
+
+    @override
+    def scan_items(self, project: ProjectId, first_row: int, stop_row: int) -> Iterator[StoredItem]:
+        with self._tables(project).items.reading() as snapshot:
+            for batch in _in_row_order(snapshot, first_row, stop_row, _ITEM_COLUMNS):
+                yield from _stored(batch)
+
+    @override
+    def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
+        with self._tables(project).embeddings.reading() as snapshot:
+            if snapshot is not None:
+                for batch in scan(snapshot.dataset, ("row", "vector"), block_rows):
+                    yield EmbeddingBlock(batch.column("row").to_numpy(), _matrix(batch.column("vector")))
+
+    @override
+    def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
+        wanted_n = np.asarray(rows, np.int64)
+
+        def taken(snapshot: Snapshot | None) -> Float16Matrix:
+            if not len(wanted_n):
+                return np.empty((0, _dimension(snapshot) if snapshot else 0), np.float16)
+            missing_n = wanted_n if snapshot is None else wanted_n[snapshot.runs.positions(wanted_n) < 0]
+            if snapshot is None or len(missing_n):
+                raise NotFound("embedding", str(missing_n[0]), message=f"row {missing_n[0]} has no embedding yet")
+            return _matrix(snapshot.take(wanted_n, ["vector"]).column("vector").combine_chunks())
+
+        return self._tables(project).embeddings.read(taken)
+
+    @override
+    def embedded_rows(self, project: ProjectId) -> int:
+        with self._tables(project).embeddings.reading() as snapshot:
+            return snapshot.runs.length if snapshot else 0
+
+    @override
+    def delete(self, project: ProjectId, rows: Iterable[int]) -> None:
+        rows_n = np.fromiter(rows, np.int64)
+        tables = self._tables(project)
+        tables.items.delete(rows_n)
+        tables.embeddings.delete(rows_n)
+
+    @override
+    def compact(self, project: ProjectId) -> None:
+        tables = self._tables(project)
+        tables.items.compact()
+        tables.embeddings.compact()
+
+    @override
+    def drop(self, project: ProjectId) -> None:
+        with self._lock:
+            self._open.pop(project, None)
+        if self._directory:
+            shutil.rmtree(self._directory / _folder(project), ignore_errors=True)
+            sync_folder(self._directory)
+        else:
+            for name in ("items", "embeddings"):
+                lance.LanceDataset.drop(self._uri(project, name), ignore_not_found=True)
+
+    def _tables(self, project: ProjectId) -> _Tables:
+        with self._lock:
+            if project not in self._open:
+                self._open[project] = _Tables(self._table(project, "items"), self._table(project, "embeddings"))
+            return self._open[project]
+
+    def _table(self, project: ProjectId, name: str) -> LanceTable:
+        directory = self._directory / _folder(project) / f"{name}.lance" if self._directory else None
+        return LanceTable(self._uri(project, name), directory, self._keep_versions)
+
+    def _uri(self, project: ProjectId, name: str) -> str:
+        return f"{self._root}/{_folder(project)}/{name}.lance"
+
+
+def _local(root: str) -> Path | None:
+    """Return the folder that a root names, None when it is an object store's."""
+    if "://" not in root:
+        return Path(root).resolve()
+    parts = urlsplit(root)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _folder(project: ProjectId) -> str:
+    if not _PROJECT.fullmatch(project):
+        raise ValueError(f"a project id must be letters, digits, '-' and '_', got {project!r}")
+    return project
+
+
+def _no_rows() -> Rows:
+    return np.empty(0, np.int64)
+
+
+def _dimension(snapshot: Snapshot) -> int:
+    return int(snapshot.dataset.schema.field("vector").type.list_size)
+
+
+def _matrix(vectors: pa.FixedSizeListArray) -> Float16Matrix:
+    """Return a view of the vectors, without a copy."""
+    values = vectors.flatten().to_numpy(zero_copy_only=True)
+    matrix: Float16Matrix = values.reshape(len(vectors), vectors.type.list_size)
+    return matrix
+
+
+def _stored(batch: pa.Table | pa.RecordBatch) -> Iterator[StoredItem]:
+    columns = (batch.column(name).to_pylist() for name in _ITEM_COLUMNS)
+    return (StoredItem(*values) for values in zip(*columns, strict=True))
+
+
+def _in_row_order(
+    snapshot: Snapshot | None, first_row: int, stop_row: int, columns: list[str]
+) -> Iterator[pa.RecordBatch | pa.Table]:
+    if snapshot is None:
+        return
+    rows_n = snapshot.runs.between(first_row, min(stop_row, 1 << 62))
+    if not len(rows_n):
+        return
+    if snapshot.runs.ascending:
+        [start] = snapshot.runs.positions(rows_n[:1])
+        yield from scan(snapshot.dataset, columns, _SCAN_ROWS, int(start), len(rows_n))
+    else:
+        for at in range(0, len(rows_n), _SCAN_ROWS):
+            yield snapshot.take(rows_n[at : at + _SCAN_ROWS], columns).combine_chunks()

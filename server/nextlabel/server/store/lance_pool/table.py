@@ -1,0 +1,231 @@
+"""One Lance dataset whose rows are found by their pool row: appends, deletes, snapshots, compaction."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lance
+import numpy as np
+import pyarrow as pa
+
+from nextlabel.server.domain.errors import ResourceExhausted, Unavailable
+from nextlabel.server.domain.ports import Rows
+from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
+from nextlabel.server.store.lance_pool.row_runs import RowRuns
+
+T = TypeVar("T")
+
+ROWS_PER_FILE = 65_536
+_PREDICATE_RUNS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of the dataset, with where its rows lie. It stays readable whatever is written meanwhile."""
+
+    dataset: Any
+    runs: RowRuns
+
+    @property
+    def version(self) -> int:
+        """Lance's number of this version."""
+        return int(self.dataset.version)
+
+    def take(self, rows_n: Rows, columns: list[str]) -> pa.Table:
+        """Return rows that are known to be there, in the order asked for; O(rows), whatever was deleted."""
+        return self.dataset.take(self.runs.positions(rows_n).tolist(), columns=columns)
+
+
+class LanceTable:
+    """Writes of one process go one at a time; readers work on snapshots and wait for nobody.
+
+    ``directory`` is the dataset's folder on a local disk, None when ``uri`` names an object store, whose writes are
+    durable by themselves. Versions younger than ``keep_versions`` stay readable for other processes.
+    """
+
+    def __init__(self, uri: str, directory: Path | None, keep_versions: timedelta) -> None:
+        self._uri = uri
+        self._directory = directory
+        self._files = DurableDirectory(directory) if directory else None
+        self._keep_versions = keep_versions
+        self._writing = threading.Lock()
+        self._state = threading.Lock()
+        self._reading: Counter[int] = Counter()
+        self._snapshot: Snapshot | None = None
+        with self._writing:
+            self._reload()
+
+    @contextmanager
+    def reading(self) -> Iterator[Snapshot | None]:
+        """Hold the newest version against clean-up; None when nothing was ever written."""
+        with self._state:
+            snapshot = self._snapshot
+            version = snapshot.version if snapshot else 0
+            self._reading[version] += 1
+        try:
+            yield snapshot
+        finally:
+            with self._state:
+                self._reading[version] -= 1
+                self._reading += Counter()
+
+    def read(self, work: Callable[[Snapshot | None], T]) -> T:
+        """Run a short read; once more on the newest version when another process has cleaned up this one."""
+        try:
+            with self.reading() as snapshot:
+                return work(snapshot)
+        except OSError:
+            self.refresh()
+        with _disk_errors(), self.reading() as snapshot:
+            return work(snapshot)
+
+    def append(self, rows_n: Rows, data: pa.Table) -> None:
+        """Add rows, durably. Rows that are there already, left by a call that failed half-way, are replaced."""
+        with self._writing, _disk_errors():
+            self._catch_up()
+            present = self._snapshot
+            if present is not None:
+                known_n = rows_n[present.runs.positions(rows_n) >= 0]
+                if len(known_n):
+                    present = self._delete(present, known_n)
+                dataset = lance.write_dataset(data, present.dataset, mode="append", max_rows_per_file=ROWS_PER_FILE)
+                one_step = int(dataset.version) == present.version + 1
+                runs = present.runs.extended(rows_n) if one_step else _read_runs(dataset)
+            else:
+                dataset = lance.write_dataset(data, self._uri, mode="create", max_rows_per_file=ROWS_PER_FILE)
+                runs = RowRuns.of(rows_n)
+                self._sync_parents()
+            self._sync()
+            self._set(Snapshot(dataset, runs))
+
+    def delete(self, rows_n: Rows) -> int:
+        """Remove rows, durably; return how many were there."""
+        with self._writing, _disk_errors():
+            self._catch_up()
+            if self._snapshot is None:
+                return 0
+            known_n = rows_n[self._snapshot.runs.positions(rows_n) >= 0]
+            if len(known_n):
+                snapshot = self._delete(self._snapshot, known_n)
+                self._sync()
+                self._set(snapshot)
+            return len(known_n)
+
+    def refresh(self) -> None:
+        """See what other processes have written."""
+        with self._writing, _disk_errors():
+            self._catch_up()
+
+    def compact(self) -> None:
+        """Merge small files into ones of 65,536 rows, drop deleted rows for good, and old versions nobody reads."""
+        with self._writing, _disk_errors():
+            self._catch_up()
+            if self._snapshot is None:
+                return
+            dataset = self._own_copy(self._snapshot)
+            dataset.optimize.compact_files(
+                target_rows_per_fragment=ROWS_PER_FILE, materialize_deletions=True, materialize_deletions_threshold=0.0
+            )
+            # What replaces old files must be on disk before they go.
+            self._sync()
+            if int(dataset.version) != self._snapshot.version:
+                self._set(Snapshot(dataset, _read_runs(dataset)))
+            with self._state:
+                read_elsewhere = any(version != int(dataset.version) for version in self._reading)
+            if not read_elsewhere:
+                dataset.cleanup_old_versions(older_than=self._keep_versions, error_if_tagged_old_versions=False)
+
+    def _catch_up(self) -> None:
+        if self._snapshot is None or self._snapshot.dataset.latest_version != self._snapshot.version:
+            self._reload()
+
+    def _delete(self, snapshot: Snapshot, rows_n: Rows) -> Snapshot:
+        dataset = self._own_copy(snapshot)
+        for predicate in _predicates(RowRuns.of(np.unique(rows_n))):
+            dataset.delete(predicate)
+        return Snapshot(dataset, _read_runs(dataset))
+
+    def _own_copy(self, snapshot: Snapshot) -> Any:
+        """Return a handle of the same version: Lance's deletes and compaction change the handle they are called on."""
+        return snapshot.dataset.checkout_version(snapshot.version)
+
+    def _reload(self) -> None:
+        try:
+            dataset = lance.dataset(self._uri)
+        except ValueError:  # Lance's word for a dataset that does not exist
+            self._set(None)
+            return
+        self._sync()
+        self._set(Snapshot(dataset, _read_runs(dataset)))
+
+    def _set(self, snapshot: Snapshot | None) -> None:
+        with self._state:
+            self._snapshot = snapshot
+
+    def _sync(self) -> None:
+        if self._files:
+            self._files.sync()
+
+    def _sync_parents(self) -> None:
+        if self._directory:
+            sync_folder(self._directory.parent)
+            sync_folder(self._directory.parent.parent)
+
+
+def _read_runs(dataset: Any) -> RowRuns:
+    column = dataset.to_table(columns=["row"]).column("row")
+    return RowRuns.of(column.to_numpy())
+
+
+def _predicates(runs: RowRuns) -> Iterator[str]:
+    """Yield SQL conditions that together hold exactly for the rows of ``runs``, each of bounded length."""
+    for at in range(0, len(runs.first_R), _PREDICATE_RUNS):
+        firsts = runs.first_R[at : at + _PREDICATE_RUNS].tolist()
+        counts = runs.count_R[at : at + _PREDICATE_RUNS].tolist()
+        singles = [str(first) for first, count in zip(firsts, counts, strict=True) if count == 1]
+        terms = [f"(row >= {f} AND row < {f + c})" for f, c in zip(firsts, counts, strict=True) if c > 1]
+        if singles:
+            terms.append(f"row IN ({', '.join(singles)})")
+        yield " OR ".join(terms)
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Translate what the file system or object store refuses. Lance's own errors carry the cause as text only."""
+    try:
+        yield
+    except OSError as error:
+        if "No space left" in str(error):
+            raise ResourceExhausted(
+                "the disk that holds the pool is full; nothing of this call was kept: free space and repeat it",
+                quota="disk",
+                reason="DISK_FULL",
+            ) from error
+        raise Unavailable(
+            "the pool's files cannot be read or written; check the data directory's permissions and disk, then repeat",
+            reason="POOL_NOT_WRITABLE",
+        ) from error
+
+
+def scan(
+    dataset: Any, columns: Sequence[str], batch_rows: int, offset: int = 0, limit: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Stream columns in the dataset's order with little read ahead: memory stays flat in the number of rows."""
+    scanner = dataset.scanner(
+        columns=list(columns),
+        batch_size=batch_rows,
+        batch_readahead=4,
+        fragment_readahead=2,
+        scan_in_order=True,
+        offset=offset or None,
+        limit=limit,
+    )
+    with _disk_errors():
+        yield from scanner.to_batches()
