@@ -1,0 +1,108 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from nextlabel.server.assessment.agreement import krippendorff_alpha, wilson_interval
+from nextlabel.server.assessment.consensus import consensus
+from nextlabel.server.assessment.reliability import calibration_error, reliability
+from nextlabel.server.domain.annotation import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.domain.state import Annotation, AnnotatorKind, ProjectId
+
+CLASSES = ("a", "b", "c")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def annotation(number, annotator, label, *, trusted=False, candidates=(), confidence=None):
+    kind = ConfidenceKind.NONE if confidence is None else ConfidenceKind.CALIBRATED
+    if label is None:
+        answer = Answer(Outcome.REFUSED, Provenance(annotator), detail="no")
+    else:
+        answer = Answer(
+            Outcome.LABEL,
+            Provenance(annotator),
+            body=Label(label),
+            candidates=tuple(Candidate(c, p) for c, p in candidates),
+            confidence=confidence,
+            confidence_kind=kind,
+        )
+    return Annotation(
+        number,
+        ProjectId("p"),
+        7,
+        "x",
+        annotator,
+        AnnotatorKind.LLM,
+        trusted,
+        answer.outcome,
+        label,
+        answer,
+        "",
+        0,
+        "",
+        NOW,
+    )
+
+
+def test_a_person_outvotes_any_number_of_models():
+    agreed = consensus(
+        [annotation(1, "m1", "a"), annotation(2, "m2", "a"), annotation(3, "ann", "b", trusted=True)], CLASSES
+    )
+    assert (agreed.label, agreed.probability, agreed.trusted, agreed.annotations) == ("b", 1.0, True, 1)
+
+
+def test_votes_are_counted_and_ties_go_to_the_first_class():
+    agreed = consensus([annotation(1, "m1", "c"), annotation(2, "m2", "b")], CLASSES)
+    assert (agreed.label, agreed.probability) == ("b", 0.5)
+    assert agreed.probabilities_C.tolist() == [0.0, 0.5, 0.5]
+
+
+def test_only_the_newest_answer_of_an_annotator_counts():
+    agreed = consensus([annotation(2, "m1", "b"), annotation(1, "m1", "a")], CLASSES)
+    assert (agreed.label, agreed.annotations) == ("b", 1)
+
+
+def test_candidates_share_a_vote():
+    agreed = consensus([annotation(1, "m", "a", candidates=[("a", 0.6), ("c", 0.2), ("zzz", 0.9)])], CLASSES)
+    assert agreed.probabilities_C.tolist() == pytest.approx([0.75, 0.0, 0.25])
+
+
+def test_a_calibrated_confidence_weighs_the_vote():
+    agreed = consensus([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "b", confidence=0.95)], CLASSES)
+    assert agreed.label == "b"
+    assert agreed.probability == pytest.approx(0.925 / (0.925 + 0.1))
+
+
+def test_without_a_label_there_is_no_consensus():
+    assert consensus([annotation(1, "m", None)], CLASSES) is None
+    assert consensus([], CLASSES) is None
+
+
+def test_wilson_interval_of_a_textbook_example():
+    estimate = wilson_interval(8, 10)
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.8, 0.4901625, 0.9433178), abs=1e-6)
+    assert wilson_interval(0, 5).low == 0.0
+    with pytest.raises(ValueError, match="hits"):
+        wilson_interval(3, 2)
+
+
+def test_krippendorff_alpha_of_his_example():
+    # Krippendorff 2011, section B: nominal data of two observers, alpha = 0.095.
+    first = ["0", "1", "0", "0", "0", "0", "0", "0", "1", "0"]
+    second = ["1", "1", "1", "0", "0", "1", "0", "0", "0", "0"]
+    assert krippendorff_alpha([list(pair) for pair in zip(first, second, strict=True)]) == pytest.approx(
+        0.095, abs=1e-3
+    )
+
+
+def test_krippendorff_alpha_needs_disagreement_to_be_possible():
+    assert krippendorff_alpha([["a", "a"], ["a"]]) is None
+    assert krippendorff_alpha([["a", "a"], ["b", "b"]]) == 1.0
+
+
+def test_calibration_error_is_the_gap_weighted_by_bin():
+    confidences = np.array([0.95, 0.95, 0.55, 0.55])
+    correct = np.array([True, True, True, False])
+    bins = reliability(confidences, correct)
+    assert [(b.low, b.items, b.accuracy) for b in bins] == [(0.5, 2, 0.5), (0.9, 2, 1.0)]
+    assert calibration_error(confidences, correct) == pytest.approx(0.05)

@@ -1,0 +1,64 @@
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.labeling import Labeling
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.projects import NewProject, Projects
+from nextlabel.server.domain.state import Batch, Choice, LabelClass, Pick, Project
+from nextlabel.server.domain.submissions import Submissions
+from nextlabel.server.store.memory.contents import Contents
+from nextlabel.server.store.memory.state_store import MemoryTransaction
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, **amount: float) -> None:
+        self.time += timedelta(**amount)
+
+
+class Desk:
+    """The domain's units of work over one in-memory transaction, with a project in it."""
+
+    def __init__(self) -> None:
+        numbers = count(1)
+
+        def new_id() -> str:
+            return f"id{next(numbers)}"
+
+        self.clock = FakeClock()
+        self.tx = MemoryTransaction(Contents())
+        self.budgets = Budgets(self.clock, new_id)
+        self.labeling = Labeling(self.clock, new_id, self.budgets, Limits())
+        self.submissions = Submissions(self.labeling)
+        self.projects = Projects(self.clock, new_id, Limits(), lambda _: None, lambda _: None)
+
+    def create(self, name: str = "news", **changes: object) -> Project:
+        new = NewProject(
+            name=name,
+            classes=[LabelClass("a"), LabelClass("b"), LabelClass("c")],
+            embedding_model="mini",
+            embedding_dimension=4,
+        )
+        for key, value in changes.items():
+            object.__setattr__(new, key, value)
+        return self.projects.create(self.tx, new)
+
+    def add_batch(self, project: Project, rows: range, run: str = "", batch: str = "") -> Batch:
+        batch_id = batch or f"batch-{rows.start}"
+        stored = Batch(batch_id, project.id, run, 1, Choice("random"), 0, 100, 0, self.clock.now())
+        picks = [Pick(batch_id, i, row, f"item{row}", 0.0, None, "", False) for i, row in enumerate(rows)]
+        self.tx.labeling.add_batch(stored, picks)
+        return stored
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
