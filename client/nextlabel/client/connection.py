@@ -1,0 +1,232 @@
+"""The asynchronous core under both clients: one channel, and what every call needs."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, Protocol, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from nextlabel.client.channel import Tls, open_channel
+from nextlabel.client.errors import may_resume, nextlabel_error, raise_from
+from nextlabel.client.threads import ThreadReader
+from nextlabel.v1.project_service_pb2 import GetProjectRequest
+from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
+
+LONG_CALL_S = 600.0
+"""Default deadline in seconds of calls that compute on the server: training, selecting, evaluating."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which server to call and how. Times are in seconds."""
+
+    server: str
+    token: str | None = None
+    tls: Tls | None = None
+    timeout_s: float = 30.0
+
+
+class _Page(Protocol):
+    next_page_token: str
+
+
+class _PageRequest(Protocol):
+    page_token: str
+
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+PageRequest = TypeVar("PageRequest", bound=_PageRequest)
+Page = TypeVar("Page", bound=_Page)
+Element = TypeVar("Element")
+
+
+class Backoff:
+    """Waits between attempts to reach the server again, until `attempts` in a row brought no progress."""
+
+    def __init__(self, pause: Callable[[float], Awaitable[None]], *, attempts: int = 10, first_s: float = 0.1) -> None:
+        self._pause = pause
+        self._attempts = attempts
+        self._first_s = first_s
+        self._failures = 0
+
+    def progressed(self) -> None:
+        """Something arrived: the next failure is the first one again."""
+        self._failures = 0
+
+    async def wait_or_raise(self, error: grpc.aio.AioRpcError, server: str) -> None:
+        """Wait before the next attempt; raise when `error` is final or has come too often.
+
+        The server may ask for a longer wait, in an answer that it is overloaded too.
+        """
+        self._failures += 1
+        failure = nextlabel_error(error, server)
+        again = may_resume(error) or failure.retry_after_s is not None
+        if not again or self._failures >= self._attempts:
+            raise failure from error
+        longest = min(5.0, self._first_s * 2**self._failures)
+        jittered = random.uniform(longest / 2, longest)  # noqa: S311  (not a secret)
+        await self._pause(max(jittered, failure.retry_after_s or 0.0))
+
+
+class Connection:
+    """One channel to one server, opened on the event loop of the first call."""
+
+    def __init__(self, target: Target, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self.target = target
+        self.metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
+        self._pause = pause
+        self._annotation_types: dict[str, int] = {}
+
+    @cached_property
+    def channel(self) -> grpc.aio.Channel:
+        """The channel. Ask for it inside a coroutine only: it belongs to the running loop."""
+        return open_channel(self.target.server, self.target.tls)
+
+    async def close(self) -> None:
+        """Close the channel, cancelling what is under way."""
+        if "channel" in self.__dict__:
+            await self.channel.close()
+
+    def backoff(self) -> Backoff:
+        """A fresh backoff for a stream that resumes."""
+        return Backoff(self._pause)
+
+    async def unary(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
+        request: Request,
+        *,
+        timeout_s: float | None = None,
+    ) -> Response:
+        """Call a unary method once; the channel repeats it while the server is unavailable.
+
+        A mutating request gets its `request_id` here, so that a repeated attempt changes nothing twice.
+        """
+        if "request_id" in request.DESCRIPTOR.fields_by_name:
+            request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
+        timeout_s = self.target.timeout_s if timeout_s is None else timeout_s
+        try:
+            return await method(request, timeout=timeout_s, metadata=self.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise_from(error, self.target.server)
+
+    async def pages(
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[PageRequest, Page]",
+        request: PageRequest,
+        elements: Callable[[Page], Sequence[Element]],
+    ) -> AsyncIterator[Sequence[Element]]:
+        """The elements of a list call, a page at a time, each fetched when it is asked for."""
+        while True:
+            page: Page = await self.unary(method, request)  # type: ignore[type-var]
+            yield elements(page)
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def responses(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+        *,
+        advance: Callable[[Response], None] | None = None,
+    ) -> AsyncIterator[Response]:
+        """The responses of a server stream, which may last as long as it likes.
+
+        `advance` moves `request` past a response; with it, a stream that was cut off goes on from there.
+        """
+        backoff = self.backoff()
+        while True:
+            try:
+                async for response in method(request, metadata=self.metadata):
+                    if advance is not None:
+                        advance(response)
+                        backoff.progressed()
+                    yield response
+                return
+            except grpc.aio.AioRpcError as error:
+                if advance is None:
+                    raise_from(error, self.target.server)
+                await backoff.wait_or_raise(error, self.target.server)
+
+    async def exchange(
+        self, method: grpc.aio.StreamStreamMultiCallable[Request, Response], requests: Iterator[Request]
+    ) -> AsyncIterator[Response]:
+        """The responses to a stream of requests, which are made in a thread while responses come in."""
+        sender = _Sender(requests)
+        call = method(sender.stream(), metadata=self.metadata)
+        try:
+            async for response in call:
+                sender.answered.set()
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise_from(error, self.target.server)
+        except asyncio.CancelledError:
+            sender.raise_source_error()
+            raise
+        finally:
+            call.cancel()
+            sender.close()
+
+    async def client_stream(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[Request, Response],
+        requests: Iterator[Request],
+        *,
+        timeout_s: float,
+    ) -> Response:
+        """The response to a stream of requests, which are made in a thread."""
+        sender = _Sender(requests)
+        sender.answered.set()
+        try:
+            return await method(sender.stream(), timeout=timeout_s, metadata=self.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise_from(error, self.target.server)
+        except asyncio.CancelledError:
+            sender.raise_source_error()
+            raise
+        finally:
+            sender.close()
+
+    async def annotation_type(self, project: str) -> int:
+        """What the items of a project ask for; it never changes, so that it is asked for once."""
+        if project not in self._annotation_types:
+            stub: Any = ProjectServiceStub(self.channel)
+            response = await self.unary(stub.GetProject, GetProjectRequest(project=project))
+            self._annotation_types[project] = response.project.annotation_type
+        return self._annotation_types[project]
+
+
+class _Sender(Generic[Request]):
+    """The requests of a stream. An error of their source makes gRPC cancel the call; it is kept for the caller.
+
+    Only the first request goes out until it is `answered`: a call that ends while it is being sent to loses the
+    error that the server sent, and most errors are about what the first request says.
+    """
+
+    def __init__(self, requests: Iterator[Request]) -> None:
+        self.answered = asyncio.Event()
+        self._reader = ThreadReader(requests, ahead=2)
+        self._source_error: Exception | None = None
+
+    async def stream(self) -> AsyncIterator[Request]:
+        try:
+            while (request := await self._reader.next()) is not None:
+                yield request
+                await self.answered.wait()
+        except Exception as error:
+            self._source_error = error
+            raise
+
+    def raise_source_error(self) -> None:
+        if self._source_error is not None:
+            raise self._source_error
+
+    def close(self) -> None:
+        self._reader.abandon()

@@ -1,0 +1,107 @@
+"""The error that every failed call raises, read from the rich status that the server sends."""
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+_DETAILS_KEY = "grpc-status-details-bin"
+
+# What grpc.aio makes of a call that the server ended while we were sending: the real status is lost.
+_ENDED_WHILE_SENDING = "Internal error from Core"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One wrong field of a request: its path (`batch.items[3].text`) and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+class NextlabelError(Exception):
+    """A call that the service refused or that did not reach it.
+
+    `code` is the gRPC status. `reason` is a stable identifier to branch on (`BUDGET_EXHAUSTED`), empty when the
+    answer did not come from a nextlabel server. `violations` are the wrong fields of the request. `resource` is
+    what was not found or exists already, `quota` the limit that was reached. `retry_after_s` is the time in
+    seconds after which the server suggests to try again; None when waiting does not help.
+    """
+
+    def __init__(
+        self,
+        code: grpc.StatusCode,
+        message: str,
+        *,
+        reason: str = "",
+        violations: tuple[FieldViolation, ...] = (),
+        resource: str = "",
+        quota: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.reason = reason
+        self.violations = violations
+        self.resource = resource
+        self.quota = quota
+        self.retry_after_s = retry_after_s
+
+
+def nextlabel_error(error: grpc.aio.AioRpcError, server: str) -> NextlabelError:
+    """What a failed call to `server` means; details that this client does not know are passed over."""
+    status = _status(error)
+    info = error_details_pb2.ErrorInfo()
+    bad_request = error_details_pb2.BadRequest()
+    resource = error_details_pb2.ResourceInfo()
+    quota = error_details_pb2.QuotaFailure()
+    retry = error_details_pb2.RetryInfo()
+    has_retry = False
+    for detail in status.details:
+        unpacked = [detail.Unpack(m) for m in (info, bad_request, resource, quota, retry)]
+        has_retry = has_retry or unpacked[-1]
+    return NextlabelError(
+        error.code(),
+        _message(error, server, from_service=bool(info.reason)),
+        reason=info.reason,
+        violations=tuple(FieldViolation(v.field, v.description) for v in bad_request.field_violations),
+        resource=f"{resource.resource_type}/{resource.resource_name}" if resource.resource_name else "",
+        quota=quota.violations[0].subject if quota.violations else "",
+        retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if has_retry else None,
+    )
+
+
+def may_resume(error: grpc.aio.AioRpcError) -> bool:
+    """Whether a stream that ended with `error` may be opened again: the server went away or was restarted."""
+    ended_while_sending = error.code() is grpc.StatusCode.INTERNAL and error.details() == _ENDED_WHILE_SENDING
+    return error.code() is grpc.StatusCode.UNAVAILABLE or ended_while_sending
+
+
+def raise_from(error: grpc.aio.AioRpcError, server: str) -> NoReturn:
+    """Raise the NextlabelError that stands for `error`."""
+    raise nextlabel_error(error, server) from error
+
+
+def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY and isinstance(value, bytes):
+            return status_pb2.Status.FromString(value)
+    return status_pb2.Status()
+
+
+def _message(error: grpc.aio.AioRpcError, server: str, *, from_service: bool) -> str:
+    details = error.details() or error.code().name
+    if from_service:
+        return details
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return (
+            f"no answer from the nextlabel server at {server} ({details}); "
+            "check the address and that `nextlabel serve` is running there"
+        )
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return f"the server at {server} did not answer in time; pass a longer timeout_s or try again"
+    if details == _ENDED_WHILE_SENDING:
+        return f"the server at {server} ended the call before everything was sent; try again"
+    return details

@@ -1,0 +1,76 @@
+"""What goes into a pool, one at a time and by column."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A text to label.
+
+    Without an `id` it gets `content_id(text)`. `label` is the known answer of holdout and gold items: a class
+    name, several of them, a number or a text, as the project asks for. `metadata` holds JSON values.
+    """
+
+    text: str
+    id: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    label: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a table or keys of a dict hold what.
+
+    `metadata` names the columns that become metadata. `required` are the roles (text, id, label) whose column has
+    to be there; where another one is missing, the items have none. A column that is None is not read.
+    """
+
+    text: str = "text"
+    id: str | None = "id"
+    label: str | None = "label"
+    metadata: tuple[str, ...] = ()
+    required: frozenset[str] = frozenset({"text"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A block of n items by column; each column that is there has length n.
+
+    Texts, ids and labels are what the source holds: they are checked when they are encoded. `numbers` tell the
+    rows in reports: their positions from 0, for a text file its lines from 1. `embeddings_ND` has a row for each.
+    """
+
+    numbers: Sequence[int]
+    texts: Sequence[Any]
+    ids: Sequence[Any] | None = None
+    labels: Sequence[Any] | None = None
+    metadata: Sequence[Mapping[str, Any]] | None = None
+    embeddings_ND: "ndarray[Any, Any] | None" = None
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """The rows start ≤ i < stop of this block."""
+        return Rows(
+            numbers=self.numbers[start:stop],
+            texts=self.texts[start:stop],
+            ids=None if self.ids is None else self.ids[start:stop],
+            labels=None if self.labels is None else self.labels[start:stop],
+            metadata=None if self.metadata is None else self.metadata[start:stop],
+            embeddings_ND=None if self.embeddings_ND is None else self.embeddings_ND[start:stop],
+        )
+
+
+def content_id(text: str) -> str:
+    """The id of an item that came without one: the first 32 hex digits of the SHA-256 of its text in UTF-8.
+
+    Equal texts get equal ids, so that adding a file twice adds its items once.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,67 @@
+"""Budgets and the ledger."""
+
+from collections.abc import AsyncIterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from nextlabel.client.calls import Mode, Service, call, stream
+from nextlabel.client.enums import enum_value
+from nextlabel.v1 import budget_service_pb2 as pb
+from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
+
+if TYPE_CHECKING:
+    from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceAsyncStub
+
+
+class Budgets(Service[Mode]):
+    """Sets budgets and shows what was spent.
+
+    `dimension` is labels, tokens or micro_usd; `window` total or day (from 00:00 UTC); `run` is the id of a run,
+    empty for the budget of the project.
+    """
+
+    @cached_property
+    def _stub(self) -> "BudgetServiceAsyncStub":
+        return BudgetServiceStub(self._connection.channel)
+
+    @call
+    async def get(self, project: str, dimension: str, *, run: str = "", window: str = "total") -> pb.Budget:
+        """One budget."""
+        request = pb.GetBudgetRequest(
+            project=project,
+            run=run,
+            dimension=enum_value(pb.BudgetDimension, dimension, "dimension"),
+            window=enum_value(pb.BudgetWindow, window, "window"),
+        )
+        return (await self._connection.unary(self._stub.GetBudget, request)).budget
+
+    @call
+    async def set(
+        self, project: str, dimension: str, limit: int | None, *, run: str = "", window: str = "total"
+    ) -> pb.Budget:
+        """Set a limit in the unit of the dimension, from the next reservation on; None takes it away."""
+        request = pb.SetBudgetRequest(
+            project=project,
+            run=run,
+            dimension=enum_value(pb.BudgetDimension, dimension, "dimension"),
+            window=enum_value(pb.BudgetWindow, window, "window"),
+            limit=limit,
+        )
+        return (await self._connection.unary(self._stub.SetBudget, request)).budget
+
+    @stream
+    async def list(self, project: str) -> AsyncIterator[Sequence[pb.Budget]]:
+        """The budgets of the project and of its runs."""
+        request = pb.ListBudgetsRequest(project=project)
+        async for page in self._connection.pages(self._stub.ListBudgets, request, lambda page: page.budgets):
+            yield page
+
+    @stream
+    async def ledger(
+        self, project: str, *, run: str = "", page_size: int = 1_000
+    ) -> AsyncIterator[Sequence[pb.LedgerEntry]]:
+        """The entries of the ledger, oldest first."""
+        request = pb.ListLedgerEntriesRequest(project=project, run=run, page_size=page_size)
+        pages = self._connection.pages(self._stub.ListLedgerEntries, request, lambda page: page.entries)
+        async for page in pages:
+            yield page

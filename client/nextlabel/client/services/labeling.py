@@ -1,0 +1,212 @@
+"""Query batches, leases, annotations and their consensus."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from nextlabel.client.answers import encode_answer
+from nextlabel.client.calls import Mode, Service, call, stream
+from nextlabel.client.connection import LONG_CALL_S
+from nextlabel.client.enums import enum_value
+from nextlabel.client.settings import duration, strategy_spec
+from nextlabel.v1 import labeling_service_pb2 as pb
+from nextlabel.v1.annotation_pb2 import Annotation, Consensus, Outcome
+from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
+
+if TYPE_CHECKING:
+    from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceAsyncStub
+
+Answers = Mapping[str, Any] | Iterable[pb.SubmittedAnnotation]
+"""Answers by item id, or messages for whoever has a rationale, a confidence or a duration to add."""
+
+_REPLAY_BATCH = 1_000
+_SUBMIT_BATCH = 1_000
+
+
+class Labeling(Service[Mode]):
+    """Picks items, gives them to annotators and takes their answers."""
+
+    @cached_property
+    def _stub(self) -> "LabelingServiceAsyncStub":
+        return LabelingServiceStub(self._connection.channel)
+
+    @call
+    async def select(
+        self,
+        project: str,
+        count: int,
+        *,
+        strategy: str = "",
+        strategy_params: Mapping[str, Any] | None = None,
+        audit_share: float | None = None,
+        seed: int = 0,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.SelectBatchResponse:
+        """Run a strategy now and return its picks, best first, without leasing them.
+
+        `count` is at most 10,000. The same seed, model, pool and settings give the same picks.
+        """
+        request = pb.SelectBatchRequest(
+            project=project,
+            count=count,
+            strategy=strategy_spec(strategy, strategy_params),
+            audit_share=audit_share,
+            seed=seed,
+        )
+        return await self._connection.unary(self._stub.SelectBatch, request, timeout_s=timeout_s)
+
+    @call
+    async def lease(
+        self,
+        project: str,
+        *,
+        annotator: str,
+        count: int,
+        ttl_s: float | None = None,
+        batch: str = "",
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.Lease:
+        """Give an annotator up to `count` (at most 1,000) items to answer.
+
+        Picks a new query batch when nothing is open. A lease without items, and without an id, means that there
+        is nothing for this annotator to answer.
+        """
+        request = pb.LeaseItemsRequest(
+            project=project, annotator=annotator, count=count, ttl=duration(ttl_s), batch=batch
+        )
+        return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
+
+    @call
+    async def extend(self, project: str, lease_id: str, *, ttl_s: float | None = None) -> Timestamp:
+        """Move the expiry of a lease to `ttl_s` seconds from now; returns it."""
+        request = pb.ExtendLeaseRequest(project=project, lease_id=lease_id, ttl=duration(ttl_s))
+        return (await self._connection.unary(self._stub.ExtendLease, request)).expire_time
+
+    @call
+    async def release(self, project: str, lease_id: str) -> int:
+        """Give the unanswered items of a lease back; returns how many."""
+        request = pb.ReleaseLeaseRequest(project=project, lease_id=lease_id)
+        return (await self._connection.unary(self._stub.ReleaseLease, request)).released
+
+    @call
+    async def submit(
+        self, project: str, answers: Answers, *, annotator: str, lease_id: str = ""
+    ) -> list[pb.SubmitResult]:
+        """Store answers; each is accepted or refused for itself, the results say which.
+
+        `answers` maps item ids to a class name, several of them, a number or a text, as the project asks for. A
+        dict without a lease goes over as several calls when it has more than 1,000 answers.
+        """
+        if isinstance(answers, Mapping):
+            annotation_type = await self._connection.annotation_type(project)
+            answers = [
+                pb.SubmittedAnnotation(item_id=item_id, answer=encode_answer(answer, annotation_type))
+                for item_id, answer in answers.items()
+            ]
+        results: list[pb.SubmitResult] = []
+        for chunk in _chunks(answers, _SUBMIT_BATCH):
+            request = pb.SubmitAnnotationsRequest(
+                project=project, annotator=annotator, lease_id=lease_id, annotations=chunk
+            )
+            results += (await self._connection.unary(self._stub.SubmitAnnotations, request)).results
+        return results
+
+    @stream
+    async def annotations(
+        self,
+        project: str,
+        *,
+        item_id: str = "",
+        annotator: str = "",
+        run: str = "",
+        outcome: str | None = None,
+        page_size: int = 1_000,
+    ) -> AsyncIterator[Sequence[Annotation]]:
+        """The annotations, oldest first; only those of an item, annotator, run or outcome when given.
+
+        `outcome` is label, candidates, refused, truncated, invalid or failed.
+        """
+        request = pb.ListAnnotationsRequest(
+            project=project, item_id=item_id, annotator=annotator, run=run, page_size=page_size
+        )
+        if outcome is not None:
+            request.outcome = enum_value(Outcome, outcome, "outcome")
+        pages = self._connection.pages(self._stub.ListAnnotations, request, lambda page: page.annotations)
+        async for page in pages:
+            yield page
+
+    @call
+    async def consensus(self, project: str, item_id: str) -> Consensus | None:
+        """What the annotations of an item add up to; None when it has no usable one."""
+        request = pb.GetConsensusRequest(project=project, item_id=item_id)
+        response = await self._connection.unary(self._stub.GetConsensus, request)
+        return response.consensus if response.HasField("consensus") else None
+
+    @stream
+    async def list_consensus(self, project: str, *, page_size: int = 1_000) -> AsyncIterator[Sequence[Consensus]]:
+        """The consensus of every annotated item."""
+        request = pb.ListConsensusRequest(project=project, page_size=page_size)
+        pages = self._connection.pages(self._stub.ListConsensus, request, lambda page: page.consensus)
+        async for page in pages:
+            yield page
+
+    @call
+    async def upload_replay_labels(
+        self,
+        project: str,
+        label_set: str,
+        labels: Mapping[str, Any] | Iterable[tuple[str, Any]],
+        *,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.UploadReplayLabelsResponse:
+        """Store known labels, by item id, that a replay annotator can answer from.
+
+        Extends the set of this name. Sending the same labels again changes nothing.
+        """
+        annotation_type = await self._connection.annotation_type(project)
+        pairs = labels.items() if isinstance(labels, Mapping) else labels
+
+        def requests() -> Iterator[pb.UploadReplayLabelsRequest]:
+            yield pb.UploadReplayLabelsRequest(header=pb.ReplayLabelsHeader(project=project, label_set=label_set))
+            for chunk in _chunks(pairs, _REPLAY_BATCH):
+                known = [
+                    pb.ReplayLabel(item_id=item_id, answer=encode_answer(answer, annotation_type))
+                    for item_id, answer in chunk
+                ]
+                yield pb.UploadReplayLabelsRequest(batch=pb.ReplayLabelBatch(labels=known))
+
+        return await self._connection.client_stream(self._stub.UploadReplayLabels, requests(), timeout_s=timeout_s)
+
+    @stream
+    async def export(
+        self, project: str, *, form: str = "records", run: str = "", trusted_only: bool = False
+    ) -> AsyncIterator[Sequence[bytes]]:
+        """The annotations as JSON Lines in UTF-8, some whole lines at a time.
+
+        `form` is records (each annotation with its provenance), sft or dpo.
+        """
+        request = pb.ExportAnnotationsRequest(
+            project=project,
+            format=enum_value(pb.ExportFormat, form, "form"),
+            run=run,
+            trusted_only=trusted_only,
+        )
+        async for response in self._connection.responses(self._stub.ExportAnnotations, request):
+            yield [response.lines]
+
+    @stream
+    async def annotators(self, project: str) -> AsyncIterator[Sequence[pb.Annotator]]:
+        """The annotators that have annotated in the project, by name."""
+        request = pb.ListAnnotatorsRequest(project=project)
+        pages = self._connection.pages(self._stub.ListAnnotators, request, lambda page: page.annotators)
+        async for page in pages:
+            yield page
+
+
+def _chunks(elements: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(elements)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,130 @@
+"""Training, prediction and evaluation."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nextlabel.client.calls import Mode, Service, call, stream
+from nextlabel.client.connection import LONG_CALL_S
+from nextlabel.client.encoding import encode_embeddings
+from nextlabel.client.enums import enum_value
+from nextlabel.client.items import Columns
+from nextlabel.client.sources import blocks
+from nextlabel.v1 import learner_service_pb2 as pb
+from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
+from nextlabel.v1.pool_pb2 import Split
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceAsyncStub
+
+
+class Learner(Service[Mode]):
+    """Trains the learner of a project and predicts with it."""
+
+    @cached_property
+    def _stub(self) -> "LearnerServiceAsyncStub":
+        return LearnerServiceStub(self._connection.channel)
+
+    @call
+    async def train(
+        self, project: str, *, cold_start: bool = False, seed: int = 0, timeout_s: float = LONG_CALL_S
+    ) -> pb.ModelVersion:
+        """Train on the labels so far and wait for the new model version."""
+        request = pb.TrainRequest(project=project, cold_start=cold_start, seed=seed)
+        return (await self._connection.unary(self._stub.Train, request, timeout_s=timeout_s)).model_version
+
+    @stream
+    async def versions(self, project: str) -> AsyncIterator[Sequence[pb.ModelVersion]]:
+        """The model versions, newest first."""
+        request = pb.ListModelVersionsRequest(project=project)
+        pages = self._connection.pages(self._stub.ListModelVersions, request, lambda page: page.model_versions)
+        async for page in pages:
+            yield page
+
+    @call
+    async def version(self, project: str, version: int = 0) -> pb.ModelVersion:
+        """One model version; 0 for the newest."""
+        request = pb.GetModelVersionRequest(project=project, version=version)
+        return (await self._connection.unary(self._stub.GetModelVersion, request)).model_version
+
+    @call
+    async def predict(
+        self,
+        project: str,
+        texts: Sequence[str] = (),
+        *,
+        item_ids: Sequence[str] = (),
+        embeddings: "ndarray[Any, Any] | None" = None,
+        candidates: int = 0,
+        model_version: int = 0,
+        timeout_s: float | None = None,
+    ) -> pb.PredictResponse:
+        """Predict the labels of up to 1,000 texts or items, or of 10,000 embeddings (a matrix, a row each).
+
+        Give exactly one of the three. `candidates` is how many classes to return with probabilities for each.
+        """
+        request = pb.PredictRequest(
+            project=project,
+            model_version=model_version,
+            input=_prediction_input(texts, item_ids, embeddings),
+            candidate_count=candidates,
+        )
+        return await self._connection.unary(self._stub.Predict, request, timeout_s=timeout_s)
+
+    @stream
+    async def predict_stream(
+        self, project: str, texts: Iterable[str], *, candidates: int = 0, model_version: int = 0
+    ) -> AsyncIterator[Sequence[pb.Prediction]]:
+        """Predict any number of texts: one prediction for each, in order, all by the same model version."""
+        requests = (
+            pb.PredictStreamRequest(
+                project=project,
+                model_version=model_version,
+                input=pb.PredictionInput(texts=pb.TextList(texts=block.texts)),
+                candidate_count=candidates,
+            )
+            for block in blocks(texts, Columns())
+        )
+        async for response in self._connection.exchange(self._stub.PredictStream, requests):
+            yield response.predictions
+
+    @call
+    async def evaluate(
+        self,
+        project: str,
+        *,
+        split: str = "holdout",
+        model_version: int = 0,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.EvaluateResponse:
+        """Measure a model version (0: the newest) on the holdout or on gold."""
+        request = pb.EvaluateRequest(
+            project=project, model_version=model_version, split=enum_value(Split, split, "split")
+        )
+        return await self._connection.unary(self._stub.Evaluate, request, timeout_s=timeout_s)
+
+    @call
+    async def strategies(self) -> Sequence[pb.StrategyInfo]:
+        """The strategies with their parameters."""
+        response = await self._connection.unary(self._stub.ListStrategies, pb.ListStrategiesRequest())
+        return response.strategies
+
+    @call
+    async def estimators(self) -> Sequence[pb.EstimatorInfo]:
+        """The estimators with their parameters."""
+        response = await self._connection.unary(self._stub.ListEstimators, pb.ListEstimatorsRequest())
+        return response.estimators
+
+
+def _prediction_input(
+    texts: Sequence[str], item_ids: Sequence[str], embeddings: "ndarray[Any, Any] | None"
+) -> pb.PredictionInput:
+    if sum((bool(texts), bool(item_ids), embeddings is not None)) != 1:
+        raise ValueError("input: give texts, item_ids or embeddings, and only one of them")
+    if embeddings is not None:
+        return pb.PredictionInput(embeddings=encode_embeddings(embeddings))
+    if texts:
+        return pb.PredictionInput(texts=pb.TextList(texts=texts))
+    return pb.PredictionInput(items=pb.ItemIdList(item_ids=item_ids))

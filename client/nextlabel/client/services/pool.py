@@ -1,0 +1,126 @@
+"""The pool of a project."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from nextlabel.client.answers import encode_answer
+from nextlabel.client.calls import Mode, Service, call, stream
+from nextlabel.client.encoding import ItemEncoder
+from nextlabel.client.enums import enum_value
+from nextlabel.client.items import Columns
+from nextlabel.client.sources import blocks
+from nextlabel.client.upload import AddResult, Upload
+from nextlabel.v1 import pool_service_pb2 as pb
+from nextlabel.v1.pool_pb2 import SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
+from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from nextlabel.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
+
+
+class Pool(Service[Mode]):
+    """Takes items in, returns them and reports on the pool."""
+
+    @cached_property
+    def _stub(self) -> "PoolServiceAsyncStub":
+        return PoolServiceStub(self._connection.channel)
+
+    @call
+    async def add(
+        self,
+        project: str,
+        items: Any,
+        *,
+        embeddings: "ndarray[Any, Any] | None" = None,
+        split: str = "pool",
+        columns: Columns | None = None,
+        upload_id: str | None = None,
+        on_progress: Callable[[AddResult], None] | None = None,
+    ) -> AddResult:
+        """Add items and wait until they are durable.
+
+        `items` is an iterable of texts, dicts or Items, a pandas DataFrame, an Arrow table, batch or reader, a
+        Hugging Face data set, or an ItemFile; it is read once, as far ahead as the window of batches on their way
+        allows. `columns` names its columns or keys: `text`, `id` and `label` unless it says otherwise. An item
+        without an id gets the hash of its text (`content_id`). `embeddings` is a matrix with a row for each item,
+        sent as half floats.
+
+        `split` is pool, holdout or gold; labels are read and sent for the latter two only.
+
+        An upload that is cut off resumes by itself. To resume it in another process, pass the same items and the
+        same `upload_id`: what was acknowledged is not sent again. `on_progress` is called after every
+        acknowledgement and must not call the client.
+
+        Items that are not taken are reported in the result, the others go in. An error of the source is raised
+        after what came before it is durable. Raises NextlabelError when the server refuses the upload or stays
+        away; ValueError for an unknown column, a split that does not exist, or embeddings of another length.
+        """
+        split_value = enum_value(Split, split, "split")
+        answer = None
+        if split_value != SPLIT_POOL:
+            answer = partial(encode_answer, annotation_type=await self._connection.annotation_type(project))
+        encoder = ItemEncoder(split_value, answer)
+        upload = Upload(
+            self._connection,
+            self._stub,
+            project=project,
+            upload_id=upload_id or str(uuid.uuid4()),
+            on_progress=on_progress,
+        )
+        return await upload.run(
+            batch for rows in blocks(items, columns or Columns(), embeddings) for batch in encoder.batches(rows)
+        )
+
+    @call
+    async def get(self, project: str, item_id: str) -> ItemDetail:
+        """One item with what the service knows about it. Raises NextlabelError NOT_FOUND."""
+        request = pb.GetItemRequest(project=project, item_id=item_id)
+        return (await self._connection.unary(self._stub.GetItem, request)).item
+
+    @stream
+    async def list(
+        self, project: str, *, split: str | None = None, state: str | None = None, page_size: int = 1_000
+    ) -> AsyncIterator[Sequence[ItemDetail]]:
+        """The items in the order in which they were added; only those of a split or state when given.
+
+        `split` is pool, holdout or gold; `state` unlabeled, leased, labeled or unresolved.
+        """
+        request = pb.ListItemsRequest(project=project, page_size=page_size)
+        if split is not None:
+            request.split = enum_value(Split, split, "split")
+        if state is not None:
+            request.state = enum_value(ItemState, state, "state")
+        async for page in self._connection.pages(self._stub.ListItems, request, lambda page: page.items):
+            yield page
+
+    @call
+    async def delete(self, project: str, item_ids: Iterable[str]) -> pb.DeleteItemsResponse:
+        """Delete up to 1,000 items with their annotations; the result lists the ids that no item has."""
+        request = pb.DeleteItemsRequest(project=project, item_ids=item_ids)
+        return await self._connection.unary(self._stub.DeleteItems, request)
+
+    @call
+    async def status(self, project: str) -> pb.PoolStatus:
+        """The counts of the pool."""
+        request = pb.GetPoolStatusRequest(project=project)
+        return (await self._connection.unary(self._stub.GetPoolStatus, request)).status
+
+    @stream
+    async def watch(self, project: str) -> AsyncIterator[Sequence[pb.PoolStatus]]:
+        """The counts of the pool now and whenever they have changed, without end."""
+        request = pb.WatchPoolRequest(project=project)
+        # Every response is the whole status, so that a stream that was cut off just starts anew.
+        watched = self._connection.responses(self._stub.WatchPool, request, advance=lambda _: None)
+        async for response in watched:
+            yield [response.status]
+
+    @stream
+    async def embed(self, project: str, texts: Iterable[str]) -> AsyncIterator[Sequence[EmbeddingMatrix]]:
+        """Embed texts with the embedder of the project: one matrix for every 1,000 texts, in order."""
+        requests = (pb.EmbedRequest(project=project, texts=block.texts) for block in blocks(texts, Columns()))
+        async for response in self._connection.exchange(self._stub.Embed, requests):
+            yield [response.embeddings]

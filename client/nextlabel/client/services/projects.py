@@ -1,0 +1,189 @@
+"""Projects and their guidelines."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from nextlabel.client.calls import Mode, Service, call, stream
+from nextlabel.client.connection import LONG_CALL_S
+from nextlabel.client.enums import enum_value
+from nextlabel.client.settings import duration, learner_settings, strategy_spec
+from nextlabel.v1 import project_service_pb2 as pb
+from nextlabel.v1.annotation_pb2 import AnnotationType, Cost
+from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
+
+if TYPE_CHECKING:
+    from nextlabel.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
+
+LabelNames = Iterable[str] | Mapping[str, str]
+"""Class names, or class names with their descriptions."""
+
+
+class Projects(Service[Mode]):
+    """Creates and changes projects and the versions of their guidelines."""
+
+    @cached_property
+    def _stub(self) -> "ProjectServiceAsyncStub":
+        return ProjectServiceStub(self._connection.channel)
+
+    @call
+    async def create(
+        self,
+        name: str,
+        *,
+        labels: LabelNames = (),
+        annotation_type: str = "single_label",
+        score_range: tuple[float, float] | None = None,
+        guidelines: str = "",
+        embedding_model: str = "",
+        embeddings_given: bool = False,
+        dimension: int = 0,
+        estimator: str = "",
+        estimator_params: Mapping[str, Any] | None = None,
+        strategy: str = "",
+        strategy_params: Mapping[str, Any] | None = None,
+        overlap: int = 1,
+        lease_ttl_s: float | None = None,
+        audit_share: float = 0.0,
+        show_suggestions: bool = False,
+        prompt_metadata: Sequence[str] = (),
+    ) -> pb.Project:
+        """Create a project.
+
+        `labels` are the classes, in an order that stays; `annotation_type` is single_label, multi_label, score,
+        pairwise_preference or text. The server embeds the texts with `embedding_model`, unless
+        `embeddings_given` says that every item comes with an embedding of `dimension` numbers.
+
+        Raises NextlabelError: ALREADY_EXISTS when the name is taken, INVALID_ARGUMENT with the wrong fields.
+        """
+        source = pb.EMBEDDING_SOURCE_GIVEN if embeddings_given else pb.EMBEDDING_SOURCE_SERVER
+        project = pb.Project(
+            name=name,
+            annotation_type=enum_value(AnnotationType, annotation_type, "annotation_type"),
+            label_space=label_space(labels),
+            embedding=pb.EmbeddingSettings(source=source, model=embedding_model, dimension=dimension),
+            learner=learner_settings(estimator, estimator_params),
+            default_strategy=strategy_spec(strategy, strategy_params),
+            overlap=overlap,
+            lease_ttl=duration(lease_ttl_s),
+            audit_share=audit_share,
+            show_suggestions=show_suggestions,
+            prompt_metadata=prompt_metadata,
+        )
+        if score_range is not None:
+            project.score_range.minimum, project.score_range.maximum = score_range
+        request = pb.CreateProjectRequest(project=project, guidelines=guidelines)
+        return (await self._connection.unary(self._stub.CreateProject, request)).project
+
+    @call
+    async def get(self, name: str) -> pb.Project:
+        """The project with its current counts. Raises NextlabelError NOT_FOUND."""
+        return (await self._connection.unary(self._stub.GetProject, pb.GetProjectRequest(project=name))).project
+
+    @stream
+    async def list(self) -> AsyncIterator[Sequence[pb.Project]]:
+        """The projects that the caller may see, by name."""
+        pages = self._connection.pages(self._stub.ListProjects, pb.ListProjectsRequest(), lambda page: page.projects)
+        async for page in pages:
+            yield page
+
+    @call
+    async def update(
+        self,
+        name: str,
+        *,
+        labels: LabelNames | None = None,
+        estimator: str | None = None,
+        estimator_params: Mapping[str, Any] | None = None,
+        strategy: str | None = None,
+        strategy_params: Mapping[str, Any] | None = None,
+        overlap: int | None = None,
+        lease_ttl_s: float | None = None,
+        audit_share: float | None = None,
+        show_suggestions: bool | None = None,
+        prompt_metadata: Sequence[str] | None = None,
+    ) -> pb.Project:
+        """Change what is given and leave the rest.
+
+        `labels` are all the classes: those that were there before, in their order, and new ones after them.
+        """
+        changes: dict[str, Any] = {
+            "label_space": None if labels is None else label_space(labels),
+            "learner": None if estimator is None else learner_settings(estimator, estimator_params),
+            "default_strategy": None if strategy is None else strategy_spec(strategy, strategy_params),
+            "overlap": overlap,
+            "lease_ttl": duration(lease_ttl_s),
+            "audit_share": audit_share,
+            "show_suggestions": show_suggestions,
+            "prompt_metadata": prompt_metadata,
+        }
+        changes = {field: value for field, value in changes.items() if value is not None}
+        request = pb.UpdateProjectRequest(
+            project=pb.Project(name=name, **changes), update_mask=FieldMask(paths=list(changes))
+        )
+        return (await self._connection.unary(self._stub.UpdateProject, request)).project
+
+    @call
+    async def delete(self, name: str) -> None:
+        """Delete a project with its items, annotations and models; its ledger entries stay."""
+        await self._connection.unary(self._stub.DeleteProject, pb.DeleteProjectRequest(project=name))
+
+    @call
+    async def add_guidelines(
+        self, project: str, text: str, *, base_version: int = 0, accept: bool = False
+    ) -> pb.Guidelines:
+        """Store a new version of the guidelines; `accept` puts it in force at once."""
+        request = pb.CreateGuidelinesRequest(project=project, text=text, base_version=base_version, accept=accept)
+        return (await self._connection.unary(self._stub.CreateGuidelines, request)).guidelines
+
+    @call
+    async def get_guidelines(self, project: str, version: int = 0) -> pb.Guidelines:
+        """One version of the guidelines; 0 for the one in force."""
+        request = pb.GetGuidelinesRequest(project=project, version=version)
+        return (await self._connection.unary(self._stub.GetGuidelines, request)).guidelines
+
+    @stream
+    async def list_guidelines(self, project: str) -> AsyncIterator[Sequence[pb.Guidelines]]:
+        """The versions of the guidelines, newest first."""
+        pages = self._connection.pages(
+            self._stub.ListGuidelines,
+            pb.ListGuidelinesRequest(project=project),
+            lambda page: page.guidelines,
+        )
+        async for page in pages:
+            yield page
+
+    @call
+    async def accept_guidelines(self, project: str, version: int) -> pb.Guidelines:
+        """Put a version of the guidelines in force."""
+        request = pb.AcceptGuidelinesRequest(project=project, version=version)
+        return (await self._connection.unary(self._stub.AcceptGuidelines, request)).guidelines
+
+    @call
+    async def propose_guidelines(
+        self,
+        project: str,
+        *,
+        model: str,
+        max_disagreements: int = 0,
+        measure_on_gold: bool = False,
+        limit: Cost | None = None,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.ProposeGuidelinesResponse:
+        """Have an LLM propose guidelines from disagreements: a new version, not in force, and what it cost."""
+        request = pb.ProposeGuidelinesRequest(
+            project=project,
+            model=model,
+            max_disagreements=max_disagreements,
+            measure_on_gold=measure_on_gold,
+            limit=limit,
+        )
+        return await self._connection.unary(self._stub.ProposeGuidelines, request, timeout_s=timeout_s)
+
+
+def label_space(labels: LabelNames) -> pb.LabelSpace:
+    """The label space with these classes, in this order."""
+    described = labels.items() if isinstance(labels, Mapping) else ((name, "") for name in labels)
+    return pb.LabelSpace(classes=[pb.LabelClass(name=n, description=d) for n, d in described])

@@ -1,0 +1,62 @@
+"""Reports: what the labels bought and how good the annotators are."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from nextlabel.client.calls import Mode, Service, call
+from nextlabel.client.enums import enum_value
+from nextlabel.v1 import report_service_pb2 as pb
+from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
+
+if TYPE_CHECKING:
+    from nextlabel.v1.report_service_pb2_grpc import ReportServiceAsyncStub
+
+
+class Reports(Service[Mode]):
+    """Reports on projects, runs and annotators."""
+
+    @cached_property
+    def _stub(self) -> "ReportServiceAsyncStub":
+        return ReportServiceStub(self._connection.channel)
+
+    @call
+    async def learning_curve(self, project: str, *, run: str = "") -> pb.LearningCurve:
+        """The learning curve of a run, or of the project over all its runs."""
+        request = pb.GetLearningCurveRequest(project=project, run=run)
+        return (await self._connection.unary(self._stub.GetLearningCurve, request)).learning_curve
+
+    @call
+    async def plot(
+        self,
+        project: str,
+        *,
+        runs: Sequence[str] = (),
+        form: str = "svg",
+        axis: str = "labels",
+        measure: str = "accuracy",
+    ) -> bytes:
+        """The learning curves of some runs, or of the project, as a picture.
+
+        `form` is svg, png or vega_lite; `axis` labels, tokens, usd or seconds; `measure` accuracy or macro_f1.
+        """
+        request = pb.RenderLearningCurveRequest(
+            project=project,
+            runs=runs,
+            format=enum_value(pb.PlotFormat, form, "form"),
+            axis=enum_value(pb.CurveAxis, axis, "axis"),
+            measure=enum_value(pb.CurveMeasure, measure, "measure"),
+        )
+        return (await self._connection.unary(self._stub.RenderLearningCurve, request)).content
+
+    @call
+    async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:
+        """How each annotator does, or one of them."""
+        request = pb.GetAnnotatorReportRequest(project=project, annotator=annotator)
+        return (await self._connection.unary(self._stub.GetAnnotatorReport, request)).annotators
+
+    @call
+    async def overview(self, project: str) -> pb.Overview:
+        """The figures of the project at a glance."""
+        request = pb.GetOverviewRequest(project=project)
+        return (await self._connection.unary(self._stub.GetOverview, request)).overview

@@ -1,0 +1,85 @@
+"""What a run does: who answers, how items are picked, and when it ends."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nextlabel.client.settings import cost, strategy_spec
+from nextlabel.v1.run_service_pb2 import (
+    AnnotatorSpec,
+    AnthropicAnnotator,
+    HumanAnnotator,
+    LearnerAnnotator,
+    OpenAiCompatibleAnnotator,
+    PromptOptions,
+    ReplayAnnotator,
+    RunSpec,
+    Targets,
+)
+
+
+def replay(label_set: str, *, noise: float = 0.0, name: str = "") -> AnnotatorSpec:
+    """Labels known beforehand, from a set that was uploaded; a share `noise` in [0, 1] is replaced by wrong ones."""
+    return AnnotatorSpec(name=name, replay=ReplayAnnotator(label_set=label_set, noise=noise))
+
+
+def human(annotator: str = "", *, name: str = "") -> AnnotatorSpec:
+    """People, who lease the items; only the one named `annotator` when given."""
+    return AnnotatorSpec(name=name, human=HumanAnnotator(annotator=annotator))
+
+
+def learner(*, min_probability: float = 0.0, name: str = "") -> AnnotatorSpec:
+    """The learner itself, where it is at least this sure; its answers are never truth."""
+    return AnnotatorSpec(name=name, learner=LearnerAnnotator(min_probability=min_probability))
+
+
+def anthropic(model: str, *, base_url: str = "", prompt: PromptOptions | None = None, name: str = "") -> AnnotatorSpec:
+    """An LLM behind the Anthropic Messages API, or behind a gateway at `base_url`; the key stays on the server."""
+    kind = AnthropicAnnotator(model=model, base_url=base_url, prompt=prompt)
+    return AnnotatorSpec(name=name, anthropic=kind)
+
+
+def openai_compatible(
+    model: str, *, base_url: str = "", prompt: PromptOptions | None = None, name: str = ""
+) -> AnnotatorSpec:
+    """An LLM behind a server that speaks the OpenAI chat completions API."""
+    kind = OpenAiCompatibleAnnotator(model=model, base_url=base_url, prompt=prompt)
+    return AnnotatorSpec(name=name, openai_compatible=kind)
+
+
+def run_spec(
+    annotator: AnnotatorSpec,
+    *,
+    strategy: str = "",
+    strategy_params: Mapping[str, Any] | None = None,
+    batch_size: int = 0,
+    audit_share: float | None = None,
+    budget_labels: int = 0,
+    budget_tokens: int = 0,
+    budget_usd: float = 0.0,
+    target_accuracy: float = 0.0,
+    target_macro_f1: float = 0.0,
+    plateau_rounds: int = 0,
+    plateau_gain: float = 0.0,
+    max_rounds: int = 0,
+    seed: int = 0,
+) -> RunSpec:
+    """A run with this annotator; what is 0 or empty is left to the project or has no limit.
+
+    The run ends when a budget is used up, when accuracy or macro-F1 on the holdout, in (0, 1], reach a target,
+    when accuracy gained less than `plateau_gain` over `plateau_rounds`, or after `max_rounds`.
+    """
+    return RunSpec(
+        annotator=annotator,
+        strategy=strategy_spec(strategy, strategy_params),
+        batch_size=batch_size,
+        audit_share=audit_share,
+        limits=cost(labels=budget_labels, tokens=budget_tokens, usd=budget_usd),
+        targets=Targets(
+            accuracy=target_accuracy,
+            macro_f1=target_macro_f1,
+            plateau_rounds=plateau_rounds,
+            plateau_gain=plateau_gain,
+        ),
+        max_rounds=max_rounds,
+        seed=seed,
+    )

@@ -1,0 +1,239 @@
+import threading
+import uuid
+from collections.abc import Iterator
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+
+from nextlabel.client import AddResult, Client, NextlabelError, connect, connect_async, replay, run_spec
+from nextlabel.v1 import run_service_pb2 as run
+from tests.client.fakes import FakeServer, State, error_info, rich_status
+
+
+def test_the_main_job_reads_well(client: Client, state: State) -> None:
+    client.projects.create("news", labels={"sports": "games", "politics": "elections"})
+    client.pool.add("news", ["the ball", "the vote", "a second ball"])
+    lease = client.labeling.lease("news", annotator="ann", count=2)
+    answers = {leased.item.id: "sports" for leased in lease.items}
+    results = client.labeling.submit("news", answers, annotator="ann", lease_id=lease.lease_id)
+    version = client.learner.train("news")
+    predictions = client.learner.predict("news", ["ball", "vote"]).predictions
+
+    assert [result.item_id for result in results] == list(answers)
+    assert version.evaluation.accuracy == 0.8
+    assert [prediction.label for prediction in predictions] == ["sports", "politics"]
+    assert [a.answer.single_label.label for a in state.annotations["news"]] == ["sports", "sports"]
+
+
+async def test_the_async_client_makes_the_same_calls(server: FakeServer) -> None:
+    async with connect_async(server.address) as client:
+        for name in "abc":
+            await client.projects.create(name, labels=["x", "y"])
+        assert [project.name async for project in client.projects.list()] == ["a", "b", "c"]
+        assert (await client.pool.add("a", ["one", "two"])).accepted == 2
+        started = await client.runs.start("a", run_spec(replay("truth")))
+        events = [event async for event in client.runs.watch("a", started.run_id)]
+        assert events[-1].WhichOneof("event") == "run_ended"
+
+
+def test_list_calls_follow_the_pages(client: Client) -> None:
+    names = [f"p{i}" for i in range(5)]
+    for name in names:
+        client.projects.create(name, labels=["x", "y"])
+    assert [project.name for project in client.projects.list()] == names
+
+
+def test_every_mutating_call_has_its_own_request_id(client: Client, news: str, state: State) -> None:
+    client.pool.add(news, ["one"])
+    client.labeling.lease(news, annotator="ann", count=1)
+    client.labeling.submit(news, {"x": "sports"}, annotator="ann")
+    client.learner.train(news)
+    client.runs.start(news, run_spec(replay("truth")))
+    client.budgets.set(news, "labels", 10)
+    client.projects.update(news, overlap=2)
+    client.projects.delete(news)
+    assert len(state.request_ids) == len(set(state.request_ids)) == 8
+    assert {uuid.UUID(request_id).version for request_id in state.request_ids} == {4}
+
+
+def test_a_call_is_repeated_with_the_same_request_id_while_the_server_is_unavailable(
+    client: Client, state: State
+) -> None:
+    state.unavailable["CreateProject"] = 2
+    client.projects.create("news", labels=["a", "b"])
+    assert state.calls["CreateProject"] == 3
+    assert len(state.request_ids) == 1
+
+
+def test_nothing_but_unavailable_is_repeated(client: Client, state: State) -> None:
+    state.refuse["ListProjects"] = rich_status(grpc.StatusCode.ABORTED, "lost a race", error_info("ABORTED"))
+    with pytest.raises(NextlabelError, match="lost a race"):
+        list(client.projects.list())
+    assert state.calls["ListProjects"] == 1
+
+
+def test_an_update_changes_only_what_is_given(client: Client, news: str, state: State) -> None:
+    client.projects.update(news, labels=["sports", "politics", "science"], audit_share=0.1)
+    project = client.projects.get(news)
+    assert [c.name for c in project.label_space.classes] == ["sports", "politics", "science"]
+    assert (project.audit_share, project.overlap) == (0.1, 1)
+
+
+def test_an_error_says_which_fields_are_wrong(client: Client) -> None:
+    with pytest.raises(NextlabelError) as caught:
+        client.projects.create("news", labels=[])
+    error = caught.value
+    assert error.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert error.reason == "INVALID_ARGUMENT"
+    assert [(v.field, v.description) for v in error.violations] == [
+        ("project.label_space", "it needs at least two classes")
+    ]
+
+
+def test_an_error_names_the_resource(client: Client, news: str) -> None:
+    with pytest.raises(NextlabelError) as caught:
+        client.projects.create("news", labels=["a"])
+    assert caught.value.code is grpc.StatusCode.ALREADY_EXISTS
+    assert caught.value.resource == "project/news"
+
+
+def test_an_error_tells_quota_and_when_to_come_back(client: Client, state: State) -> None:
+    quota = error_details_pb2.QuotaFailure(violations=[{"subject": "budget/labels"}])
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=2, nanos=500_000_000))
+    state.refuse["Train"] = rich_status(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, "used up", error_info("BUDGET_EXHAUSTED"), quota, retry
+    )
+    with pytest.raises(NextlabelError) as caught:
+        client.learner.train("news")
+    assert (caught.value.reason, caught.value.quota) == ("BUDGET_EXHAUSTED", "budget/labels")
+    assert caught.value.retry_after_s == 2.5
+
+
+def test_a_server_that_is_not_there_is_named(unused_tcp_port: int) -> None:
+    with (
+        connect(f"127.0.0.1:{unused_tcp_port}") as client,
+        pytest.raises(NextlabelError, match=rf"127\.0\.0\.1:{unused_tcp_port}.*nextlabel serve"),
+    ):
+        client.projects.get("news")
+
+
+def test_a_token_goes_with_every_call(server: FakeServer, state: State) -> None:
+    with connect(server.address, token="nl_secret") as client:
+        list(client.projects.list())
+    assert state.metadata[-1]["authorization"] == "Bearer nl_secret"
+
+
+def test_a_token_does_not_leave_the_machine_in_the_clear() -> None:
+    with pytest.raises(ValueError, match=r"tls: .*example\.org:50051 unencrypted"):
+        connect("example.org:50051", token="nl_secret")
+
+
+def test_server_and_token_come_from_the_environment(
+    server: FakeServer, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEXTLABEL_SERVER", server.address)
+    monkeypatch.setenv("NEXTLABEL_TOKEN", "nl_environment")
+    with connect() as client:
+        list(client.projects.list())
+    assert state.metadata[-1]["authorization"] == "Bearer nl_environment"
+
+
+def test_watching_a_run_goes_on_after_a_cut(client: Client, news: str, state: State) -> None:
+    started = client.runs.start(news, run_spec(replay("truth"), budget_labels=20))
+    state.events_before_cut = [2, 0, 1]
+    events = list(client.runs.watch(news, started.run_id))
+    assert [event.number for event in events] == [1, 2, 3, 4, 5, 6]
+    assert state.watched_after == [0, 2, 2, 3]
+
+
+def test_watching_gives_up_when_the_server_stays_away(client: Client, news: str, state: State) -> None:
+    state.unavailable["WatchRun"] = 1_000
+    with pytest.raises(NextlabelError) as caught:
+        list(client.runs.watch(news, "run-1"))
+    assert caught.value.code is grpc.StatusCode.UNAVAILABLE
+    assert state.calls["WatchRun"] < 100
+
+
+def test_an_iterator_may_be_left_early(client: Client, news: str) -> None:
+    started = client.runs.start(news, run_spec(replay("truth")))
+    events = client.runs.watch(news, started.run_id)
+    assert next(events).number == 1
+    events.close()
+    assert client.projects.get(news).name == news
+
+
+def test_predictions_stream_in_order(client: Client, news: str) -> None:
+    texts = [f"{'ball' if i % 3 else 'vote'} {i}" for i in range(2_500)]
+    labels = [prediction.label for prediction in client.learner.predict_stream(news, texts)]
+    assert labels == ["sports" if i % 3 else "politics" for i in range(2_500)]
+
+
+def test_an_error_while_texts_are_made_reaches_the_caller(client: Client, news: str) -> None:
+    def texts() -> Iterator[str]:
+        yield "ball"
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(client.learner.predict_stream(news, texts()))
+
+
+def test_replay_labels_are_uploaded_in_batches(client: Client, news: str, state: State) -> None:
+    response = client.labeling.upload_replay_labels(news, "truth", ((f"i{i}", "sports") for i in range(2_345)))
+    assert response.accepted == len(state.replay[news, "truth"]) == 2_345
+
+
+def test_a_wrong_replay_label_is_the_callers_error(client: Client, news: str) -> None:
+    with pytest.raises(ValueError, match=r"label: expected the name of a class, got 0\.5"):
+        client.labeling.upload_replay_labels(news, "truth", {"a": 0.5})
+
+
+def test_a_run_spec_carries_budget_and_targets(client: Client, news: str, state: State) -> None:
+    spec = run_spec(
+        replay("truth", noise=0.1),
+        strategy="margin",
+        strategy_params={"shortlist": 200},
+        batch_size=20,
+        budget_labels=200,
+        budget_usd=1.5,
+        target_accuracy=0.9,
+    )
+    client.runs.start(news, spec)
+    sent = state.run_specs[-1]
+    assert (sent.limits.labels, sent.limits.micro_usd) == (200, 1_500_000)
+    assert sent.strategy.params["shortlist"] == 200
+    assert sent.targets.accuracy == 0.9
+    assert sent.annotator == run.AnnotatorSpec(replay=run.ReplayAnnotator(label_set="truth", noise=0.1))
+
+
+def test_an_unknown_enum_name_lists_the_allowed_ones(client: Client, news: str) -> None:
+    with pytest.raises(ValueError, match="dimension: 'euros' is not one of labels, tokens, micro_usd"):
+        client.budgets.set(news, "euros", 1)
+
+
+def test_a_callback_that_calls_the_client_is_refused_instead_of_waiting_forever(client: Client, news: str) -> None:
+    def on_progress(result: AddResult) -> None:
+        client.projects.get(news)
+
+    with pytest.raises(RuntimeError, match="wait for itself"):
+        client.pool.add(news, ["one"], on_progress=on_progress)
+
+
+def test_a_source_may_call_the_client(client: Client, news: str) -> None:
+    client.projects.create("copy", labels=["a", "b"])
+    client.pool.add(news, [f"text {i}" for i in range(5)])
+    copied = client.pool.add("copy", (detail.item.text for detail in client.pool.list(news)))
+    assert copied.accepted == 5
+
+
+def test_one_client_serves_several_threads(client: Client) -> None:
+    def create(name: str) -> None:
+        client.projects.create(name, labels=["a", "b"])
+
+    threads = [threading.Thread(target=create, args=(f"p{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list(client.projects.list())) == 8
