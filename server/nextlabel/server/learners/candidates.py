@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,8 @@ from scipy import sparse
 
 from nextlabel.server.learners.linear import LinearHead
 from nextlabel.server.learners.logistic import LogisticSettings
-from nextlabel.server.learners.pool_training import Labels, distil, neighbour_graph, propagate, self_train
+from nextlabel.server.learners.neighbours import neighbour_graph, walk
+from nextlabel.server.learners.pool_training import Labels, PoolRecipe, train_with_pool
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
@@ -19,15 +22,22 @@ Bool = NDArray[np.bool_]
 
 
 class Candidate(StrEnum):
-    """A way to turn labels and a pool sample into a head, from the simplest to the boldest."""
+    """A way to turn labels and a pool sample into a head."""
 
     PLAIN = "plain"
-    SELF_TRAINING_1 = "self_training_1"
-    SELF_TRAINING_3 = "self_training_3"
-    PROPAGATION = "propagation"
+    SELF_TRAINING = "self_training"
+    AGREEMENT = "agreement"
+    BALANCED_AGREEMENT = "balanced_agreement"
 
 
-SELF_TRAINING_ROUNDS = {Candidate.SELF_TRAINING_1: 1, Candidate.SELF_TRAINING_3: 3}
+RECIPES: Mapping[Candidate, PoolRecipe] = MappingProxyType(
+    {
+        Candidate.SELF_TRAINING: PoolRecipe(rounds=3, graph=False, balance=0.5),
+        Candidate.AGREEMENT: PoolRecipe(rounds=3, graph=True, balance=0.0),
+        Candidate.BALANCED_AGREEMENT: PoolRecipe(rounds=3, graph=True, balance=1.0),
+    }
+)
+"""The recipes that did best in `docs/evidence/learner.md`; the plain candidate leaves the pool alone."""
 
 
 class CandidateFitter:
@@ -35,7 +45,7 @@ class CandidateFitter:
 
     Args:
         labels: all labels, soft ones already spread over rows.
-        clamped_N: which rows may seed propagation: the trusted ones.
+        clamped_N: which rows may seed the walk over the graph: the trusted ones.
         pool_MD: a bounded sample of the pool.
     """
 
@@ -54,11 +64,11 @@ class CandidateFitter:
         labels = self._labels.take(rows_n)
         if candidate is Candidate.PLAIN or len(self._pool_MD) == 0:
             return labels.fit(self._settings, start)
-        if candidate is Candidate.PROPAGATION:
-            return distil(labels, self._pool_MD, self._propagated(rows_n), self._settings, start)
-        return self_train(labels, self._pool_MD, self._settings, SELF_TRAINING_ROUNDS[candidate], start)
+        recipe = RECIPES[candidate]
+        walk_MC = self._walk(rows_n) if recipe.graph else None
+        return train_with_pool(labels, self._pool_MD, walk_MC, recipe, self._settings, start)
 
-    def _propagated(self, rows_n: Int64) -> Float32:
+    def _walk(self, rows_n: Int64) -> Float32:
         seeds_n = rows_n[self._clamped_N[rows_n]]
-        spread = propagate(self._graph, self._labels.labels_N[seeds_n], seeds_n, self._settings.n_classes)
-        return spread[len(self._labels) :]
+        probabilities = walk(self._graph, seeds_n, self._labels.labels_N[seeds_n], self._settings.n_classes)
+        return probabilities[len(self._labels) :]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.candidates import Candidate, CandidateFitter
-from nextlabel.server.learners.choice import MIN_TRUSTED, Choice, choose, cross_validate, unchosen
+from nextlabel.server.learners.choice import (
+    CHOICE_TOLERANCE,
+    MAX_TRUSTED,
+    MIN_TRUSTED,
+    Choice,
+    choose,
+    cross_validate,
+    unchosen,
+)
 from nextlabel.server.learners.estimators import (
     HeadClassifier,
     IncrementalSgd,
@@ -104,10 +112,12 @@ def _choice(
     last = previous.description.choice if previous is not None else None
     if last is not None and not last.is_stale(len(trusted)):
         return last
-    if len(pool_MD) == 0 or len(trusted) < MIN_TRUSTED or len(np.unique(targets.labels.labels_N[trusted])) < 2:
+    enough = MIN_TRUSTED <= len(trusted) <= MAX_TRUSTED and len(np.unique(targets.labels.labels_N[trusted])) > 1
+    if not enough or len(pool_MD) == 0:
         return unchosen(len(trusted))
     rng = np.random.default_rng(seed)
-    fitter = CandidateFitter(targets.labels, targets.trusted_R, pool_MD[:CHOICE_POOL_SAMPLE], settings)
+    rough = replace(settings, tolerance=CHOICE_TOLERANCE)
+    fitter = CandidateFitter(targets.labels, targets.trusted_R, pool_MD[:CHOICE_POOL_SAMPLE], rough)
     scores = cross_validate(
         fitter, list(Candidate), targets.labels.embeddings_ND, targets.labels.labels_N, trusted, rng
     )

@@ -7,6 +7,7 @@ picked batches are never distributed as the pool is.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,10 @@ from nextlabel.server.learners.linear import UNSEEN_LOGIT, LinearHead
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-TOLERANCE = 1e-4
 MAX_NEWTON_STEPS = 100
+
+# A handful of labels over many classes is where active learning starts, not a regression problem.
+warnings.filterwarnings("ignore", "The number of unique classes is greater than 50%", UserWarning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,24 @@ class LogisticSettings:
         n_classes: size of the label space, C.
         C: inverse strength of the L2 penalty, as in scikit-learn.
         balanced: whether every class gets the same total weight.
+        tolerance: largest component of the mean loss's gradient at which the fit ends.
     """
 
     n_classes: int
     C: float = 10.0
     balanced: bool = True
+    tolerance: float = 1e-4
 
 
-def class_balance(labels_N: Int64, weights_N: Float32, n_classes: int) -> Float32:
-    """Weights that give every class that occurs the same total, and leave the sum of all as it was."""
+def class_balance(labels_N: Int64, weights_N: Float32, n_classes: int, exponent: float = 1.0) -> Float32:
+    """Weights moved towards the same total for every class that occurs; the sum of all stays as it was.
+
+    Args:
+        exponent: in [0, 1]; 0 leaves the weights as they are, 1 makes the totals equal.
+    """
     mass_C = np.bincount(labels_N, weights_N, minlength=n_classes)
-    seen = np.count_nonzero(mass_C)
-    factor_C = np.divide(mass_C.sum(), seen * mass_C, out=np.ones_like(mass_C), where=mass_C > 0)
+    factor_C = np.divide(1, mass_C, out=np.zeros_like(mass_C), where=mass_C > 0) ** exponent
+    factor_C *= mass_C.sum() / max((mass_C * factor_C).sum(), np.finfo(np.float64).tiny)
     return np.asarray(weights_N * factor_C[labels_N], np.float32)
 
 
@@ -62,7 +71,7 @@ def fit_logistic(
         return LinearHead.constant(settings.n_classes, embeddings_ND.shape[1], seen_k)
     weights = class_balance(labels_N, weights_N, settings.n_classes) if settings.balanced else weights_N
     estimator = LogisticRegression(
-        C=settings.C, solver="newton-cg", tol=TOLERANCE, max_iter=MAX_NEWTON_STEPS, warm_start=True
+        C=settings.C, solver="newton-cg", tol=settings.tolerance, max_iter=MAX_NEWTON_STEPS, warm_start=True
     )
     if start is not None:
         estimator.coef_, estimator.intercept_ = _start_at(start, seen_k)

@@ -1,0 +1,91 @@
+"""Seconds to retrain after a batch of 20 at 1,000 labels, warm against cold, and what that does to accuracy.
+
+    python benchmarks/retrain.py DATA_DIR --set banking77 --labels 1000 --batch 20 --repeats 5
+
+Prints one JSON line an estimator. `warm_s` starts from the model before the batch; `cold_s` from nothing. For the
+default learner the cold training also chooses among the candidates by cross-validation, a warm one does so only when
+the labels have grown by a quarter, so `warm_s` is what a batch costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from labeled_sets import LabeledSet, load_set
+
+from nextlabel.server.learners.evaluation import evaluate
+from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.specification import parse_learner_spec
+from nextlabel.server.learners.training import TrainingSet
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    """A cold and a warm training on the same labels."""
+
+    cold: Model
+    warm: Model
+
+
+def training_set(data: LabeledSet, rows: np.ndarray) -> TrainingSet:
+    return TrainingSet(
+        embeddings_ND=data.train_embeddings_ND[rows],
+        labels_N=data.train_labels_N[rows],
+        trusted_N=np.ones(len(rows), np.bool_),
+        weights_N=np.ones(len(rows), np.float32),
+        probabilities_NC=None,
+        classes=data.classes,
+    )
+
+
+def retrain(data: LabeledSet, estimator: str, labels: int, batch: int, seed: int) -> Retrained:
+    order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
+    pool = data.train_embeddings_ND[order[labels + batch :][:MAX_POOL_SAMPLE]]
+    spec = parse_learner_spec(estimator, {})
+    before = train(training_set(data, order[:labels]), pool, spec, seed, None)
+    after = training_set(data, order[: labels + batch])
+    return Retrained(cold=train(after, pool, spec, seed, None), warm=train(after, pool, spec, seed, before))
+
+
+def summary(data: LabeledSet, runs: list[Retrained]) -> dict[str, float]:
+    cold_s = statistics.median(run.cold.description.seconds for run in runs)
+    warm_s = statistics.median(run.warm.description.seconds for run in runs)
+
+    def accuracy(model: Model) -> float:
+        return evaluate(model, data.test_embeddings_MD, data.test_labels_M).accuracy
+
+    return {
+        "cold_s": round(cold_s, 3),
+        "warm_s": round(warm_s, 3),
+        "speedup": round(cold_s / warm_s, 2),
+        "cold_accuracy": round(statistics.mean(accuracy(run.cold) for run in runs), 4),
+        "warm_accuracy": round(statistics.mean(accuracy(run.warm) for run in runs), 4),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--set", default="banking77")
+    parser.add_argument("--labels", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=20)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--estimators", default="logistic_regression,default")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
+    options = parser.parse_args()
+
+    data = load_set(options.data / options.set, options.cache)
+    for estimator in options.estimators.split(","):
+        runs = [retrain(data, estimator, options.labels, options.batch, seed) for seed in range(options.repeats)]
+        where = {"set": data.name, "classes": len(data.classes), "labels": options.labels, "batch": options.batch}
+        print(json.dumps({**where, "estimator": estimator, **summary(data, runs)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
