@@ -12,7 +12,9 @@ pass, keeps a shortlist and picks a batch from it::
 """
 
 from nextlabel.strategies.annotations import Annotations
+from nextlabel.strategies.audit import draw_audit, with_audit
 from nextlabel.strategies.candidates import AuditDraw, Candidates, Picker, Picks
+from nextlabel.strategies.chooser import Choice, ShortlistChooser, settle_choice
 from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
 from nextlabel.strategies.errors import (
     NotFiniteError,
@@ -22,11 +24,13 @@ from nextlabel.strategies.errors import (
     UnknownStrategyError,
     UnmetNeedError,
 )
+from nextlabel.strategies.handover import Handover
 from nextlabel.strategies.heads import LinearHead, Predictor
 from nextlabel.strategies.nearest import NearestLabeled
+from nextlabel.strategies.neighbours import NeighbourCandidates
 from nextlabel.strategies.pool import ArrayPool, Block, Pool
 from nextlabel.strategies.registry import Description, Parameter, describe, get_strategy, strategy_names
-from nextlabel.strategies.scorer import Scorer
+from nextlabel.strategies.scorer import PoolScorer, Scorer
 from nextlabel.strategies.selection import Selection
 from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
 
@@ -36,11 +40,14 @@ __all__ = [
     "AuditDraw",
     "Block",
     "Candidates",
+    "Choice",
     "Description",
+    "Handover",
     "LabeledSet",
     "LinearHead",
     "NearestLabeled",
     "Need",
+    "NeighbourCandidates",
     "NotFiniteError",
     "Parameter",
     "ParameterError",
@@ -48,17 +55,22 @@ __all__ = [
     "Picks",
     "Pool",
     "PoolError",
+    "PoolScorer",
     "Predictor",
     "ScoreAndPick",
     "Scorer",
     "Selection",
     "SelectionContext",
     "SelectionError",
+    "ShortlistChooser",
     "ShortlistSize",
     "Strategy",
     "UnknownStrategyError",
     "UnmetNeedError",
     "describe",
+    "draw_audit",
     "get_strategy",
+    "settle_choice",
     "strategy_names",
+    "with_audit",
 ]

@@ -42,3 +42,10 @@ def contiguous(array: Array) -> Array:
     if is_torch_array(array):
         return array.contiguous()
     return np.ascontiguousarray(array)
+
+
+def kth_smallest(values_nm: Array, k: int) -> Array:
+    """Return each row's k-th smallest value, shape (n, 1); 1 <= k <= m."""
+    if is_torch_array(values_nm):
+        return values_nm.kthvalue(k, dim=1, keepdim=True).values
+    return np.partition(values_nm, k - 1, axis=1)[:, k - 1 : k]

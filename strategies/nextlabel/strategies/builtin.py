@@ -9,15 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nextlabel.strategies.errors import ParameterError
+from nextlabel.strategies.pickers.badge import Badge
+from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMeans
+from nextlabel.strategies.pickers.coverage import Herding, ProbCover
+from nextlabel.strategies.pickers.greedy_distance import KCenter, RankedBatch
 from nextlabel.strategies.pickers.power import PowerSample
 from nextlabel.strategies.pickers.top import Top, UniformSample
+from nextlabel.strategies.pickers.typiclust import TypiClust
+from nextlabel.strategies.pickers.wrappers import ClassBalanced, Distinct
 from nextlabel.strategies.scorer import Scorer
+from nextlabel.strategies.scorers.committee import Bald, ConsensusEntropy, MaxDisagreement, VoteEntropy
+from nextlabel.strategies.scorers.contrastive import Contrastive
+from nextlabel.strategies.scorers.dropout import DropInconsistency
+from nextlabel.strategies.scorers.geometry import Density, DistanceToLabeled
 from nextlabel.strategies.scorers.power import Power
 from nextlabel.strategies.scorers.random import Random
-from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, Margin, Ratio
+from nextlabel.strategies.scorers.relabel import ActiveLab, AnnotatorDisagreement
+from nextlabel.strategies.scorers.uncertainty import Doubt, Entropy, LeastConfidence, Margin, Ratio
 from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
 
 TOP = ShortlistSize(per_pick=1)
+
+
+def default(sample: int = 5000, scale: float = 0.5, power: float = 2.0) -> Strategy:
+    """Coverage first, uncertainty as the learner grows sure: uncertainty herding; needs nothing to start."""
+    _at_least("default", "sample", sample, 1)
+    _positive("default", "scale", scale)
+    _positive("default", "power", power)
+    picker = Herding(scale, Doubt(power))
+    params = {"sample": sample, "scale": scale, "power": power}
+    return ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
 
 
 def random() -> Strategy:
@@ -45,28 +66,216 @@ def ratio() -> Strategy:
     return _top("ratio", Ratio(), "close second class")
 
 
+def vote_entropy() -> Strategy:
+    """Committee members vote for different classes."""
+    return _top("vote_entropy", VoteEntropy(), "committee votes differ")
+
+
+def consensus_entropy() -> Strategy:
+    """Highest entropy of the committee's mean prediction."""
+    return _top("consensus_entropy", ConsensusEntropy(), "committee is unsure")
+
+
+def kl_disagreement() -> Strategy:
+    """A committee member differs most from the consensus."""
+    return _top("kl_disagreement", MaxDisagreement(), "a committee member dissents")
+
+
+def bald() -> Strategy:
+    """Highest mutual information between label and committee member."""
+    return _top("bald", Bald(), "committee disagrees, members are sure")
+
+
 def power_margin(beta: float = 1.0) -> Strategy:
     """Margin, sampled with probability that grows with (1 - margin)^beta; keeps inclusion probabilities."""
     _positive("power_margin", "beta", beta)
-    scorer = Power(Margin(), beta, offset=1.0)
-    size = ShortlistSize(per_pick=1, extra=1)
-    return ScoreAndPick("power_margin", PowerSample(), scorer, size, "sampled by margin", {"beta": beta})
+    return _power("power_margin", Power(Margin(), beta, offset=1.0), beta)
+
+
+def power_bald(beta: float = 8.0) -> Strategy:
+    """BALD, sampled with probability that grows with its power beta; keeps inclusion probabilities."""
+    _positive("power_bald", "beta", beta)
+    return _power("power_bald", Power(Bald(), beta), beta)
+
+
+def distance() -> Strategy:
+    """Farthest from anything labeled."""
+    return _top("distance", DistanceToLabeled(), "far from labels")
+
+
+def density(beta: float = 1.0) -> Strategy:
+    """Entropy times mean similarity to the pool."""
+    _positive("density", "beta", beta)
+    return _top("density", Density(Entropy(), beta), "uncertain and typical", {"beta": beta})
+
+
+def cal(neighbors: int = 10) -> Strategy:
+    """Prediction differs from the nearest labeled rows' (contrastive)."""
+    _at_least("cal", "neighbors", neighbors, 1)
+    return _top("cal", Contrastive(neighbors), "differs from labeled neighbours", {"neighbors": neighbors})
+
+
+def k_center(shortlist: int = 0) -> Strategy:
+    """Core-set: repeatedly the row farthest from labels and picks."""
+    return _setwise("k_center", KCenter(), None, shortlist, "farthest from labels and picks")
+
+
+def ranked_batch(shortlist: int = 0) -> Strategy:
+    """Uncertainty traded against distance to labels and picks."""
+    return _setwise("ranked_batch", RankedBatch(), LeastConfidence(), shortlist, "uncertain and different")
+
+
+def badge(shortlist: int = 0) -> Strategy:
+    """Diverse and uncertain gradients by k-means++ draws."""
+    return _setwise("badge", Badge(), None, shortlist, "gradient far from other picks")
+
+
+def typiclust(neighbors: int = 20, sample: int = 20_000) -> Strategy:
+    """Most typical row of each cluster without labels; strong in the first hundred labels."""
+    _at_least("typiclust", "neighbors", neighbors, 1)
+    _at_least("typiclust", "sample", sample, 1)
+    params = {"neighbors": neighbors, "sample": sample}
+    return ScoreAndPick(
+        "typiclust", TypiClust(neighbors), None, ShortlistSize(4, sample), "typical of its cluster", params
+    )
+
+
+def probcover(radius: float = 0.0, sample: int = 5000) -> Strategy:
+    """Most rows within a radius that labels do not cover yet; radius 0 is estimated."""
+    _at_least("probcover", "radius", radius, 0)
+    _at_least("probcover", "sample", sample, 1)
+    params = {"radius": radius, "sample": sample}
+    return ScoreAndPick("probcover", ProbCover(radius), None, ShortlistSize(4, sample), "covers many rows", params)
+
+
+def max_herding(scale: float = 0.5, sample: int = 5000) -> Strategy:
+    """Smooth coverage of the pool; no radius to set."""
+    _positive("max_herding", "scale", scale)
+    _at_least("max_herding", "sample", sample, 1)
+    params = {"scale": scale, "sample": sample}
+    return ScoreAndPick("max_herding", Herding(scale), None, ShortlistSize(4, sample), "covers the pool", params)
+
+
+def kmeans(sample: int = 20_000) -> Strategy:
+    """Row nearest to the center of each of k clusters of the pool."""
+    _at_least("kmeans", "sample", sample, 1)
+    return ScoreAndPick("kmeans", KMeans(), None, ShortlistSize(4, sample), "center of a cluster", {"sample": sample})
+
+
+def margin_kmeans(per_pick: int = 10) -> Strategy:
+    """Shortlist of small margins, one pick from each of its k weighted clusters."""
+    _at_least("margin_kmeans", "per_pick", per_pick, 1)
+    size = ShortlistSize(per_pick)
+    params = {"per_pick": per_pick}
+    return ScoreAndPick("margin_kmeans", KMeans(weighted=True), Margin(), size, "center of uncertain rows", params)
+
+
+def cluster_margin(per_pick: int = 10) -> Strategy:
+    """Shortlist of small margins, round-robin over its clusters."""
+    _at_least("cluster_margin", "per_pick", per_pick, 1)
+    size = ShortlistSize(per_pick)
+    return ScoreAndPick(
+        "cluster_margin", ClusterMargin(), Margin(), size, "uncertain, own cluster", {"per_pick": per_pick}
+    )
+
+
+def dropquery(passes: int = 3, sample: int = 20_000) -> Strategy:
+    """Prediction flips under dropout; one pick from each of k clusters of such rows."""
+    _at_least("dropquery", "passes", passes, 1)
+    _at_least("dropquery", "sample", sample, 1)
+    params = {"passes": passes, "sample": sample}
+    size = ShortlistSize(4, sample)
+    return ScoreAndPick("dropquery", DropQuery(passes), DropInconsistency(passes), size, "flips under dropout", params)
+
+
+def balanced_margin(per_pick: int = 10) -> Strategy:
+    """Small margins, batch spread over predicted classes; for imbalanced pools."""
+    _at_least("balanced_margin", "per_pick", per_pick, 1)
+    size = ShortlistSize(per_pick)
+    params = {"per_pick": per_pick}
+    return ScoreAndPick("balanced_margin", ClassBalanced(Top()), Margin(), size, "small margin in class", params)
+
+
+def distinct_margin(similarity: float = 0.95) -> Strategy:
+    """Small margins without near-duplicates of each other or of labels."""
+    if not -1 <= similarity <= 1:
+        raise ParameterError(f"strategy 'distinct_margin': similarity is {similarity}; must be between -1 and 1")
+    params = {"similarity": similarity}
+    picker = Distinct(Top(), similarity)
+    return ScoreAndPick("distinct_margin", picker, Margin(), ShortlistSize(3), "small margin, distinct", params)
+
+
+def learner_annotator_disagreement() -> Strategy:
+    """Answered rows whose answers the learner does not believe: ask again."""
+    return _top("learner_annotator_disagreement", AnnotatorDisagreement(), "learner doubts the answer")
+
+
+def active_lab() -> Strategy:
+    """New rows and doubtful answers on one scale (ActiveLab): label or relabel."""
+    return _top("active_lab", ActiveLab(), "lowest quality of consensus")
 
 
 BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
-    "random": random,
-    "margin": margin,
-    "entropy": entropy,
-    "least_confidence": least_confidence,
-    "ratio": ratio,
-    "power_margin": power_margin,
+    factory.__name__: factory
+    for factory in (
+        default,
+        random,
+        margin,
+        entropy,
+        least_confidence,
+        ratio,
+        vote_entropy,
+        consensus_entropy,
+        kl_disagreement,
+        bald,
+        power_margin,
+        power_bald,
+        distance,
+        density,
+        cal,
+        k_center,
+        ranked_batch,
+        badge,
+        typiclust,
+        probcover,
+        max_herding,
+        kmeans,
+        margin_kmeans,
+        cluster_margin,
+        dropquery,
+        balanced_margin,
+        distinct_margin,
+        learner_annotator_disagreement,
+        active_lab,
+    )
 }
 
 
-def _top(name: str, scorer: Scorer, reason: str) -> Strategy:
-    return ScoreAndPick(name, Top(), scorer, TOP, reason)
+def _top(name: str, scorer: Scorer, reason: str, params: Mapping[str, float] | None = None) -> Strategy:
+    return ScoreAndPick(name, Top(), scorer, TOP, reason, params or {})
+
+
+def _power(name: str, scorer: Power, beta: float) -> Strategy:
+    size = ShortlistSize(per_pick=1, extra=1)
+    return ScoreAndPick(name, PowerSample(), scorer, size, "sampled by uncertainty", {"beta": beta})
+
+
+def _setwise(
+    name: str, picker: KCenter | RankedBatch | Badge, scorer: Scorer | None, shortlist: int, reason: str
+) -> Strategy:
+    """Compose a picker that works on the whole pool, or on this many rows of smallest margin."""
+    _at_least(name, "shortlist", shortlist, 0)
+    params = {"shortlist": shortlist}
+    if shortlist == 0:
+        return ScoreAndPick(name, picker, scorer, None, reason, params)
+    return ScoreAndPick(name, picker, scorer or Margin(), ShortlistSize(1, shortlist), reason, params)
 
 
 def _positive(strategy: str, name: str, value: float) -> None:
     if not value > 0:
         raise ParameterError(f"strategy {strategy!r}: {name} is {value}; must be above 0")
+
+
+def _at_least(strategy: str, name: str, value: float, least: float) -> None:
+    if not value >= least:
+        raise ParameterError(f"strategy {strategy!r}: {name} is {value}; must be at least {least}")

@@ -92,8 +92,8 @@ class SelectionContext:
             raise UnmetNeedError("annotations: None; this strategy works on items that annotators answered")
         return self.annotations
 
-    def check(self, needs: frozenset[Need], strategy: str) -> None:
-        """Raise UnmetNeedError naming every input of ``needs`` that is missing here."""
+    def missing(self, needs: frozenset[Need]) -> list[Need]:
+        """Return the inputs of ``needs`` that are not here, sorted."""
         present = {
             Need.PROBABILITIES: self.predictor is not None,
             Need.COMMITTEE: len(self.committee) >= 2,
@@ -101,7 +101,11 @@ class SelectionContext:
             Need.LABELED: self.labeled is not None and len(self.labeled) > 0,
             Need.ANNOTATOR_LABELS: self.annotations is not None,
         }
-        missing = sorted(need for need in needs if not present[need])
+        return sorted(need for need in needs if not present[need])
+
+    def check(self, needs: frozenset[Need], strategy: str) -> None:
+        """Raise UnmetNeedError naming every input of ``needs`` that is missing here."""
+        missing = self.missing(needs)
         if missing:
             raise UnmetNeedError(
                 f"strategy {strategy!r} needs {', '.join(missing)}; give them in the selection context, "

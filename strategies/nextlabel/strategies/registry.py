@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any
 
 from nextlabel.strategies.builtin import BUILT_IN
 from nextlabel.strategies.context import Need
 from nextlabel.strategies.errors import ParameterError, UnknownStrategyError
+from nextlabel.strategies.handover import Handover
 from nextlabel.strategies.strategy import ParameterValue, Strategy
 
 GROUP = "nextlabel.strategies"
@@ -60,12 +61,15 @@ def describe(name: str) -> Description:
 def get_strategy(name: str, **params: ParameterValue) -> Strategy:
     """Return the strategy of that name with these parameters.
 
+    ``first>second`` is a handover between two names after ``switch_at`` labels (100 unless given).
+
     Raises:
         UnknownStrategyError: no strategy has that name; the message lists the known ones.
         ParameterError: a parameter is unknown, of the wrong type or out of range; the message lists the
             allowed ones.
     """
-    factory = _factory(name)
+    first, handover, second = name.partition(">")
+    factory: Callable[..., Any] = partial(_handover, first, second) if handover else _factory(name)
     allowed = inspect.signature(factory).parameters
     for key, value in params.items():
         if key not in allowed:
@@ -74,6 +78,12 @@ def get_strategy(name: str, **params: ParameterValue) -> Strategy:
         _check_type(name, allowed[key], value)
     strategy: Strategy = factory(**params)
     return strategy
+
+
+def _handover(first: str, second: str, switch_at: int = 100) -> Strategy:
+    if switch_at < 0:
+        raise ParameterError(f"strategy {first}>{second}: switch_at is {switch_at}; must be at least 0")
+    return Handover(get_strategy(first), get_strategy(second), switch_at)
 
 
 def _factory(name: str) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,15 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class PoolScorer(Scorer, Protocol):
+    """A scorer that must see the pool once before it can score a row."""
+
+    def fit(self, pool: Pool, context: SelectionContext) -> Scorer:
+        """Return the scorer for this pool; may stream it."""
+        ...
+
+
 def score_pool(pool: Pool, scorer: Scorer, context: SelectionContext) -> Iterator[tuple[Rows, Floats]]:
     """Yield (rows_n, scores_n) tile by tile in stream order.
 
@@ -38,10 +47,12 @@ def score_pool(pool: Pool, scorer: Scorer, context: SelectionContext) -> Iterato
         NotFiniteError: a score is NaN or infinite.
     """
 
+    fitted = scorer.fit(pool, context) if isinstance(scorer, PoolScorer) else scorer
+
     def score(tile: Tile) -> tuple[Rows, Floats]:
         rows_n = tile.block.rows_n
         with np.errstate(invalid="ignore", over="ignore"):
-            scores_n = to_numpy(scorer.score(tile.block, context))
+            scores_n = to_numpy(fitted.score(tile.block, context))
         check_finite(scores_n, rows_n, "score")
         return rows_n, scores_n
 

@@ -58,6 +58,26 @@ class Margin:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """(1 - margin)^power, in [0, 1]: the weight uncertainty has in herding.
+
+    Attributes:
+        power: larger values concentrate on the uncertain rows.
+    """
+
+    power: float = 2.0
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Probabilities."""
+        return PROBABILITIES
+
+    def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return (1 - (p1 - p2))^power."""
+        return (1 + Margin().score(block, context)) ** self.power
+
+
+@dataclass(frozen=True, slots=True)
 class LeastConfidence:
     """One minus the highest probability, in [0, 1 - 1/C] (Lewis and Gale 1994)."""
 
@@ -86,7 +106,8 @@ class Ratio:
         """Return p2 / p1."""
         logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
         first, second = top_two(logits_Cn)
-        return array_namespace(logits_Cn).exp(second - first)
+        # The product keeps an infinite logit from passing as a ratio of 0.
+        return array_namespace(logits_Cn).exp(second - first) + 0 * first
 
 
 @dataclass(frozen=True, slots=True)

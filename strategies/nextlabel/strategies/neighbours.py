@@ -1,0 +1,81 @@
+"""SEALS: on very large pools look only at the neighbours of what is labeled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nextlabel.strategies.arrays import Floats, Rows, as_float32, like, to_numpy
+from nextlabel.strategies.candidates import SubPool
+from nextlabel.strategies.nearest import check_finite
+from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.randomness import row_uniforms
+from nextlabel.strategies.tiles import Tile, map_tiles
+
+
+class NeighbourCandidates:
+    """The rows among the nearest neighbours of any labeled row (Coleman et al. 2022, arXiv 2007.00077).
+
+    Exact neighbours by inner product, found for new labels only, in one pass for all of them; a round then
+    costs what its new labels and the candidates cost, not a full scoring pass. Without labels a uniform
+    sample of the pool stands in. Not safe for threads.
+
+    Args:
+        neighbors: neighbours kept of each labeled row.
+        sample: size of the sample that stands in before there are labels.
+    """
+
+    def __init__(self, neighbors: int = 100, sample: int = 10_000) -> None:
+        self._neighbors = neighbors
+        self._sample = sample
+        self._seen_LD: Floats = np.empty((0, 0), np.float32)
+        self._rows: Rows = np.empty(0, np.int64)
+
+    def restrict(self, pool: Pool, labeled_LD: Floats, seed: int = 0) -> Pool:
+        """Return the pool of candidates, rows ascending; rows that left ``pool`` are dropped."""
+        if len(labeled_LD) == 0:
+            return _uniform_sample(pool, self._sample, seed)
+        seen = len(self._seen_LD)
+        if seen and not np.array_equal(labeled_LD[:seen], self._seen_LD):
+            self._rows, seen = np.empty(0, np.int64), 0
+        if len(labeled_LD) > seen:
+            found = nearest_rows(pool, labeled_LD[seen:], self._neighbors)
+            self._rows = np.union1d(self._rows, found.ravel())
+            self._seen_LD = labeled_LD.copy()
+        present = [np.intersect1d(block.rows_n, self._rows) for block in pool.blocks()]
+        self._rows = np.sort(np.concatenate(present))
+        return SubPool(pool, self._rows)
+
+
+def nearest_rows(pool: Pool, queries_qD: Floats, neighbors: int) -> Rows:
+    """Return the rows of highest inner product with each query, best first, shape (q, min(neighbors, N))."""
+
+    def best_of_tile(tile: Tile) -> tuple[Floats, Rows]:
+        embeddings_nD = as_float32(tile.block.embeddings_nD)
+        products_qn = to_numpy(like(queries_qD, embeddings_nD) @ embeddings_nD.T)
+        check_finite(products_qn.sum(axis=0), tile.block.rows_n, "similarity")
+        return _best(products_qn, np.broadcast_to(tile.block.rows_n, products_qn.shape), neighbors)
+
+    similarities = np.empty((len(queries_qD), 0), np.float32)
+    rows = np.empty((len(queries_qD), 0), np.int64)
+    for tile_similarities, tile_rows in map_tiles(pool, best_of_tile):
+        similarities, rows = _best(
+            np.concatenate([similarities, tile_similarities], axis=1),
+            np.concatenate([rows, tile_rows], axis=1),
+            neighbors,
+        )
+    order = np.lexsort((rows, -similarities), axis=1)
+    return np.take_along_axis(rows, order, axis=1)
+
+
+def _best(similarities_qn: Floats, rows_qn: Rows, neighbors: int) -> tuple[Floats, Rows]:
+    if similarities_qn.shape[1] <= neighbors:
+        return similarities_qn, rows_qn
+    kept = np.argpartition(-similarities_qn, neighbors - 1, axis=1)[:, :neighbors]
+    return np.take_along_axis(similarities_qn, kept, axis=1), np.take_along_axis(rows_qn, kept, axis=1)
+
+
+def _uniform_sample(pool: Pool, size: int, seed: int) -> Pool:
+    rows = np.concatenate([block.rows_n for block in pool.blocks()]) if len(pool) else np.empty(0, np.int64)
+    if len(rows) <= size:
+        return pool
+    return SubPool(pool, np.sort(rows[np.argsort(row_uniforms(rows, seed, "neighbours"), kind="stable")[:size]]))

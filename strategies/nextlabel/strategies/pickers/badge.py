@@ -1,0 +1,169 @@
+"""BADGE: k-means++ in gradient space, without ever building a gradient.
+
+The last layer's gradient is (p - e) ⊗ x, so <g_i, g_j> = <r_i, r_j> <x_i, x_j> with r = p - e. A pass
+computes distances to many picks by two matrix products; between passes, draws from the old distances
+are accepted with probability new / old, which is exact sampling by the new ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from nextlabel.strategies.arrays import Array, Floats, Rows, as_float32, like, to_numpy
+from nextlabel.strategies.candidates import Candidates, Picks
+from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.heads import Predictor, predictor_logits, softmax
+from nextlabel.strategies.nearest import check_finite
+from nextlabel.strategies.pickers.distances import embeddings_of, first_of_best
+from nextlabel.strategies.tiles import Tile, map_tiles
+
+PROPOSALS = 64
+"""Rows drawn at once; their embeddings are fetched together."""
+
+STALE_PICKS = 32
+"""Picks after which the distances are brought up to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """Draws by squared distance between hallucinated gradients (Ash et al. 2020, 1906.03671).
+
+    The first pick has the longest gradient.
+    """
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Probabilities and embeddings."""
+        return frozenset({Need.PROBABILITIES, Need.EMBEDDINGS})
+
+    def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
+        """Choose k by k-means++ seeding."""
+        predictor = context.require_predictor()
+        squared_m = squared_lengths(candidates, predictor)
+        everything = np.arange(len(candidates), dtype=np.int64)
+        picked = [first_of_best(squared_m, everything, candidates)]
+        near_m = np.full(len(candidates), np.inf, np.float32)
+        known = 0
+        while len(picked) < k:
+            fresh = gradients_at(candidates, np.asarray(picked[known:], np.int64), predictor)
+            _bring_up_to_date(near_m, squared_m, fresh, candidates, predictor)
+            near_m[picked] = 0
+            known = len(picked)
+            _draw(near_m, picked, min(k, known + STALE_PICKS), candidates, predictor, rng)
+        return Picks(np.asarray(picked, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Gradients:
+    """Factors of some rows' gradients: residuals r, float32 (q, C), and embeddings x, float32 (q, D)."""
+
+    residuals_qC: Floats
+    embeddings_qD: Floats
+
+    def squared_distances_to(self, residuals_C: Floats, embedding_D: Floats) -> Floats:
+        """Return the squared distances of all rows to one other gradient, shape (q,)."""
+        inner = (self.residuals_qC @ residuals_C) * (self.embeddings_qD @ embedding_D)
+        own = (residuals_C @ residuals_C) * (embedding_D @ embedding_D)
+        return np.asarray(np.maximum(self.squared_lengths() + own - 2 * inner, 0), np.float32)
+
+    def squared_lengths(self) -> Floats:
+        """Return the squared length of every gradient, shape (q,)."""
+        lengths: Floats = (self.residuals_qC**2).sum(axis=1) * (self.embeddings_qD**2).sum(axis=1)
+        return lengths
+
+    def then(self, residuals_C: Floats, embedding_D: Floats) -> Gradients:
+        """Return these gradients and one more."""
+        return Gradients(np.vstack([self.residuals_qC, residuals_C]), np.vstack([self.embeddings_qD, embedding_D]))
+
+
+def residuals(predictor: Predictor, embeddings_nD: Array) -> Array:
+    """Return p - e of every row, class-major, shape (C, n); e marks the most probable class."""
+    logits_Cn = predictor_logits(predictor, embeddings_nD)
+    xp = array_namespace(logits_Cn)
+    best_n = xp.argmax(logits_Cn, axis=0)
+    classes_C1 = like(np.arange(len(logits_Cn)), embeddings_nD)[:, None]
+    return softmax(logits_Cn) - xp.astype(classes_C1 == best_n, logits_Cn.dtype)
+
+
+def gradients_at(candidates: Candidates, positions: Rows, predictor: Predictor) -> Gradients:
+    """Return the gradients of some candidates."""
+    embeddings_qD = embeddings_of(candidates, positions)
+    return Gradients(np.ascontiguousarray(to_numpy(residuals(predictor, embeddings_qD)).T), embeddings_qD)
+
+
+def squared_lengths(candidates: Candidates, predictor: Predictor) -> Floats:
+    """Return the squared length of every candidate's gradient, shape (m,); one pass.
+
+    Raises:
+        NotFiniteError: a length is NaN or infinite.
+    """
+
+    def measure(tile: Tile) -> Floats:
+        embeddings_nD = as_float32(tile.block.embeddings_nD)
+        with np.errstate(invalid="ignore", over="ignore"):
+            residuals_Cn = residuals(predictor, embeddings_nD)
+            xp = array_namespace(residuals_Cn)
+            lengths = xp.sum(residuals_Cn**2, axis=0) * xp.sum(embeddings_nD**2, axis=1)
+        lengths_n: Floats = to_numpy(lengths)
+        check_finite(lengths_n, tile.block.rows_n, "gradient")
+        return lengths_n
+
+    return np.concatenate(list(map_tiles(candidates.pool, measure)))
+
+
+def _bring_up_to_date(
+    near_m: Floats, squared_m: Floats, fresh: Gradients, candidates: Candidates, predictor: Predictor
+) -> None:
+    """Lower ``near_m`` to the squared distance to the nearest of the fresh picks; one pass."""
+    fresh_squared_q = fresh.squared_lengths()
+
+    def lower(tile: Tile) -> None:
+        embeddings_nD = as_float32(tile.block.embeddings_nD)
+        residuals_nC = residuals(predictor, embeddings_nD).T
+        products = embeddings_nD @ like(fresh.embeddings_qD, embeddings_nD).T
+        products *= residuals_nC @ like(fresh.residuals_qC, embeddings_nD).T
+        products *= -2
+        products += like(fresh_squared_q, embeddings_nD)
+        least_n = to_numpy(array_namespace(products).min(products, axis=1))
+        part = slice(tile.start, tile.stop)
+        np.minimum(near_m[part], np.maximum(least_n + squared_m[part], 0), out=near_m[part])
+
+    for _ in map_tiles(candidates.pool, lower):
+        pass
+
+
+def _draw(
+    near_m: Floats,
+    picked: list[int],
+    until: int,
+    candidates: Candidates,
+    predictor: Predictor,
+    rng: np.random.Generator,
+) -> None:
+    """Append draws by current squared distance until there are ``until`` picks or few are accepted."""
+    cumulative_m = np.cumsum(near_m, dtype=np.float64)
+    if cumulative_m[-1] <= 0:
+        left = np.setdiff1d(np.arange(len(near_m)), picked)
+        picked.extend(int(position) for position in rng.permutation(left)[: until - len(picked)])
+        return
+    news: Gradients | None = None
+    accepted = PROPOSALS
+    while len(picked) < until and 4 * accepted >= PROPOSALS:
+        accepted = 0
+        positions = np.searchsorted(cumulative_m, rng.random(PROPOSALS) * cumulative_m[-1], "right")
+        positions = np.minimum(positions, len(near_m) - 1).astype(np.int64)
+        coins = rng.random(PROPOSALS)
+        proposed = gradients_at(candidates, positions, predictor)
+        for index in range(PROPOSALS):
+            r, x, old = proposed.residuals_qC[index], proposed.embeddings_qD[index], near_m[positions[index]]
+            new = old if news is None else min(old, news.squared_distances_to(r, x).min())
+            if positions[index] in picked or coins[index] * old >= new:
+                continue
+            picked.append(int(positions[index]))
+            accepted += 1
+            if len(picked) == until:
+                return
+            news = Gradients(r[None], x[None]) if news is None else news.then(r, x)

@@ -1,0 +1,29 @@
+"""Every built-in strategy passes the suite that third parties inherit."""
+
+from __future__ import annotations
+
+import pytest
+
+from nextlabel.strategies import Strategy, get_strategy, strategy_names
+from nextlabel.strategies.testing import StrategyConformance
+
+DRAWS_AMONG_EQUALS = {
+    *("random", "power_margin", "power_bald", "badge", "typiclust", "kmeans", "margin_kmeans"),
+    *("cluster_margin", "dropquery"),
+}
+BYTES_PER_ROW = {"k_center": 80, "ranked_batch": 100, "badge": 80}
+"""Exact pickers over the whole pool keep a few numbers a row; all others nothing."""
+
+
+@pytest.mark.parametrize("check", [name for name in dir(StrategyConformance) if name.startswith("test_")])
+@pytest.mark.parametrize("name", [*strategy_names(), "typiclust>margin"])
+def test_conformance(name: str, check: str) -> None:
+    class Suite(StrategyConformance):
+        reads_embeddings = name != "random"
+        ties_by_id = name not in DRAWS_AMONG_EQUALS and ">" not in name
+        bytes_per_row = BYTES_PER_ROW.get(name, 0)
+
+        def make_strategy(self) -> Strategy:
+            return get_strategy(name)
+
+    getattr(Suite(), check)()
