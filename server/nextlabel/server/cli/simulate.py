@@ -1,0 +1,96 @@
+"""``nextlabel simulate``: which strategy is worth it on your data."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextlabel.server.cli.errors import reported
+
+
+class Output(StrEnum):
+    """What is printed on standard output."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@reported
+def simulate(
+    train: Annotated[Path, typer.Argument(help="Labeled pool: JSON Lines, CSV, TSV or Parquet, plain or gzip.")],
+    test: Annotated[Path, typer.Option(help="Labeled texts to test on, in such a file.")],
+    strategies: Annotated[
+        str, typer.Option(help="Names of strategies, with commas between; random always runs beside them.")
+    ] = "random,margin,default",
+    seeds: Annotated[int, typer.Option(help="Repetitions of each strategy; fewer than 10 prove little.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Labels a round.")] = 20,
+    budget_labels: Annotated[int, typer.Option(help="Labels in all.")] = 500,
+    seed_labels: Annotated[int, typer.Option(help="Labels drawn at random before the first round.")] = 0,
+    noise: Annotated[float, typer.Option(help="Probability that a label is wrong, in [0, 1).")] = 0.0,
+    learner: Annotated[
+        str, typer.Option(help="What is trained: default, logistic_regression, sgd, lda or nearest_neighbors.")
+    ] = "default",
+    embeddings: Annotated[Path | None, typer.Option(help="Embeddings of TRAIN: a .npy matrix, a row a text.")] = None,
+    test_embeddings: Annotated[Path | None, typer.Option(help="Embeddings of TEST from the same model.")] = None,
+    embedder: Annotated[
+        str, typer.Option(help="sentence-transformers model, where embeddings are not given.")
+    ] = "all-MiniLM-L6-v2",
+    cache: Annotated[
+        Path | None, typer.Option(help="Where computed embeddings are kept.", show_default="in the user's cache")
+    ] = None,
+    text: Annotated[str, typer.Option(help="Column of the text.")] = "text",
+    label: Annotated[str, typer.Option(help="Column of the class.")] = "label",
+    item_id: Annotated[str, typer.Option("--id", help="Column of the id, if there is one.")] = "id",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a CPU")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for all points (CSV, Parquet), plots and finished cells.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with the finished cells in --out.")] = True,
+    output: Annotated[Output, typer.Option(help="What to print.")] = Output.TABLE,
+) -> None:
+    """Compare strategies on fully labeled data: what labels bought, against random, with error bars.
+
+    Example: nextlabel simulate train.jsonl.gz --test test.jsonl.gz --strategies margin,default --out results
+
+    Exit codes: 0 done; 1 it failed on the way (finished cells are kept in --out); 2 an argument or file is wrong.
+    """
+    from rich.console import Console
+
+    from nextlabel.client.items import Columns
+    from nextlabel.server.learners.embedder import Embedder
+    from nextlabel.server.learners.specification import parse_learner_spec
+    from nextlabel.server.simulation import terminal
+    from nextlabel.server.simulation.embeddings import default_cache
+    from nextlabel.server.simulation.files import write_files
+    from nextlabel.server.simulation.report import document
+    from nextlabel.server.simulation.settings import Protocol, check_seeds, check_strategies
+    from nextlabel.server.simulation.simulation import simulate as run
+    from nextlabel.server.simulation.source import Source, load
+
+    names = check_strategies([name.strip() for name in strategies.split(",") if name.strip()])
+    protocol = Protocol(batch_size, budget_labels, seed_labels, noise, parse_learner_spec(learner, {}))
+    seed_range = check_seeds(seeds)
+    columns = Columns(text, item_id, label, required=frozenset({"text", "label"}))
+    source = Source(train, test, columns, embeddings, test_embeddings, cache or default_cache())
+
+    console = Console(stderr=True)
+    warn = partial(console.print, highlight=False, markup=False)
+    progress = partial(terminal.progress_bar, console)
+    dataset = load(source, Embedder(embedder), progress, warn)
+    with progress("cells", len(names) * seeds) as advance:
+        cpus = workers or len(os.sched_getaffinity(0))
+        result = run(dataset, protocol, names, seed_range, workers=cpus, out=out, resume=resume, on_progress=advance)
+    found = document(result, dataset, protocol)
+    if out is not None:
+        write_files(result, found, out)
+    if output is Output.JSON:
+        sys.stdout.write(json.dumps(found) + "\n")
+    else:
+        terminal.print_result(Console(), result, dataset, protocol)
