@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from nextlabel.server.learners.candidates import Candidate
 from nextlabel.server.learners.committee import train_committee
+from nextlabel.server.learners.description import Candidate
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model

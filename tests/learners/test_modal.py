@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from modAL.disagreement import vote_entropy_sampling
+from modAL.models import Committee
 from modAL.uncertainty import entropy_sampling
 from sklearn.linear_model import LogisticRegression
 
-from nextlabel.server.learners.modal import ModalLearner, committee
+from nextlabel.server.learners.modal import ModalLearner
 from tests.learners.blobs import Blobs
 
 
@@ -50,8 +51,10 @@ def test_a_committee_disagrees_where_its_members_do(blobs: Blobs) -> None:
         rows = np.random.default_rng(i).integers(0, 40, 40)
         rows[:5] = np.arange(5)
         member.fit(blobs.embeddings[rows], blobs.labels[rows])
-    together = committee(members, vote_entropy_sampling)
+    together = Committee(learner_list=members, query_strategy=vote_entropy_sampling)
     picked, _ = together.query(blobs.embeddings[40:], n_instances=5)
     votes = together.vote(blobs.embeddings[40:])
     disagreement = [len(set(row)) for row in votes]
     assert min(disagreement[i] for i in picked) > 1
+    together.teach(blobs.embeddings[40:200], blobs.labels[40:200])
+    assert together.score(blobs.embeddings, blobs.labels) > 0.5

@@ -26,7 +26,7 @@ def _dense_graph(embeddings: np.ndarray) -> np.ndarray:
 def test_the_graph_is_its_definition(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "BLOCK_ROWS", 32)
     embeddings = np.abs(make_blobs(n=n, n_classes=2, dimension=6, spread=1.0).embeddings)
-    np.testing.assert_allclose(neighbour_graph(embeddings).toarray(), _dense_graph(embeddings), atol=1e-5)
+    np.testing.assert_allclose(neighbour_graph(embeddings * 3).toarray(), _dense_graph(embeddings), atol=1e-5)
 
 
 def test_the_walk_converges_to_the_closed_form(blobs: Blobs) -> None:

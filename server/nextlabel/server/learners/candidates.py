@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from nextlabel.server.learners.description import Candidate
 from nextlabel.server.learners.linear import LinearHead
 from nextlabel.server.learners.logistic import LogisticSettings
 from nextlabel.server.learners.neighbours import neighbour_graph, walk
@@ -19,15 +19,6 @@ from nextlabel.server.learners.pool_training import Labels, PoolRecipe, train_wi
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
-
-
-class Candidate(StrEnum):
-    """A way to turn labels and a pool sample into a head."""
-
-    PLAIN = "plain"
-    SELF_TRAINING = "self_training"
-    AGREEMENT = "agreement"
-    BALANCED_AGREEMENT = "balanced_agreement"
 
 
 RECIPES: Mapping[Candidate, PoolRecipe] = MappingProxyType(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.candidates import Candidate, CandidateFitter
+from nextlabel.server.learners.candidates import CandidateFitter
+from nextlabel.server.learners.description import Candidate, CandidateScore, Choice
 from nextlabel.server.learners.linear import LinearHead
 
 Float32 = NDArray[np.float32]
@@ -18,39 +18,6 @@ FEW_LABELS, FOLDS_OF_FEW, FOLDS = 300, 5, 3
 CHOICE_TOLERANCE = 3e-4  # looser than for the model itself: the order of the candidates does not need more
 MIN_TRUSTED = 10  # fewer labels than this cannot tell candidates apart
 MAX_TRUSTED = 2_000  # with more the pool adds little, and cross-validation would take long
-GROWTH_BEFORE_NEXT_CHOICE = 1.25
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateScore:
-    """How a candidate did on held-out trusted labels.
-
-    Attributes:
-        accuracy: share of the held-out labels it got right, in [0, 1].
-        expected_accuracy: mean probability it gave to the right class, in [0, 1]. The choice goes by this: it is
-            what accuracy would be if the class were drawn from the prediction, and far less noisy on few labels.
-        gain: mean difference of the expected accuracy to the plain estimator's, paired by item.
-        gain_error: standard error of `gain`.
-    """
-
-    candidate: Candidate
-    accuracy: float
-    expected_accuracy: float
-    gain: float
-    gain_error: float
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The candidate in use, why, and the number of trusted labels it was chosen on."""
-
-    candidate: Candidate
-    scores: tuple[CandidateScore, ...]
-    trusted: int
-
-    def is_stale(self, trusted: int) -> bool:
-        """Whether there are enough new trusted labels (or fewer than before) to choose again."""
-        return trusted < self.trusted or trusted >= self.trusted * GROWTH_BEFORE_NEXT_CHOICE
 
 
 def unchosen(trusted: int) -> Choice:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nextlabel.server.learners.estimators import HeadClassifier
-from nextlabel.server.learners.learner import logistic_settings, starting_head
+from nextlabel.server.learners.learner import logistic_settings, starting_head, teach
 from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.modal import ModalLearner
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.targets import targets_of
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -42,7 +41,7 @@ def train_committee(training: TrainingSet, model: Model, members: int, seed: int
                 )
                 continue
             labels = targets_of(training.take(rng.integers(0, n, n))).labels
-            member = ModalLearner(HeadClassifier(settings, start=start))
-            member.fit(labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N)
-            heads.append(member.estimator.head_)
+            member = HeadClassifier(settings, start=start)
+            teach(member, labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N)
+            heads.append(member.head_)
     return tuple(heads)

@@ -11,7 +11,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from nextlabel.server.learners.candidates import Candidate, CandidateFitter
+from nextlabel.server.learners.candidates import CandidateFitter
+from nextlabel.server.learners.description import Candidate
 from nextlabel.server.learners.linear import LinearHead
 from nextlabel.server.learners.logistic import LogisticSettings
 from nextlabel.server.learners.pool_training import Labels

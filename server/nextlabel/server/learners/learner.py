@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
 
-from nextlabel.server.learners.candidates import Candidate, CandidateFitter
+from nextlabel.server.learners.candidates import CandidateFitter
 from nextlabel.server.learners.choice import (
     CHOICE_TOLERANCE,
     MAX_TRUSTED,
     MIN_TRUSTED,
-    Choice,
     choose,
     cross_validate,
     unchosen,
 )
+from nextlabel.server.learners.description import Candidate, Choice, TrainingDescription
 from nextlabel.server.learners.estimators import (
     HeadClassifier,
     IncrementalSgd,
@@ -27,8 +29,7 @@ from nextlabel.server.learners.estimators import (
 )
 from nextlabel.server.learners.linear import LinearHead
 from nextlabel.server.learners.logistic import LogisticSettings, class_balance, fit_logistic, head_over
-from nextlabel.server.learners.modal import ModalLearner
-from nextlabel.server.learners.model import Model, ProbabilisticClassifier, TrainingDescription
+from nextlabel.server.learners.model import Model, ProbabilisticClassifier
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.targets import Targets, targets_of
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -54,7 +55,7 @@ def train(
     """
     started = time.perf_counter()
     with TRAINING_THREADS.bounded():
-        fitted = _fit(training, pool_sample_MD[:MAX_POOL_SAMPLE], spec, seed, previous)
+        fitted = _fit(training, np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32), spec, seed, previous)
     description = TrainingDescription(
         choice=fitted.choice,
         labels=len(training.labels_N),
@@ -74,19 +75,18 @@ class _Fitted:
 
 
 def _fit(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
-    dimension = training.embeddings_ND.shape[1]
     seen = np.unique(training.labels_N)
-    if len(seen) < 2:
-        return _Fitted(LinearHead.constant(training.n_classes, dimension, seen))
+    if len(seen) == 0 or (len(seen) == 1 and training.probabilities_NC is None):
+        return _Fitted(LinearHead.constant(training.n_classes, training.embeddings_ND.shape[1], seen))
+    if spec.estimator in ("default", "logistic_regression"):
+        return _fit_head(training, pool_MD, spec, seed, previous)
     if spec.estimator == "sgd":
         return _fit_sgd(training, spec, seed, previous)
     if spec.estimator == "nearest_neighbors":
         neighbours = nearest_neighbors(spec, len(training.labels_N))
-        ModalLearner(neighbours).fit(training.embeddings_ND, training.labels_N)
+        teach(neighbours, training.embeddings_ND, training.labels_N)
         return _Fitted(estimator=neighbours)
-    if spec.estimator == "lda":
-        return _fit_lda(training, spec)
-    return _fit_head(training, pool_MD, spec, seed, previous)
+    return _fit_lda(training, spec)
 
 
 def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
@@ -96,7 +96,8 @@ def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: 
     choice = _choice(targets, pool_MD, settings, seed, previous) if spec.estimator == "default" else None
     candidate = Candidate.PLAIN if choice is None else choice.candidate
     classifier = HeadClassifier(settings, candidate, pool_MD, start)
-    ModalLearner(classifier).fit(
+    teach(
+        classifier,
         targets.labels.embeddings_ND,
         targets.labels.labels_N,
         sample_weight=targets.labels.weights_N,
@@ -131,7 +132,7 @@ def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
         weights = np.ones(len(training.labels_N), np.float32)
         return _Fitted(fit_logistic(training.embeddings_ND, training.labels_N, weights, settings))
     discriminant = linear_discriminant(spec)
-    ModalLearner(discriminant).fit(training.embeddings_ND, training.labels_N)
+    teach(discriminant, training.embeddings_ND, training.labels_N)
     return _Fitted(head_over(training.n_classes, seen, discriminant.coef_, discriminant.intercept_))
 
 
@@ -144,7 +145,7 @@ def _fit_sgd(training: TrainingSet, spec: LearnerSpec, seed: int, previous: Mode
     resumed = _resumable_sgd(training, spec, seen, previous)
     epochs = int(spec.number("epochs"))
     sgd = resumed or IncrementalSgd(spec.number("alpha"), epochs, random_state=seed)
-    ModalLearner(sgd).fit(labels.embeddings_ND, labels.labels_N, sample_weight=weights)
+    teach(sgd, labels.embeddings_ND, labels.labels_N, sample_weight=weights)
     return _Fitted(estimator=sgd, warm=resumed is not None)
 
 
@@ -157,6 +158,13 @@ def _resumable_sgd(
     if not isinstance(last, IncrementalSgd) or not np.array_equal(last.classes_, seen):
         return None
     return deepcopy(last)
+
+
+def teach(estimator: ClassifierMixin, X: Float32, y: Int64, **fit_arguments: Any) -> None:
+    """Fits an estimator as modAL's active learner does."""
+    from nextlabel.server.learners.modal import ModalLearner  # here, because modAL imports torch and pandas
+
+    ModalLearner(estimator).fit(X, y, **fit_arguments)
 
 
 def logistic_settings(spec: LearnerSpec, n_classes: int) -> LogisticSettings:

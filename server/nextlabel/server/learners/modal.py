@@ -1,4 +1,4 @@
-"""modAL's active learner and committee, made to work with scikit-learn 1.8 and later.
+"""modAL's active learner, made to work with scikit-learn 1.8 and later. Its committee works on such learners as it is.
 
 modAL 0.4.2.1 calls ``check_X_y(force_all_finite=…)``, an argument that scikit-learn 1.8 removed, so `fit` and
 `teach` of its classes raise `TypeError`. Only the methods that do so are overridden here. Importing modAL imports
@@ -7,11 +7,11 @@ skorch, pandas and torch: import this module only where it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from modAL.models import ActiveLearner, Committee
+from modAL.models import ActiveLearner
 from modAL.uncertainty import margin_sampling
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
@@ -55,8 +55,3 @@ class ModalLearner(ActiveLearner):  # type: ignore[misc]
         known = self.X_training is not None
         self.X_training = np.concatenate([self.X_training, X]) if known else X
         self.y_training = np.concatenate([self.y_training, y]) if known else y
-
-
-def committee(learners: Sequence[ModalLearner], query_strategy: Callable[..., Any]) -> Committee:
-    """A modAL `Committee` of fitted learners, for its disagreement strategies."""
-    return Committee(learner_list=list(learners), query_strategy=query_strategy)

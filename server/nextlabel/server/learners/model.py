@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.choice import Choice
+from nextlabel.server.learners.description import TrainingDescription
 from nextlabel.server.learners.linear import LinearHead
 from nextlabel.server.learners.specification import LearnerSpec
 
@@ -23,25 +23,6 @@ class ProbabilisticClassifier(Protocol):
     def predict_proba(self, X: Float32) -> NDArray[np.floating]:
         """Probabilities, (n, len(classes_))."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingDescription:
-    """How a model came to be.
-
-    Attributes:
-        choice: which candidate the default learner used and its cross-validation scores; None for other estimators.
-        labels: number of labels trained on.
-        trusted: how many of them were trusted.
-        warm: whether training started from an earlier model.
-        seconds: wall-clock time of the training.
-    """
-
-    choice: Choice | None
-    labels: int
-    trusted: int
-    warm: bool
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,19 +21,18 @@ BLOCK_ROWS = 1024  # bounds the similarities held at once to 1024 · N
 def neighbour_graph(embeddings_ND: Float32) -> sparse.csr_array:
     """The symmetric graph of the 15 nearest neighbours by cosine, normalised by degree: ``D^-1/2 W D^-1/2``.
 
-    Args:
-        embeddings_ND: rows of unit length.
-
     Returns:
         (N, N) float32, sparse.
     """
-    n = len(embeddings_ND)
+    lengths = np.linalg.norm(embeddings_ND, axis=1, keepdims=True)
+    unit_ND = embeddings_ND / np.maximum(lengths, np.finfo(np.float32).tiny)
+    n = len(unit_ND)
     k = min(NEIGHBOURS, n - 1)
     near_Nk = np.empty((n, k), np.int64)
     weight_Nk = np.empty((n, k), np.float32)
     for first in range(0, n, BLOCK_ROWS):
         block = slice(first, min(first + BLOCK_ROWS, n))
-        similarity_bN = embeddings_ND[block] @ embeddings_ND.T
+        similarity_bN = unit_ND[block] @ unit_ND.T
         similarity_bN[np.arange(block.stop - first), np.arange(first, block.stop)] = -np.inf
         near_Nk[block] = np.argpartition(similarity_bN, n - k, axis=1)[:, n - k :]
         weight_Nk[block] = np.maximum(np.take_along_axis(similarity_bN, near_Nk[block], axis=1), 0)

@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 
 from nextlabel.server.domain.errors import DataLoss
-from nextlabel.server.learners.candidates import Candidate
-from nextlabel.server.learners.choice import CandidateScore, Choice
+from nextlabel.server.learners.description import Candidate, CandidateScore, Choice, TrainingDescription
 from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.model import Model, TrainingDescription
+from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import LearnerSpec
 
 FORMAT = "nextlabel-model-1"
