@@ -1,8 +1,9 @@
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+
 from nextlabel.server.domain.errors import InvalidArgument, NotFound
 from nextlabel.server.domain.ports import NewItems, PoolStore, StoredItem
 from nextlabel.server.domain.state import ProjectId

@@ -50,7 +50,8 @@ def _branch(slots: int, overlap: int, of_run: bool, columns: tuple[sa.Column[Any
     repeated: sa.Select[Any] = (
         sa.select(sa.literal_column("1"))
         .where(older.c.project == pick.project, older.c.row == pick.row, older.c.seq < pick.seq)
-        .where(older.c.slots_taken < sa.literal_column(str(overlap)))
+        # The sum keeps SQLite from preferring the index over slots_taken, which finds nearly every pick.
+        .where(older.c.slots_taken + sa.literal_column("0") < sa.literal_column(str(overlap)))
         .correlate(schema.picks)
     )
     if of_run:

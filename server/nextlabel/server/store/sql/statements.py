@@ -88,6 +88,10 @@ class among(sa.ColumnElement[bool]):  # noqa: N801  (reads as an operator, as sa
         self.column = column
         self.param: sa.BindParameter[Any] = sa.bindparam(name, type_=sa.types.NullType())
 
+    def self_group(self, against: Any = None) -> among:
+        """Stand in a WHERE as it is: ``= 1`` after it, as for a boolean column, would keep SQLite from an index."""
+        return self
+
 
 @compiles(among, "sqlite")
 def _among_sqlite(element: among, compiler: SQLCompiler, **kw: Any) -> str:
