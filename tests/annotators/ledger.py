@@ -17,27 +17,26 @@ class MemoryLedger:
     answers: dict[str, StoredAnswer] = field(default_factory=dict)
     open: dict[ReservationId, tuple[str, Cost, str]] = field(default_factory=dict)
     lines: dict[str, Cost] = field(default_factory=dict)
+    reserved: Cost = field(default_factory=Cost)
     settlements: int = 0
+    _by_key: dict[str, ReservationId] = field(default_factory=dict)
     _ids: "count[int]" = field(default_factory=count)
 
-    @property
-    def reserved(self) -> Cost:
-        return sum((worst for _, worst, _ in self.open.values()), Cost())
-
     async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
-        for reservation, (known, _, _) in self.open.items():
-            if known == key:
-                return reservation
+        if key in self._by_key:
+            return self._by_key[key]
         total = self.spent + self.reserved + worst
         for dimension in BudgetDimension:
             if getattr(total, dimension.value) > getattr(self.limit, dimension.value):
                 raise BudgetExhausted(dimension, getattr(self.limit, dimension.value), line=line)
         reservation = ReservationId(f"r{next(self._ids)}")
         self.open[reservation] = (key, worst, line)
+        self._by_key[key] = reservation
+        self.reserved += worst
         return reservation
 
     async def settle(self, reservation: ReservationId, actual: Cost, answer: StoredAnswer | None) -> None:
-        _, worst, line = self.open.pop(reservation)
+        worst, line = self._close(reservation)
         assert actual.fits(worst), f"{actual} exceeds the reserved {worst}"
         self.spent += actual
         self.lines[line] = self.lines.get(line, Cost()) + actual
@@ -49,7 +48,13 @@ class MemoryLedger:
         assert (self.spent + self.reserved).fits(self.limit)
 
     async def release(self, reservation: ReservationId) -> None:
-        del self.open[reservation]
+        self._close(reservation)
 
     async def find_answer(self, key: str) -> StoredAnswer | None:
         return self.answers.get(key)
+
+    def _close(self, reservation: ReservationId) -> tuple[Cost, str]:
+        key, worst, line = self.open.pop(reservation)
+        del self._by_key[key]
+        self.reserved -= worst
+        return worst, line

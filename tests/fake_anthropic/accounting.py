@@ -85,11 +85,13 @@ class Books:
         return amount
 
     def _prefix_tokens(self, params: Mapping[str, Any]) -> int:
-        return tokens_of(json.dumps(params.get("system", "")))
+        system = params.get("system", "")
+        return tokens_of(system if isinstance(system, str) else "".join(block["text"] for block in system))
 
     def _rest_tokens(self, params: Mapping[str, Any]) -> int:
         schema = (params.get("output_config") or {}).get("format", {})
-        return tokens_of(json.dumps(params["messages"])) + tokens_of(json.dumps(schema)) + HIDDEN_TOKENS
+        messages = "".join(str(message["content"]) for message in params["messages"])
+        return tokens_of(messages) + tokens_of(json.dumps(schema)) + HIDDEN_TOKENS
 
 
 def cache_ttl(params: Mapping[str, Any]) -> str | None:

@@ -43,6 +43,7 @@ class AnthropicEndpoint:
             api_key=settings.api_key,
             base_url=settings.base_url,
             max_retries=0,
+            open_telemetry=False,
             default_headers=dict(settings.headers),
             http_client=DefaultAioHttpClient(limits=limits, follow_redirects=False, trust_env=False),
         )

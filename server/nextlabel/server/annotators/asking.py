@@ -8,9 +8,10 @@ from nextlabel.server.annotators.metering import MeteredCaller
 from nextlabel.server.annotators.ports import Ledger, StoredAnswer
 from nextlabel.server.annotators.pricing import CacheTtl
 from nextlabel.server.annotators.prompts import Prompt, PromptBuilder, Question
+from nextlabel.server.annotators.technique import Technique
 from nextlabel.server.annotators.warming import CacheWarming
 from nextlabel.server.annotators.wire import Endpoint, Failure, HttpReply, ModelRequest, Reply
-from nextlabel.server.domain.annotation import AnnotationType, Cost, Outcome, Usage
+from nextlabel.server.domain.annotation import AnnotationType, Cost, Outcome, Task, Usage
 
 _ASK_AGAIN = frozenset({Outcome.INVALID, Outcome.TRUNCATED})
 _ASK_AGAIN_ALONE = _ASK_AGAIN | {Outcome.REFUSED}
@@ -45,6 +46,31 @@ class Sample:
     cost: Cost = field(default_factory=Cost)
     latency_ms: float = 0.0
     replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that is ready to be made.
+
+    `keys` maps the content address of each question to its id in the reply, `asked` each item id to the same.
+    `new` are the ids in the reply of items that the label budget has not paid for yet.
+    """
+
+    request: ModelRequest
+    keys: Mapping[str, str]
+    asked: Mapping[str, str]
+    new: frozenset[str]
+    task: Task
+    technique: Technique
+
+    def decode(self, reply: Reply) -> dict[str, Draft]:
+        """One draft for each id in the reply that was asked for."""
+        return decode(reply, tuple(self.asked.values()), self.task, self.technique)
+
+    def count_labels(self, reply: Reply) -> int:
+        """How many labels the reply adds."""
+        drafts = self.decode(reply)
+        return sum(drafts[name].outcome.reaches_learner for name in self.new)
 
 
 class Asker:
@@ -107,17 +133,27 @@ class Asker:
                 break
         return sample
 
-    def request(self, prompt: Prompt, attempt: int) -> ModelRequest:
-        """The call for a prompt; an answer that was cut off gets twice the room at the next attempt."""
-        return ModelRequest(
-            model=self._settings.model,
-            system=prompt.system,
-            user=prompt.user,
-            schema=prompt.schema,
-            max_output_tokens=self._max_output_tokens(len(prompt.ids)) * 2 ** (attempt - 1),
-            cache_ttl=self._warming.useful_ttl(prompt.system, self._settings.cache_ttl),
-            effort=self._settings.effort,
-        )
+    def prepare(
+        self, questions: Sequence[Question], *, variant: int, attempt: int = 1, counted: frozenset[str] = frozenset()
+    ) -> Prepared:
+        """The call that asks `questions`, not yet made."""
+        prompt = self._builder.build(questions, variant=variant, code=self._new_code())
+        asked = {question.item.item_id: name for question, name in zip(questions, prompt.ids, strict=True)}
+        # Equal texts under two ids are one question: the first id stands for both in the store.
+        keys: dict[str, str] = {}
+        for question, name in zip(questions, prompt.ids, strict=True):
+            keys.setdefault(self.key(question, variant, attempt), name)
+        new = frozenset(name for item_id, name in asked.items() if item_id not in counted)
+        return Prepared(self._request(prompt, attempt), keys, asked, new, self._builder.task, self._builder.technique)
+
+    @property
+    def cache_ttl(self) -> CacheTtl | None:
+        """The lifetime that prompt caching is asked for, where a prefix is long enough."""
+        return self._settings.cache_ttl
+
+    async def is_paid(self, question: Question, variant: int) -> bool:
+        """True when the first answer to `question` is in the store."""
+        return await self._ledger.find_answer(self.key(question, variant, 1)) is not None
 
     def key(self, question: Question, variant: int, attempt: int) -> str:
         """The content address of the answer to `question`."""
@@ -149,31 +185,20 @@ class Asker:
         attempt: int,
         counted: frozenset[str],
     ) -> dict[str, Sample]:
-        prompt = self._builder.build(questions, variant=variant, code=self._new_code())
-        request = self.request(prompt, attempt)
-        asked = {question.item.item_id: name for question, name in zip(questions, prompt.ids, strict=True)}
-        new = [name for item_id, name in asked.items() if item_id not in counted]
-
-        def count_labels(reply: Reply) -> int:
-            drafts = decode(reply, prompt.ids, self._builder.task, self._builder.technique)
-            return sum(drafts[name].outcome.reaches_learner for name in new)
-
-        # Equal texts under two ids are one question: the first id stands for both in the store.
-        reply_ids: dict[str, str] = {}
-        for item_id, name in asked.items():
-            reply_ids.setdefault(keys[item_id], name)
-        async with self._warming.first_alone(request):
-            result = await self._caller.call(request, reply_ids, len(new), count_labels)
+        prepared = self.prepare(questions, variant=variant, attempt=attempt, counted=counted)
+        async with self._warming.first_alone(prepared.request):
+            result = await self._caller.call(prepared.request, prepared.keys, len(prepared.new), prepared.count_labels)
+        parts = len(prepared.asked)
         if isinstance(result.reply, Failure) or result.stored is None:
             failed = Draft(Outcome.FAILED, detail=str(result.reply)[:300])
-            wasted = [_share(result.wasted, part, len(asked)) for part in range(len(asked))]
             return {
-                item_id: Sample(failed, keys[item_id], cost=cost) for item_id, cost in zip(asked, wasted, strict=True)
+                item_id: Sample(failed, keys[item_id], cost=_share(result.wasted, part, parts))
+                for part, item_id in enumerate(prepared.asked)
             }
-        drafts = decode(result.reply, prompt.ids, self._builder.task, self._builder.technique)
+        drafts = prepared.decode(result.reply)
         return {
-            item_id: _sample(drafts[name], keys[item_id], result.stored, result.reply, result.wasted, part, len(asked))
-            for part, (item_id, name) in enumerate(asked.items())
+            item_id: _sample(drafts[name], keys[item_id], result.stored, result.reply, result.wasted, part, parts)
+            for part, (item_id, name) in enumerate(prepared.asked.items())
         }
 
     def _replay(self, stored: StoredAnswer, key: str) -> Sample:
@@ -185,6 +210,18 @@ class Asker:
         part = sorted(stored.keys).index(key)
         sample = _sample(draft, key, stored, reply, Cost(), part, len(stored.keys))
         return replace(sample, replayed=True)
+
+    def _request(self, prompt: Prompt, attempt: int) -> ModelRequest:
+        """The call for a prompt; an answer that was cut off gets twice the room at the next attempt."""
+        return ModelRequest(
+            model=self._settings.model,
+            system=prompt.system,
+            user=prompt.user,
+            schema=prompt.schema,
+            max_output_tokens=self._max_output_tokens(len(prompt.ids)) * 2 ** (attempt - 1),
+            cache_ttl=self._warming.useful_ttl(prompt.system, self._settings.cache_ttl),
+            effort=self._settings.effort,
+        )
 
     def _max_output_tokens(self, items: int) -> int:
         settings, task = self._settings, self._builder.task

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequenc
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
-from nextlabel.server.annotators.asking import Asker, ModelSettings, Sample
+from nextlabel.server.annotators.asking import Asker, ModelSettings, Prepared, Sample
 from nextlabel.server.annotators.breaker import BreakerPolicy, CircuitBreaker
 from nextlabel.server.annotators.clock import SystemClock
 from nextlabel.server.annotators.consistency import Verdict, combine, combine_orders, settled
@@ -25,6 +25,7 @@ from nextlabel.server.annotators.ports import (
 from nextlabel.server.annotators.pricing import Price
 from nextlabel.server.annotators.probe import probe
 from nextlabel.server.annotators.prompts import PromptBuilder, Question
+from nextlabel.server.annotators.quoting import Quote, Quoter
 from nextlabel.server.annotators.rates import OutcomeRates
 from nextlabel.server.annotators.retry import RetryPolicy
 from nextlabel.server.annotators.technique import Retrieval, Technique
@@ -90,6 +91,7 @@ class LlmAnnotator:
         self._endpoint = endpoint
         self._settings = settings
         self._ledger = ledger
+        self._price = price
         self._technique = technique or Technique()
         self._conduct = conduct or Conduct()
         self._lookups = lookups or Lookups()
@@ -142,6 +144,36 @@ class LlmAnnotator:
                 for twin in groups[item.item_id][1:]:
                     yield twin, _free_copy(answer)
 
+    async def prepare(self, task: Task, items: Sequence[ItemToAnnotate]) -> list[Prepared]:
+        """The calls that `annotate` is sure to make for `items` and that are not paid yet."""
+        asker, technique = self.asker(task), self._technique
+        variants = 2 if task.annotation_type is AnnotationType.PREFERENCE else min(technique.agree, technique.samples)
+        everyone = frozenset(item.item_id for item in items)
+        prepared = []
+        for variant in range(variants):
+            questions = {
+                item.item_id: self._for_variant(task, await self.question(task, item), variant) for item in items
+            }
+            unpaid = [item for item in items if not await asker.is_paid(questions[item.item_id], variant)]
+            for pack in packs(unpaid, technique.items_per_request):
+                asked = [questions[item.item_id] for item in pack]
+                prepared.append(asker.prepare(asked, variant=variant, counted=everyone if variant else frozenset()))
+        return prepared
+
+    async def quote(
+        self, task: Task, items: Sequence[ItemToAnnotate], *, sample: int = 20, seed: int = 0, batch: bool = False
+    ) -> Quote:
+        """What `annotate` would cost, without asking anything that costs; see `Quote`."""
+        quoter = Quoter(
+            task=task,
+            technique=self._technique,
+            asker=self.asker(task),
+            endpoint=self._endpoint,
+            price=self._price,
+            ask=self.question,
+        )
+        return await quoter.quote(items, sample=sample, seed=seed, batch=batch)
+
     async def check(self) -> None:
         """Ask one trivial question; raises `AnnotatorStopped` or `Unavailable` when the answer does not fit."""
         await probe(self._caller, self._settings)
@@ -173,7 +205,7 @@ class LlmAnnotator:
 
         When the annotator has to stop in between, items with a usable sample are still yielded.
         """
-        questions = [await self._question(task, item) for item in pack]
+        questions = [await self.question(task, item) for item in pack]
         samples: dict[str, list[Sample]] = {question.item.item_id: [] for question in questions}
         variant = 0
         try:
@@ -206,7 +238,8 @@ class LlmAnnotator:
         both_orders = task.annotation_type is AnnotationType.PREFERENCE
         return replace(question, swapped=both_orders and variant == _SECOND_VARIANT)
 
-    async def _question(self, task: Task, item: ItemToAnnotate) -> Question:
+    async def question(self, task: Task, item: ItemToAnnotate) -> Question:
+        """An item with what the technique wants looked up for it."""
         lookups, technique = self._lookups, self._technique
         question = Question(item)
         if technique.retrieval is not Retrieval.NONE and lookups.demonstrations is not None:

@@ -32,29 +32,30 @@ Items and their answers:
 
 
 def render_system(template: str | None, **variables: str) -> str:
-    """Render `template`, or the default wording, with exactly the variables of `VARIABLES`."""
-    text = _compiled(_DEFAULT if template is None else template).render(variables)
+    """Render `template`, or the default wording, with exactly the variables of `VARIABLES`.
+
+    Raises `InvalidArgument` when the template is broken, uses anything else, or renders to too much.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        text = _compiled(_DEFAULT if template is None else template).render(variables)
+    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
+        raise _wrong(f"{error}; allowed variables: {', '.join(VARIABLES)}") from error
     if len(text) > _MAX_RENDERED_CHARACTERS:
-        raise InvalidArgument.field(
-            "technique.template", f"renders to {len(text)} characters, at most {_MAX_RENDERED_CHARACTERS} fit"
-        )
+        raise _wrong(f"renders to {len(text)} characters, at most {_MAX_RENDERED_CHARACTERS} fit")
     return text
 
 
 def check_template(template: str) -> None:
     """Raise `InvalidArgument` when a template is too long, broken, or uses anything but `VARIABLES`."""
     if len(template) > _MAX_TEMPLATE_CHARACTERS:
-        raise InvalidArgument.field(
-            "technique.template", f"has {len(template)} characters, at most {_MAX_TEMPLATE_CHARACTERS} are allowed"
-        )
-    from jinja2 import TemplateError
+        raise _wrong(f"has {len(template)} characters, at most {_MAX_TEMPLATE_CHARACTERS} are allowed")
+    render_system(template, **dict.fromkeys(VARIABLES, ""))
 
-    try:
-        render_system(template, **dict.fromkeys(VARIABLES, ""))
-    except TemplateError as error:
-        raise InvalidArgument.field(
-            "technique.template", f"{error}; allowed variables: {', '.join(VARIABLES)}"
-        ) from error
+
+def _wrong(description: str) -> InvalidArgument:
+    return InvalidArgument.field("technique.template", description)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,212 @@
+"""Measures the LLM annotator against the fake of the Messages API; every bar prints one JSON document.
+
+    python benchmarks/annotator.py --bar throughput
+    python benchmarks/annotator.py --bar cost --data DIR
+    python benchmarks/annotator.py --bar calibration
+    python benchmarks/annotator.py --bar injection
+    python benchmarks/annotator.py --bar memory
+    python benchmarks/annotator.py --bar crashes --runs 200
+
+The fake runs as a process of its own where speed is measured, so that client and server do not share an event loop.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings  # noqa: E402
+from nextlabel.server.annotators.asking import ModelSettings  # noqa: E402
+from nextlabel.server.annotators.llm import Conduct, LlmAnnotator  # noqa: E402
+from nextlabel.server.annotators.pricing import Price  # noqa: E402
+from nextlabel.server.annotators.retry import RetryPolicy  # noqa: E402
+from nextlabel.server.domain.annotation import (  # noqa: E402
+    AnnotationType,
+    Cost,
+    Guidelines,
+    ItemToAnnotate,
+    LabelDefinition,
+    Task,
+)
+from tests.annotators.crashes import audit_runs  # noqa: E402
+from tests.annotators.ledger import MemoryLedger  # noqa: E402
+
+PRICE = Price(
+    input=Decimal(1),
+    output=Decimal(5),
+    cache_write_5m=Decimal("1.25"),
+    cache_write_1h=Decimal(2),
+    cache_read=Decimal("0.1"),
+    batch=Decimal("0.5"),
+    cache_minimum=4096,
+)
+
+
+@contextmanager
+def fake_process(*options: str) -> Iterator[str]:
+    """The URL of a fake in a process of its own."""
+    command = [sys.executable, "-m", "tests.fake_anthropic", *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def make_task() -> Task:
+    labels = tuple(LabelDefinition(name) for name in ("billing", "shipping", "other"))
+    return Task(AnnotationType.SINGLE_LABEL, labels, Guidelines("Sort mails to a shop by what they are about."))
+
+
+def make_items(count: int) -> list[ItemToAnnotate]:
+    return [ItemToAnnotate(f"mail-{row:06d}", row, f"mail number {row}") for row in range(count)]
+
+
+def make_annotator(url: str, ledger: MemoryLedger, concurrency: int, **changes: Any) -> LlmAnnotator:
+    values: dict[str, Any] = {
+        "name": "bench",
+        "endpoint": AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=url)),
+        "settings": ModelSettings(model="claude-haiku-4-5"),
+        "price": PRICE,
+        "ledger": ledger,
+        "conduct": Conduct(concurrency=concurrency, retry=RetryPolicy(max_attempts=30, max_delay_s=2.0)),
+        "rng": random.Random(0),
+    }
+    return LlmAnnotator(**{**values, **changes})
+
+
+def unlimited() -> MemoryLedger:
+    return MemoryLedger(Cost(10**12, 10**15, 10**15))
+
+
+async def run_items(annotator: LlmAnnotator, items: list[ItemToAnnotate]) -> tuple[float, int]:
+    """Seconds and number of labels."""
+    await annotator.check()
+    started, labels = time.perf_counter(), 0
+    async for _, answer in annotator.annotate(make_task(), items):
+        labels += answer.outcome.reaches_learner
+    seconds = time.perf_counter() - started
+    await annotator.close()
+    return seconds, labels
+
+
+async def bare_sdk(url: str, count: int, concurrency: int) -> float:
+    """Seconds that the SDK alone needs for as many trivial calls: the floor on this machine."""
+    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=url))
+    waiting = iter(range(count))
+
+    async def work() -> None:
+        for number in waiting:
+            await endpoint.client.messages.create(
+                model="claude-haiku-4-5",
+                max_tokens=50,
+                messages=[{"role": "user", "content": f"{number}"}],
+                output_config={"format": {"type": "json_schema", "schema": {"properties": {"label": {"enum": ["a"]}}}}},
+            )
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(concurrency)))
+    seconds = time.perf_counter() - started
+    await endpoint.close()
+    return seconds
+
+
+def throughput(_: argparse.Namespace) -> dict[str, Any]:
+    """64 concurrent calls at 300 ms, against the ideal and against the SDK alone; then with faults."""
+    count, concurrency, latency_s = 2_048, 64, 0.3
+    ideal = count / concurrency * latency_s
+    runs = []
+    for _run in range(3):
+        with fake_process("--latency-ms", "300") as url:
+            bare = asyncio.run(bare_sdk(url, count, concurrency))
+        with fake_process("--latency-ms", "300") as url:
+            cpu = time.process_time()
+            seconds, labels = asyncio.run(run_items(make_annotator(url, unlimited(), concurrency), make_items(count)))
+            cpu = time.process_time() - cpu
+        runs.append(
+            {
+                "seconds": round(seconds, 2),
+                "labels": labels,
+                "of_ideal": round(ideal / seconds, 3),
+                "bare_sdk_of_ideal": round(ideal / bare, 3),
+                "client_cpu_ms_per_call": round(1_000 * cpu / count, 2),
+            }
+        )
+    return {"bar": "throughput", "calls": count, "concurrency": concurrency, "ideal_s": ideal, "runs": runs}
+
+
+def memory(_: argparse.Namespace) -> dict[str, Any]:
+    """Resident memory while 10,000 items are labeled."""
+    items = make_items(10_000)
+
+    async def run(url: str) -> list[float]:
+        annotator = make_annotator(url, DiscardingLedger(Cost(10**12, 10**15, 10**15)), 64)
+        samples, done = [], 0
+        async for _item, _answer in annotator.annotate(make_task(), items):
+            done += 1
+            if done % 1_000 == 0:
+                samples.append(resident_mib())
+        await annotator.close()
+        return samples
+
+    with fake_process() as url:
+        samples = asyncio.run(run(url))
+    return {
+        "bar": "memory",
+        "items": len(items),
+        "resident_mib_every_1000_items": samples,
+        "growth_mib_after_the_first_2000": round(samples[-1] - samples[1], 1),
+        "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024, 1),
+    }
+
+
+class DiscardingLedger(MemoryLedger):
+    """Keeps the sums but no answers, as a ledger on disk does."""
+
+    async def settle(self, reservation: Any, actual: Cost, answer: Any) -> None:
+        await super().settle(reservation, actual, None)
+
+
+def resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return round(pages * resource.getpagesize() / 2**20, 1)
+
+
+def crashes(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Kills at random moments, single calls and batches by turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        audit = asyncio.run(audit_runs(arguments.runs, arguments.seed, Path(folder)))
+    return {"bar": "crashes", **asdict(audit)}
+
+
+BARS = {"crashes": crashes, "memory": memory, "throughput": throughput}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bar", choices=sorted(BARS), required=True)
+    parser.add_argument("--data", type=Path, help="folder with the data sets (bar cost)")
+    parser.add_argument("--runs", type=int, default=200, help="number of runs (bar crashes)")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    print(json.dumps(BARS[arguments.bar](arguments), indent=2))
+
+
+if __name__ == "__main__":
+    main()

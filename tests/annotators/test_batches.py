@@ -1,0 +1,134 @@
+"""Message batches: half the price, any order, and a creation whose answer was lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
+from nextlabel.server.annotators.batching import BatchingAnnotator, BatchPolicy
+from nextlabel.server.annotators.llm import LlmAnnotator
+from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.domain.annotation import Answer, Outcome
+from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted
+from tests.annotators.crashes import audit_runs
+from tests.annotators.durable import DurableLedger
+from tests.annotators.shop import PRICE, collect, make_items, make_task
+from tests.fake_anthropic import FakeAnthropic, Fault
+
+MakeAnnotator = Callable[..., LlmAnnotator]
+QUICK = BatchPolicy(max_requests=8, poll_s=0.01, grace_s=0.2)
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> DurableLedger:
+    return DurableLedger(tmp_path / "ledger.sqlite", 10**9)
+
+
+def batching(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, **changes: Any
+) -> BatchingAnnotator:
+    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=fake.url))
+    single = make_annotator(endpoint=endpoint, ledger=books, **changes)
+    return BatchingAnnotator(
+        annotator=single, endpoint=endpoint, ledger=books, journal=books, price=PRICE, policy=QUICK
+    )
+
+
+async def test_batches_cost_half_and_answer_everything(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, tmp_path: Path
+) -> None:
+    items = make_items(20)
+    answers = await collect(batching(make_annotator, fake, books), make_task(), items)
+    assert set(answers) == {item.item_id for item in items}
+    assert all(answer.outcome is Outcome.LABEL for answer in answers.values())
+    assert len(fake.batches.created) == 3
+    assert not fake.requests, "no single call was needed"
+    assert books.spent() == fake.books.micro_usd
+    assert books.open_reservations() == 0
+    half = books.spent()
+    fake.books.micro_usd = 0
+    single = DurableLedger(tmp_path / "single.sqlite", 10**9)
+    await collect(make_annotator(ledger=single), make_task(), items)
+    assert half == pytest.approx(single.spent() / 2, abs=len(items))
+
+
+async def test_what_a_batch_leaves_open_is_asked_singly(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.faults.script.extend(
+        [Fault(kind="bad_answer"), Fault(status=529, error_type="overloaded_error"), Fault(kind="refusal")]
+    )
+    answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(8))
+    outcomes = sorted(answer.outcome for answer in answers.values())
+    assert outcomes == [Outcome.LABEL] * 7 + [Outcome.REFUSED]
+    assert len(fake.requests) == 2, "the invalid answer a second time, the failed one for the first time"
+    assert books.spent() == fake.books.micro_usd
+    assert books.open_reservations() == 0
+
+
+async def test_a_batch_whose_creation_was_never_confirmed_is_adopted(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.batches.lose_next_creation = True
+    answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(6))
+    assert len(answers) == 6
+    assert len(fake.batches.created) == 1, "not created a second time"
+    assert not fake.requests
+    assert books.spent() == fake.books.micro_usd
+
+
+async def test_batches_of_others_are_left_alone(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, tmp_path: Path
+) -> None:
+    other = DurableLedger(tmp_path / "other.sqlite", 10**9)
+    await collect(batching(make_annotator, fake, other), make_task(), make_items(3, "theirs"))
+    charged = fake.books.micro_usd
+    fake.batches.lose_next_creation = True
+    await collect(batching(make_annotator, fake, books), make_task(), make_items(4, "ours"))
+    assert books.spent() == fake.books.micro_usd - charged
+    assert books.settlements() == 4
+
+
+async def test_the_key_is_not_sent_to_another_host(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.batches.results_host = "http://attacker.invalid"
+    with pytest.raises(AnnotatorStopped, match="attacker") as stopped:
+        await collect(batching(make_annotator, fake, books), make_task(), make_items(2))
+    assert stopped.value.reason == "ANNOTATOR_RESULTS_HOST"
+    assert books.open_reservations() == 2, "a running batch counts as spent until it is reconciled"
+    fake.batches.results_host = None
+    answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(2))
+    assert len(answers) == 2
+    assert len(fake.batches.created) == 1
+    assert books.spent() == fake.books.micro_usd
+
+
+async def test_a_budget_allows_part_of_a_batch(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, tmp_path: Path
+) -> None:
+    books = DurableLedger(tmp_path / "tight.sqlite", 4_500)
+    answers: dict[str, Answer] = {}
+    with pytest.raises(BudgetExhausted):
+        await collect(batching(make_annotator, fake, books), make_task(), make_items(40), into=answers)
+    assert fake.books.micro_usd == books.spent() <= 4_500
+    assert fake.books.charged_requests > 0
+    assert books.open_reservations() == 0
+
+
+async def test_packing_and_samples_go_through_batches(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    technique = Technique(items_per_request=5, samples=3)
+    answers = await collect(batching(make_annotator, fake, books, technique=technique), make_task(), make_items(20))
+    assert all(answer.signals["agreement"] == 1.0 for answer in answers.values())
+    assert fake.books.charged_requests == 8
+    assert not fake.requests
+
+
+async def test_kills_at_random_moments_lose_and_overspend_nothing(tmp_path: Path) -> None:
+    audit = await audit_runs(4, 1, tmp_path)
+    assert audit.wrong == []
+    assert audit.killed >= 4
