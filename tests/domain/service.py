@@ -1,0 +1,107 @@
+"""The use cases over real stores in a folder, with embeddings given and no network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.incoming import IncomingItems
+from nextlabel.server.domain.ingest import Receipt
+from nextlabel.server.domain.projects import NewProject
+from nextlabel.server.domain.state import (
+    AnnotatorChoice,
+    Choice,
+    LabelClass,
+    Plateau,
+    Project,
+    Run,
+    RunSpec,
+    Split,
+)
+from nextlabel.server.parts import Parts, open_parts
+from nextlabel.server.settings import load_settings
+
+CLASSES = ("left", "right", "up")
+DIMENSION = 8
+
+
+def vectors(labels: Sequence[str], seed: int = 0) -> np.ndarray:
+    """Clustered unit vectors, one cluster a class."""
+    rng = np.random.default_rng(seed)
+    centers = np.eye(len(CLASSES), DIMENSION)
+    matrix = centers[[CLASSES.index(label) for label in labels]] + 0.25 * rng.standard_normal((len(labels), DIMENSION))
+    return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Service:
+    """A server without its port."""
+
+    def __init__(self, directory: Path) -> None:
+        self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
+
+    async def create(self, name: str = "news", **changes: object) -> Project:
+        classes = [LabelClass(c) for c in CLASSES]
+        new = NewProject(name, classes, "", DIMENSION, **changes)  # type: ignore[arg-type]
+        return await self.parts.store.write(lambda tx: self.parts.projects.create(tx, new))
+
+    async def add(
+        self,
+        project: Project,
+        ids: Sequence[str],
+        *,
+        texts: Sequence[str] | None = None,
+        labels: Sequence[str] | None = None,
+        split: Split = Split.POOL,
+        upload: str = "upload",
+        sequence: int = 1,
+    ) -> Receipt:
+        known = labels or [CLASSES[i % 3] for i in range(len(ids))]
+        incoming = IncomingItems(
+            item_ids=list(ids),
+            texts=list(texts or [f"text of {i}" for i in ids]),
+            metadata=[""] * len(ids),
+            splits=[split] * len(ids),
+            labels=list(known) if split is not Split.POOL else [""] * len(ids),
+            embeddings_nD=vectors(known),
+        )
+        return await (await self.parts.ingest.add(project, upload, sequence, incoming))
+
+    async def replay_run(self, project: Project, labels: dict[str, str], **changes: object) -> Run:
+        """Start a replay run, drive it and return it ended."""
+        await self.parts.store.write(lambda tx: tx.pool.put_replay_labels(project.id, "truth", list(labels.items())))
+        values: dict[str, object] = {
+            "annotator": AnnotatorChoice("replay", {"label_set": "truth"}),
+            "strategy": Choice("margin"),
+            "batch_size": 6,
+            "audit_share": 0.0,
+            "limit": Cost(labels=18),
+            "target_accuracy": 0.0,
+            "target_macro_f1": 0.0,
+            "plateau": Plateau(),
+            "max_rounds": 0,
+            "seed": 1,
+        }
+        spec = RunSpec(**{**values, **changes})  # type: ignore[arg-type]
+        run = await self.parts.store.write(lambda tx: self.parts.runs.start(tx, project, spec))
+        return await self.ended(run.id)
+
+    async def ended(self, run_id: str) -> Run:
+        """Wait until a run has ended."""
+        self.parts.engine.wake()
+        while True:
+            run = await self.parts.store.read(lambda tx: tx.runs.get(run_id))
+            if run is not None and run.state.ended:
+                return run
+            await self.parts.signals.wait(f"run/{run_id}", 0.2)
+
+    async def close(self) -> None:
+        await self.parts.close()
+
+
+async def gathered(*work):
+    """Run coroutines at the same time."""
+    return await asyncio.gather(*work)

@@ -1,0 +1,97 @@
+import pytest
+
+from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.state import Split
+from tests.domain.service import Service, gathered
+
+
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    yield opened
+    await opened.close()
+
+
+async def counts(service, project):
+    return await service.parts.reports.pool_counts(project)
+
+
+async def test_items_are_there_once_however_often_they_come(service):
+    project = await service.create()
+    first = await service.add(project, ["a", "b", "c"])
+    again = await service.add(project, ["b", "c", "d"], labels=["right", "up", "left"], sequence=2)
+    assert (first.accepted, first.duplicates) == (3, 0)
+    assert (again.accepted, again.duplicates) == (1, 2)
+    assert (await counts(service, project)).pool == 4
+
+
+async def test_the_same_id_with_other_content_is_an_error_of_that_item_alone(service):
+    project = await service.create()
+    await service.add(project, ["a"], texts=["first"])
+    receipt = await service.add(project, ["x", "a"], texts=["new", "changed"], sequence=2)
+    assert receipt.accepted == 1
+    assert [(e.index, e.item_id, e.reason) for e in receipt.errors] == [(1, "a", "CONTENT_CONFLICT")]
+    assert (await service.parts.pools.item(project.id, "a")).text == "first"
+
+
+async def test_one_message_may_repeat_an_id(service):
+    receipt = await service.add(await service.create(), ["a", "a", "a"], texts=["one", "one", "two"])
+    assert (receipt.accepted, receipt.duplicates, len(receipt.errors)) == (1, 1, 1)
+
+
+async def test_a_wrong_message_does_not_take_others_of_its_group_with_it(service):
+    project = await service.create()
+    good, bad = service.add(project, ["a"]), service.add(project, [str(i) for i in range(1_001)], sequence=2)
+    receipt, error = await gathered(good, _caught(bad))
+    assert receipt.accepted == 1
+    assert isinstance(error, InvalidArgument)
+    assert await service.parts.ingest.acknowledged(project, "upload") == 1
+
+
+async def _caught(work):
+    try:
+        return await work
+    except InvalidArgument as error:
+        return error
+
+
+async def test_an_upload_resumes_after_its_last_acknowledged_message(service):
+    project = await service.create()
+    await service.add(project, ["a"], sequence=1)
+    await service.add(project, ["b"], sequence=2)
+    assert await service.parts.ingest.acknowledged(project, "upload") == 2
+    assert await service.parts.ingest.acknowledged(project, "another") == 0
+
+
+async def test_everything_is_there_after_a_restart(tmp_path):
+    service = Service(tmp_path)
+    project = await service.create()
+    await service.add(project, [f"i{n}" for n in range(50)])
+    await service.close()
+    service = Service(tmp_path)
+    again = await service.add(project, [f"i{n}" for n in range(50)], sequence=2)
+    assert (again.accepted, again.duplicates) == (0, 50)
+    assert (await counts(service, project)).embedded == 50
+    await service.close()
+
+
+@pytest.mark.parametrize("holdout_first", [True, False])
+async def test_a_pool_item_that_says_what_a_holdout_item_says_is_never_asked(service, holdout_first):
+    project = await service.create()
+    steps = [
+        lambda: service.add(project, ["h"], texts=["Turn it up!"], split=Split.HOLDOUT, upload="h"),
+        lambda: service.add(project, ["p", "q"], texts=["turn  it UP", "other"]),
+    ]
+    for step in steps if holdout_first else reversed(steps):
+        await step()
+    found = await counts(service, project)
+    assert (found.pool, found.holdout) == (1, 1)
+
+
+async def test_holdout_and_pool_in_one_group_are_kept_apart(service):
+    project = await service.create()
+    await gathered(
+        service.add(project, ["p"], texts=["same"]),
+        service.add(project, ["h"], texts=["Same."], split=Split.GOLD, upload="h"),
+    )
+    assert (await counts(service, project)).pool == 0

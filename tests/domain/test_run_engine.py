@@ -1,0 +1,167 @@
+import asyncio
+
+import pytest
+
+from nextlabel.server.domain.annotation import Cost, Label
+from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument
+from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason, Window
+from nextlabel.server.domain.submissions import KnownRows, Submission
+from tests.domain.service import CLASSES, Service
+
+IDS = [f"i{n}" for n in range(60)]
+TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
+
+
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    opened.parts.start()
+    yield opened
+    await opened.close()
+
+
+async def filled(service):
+    project = await service.create()
+    await service.add(project, [f"h{n}" for n in range(30)], split=Split.HOLDOUT, upload="holdout")
+    await service.add(project, IDS)
+    return project
+
+
+async def annotations(service, project):
+    return await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+
+
+async def test_a_run_spends_its_budget_and_learns(service):
+    project = await filled(service)
+    run = await service.replay_run(project, TRUTH)
+    assert (run.state, run.stop_reason, run.round) == (RunState.FINISHED, StopReason.BUDGET, 3)
+    given = await annotations(service, project)
+    assert len(given) == len({a.row for a in given}) == 18
+    assert all(TRUTH[a.item_id] == a.label for a in given)
+    curve = await service.parts.reports.learning_curve(project, run.id)
+    assert [m.labels for m in curve] == [6, 12, 18]
+    assert curve[-1].accuracy > 0.8
+    assert curve[-1].spent == Cost(labels=18)
+
+
+async def test_selection_is_reproducible_from_model_pool_settings_and_seed(tmp_path):
+    picked = []
+    for folder in ("one", "two"):
+        service = Service(tmp_path / folder)
+        service.parts.start()
+        project = await filled(service)
+        await service.replay_run(project, TRUTH, seed=7)
+        picked.append([a.item_id for a in await annotations(service, project)])
+        await service.close()
+    assert picked[0] == picked[1]
+
+
+async def test_holdout_and_gold_are_neither_asked_nor_trained_on(service):
+    project = await filled(service)
+    await service.replay_run(project, TRUTH, limit=Cost(), batch_size=25)
+    labeled = await service.parts.learning.labeled(project)
+    references = (await service.parts.pools.open(project.id)).references
+    assert not set(labeled.rows_N.tolist()) & set(references)
+    assert len(labeled.rows_N) == len(IDS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"limit": Cost()}, StopReason.POOL_EMPTY),
+        ({"max_rounds": 2}, StopReason.MAX_ROUNDS),
+        ({"target_accuracy": 0.5, "limit": Cost()}, StopReason.TARGET),
+    ],
+)
+async def test_a_run_ends_for_the_stated_reason(service, changes, reason):
+    run = await service.replay_run(await filled(service), TRUTH, **changes)
+    assert (run.state, run.stop_reason) == (RunState.FINISHED, reason)
+
+
+async def test_a_project_budget_binds_every_run(service):
+    project = await filled(service)
+    labels = BudgetDimension.LABELS
+    await service.parts.store.write(
+        lambda tx: service.parts.budgets.set_limit(tx, project.id, "", Window.TOTAL, labels, 10)
+    )
+    run = await service.replay_run(project, TRUTH, limit=Cost(labels=50))
+    assert run.stop_reason is StopReason.BUDGET
+    assert len(await annotations(service, project)) == 10
+
+
+async def test_unknown_items_become_outcomes_not_labels(service):
+    project = await filled(service)
+    run = await service.replay_run(project, dict(list(TRUTH.items())[:30]), limit=Cost(), max_rounds=4)
+    outcomes = {a.outcome.value for a in await annotations(service, project)}
+    assert outcomes == {"label", "failed"}
+    spent = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id, run.id))
+    assert spent.labels == sum(a.label is not None for a in await annotations(service, project))
+
+
+async def test_a_run_without_labels_to_replay_fails_with_the_reason(service):
+    project = await filled(service)
+    run = await service.replay_run(project, TRUTH, annotator=AnnotatorChoice("replay", {"label_set": "missing"}))
+    assert (run.state, run.stop_reason) == (RunState.FAILED, StopReason.ERROR)
+    assert "missing" in run.message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"annotator": AnnotatorChoice("oracle")},
+        {"annotator": AnnotatorChoice("replay", {})},
+        {"annotator": AnnotatorChoice("replay", {"label_set": "x", "noise": 2.0})},
+        {"strategy": Choice("marginn")},
+        {"strategy": Choice("margin", {"temprature": 1.0})},
+        {"batch_size": 0},
+        {"audit_share": 2.0},
+        {"limit": Cost(labels=-1)},
+    ],
+)
+async def test_a_wrong_specification_is_refused_before_anything_starts(service, changes):
+    project = await filled(service)
+    with pytest.raises(InvalidArgument):
+        await service.replay_run(project, TRUTH, **changes)
+    assert await annotations(service, project) == []
+
+
+async def test_a_run_goes_on_after_a_restart_without_asking_twice(tmp_path):
+    first = Service(tmp_path)
+    project = await filled(first)
+    first.parts.start()
+    starting = asyncio.create_task(first.replay_run(project, TRUTH, limit=Cost(labels=36)))
+    while not await annotations(first, project):
+        await first.parts.signals.wait("never", 0.01)
+    starting.cancel()
+    (run,) = await first.parts.store.read(lambda tx: tx.runs.list(project.id))
+    await first.close()
+    second = Service(tmp_path)
+    second.parts.start()
+    run = await second.ended(run.id)
+    given = await annotations(second, project)
+    assert run.stop_reason is StopReason.BUDGET
+    assert len(given) == len({a.row for a in given}) == 36
+    await second.close()
+
+
+async def test_people_label_what_a_human_run_asks(service):
+    project = await filled(service)
+    human = AnnotatorChoice("human")
+    running = asyncio.create_task(service.replay_run(project, TRUTH, annotator=human, limit=Cost(labels=12)))
+    parts = service.parts
+    while not running.done():
+        leased = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, "ann", 4))
+        if leased is None:
+            await parts.signals.wait("never", 0.02)
+            continue
+        answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
+        await parts.store.write(
+            lambda tx, found=leased, given=answers: parts.submissions.submit(
+                tx, project, "", found.lease.id, given, KnownRows({}, {})
+            )
+        )
+        parts.signals.notify(f"labeling/{project.id}")
+    run = await running
+    assert run.stop_reason is StopReason.BUDGET
+    assert {a.kind.value for a in await annotations(service, project)} == {"human"}
+    assert len(await service.parts.reports.learning_curve(project, run.id)) == 2
