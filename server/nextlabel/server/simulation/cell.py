@@ -15,7 +15,6 @@ from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.training import TrainingSet
-from nextlabel.server.run_annotators import noisy_label
 from nextlabel.server.simulation.dataset import Dataset
 from nextlabel.server.simulation.settings import BASELINE, Protocol
 from nextlabel.strategies import (
@@ -150,6 +149,8 @@ def _answers(dataset: Dataset, noise: float, seed: int) -> Int64:
     """The labels that the simulated annotator gives, for every pool row."""
     if noise == 0:
         return dataset.pool_labels_N
+    from nextlabel.server.run_annotators import noisy_label
+
     index = {name: i for i, name in enumerate(dataset.classes)}
     names = [dataset.classes[label] for label in dataset.pool_labels_N]
     return np.array(

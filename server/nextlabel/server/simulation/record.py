@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.server.domain.errors import FailedPrecondition
-from nextlabel.server.simulation.atomic import write_bytes_to
+from nextlabel.server.simulation.atomic import write_bytes_to, writing
 from nextlabel.server.simulation.cell import Cell, Point
 from nextlabel.server.simulation.dataset import Dataset
 from nextlabel.server.simulation.settings import Protocol
@@ -48,7 +48,7 @@ class Record:
     def add(self, cell: Cell) -> None:
         """Keep a finished cell."""
         line = json.dumps(asdict(cell)) + "\n"
-        with self._cells.open("a", encoding="utf-8") as file:
+        with writing(self._cells), self._cells.open("a", encoding="utf-8") as file:
             file.write(line)
         self.finished[cell.strategy, cell.seed] = cell
 

@@ -43,18 +43,18 @@ def sentences(result: Result) -> Iterator[str]:
     """Say how each strategy stands against random, best first."""
     ranked = sorted(result.summaries, key=lambda summary: -summary.aulc_accuracy.mean)
     for summary in ranked:
-        difference = format_interval(summary.aulc_accuracy_vs_random, signed=True)
+        difference = f"mean accuracy {format_interval(summary.aulc_accuracy_vs_random, signed=True)}"
         match summary.verdict:
             case Verdict.BASELINE:
                 continue
             case Verdict.BETTER:
-                yield f"{summary.strategy} beats random: mean accuracy {difference}"
+                yield f"{summary.strategy} beats random: {difference}"
             case Verdict.WORSE:
-                yield f"{summary.strategy} is WORSE than random: mean accuracy {difference}"
+                yield f"{summary.strategy} is WORSE than random: {difference}"
             case Verdict.NOT_BETTER:
-                yield f"{summary.strategy} does NOT beat random: mean accuracy {difference} includes no difference"
+                yield f"{summary.strategy} does NOT beat random: {difference} includes no difference"
             case Verdict.UNKNOWN:
-                yield f"{summary.strategy} against random: mean accuracy {difference}; {summary.seeds} seeds prove nothing"
+                yield f"{summary.strategy} against random: {difference}; {summary.seeds} seeds prove nothing"
 
 
 def format_interval(value: Interval, *, digits: int = 3, signed: bool = False) -> str:

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from nextlabel.server.simulation.comparison import Verdict, compare
+from nextlabel.server.simulation.curves import Curves
+
+LABELS = np.array([20, 40, 60])
+
+
+def curves(gain: float, seeds: int, spread: float = 0.0) -> Curves:
+    """Curves that rise from .5 by .1 a point; seeds differ a lot, but all by the same from random's."""
+    level = np.linspace(0, 0.2, seeds)[:, None]
+    wobble = spread * np.array([(-1) ** seed for seed in range(seeds)])[:, None]
+    accuracy = np.array([0.5, 0.6, 0.7]) + level + gain + wobble
+    return Curves(LABELS, accuracy, accuracy / 2)
+
+
+@pytest.mark.parametrize(
+    ("gain", "spread", "seeds", "verdict"),
+    [
+        (0.01, 0.0, 10, Verdict.BETTER),
+        (-0.01, 0.0, 10, Verdict.WORSE),
+        (0.01, 0.05, 10, Verdict.NOT_BETTER),
+        (0.01, 0.0, 4, Verdict.UNKNOWN),
+        (0.01, 0.0, 1, Verdict.UNKNOWN),
+    ],
+)
+def test_the_verdict_is_about_paired_differences(gain: float, spread: float, seeds: int, verdict: Verdict) -> None:
+    random, other = compare({"random": curves(0, seeds), "other": curves(gain, seeds, spread)}, 1.0)
+    assert random.verdict is Verdict.BASELINE
+    assert other.verdict is verdict
+    assert other.aulc_accuracy_vs_random.mean == pytest.approx(gain)
+
+
+def test_what_a_better_strategy_bought() -> None:
+    (_, other) = compare({"random": curves(0, 10), "other": curves(0.1, 10)}, full_data_accuracy=0.85)
+    assert other.aulc_accuracy.mean == pytest.approx(0.8)
+    assert other.aulc_macro_f1.mean == pytest.approx(0.4)
+    assert other.labels_to_95pct == pytest.approx(41.5)  # 95 % of .85 lies between .8 at 40 and .9 at 60 labels
+    saved = other.labels_saved_vs_random
+    assert (saved.mean, saved.low, saved.high) == pytest.approx((20, 20, 20))
+    assert [point.labels for point in other.learning_curve] == [20, 40, 60]
+    assert other.learning_curve[0].accuracy_vs_random.mean == pytest.approx(0.1)
+
+
+def test_a_target_out_of_reach_is_none() -> None:
+    (random,) = compare({"random": curves(0, 10)}, full_data_accuracy=1.0)
+    assert random.labels_to_95pct is None
+    assert random.labels_to_95pct_interval == (None, None)
