@@ -139,10 +139,8 @@ class _AnnotatorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Annotat
     """A replay of labels that were known beforehand."""
     ANNOTATOR_KIND_LEARNER: _AnnotatorKind.ValueType  # 3
     """The learner of the project itself."""
-    ANNOTATOR_KIND_ANTHROPIC: _AnnotatorKind.ValueType  # 4
-    """An LLM behind the Anthropic Messages API or a gateway compatible with it."""
-    ANNOTATOR_KIND_OPENAI_COMPATIBLE: _AnnotatorKind.ValueType  # 5
-    """An LLM behind a server compatible with the OpenAI chat completions API."""
+    ANNOTATOR_KIND_LLM: _AnnotatorKind.ValueType  # 4
+    """An LLM; the provenance says which model."""
 
 class AnnotatorKind(_AnnotatorKind, metaclass=_AnnotatorKindEnumTypeWrapper):
     """What an annotator is."""
@@ -155,10 +153,8 @@ ANNOTATOR_KIND_REPLAY: AnnotatorKind.ValueType  # 2
 """A replay of labels that were known beforehand."""
 ANNOTATOR_KIND_LEARNER: AnnotatorKind.ValueType  # 3
 """The learner of the project itself."""
-ANNOTATOR_KIND_ANTHROPIC: AnnotatorKind.ValueType  # 4
-"""An LLM behind the Anthropic Messages API or a gateway compatible with it."""
-ANNOTATOR_KIND_OPENAI_COMPATIBLE: AnnotatorKind.ValueType  # 5
-"""An LLM behind a server compatible with the OpenAI chat completions API."""
+ANNOTATOR_KIND_LLM: AnnotatorKind.ValueType  # 4
+"""An LLM; the provenance says which model."""
 Global___AnnotatorKind: _TypeAlias = AnnotatorKind  # noqa: Y015
 
 class _PreferenceWinner:
@@ -490,7 +486,6 @@ class Provenance(_message.Message):
     PROMPT_HASH_FIELD_NUMBER: _builtins.int
     SCHEMA_HASH_FIELD_NUMBER: _builtins.int
     GUIDELINES_HASH_FIELD_NUMBER: _builtins.int
-    GUIDELINES_VERSION_FIELD_NUMBER: _builtins.int
     API_VERSION_FIELD_NUMBER: _builtins.int
     REMOTE_REQUEST_ID_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
@@ -499,7 +494,7 @@ class Provenance(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
-    SAMPLE_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """Name of the annotator."""
     annotator_kind: Global___AnnotatorKind.ValueType
@@ -514,8 +509,6 @@ class Provenance(_message.Message):
     """SHA-256 in hex of the answer schema."""
     guidelines_hash: _builtins.str
     """SHA-256 in hex of the guidelines in force."""
-    guidelines_version: _builtins.int
-    """Version of the guidelines in force; 0 when there are none."""
     api_version: _builtins.str
     """Version of the remote API."""
     remote_request_id: _builtins.str
@@ -526,8 +519,8 @@ class Provenance(_message.Message):
     """Round of the run, from 1; 0 outside of runs."""
     batch: _builtins.str
     """Query batch that the item was picked in; empty when it was not picked."""
-    sample: _builtins.int
-    """Number of this answer among repeated answers to the same prompt, from 0."""
+    samples: _builtins.int
+    """Samples taken for the item, 1 without self-consistency."""
     @_builtins.property
     def usage(self) -> Global___Usage:
         """What the remote API reported as used."""
@@ -550,7 +543,6 @@ class Provenance(_message.Message):
         prompt_hash: _builtins.str = ...,
         schema_hash: _builtins.str = ...,
         guidelines_hash: _builtins.str = ...,
-        guidelines_version: _builtins.int = ...,
         api_version: _builtins.str = ...,
         remote_request_id: _builtins.str = ...,
         usage: Global___Usage | None = ...,
@@ -559,11 +551,11 @@ class Provenance(_message.Message):
         run: _builtins.str = ...,
         round: _builtins.int = ...,
         batch: _builtins.str = ...,
-        sample: _builtins.int = ...,
+        samples: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "latency", b"latency", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "annotator_kind", b"annotator_kind", "answered_model", b"answered_model", "api_version", b"api_version", "batch", b"batch", "cost", b"cost", "guidelines_hash", b"guidelines_hash", "guidelines_version", b"guidelines_version", "latency", b"latency", "prompt_hash", b"prompt_hash", "remote_request_id", b"remote_request_id", "requested_model", b"requested_model", "round", b"round", "run", b"run", "sample", b"sample", "schema_hash", b"schema_hash", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "annotator_kind", b"annotator_kind", "answered_model", b"answered_model", "api_version", b"api_version", "batch", b"batch", "cost", b"cost", "guidelines_hash", b"guidelines_hash", "latency", b"latency", "prompt_hash", b"prompt_hash", "remote_request_id", b"remote_request_id", "requested_model", b"requested_model", "round", b"round", "run", b"run", "samples", b"samples", "schema_hash", b"schema_hash", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -669,9 +661,7 @@ class Consensus(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
     ANNOTATION_COUNT_FIELD_NUMBER: _builtins.int
-    AGREEMENT_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
-    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     probability: _builtins.float
@@ -680,8 +670,6 @@ class Consensus(_message.Message):
     """Whether at least one trusted annotation decided it."""
     annotation_count: _builtins.int
     """How many annotations with an answer it rests on."""
-    agreement: _builtins.float
-    """Share in [0, 1] of those annotations that gave this answer."""
     @_builtins.property
     def answer(self) -> Global___Answer:
         """The combined answer."""
@@ -689,10 +677,6 @@ class Consensus(_message.Message):
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
         """Probability of each class that has any, for SINGLE_LABEL."""
-
-    @_builtins.property
-    def update_time(self) -> _timestamp_pb2.Timestamp:
-        """When it last changed."""
 
     def __init__(
         self,
@@ -702,13 +686,11 @@ class Consensus(_message.Message):
         probability: _builtins.float = ...,
         trusted: _builtins.bool = ...,
         annotation_count: _builtins.int = ...,
-        agreement: _builtins.float = ...,
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
-        update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "annotation_count", b"annotation_count", "answer", b"answer", "candidates", b"candidates", "item_id", b"item_id", "probability", b"probability", "trusted", b"trusted", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "answer", b"answer", "candidates", b"candidates", "item_id", b"item_id", "probability", b"probability", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

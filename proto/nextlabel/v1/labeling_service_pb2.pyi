@@ -344,7 +344,6 @@ class LeaseItemsRequest(_message.Message):
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
-    BATCH_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID4 of this call; a repeated call with the same id returns the first answer."""
     project: _builtins.str
@@ -353,8 +352,6 @@ class LeaseItemsRequest(_message.Message):
     """Name of the annotator: 1 to 128 bytes of UTF-8."""
     count: _builtins.int
     """Items wanted, from 1 to 1,000."""
-    batch: _builtins.str
-    """Query batch to take items from; empty for any open one, or a new one."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long the lease lasts; absent for the project's default."""
@@ -367,11 +364,10 @@ class LeaseItemsRequest(_message.Message):
         annotator: _builtins.str = ...,
         count: _builtins.int = ...,
         ttl: _duration_pb2.Duration | None = ...,
-        batch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "batch", b"batch", "count", b"count", "project", b"project", "request_id", b"request_id", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

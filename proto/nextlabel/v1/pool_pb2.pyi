@@ -6,7 +6,6 @@ Items, their embeddings and their states."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nextlabel.v1 import annotation_pb2 as _annotation_pb2
 import builtins as _builtins
@@ -222,7 +221,6 @@ class ItemDetail(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     EMBEDDED_FIELD_NUMBER: _builtins.int
     CONSENSUS_FIELD_NUMBER: _builtins.int
-    CREATE_TIME_FIELD_NUMBER: _builtins.int
     state: Global___ItemState.ValueType
     """Where it stands."""
     embedded: _builtins.bool
@@ -235,10 +233,6 @@ class ItemDetail(_message.Message):
     def consensus(self) -> _annotation_pb2.Consensus:
         """What its annotations add up to; absent without annotations."""
 
-    @_builtins.property
-    def create_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was added."""
-
     def __init__(
         self,
         *,
@@ -246,11 +240,10 @@ class ItemDetail(_message.Message):
         state: Global___ItemState.ValueType = ...,
         embedded: _builtins.bool = ...,
         consensus: _annotation_pb2.Consensus | None = ...,
-        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "create_time", b"create_time", "item", b"item"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "create_time", b"create_time", "embedded", b"embedded", "item", b"item", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "embedded", b"embedded", "item", b"item", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

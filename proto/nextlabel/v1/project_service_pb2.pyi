@@ -314,7 +314,7 @@ class Project(_message.Message):
 
     @_builtins.property
     def counts(self) -> _pool_pb2.PoolCounts:
-        """How many items there are of each sort. Output only."""
+        """How many items there are of each sort. Output only; absent in the answers to CreateProject and UpdateProject."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

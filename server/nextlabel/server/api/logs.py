@@ -22,11 +22,13 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"]) -> None
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    final: list[structlog.typing.Processor] = (
-        [hide_secrets, structlog.dev.ConsoleRenderer()]
+    # Plain tracebacks: those with the values of variables would show texts and secrets.
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if console
-        else [structlog.processors.format_exc_info, hide_secrets, structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
+    final: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, hide_secrets, renderer]
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

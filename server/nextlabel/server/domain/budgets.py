@@ -143,6 +143,13 @@ class Budgets:
                     return dimension
         return None
 
+    def current(self, tx: Transaction, project: ProjectId, run: str, window: Window) -> Budget:
+        """Return the budget of one window as it stands now; without bounds where none was set."""
+        for budget in self._current(tx, project, run):
+            if (budget.run, budget.window) == (run, window):
+                return budget
+        return self._opening(tx, project, run, window)
+
     def _opening(self, tx: Transaction, project: ProjectId, run: str, window: Window) -> Budget:
         """Return a budget that starts from what the books already say."""
         now = self.clock.now()

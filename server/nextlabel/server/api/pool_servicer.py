@@ -1,0 +1,188 @@
+"""PoolService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.api.convert_pool import DecodedBatch, check_texts, decode_batch
+from nextlabel.server.api.convert_projects import counts_message
+from nextlabel.server.api.convert_values import embedding_matrix, number_of, page_size, page_token
+from nextlabel.server.api.item_listing import ItemFilter, ItemListing
+from nextlabel.server.api.project_finder import ProjectFinder
+from nextlabel.server.domain.embedding import Embedding
+from nextlabel.server.domain.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.domain.ingest import Ingest, Receipt
+from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.pool import Pools
+from nextlabel.server.domain.reports import Reports
+from nextlabel.server.domain.signals import Signals
+from nextlabel.server.domain.state import Project
+from nextlabel.v1 import pool_service_pb2 as pb
+from nextlabel.v1.pool_service_pb2_grpc import PoolServiceServicer
+
+# Batches of one stream that are queued before the oldest is acknowledged: two group commits of full batches.
+_QUEUED_BATCHES = 20
+_WATCH_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PoolServicer(PoolServiceServicer):
+    """Translates calls about items."""
+
+    finder: ProjectFinder
+    ingest: Ingest
+    pools: Pools
+    embedding: Embedding
+    reports: Reports
+    listing: ItemListing
+    signals: Signals
+    limits: Limits
+
+    async def AddItems(
+        self, requests: AsyncIterator[pb.AddItemsRequest], context: Any
+    ) -> AsyncIterator[pb.AddItemsResponse]:
+        """Take batches in, several on their way at a time, and acknowledge them in order."""
+        opening = await anext(requests, None)
+        if opening is None or not opening.HasField("header"):
+            raise InvalidArgument.field("header", "must come in the first message of the stream")
+        project = await self.finder.project(opening.header.project)
+        done = await self._resumed(project, opening.header)
+        yield pb.AddItemsResponse(sequence=done)
+        queue: _Queue = asyncio.Queue(_QUEUED_BATCHES)
+        reader = asyncio.create_task(self._read(project, opening.header.upload_id, done, requests, queue))
+        try:
+            while (queued := await queue.get()) is not None:
+                yield await _acknowledgement(*queued)
+            await reader
+        finally:
+            reader.cancel()
+
+    async def _resumed(self, project: Project, header: pb.AddItemsHeader) -> int:
+        """Return the last sequence number of the upload that is durable."""
+        if not header.upload_id:
+            raise InvalidArgument.field("header.upload_id", "must not be empty; use a new UUID4 for a new upload")
+        done = await self.ingest.acknowledged(project, header.upload_id)
+        if done and not header.resume:
+            raise AlreadyExists(
+                "upload",
+                header.upload_id,
+                message=f"upload {header.upload_id!r} has {done} batches already; set resume, or use a new upload_id",
+            )
+        return done
+
+    async def _read(
+        self, project: Project, upload: str, done: int, requests: AsyncIterator[pb.AddItemsRequest], queue: _Queue
+    ) -> None:
+        """Queue the batches of a stream until it ends or one is wrong as a whole."""
+        expected = None
+        try:
+            async for request in requests:
+                batch = request.batch
+                if not request.HasField("batch"):
+                    raise InvalidArgument.field("message", "must be a batch in every message after the first")
+                if batch.sequence <= done:
+                    await queue.put((None, _already(batch.sequence)))
+                    continue
+                expected = expected or done + 1
+                if batch.sequence != expected:
+                    raise InvalidArgument.field("batch.sequence", f"must be {expected}, got {batch.sequence}")
+                decoded = decode_batch(batch, project, self.limits)
+                receipt = await self.ingest.add(project, upload, batch.sequence, decoded.incoming)
+                await queue.put((decoded, receipt))
+                expected += 1
+        finally:
+            await queue.put(None)
+
+    async def GetUpload(self, request: pb.GetUploadRequest, context: Any) -> pb.GetUploadResponse:
+        """Return how far an upload got."""
+        project = await self.finder.project(request.project)
+        done = await self.ingest.acknowledged(project, request.upload_id)
+        if not done:
+            raise NotFound("upload", request.upload_id)
+        upload = pb.Upload(project=project.name, upload_id=request.upload_id, last_sequence=done)
+        return pb.GetUploadResponse(upload=upload)
+
+    async def GetItem(self, request: pb.GetItemRequest, context: Any) -> pb.GetItemResponse:
+        """Return one item with its state and consensus."""
+        project = await self.finder.project(request.project)
+        stored = await self.pools.item(project.id, request.item_id)
+        (detail,) = await self.listing.details(project, [stored])
+        return pb.GetItemResponse(item=detail)
+
+    async def ListItems(self, request: pb.ListItemsRequest, context: Any) -> pb.ListItemsResponse:
+        """List items in the order in which they were added."""
+        project = await self.finder.project(request.project)
+        wanted = ItemFilter(request.split, request.state)
+        items, after = await self.listing.page(
+            project, wanted, row_after(request.page_token), page_size(request.page_size)
+        )
+        return pb.ListItemsResponse(items=items, next_page_token="" if after is None else page_token(after + 1))
+
+    async def GetPoolStatus(self, request: pb.GetPoolStatusRequest, context: Any) -> pb.GetPoolStatusResponse:
+        """Return the counts of the pool."""
+        return pb.GetPoolStatusResponse(status=await self._status(request.project))
+
+    async def WatchPool(self, request: pb.WatchPoolRequest, context: Any) -> AsyncIterator[pb.WatchPoolResponse]:
+        """Send the status at every change."""
+        project = await self.finder.project(request.project)
+        sent = None
+        while True:
+            status = await self._status(request.project)
+            if status != sent:
+                yield pb.WatchPoolResponse(status=status)
+                sent = status
+            await self.signals.wait(f"pool/{project.id}", _WATCH_POLL_S)
+
+    async def _status(self, name: str) -> pb.PoolStatus:
+        project = await self.finder.project(name)
+        pool = await self.pools.open(project.id)
+        counts = counts_message(await self.reports.pool_counts(project))
+        underway = min(self.embedding.underway(project.id), counts.awaiting_embedding)
+        counts.embedded += underway
+        counts.awaiting_embedding -= underway
+        return pb.PoolStatus(
+            counts=counts,
+            pool_version=pool.index.next_row + len(pool.deleted),
+            embedding_model=project.embedding_model,
+            dimension=project.embedding_dimension,
+            embedding_rate=self.embedding.rate(project.id),
+        )
+
+    async def Embed(self, requests: AsyncIterator[pb.EmbedRequest], context: Any) -> AsyncIterator[pb.EmbedResponse]:
+        """Embed texts without storing them."""
+        project: Project | None = None
+        async for request in requests:
+            project = project or await self.finder.project(request.project)
+            if not project.embedding_model:
+                raise FailedPrecondition(
+                    f"project {project.name} takes given embeddings; the server has no embedder for it",
+                    reason="EMBEDDINGS_GIVEN",
+                )
+            check_texts(request.texts, "texts", self.limits)
+            matrix = await self.embedding.embed_texts(list(request.texts))
+            yield pb.EmbedResponse(embeddings=embedding_matrix(matrix))
+
+
+_Queue = asyncio.Queue["tuple[DecodedBatch | None, asyncio.Future[Receipt]] | None"]
+
+
+def _already(sequence: int) -> asyncio.Future[Receipt]:
+    """Return the receipt of a batch that was stored before."""
+    receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+    receipt.set_result(Receipt(sequence, accepted=0, duplicates=0, errors=()))
+    return receipt
+
+
+async def _acknowledgement(decoded: DecodedBatch | None, receipt: asyncio.Future[Receipt]) -> pb.AddItemsResponse:
+    stored = await receipt
+    return pb.AddItemsResponse(sequence=stored.sequence) if decoded is None else decoded.response(stored)
+
+
+def row_after(token: str) -> int:
+    """Return the last row of the page before; -1 for the first page."""
+    return number_of(token) - 1

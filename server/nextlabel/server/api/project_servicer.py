@@ -1,0 +1,164 @@
+"""ProjectService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.api.calls import current_call
+from nextlabel.server.api.convert_projects import changes, guidelines_message, new_project, project_message
+from nextlabel.server.api.convert_values import key_of, page, page_size, page_token
+from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.project_finder import ProjectFinder
+from nextlabel.server.domain.embedding import Embedding
+from nextlabel.server.domain.errors import InvalidArgument, NotImplementedYet
+from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.domain.projects import Projects
+from nextlabel.server.domain.reports import Reports
+from nextlabel.server.domain.state import Project, ProjectId
+from nextlabel.v1 import project_service_pb2 as pb
+from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectServicer(ProjectServiceServicer):
+    """Translates calls about projects and guidelines. `forget` drops what other parts keep of a deleted project."""
+
+    store: StateStore
+    projects: Projects
+    reports: Reports
+    embedding: Embedding
+    replies: Replies
+    finder: ProjectFinder
+    forget: Callable[[ProjectId], Awaitable[None]]
+
+    async def CreateProject(self, request: pb.CreateProjectRequest, context: Any) -> pb.CreateProjectResponse:
+        """Create a project, empty and without a model."""
+        model, dimension = await self._embedding(request.project.embedding)
+        new = new_project(request.project, request.guidelines, model, dimension)
+
+        def work(tx: Transaction) -> pb.CreateProjectResponse:
+            return pb.CreateProjectResponse(project=project_message(self.projects.create(tx, new), None, 0))
+
+        return await self.replies.once(request, pb.CreateProjectResponse, work)
+
+    async def _embedding(self, wanted: pb.EmbeddingSettings) -> tuple[str, int]:
+        """Return the embedding model, empty for given embeddings, and the dimension."""
+        if wanted.source == pb.EMBEDDING_SOURCE_GIVEN:
+            return "", wanted.dimension
+        own = self.embedding.embedder.name
+        if wanted.model not in ("", own):
+            raise InvalidArgument.field(
+                "project.embedding.model", f"this server embeds with {own!r}; leave it empty or start another server"
+            )
+        dimension = await self.embedding.dimension()
+        if wanted.dimension not in (0, dimension):
+            raise InvalidArgument.field("project.embedding.dimension", f"{own!r} has {dimension}; leave it 0")
+        return own, dimension
+
+    async def GetProject(self, request: pb.GetProjectRequest, context: Any) -> pb.GetProjectResponse:
+        """Return a project with its counts."""
+        return pb.GetProjectResponse(project=await self._message(await self.finder.project(request.project)))
+
+    async def _message(self, project: Project) -> pb.Project:
+        counts = await self.reports.pool_counts(project)
+        latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        return project_message(project, counts, latest.version if latest else 0)
+
+    async def ListProjects(self, request: pb.ListProjectsRequest, context: Any) -> pb.ListProjectsResponse:
+        """List the projects within the caller's scope."""
+        size, after = page_size(request.page_size), key_of(request.page_token)
+        scope = current_call().principal.project
+        if scope:
+            only = await self.store.read(lambda tx: tx.projects.by_name(scope))
+            found = [only] if only and only.name > after else []
+        else:
+            found = list(await self.store.read(lambda tx: tx.projects.list(after, size + 1)))
+        return pb.ListProjectsResponse(
+            projects=[await self._message(project) for project in found[:size]],
+            next_page_token=page_token(found[size - 1].name) if len(found) > size else "",
+        )
+
+    async def UpdateProject(self, request: pb.UpdateProjectRequest, context: Any) -> pb.UpdateProjectResponse:
+        """Change the fields that the mask names."""
+        wanted = changes(request.project, request.update_mask.paths)
+
+        def work(tx: Transaction) -> pb.UpdateProjectResponse:
+            project = self.projects.update(tx, request.project.name, wanted)
+            latest = tx.models.latest(project.id)
+            message = project_message(project, None, latest.version if latest else 0)
+            return pb.UpdateProjectResponse(project=message)
+
+        return await self.replies.once(request, pb.UpdateProjectResponse, work)
+
+    async def DeleteProject(self, request: pb.DeleteProjectRequest, context: Any) -> pb.DeleteProjectResponse:
+        """Delete a project and what other parts keep of it."""
+        deleted: set[ProjectId] = set()
+
+        def work(tx: Transaction) -> pb.DeleteProjectResponse:
+            deleted.add(self.projects.delete(tx, request.project).id)
+            return pb.DeleteProjectResponse()
+
+        response = await self.replies.once(request, pb.DeleteProjectResponse, work)
+        for project in deleted:
+            await self.forget(project)
+        return response
+
+    async def CreateGuidelines(self, request: pb.CreateGuidelinesRequest, context: Any) -> pb.CreateGuidelinesResponse:
+        """Store a version of the guidelines, in force or proposed."""
+        if request.base_version:
+            raise NotImplementedYet("base_version: this server keeps no ancestry of guidelines yet; leave it 0")
+        author = current_call().principal.name
+
+        def work(tx: Transaction) -> pb.CreateGuidelinesResponse:
+            added = self.projects.add_guidelines(
+                tx, request.project, request.text, author=author, accept=request.accept
+            )
+            project = self.projects.get(tx, request.project)
+            return pb.CreateGuidelinesResponse(guidelines=guidelines_message(added, project))
+
+        return await self.replies.once(request, pb.CreateGuidelinesResponse, work)
+
+    async def GetGuidelines(self, request: pb.GetGuidelinesRequest, context: Any) -> pb.GetGuidelinesResponse:
+        """Return a version of the guidelines, by default the one in force."""
+
+        def work(tx: Transaction) -> pb.Guidelines:
+            project = self.projects.get(tx, request.project)
+            return guidelines_message(self.projects.guidelines(tx, project, request.version), project)
+
+        return pb.GetGuidelinesResponse(guidelines=await self.store.read(work))
+
+    async def ListGuidelines(self, request: pb.ListGuidelinesRequest, context: Any) -> pb.ListGuidelinesResponse:
+        """List the versions of the guidelines, newest first."""
+
+        def work(tx: Transaction) -> list[pb.Guidelines]:
+            project = self.projects.get(tx, request.project)
+            return [guidelines_message(g, project) for g in reversed(tx.projects.guidelines(project.id))]
+
+        versions, token = page(await self.store.read(work), request.page_token, request.page_size)
+        return pb.ListGuidelinesResponse(guidelines=versions, next_page_token=token)
+
+    async def AcceptGuidelines(self, request: pb.AcceptGuidelinesRequest, context: Any) -> pb.AcceptGuidelinesResponse:
+        """Put a version in force."""
+
+        def work(tx: Transaction) -> pb.AcceptGuidelinesResponse:
+            return pb.AcceptGuidelinesResponse(guidelines=self._decided(tx, request, accept=True))
+
+        return await self.replies.once(request, pb.AcceptGuidelinesResponse, work)
+
+    async def RejectGuidelines(self, request: pb.RejectGuidelinesRequest, context: Any) -> pb.RejectGuidelinesResponse:
+        """Turn a version down."""
+
+        def work(tx: Transaction) -> pb.RejectGuidelinesResponse:
+            return pb.RejectGuidelinesResponse(guidelines=self._decided(tx, request, accept=False))
+
+        return await self.replies.once(request, pb.RejectGuidelinesResponse, work)
+
+    def _decided(
+        self, tx: Transaction, request: pb.AcceptGuidelinesRequest | pb.RejectGuidelinesRequest, *, accept: bool
+    ) -> pb.Guidelines:
+        decided = self.projects.decide_guidelines(tx, request.project, request.version, accept=accept)
+        return guidelines_message(decided, self.projects.get(tx, request.project))

@@ -1,0 +1,112 @@
+"""RunService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.api.convert_runs import event_message, run_spec_of
+from nextlabel.server.api.convert_values import page
+from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.project_finder import ProjectFinder
+from nextlabel.server.api.run_messages import RunMessages
+from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.domain.run_engine import RunEngine
+from nextlabel.server.domain.runs import Runs
+from nextlabel.server.domain.signals import Signals
+from nextlabel.server.domain.state import Project
+from nextlabel.v1 import run_service_pb2 as pb
+from nextlabel.v1.run_service_pb2_grpc import RunServiceServicer
+
+_WATCH_POLL_S = 1.0
+_EVENTS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RunServicer(RunServiceServicer):
+    """Translates calls about runs."""
+
+    store: StateStore
+    finder: ProjectFinder
+    replies: Replies
+    runs: Runs
+    engine: RunEngine
+    messages: RunMessages
+    signals: Signals
+
+    async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:
+        """Record a run; the engine takes it up."""
+        project = await self.finder.project(request.project)
+        spec = run_spec_of(request.spec, project)
+
+        def work(tx: Transaction) -> pb.StartRunResponse:
+            return pb.StartRunResponse(run=self.messages.within(tx, project, self.runs.start(tx, project, spec)))
+
+        response = await self.replies.once(request, pb.StartRunResponse, work)
+        self.engine.wake()
+        return response
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:
+        """Return a run."""
+        project = await self.finder.project(request.project)
+        message = await self.store.read(
+            lambda tx: self.messages.within(tx, project, self.runs.get(tx, project, request.run_id))
+        )
+        return pb.GetRunResponse(run=message)
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
+        """List the runs, newest first."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> tuple[list[pb.Run], str]:
+            newest_first = [*reversed(self.runs.list(tx, project))]
+            entries, token = page(newest_first, request.page_token, request.page_size)
+            return [self.messages.within(tx, project, run) for run in entries], token
+
+        runs, token = await self.store.read(work)
+        return pb.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def StopRun(self, request: pb.StopRunRequest, context: Any) -> pb.StopRunResponse:
+        """Ask a run to stop."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.StopRunResponse:
+            return pb.StopRunResponse(
+                run=self.messages.within(tx, project, self.runs.stop(tx, project, request.run_id))
+            )
+
+        response = await self.replies.once(request, pb.StopRunResponse, work)
+        self.engine.wake()
+        self.signals.notify(f"labeling/{project.id}")
+        return response
+
+    async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
+        """Send the events of a run until it has ended and all are sent."""
+        if request.after_number < 0:
+            raise InvalidArgument.field("after_number", f"must not be negative, got {request.after_number}")
+        project = await self.finder.project(request.project)
+        after = request.after_number
+        while True:
+            ended, after, events = await self._events(project, request.run_id, after)
+            for event in events:
+                yield pb.WatchRunResponse(event=event)
+            if events:
+                continue
+            if ended:
+                return
+            await self.signals.wait(f"run/{request.run_id}", _WATCH_POLL_S)
+
+    async def _events(self, project: Project, run_id: str, after: int) -> tuple[bool, int, list[pb.RunEvent]]:
+        """Return whether the run has ended, the number of the last event read, and the events after `after`."""
+
+        def work(tx: Transaction) -> tuple[bool, int, list[pb.RunEvent]]:
+            run = self.runs.get(tx, project, run_id)
+            read = tx.runs.events(run_id, after, _EVENTS_AT_ONCE)
+            messages = [message for event in read if (message := event_message(tx, event, project)) is not None]
+            return run.state.ended, read[-1].number if read else after, messages
+
+        return await self.store.read(work)

@@ -1,0 +1,132 @@
+"""Builds every servicer from the parts of the server."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from nextlabel.server.api.access_servicer import AccessServicer
+from nextlabel.server.api.budget_servicer import BudgetServicer
+from nextlabel.server.api.export import Export
+from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.item_listing import ItemListing
+from nextlabel.server.api.labeling_servicer import LabelingServicer
+from nextlabel.server.api.learner_servicer import LearnerServicer
+from nextlabel.server.api.leased_items import LeasedItems
+from nextlabel.server.api.leasing import Leasing
+from nextlabel.server.api.pool_servicer import PoolServicer
+from nextlabel.server.api.project_finder import ProjectFinder
+from nextlabel.server.api.project_servicer import ProjectServicer
+from nextlabel.server.api.replay_upload import ReplayUpload
+from nextlabel.server.api.report_servicer import ReportServicer
+from nextlabel.server.api.run_messages import RunMessages
+from nextlabel.server.api.run_servicer import RunServicer
+from nextlabel.server.domain.ports import StateStore
+from nextlabel.server.domain.state import AccessToken, ProjectId
+from nextlabel.server.parts import Parts
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTokens:
+    """The tokens in the StateStore, as the boundary looks them up."""
+
+    store: StateStore
+
+    async def token_by_hash(self, token_hash: str) -> AccessToken | None:
+        """Return the token whose secret has this hash."""
+        return await self.store.read(lambda tx: tx.access.token_by_hash(token_hash))
+
+
+def servicers(parts: Parts) -> dict[str, object]:
+    """Return the servicer of every service by its full name."""
+    replies = Replies(parts.store, parts.clock)
+    finder = ProjectFinder(parts.store, parts.projects)
+    run_messages = RunMessages(parts.store, parts.budgets)
+    return {
+        "nextlabel.v1.ProjectService": _projects(parts, replies, finder),
+        "nextlabel.v1.PoolService": _pool(parts, finder),
+        "nextlabel.v1.LabelingService": _labeling(parts, replies, finder),
+        "nextlabel.v1.LearnerService": LearnerServicer(
+            store=parts.store,
+            finder=finder,
+            replies=replies,
+            learning=parts.learning,
+            embedding=parts.embedding,
+            pools=parts.pools,
+            limits=parts.limits,
+        ),
+        "nextlabel.v1.RunService": RunServicer(
+            store=parts.store,
+            finder=finder,
+            replies=replies,
+            runs=parts.runs,
+            engine=parts.engine,
+            messages=run_messages,
+            signals=parts.signals,
+        ),
+        "nextlabel.v1.BudgetService": BudgetServicer(parts.store, finder, replies, parts.budgets),
+        "nextlabel.v1.ReportService": ReportServicer(
+            store=parts.store,
+            finder=finder,
+            reports=parts.reports,
+            runs=parts.runs,
+            run_messages=run_messages,
+            executor=parts.threads[0],
+        ),
+        "nextlabel.v1.AccessService": AccessServicer(
+            store=parts.store, replies=replies, clock=parts.clock, new_id=_new_id, limits=parts.limits
+        ),
+    }
+
+
+def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectServicer:
+    async def forget(project: ProjectId) -> None:
+        parts.labels.forget(project)
+        parts.learning.forget(project)
+        await parts.pools.close(project)
+
+    return ProjectServicer(
+        store=parts.store,
+        projects=parts.projects,
+        reports=parts.reports,
+        embedding=parts.embedding,
+        replies=replies,
+        finder=finder,
+        forget=forget,
+    )
+
+
+def _pool(parts: Parts, finder: ProjectFinder) -> PoolServicer:
+    return PoolServicer(
+        finder=finder,
+        ingest=parts.ingest,
+        pools=parts.pools,
+        embedding=parts.embedding,
+        reports=parts.reports,
+        listing=ItemListing(parts.store, parts.pools, parts.labels),
+        signals=parts.signals,
+        limits=parts.limits,
+    )
+
+
+def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> LabelingServicer:
+    return LabelingServicer(
+        store=parts.store,
+        finder=finder,
+        replies=replies,
+        selector=parts.selector,
+        leasing=Leasing(parts.store, parts.labeling, parts.selector, replies),
+        leased_items=LeasedItems(parts.pools, parts.labels, parts.learning),
+        labeling=parts.labeling,
+        submissions=parts.submissions,
+        labels=parts.labels,
+        pools=parts.pools,
+        replay_upload=ReplayUpload(parts.store, parts.limits),
+        export=Export(parts.store, parts.projects, parts.pools, parts.labels),
+        signals=parts.signals,
+        limits=parts.limits,
+    )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
