@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,20 @@ from nextlabel.server.learners.training import TrainingSet
 
 
 @dataclass(frozen=True, slots=True)
+class Timed:
+    """A model, the wall-clock seconds of its training, and the CPU seconds of the whole process meanwhile."""
+
+    model: Model
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Retrained:
     """A cold and a warm training on the same labels."""
 
-    cold: Model
-    warm: Model
+    cold: Timed
+    warm: Timed
 
 
 def training_set(data: LabeledSet, rows: np.ndarray) -> TrainingSet:
@@ -50,23 +60,26 @@ def retrain(data: LabeledSet, estimator: str, labels: int, batch: int, seed: int
     spec = parse_learner_spec(estimator, {})
     before = train(training_set(data, order[:labels]), pool, spec, seed, None)
     after = training_set(data, order[: labels + batch])
-    return Retrained(cold=train(after, pool, spec, seed, None), warm=train(after, pool, spec, seed, before))
+
+    def timed(previous: Model | None) -> Timed:
+        wall, cpu = time.perf_counter(), time.process_time()
+        model = train(after, pool, spec, seed, previous)
+        return Timed(model, time.perf_counter() - wall, time.process_time() - cpu)
+
+    return Retrained(cold=timed(None), warm=timed(before))
 
 
 def summary(data: LabeledSet, runs: list[Retrained]) -> dict[str, float]:
-    cold_s = statistics.median(run.cold.description.seconds for run in runs)
-    warm_s = statistics.median(run.warm.description.seconds for run in runs)
-
-    def accuracy(model: Model) -> float:
-        return evaluate(model, data.test_embeddings_MD, data.test_labels_M).accuracy
-
-    return {
-        "cold_s": round(cold_s, 3),
-        "warm_s": round(warm_s, 3),
-        "speedup": round(cold_s / warm_s, 2),
-        "cold_accuracy": round(statistics.mean(accuracy(run.cold) for run in runs), 4),
-        "warm_accuracy": round(statistics.mean(accuracy(run.warm) for run in runs), 4),
-    }
+    result: dict[str, float] = {}
+    for way in ("cold", "warm"):
+        trained: list[Timed] = [getattr(run, way) for run in runs]
+        accuracy = [evaluate(t.model, data.test_embeddings_MD, data.test_labels_M).accuracy for t in trained]
+        result[f"{way}_s"] = round(statistics.median(t.wall_s for t in trained), 3)
+        result[f"{way}_cpu_s"] = round(statistics.median(t.cpu_s for t in trained), 3)
+        result[f"{way}_accuracy"] = round(statistics.mean(accuracy), 4)
+    result["speedup"] = round(result["cold_s"] / result["warm_s"], 2)
+    result["speedup_cpu"] = round(result["cold_cpu_s"] / result["warm_cpu_s"], 2)
+    return result
 
 
 def main() -> None:

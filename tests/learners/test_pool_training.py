@@ -8,7 +8,6 @@ import pytest
 from nextlabel.server.learners.logistic import LogisticSettings
 from nextlabel.server.learners.pool_training import (
     NEGLIGIBLE_MASS,
-    PSEUDO_LABEL_MASS,
     Labels,
     PoolRecipe,
     pseudo_labels,
@@ -52,17 +51,17 @@ def test_a_pool_without_any_confidence_has_no_pseudo_labels(probabilities: np.nd
 @pytest.mark.parametrize("rounds", [1, 3])
 def test_rounds_are_fits_on_labels_and_pseudo_labels(blobs: Blobs, rounds: int) -> None:
     labels, pool = _labels(blobs, 30), blobs.embeddings[100:400]
+    recipe = PoolRecipe(rounds=rounds, graph=False, balance=0.5, mass=2.0)
     head = labels.fit(SETTINGS)
     flat = LogisticSettings(5, balanced=False)
     weighted = labels.balanced(5, 1.0)
     for _ in range(rounds):
-        pseudo = pseudo_labels(pool, head.predict_proba(pool), PSEUDO_LABEL_MASS * 30).balanced(5, 0.5)
+        pseudo = pseudo_labels(pool, head.predict_proba(pool), recipe.mass * 30).balanced(5, 0.5)
         head = Labels(
             np.concatenate([weighted.embeddings_ND, pseudo.embeddings_ND]),
             np.concatenate([weighted.labels_N, pseudo.labels_N]),
             np.concatenate([weighted.weights_N, pseudo.weights_N]),
         ).fit(flat)
-    recipe = PoolRecipe(rounds=rounds, graph=False, balance=0.5)
     trained = train_with_pool(labels, pool, None, recipe, SETTINGS)
     np.testing.assert_allclose(trained.predict_proba(pool), head.predict_proba(pool), atol=0.03)
 

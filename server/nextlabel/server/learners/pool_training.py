@@ -20,7 +20,6 @@ from nextlabel.server.learners.logistic import LogisticSettings, class_balance, 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 
-PSEUDO_LABEL_MASS = 5.0  # total weight of the pseudo-labels, as a multiple of that of the labels
 ROUGHNESS = 10.0  # factor on the tolerance of all rounds but the last, whose heads only label the pool
 NEGLIGIBLE_MASS = 0.005  # share of that total left out, in the rows of least weight
 
@@ -34,11 +33,13 @@ class PoolRecipe:
         graph: whether the neighbour graph has a say.
         balance: exponent in [0, 1] of the class balance among the pseudo-labels: 0 leaves their shares as
             predicted, 1 gives every class the same total.
+        mass: total weight of the pseudo-labels, as a multiple of that of the labels.
     """
 
     rounds: int
     graph: bool
     balance: float
+    mass: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +90,7 @@ def train_with_pool(
         if walk_MC is not None:
             probabilities *= walk_MC
             probabilities /= np.maximum(probabilities.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
-        pseudo = pseudo_labels(pool_MD, probabilities, PSEUDO_LABEL_MASS * float(labels.weights_N.sum()))
+        pseudo = pseudo_labels(pool_MD, probabilities, recipe.mass * float(labels.weights_N.sum()))
         if len(pseudo) == 0:
             return head
         together = _together(weighted, pseudo.balanced(settings.n_classes, recipe.balance * exponent))
