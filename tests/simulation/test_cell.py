@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from nextlabel.server.simulation.cell import full_data_point, run_cell
 from nextlabel.server.simulation.dataset import Dataset
 from nextlabel.server.simulation.settings import Protocol
+from nextlabel.strategies import ArrayPool, SelectionContext, get_strategy
 
 MakeProtocol = Callable[..., Protocol]
 
@@ -22,7 +23,7 @@ def test_margin_follows_a_plain_loop_over_scikit_learn(dataset: Dataset, protoco
     cell = run_cell(dataset, protocol(seed_labels=30, budget_labels=60), "margin", 0)
     assert cell.points[0] == first
 
-    labeled = _rows_bought_at_random(dataset, first.accuracy, 30, seed=0)
+    labeled = _rows_bought_at_random(dataset, 30, seed=0)
     expected = []
     for _ in range(4):
         model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000, tol=1e-6)
@@ -34,12 +35,10 @@ def test_margin_follows_a_plain_loop_over_scikit_learn(dataset: Dataset, protoco
     assert [point.accuracy for point in cell.points] == pytest.approx(expected, abs=0.011)
 
 
-def _rows_bought_at_random(dataset: Dataset, accuracy: float, count: int, seed: int) -> list[int]:
-    from nextlabel.strategies import ArrayPool, SelectionContext, get_strategy
-
+def _rows_bought_at_random(dataset: Dataset, count: int, seed: int) -> list[int]:
     round_seed = int(np.random.SeedSequence([seed, 0]).generate_state(1)[0])
     pool = ArrayPool(dataset.pool_embeddings_ND, item_ids=dataset.item_ids)
-    return get_strategy("random").select(pool, count, SelectionContext(seed=round_seed)).rows_k.tolist()
+    return list(get_strategy("random").select(pool, count, SelectionContext(seed=round_seed)).rows_k)
 
 
 def test_strategies_that_need_a_model_begin_as_random_does(dataset: Dataset, protocol: MakeProtocol) -> None:
