@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime, timedelta
-from enum import Enum
+from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -84,8 +85,8 @@ def encoder(kind: Any) -> Convert | None:
     kind = _unalias(kind)
     if kind is datetime:
         return to_micros
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return lambda value: value.value
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return str
     if is_dataclass(kind):
         return _dataclass_encoder(kind)
     origin = get_origin(kind)
@@ -122,15 +123,16 @@ def _plain(value: Any) -> Any:
 def _dataclass_encoder(kind: Any) -> Convert:
     hints = get_type_hints(kind)
     plan = [(f.name, encoder(hints[f.name]), _default(f)) for f in fields(kind)]
+    names = [name for name, _, _ in plan]
+    # attrgetter gives a tuple for two names and more, but the bare value for one.
+    get = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
 
     def encode(value: Any) -> dict[str, Any]:
-        out = {}
-        for name, inner, default in plan:
-            item = getattr(value, name)
-            if item is default or item == default:
-                continue
-            out[name] = inner(item) if inner else item
-        return out
+        return {
+            name: inner(item) if inner else item
+            for (name, inner, default), item in zip(plan, get(value), strict=True)
+            if not (item is default or item == default)
+        }
 
     return encode
 
@@ -167,7 +169,7 @@ def decoder(kind: Any) -> Convert:
         return lambda data: from_micros(_exactly(int, data))
     if is_dataclass(kind):
         return _dataclass_decoder(kind)
-    if isinstance(kind, type) and issubclass(kind, Enum):
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind
     if kind is float:
         return _float

@@ -10,8 +10,9 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from functools import partial
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -25,7 +26,7 @@ V = TypeVar("V")
 Convert = Callable[[Any], Any]
 
 _DIMENSIONS = ("labels", "tokens", "micro_usd")
-_PLAIN = (str, int, float, bytes)
+_PLAIN = (str, int, bytes)
 
 
 class Row(Generic[V]):
@@ -35,43 +36,44 @@ class Row(Generic[V]):
     """
 
     def __init__(self, kind: type[V], table: sa.Table, unsigned: Collection[str] = ()) -> None:
-        hints = get_type_hints(kind)
         self._kind = kind
-        self._plan: list[tuple[str, Convert | None, Convert | None, bool]] = []
         self.columns: list[sa.Column[Any]] = []
-        for field in fields(kind):  # type: ignore[arg-type]  # V is always a dataclass
+        getters: list[str] = []
+        self._to_sql: list[tuple[str, Convert]] = []
+        self._from_sql: list[tuple[int, Convert]] = []
+        self._grouped: list[tuple[int, type]] = []
+        hints = get_type_hints(kind)
+        for at, field in enumerate(fields(kind)):  # type: ignore[arg-type]  # V is always a dataclass
             hint = hints[field.name]
-            flat = hint in (Cost, Limit)
-            names = [f"{field.name}_{d}" for d in _DIMENSIONS] if flat else [field.name]
-            self.columns += [table.c[name] for name in names]
-            to_sql, from_sql = (None, hint) if flat else _converters(hint, field.name in unsigned)
-            self._plan.append((field.name, to_sql, from_sql, flat))
+            if hint in (Cost, Limit):
+                self._grouped.append((at, hint))
+                self.columns += [table.c[f"{field.name}_{d}"] for d in _DIMENSIONS]
+                getters += [f"{field.name}.{d}" for d in _DIMENSIONS]
+                continue
+            to_sql, from_sql = _converters(hint, field.name in unsigned)
+            self.columns.append(table.c[field.name])
+            getters.append(field.name)
+            if to_sql:
+                self._to_sql.append((field.name, to_sql))
+            if from_sql:
+                self._from_sql.append((at, from_sql))
+        self._names = [column.name for column in self.columns]
+        self._get = attrgetter(*getters)
 
     def bind(self, value: V) -> dict[str, Any]:
         """Return the parameters that insert ``value``."""
-        params: dict[str, Any] = {}
-        for name, to_sql, _, flat in self._plan:
-            item = getattr(value, name)
-            if flat:
-                params[f"{name}_labels"] = item.labels
-                params[f"{name}_tokens"] = item.tokens
-                params[f"{name}_micro_usd"] = item.micro_usd
-            else:
-                params[name] = to_sql(item) if to_sql else item
+        params = dict(zip(self._names, self._get(value), strict=True))
+        for name, convert in self._to_sql:
+            params[name] = convert(params[name])
         return params
 
     def load(self, record: tuple[Any, ...]) -> V:
         """Return the value of a row selected as :attr:`columns`."""
-        values: list[Any] = []
-        at = 0
-        for _, _, from_sql, flat in self._plan:
-            if flat and from_sql:
-                values.append(from_sql(*record[at : at + 3]))
-                at += 3
-                continue
-            item = record[at]
-            values.append(from_sql(item) if from_sql else item)
-            at += 1
+        values = list(record)
+        for at, kind in self._grouped:
+            values[at : at + len(_DIMENSIONS)] = [kind(*values[at : at + len(_DIMENSIONS)])]
+        for at, convert in self._from_sql:
+            values[at] = convert(values[at])
         return self._kind(*values)
 
     def load_first(self, record: tuple[Any, ...] | None) -> V | None:
@@ -93,8 +95,8 @@ def _converters(hint: Any, unsigned: bool) -> tuple[Convert | None, Convert | No
         return None, None
     if hint is datetime:
         return codec.to_micros, codec.from_micros
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return (lambda item: item.value), hint
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return str, hint
     if get_origin(hint) in (Union, UnionType):
         return _optional(hint)
     if is_dataclass(hint) or get_origin(hint) in (tuple, Mapping):
