@@ -154,7 +154,7 @@ def test_herding_is_greedy_coverage_and_the_default_weighs_it_by_uncertainty(
     similarity = np.exp(-squared(embeddings, embeddings) / (2 * 0.5**2))
     covered = np.exp(-squared(embeddings, context.labeled_embeddings).min(axis=1) / (2 * 0.5**2))
     ordered = np.sort(head.predict_proba(embeddings).astype(np.float64), axis=1)
-    doubt = (1 - (ordered[:, -1] - ordered[:, -2])) ** 2
+    doubt = (1 - (ordered[:, -1] - ordered[:, -2])) ** (2 + 9 / 250)
     for name, weights in (("max_herding", np.ones(600)), ("default", doubt)):
         batch = get_strategy(name).select(ArrayPool(embeddings), 25, context)
         assert batch.rows_k.tolist() == greedy_coverage(similarity, weights, covered, 25)

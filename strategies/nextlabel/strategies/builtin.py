@@ -31,13 +31,14 @@ from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
 TOP = ShortlistSize(per_pick=1)
 
 
-def default(sample: int = 5000, scale: float = 0.5, power: float = 2.0) -> Strategy:
+def default(sample: int = 5000, scale: float = 0.5, power: float = 2.0, ramp: float = 250.0) -> Strategy:
     """Coverage first, uncertainty as the learner grows sure: uncertainty herding; needs nothing to start."""
     _at_least("default", "sample", sample, 1)
     _positive("default", "scale", scale)
     _positive("default", "power", power)
-    picker = Herding(scale, Doubt(power))
-    params = {"sample": sample, "scale": scale, "power": power}
+    _positive("default", "ramp", ramp)
+    picker = Herding(scale, Doubt(power, ramp))
+    params = {"sample": sample, "scale": scale, "power": power, "ramp": ramp}
     return ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
 
 

@@ -75,6 +75,12 @@ class NearestLabeled:
         self._near = np.empty(0, np.float32)
         self._seen_LD: Floats = np.empty((0, 0), np.float32)
 
+    def copy(self) -> NearestLabeled:
+        """Return an independent copy, to try a selection without keeping what it learns."""
+        twin = NearestLabeled()
+        twin._near, twin._seen_LD = self._near.copy(), self._seen_LD
+        return twin
+
     def update(self, pool: Pool, labeled_LD: Floats) -> Floats:
         """Return squared distances to the nearest labeled row in stream order, shape (N,); inf without labels."""
         seen = len(self._seen_LD)

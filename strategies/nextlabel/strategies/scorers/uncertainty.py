@@ -59,13 +59,18 @@ class Margin:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """(1 - margin)^power, in [0, 1]: the weight uncertainty has in herding.
+    """(1 - margin)^p, in [0, 1]: the weight uncertainty has in herding.
+
+    The exponent p = power + labels / ramp grows with the number of labels: a young learner's margins are
+    worth little, later ones point at the boundary.
 
     Attributes:
-        power: larger values concentrate on the uncertain rows.
+        power: the exponent without labels; larger values concentrate on the uncertain rows.
+        ramp: labels that add 1 to the exponent.
     """
 
     power: float = 2.0
+    ramp: float = 250.0
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -73,8 +78,9 @@ class Doubt:
         return PROBABILITIES
 
     def score(self, block: Block, context: SelectionContext) -> Array:
-        """Return (1 - (p1 - p2))^power."""
-        return (1 + Margin().score(block, context)) ** self.power
+        """Return (1 - (p1 - p2))^p."""
+        exponent = self.power + len(context.labeled_embeddings) / self.ramp
+        return (1 + Margin().score(block, context)) ** exponent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,253 @@
+#!/usr/bin/env python
+"""Time one batch selection; print one JSON line.
+
+    python benchmarks/selection.py --strategy margin --n 1000000 --d 384 --classes 4 --batch 100
+    python benchmarks/selection.py --strategy k_center --n 1000000 --later-round
+    python benchmarks/selection.py --strategy margin --classes 77 --dtype bfloat16
+    python benchmarks/selection.py --strategy margin --n 10000000 --on-disk /var/tmp
+
+Pool, labeled set, classifier and committee are made before the clock starts. Everything uses 2 threads.
+
+  select_s       median wall seconds of Strategy.select over --repeat runs
+  cpu_s          CPU seconds of the same runs (all threads), median; load1 = 1-minute load average
+  base_mb        peak resident memory before the first run (imports, pool, learner)
+  peak_mb        the same after it;  extra_mb = peak_mb - base_mb
+  bare_pass_s    median wall seconds of X[block] @ W.T over float32 blocks of 8192 rows
+  bare_matvec_s  median wall seconds of X @ w
+  per_bare_pass, per_bare_matvec   select_s divided by them
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from nextlabel.strategies import (
+    ArrayPool,
+    Block,
+    LabeledSet,
+    LinearHead,
+    NearestLabeled,
+    Pool,
+    SelectionContext,
+    get_strategy,
+    strategy_names,
+)
+from nextlabel.strategies.arrays import Array, Floats, Rows
+
+N_LABELED = 500
+N_COMMITTEE = 5
+BARE_ROWS = 8192
+THREADS = 2
+
+
+def make_data(total: int, d: int, classes: int, seed: int = 0, chunk: int = 50_000) -> tuple[Floats, Rows]:
+    """Return unit-length clustered embeddings (total, d) float32 and classes (total,)."""
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((10 * classes, d), dtype=np.float32)
+    embeddings = np.empty((total, d), dtype=np.float32)
+    which = rng.integers(0, len(centers), size=total)
+    which[:classes] = np.arange(classes)
+    for start in range(0, total, chunk):
+        part = embeddings[start : start + chunk]
+        rng.standard_normal(out=part, dtype=np.float32)
+        part *= 1.5
+        part += centers[which[start : start + chunk]]
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+    return embeddings, (which % classes).astype(np.int64)
+
+
+def as_dtype(embeddings: Floats, dtype: str) -> Array:
+    """Return the pool in this type; bfloat16 as a torch tensor."""
+    if dtype == "bfloat16":
+        import torch
+
+        torch.set_num_threads(THREADS)
+        return torch.from_numpy(embeddings).bfloat16()
+    return embeddings if dtype == "float32" else embeddings.astype(np.float16)
+
+
+def write_pool(embeddings: Floats, n: int, folder: str) -> Path:
+    """Write ``n`` float16 rows, repeating the embeddings with small noise, and return the file."""
+    path = Path(folder) / "pool.f16"
+    rng = np.random.default_rng(1)
+    with path.open("wb") as file:
+        written = 0
+        while written < n:
+            for start in range(0, min(len(embeddings), n - written), 65_536):
+                part = embeddings[start : min(start + 65_536, n - written)]
+                noise = rng.standard_normal((1, part.shape[1]), dtype=np.float32)
+                file.write((part + np.float32(1e-3) * noise).astype(np.float16).tobytes())
+            written += min(len(embeddings), n - written)
+    return path
+
+
+class FilePool:
+    """A float16 matrix in a file, read block by block."""
+
+    def __init__(self, path: Path, n: int, d: int, block_rows: int = 16_384) -> None:
+        self._path, self._n, self._d, self._block_rows = path, n, d, block_rows
+
+    def __len__(self) -> int:
+        return self._n
+
+    def blocks(self) -> Iterator[Block]:
+        with self._path.open("rb") as file:
+            for start in range(0, self._n, self._block_rows):
+                rows = np.arange(start, min(start + self._block_rows, self._n), dtype=np.int64)
+                values = np.fromfile(file, np.float16, len(rows) * self._d)
+                yield Block(rows, values.reshape(len(rows), self._d))
+
+    def take(self, rows: Rows) -> Array:
+        taken = np.empty((len(rows), self._d), np.float16)
+        with self._path.open("rb") as file:
+            for index, row in enumerate(rows):
+                file.seek(int(row) * self._d * 2)
+                taken[index] = np.fromfile(file, np.float16, self._d)
+        return taken
+
+    def item_ids(self, rows: Rows) -> Sequence[str]:
+        return [f"{row:020d}" for row in rows]
+
+
+def fit_head(embeddings: Floats, classes: Rows) -> LinearHead:
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=10.0, max_iter=300).fit(embeddings, classes)
+    return LinearHead.from_decision(model.coef_, model.intercept_)
+
+
+def make_context(embeddings: Floats, classes: Rows, n_classes: int, committee: bool) -> SelectionContext:
+    rng = np.random.default_rng(0)
+    members = []
+    for _ in range(N_COMMITTEE if committee else 0):
+        rows = np.concatenate([np.arange(n_classes), rng.integers(0, len(classes), len(classes))])
+        members.append(fit_head(embeddings[rows], classes[rows]))
+    return SelectionContext(fit_head(embeddings, classes), members, LabeledSet(embeddings, classes), seed=1)
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def median_s(run: Callable[[], object], repeat: int) -> tuple[float, float]:
+    """Return (wall, CPU) seconds, medians."""
+    walls, cpus = [], []
+    for _ in range(repeat):
+        wall, cpu = time.perf_counter(), time.process_time()
+        run()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return statistics.median(walls), statistics.median(cpus)
+
+
+def bare_times(embeddings: Floats, coef: Floats, repeat: int) -> tuple[float, float]:
+    def bare_pass() -> None:
+        for start in range(0, len(embeddings), BARE_ROWS):
+            embeddings[start : start + BARE_ROWS] @ coef.T
+
+    vector = coef[0].copy()
+    return median_s(bare_pass, repeat)[0], median_s(lambda: embeddings @ vector, repeat)[0]
+
+
+def main() -> None:
+    a = arguments()
+    committee = "committee" in get_strategy(a.strategy).needs
+    made = min(a.n, 1_000_000) if a.on_disk else a.n
+    embeddings, classes = make_data(N_LABELED + made, a.d, a.classes)
+    labeled = embeddings[:N_LABELED].copy()
+    context = make_context(labeled, classes[:N_LABELED], a.classes, committee)
+    source: Array = embeddings[N_LABELED:]
+    path = write_pool(source, a.n, a.on_disk) if a.on_disk else None
+    pool: Pool = FilePool(path, a.n, a.d) if path else ArrayPool(as_dtype(source, a.dtype))
+    params = {} if a.shortlist is None else {"shortlist": a.shortlist}
+    strategy = get_strategy(a.strategy, **params)
+    if a.later_round:
+        context = second_round(pool, labeled, classes[:N_LABELED], context, a.batch)
+    base = peak_mb()
+    batch = strategy.select(pool, a.batch, context)
+    peak = peak_mb()
+    wall, cpu = median_s(lambda: strategy.select(pool, a.batch, context), a.repeat)
+    assert context.predictor is not None
+    assert context.predictor.linear is not None
+    bare_pass, bare_matvec = bare_times(source, context.predictor.linear.coef_CD, a.repeat)
+    if path:
+        path.unlink()
+    picked = batch.rows_k
+    figures = {
+        "peer": "nextlabel",
+        "label": a.label,
+        "strategy": a.strategy,
+        "n": a.n,
+        "d": a.d,
+        "classes": a.classes,
+        "batch": a.batch,
+        "dtype": "float16" if a.on_disk else a.dtype,
+        "shortlist": a.shortlist,
+        "later_round": a.later_round,
+        "select_s": round(wall, 4),
+        "cpu_s": round(cpu, 4),
+        "load1": os.getloadavg()[0],
+        "picked": len(picked),
+        "valid": bool(len(np.unique(picked)) == len(picked) and picked.min() >= 0 and picked.max() < a.n),
+        "base_mb": round(base),
+        "peak_mb": round(peak),
+        "extra_mb": round(peak - base),
+        "bare_pass_s": round(bare_pass, 4),
+        "bare_matvec_s": round(bare_matvec, 4),
+        "per_bare_pass": round(wall / bare_pass, 2),
+        "per_bare_matvec": round(wall / bare_matvec, 2),
+    }
+    json.dump(figures, sys.stdout)
+    sys.stdout.write("\n")
+
+
+def second_round(pool: Pool, labeled: Floats, classes: Rows, context: SelectionContext, batch: int) -> SelectionContext:
+    """Return the context of a round after ``batch`` more labels, distances to the first labels known."""
+    nearest = NearestLabeled()
+    nearest.update(pool, labeled)
+    more = np.asarray(pool.take(np.arange(batch, dtype=np.int64)), np.float32)
+    grown = LabeledSet(np.concatenate([labeled, more]), np.concatenate([classes, classes[:batch]]))
+    return SelectionContext(context.predictor, context.committee, grown, nearest=_Replayed(nearest), seed=2)
+
+
+class _Replayed(NearestLabeled):
+    """Forgets the last update, so that each repeat pays for the same new labels."""
+
+    def __init__(self, known: NearestLabeled) -> None:
+        super().__init__()
+        self._known = known
+
+    def update(self, pool: Pool, labeled_LD: Floats) -> Floats:
+        return self._known.copy().update(pool, labeled_LD)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strategy", choices=strategy_names(), required=True)
+    parser.add_argument("--n", type=int, default=1_000_000)
+    parser.add_argument("--d", type=int, default=384)
+    parser.add_argument("--classes", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--shortlist", type=int, help="for strategies that take one")
+    parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32")
+    parser.add_argument("--later-round", action="store_true", help="keep nearest-labeled distances")
+    parser.add_argument("--on-disk", help="folder for a float16 pool file that is read in blocks")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--label", default="")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    with threadpool_limits(THREADS):
+        main()
