@@ -86,7 +86,7 @@ def _run(client: Client, plan: Plan) -> list[ArmResult]:
             results.append(result)
             last = result.curve[-1]
             progress.console.print(
-                f"{result.arm.strategy}, seed {result.arm.seed}: {last.accuracy:.3f} accurate with {last.labels} labels "
+                f"{result.arm.strategy}, seed {result.arm.seed}: {last.accuracy:.3f} with {last.labels} labels "
                 f"in {last.seconds:.0f} s ({result.ended})"
             )
     return results

@@ -1,0 +1,78 @@
+"""Rows per second that the client streams into a durable pool, with embeddings given; one JSON line.
+
+    python benchmarks/ingest.py --rows 500000
+
+Texts of 300 bytes, 384-dimensional float16 embeddings, a server of its own process on this machine. ``rss_mb`` are the
+server's resident set before, at the highest and after. The upload counts from the first message to the last receipt,
+building the messages included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pyarrow as pa
+
+from nextlabel.client import Client, connect
+from nextlabel.server.demo.embedded import embedded_server
+
+CHUNK = 50_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=500_000)
+    parser.add_argument("--dimension", type=int, default=384)
+    parser.add_argument("--text-bytes", type=int, default=300)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as address, connect(address) as client:
+        client.projects.create("bench", labels=["a", "b"], embeddings_given=True, dimension=arguments.dimension)
+        server = max(psutil.Process().children(recursive=True), key=lambda p: p.memory_info().rss)
+        upload(client, server, arguments)
+
+
+def upload(client: Client, server: psutil.Process, arguments: argparse.Namespace) -> None:
+    matrix = np.random.default_rng(0).standard_normal((CHUNK, arguments.dimension), dtype=np.float32).astype(np.float16)
+    filler = "x" * (arguments.text_bytes - 12)
+    before = server.memory_info().rss
+    peak = [before]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.1):
+            peak.append(server.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    seconds = 0.0
+    for first in range(0, arguments.rows, CHUNK):
+        count = min(CHUNK, arguments.rows - first)
+        ids = [f"item-{i:012d}" for i in range(first, first + count)]
+        table = pa.table({"id": ids, "text": [f"{i:012d}{filler}" for i in range(first, first + count)]})
+        began = time.perf_counter()
+        result = client.pool.add("bench", table, embeddings=matrix[:count])
+        seconds += time.perf_counter() - began
+        assert result.accepted == count, result
+    done.set()
+    watcher.join()
+    print(
+        json.dumps(
+            {
+                "rows": arguments.rows,
+                "seconds": round(seconds, 2),
+                "rows_per_s": round(arguments.rows / seconds),
+                "rss_mb": [round(v / 2**20) for v in (before, max(peak), server.memory_info().rss)],
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
