@@ -1,9 +1,15 @@
+import io
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import pytest
 
 from nextlabel.client import Client, connect
-from tests.client.fakes import FakeServer, State
+from nextlabel.client.cli import main
+from tests.client.fake_state import State
+from tests.client.fakes import FakeServer
 
 
 @pytest.fixture
@@ -35,3 +41,45 @@ def news(client: Client) -> str:
     """A project with two classes."""
     client.projects.create("news", labels=["sports", "politics"])
     return "news"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Cli(Protocol):
+    """Runs a command line against the fake server."""
+
+    def __call__(self, *arguments: str, stdin: str | bytes = "") -> Done:
+        """Run it with this standard input."""
+        ...
+
+
+@pytest.fixture
+def cli(server: FakeServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+    monkeypatch.setenv("NEXTLABEL_SERVER", server.address)
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str, stdin: str | bytes = "") -> Done:
+        content = stdin.encode() if isinstance(stdin, str) else stdin
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+        capfd.readouterr()
+        code = 0
+        try:
+            main(arguments)
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        captured = capfd.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run

@@ -9,7 +9,8 @@ from google.rpc import error_details_pb2
 
 from nextlabel.client import AddResult, Client, NextlabelError, connect, connect_async, replay, run_spec
 from nextlabel.v1 import run_service_pb2 as run
-from tests.client.fakes import FakeServer, State, error_info, rich_status
+from tests.client.fake_state import State, error_info, rich_status
+from tests.client.fakes import FakeServer
 
 
 def test_the_main_job_reads_well(client: Client, state: State) -> None:

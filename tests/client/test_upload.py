@@ -13,7 +13,7 @@ from nextlabel.client.encoding import MAX_BYTES, ItemEncoder
 from nextlabel.client.sources import blocks
 from nextlabel.client.upload import MAX_LISTED, WINDOW
 from nextlabel.v1 import pool_pb2
-from tests.client.fakes import State
+from tests.client.fake_state import State
 
 
 def test_texts_go_in_in_batches_and_keep_their_order(client: Client, news: str, state: State) -> None:

@@ -48,14 +48,19 @@ class ItemFile:
         self._source = ByteSource(path)
 
     @property
+    def is_columnar(self) -> bool:
+        """Whether the file has rows, which count from 0, instead of lines."""
+        return self._format == "parquet"
+
+    @property
     def fraction_read(self) -> float | None:
         """How much of the file has been read, in [0, 1]; None when that is not known."""
-        return None if self._format == "parquet" else self._source.fraction_read
+        return None if self.is_columnar else self._source.fraction_read
 
     def blocks(self) -> Iterator[Rows]:
         """The items in blocks, once."""
         with self._source:
-            if self._format == "parquet":
+            if self.is_columnar:
                 yield from table_blocks(read_parquet(self._source, self._column_names()), self.columns)
             else:
                 yield from _record_blocks(self._records(), self.columns)

@@ -46,7 +46,9 @@ class ByteSource:
     @property
     def fraction_read(self) -> float | None:
         """How much of the file has been read, in [0, 1]; None when its size is not known."""
-        return self._packed.raw.tell() / self.size if self.size else None
+        if not self.size:
+            return None
+        return 1.0 if self._packed.closed else self._packed.raw.tell() / self.size
 
     def open(self) -> io.BufferedReader | gzip.GzipFile:
         """The content, unpacked."""

@@ -66,7 +66,6 @@ class Labeling(Service[Mode]):
         annotator: str,
         count: int,
         ttl_s: float | None = None,
-        batch: str = "",
         timeout_s: float = LONG_CALL_S,
     ) -> pb.Lease:
         """Give an annotator up to `count` (at most 1,000) items to answer.
@@ -74,9 +73,7 @@ class Labeling(Service[Mode]):
         Picks a new query batch when nothing is open. A lease without items, and without an id, means that there
         is nothing for this annotator to answer.
         """
-        request = pb.LeaseItemsRequest(
-            project=project, annotator=annotator, count=count, ttl=duration(ttl_s), batch=batch
-        )
+        request = pb.LeaseItemsRequest(project=project, annotator=annotator, count=count, ttl=duration(ttl_s))
         return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
 
     @call

@@ -162,6 +162,12 @@ class Projects(Service[Mode]):
         return (await self._connection.unary(self._stub.AcceptGuidelines, request)).guidelines
 
     @call
+    async def reject_guidelines(self, project: str, version: int) -> pb.Guidelines:
+        """Turn a proposed version of the guidelines down; NextlabelError FAILED_PRECONDITION for the one in force."""
+        request = pb.RejectGuidelinesRequest(project=project, version=version)
+        return (await self._connection.unary(self._stub.RejectGuidelines, request)).guidelines
+
+    @call
     async def propose_guidelines(
         self,
         project: str,

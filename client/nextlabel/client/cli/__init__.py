@@ -1,0 +1,3 @@
+"""The command line: `nextlabel`."""
+
+from nextlabel.client.cli.main import main as main

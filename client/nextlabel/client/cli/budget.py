@@ -1,0 +1,86 @@
+"""`nextlabel budget`: set limits and see what was spent."""
+
+from typing import Annotated
+
+import typer
+
+from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output import Output, OutputOption, Record, TableColumns, emit_many, usd
+from nextlabel.client.cli.session import session
+
+app = typer.Typer(help="Set limits and see what was spent.", no_args_is_help=True)
+
+NO_LIMIT = "none"
+
+
+def _amount(budget: Record, field: str) -> str | None:
+    if budget[field] is None:
+        return None
+    return usd(budget[field]) if budget["dimension"] == "micro_usd" else f"{budget[field]:,}"
+
+
+_COLUMNS: TableColumns = {
+    "RUN": lambda b: b["run"] or "(project)",
+    "DIMENSION": lambda b: b["dimension"],
+    "WINDOW": lambda b: b["window"],
+    "LIMIT": lambda b: _amount(b, "limit"),
+    "SPENT": lambda b: _amount(b, "settled"),
+    "RESERVED": lambda b: _amount(b, "reserved"),
+}
+
+
+@app.command(epilog="Example: nextlabel budget show news --output json")
+def show(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show the budgets of a project and of its runs: limit, spent, reserved."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        emit_many((plain(budget) for budget in client.budgets.list(project)), _COLUMNS, output)
+
+
+@app.command(
+    "set", epilog="Examples: nextlabel budget set news --usd 10 --labels 5000;  nextlabel budget set news --usd 2 --day"
+)
+def set_budget(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    labels: Annotated[str | None, typer.Option(metavar="N", help="Most labels; none takes the limit away.")] = None,
+    tokens: Annotated[str | None, typer.Option(metavar="N", help="Most tokens; none takes the limit away.")] = None,
+    dollars: Annotated[
+        str | None, typer.Option("--usd", metavar="X", help="Most US dollars; none takes the limit away.")
+    ] = None,
+    run: Annotated[str, typer.Option(help="For this run instead of the project.")] = "",
+    day: Annotated[bool, typer.Option("--day", help="For each day, from 00:00 UTC.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Set limits; they hold from the next reservation on, for runs that are under way too."""
+    limits = {
+        "labels": _limit(labels, 1, "--labels"),
+        "tokens": _limit(tokens, 1, "--tokens"),
+        "micro_usd": _limit(dollars, 1_000_000, "--usd"),
+    }
+    given = {"labels": labels, "tokens": tokens, "micro_usd": dollars}
+    if not any(given.values()):
+        raise typer.BadParameter("give at least one of --labels, --tokens and --usd")
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        window = "day" if day else "total"
+        budgets = [
+            plain(client.budgets.set(project, dimension, limit, run=run, window=window))
+            for dimension, limit in limits.items()
+            if given[dimension] is not None
+        ]
+        emit_many(budgets, _COLUMNS, output)
+
+
+def _limit(given: str | None, unit: int, option: str) -> int | None:
+    if given is None or given == NO_LIMIT:
+        return None
+    try:
+        limit = round(float(given) * unit)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"expected a number or {NO_LIMIT}, got {given!r}", param_hint=option) from None
+    if limit < 0:
+        raise typer.BadParameter(f"a limit is at least 0, got {given}", param_hint=option)
+    return limit

@@ -1,0 +1,138 @@
+"""The application: global options, the commands, and the way in."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextlabel.client.cli import (
+    budget,
+    export,
+    guidelines,
+    label,
+    pool,
+    predict,
+    project,
+    query,
+    report,
+    run,
+    token,
+    train,
+)
+from nextlabel.client.cli.extras import mount_extras
+from nextlabel.client.cli.problems import complain
+from nextlabel.client.cli.session import Session
+
+EPILOG = """
+Exit codes: 0 done; 1 failed, or some items were not taken; 2 wrong usage; 3 a budget is used up.
+Global options may stand before or after the command. NO_COLOR turns colours off.
+"""
+
+_GROUPS = {
+    "project": project.app,
+    "pool": pool.app,
+    "run": run.app,
+    "budget": budget.app,
+    "guidelines": guidelines.app,
+    "token": token.app,
+}
+_COMMANDS: Mapping[str, tuple[Callable[..., None], str]] = {
+    "report": (report.report, report.EPILOG),
+    "predict": (predict.predict, predict.EPILOG),
+    "label": (label.label, label.EPILOG),
+    "query": (query.query, query.EPILOG),
+    "train": (train.train, train.EPILOG),
+    "export": (export.export, export.EPILOG),
+}
+_GLOBAL_VALUES = frozenset({"--server", "--token", "--profile", "--ca", "--certificate", "--key", "--timeout"})
+_GLOBAL_FLAGS = frozenset({"--tls", "--insecure", "--debug"})
+
+
+def root(
+    ctx: typer.Context,
+    server: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Server to call; else NEXTLABEL_SERVER, else the profile.")
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Bearer token; else NEXTLABEL_TOKEN, else that of the profile.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Section of ~/.config/nextlabel/profiles.toml to use.")] = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Encrypt; trusts public authorities.")] = False,
+    ca: Annotated[Path | None, typer.Option(help="Certificate authority to trust (PEM); implies --tls.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="Own certificate for mutual TLS (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(help="Key of the own certificate (PEM).")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Allow a token to go to another machine unencrypted.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Deadline of each short call.")] = 30.0,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Which item is worth a label next, who should give it, and what did it buy?"""
+    ctx.obj = Session(
+        server=server,
+        token=token,
+        profile=profile,
+        tls=tls,
+        ca=ca,
+        certificate=certificate,
+        key=key,
+        insecure=insecure,
+        timeout_s=timeout,
+    )
+
+
+def build_app() -> typer.Typer:
+    """The whole command line, with the commands of the extras that are installed."""
+    app = typer.Typer(
+        name="nextlabel",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        epilog=EPILOG,
+    )
+    app.callback()(root)
+    for name, group in _GROUPS.items():
+        app.add_typer(group, name=name)
+    for name, (command, epilog) in _COMMANDS.items():
+        app.command(name, epilog=epilog)(command)
+    mount_extras(app)
+    return app
+
+
+def globals_first(arguments: Sequence[str]) -> list[str]:
+    """The arguments with the global options before the command, wherever they stood.
+
+    >>> globals_first(["pool", "status", "news", "--server", "host:1", "--debug"])
+    ['--server', 'host:1', '--debug', 'pool', 'status', 'news']
+
+    What follows `--`, and the options of commands that are not ours, stay where they are.
+    """
+    first = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if first not in _GROUPS and first not in _COMMANDS:
+        return list(arguments)
+    ahead: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if argument == "--":
+            rest += [argument, *remaining]
+        elif argument in _GLOBAL_FLAGS or (argument.partition("=")[0] in _GLOBAL_VALUES and "=" in argument):
+            ahead.append(argument)
+        elif argument in _GLOBAL_VALUES:
+            ahead += [argument, *([value] if (value := next(remaining, None)) is not None else [])]
+        else:
+            rest.append(argument)
+    return ahead + rest
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        build_app()(globals_first(arguments), prog_name="nextlabel")
+    except Exception as error:
+        if "--debug" in arguments:
+            raise
+        sys.exit(complain(error))

@@ -1,0 +1,92 @@
+"""Results on stdout: a table for people, JSON for machines."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from nextlabel.client.cli.terminal import printable
+
+Record = Mapping[str, Any]
+TableColumns = Mapping[str, Callable[[Record], Any]]
+"""Header of each column of a table, and what stands in it."""
+
+
+class Output(StrEnum):
+    """Forms of a result."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result on stdout.")]
+
+
+def emit_many(records: Iterable[Record], columns: TableColumns, output: Output) -> None:
+    """Print records: a table, a JSON array, or a line of JSON for each as it comes."""
+    match output:
+        case Output.JSONL:
+            for record in records:
+                _print_json(record)
+        case Output.JSON:
+            _print_json(list(records), indent=2)
+        case Output.TABLE:
+            _print_table(records, columns)
+
+
+def emit_one(record: Record, output: Output, *, shown: Record | None = None) -> None:
+    """Print one record; a table shows the fields of `shown`, or of the record, one a line."""
+    if output is Output.TABLE:
+        _print_fields(record if shown is None else shown)
+    else:
+        _print_json(record, indent=2 if output is Output.JSON else None)
+
+
+def usd(micro_usd: int) -> str:
+    """An amount of money for people."""
+    return f"${micro_usd / 1e6:,.4f}" if micro_usd else "$0"
+
+
+def percent(share: float) -> str:
+    """A share for people."""
+    return f"{share:.1%}"
+
+
+def _print_json(value: Any, *, indent: int | None = None) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+
+
+def _print_table(records: Iterable[Record], columns: TableColumns) -> None:
+    table = Table(*columns, box=None, pad_edge=False)
+    for record in records:
+        table.add_row(*(_cell(column(record)) for column in columns.values()))
+    _console().print(table)
+
+
+def _print_fields(record: Record) -> None:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in record.items():
+        if value not in (None, "", [], {}):
+            table.add_row(Text(name, style="bold"), _cell(value))
+    _console().print(table)
+
+
+def _cell(value: Any) -> Text:
+    # Text, not markup: what users and models wrote must not be taken for styles.
+    if value is None:
+        return Text("–")
+    if isinstance(value, dict | list):
+        return Text(printable(json.dumps(value, ensure_ascii=False)))
+    return Text(f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else printable(str(value)))
+
+
+def _console() -> Console:
+    # A pipe has no width; cells must not be cut there.
+    return Console(width=None if sys.stdout.isatty() else 1_000)

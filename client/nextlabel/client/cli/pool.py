@@ -1,0 +1,114 @@
+"""`nextlabel pool`: add items and see how the pool stands."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nextlabel.client.cli.files import (
+    EncodingOption,
+    FileArgument,
+    FormatOption,
+    IdOption,
+    LabelOption,
+    MetadataOption,
+    TextOption,
+    add_file,
+    chosen_columns,
+    open_items,
+    report_untaken,
+    wait_until_embedded,
+)
+from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output import Output, OutputOption, emit_one
+from nextlabel.client.cli.session import session
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+app = typer.Typer(help="Add items and see how the pool stands.", no_args_is_help=True)
+
+
+class Split(StrEnum):
+    """What items are for."""
+
+    POOL = "pool"
+    HOLDOUT = "holdout"
+    GOLD = "gold"
+
+
+@app.command(
+    epilog="Examples: nextlabel pool add news texts.csv --text body --id uuid --metadata source,year;  "
+    "zcat big.jsonl.gz | nextlabel pool add news -"
+)
+def add(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    file: FileArgument,
+    text: TextOption = None,
+    id_column: IdOption = None,
+    label: LabelOption = None,
+    metadata: MetadataOption = "",
+    split: Annotated[
+        Split, typer.Option(help="holdout only evaluates, gold checks annotators; both need labels.")
+    ] = Split.POOL,
+    embeddings: Annotated[
+        Path | None, typer.Option(metavar="FILE.npy", help="Embeddings: a matrix with a row for each item.")
+    ] = None,
+    file_format: FormatOption = None,
+    encoding: EncodingOption = "utf-8",
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until every item has its embedding.")] = False,
+    upload_id: Annotated[
+        str | None, typer.Option(metavar="UUID", help="Continue the upload of this id with the same file.")
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Stream a file into the pool. What is reported as added is durable.
+
+    Adding a file again adds nothing twice. Malformed lines and items that are not taken are reported on stderr,
+    the others go in; the exit code is then 1.
+    """
+    columns = chosen_columns(
+        text=text, id_column=id_column, label=label, metadata=metadata, labeled=split is not Split.POOL
+    )
+    items = open_items(file, columns, file_format, encoding)
+    matrix = None if embeddings is None else _load_matrix(embeddings)
+    with session(ctx).connect() as client:
+        result = add_file(client, project, items, split=split.value, embeddings=matrix, upload_id=upload_id)
+        if wait:
+            wait_until_embedded(client, project)
+    code = report_untaken(items, result)
+    counts = {
+        "accepted": result.accepted,
+        "duplicates": result.duplicates,
+        "rejected": result.rejected,
+        "resumed": result.resumed,
+        "malformed_lines": items.problem_count,
+    }
+    emit_one({"project": project, "upload_id": result.upload_id, **counts}, output)
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: nextlabel pool status news --output json")
+def status(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show how many items there are of each sort."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        record = plain(client.pool.status(project))
+    counts = record.pop("counts") or {}
+    emit_one({"project": project, **counts, **record}, output)
+
+
+def _load_matrix(path: Path) -> "ndarray[Any, Any]":
+    try:
+        import numpy as np
+    except ImportError:
+        raise ValueError("--embeddings needs numpy: pip install 'nextlabel[server]'") from None
+    try:
+        # Mapped, not read: rows are touched once, as they are sent.
+        matrix: np.ndarray[Any, Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(f"{path} is no .npy file of numbers ({error})") from None
+    return matrix

@@ -1,0 +1,225 @@
+"""`nextlabel project`: create, list, show, update and delete projects."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nextlabel.client.cli.files import (
+    EncodingOption,
+    FormatOption,
+    IdOption,
+    LabelOption,
+    TextOption,
+    add_file,
+    chosen_columns,
+    open_items,
+    read_text,
+    report_untaken,
+    wait_until_embedded,
+)
+from nextlabel.client.cli.options import OverlapOption, StrategyOption, key_values
+from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.session import session
+
+app = typer.Typer(help="Create, list, show, update and delete projects.", no_args_is_help=True)
+
+
+class AnnotationType(StrEnum):
+    """What the items of a project ask for."""
+
+    SINGLE_LABEL = "single_label"
+    MULTI_LABEL = "multi_label"
+    SCORE = "score"
+    PAIRWISE_PREFERENCE = "pairwise_preference"
+    TEXT = "text"
+
+
+_COLUMNS: TableColumns = {
+    "NAME": lambda p: p["name"],
+    "TYPE": lambda p: p["annotation_type"],
+    "CLASSES": lambda p: len(p["label_space"]["classes"]) if p["label_space"] else None,
+    "POOL": lambda p: p["counts"]["pool"] if p["counts"] else None,
+    "LABELED": lambda p: p["counts"]["labeled"] if p["counts"] else None,
+    "HOLDOUT": lambda p: p["counts"]["holdout"] if p["counts"] else None,
+    "MODEL": lambda p: p["model_version"] or None,
+}
+
+
+@app.command(
+    epilog="Example: nextlabel project create news --labels sports,politics --guidelines codebook.md "
+    "--holdout test.jsonl.gz"
+)
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, . _ and -.")],
+    labels: Annotated[str, typer.Option(metavar="A,B,C", help="Names of the classes, in an order that stays.")] = "",
+    labels_file: Annotated[
+        Path | None, typer.Option(help="The classes instead: one a line, a description after a tab.")
+    ] = None,
+    annotation_type: Annotated[
+        AnnotationType, typer.Option("--type", help="What the items ask for.")
+    ] = AnnotationType.SINGLE_LABEL,
+    score_range: Annotated[
+        str, typer.Option(metavar="MIN,MAX", help="The scores that are allowed, for --type score.")
+    ] = "",
+    guidelines: Annotated[Path | None, typer.Option(metavar="FILE", help="The codebook, a text file.")] = None,
+    holdout: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Labeled items that only evaluate; see --text, --id, --label.")
+    ] = None,
+    text: TextOption = None,
+    id_column: IdOption = None,
+    label: LabelOption = None,
+    file_format: FormatOption = None,
+    encoding: EncodingOption = "utf-8",
+    embedding_model: Annotated[
+        str, typer.Option(help="sentence-transformers model on the server. (default: the server's)")
+    ] = "",
+    dimension: Annotated[int, typer.Option(help="Every item comes with an embedding of this many numbers.", min=0)] = 0,
+    estimator: Annotated[str, typer.Option(help="Estimator of the learner. (default: the server's)")] = "",
+    strategy: StrategyOption = "",
+    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    overlap: OverlapOption = 1,
+    audit_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of each batch drawn uniformly at random.")
+    ] = 0.0,
+    show_suggestions: Annotated[
+        bool, typer.Option("--show-suggestions", help="Show people what an LLM or the learner suggests.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Create a project, and upload its holdout."""
+    columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
+    held_out = None if holdout is None else open_items(holdout, columns, file_format, encoding)
+    code = 0
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        project = client.projects.create(
+            name,
+            labels=_labels(labels, labels_file),
+            annotation_type=annotation_type.value,
+            score_range=_score_range(score_range),
+            guidelines=read_text(guidelines) if guidelines else "",
+            embedding_model=embedding_model,
+            embeddings_given=dimension > 0,
+            dimension=dimension,
+            estimator=estimator,
+            strategy=strategy,
+            strategy_params=key_values(strategy_param),
+            overlap=overlap,
+            audit_share=audit_share,
+            show_suggestions=show_suggestions,
+        )
+        say(f"created project {name}")
+        if held_out is not None:
+            code = report_untaken(held_out, add_file(client, name, held_out, split="holdout"))
+            wait_until_embedded(client, name)
+            project = client.projects.get(name)
+        _show(plain(project), output)
+    raise typer.Exit(code)
+
+
+@app.command("list", epilog="Example: nextlabel project list --output jsonl")
+def list_projects(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """List the projects that you may see."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        emit_many((plain(project) for project in client.projects.list()), _COLUMNS, output)
+
+
+@app.command(epilog="Example: nextlabel project show news")
+def show(ctx: typer.Context, name: str, output: OutputOption = Output.TABLE) -> None:
+    """Show a project with its settings and counts."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        _show(plain(client.projects.get(name)), output)
+
+
+@app.command(epilog="Example: nextlabel project update news --add-labels science --overlap 2")
+def update(
+    ctx: typer.Context,
+    name: str,
+    add_labels: Annotated[
+        str, typer.Option(metavar="D,E", help="Classes to append; classes are never removed or renamed.")
+    ] = "",
+    estimator: Annotated[str | None, typer.Option(help="Estimator of the learner.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Default strategy.")] = None,
+    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    overlap: Annotated[int | None, typer.Option(min=1, help="Annotators for each item.")] = None,
+    lease_ttl: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long a lease lasts.")] = None,
+    audit_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share drawn at random.")] = None,
+    show_suggestions: Annotated[bool | None, typer.Option(help="Whether people see suggestions.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Change what is given and leave the rest."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        labels: dict[str, str] | None = None
+        if add_labels:
+            labels = {c.name: c.description for c in client.projects.get(name).label_space.classes}
+            labels |= dict.fromkeys(_split(add_labels), "")
+        project = client.projects.update(
+            name,
+            labels=labels,
+            estimator=estimator,
+            strategy=strategy,
+            strategy_params=key_values(strategy_param),
+            overlap=overlap,
+            lease_ttl_s=lease_ttl,
+            audit_share=audit_share,
+            show_suggestions=show_suggestions,
+        )
+        _show(plain(project), output)
+
+
+@app.command(epilog="Example: nextlabel project delete news --yes")
+def delete(
+    ctx: typer.Context,
+    name: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a project with its items, annotations and models. Its ledger entries stay."""
+    if not yes:
+        typer.confirm(f"Delete project {name} with all its items, annotations and models?", abort=True, err=True)
+    with session(ctx).connect() as client:
+        client.projects.delete(name)
+    say(f"deleted project {name}")
+
+
+def _show(project: dict[str, Any], output: Output) -> None:
+    label_space = project["label_space"] or {"classes": []}
+    shown = {**project, "label_space": ", ".join(c["name"] for c in label_space["classes"])}
+    emit_one(project, output, shown=shown)
+
+
+def _labels(listed: str, file: Path | None) -> list[str] | dict[str, str]:
+    if file is None:
+        return _split(listed)
+    if listed:
+        raise typer.BadParameter("give --labels or --labels-file, not both")
+    lines = [line for line in read_text(file).splitlines() if line.strip()]
+    names = [line.partition("\t")[0].strip() for line in lines]
+    if len(set(names)) < len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{file}: {', '.join(map(repr, repeated))} is there more than once")
+    return {name: line.partition("\t")[2].strip() for name, line in zip(names, lines, strict=True)}
+
+
+def _split(listed: str) -> list[str]:
+    return [name.strip() for name in listed.split(",")] if listed else []
+
+
+def _score_range(value: str) -> tuple[float, float] | None:
+    if not value:
+        return None
+    try:
+        low, high = map(float, value.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"expected two numbers MIN,MAX, got {value!r}", param_hint="--score-range") from None
+    return low, high

@@ -1,0 +1,75 @@
+"""`nextlabel query`: which items are worth a label next."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
+from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many
+from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.session import session
+
+if TYPE_CHECKING:
+    from nextlabel.client import Client
+
+EPILOG = (
+    "Examples: nextlabel query news --count 20 --strategy margin;  "
+    "nextlabel query news --lease-to ann --output jsonl > todo.jsonl"
+)
+
+
+_PICKS: TableColumns = {
+    "ITEM": lambda p: p["item_id"],
+    "SCORE": lambda p: None if p["score"] is None else f"{p['score']:.4f}",
+    "AUDIT": lambda p: "yes" if p["audit"] else None,
+    "WHY": lambda p: p["reason"],
+}
+_LEASED: TableColumns = {
+    "ITEM": lambda p: p["item_id"],
+    "TEXT": lambda p: p["text"],
+    "WHY": lambda p: p["reason"],
+}
+
+
+def query(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    count: Annotated[int, typer.Option(min=1, help="How many items.")] = 20,
+    strategy: StrategyOption = "",
+    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    seed: SeedOption = 0,
+    lease_to: Annotated[
+        str | None,
+        typer.Option("--lease-to", metavar="ANNOTATOR", help="Lease the next items to this annotator."),
+    ] = None,
+    ttl: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long the lease lasts.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the items that are worth a label next, best first."""
+    with session(ctx).connect() as client:
+        if lease_to is not None:
+            emit_many(_lease(client, project, lease_to, count, ttl), _LEASED, output)
+            return
+        from nextlabel.client.cli.plain import plain
+
+        batch = client.labeling.select(
+            project, count, strategy=strategy, strategy_params=key_values(strategy_param), seed=seed
+        )
+        emit_many([plain(pick) for pick in batch.picks], _PICKS, output)
+
+
+def _lease(client: "Client", project: str, annotator: str, count: int, ttl_s: float | None) -> list[dict[str, Any]]:
+    lease = client.labeling.lease(project, annotator=annotator, count=count, ttl_s=ttl_s)
+    if not lease.items:
+        say(f"nothing is left to label for {annotator}")
+    else:
+        say(f"lease {lease.lease_id} until {lease.expire_time.ToJsonString()}")
+    return [
+        {
+            "item_id": leased.item.id,
+            "text": leased.item.text,
+            "reason": leased.pick.reason,
+            "lease_id": lease.lease_id,
+        }
+        for leased in lease.items
+    ]

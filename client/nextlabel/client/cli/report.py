@@ -1,0 +1,96 @@
+"""`nextlabel report`: the learning curve, as data and as a picture."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.session import session
+
+EPILOG = "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd"
+
+
+class Axis(StrEnum):
+    """What a curve is drawn against."""
+
+    LABELS = "labels"
+    TOKENS = "tokens"
+    USD = "usd"
+    SECONDS = "seconds"
+
+
+class Measure(StrEnum):
+    """What a curve shows."""
+
+    ACCURACY = "accuracy"
+    MACRO_F1 = "macro_f1"
+
+
+_POINT = ("labels", "tokens", "micro_usd", "seconds", "accuracy", "macro_f1", "model_version")
+
+_COLUMNS: TableColumns = {
+    "LABELS": lambda p: p["labels"],
+    "TOKENS": lambda p: p["tokens"],
+    "COST": lambda p: usd(p["micro_usd"]),
+    "SECONDS": lambda p: f"{p['seconds']:,.1f}",
+    "ACCURACY": lambda p: percent(p["accuracy"]),
+    "MACRO-F1": lambda p: percent(p["macro_f1"]),
+    "MODEL": lambda p: p["model_version"],
+}
+
+
+def report(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    run: Annotated[list[str] | None, typer.Option("--run", help="Only this run; several for --plot.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the picture: .svg, .png, or .json for Vega-Lite.")
+    ] = None,
+    axis: Annotated[Axis, typer.Option(help="Horizontal axis of the picture.")] = Axis.LABELS,
+    measure: Annotated[Measure, typer.Option(help="Vertical axis of the picture.")] = Measure.ACCURACY,
+    annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Report what the labels bought: accuracy and macro-F1 on the holdout against labels, tokens, dollars, seconds."""
+    runs = run or []
+    form = None if plot is None else _plot_form(plot)
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        if plot is not None and form is not None:
+            content = client.reports.plot(project, runs=runs, form=form, axis=axis.value, measure=measure.value)
+            plot.write_bytes(content)
+            say(f"wrote {plot}")
+        if annotators:
+            emit_many((plain(one) for one in client.reports.annotators(project)), _ANNOTATOR_COLUMNS, output)
+            return
+        if len(runs) > 1 and plot is None:
+            raise typer.BadParameter("several runs can only be drawn; give --plot", param_hint="--run")
+        curve = plain(client.reports.learning_curve(project, run=runs[0] if len(runs) == 1 else ""))
+    points = [{name: point[name] for name in _POINT} for point in curve["points"]]
+    if output is Output.JSON:
+        named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
+        emit_one({**named, "learning_curve": points}, output)
+    else:
+        emit_many(points, _COLUMNS, output)
+
+
+_ANNOTATOR_COLUMNS: TableColumns = {
+    "ANNOTATOR": lambda a: a["annotator"],
+    "KIND": lambda a: a["kind"],
+    "ON GOLD": lambda a: percent(a["gold_accuracy"]["value"]) if a["gold_accuracy"] else None,
+    "AGREEMENT": lambda a: percent(a["agreement"]["value"]) if a["agreement"] else None,
+    "CALIBRATION ERROR": lambda a: a["calibration_error"],
+    "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
+}
+
+
+def _plot_form(path: Path) -> str:
+    forms = {".svg": "svg", ".png": "png", ".json": "vega_lite"}
+    if path.suffix.lower() not in forms:
+        raise typer.BadParameter(f"{path} does not end in .svg, .png or .json", param_hint="--plot")
+    return forms[path.suffix.lower()]

@@ -1,0 +1,258 @@
+"""`nextlabel run`: start, watch, show, list and stop runs."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nextlabel.client.cli.files import (
+    EncodingOption,
+    FormatOption,
+    IdOption,
+    LabelOption,
+    TextOption,
+    chosen_columns,
+    open_items,
+)
+from nextlabel.client.cli.known_labels import upload_known_labels
+from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
+from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, usd
+from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.session import session
+from nextlabel.client.cli.watching import watch_run
+
+if TYPE_CHECKING:
+    from nextlabel.client import Client
+    from nextlabel.v1.run_service_pb2 import AnnotatorSpec, PromptOptions
+
+app = typer.Typer(help="Start, watch, show, list and stop runs.", no_args_is_help=True)
+
+RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Id of the run. (default: the newest)")]
+
+
+class AnnotatorKind(StrEnum):
+    """Who answers."""
+
+    REPLAY = "replay"
+    HUMAN = "human"
+    ANTHROPIC = "anthropic"
+    OPENAI_COMPATIBLE = "openai-compatible"
+    LEARNER = "learner"
+
+
+class Demonstrations(StrEnum):
+    """How demonstrations for a prompt are found."""
+
+    FIXED = "fixed"
+    NEAREST = "nearest"
+    LABEL_DIVERSE = "label-diverse"
+
+
+_PROMPTS = "How an LLM is asked"
+_LIMITS = "When the run ends"
+
+_COLUMNS: TableColumns = {
+    "RUN": lambda r: r["run_id"],
+    "STATE": lambda r: r["state"],
+    "WHY": lambda r: r["stop_reason"],
+    "ROUNDS": lambda r: r["rounds"],
+    "LABELS": lambda r: (r["spent"] or {}).get("labels"),
+    "COST": lambda r: usd((r["spent"] or {}).get("micro_usd", 0)),
+    "ACCURACY": lambda r: f"{r['latest']['accuracy']:.3f}" if r["latest"] else None,
+    "STARTED": lambda r: r["create_time"],
+}
+
+
+@app.command(
+    epilog="Examples: nextlabel run start news --annotator replay --labels-from train.jsonl --strategy margin "
+    "--batch-size 20 --budget-labels 200 --watch;  "
+    "nextlabel run start news --annotator anthropic --model MODEL --budget-usd 1.50"
+)
+def start(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    annotator: Annotated[AnnotatorKind, typer.Option(help="Who answers.")],
+    labels_from: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Known labels for --annotator replay; uploaded first.")
+    ] = None,
+    label_set: Annotated[str, typer.Option(help="Name of the set of known labels.")] = "known",
+    noise: Annotated[float, typer.Option(min=0, max=1, help="Share of known labels to replace by wrong ones.")] = 0.0,
+    text: TextOption = None,
+    id_column: IdOption = None,
+    label: LabelOption = None,
+    file_format: FormatOption = None,
+    encoding: EncodingOption = "utf-8",
+    model: Annotated[str, typer.Option(help="Model that answers.", rich_help_panel=_PROMPTS)] = "",
+    base_url: Annotated[
+        str, typer.Option(help="Compatible server to ask; the server must allow it.", rich_help_panel=_PROMPTS)
+    ] = "",
+    demonstrations: Annotated[
+        int, typer.Option(min=0, help="Labeled examples in a prompt.", rich_help_panel=_PROMPTS)
+    ] = 0,
+    demonstration_selection: Annotated[
+        Demonstrations, typer.Option(help="Which examples.", rich_help_panel=_PROMPTS)
+    ] = Demonstrations.NEAREST,
+    rationale: Annotated[
+        bool, typer.Option("--rationale", help="Ask for a short justification.", rich_help_panel=_PROMPTS)
+    ] = False,
+    variants: Annotated[
+        int, typer.Option(min=0, help="Prompt variants for self-consistency.", rich_help_panel=_PROMPTS)
+    ] = 0,
+    items_per_request: Annotated[int, typer.Option(min=0, help="Items in a request.", rich_help_panel=_PROMPTS)] = 0,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Ask for several labels.", rich_help_panel=_PROMPTS)
+    ] = False,
+    message_batches: Annotated[
+        bool, typer.Option("--message-batches", help="Cheaper and slower.", rich_help_panel=_PROMPTS)
+    ] = False,
+    strategy: StrategyOption = "",
+    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    batch_size: Annotated[int, typer.Option(min=0, help="Items in a round. (default: the server's)")] = 0,
+    audit_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share drawn at random.")] = None,
+    seed: SeedOption = 0,
+    budget_labels: Annotated[int, typer.Option(min=0, help="Most labels.", rich_help_panel=_LIMITS)] = 0,
+    budget_tokens: Annotated[int, typer.Option(min=0, help="Most tokens.", rich_help_panel=_LIMITS)] = 0,
+    budget_usd: Annotated[float, typer.Option(min=0, help="Most US dollars.", rich_help_panel=_LIMITS)] = 0.0,
+    target_accuracy: Annotated[
+        float, typer.Option(min=0, max=1, help="Accuracy that is enough.", rich_help_panel=_LIMITS)
+    ] = 0.0,
+    target_macro_f1: Annotated[
+        float, typer.Option(min=0, max=1, help="Macro-F1 that is enough.", rich_help_panel=_LIMITS)
+    ] = 0.0,
+    plateau_rounds: Annotated[int, typer.Option(min=0, help="Rounds without progress.", rich_help_panel=_LIMITS)] = 0,
+    plateau_gain: Annotated[
+        float, typer.Option(min=0, max=1, help="Accuracy gained that is progress.", rich_help_panel=_LIMITS)
+    ] = 0.0,
+    max_rounds: Annotated[int, typer.Option(min=0, help="Most rounds.", rich_help_panel=_LIMITS)] = 0,
+    quote: Annotated[bool, typer.Option("--quote", help="Estimate the cost and start nothing.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and show the rounds until the run ends.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Start a run: select, annotate, train and evaluate on the server, round after round.
+
+    A run that ends because its budget is used up has done its work: the exit code is 0.
+    """
+    columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
+    known = None if labels_from is None else open_items(labels_from, columns, file_format, encoding)
+    with session(ctx).connect() as client:
+        from nextlabel.client import run_spec
+        from nextlabel.client.cli.plain import plain
+
+        if known is not None:
+            upload_known_labels(client, project, label_set, known)
+        prompt = _prompt_options(
+            demonstrations=demonstrations,
+            demonstration_selection=demonstration_selection,
+            rationale=rationale,
+            variants=variants,
+            items_per_request=items_per_request,
+            candidates=candidates,
+            message_batches=message_batches,
+        )
+        spec = run_spec(
+            _annotator(annotator, label_set=label_set, noise=noise, model=model, base_url=base_url, prompt=prompt),
+            strategy=strategy,
+            strategy_params=key_values(strategy_param),
+            batch_size=batch_size,
+            audit_share=audit_share,
+            budget_labels=budget_labels,
+            budget_tokens=budget_tokens,
+            budget_usd=budget_usd,
+            target_accuracy=target_accuracy,
+            target_macro_f1=target_macro_f1,
+            plateau_rounds=plateau_rounds,
+            plateau_gain=plateau_gain,
+            max_rounds=max_rounds,
+            seed=seed,
+        )
+        if quote:
+            emit_one(plain(client.runs.quote(project, spec)), output)
+            return
+        run = client.runs.start(project, spec)
+        if watch:
+            say(f"started run {run.run_id}")
+            raise typer.Exit(watch_run(client, project, run.run_id, output))
+        _show(plain(run), output)
+
+
+@app.command(epilog="Example: nextlabel run watch news")
+def watch(
+    ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Show the rounds of a run from its first one, until it ends. Leaving does not stop the run."""
+    with session(ctx).connect() as client:
+        raise typer.Exit(watch_run(client, project, run or _newest(client, project), output))
+
+
+@app.command(epilog="Example: nextlabel run show news")
+def show(
+    ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Show how a run stands."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        _show(plain(client.runs.get(project, run or _newest(client, project))), output)
+
+
+@app.command("list", epilog="Example: nextlabel run list news")
+def list_runs(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """List the runs of a project, newest first."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        emit_many((plain(run) for run in client.runs.list(project)), _COLUMNS, output)
+
+
+@app.command(epilog="Example: nextlabel run stop news")
+def stop(
+    ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Ask a run to stop after the answers that are under way."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        _show(plain(client.runs.stop(project, run or _newest(client, project))), output)
+
+
+def _newest(client: "Client", project: str) -> str:
+    newest = next(client.runs.list(project), None)
+    if newest is None:
+        raise ValueError(f"project {project!r} has no runs; start one with `nextlabel run start`")
+    return newest.run_id
+
+
+def _show(run: dict[str, Any], output: Output) -> None:
+    emit_one(run, output, shown={name.lower(): column(run) for name, column in _COLUMNS.items()})
+
+
+def _annotator(
+    kind: AnnotatorKind, *, label_set: str, noise: float, model: str, base_url: str, prompt: "PromptOptions"
+) -> "AnnotatorSpec":
+    from nextlabel.client import specs
+
+    if kind in (AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE) and not model:
+        raise typer.BadParameter(f"--annotator {kind} needs a --model", param_hint="--model")
+    match kind:
+        case AnnotatorKind.REPLAY:
+            return specs.replay(label_set, noise=noise)
+        case AnnotatorKind.HUMAN:
+            return specs.human()
+        case AnnotatorKind.LEARNER:
+            return specs.learner()
+        case AnnotatorKind.ANTHROPIC:
+            return specs.anthropic(model, base_url=base_url, prompt=prompt)
+        case AnnotatorKind.OPENAI_COMPATIBLE:
+            return specs.openai_compatible(model, base_url=base_url, prompt=prompt)
+
+
+def _prompt_options(*, demonstrations: int, demonstration_selection: Demonstrations, **options: Any) -> "PromptOptions":
+    from nextlabel.client.enums import enum_value
+    from nextlabel.v1.run_service_pb2 import DemonstrationSelection, PromptOptions
+
+    prompt = PromptOptions(demonstration_count=demonstrations, **options)
+    if demonstrations:
+        prompt.demonstration_selection = enum_value(
+            DemonstrationSelection, demonstration_selection.value, "demonstration_selection"
+        )
+    return prompt

@@ -1,0 +1,35 @@
+"""`nextlabel train`: train the learner now."""
+
+from typing import Annotated
+
+import typer
+
+from nextlabel.client.cli.options import ProjectArgument, SeedOption
+from nextlabel.client.cli.output import Output, OutputOption, emit_one, percent
+from nextlabel.client.cli.session import session
+
+EPILOG = "Example: nextlabel train news"
+
+
+def train(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    cold: Annotated[bool, typer.Option("--cold", help="Start from nothing instead of the version before.")] = False,
+    seed: SeedOption = 0,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Train the learner on the labels so far and show the new model version."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        version = plain(client.learner.train(project, cold_start=cold, seed=seed))
+    evaluation = version["evaluation"]
+    shown = {
+        "version": version["version"],
+        "labels": version["labels"],
+        "learner": version["description"],
+        "accuracy": percent(evaluation["accuracy"]) if evaluation else None,
+        "macro-F1": percent(evaluation["macro_f1"]) if evaluation else None,
+        "seconds": f"{version['train_seconds']:.2f}",
+    }
+    emit_one(version, output, shown=shown)

@@ -1,0 +1,127 @@
+"""The live view of a run."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from nextlabel.client.cli.output import Output, emit_one, percent, usd
+from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
+from nextlabel.client.cli.terminal import printable
+
+if TYPE_CHECKING:
+    from nextlabel.client import Client
+    from nextlabel.v1.run_service_pb2 import RunEvent
+
+# The other reasons, a budget that is used up among them, are what a run is started for.
+_EXIT_CODES = {"error": FAILED, "annotator_unreliable": FAILED, "provider_spend_limit": BUDGET_EXHAUSTED}
+
+
+@dataclass(slots=True)
+class Round:
+    """What is known of one round."""
+
+    labels: int = 0
+    micro_usd: int = 0
+    done: int = 0
+    total: int = 0
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    stage: str = ""
+
+    def cells(self, number: int) -> list[str]:
+        """The row of a table."""
+        return [
+            str(number),
+            f"{self.labels:,}",
+            usd(self.micro_usd),
+            "–" if self.accuracy is None else percent(self.accuracy),
+            "–" if self.macro_f1 is None else percent(self.macro_f1),
+            self.stage,
+        ]
+
+
+_HEADERS = ("ROUND", "LABELS", "COST", "ACCURACY", "MACRO-F1", "")
+
+
+@dataclass(slots=True)
+class RunView:
+    """The rounds of a run, from its events."""
+
+    rounds: dict[int, Round] = field(default_factory=dict)
+    ending: str = ""
+    stop_reason: str = ""
+
+    def take(self, event: "RunEvent") -> None:
+        """Take an event in."""
+        from nextlabel.client.enums import enum_name
+
+        current = self.rounds.setdefault(event.round, Round()) if event.round else Round()
+        match event.WhichOneof("event"):
+            case "round_started":
+                current.stage = "selecting"
+            case "batch_selected":
+                current.total = len(event.batch_selected.picks)
+                current.stage = event.batch_selected.fallback_reason or "annotating"
+            case "annotation_progress":
+                progress = event.annotation_progress
+                current.labels, current.micro_usd = progress.spent.labels, progress.spent.micro_usd
+                current.stage = f"annotating {progress.done} of {progress.total}"
+            case "model_trained":
+                current.stage = "evaluating"
+            case "curve_point_added":
+                point = event.curve_point_added.point
+                current.labels, current.micro_usd = point.labels, point.micro_usd
+                current.accuracy, current.macro_f1 = point.accuracy, point.macro_f1
+                current.stage = ""
+            case "run_ended":
+                ended = event.run_ended
+                current.stage = ""
+                self.stop_reason = enum_name(ended, "stop_reason")
+                self.ending = f"{enum_name(ended, 'state')}: {self.stop_reason} {ended.detail}".strip()
+
+    def table(self, last: int = 20) -> Table:
+        """The last rounds."""
+        table = Table(*_HEADERS, box=None, pad_edge=False)
+        for number, current in sorted(self.rounds.items())[-last:]:
+            table.add_row(*(Text(printable(cell)) for cell in current.cells(number)))
+        return table
+
+
+def watch_run(client: "Client", project: str, run_id: str, output: Output) -> int:
+    """Show the rounds of a run on stderr until it ends, then the run on stdout; returns the exit code."""
+    from nextlabel.client.cli.plain import plain
+
+    view = RunView()
+    console = Console(stderr=True)
+    try:
+        if console.is_terminal:
+            with Live(view.table(), console=console, auto_refresh=False) as live:
+                _follow(client, project, run_id, view, lambda _: live.update(view.table(), refresh=True))
+        else:
+            _follow(client, project, run_id, view, lambda event: _print_round(view, event))
+    except KeyboardInterrupt:
+        say(f"the run goes on; stop it with: nextlabel run stop {project} {run_id}")
+        sys.exit(130)
+    say(view.ending)
+    run = plain(client.runs.get(project, run_id))
+    emit_one(run, output, shown={"run": run_id, "state": run["state"], "rounds": run["rounds"], **(run["spent"] or {})})
+    return _EXIT_CODES.get(view.stop_reason, 0)
+
+
+def _follow(client: "Client", project: str, run_id: str, view: RunView, show: Callable[["RunEvent"], None]) -> None:
+    for event in client.runs.watch(project, run_id):
+        view.take(event)
+        show(event)
+
+
+def _print_round(view: RunView, event: "RunEvent") -> None:
+    if event.WhichOneof("event") != "curve_point_added":
+        return
+    cells = view.rounds[event.round].cells(event.round)
+    say("  ".join(f"{header.lower()} {cell}" for header, cell in zip(_HEADERS, cells, strict=True) if header))

@@ -1,0 +1,430 @@
+# ruff: noqa: N802  (the methods carry the names of the API)
+"""The services of the fake server: they answer as the comments of the API say."""
+
+import asyncio
+from typing import Any
+
+import grpc
+from google.rpc import error_details_pb2
+
+from nextlabel.v1 import access_service_pb2 as access
+from nextlabel.v1 import access_service_pb2_grpc as access_grpc
+from nextlabel.v1 import annotation_pb2 as annotation
+from nextlabel.v1 import budget_service_pb2 as budget
+from nextlabel.v1 import budget_service_pb2_grpc as budget_grpc
+from nextlabel.v1 import labeling_service_pb2 as labeling
+from nextlabel.v1 import labeling_service_pb2_grpc as labeling_grpc
+from nextlabel.v1 import learner_service_pb2 as learner
+from nextlabel.v1 import learner_service_pb2_grpc as learner_grpc
+from nextlabel.v1 import learning_curve_pb2 as curve
+from nextlabel.v1 import pool_pb2, project_service_pb2
+from nextlabel.v1 import pool_service_pb2 as pool
+from nextlabel.v1 import pool_service_pb2_grpc as pool_grpc
+from nextlabel.v1 import project_service_pb2_grpc as project_grpc
+from nextlabel.v1 import report_service_pb2 as report
+from nextlabel.v1 import report_service_pb2_grpc as report_grpc
+from nextlabel.v1 import run_service_pb2 as run
+from nextlabel.v1 import run_service_pb2_grpc as run_grpc
+from tests.client.fake_state import State, abort
+
+PAGE = 2
+
+
+def page_of(elements: list[Any], request: Any) -> tuple[list[Any], str]:
+    """One small page and the token of the next, so that every list call of a test has several pages."""
+    start = int(request.page_token or 0)
+    token = str(start + PAGE) if start + PAGE < len(elements) else ""
+    return elements[start : start + PAGE], token
+
+
+class Projects(project_grpc.ProjectServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def CreateProject(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        if not request.project.label_space.classes and request.project.annotation_type == 1:
+            violation = error_details_pb2.BadRequest.FieldViolation(
+                field="project.label_space", description="it needs at least two classes"
+            )
+            await abort(
+                context,
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "project.label_space: it needs at least two classes",
+                "INVALID_ARGUMENT",
+                error_details_pb2.BadRequest(field_violations=[violation]),
+            )
+        if request.project.name in self.state.projects:
+            await abort(
+                context,
+                grpc.StatusCode.ALREADY_EXISTS,
+                f"project {request.project.name!r} already exists",
+                "ALREADY_EXISTS",
+                error_details_pb2.ResourceInfo(resource_type="project", resource_name=request.project.name),
+            )
+        self.state.projects[request.project.name] = request.project
+        if request.guidelines:
+            self._store(request.project.name, request.guidelines, accept=True)
+        return project_service_pb2.CreateProjectResponse(project=request.project)
+
+    async def GetProject(self, request: Any, context: Any) -> Any:
+        if request.project not in self.state.projects:
+            await abort(context, grpc.StatusCode.NOT_FOUND, f"project {request.project!r} not found", "NOT_FOUND")
+        return project_service_pb2.GetProjectResponse(project=self.state.projects[request.project])
+
+    async def ListProjects(self, request: Any, context: Any) -> Any:
+        projects, token = page_of(sorted(self.state.projects.values(), key=lambda p: p.name), request)
+        return project_service_pb2.ListProjectsResponse(projects=projects, next_page_token=token)
+
+    async def UpdateProject(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        project = self.state.projects[request.project.name]
+        request.update_mask.MergeMessage(request.project, project, True, True)
+        return project_service_pb2.UpdateProjectResponse(project=project)
+
+    async def DeleteProject(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        del self.state.projects[request.project]
+        return project_service_pb2.DeleteProjectResponse()
+
+    def _store(self, project: str, text: str, *, accept: bool) -> project_service_pb2.Guidelines:
+        versions = self.state.guidelines[project]
+        state = (
+            project_service_pb2.GUIDELINES_STATE_ACCEPTED if accept else project_service_pb2.GUIDELINES_STATE_PROPOSED
+        )
+        versions.append(
+            project_service_pb2.Guidelines(project=project, version=len(versions) + 1, text=text, state=state)
+        )
+        return versions[-1]
+
+    async def CreateGuidelines(self, request: Any, context: Any) -> Any:
+        stored = self._store(request.project, request.text, accept=request.accept)
+        return project_service_pb2.CreateGuidelinesResponse(guidelines=stored)
+
+    async def ListGuidelines(self, request: Any, context: Any) -> Any:
+        versions, token = page_of(self.state.guidelines[request.project][::-1], request)
+        return project_service_pb2.ListGuidelinesResponse(guidelines=versions, next_page_token=token)
+
+    async def AcceptGuidelines(self, request: Any, context: Any) -> Any:
+        accepted = self.state.guidelines[request.project][request.version - 1]
+        accepted.state = project_service_pb2.GUIDELINES_STATE_ACCEPTED
+        return project_service_pb2.AcceptGuidelinesResponse(guidelines=accepted)
+
+
+class Pool(pool_grpc.PoolServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def AddItems(self, requests: Any, context: Any) -> Any:
+        state = self.state
+        header = (await anext(requests)).header
+        if header.project not in state.projects:
+            await abort(context, grpc.StatusCode.NOT_FOUND, f"project {header.project!r} not found", "NOT_FOUND")
+        upload = state.uploads.setdefault(
+            header.upload_id, pool.Upload(project=header.project, upload_id=header.upload_id)
+        )
+        yield pool.AddItemsResponse(sequence=upload.last_sequence)
+        cut = state.acks_before_cut.pop(0) if state.acks_before_cut else None
+        acks = 0
+        async for request in requests:
+            await asyncio.to_thread(state.ack_gate.wait)
+            if cut is not None and acks == cut:
+                for _ in range(state.acks_lost):  # durable, but the client never hears of it
+                    self._take(header.project, upload, request.batch)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+            yield self._take(header.project, upload, request.batch)
+            acks += 1
+
+    def _take(self, project: str, upload: pool.Upload, batch: pool.ItemBatch) -> pool.AddItemsResponse:
+        if batch.sequence <= upload.last_sequence:
+            return pool.AddItemsResponse(sequence=batch.sequence)
+        assert batch.sequence == upload.last_sequence + 1, "a gap in the sequence"
+        self.state.batch_rows.append(len(batch.items))
+        response = pool.AddItemsResponse(sequence=batch.sequence)
+        known = self.state.items[project]
+        for index, item in enumerate(batch.items):
+            if item.id not in known:
+                known[item.id] = item
+                response.accepted += 1
+            elif known[item.id].text == item.text:
+                response.duplicates += 1
+            else:
+                response.errors.add(
+                    index=index,
+                    item_id=item.id,
+                    reason=pool.ITEM_ERROR_REASON_CONTENT_CONFLICT,
+                    message="an item of this id exists with other content",
+                )
+        if batch.HasField("embeddings"):
+            self.state.embeddings[project].append(batch.embeddings)
+        upload.last_sequence = batch.sequence
+        return response
+
+    async def GetItem(self, request: Any, context: Any) -> Any:
+        item = self.state.items[request.project][request.item_id]
+        return pool.GetItemResponse(item=pool_pb2.ItemDetail(item=item))
+
+    async def ListItems(self, request: Any, context: Any) -> Any:
+        items, token = page_of(list(self.state.items[request.project].values()), request)
+        return pool.ListItemsResponse(items=[pool_pb2.ItemDetail(item=item) for item in items], next_page_token=token)
+
+    def _status(self, project: str) -> pool.PoolStatus:
+        items = self.state.items[project].values()
+        holdout = sum(item.split == pool_pb2.SPLIT_HOLDOUT for item in items)
+        counts = pool_pb2.PoolCounts(pool=len(items) - holdout, holdout=holdout, embedded=len(items))
+        return pool.PoolStatus(counts=counts, embedding_model="fake", dimension=3)
+
+    async def GetPoolStatus(self, request: Any, context: Any) -> Any:
+        return pool.GetPoolStatusResponse(status=self._status(request.project))
+
+    async def WatchPool(self, request: Any, context: Any) -> Any:
+        waiting = self._status(request.project)
+        waiting.counts.awaiting_embedding, waiting.counts.embedded = waiting.counts.embedded, 0
+        yield pool.WatchPoolResponse(status=waiting)
+        yield pool.WatchPoolResponse(status=self._status(request.project))
+
+    async def Embed(self, requests: Any, context: Any) -> Any:
+        async for request in requests:
+            yield pool.EmbedResponse(embeddings=pool_pb2.EmbeddingMatrix(dimension=len(request.texts)))
+
+
+class Labeling(labeling_grpc.LabelingServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def _unlabeled(self, project: str) -> list[pool_pb2.Item]:
+        done = {a.item_id for a in self.state.annotations[project]}
+        return [
+            item
+            for item in self.state.items[project].values()
+            if item.id not in done and item.split != pool_pb2.SPLIT_HOLDOUT
+        ]
+
+    async def SelectBatch(self, request: Any, context: Any) -> Any:
+        picks = [
+            labeling.Pick(item_id=item.id, score=0.5, reason="small margin")
+            for item in self._unlabeled(request.project)[: request.count]
+        ]
+        return labeling.SelectBatchResponse(batch="batch-1", picks=picks, strategy=request.strategy)
+
+    async def LeaseItems(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        items = self._unlabeled(request.project)[: request.count]
+        if not items:
+            return labeling.LeaseItemsResponse()
+        leased = [labeling.LeasedItem(item=item) for item in items]
+        return labeling.LeaseItemsResponse(
+            lease=labeling.Lease(lease_id="lease-1", annotator=request.annotator, items=leased)
+        )
+
+    async def ReleaseLease(self, request: Any, context: Any) -> Any:
+        return labeling.ReleaseLeaseResponse(released=1)
+
+    async def SubmitAnnotations(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        results = []
+        for submitted in request.annotations:
+            if submitted.item_id not in self.state.items[request.project]:
+                results.append(
+                    labeling.SubmitResult(
+                        item_id=submitted.item_id,
+                        status=labeling.SUBMIT_STATUS_REFUSED,
+                        message="no such item",
+                    )
+                )
+                continue
+            provenance = annotation.Provenance(annotator=request.annotator)
+            self.state.annotations[request.project].append(
+                annotation.Annotation(
+                    item_id=submitted.item_id,
+                    answer=submitted.answer,
+                    outcome=annotation.OUTCOME_LABEL,
+                    provenance=provenance,
+                )
+            )
+            results.append(labeling.SubmitResult(item_id=submitted.item_id, status=labeling.SUBMIT_STATUS_ACCEPTED))
+        return labeling.SubmitAnnotationsResponse(results=results)
+
+    async def ListAnnotations(self, request: Any, context: Any) -> Any:
+        annotations, token = page_of(self.state.annotations[request.project], request)
+        return labeling.ListAnnotationsResponse(annotations=annotations, next_page_token=token)
+
+    async def UploadReplayLabels(self, requests: Any, context: Any) -> Any:
+        header = (await anext(requests)).header
+        known = self.state.replay[header.project, header.label_set]
+        async for request in requests:
+            known.update((label.item_id, label.answer.single_label.label) for label in request.batch.labels)
+        return labeling.UploadReplayLabelsResponse(accepted=len(known))
+
+    async def ExportAnnotations(self, request: Any, context: Any) -> Any:
+        for stored in self.state.annotations[request.project]:
+            line = f'{{"item_id":"{stored.item_id}","label":"{stored.answer.single_label.label}"}}\n'
+            yield labeling.ExportAnnotationsResponse(lines=line.encode(), line_count=1)
+
+
+class Learner(learner_grpc.LearnerServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def _prediction(self, text: str, count: int) -> learner.Prediction:
+        label = "sports" if "ball" in text else "politics"
+        candidates = [annotation.Candidate(label=label, probability=0.9)][:count]
+        return learner.Prediction(label=label, probability=0.9, candidates=candidates)
+
+    async def Train(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        evaluation = learner.Evaluation(items=10, accuracy=0.8, macro_f1=0.75)
+        version = learner.ModelVersion(
+            project=request.project, version=1, labels=4, evaluation=evaluation, description="plain"
+        )
+        return learner.TrainResponse(model_version=version)
+
+    async def Predict(self, request: Any, context: Any) -> Any:
+        predictions = [self._prediction(text, request.candidate_count) for text in request.input.texts.texts]
+        return learner.PredictResponse(predictions=predictions, model_version=1)
+
+    async def PredictStream(self, requests: Any, context: Any) -> Any:
+        async for request in requests:
+            texts = request.input.texts.texts
+            yield learner.PredictStreamResponse(
+                predictions=[self._prediction(text, request.candidate_count) for text in texts]
+            )
+
+
+class Runs(run_grpc.RunServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def _events(self) -> list[run.RunEvent]:
+        spent = annotation.Cost(labels=20, micro_usd=1500)
+        counts = [run.OutcomeCount(outcome=annotation.OUTCOME_LABEL, count=20)]
+        point = curve.LearningCurvePoint(labels=20, accuracy=0.81, macro_f1=0.8, model_version=1)
+        events = [
+            run.RunEvent(round=1, round_started=run.RoundStarted(unlabeled=100)),
+            run.RunEvent(round=1, batch_selected=run.BatchSelected(batch="b", seconds=0.1)),
+            run.RunEvent(
+                round=1,
+                annotation_progress=run.AnnotationProgress(done=20, total=20, outcomes=counts, spent=spent),
+            ),
+            run.RunEvent(round=1, model_trained=run.ModelTrained()),
+            run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point)),
+            run.RunEvent(
+                round=1,
+                run_ended=run.RunEnded(
+                    state=run.RUN_STATE_FAILED
+                    if self.state.run_end == run.STOP_REASON_ERROR
+                    else run.RUN_STATE_FINISHED,
+                    stop_reason=self.state.run_end,
+                    detail="as planned",
+                ),
+            ),
+        ]
+        for number, event in enumerate(events, start=1):
+            event.number = number
+        return events
+
+    async def StartRun(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        self.state.run_specs.append(request.spec)
+        started = run.Run(
+            run_id=f"run-{len(self.state.runs) + 1}",
+            project=request.project,
+            spec=request.spec,
+            state=run.RUN_STATE_RUNNING,
+        )
+        self.state.runs[started.run_id] = started
+        return run.StartRunResponse(run=started)
+
+    async def GetRun(self, request: Any, context: Any) -> Any:
+        if request.run_id not in self.state.runs:
+            await abort(context, grpc.StatusCode.NOT_FOUND, f"run {request.run_id!r} not found", "NOT_FOUND")
+        return run.GetRunResponse(run=self.state.runs[request.run_id])
+
+    async def ListRuns(self, request: Any, context: Any) -> Any:
+        runs, token = page_of(list(self.state.runs.values())[::-1], request)
+        return run.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def StopRun(self, request: Any, context: Any) -> Any:
+        stopped = self.state.runs[request.run_id]
+        stopped.state = run.RUN_STATE_STOPPING
+        return run.StopRunResponse(run=stopped)
+
+    async def WatchRun(self, request: Any, context: Any) -> Any:
+        self.state.watched_after.append(request.after_number)
+        cut = self.state.events_before_cut.pop(0) if self.state.events_before_cut else None
+        for sent, event in enumerate(self._events()[request.after_number :]):
+            if sent == cut:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+            yield run.WatchRunResponse(event=event)
+
+    async def QuoteRun(self, request: Any, context: Any) -> Any:
+        cost = annotation.Cost(labels=200, tokens=50_000, micro_usd=120_000)
+        return run.QuoteRunResponse(low=cost, expected=cost, upper=cost, assumptions=["prices of 2026-01-01"])
+
+
+class Budgets(budget_grpc.BudgetServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def SetBudget(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        stored = budget.Budget(
+            project=request.project,
+            run=request.run,
+            dimension=request.dimension,
+            window=request.window or budget.BUDGET_WINDOW_TOTAL,
+        )
+        if request.HasField("limit"):
+            stored.limit = request.limit
+        self.state.budgets[request.project, request.run, request.dimension] = stored
+        return budget.SetBudgetResponse(budget=stored)
+
+    async def ListBudgets(self, request: Any, context: Any) -> Any:
+        budgets, token = page_of(list(self.state.budgets.values()), request)
+        return budget.ListBudgetsResponse(budgets=budgets, next_page_token=token)
+
+
+class Reports(report_grpc.ReportServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def GetLearningCurve(self, request: Any, context: Any) -> Any:
+        points = [
+            curve.LearningCurvePoint(
+                labels=labels, seconds=labels / 10, accuracy=0.5 + labels / 100, macro_f1=0.5, model_version=i
+            )
+            for i, labels in enumerate((10, 20), start=1)
+        ]
+        return report.GetLearningCurveResponse(
+            learning_curve=report.LearningCurve(project=request.project, points=points)
+        )
+
+    async def RenderLearningCurve(self, request: Any, context: Any) -> Any:
+        content = {report.PLOT_FORMAT_SVG: b"<svg/>", report.PLOT_FORMAT_PNG: b"\x89PNG"}[request.format]
+        return report.RenderLearningCurveResponse(content=content)
+
+    async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
+        return report.GetAnnotatorReportResponse(
+            annotators=[report.AnnotatorReport(annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN)]
+        )
+
+    async def GetOverview(self, request: Any, context: Any) -> Any:
+        return report.GetOverviewResponse(overview=report.Overview(project=request.project))
+
+
+class Access(access_grpc.AccessServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def CreateToken(self, request: Any, context: Any) -> Any:
+        token = access.Token(token_id="t1", name=request.name, role=request.role, project=request.project)
+        self.state.tokens["t1"] = token
+        return access.CreateTokenResponse(token=token, secret="nl_secret")
+
+    async def ListTokens(self, request: Any, context: Any) -> Any:
+        return access.ListTokensResponse(tokens=self.state.tokens.values())
+
+    async def RevokeToken(self, request: Any, context: Any) -> Any:
+        token = self.state.tokens[request.token_id]
+        token.revoke_time.GetCurrentTime()
+        return access.RevokeTokenResponse(token=token)

@@ -1,0 +1,346 @@
+"""The command line against the fake server: what people and scripts rely on."""
+
+import gzip
+import json
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from nextlabel.client import Client
+from nextlabel.client.cli.main import globals_first
+from nextlabel.v1 import pool_pb2
+from nextlabel.v1 import run_service_pb2 as run
+from tests.client.conftest import Cli
+from tests.client.fake_state import State, error_info, rich_status
+
+TRAIN = [{"id": f"i{n}", "text": f"{'ball' if n % 2 else 'vote'} {n}", "label": "sports"} for n in range(30)]
+
+
+@pytest.fixture
+def train_file(tmp_path: Path) -> str:
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in TRAIN))
+    return str(path)
+
+
+def test_a_project_is_created_with_its_holdout(cli: Cli, state: State, train_file: str, tmp_path: Path) -> None:
+    codebook = tmp_path / "codebook.md"
+    codebook.write_text("Sports is about games.")
+    done = cli(
+        "project", "create", "news", "--labels", "sports,politics", "--guidelines", str(codebook),
+        "--holdout", train_file, "--output", "json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.json["name"] == "news"
+    assert [c["name"] for c in done.json["label_space"]["classes"]] == ["sports", "politics"]
+    assert {item.split for item in state.items["news"].values()} == {pool_pb2.SPLIT_HOLDOUT}
+    assert state.guidelines["news"][0].text == "Sports is about games."
+
+
+def test_a_holdout_that_cannot_be_opened_creates_no_project(cli: Cli, state: State) -> None:
+    done = cli("project", "create", "news", "--labels", "a,b", "--holdout", "nowhere.jsonl")
+    assert done.code == 1
+    assert done.err == "error: nowhere.jsonl: No such file or directory\n"
+    assert not state.projects
+
+
+def test_classes_can_come_from_a_file_with_descriptions(cli: Cli, state: State, tmp_path: Path) -> None:
+    classes = tmp_path / "classes.txt"
+    classes.write_text("sports\tgames and players\npolitics\n")
+    assert cli("project", "create", "news", "--labels-file", str(classes)).code == 0
+    assert [(c.name, c.description) for c in state.projects["news"].label_space.classes] == [
+        ("sports", "games and players"),
+        ("politics", ""),
+    ]
+
+
+def test_updating_labels_appends(cli: Cli, news: str, state: State) -> None:
+    assert cli("project", "update", news, "--add-labels", "science").code == 0
+    assert [c.name for c in state.projects[news].label_space.classes] == ["sports", "politics", "science"]
+
+
+def test_deleting_asks_first(cli: Cli, news: str, state: State) -> None:
+    assert cli("project", "delete", news, stdin="n\n").code == 1
+    assert news in state.projects
+    assert cli("project", "delete", news, "--yes").code == 0
+    assert news not in state.projects
+
+
+def test_projects_are_listed_in_every_form(cli: Cli, client: Client) -> None:
+    for name in "abc":
+        client.projects.create(name, labels=["x", "y"])
+    assert [project["name"] for project in cli("project", "list", "--output", "json").json] == ["a", "b", "c"]
+    assert [json.loads(line)["name"] for line in cli("project", "list", "-o", "jsonl").out.splitlines()] == list("abc")
+    assert cli("project", "list").out.splitlines()[0].split() == [
+        "NAME", "TYPE", "CLASSES", "POOL", "LABELED", "HOLDOUT", "MODEL",
+    ]  # fmt: skip
+
+
+def test_a_file_is_added_to_the_pool(cli: Cli, news: str, state: State, train_file: str) -> None:
+    done = cli("pool", "add", news, train_file, "--output", "json")
+    assert (done.code, done.err) == (0, "")
+    assert (done.json["accepted"], done.json["rejected"], done.json["malformed_lines"]) == (30, 0, 0)
+    assert list(state.items[news]) == [record["id"] for record in TRAIN]
+
+
+def test_columns_are_chosen_by_name(cli: Cli, news: str, state: State, tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("uuid,body,year\n7,hello,1999\n")
+    assert cli("pool", "add", news, str(path), "--text", "body", "--id", "uuid", "--metadata", "year").code == 0
+    (item,) = state.items[news].values()
+    assert (item.id, item.text, dict(item.metadata)) == ("7", "hello", {"year": "1999"})
+
+
+def test_standard_input_may_be_gzip(cli: Cli, news: str, state: State) -> None:
+    packed = gzip.compress(b'{"text": "one"}\n{"text": "two"}\n')
+    assert cli("pool", "add", news, "-", stdin=packed).code == 0
+    assert [item.text for item in state.items[news].values()] == ["one", "two"]
+
+
+def test_an_unknown_column_lists_the_columns(cli: Cli, news: str, train_file: str) -> None:
+    done = cli("pool", "add", news, train_file, "--text", "body")
+    assert done.code == 1
+    assert done.err == "error: text: there is no column 'body'; the columns are: id, text, label\n"
+
+
+def test_malformed_lines_are_reported_and_the_rest_goes_in(cli: Cli, news: str, state: State, tmp_path: Path) -> None:
+    path = tmp_path / "bad.jsonl"
+    path.write_text('{"text": "one"}\nnot json\n{"text": 3}\n{"text": "two"}\n')
+    done = cli("pool", "add", news, str(path), "--output", "json")
+    assert done.code == 1
+    assert (done.json["accepted"], done.json["rejected"], done.json["malformed_lines"]) == (2, 1, 1)
+    assert "line 2: not valid JSON" in done.err
+    assert "line 3, item ?: text: expected a text, got int" in done.err
+
+
+def test_a_file_that_ends_in_the_middle_is_an_error_and_what_was_read_is_in(
+    cli: Cli, news: str, state: State, tmp_path: Path
+) -> None:
+    path = tmp_path / "cut.jsonl"
+    path.write_text('{"text": "one"}\n{"text": "tw')
+    done = cli("pool", "add", news, str(path))
+    assert done.code == 1
+    assert "ends in the middle of line 2" in done.err
+    assert [item.text for item in state.items[news].values()] == ["one"]
+
+
+def test_embeddings_come_from_a_npy_file(cli: Cli, news: str, state: State, train_file: str, tmp_path: Path) -> None:
+    matrix = tmp_path / "train.npy"
+    np.save(matrix, np.ones((30, 4), np.float16))
+    assert cli("pool", "add", news, train_file, "--embeddings", str(matrix)).code == 0
+    assert state.embeddings[news][0].dimension == 4
+    assert len(state.embeddings[news][0].data) == 30 * 4 * 2
+
+
+def test_a_pickle_is_not_loaded_as_embeddings(cli: Cli, news: str, train_file: str, tmp_path: Path) -> None:
+    matrix = tmp_path / "train.npy"
+    np.save(matrix, np.array([{}], dtype=object), allow_pickle=True)
+    done = cli("pool", "add", news, train_file, "--embeddings", str(matrix))
+    assert done.code == 1
+    assert "is no .npy file of numbers" in done.err
+
+
+def test_pool_status_is_flat_json(cli: Cli, news: str, train_file: str) -> None:
+    cli("pool", "add", news, train_file, "--wait")
+    assert cli("pool", "status", news, "--output", "json").json["pool"] == 30
+
+
+def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, state: State, train_file: str) -> None:
+    done = cli(
+        "run", "start", news, "--annotator", "replay", "--labels-from", train_file, "--strategy", "margin",
+        "--batch-size", "20", "--budget-labels", "200", "--watch", "--output", "json",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert state.replay[news, "known"] == {record["id"]: "sports" for record in TRAIN}
+    (spec,) = state.run_specs
+    assert spec.annotator.replay.label_set == "known"
+    assert (spec.strategy.name, spec.batch_size, spec.limits.labels) == ("margin", 20, 200)
+    assert done.json["run_id"] == "run-1"
+    assert "round 1  labels 20" in done.err
+    assert "finished: budget" in done.err
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"),
+    [
+        (run.STOP_REASON_TARGET, 0),
+        (run.STOP_REASON_ERROR, 1),
+        (run.STOP_REASON_ANNOTATOR_UNRELIABLE, 1),
+        (run.STOP_REASON_PROVIDER_SPEND_LIMIT, 3),
+    ],
+)
+def test_the_end_of_a_run_decides_the_exit_code(
+    cli: Cli, news: str, state: State, reason: run.StopReason.ValueType, code: int
+) -> None:
+    state.run_end = reason
+    assert cli("run", "start", news, "--annotator", "human", "--watch").code == code
+
+
+def test_an_llm_run_needs_a_model(cli: Cli, news: str) -> None:
+    done = cli("run", "start", news, "--annotator", "anthropic")
+    assert done.code == 2
+    assert "--model" in done.err
+
+
+def test_an_llm_run_carries_its_prompt_and_dollars(cli: Cli, news: str, state: State) -> None:
+    cli(
+        "run", "start", news, "--annotator", "anthropic", "--model", "m", "--budget-usd", "1.50",
+        "--demonstrations", "4", "--demonstration-selection", "label-diverse", "--rationale",
+    )  # fmt: skip
+    (spec,) = state.run_specs
+    assert spec.limits.micro_usd == 1_500_000
+    assert spec.annotator.anthropic.prompt.demonstration_count == 4
+    assert spec.annotator.anthropic.prompt.demonstration_selection == run.DEMONSTRATION_SELECTION_LABEL_DIVERSE
+    assert spec.annotator.anthropic.prompt.rationale
+
+
+def test_a_quote_starts_nothing(cli: Cli, news: str, state: State) -> None:
+    done = cli("run", "start", news, "--annotator", "human", "--quote", "--output", "json")
+    assert done.json["expected"]["micro_usd"] == 120_000
+    assert not state.runs
+
+
+def test_the_newest_run_is_meant_when_none_is_named(cli: Cli, news: str, state: State) -> None:
+    cli("run", "start", news, "--annotator", "human")
+    cli("run", "start", news, "--annotator", "human")
+    assert cli("run", "show", news, "--output", "json").json["run_id"] == "run-2"
+    assert cli("run", "stop", news, "--output", "json").json["state"] == "stopping"
+    assert [r["run_id"] for r in cli("run", "list", news, "--output", "json").json] == ["run-2", "run-1"]
+
+
+def test_a_project_without_runs_says_so(cli: Cli, news: str) -> None:
+    done = cli("run", "watch", news)
+    assert (done.code, "has no runs" in done.err) == (1, True)
+
+
+def test_the_report_has_the_learning_curve(cli: Cli, news: str) -> None:
+    curve = cli("report", news, "--output", "json").json["learning_curve"]
+    assert [point["labels"] for point in curve] == [10, 20]
+    assert set(curve[0]) == {"labels", "tokens", "micro_usd", "seconds", "accuracy", "macro_f1", "model_version"}
+    assert all(isinstance(point["labels"], int) for point in curve)
+
+
+@pytest.mark.parametrize(("name", "content"), [("curve.svg", b"<svg/>"), ("curve.png", b"\x89PNG")])
+def test_the_report_writes_the_picture(cli: Cli, news: str, tmp_path: Path, name: str, content: bytes) -> None:
+    assert cli("report", news, "--plot", str(tmp_path / name)).code == 0
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_predictions_come_line_by_line_in_order(cli: Cli, news: str, train_file: str) -> None:
+    done = cli("predict", news, train_file, "--output", "jsonl")
+    predictions = [json.loads(line) for line in done.out.splitlines()]
+    assert [p["id"] for p in predictions] == [record["id"] for record in TRAIN]
+    assert [p["label"] for p in predictions[:2]] == ["politics", "sports"]
+    assert set(predictions[0]) == {"id", "label", "probability"}
+
+
+def test_labeling_in_the_terminal(cli: Cli, news: str, client: Client, state: State) -> None:
+    client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "abcd"])
+    done = cli("label", news, "--annotator", "ann", "--count", "2", stdin="1\ns\nnonsense\npolitics\nq\n")
+    assert done.code == 0, done.err
+    labels = {a.item_id: a.answer.single_label.label for a in state.annotations[news]}
+    assert labels == {"a": "sports", "c": "politics"}
+    assert "'nonsense' is no class; give a number from 1 to 2 or a name" in done.err
+
+
+def test_an_item_cannot_steer_the_terminal(cli: Cli, news: str, client: Client) -> None:
+    client.pool.add(news, [{"id": "a", "text": "[bold]\x1b[2Jgone"}])
+    done = cli("label", news, "--annotator", "ann", stdin="q\n")
+    assert "[bold]\\x1b[2Jgone" in done.err
+    assert "\x1b" not in done.err
+
+
+def test_answers_are_submitted_from_a_file(cli: Cli, news: str, client: Client, tmp_path: Path) -> None:
+    client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "ab"])
+    answers = tmp_path / "answers.csv"
+    answers.write_text("id,label\na,sports\nb,politics\nz,sports\n")
+    done = cli("label", news, "--annotator", "ann", "--from", str(answers), "--output", "json")
+    assert done.code == 1
+    assert (done.json["accepted"], done.json["refused"]) == (2, 1)
+    assert "item z: no such item" in done.err
+
+
+def test_query_shows_picks_and_leases(cli: Cli, news: str, client: Client) -> None:
+    client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "abc"])
+    picks = cli("query", news, "--count", "2", "--output", "json").json
+    assert [(p["item_id"], p["score"]) for p in picks] == [("a", 0.5), ("b", 0.5)]
+    leased = cli("query", news, "--lease-to", "ann", "--count", "1", "--output", "jsonl")
+    assert json.loads(leased.out)["text"] == "text a"
+
+
+def test_budgets_are_set_and_taken_away(cli: Cli, news: str, state: State) -> None:
+    assert cli("budget", "set", news, "--usd", "2.5", "--labels", "100").code == 0
+    assert {b["dimension"]: b["limit"] for b in cli("budget", "show", news, "--output", "json").json} == {
+        "labels": 100,
+        "micro_usd": 2_500_000,
+    }
+    cli("budget", "set", news, "--labels", "none")
+    assert [b["limit"] for b in cli("budget", "show", news, "--output", "json").json] == [None, 2_500_000]
+
+
+@pytest.mark.parametrize("limit", ["-1", "many", "inf"])
+def test_a_budget_that_is_no_amount_is_a_usage_error(cli: Cli, news: str, limit: str) -> None:
+    done = cli("budget", "set", news, "--usd", limit)
+    assert (done.code, "--usd" in done.err) == (2, True)
+
+
+def test_a_used_up_budget_has_its_own_exit_code(cli: Cli, news: str, state: State) -> None:
+    state.refuse["StartRun"] = rich_status(
+        grpc.StatusCode.RESOURCE_EXHAUSTED, "the budget of 10 labels is used up", error_info("BUDGET_EXHAUSTED")
+    )
+    done = cli("run", "start", news, "--annotator", "human")
+    assert (done.code, done.err) == (3, "error: the budget of 10 labels is used up\n")
+
+
+def test_annotations_are_exported_as_they_are(cli: Cli, news: str, client: Client, tmp_path: Path) -> None:
+    client.pool.add(news, [{"id": "a", "text": "text a"}])
+    client.labeling.submit(news, {"a": "sports"}, annotator="ann")
+    assert cli("export", news).out == '{"item_id":"a","label":"sports"}\n'
+    cli("export", news, "--to", str(tmp_path / "out.jsonl"))
+    assert (tmp_path / "out.jsonl").read_text() == '{"item_id":"a","label":"sports"}\n'
+
+
+def test_training_shows_the_model_version(cli: Cli, news: str) -> None:
+    assert cli("train", news, "--output", "json").json["evaluation"]["accuracy"] == 0.8
+
+
+def test_guidelines_are_added_listed_and_accepted(cli: Cli, news: str, tmp_path: Path) -> None:
+    codebook = tmp_path / "codebook.md"
+    codebook.write_text("Be brief.")
+    assert cli("guidelines", "add", news, str(codebook)).code == 0
+    assert cli("guidelines", "accept", news, "1", "--output", "json").json["state"] == "accepted"
+    assert [g["text"] for g in cli("guidelines", "list", news, "--output", "json").json] == ["Be brief."]
+
+
+def test_tokens_are_created_listed_and_revoked(cli: Cli) -> None:
+    created = cli("token", "create", "ci", "--role", "producer", "--output", "json")
+    assert created.json["secret"] == "nl_secret"
+    assert cli("token", "revoke", "t1").code == 0
+    (listed,) = cli("token", "list", "--output", "json").json
+    assert (listed["role"], listed["revoke_time"] is not None) == ("producer", True)
+    assert "secret" not in listed
+
+
+def test_an_unknown_project_is_one_sentence(cli: Cli) -> None:
+    done = cli("project", "show", "nowhere")
+    assert (done.code, done.out, done.err) == (1, "", "error: project 'nowhere' not found\n")
+
+
+def test_wrong_usage_lists_what_is_allowed(cli: Cli, news: str, train_file: str) -> None:
+    done = cli("pool", "add", news, train_file, "--split", "test")
+    assert done.code == 2
+    assert all(word in done.err for word in ("--split", "pool", "holdout", "gold"))
+
+
+def test_global_options_may_follow_the_command(cli: Cli, news: str) -> None:
+    assert globals_first(["pool", "status", "p", "--server=h:1", "--token", "t", "--", "--debug"]) == [
+        "--server=h:1", "--token", "t", "pool", "status", "p", "--", "--debug",
+    ]  # fmt: skip
+    assert globals_first(["serve", "--insecure"]) == ["serve", "--insecure"]
+
+
+def test_debug_shows_the_traceback(cli: Cli) -> None:
+    with pytest.raises(Exception, match="'nowhere' not found"):
+        cli("project", "show", "nowhere", "--debug")
