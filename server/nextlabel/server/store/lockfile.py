@@ -20,9 +20,10 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
+        self._file: int | None = None
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise Unavailable(
                 f"the data directory {directory} cannot be written ({error.strerror}); "
@@ -30,18 +31,25 @@ class DirectoryLock:
                 reason="DATA_DIR_NOT_WRITABLE",
             ) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(self._file, 32).decode(errors="replace").strip() or "unknown"
-            os.close(self._file)
+            holder = os.read(file, 32).decode(errors="replace").strip() or "unknown"
+            os.close(file)
             raise FailedPrecondition(
                 f"the data directory {directory} is in use by process {holder}; "
                 "stop that server or give another directory",
                 reason="DATA_DIR_IN_USE",
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        self._file = file
 
     def release(self) -> None:
-        """Let others have the directory. The file stays: removing it would let two processes lock two files."""
-        os.close(self._file)
+        """Let others have the directory; again is no error.
+
+        The file stays: removing it would let two processes lock two files.
+        """
+        # A number closed twice may meanwhile be another file's.
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)

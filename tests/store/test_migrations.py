@@ -1,0 +1,98 @@
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, Unavailable
+from nextlabel.server.store.sql.schema import metadata
+from nextlabel.server.store.state_store import open_state_store
+from tests.store import values as v
+
+
+def differences(engine: sa.Engine) -> list[object]:
+    """What would have to change for the database to be as the schema says, indexes and foreign keys included."""
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
+    engine.dispose()
+    return list(found)
+
+
+def test_sqlite_migrations_make_the_tables_of_the_schema(migrated_sqlite: Path) -> None:
+    assert differences(sa.create_engine(f"sqlite:///{migrated_sqlite}")) == []
+
+
+def test_postgres_migrations_make_the_tables_of_the_schema(postgres_url: str) -> None:
+    assert differences(sa.create_engine(postgres_url)) == []
+
+
+def test_a_difference_would_be_noticed(migrated_sqlite: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "state.db"
+    changed.write_bytes(migrated_sqlite.read_bytes())
+    with sqlite3.connect(changed) as db:
+        db.execute("ALTER TABLE runs DROP COLUMN last_event")
+    assert len(differences(sa.create_engine(f"sqlite:///{changed}"))) == 1
+
+
+async def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/state.db"
+    first = open_state_store(url)
+    await first.write(v.inserted(v.project()))
+    await first.close()
+    second = open_state_store(url)
+    assert await second.read(lambda tx: tx.projects.by_id(v.P)) == v.project()
+    await second.close()
+
+
+def newer(version: str = "9999") -> str:
+    return f"UPDATE alembic_version SET version_num = '{version}'"
+
+
+def test_a_newer_sqlite_file_is_refused_untouched(migrated_sqlite: Path, tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(migrated_sqlite.read_bytes())
+    with sqlite3.connect(path) as db:
+        db.execute(newer())
+    for _ in range(2):  # the second time shows that the directory was let go
+        with pytest.raises(FailedPrecondition, match="newer nextlabel") as caught:
+            open_state_store(f"sqlite:///{path}")
+        assert caught.value.reason == "DATABASE_TOO_NEW"
+
+
+def test_a_newer_postgres_database_is_refused(postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text(newer()))
+    engine.dispose()
+    with pytest.raises(FailedPrecondition, match="newer nextlabel"):
+        open_state_store(postgres_url)
+
+
+def test_servers_that_start_together_migrate_once(postgres_server: object, postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+
+    async def start() -> None:
+        stores = await asyncio.gather(*(asyncio.to_thread(open_state_store, postgres_url) for _ in range(4)))
+        await stores[0].write(v.inserted(v.project()))
+        assert await stores[3].read(lambda tx: tx.projects.by_id(v.P)) == v.project()
+        await asyncio.gather(*(store.close() for store in stores))
+
+    asyncio.run(start())
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense", ""])
+def test_other_urls_are_refused(url: str) -> None:
+    with pytest.raises(InvalidArgument, match="expected sqlite:///PATH or postgresql"):
+        open_state_store(url)
+
+
+def test_a_postgres_server_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        open_state_store(f"postgresql+psycopg://nobody@/none?host={tmp_path}")
