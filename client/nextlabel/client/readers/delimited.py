@@ -65,7 +65,10 @@ class _LastLine:
 
 
 def _header(rows: Iterator[list[str]], name: str) -> list[str]:
-    header = next(rows, None)
+    try:
+        header = next(rows, None)
+    except csv.Error as error:
+        raise FileError(f"{name}: the header is not valid CSV: {error}") from None
     if not header:
         raise FileError(f"{name} is empty; its first line has to name the columns")
     repeated = sorted({column for column in header if header.count(column) > 1})

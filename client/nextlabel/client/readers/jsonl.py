@@ -32,10 +32,17 @@ def read_jsonl(source: ByteSource, encoding: str, report: Callable[[LineProblem]
 def _object(line: str, encoding: str) -> Mapping[str, Any]:
     if not is_text(line):
         raise ValueError(f"it is not valid {encoding}; pass the encoding of the file")
-    value = json.loads(line)
+    try:
+        value = json.loads(line, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError(f"expected a JSON object, got {_json_type(value)}")
     return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _reason(error: ValueError) -> str:

@@ -1,0 +1,284 @@
+"""Files as people have them: right, wrong, and cut off."""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextlabel.client.items import Columns, Rows
+from nextlabel.client.readers.errors import FileError, TruncatedFileError
+from nextlabel.client.readers.file import ItemFile
+from nextlabel.client.sources import UnknownColumnError
+
+ROWS = [{"id": "a", "text": "first", "label": "x"}, {"id": "b", "text": "zwei\nZeilen, mit Komma", "label": "y"}]
+
+
+def texts(items: ItemFile) -> list[str]:
+    return [text for rows in items.blocks() for text in rows.texts]
+
+
+def rows_before_error(items: ItemFile, error: type[Exception]) -> tuple[list[str], str]:
+    read: list[str] = []
+
+    def read_all() -> None:
+        for rows in items.blocks():
+            read.extend(rows.texts)
+
+    with pytest.raises(error) as caught:
+        read_all()
+    return read, str(caught.value)
+
+
+def delimited(delimiter: str) -> bytes:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ["id", "text", "label"], delimiter=delimiter)
+    writer.writeheader()
+    writer.writerows(ROWS)
+    return out.getvalue().encode()
+
+
+def jsonl() -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+
+
+def parquet() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(ROWS), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("items.jsonl", jsonl()),
+        ("items.ndjson", jsonl()),
+        ("items.csv", delimited(",")),
+        ("items.tsv", delimited("\t")),
+        ("items.parquet", parquet()),
+        ("items.jsonl.gz", gzip.compress(jsonl())),
+        ("items.csv.gz", gzip.compress(delimited(","))),
+        ("packed.jsonl", gzip.compress(jsonl())),
+        ("with-bom.csv", b"\xef\xbb\xbf" + delimited(",")),
+        ("windows.jsonl", jsonl().replace(b"\n", b"\r\n")),
+        ("no-last-line-end.jsonl", jsonl().rstrip()),
+    ],
+)
+def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    (rows,) = ItemFile(tmp_path / name).blocks()
+    assert (list(rows.ids or ()), list(rows.texts), list(rows.labels or ())) == (
+        ["a", "b"],
+        ["first", "zwei\nZeilen, mit Komma"],
+        ["x", "y"],
+    )
+
+
+def test_rows_tell_their_line_numbers(tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_text('{"text": "a"}\n\nbad\n{"text": "b"}\n')
+    items = ItemFile(tmp_path / "f.jsonl")
+    (rows,) = items.blocks()
+    assert list(rows.numbers) == [1, 4]
+    assert [problem.line for problem in items.problems] == [3]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"text": }', "not valid JSON: Expecting value at column 10"),
+        ("[1]", "expected a JSON object, got an array"),
+        ("null", "expected a JSON object, got null"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_a_malformed_json_line_is_reported_and_the_rest_read(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "f.jsonl").write_text(f'{{"text": "a"}}\n{line}\n{{"text": "b"}}\n')
+    items = ItemFile(tmp_path / "f.jsonl")
+    assert texts(items) == ["a", "b"]
+    assert [(problem.line, problem.message) for problem in items.problems] == [(2, message)]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("b,two,y,z", "4 fields, but the header names 3"),
+        ("b", "1 fields, but the header names 3"),
+        ('b,"two"three,y', "not valid CSV: ',' expected after '\"'"),
+    ],
+)
+def test_a_malformed_csv_line_is_reported_and_the_rest_read(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "f.csv").write_text(f"id,text,label\na,one,x\n{line}\nc,three,z\n")
+    items = ItemFile(tmp_path / "f.csv")
+    assert texts(items) == ["one", "three"]
+    assert [(problem.line, problem.message) for problem in items.problems] == [(3, message)]
+
+
+def test_bytes_that_are_no_text_are_reported_by_line(tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_bytes(b'{"text": "a"}\n{"text": "caf\xe9"}\n{"text": "b"}\n')
+    items = ItemFile(tmp_path / "f.jsonl")
+    assert texts(items) == ["a", "b"]
+    assert items.problems[0].message == "it is not valid utf-8; pass the encoding of the file"
+    assert texts(ItemFile(tmp_path / "f.jsonl", encoding="latin-1")) == ["a", "café", "b"]
+
+
+def test_utf_16_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("text\nhé\n", encoding="utf-16")
+    with pytest.raises(FileError, match="not UTF-8 but UTF-16; pass its encoding: utf-16"):
+        texts(ItemFile(tmp_path / "f.csv"))
+    assert texts(ItemFile(tmp_path / "f.csv", encoding="utf-16")) == ["hé"]
+
+
+def test_an_encoding_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("text\n")
+    with pytest.raises(FileError, match="'klingon' is not the name of an encoding"):
+        texts(ItemFile(tmp_path / "f.csv", encoding="klingon"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("cut.jsonl", b'{"text": "a"}\n{"text": "b"}\n{"tex', ["a", "b"]),
+        ("cut.csv", b"id,text\n1,a\n2,b\n3", ["a", "b"]),
+        ("quoted.csv", b'id,text\n1,a\n2,b\n3,"c', ["a", "b"]),
+    ],
+)
+def test_a_file_that_ends_in_the_middle(tmp_path: Path, name: str, content: bytes, read: list[str]) -> None:
+    (tmp_path / name).write_bytes(content)
+    before, message = rows_before_error(ItemFile(tmp_path / name), TruncatedFileError)
+    assert before == read
+    assert "download it again" in message
+
+
+def test_gzip_that_ends_in_the_middle(tmp_path: Path) -> None:
+    lines = "".join(json.dumps({"text": f"{zlib.crc32(str(i).encode())}"}) + "\n" for i in range(50_000))
+    packed = gzip.compress(lines.encode())
+    (tmp_path / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    before, message = rows_before_error(ItemFile(tmp_path / "cut.jsonl.gz"), TruncatedFileError)
+    whole = [json.loads(line)["text"] for line in lines.splitlines()]
+    assert len(before) > 15_000
+    assert before == whole[: len(before)]
+    assert "in the middle of its gzip data" in message
+
+
+def test_damaged_gzip(tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(jsonl() * 1_000))
+    packed[-6] ^= 0xFF
+    (tmp_path / "bad.jsonl.gz").write_bytes(packed)
+    before, message = rows_before_error(ItemFile(tmp_path / "bad.jsonl.gz"), FileError)
+    assert len(before) == 2_000
+    assert "damaged gzip" in message
+
+
+def test_parquet_that_ends_in_the_middle(tmp_path: Path) -> None:
+    (tmp_path / "cut.parquet").write_bytes(parquet()[:-20])
+    before, message = rows_before_error(ItemFile(tmp_path / "cut.parquet"), FileError)
+    assert before == []
+    assert "no complete Parquet file" in message
+
+
+def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f.parquet").write_bytes(parquet())
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(FileError, match=r"pip install 'nextlabel\[parquet\]'"):
+        texts(ItemFile(tmp_path / "f.parquet"))
+
+
+def test_parquet_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(parquet())))
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert len(texts(ItemFile("-", file_format="parquet"))) == 2
+
+
+@pytest.mark.parametrize("name", ["f.jsonl", "f.csv", "f.parquet"])
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (Columns(text="body"), "text: there is no column 'body'; the columns are: id, text, label"),
+        (Columns(id="uuid", required=frozenset({"text", "id"})), "id: there is no column 'uuid'"),
+        (Columns(label="class", required=frozenset({"label"})), "label: there is no column 'class'"),
+        (Columns(metadata=("year",)), "metadata: there is no column 'year'"),
+    ],
+)
+def test_an_unknown_column_lists_the_columns(tmp_path: Path, name: str, columns: Columns, message: str) -> None:
+    content = {"f.jsonl": jsonl(), "f.csv": delimited(","), "f.parquet": parquet()}[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnknownColumnError, match=message):
+        texts(ItemFile(tmp_path / name, columns=columns))
+
+
+def test_a_missing_id_column_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("text\na\n")
+    (rows,) = ItemFile(tmp_path / "f.csv").blocks()
+    assert rows.ids == [None]
+
+
+def test_a_header_that_names_a_column_twice(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("text,text\na,b\n")
+    with pytest.raises(FileError, match="'text' more than once"):
+        texts(ItemFile(tmp_path / "f.csv"))
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.jsonl", "empty.parquet"])
+def test_empty_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    if name == "empty.jsonl":
+        assert texts(ItemFile(tmp_path / name)) == []
+    else:
+        with pytest.raises(FileError):
+            texts(ItemFile(tmp_path / name))
+
+
+def test_the_format_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "data.txt").write_bytes(jsonl())
+    with pytest.raises(FileError, match="cannot tell the format"):
+        ItemFile(tmp_path / "data.txt")
+    assert len(texts(ItemFile(tmp_path / "data.txt", file_format="jsonl"))) == 2
+
+
+def test_long_fields_are_read(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("text\n" + "x" * 1_000_000 + "\n")
+    assert [len(text) for text in texts(ItemFile(tmp_path / "f.csv"))] == [1_000_000]
+
+
+def test_progress_goes_from_nothing_to_all(tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_bytes(jsonl() * 20_000)
+    items = ItemFile(tmp_path / "f.jsonl")
+    seen = [items.fraction_read]
+    for _ in items.blocks():
+        seen.append(items.fraction_read)  # noqa: PERF401  (each is read between two blocks)
+    fractions = [fraction for fraction in seen if fraction is not None]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+
+
+WRITABLE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), min_size=1)
+
+
+@given(st.lists(WRITABLE, min_size=1, max_size=20))
+def test_what_csv_writes_is_read_back(tmp_path_factory: pytest.TempPathFactory, written: list[str]) -> None:
+    path = tmp_path_factory.mktemp("csv") / "f.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([("id", "text"), *((i, text) for i, text in enumerate(written))])
+    assert texts(ItemFile(path)) == written
+
+
+@given(st.binary(max_size=300), st.sampled_from(["jsonl", "csv", "tsv", "parquet"]))
+def test_any_bytes_give_rows_or_a_file_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, file_format: str
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "f"
+    path.write_bytes(content)
+    try:
+        for rows in ItemFile(path, file_format=file_format).blocks():
+            assert isinstance(rows, Rows)
+    except (FileError, UnknownColumnError):
+        pass
