@@ -62,12 +62,8 @@ class ByteSource:
         Bytes that are no text in `encoding` come as lone surrogates: see `is_text`. Raises TruncatedFileError
         or FileError after the last whole line that could be read.
         """
-        content = self.open()
-        if (head := content.peek(2)[:2]) in _WIDE_BOMS and encoding == "utf-8":
-            raise FileError(f"{self.name} is not UTF-8 but UTF-16; pass its encoding: {_WIDE_BOMS[head]}")
-        codec = "utf-8-sig" if encoding == "utf-8" else encoding
         try:
-            yield from io.TextIOWrapper(content, codec, errors="surrogateescape", newline="\n")
+            yield from self._decoded(encoding)
         except EOFError:
             raise TruncatedFileError(
                 f"{self.name} ends in the middle of its gzip data; copy or download it again"
@@ -78,6 +74,13 @@ class ByteSource:
             raise FileError(f"{self.name} is not {encoding} ({error.reason}); pass its encoding") from None
         except LookupError:
             raise FileError(f"{encoding!r} is not the name of an encoding, such as utf-8 or latin-1") from None
+
+    def _decoded(self, encoding: str) -> Iterator[str]:
+        content = self.open()
+        if (head := content.peek(2)[:2]) in _WIDE_BOMS and encoding == "utf-8":
+            raise FileError(f"{self.name} is not UTF-8 but UTF-16; pass its encoding: {_WIDE_BOMS[head]}")
+        codec = "utf-8-sig" if encoding == "utf-8" else encoding
+        yield from io.TextIOWrapper(content, codec, errors="surrogateescape", newline="\n")
 
 
 def is_text(line: str) -> bool:
