@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nextlabel.server.annotators.label_scores import label_distribution
 from nextlabel.server.annotators.marking import clean
 from nextlabel.server.annotators.technique import Technique
 from nextlabel.server.annotators.wire import Reply, Stop
@@ -32,7 +33,8 @@ _MAX_DETAIL_CHARACTERS = 300
 class Draft:
     """What one reply says about one item, before provenance and calibration.
 
-    `probability` is the verbalised one, or None. `missing` is set when the reply left the item out.
+    `probability` is the verbalised one, or None. `distribution` is over the whole label space, from token
+    probabilities, or empty. `missing` is set when the reply left the item out.
     """
 
     outcome: Outcome
@@ -40,6 +42,7 @@ class Draft:
     candidates: tuple[Candidate, ...] = ()
     rationale: str = ""
     probability: float | None = None
+    distribution: tuple[Candidate, ...] = ()
     detail: str = ""
     missing: bool = False
 
@@ -59,7 +62,11 @@ def decode(reply: Reply, ids: Sequence[str], task: Task, technique: Technique) -
         entries = _entries(reply.text, ids)
     except _InvalidAnswerError as error:
         return dict.fromkeys(ids, _invalid(error))
-    return {name: _draft(entries.get(name, []), task, technique) for name in ids}
+    drafts = {name: _draft(entries.get(name, []), task, technique) for name in ids}
+    if len(ids) == 1 and reply.logprobs and task.annotation_type is AnnotationType.SINGLE_LABEL:
+        only = drafts[ids[0]]
+        drafts[ids[0]] = replace(only, distribution=label_distribution(reply.logprobs, task.label_names))
+    return drafts
 
 
 def _entries(text: str, ids: Sequence[str]) -> Mapping[str, list[Any]]:

@@ -38,6 +38,7 @@ from nextlabel.server.domain.annotation import (
     ConfidenceKind,
     Cost,
     ItemToAnnotate,
+    Label,
     Provenance,
     Task,
     Usage,
@@ -265,7 +266,7 @@ class LlmAnnotator:
             outcome=draft.outcome,
             provenance=self._provenance(task, asker, taken),
             body=draft.body,
-            candidates=draft.candidates,
+            candidates=draft.candidates or draft.distribution,
             rationale=draft.rationale,
             confidence=confidence,
             confidence_kind=kind,
@@ -282,6 +283,9 @@ class LlmAnnotator:
         signals: dict[str, float] = {}
         if draft.probability is not None:
             signals["verbalised"] = draft.probability
+        for candidate in draft.distribution:
+            if draft.body == Label(candidate.label):
+                signals["logprob"] = candidate.probability
         if verdict.agreement is not None:
             signals["agreement"] = verdict.agreement
         for source in self._lookups.signals:

