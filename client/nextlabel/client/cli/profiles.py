@@ -36,7 +36,7 @@ def profiles_path() -> Path:
 def load_profile(name: str | None) -> Profile:
     """The profile of this name; without a name the default one, or an empty one when there is none.
 
-    Raises ValueError for a name that is not in the file and for a file or profile that cannot be understood.
+    Raises ValueError for a name that is not in the file, and for a file or profile that cannot be understood.
     """
     path = profiles_path()
     if not path.exists():
@@ -56,7 +56,9 @@ def load_profile(name: str | None) -> Profile:
     return _profile(profiles[name], f"{path}: profile {name!r}")
 
 
-def _profile(section: dict[str, Any], where: str) -> Profile:
+def _profile(section: Any, where: str) -> Profile:
+    if not isinstance(section, dict):
+        raise ValueError(f"{where} is no table")
     allowed = [field.name for field in fields(Profile)]
     unknown = sorted(set(section) - set(allowed))
     if unknown:
