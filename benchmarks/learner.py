@@ -77,14 +77,13 @@ def _baseline_accuracy(data: LabeledSet, embeddings: NDArray[np.float32], truth:
 
 
 def missing_trials(
-    folders: list[Path], seeds: int, done: list[Trial], cache: Path
+    sets: list[LabeledSet], seeds: int, done: list[Trial]
 ) -> Iterator[tuple[LabeledSet, int, int]]:
+    """Seed by seed over all sets, so that an unfinished run says something about each of them."""
     known = {(trial.set, trial.seed, trial.labels) for trial in done}
-    for folder in folders:
-        todo = [(seed, n) for seed in range(seeds) for n in SIZES if (folder.name, seed, n) not in known]
-        if todo:
-            data = load_set(folder, cache)
-            yield from ((data, seed, n) for seed, n in todo)
+    for seed in range(seeds):
+        for data in sets:
+            yield from ((data, seed, n) for n in SIZES if (data.name, seed, n) not in known)
 
 
 def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
@@ -151,7 +150,8 @@ def main() -> None:
     options.results.touch()
     with options.results.open("r+", encoding="utf-8") as results:
         trials = [Trial(**json.loads(line)) for line in results]
-        for data, seed, n in missing_trials(folders, options.seeds, trials, options.cache):
+        sets = [load_set(folder, options.cache) for folder in folders]
+        for data, seed, n in missing_trials(sets, options.seeds, trials):
             trials.append(run_trial(data, seed, n))
             results.write(json.dumps(asdict(trials[-1])) + "\n")
             results.flush()

@@ -40,6 +40,7 @@ Int64 = NDArray[np.int64]
 
 MAX_POOL_SAMPLE = 5_000
 CHOICE_POOL_SAMPLE = 2_000
+WARM_TOLERANCE = 5e-4  # near the solution one Newton step goes well below this
 
 
 def train(
@@ -95,6 +96,8 @@ def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: 
     start = starting_head(previous, training)
     choice = _choice(targets, pool_MD, settings, seed, previous) if spec.estimator == "default" else None
     candidate = Candidate.PLAIN if choice is None else choice.candidate
+    if candidate is Candidate.PLAIN and start is not None:
+        settings = replace(settings, tolerance=WARM_TOLERANCE)
     classifier = HeadClassifier(settings, candidate, pool_MD, start)
     teach(
         classifier,

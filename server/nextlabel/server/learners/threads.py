@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import ThreadpoolController, threadpool_limits
 
 
 class TrainingThreads:
@@ -23,6 +23,7 @@ class TrainingThreads:
         self._limit = limit
         self._lock = Lock()
         self._active = 0
+        self._libraries: ThreadpoolController | None = None
         self._limiter: threadpool_limits | None = None
 
     @contextmanager
@@ -35,12 +36,17 @@ class TrainingThreads:
             self._leave()
 
     def _enter(self) -> None:
-        from threadpoolctl import threadpool_limits
-
         with self._lock:
             self._active += 1
             if self._limiter is None:
-                self._limiter = threadpool_limits(limits=self._limit)
+                self._limiter = self._found_libraries().limit(limits=self._limit)
+
+    def _found_libraries(self) -> ThreadpoolController:
+        if self._libraries is None:  # looking for them takes longer than a small training
+            from threadpoolctl import ThreadpoolController
+
+            self._libraries = ThreadpoolController()
+        return self._libraries
 
     def _leave(self) -> None:
         with self._lock:
