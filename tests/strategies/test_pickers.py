@@ -9,11 +9,12 @@ from nextlabel.strategies import ArrayPool, LabeledSet, LinearHead, NearestLabel
 from nextlabel.strategies.arrays import Array, Floats
 from nextlabel.strategies.candidates import Candidates
 from nextlabel.strategies.pickers import greedy_distance
-from nextlabel.strategies.pickers.badge import _draw, gradients_at, squared_lengths
+from nextlabel.strategies.pickers.badge import between_gradients, squared_lengths
 from nextlabel.strategies.pickers.clusters import ClusterMargin
 from nextlabel.strategies.pickers.coverage import pure_radius
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.randomness import generator
+from nextlabel.strategies.rejection import draw_by_distance
 from nextlabel.strategies.scorers.dropout import DropInconsistency
 
 
@@ -108,9 +109,8 @@ def test_badge_measures_distances_between_real_gradients(embeddings: Floats, hea
     candidates = Candidates(pool, np.arange(600), 600)
     gradients = gradient_embeddings(head, embeddings)
     np.testing.assert_allclose(squared_lengths(candidates, head), (gradients**2).sum(axis=1), rtol=1e-4)
-    some = gradients_at(candidates, np.arange(20), head)
-    distances = some.squared_distances_to(some.residuals_qC[3], some.embeddings_qD[3])
-    np.testing.assert_allclose(distances, squared(gradients[:20], gradients[3:4])[:, 0], atol=1e-5)
+    distances = between_gradients(candidates, head)(np.arange(20), np.arange(3, 9))
+    np.testing.assert_allclose(distances, squared(gradients[:20], gradients[3:9]), atol=1e-5)
 
 
 def test_badge_draws_by_the_current_squared_distance(embeddings: Floats, head: LinearHead) -> None:
@@ -120,11 +120,12 @@ def test_badge_draws_by_the_current_squared_distance(embeddings: Floats, head: L
     candidates = Candidates(ArrayPool(few), np.arange(n), n)
     distances = squared(gradient_embeddings(head, few), gradient_embeddings(head, few))
     stale = distances[0].astype(np.float32)
+    between = between_gradients(candidates, head)
     counts, draws = np.zeros((n, n)), 4000
     rng = np.random.default_rng(0)
     for _ in range(draws):
         picked = [0]
-        _draw(stale, picked, 3, candidates, head, rng)
+        draw_by_distance(stale, None, picked, 3, between, rng)
         counts[picked[1], picked[2]] += 1
     first = distances[0] / distances[0].sum()
     expected = np.zeros((n, n))

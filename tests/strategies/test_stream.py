@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy
+from nextlabel.strategies.arrays import as_float32
 from nextlabel.strategies.best_rows import BestRows
 from nextlabel.strategies.tiles import TILE_ROWS, tiles
 
@@ -60,3 +61,10 @@ def test_best_rows_hold_a_bounded_number_of_rows() -> None:
     for start in range(0, 200_000, 1000):
         best.add(np.arange(start, start + 1000), np.full(1000, start, np.float32))
         assert best._held <= 2 * 10 + 4096 + 1000
+
+
+def test_every_half_precision_number_widens_exactly() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = halves[np.isfinite(halves)]
+    np.testing.assert_array_equal(as_float32(finite), finite.astype(np.float32))
+    np.testing.assert_array_equal(as_float32(halves), halves.astype(np.float32))

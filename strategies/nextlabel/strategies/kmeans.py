@@ -12,6 +12,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.nearest import nearest_of, squared_distances
+from nextlabel.strategies.rejection import STALE_PICKS, draw_by_distance
 
 ROWS = 4096
 """Rows whose distances to all centers are held at once."""
@@ -51,23 +53,23 @@ def kmeans(
 
 def plus_plus(points_mD: Floats, k: int, rng: np.random.Generator, weights_m: Floats) -> Rows:
     """Return ``k`` positions drawn by weight times squared distance (Arthur and Vassilvitskii 2007)."""
-    norms_m = np.einsum("md,md->m", points_mD, points_mD)
+
+    def between(ours: Rows, others: Rows) -> Floats:
+        return np.asarray(squared_distances(points_mD[ours], points_mD[others]), np.float32)
+
+    total = np.cumsum(weights_m, dtype=np.float64)
+    picked = [min(int(np.searchsorted(total, rng.random() * total[-1], "right")), len(points_mD) - 1)]
     near_m = np.full(len(points_mD), np.inf, np.float32)
-    chosen = np.empty(k, np.int64)
-    mass_m = weights_m.astype(np.float64)
-    for step in range(k):
-        total = np.cumsum(mass_m)
-        if total[-1] <= 0:
-            total = np.cumsum(np.ones(len(points_mD)))
-        chosen[step] = min(int(np.searchsorted(total, rng.random() * total[-1], "right")), len(points_mD) - 1)
-        point = points_mD[chosen[step]]
-        distances_m = points_mD @ point
-        distances_m *= -2
-        distances_m += norms_m + norms_m[chosen[step]]
-        np.minimum(near_m, np.maximum(distances_m, 0), out=near_m)
-        near_m[chosen[step]] = 0
-        mass_m = near_m.astype(np.float64) * weights_m
-    return chosen
+    known = 0
+    while len(picked) < k:
+        fresh_qD = points_mD[picked[known:]]
+        for start in range(0, len(points_mD), ROWS):
+            part = near_m[start : start + ROWS]
+            np.minimum(part, nearest_of(points_mD[start : start + ROWS], fresh_qD), out=part)
+        near_m[picked] = 0
+        known = len(picked)
+        draw_by_distance(near_m, weights_m, picked, min(k, known + STALE_PICKS), between, rng)
+    return np.asarray(picked, np.int64)
 
 
 def nearest_center(points_mD: Floats, centers_kD: Floats) -> Rows:

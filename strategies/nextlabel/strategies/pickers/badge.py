@@ -1,8 +1,7 @@
 """BADGE: k-means++ in gradient space, without ever building a gradient.
 
 The last layer's gradient is (p - e) ⊗ x, so <g_i, g_j> = <r_i, r_j> <x_i, x_j> with r = p - e. A pass
-computes distances to many picks by two matrix products; between passes, draws from the old distances
-are accepted with probability new / old, which is exact sampling by the new ones.
+computes distances to many picks by two matrix products.
 """
 
 from __future__ import annotations
@@ -18,13 +17,8 @@ from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import Predictor, predictor_logits, softmax
 from nextlabel.strategies.nearest import check_finite
 from nextlabel.strategies.pickers.distances import embeddings_of, first_of_best
+from nextlabel.strategies.rejection import STALE_PICKS, Between, draw_by_distance
 from nextlabel.strategies.tiles import Tile, map_tiles
-
-PROPOSALS = 64
-"""Rows drawn at once; their embeddings are fetched together."""
-
-STALE_PICKS = 32
-"""Picks after which the distances are brought up to date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +46,8 @@ class Badge:
             _bring_up_to_date(near_m, squared_m, fresh, candidates, predictor)
             near_m[picked] = 0
             known = len(picked)
-            _draw(near_m, picked, min(k, known + STALE_PICKS), candidates, predictor, rng)
+            until = min(k, known + STALE_PICKS)
+            draw_by_distance(near_m, None, picked, until, between_gradients(candidates, predictor), rng)
         return Picks(np.asarray(picked, np.int64))
 
 
@@ -63,20 +58,16 @@ class Gradients:
     residuals_qC: Floats
     embeddings_qD: Floats
 
-    def squared_distances_to(self, residuals_C: Floats, embedding_D: Floats) -> Floats:
-        """Return the squared distances of all rows to one other gradient, shape (q,)."""
-        inner = (self.residuals_qC @ residuals_C) * (self.embeddings_qD @ embedding_D)
-        own = (residuals_C @ residuals_C) * (embedding_D @ embedding_D)
-        return np.asarray(np.maximum(self.squared_lengths() + own - 2 * inner, 0), np.float32)
-
     def squared_lengths(self) -> Floats:
         """Return the squared length of every gradient, shape (q,)."""
         lengths: Floats = (self.residuals_qC**2).sum(axis=1) * (self.embeddings_qD**2).sum(axis=1)
         return lengths
 
-    def then(self, residuals_C: Floats, embedding_D: Floats) -> Gradients:
-        """Return these gradients and one more."""
-        return Gradients(np.vstack([self.residuals_qC, residuals_C]), np.vstack([self.embeddings_qD, embedding_D]))
+    def squared_distances(self, others: Gradients) -> Floats:
+        """Return the squared distance to each of some other gradients, shape (q, p)."""
+        inner = (self.residuals_qC @ others.residuals_qC.T) * (self.embeddings_qD @ others.embeddings_qD.T)
+        squared: Floats = self.squared_lengths()[:, None] + others.squared_lengths() - 2 * inner
+        return np.maximum(squared, 0, out=squared)
 
 
 def residuals(predictor: Predictor, embeddings_nD: Array) -> Array:
@@ -92,6 +83,15 @@ def gradients_at(candidates: Candidates, positions: Rows, predictor: Predictor) 
     """Return the gradients of some candidates."""
     embeddings_qD = embeddings_of(candidates, positions)
     return Gradients(np.ascontiguousarray(to_numpy(residuals(predictor, embeddings_qD)).T), embeddings_qD)
+
+
+def between_gradients(candidates: Candidates, predictor: Predictor) -> Between:
+    """Return the function that measures squared distances between candidates' gradients."""
+
+    def between(ours: Rows, others: Rows) -> Floats:
+        return gradients_at(candidates, ours, predictor).squared_distances(gradients_at(candidates, others, predictor))
+
+    return between
 
 
 def squared_lengths(candidates: Candidates, predictor: Predictor) -> Floats:
@@ -133,37 +133,3 @@ def _bring_up_to_date(
 
     for _ in map_tiles(candidates.pool, lower):
         pass
-
-
-def _draw(
-    near_m: Floats,
-    picked: list[int],
-    until: int,
-    candidates: Candidates,
-    predictor: Predictor,
-    rng: np.random.Generator,
-) -> None:
-    """Append draws by current squared distance until there are ``until`` picks or few are accepted."""
-    cumulative_m = np.cumsum(near_m, dtype=np.float64)
-    if cumulative_m[-1] <= 0:
-        left = np.setdiff1d(np.arange(len(near_m)), picked)
-        picked.extend(int(position) for position in rng.permutation(left)[: until - len(picked)])
-        return
-    news: Gradients | None = None
-    accepted = PROPOSALS
-    while len(picked) < until and 4 * accepted >= PROPOSALS:
-        accepted = 0
-        positions = np.searchsorted(cumulative_m, rng.random(PROPOSALS) * cumulative_m[-1], "right")
-        positions = np.minimum(positions, len(near_m) - 1).astype(np.int64)
-        coins = rng.random(PROPOSALS)
-        proposed = gradients_at(candidates, positions, predictor)
-        for index in range(PROPOSALS):
-            r, x, old = proposed.residuals_qC[index], proposed.embeddings_qD[index], near_m[positions[index]]
-            new = old if news is None else min(old, news.squared_distances_to(r, x).min())
-            if positions[index] in picked or coins[index] * old >= new:
-                continue
-            picked.append(int(positions[index]))
-            accepted += 1
-            if len(picked) == until:
-                return
-            news = Gradients(r[None], x[None]) if news is None else news.then(r, x)

@@ -143,10 +143,9 @@ def _pick_from_kept(
     norms = np.einsum("md,md->m", embeddings, embeddings)
     near = near_m[kept]
     gone = np.isneginf(bounds[kept])
-    newest = picked[-1]
+    point = embeddings_of(candidates, np.asarray(picked[-1:], np.int64))[0]
+    gone |= kept == picked[-1]
     while len(picked) < k:
-        point = embeddings_of(candidates, np.asarray([newest], np.int64))[0]
-        gone |= kept == newest
         distances = norms - 2 * (embeddings @ point) + point @ point
         np.minimum(near, np.maximum(distances, 0), out=near)
         values = value.at(near, kept, len(picked)).copy()
@@ -154,8 +153,8 @@ def _pick_from_kept(
         best = first_of_best(values, kept, candidates)
         if values[best] <= limit + value.rise(since, len(picked)):
             return
-        newest = int(kept[best])
-        picked.append(newest)
+        picked.append(int(kept[best]))
+        point, gone[best] = embeddings[best], True
 
 
 def _highest(bounds: Floats) -> tuple[Rows, float]:
