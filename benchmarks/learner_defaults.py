@@ -45,13 +45,15 @@ class Case:
         return train_with_pool(self.labels, self.pool_MD, walk_MC, recipe, self.settings)
 
 
-def make_case(data: LabeledSet, n: int, seed: int) -> Case:
+def make_case(data: LabeledSet, n: int, seed: int, with_walk: bool) -> Case:
     order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
     labeled, pool = order[:n], order[n:][:MAX_POOL_SAMPLE]
     labels = Labels(data.train_embeddings_ND[labeled], data.train_labels_N[labeled], np.ones(n, np.float32))
     pool_MD = data.train_embeddings_ND[pool]
-    graph = neighbour_graph(np.concatenate([labels.embeddings_ND, pool_MD]))
-    walk_MC = walk(graph, np.arange(n), labels.labels_N, len(data.classes))[n:]
+    walk_MC = np.empty((0, len(data.classes)), np.float32)
+    if with_walk:
+        graph = neighbour_graph(np.concatenate([labels.embeddings_ND, pool_MD]))
+        walk_MC = walk(graph, np.arange(n), labels.labels_N, len(data.classes))[n:]
     return Case(labels, pool_MD, walk_MC, LogisticSettings(len(data.classes)))
 
 
@@ -106,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--plain-only", action="store_true", help="leave out the recipes, which take long")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
     options = parser.parse_args()
 
@@ -115,8 +118,11 @@ def main() -> None:
         data = load_set(folder, options.cache)
         for seed in range(FIRST_SEED, FIRST_SEED + options.seeds):
             for n in SIZES:
-                case = make_case(data, n, seed)
-                for variant, value in (*plain_variants(data, case), *recipe_variants(data, case)):
+                case = make_case(data, n, seed, with_walk=not options.plain_only)
+                variants = list(plain_variants(data, case))
+                if not options.plain_only:
+                    variants += recipe_variants(data, case)
+                for variant, value in variants:
                     results[variant][data.name].append(value)
     print(table(results, [folder.name for folder in folders]))
 
