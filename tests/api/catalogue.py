@@ -60,7 +60,7 @@ class Rpc:
             (True, True): channel.stream_stream,
         }[streams]
         sent = _stream(requests) if streams[0] else requests[0]
-        call = make(self.path)(sent, metadata=metadata, timeout=5)
+        call = make(self.path)(sent, metadata=metadata, timeout=60)
         return [response async for response in call] if streams[1] else [await call]
 
 

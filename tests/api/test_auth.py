@@ -32,7 +32,7 @@ async def get(serving: Serving, token: str | None = None, project: str = "news")
     """Return the name of the caller as the servicer sees it."""
     request = project_service_pb2.GetProjectRequest(project=project)
     metadata = [("authorization", f"Bearer {token}")] if token else None
-    response = await ProjectServiceStub(serving.channel).GetProject(request, metadata=metadata, timeout=5)
+    response = await ProjectServiceStub(serving.channel).GetProject(request, metadata=metadata, timeout=60)
     return str(response.project.name)
 
 
@@ -69,7 +69,7 @@ async def test_a_malformed_header_is_an_invalid_token(serve: Serve, tokens: Toke
     tokens.add("reader", Role.READER)
     request = project_service_pb2.GetProjectRequest(project="news")
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await ProjectServiceStub(serving.channel).GetProject(request, metadata=[("authorization", value)], timeout=5)
+        await ProjectServiceStub(serving.channel).GetProject(request, metadata=[("authorization", value)], timeout=60)
     assert raised.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -113,7 +113,7 @@ def details_of(error: grpc.aio.AioRpcError) -> dict[type, Message]:
 async def failure(serve: Serve, error: Exception) -> grpc.aio.AioRpcError:
     serving = await serve(projects(Projects(error)))
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=5)
+        await ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=60)
     return raised.value
 
 
@@ -209,21 +209,21 @@ async def test_the_reference_in_an_internal_error_is_that_of_the_caller_if_it_is
     stub = ProjectServiceStub(serving.channel)
     for given, used in [("trace-7", True), ("a b", False), ("x" * 65, False)]:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await stub.GetProject(NEWS, metadata=[("x-request-id", given)], timeout=5)
+            await stub.GetProject(NEWS, metadata=[("x-request-id", given)], timeout=60)
         assert (raised.value.details() or "").endswith(f"reference {given}") is used
 
 
 async def test_what_is_not_there_yet_says_so(serve: Serve) -> None:
     serving = await serve()
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=5)
+        await ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=60)
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert GET_PROJECT in (raised.value.details() or "")
 
 
 async def test_an_error_in_the_middle_of_a_response_stream_arrives_after_what_came_before(serve: Serve) -> None:
     serving = await serve(pool(Watching(errors.Unavailable("the pool is gone"))))
-    call = PoolServiceStub(serving.channel).WatchPool(pool_service_pb2.WatchPoolRequest(project="news"), timeout=5)
+    call = PoolServiceStub(serving.channel).WatchPool(pool_service_pb2.WatchPoolRequest(project="news"), timeout=60)
     responses = aiter(call)
     assert await anext(responses) == pool_service_pb2.WatchPoolResponse()
     with pytest.raises(grpc.aio.AioRpcError) as raised:
@@ -240,7 +240,7 @@ async def test_an_error_in_the_middle_of_a_bidirectional_stream_names_its_field(
         pool_service_pb2.AddItemsRequest(header=header),
         *(pool_service_pb2.AddItemsRequest(batch=b) for b in batches),
     ]
-    responses = aiter(PoolServiceStub(serving.channel).AddItems(iter(requests), timeout=5))
+    responses = aiter(PoolServiceStub(serving.channel).AddItems(iter(requests), timeout=60))
     assert [(await anext(responses)).sequence for _ in range(2)] == [0, 1]
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await anext(responses)
@@ -255,10 +255,10 @@ async def test_a_watcher_that_leaves_ends_the_servicer_and_frees_its_place(serve
     stub = PoolServiceStub(serving.channel)
     for _ in range(3):
         servicer.left.clear()
-        call = stub.WatchPool(pool_service_pb2.WatchPoolRequest(project="news"), timeout=5)
+        call = stub.WatchPool(pool_service_pb2.WatchPoolRequest(project="news"), timeout=60)
         await anext(aiter(call))
         call.cancel()
-        await asyncio.wait_for(servicer.left.wait(), 5)
+        await asyncio.wait_for(servicer.left.wait(), 60)
     assert serving.calls(WATCH_POOL, "CANCELLED") == 3
 
 
@@ -268,7 +268,7 @@ async def test_a_client_that_gives_up_cancels_the_work(serve: Serve) -> None:
     call = ProjectServiceStub(serving.channel).GetProject(NEWS)
     await servicer.begun.acquire()
     call.cancel()
-    await asyncio.wait_for(servicer.cancelled.wait(), 5)
+    await asyncio.wait_for(servicer.cancelled.wait(), 60)
 
 
 async def test_a_call_without_a_deadline_gets_the_one_of_the_server(serve: Serve) -> None:
@@ -285,18 +285,18 @@ async def test_more_calls_than_allowed_are_told_when_to_come_again(serve: Serve)
     servicer = Waiting()
     serving = await serve(projects(servicer), api={"concurrent_calls": 3, "concurrent_calls_per_caller": 3})
     stub = ProjectServiceStub(serving.channel)
-    held = [asyncio.ensure_future(stub.GetProject(NEWS, timeout=5)) for _ in range(3)]
+    held = [asyncio.ensure_future(stub.GetProject(NEWS, timeout=60)) for _ in range(3)]
     for _ in held:
         await servicer.begun.acquire()
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await stub.GetProject(NEWS, timeout=5)
+        await stub.GetProject(NEWS, timeout=60)
     assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     retry = details_of(raised.value)[error_details_pb2.RetryInfo]
     assert isinstance(retry, error_details_pb2.RetryInfo)
     assert retry.retry_delay.ToNanoseconds() > 0
     servicer.go.set()
     await asyncio.gather(*held)
-    await stub.GetProject(NEWS, timeout=5)
+    await stub.GetProject(NEWS, timeout=60)
 
 
 async def test_one_caller_cannot_take_the_places_of_all(serve: Serve, tokens: Tokens) -> None:
@@ -311,7 +311,7 @@ async def test_one_caller_cannot_take_the_places_of_all(serve: Serve, tokens: To
     stub = ProjectServiceStub(serving.channel)
 
     def get(name: str) -> Any:
-        return stub.GetProject(NEWS, metadata=[("authorization", f"Bearer {name}")], timeout=5)
+        return stub.GetProject(NEWS, metadata=[("authorization", f"Bearer {name}")], timeout=60)
 
     held = [asyncio.ensure_future(get("greedy")) for _ in range(2)]
     for _ in held:
@@ -329,7 +329,7 @@ async def test_calls_are_counted_by_method_and_code(serve: Serve) -> None:
     serving = await serve(projects(Projects()))
     stub = ProjectServiceStub(serving.channel)
     for _ in range(2):
-        await stub.GetProject(NEWS, timeout=5)
+        await stub.GetProject(NEWS, timeout=60)
     assert serving.calls(GET_PROJECT, "OK") == 2
     running = serving.registry.get_sample_value("nextlabel_grpc_calls_running", {"method": GET_PROJECT})
     assert running == 0

@@ -29,7 +29,7 @@ class Store:
 
 async def health(serving: Serving, service: str) -> int:
     stub: Any = health_pb2_grpc.HealthStub(serving.channel)
-    response = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5)
+    response = await stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)
     return int(response.status)
 
 
@@ -50,7 +50,7 @@ async def test_a_watcher_of_health_sees_it_change(serve: Serve) -> None:
     store = Store()
     serving = await serve(probes={"nextlabel.v1.PoolService": store.probe})
     stub: Any = health_pb2_grpc.HealthStub(serving.channel)
-    seen = aiter(stub.Watch(health_pb2.HealthCheckRequest(service="nextlabel.v1.PoolService"), timeout=5))
+    seen = aiter(stub.Watch(health_pb2.HealthCheckRequest(service="nextlabel.v1.PoolService"), timeout=60))
     assert (await anext(seen)).status == SERVING
     store.well = False
     await serving.api.health.check()
@@ -60,7 +60,7 @@ async def test_a_watcher_of_health_sees_it_change(serve: Serve) -> None:
 async def test_health_answers_when_all_places_are_taken_and_without_a_token(serve: Serve) -> None:
     servicer = Waiting()
     serving = await serve(projects(servicer), api={"concurrent_calls": 1})
-    held = asyncio.ensure_future(ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=5))
+    held = asyncio.ensure_future(ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=60))
     await servicer.begun.acquire()
     assert await health(serving, "") == SERVING
     servicer.go.set()
@@ -69,25 +69,25 @@ async def test_health_answers_when_all_places_are_taken_and_without_a_token(serv
     assert await health(closed, "") == SERVING
 
 
-async def first_refusal(stub: Any) -> grpc.StatusCode:
-    """Call until a call is not let in: for a moment after the drain began one may still be."""
+async def first_refusal(stub: Any) -> None:
+    """Call until no new connection is let in any more; a call that is let in would wait like the first."""
     while True:
         try:
             await stub.GetProject(NEWS, timeout=0.1)
         except grpc.aio.AioRpcError as error:
-            return error.code()
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                return
 
 
 async def test_a_draining_server_finishes_what_is_under_way_and_takes_nothing_new(serve: Serve) -> None:
     servicer = Waiting()
-    serving = await serve(projects(servicer), api={"drain_s": 5})
+    serving = await serve(projects(servicer), api={"drain_s": 60})
     stub = ProjectServiceStub(serving.channel)
-    under_way = asyncio.ensure_future(stub.GetProject(NEWS, timeout=5))
+    under_way = asyncio.ensure_future(stub.GetProject(NEWS, timeout=60))
     await servicer.begun.acquire()
     draining = asyncio.ensure_future(serving.api.drain())
     async with grpc.aio.insecure_channel(serving.address) as late:
-        refused = await first_refusal(ProjectServiceStub(late))
-    assert refused in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        await first_refusal(ProjectServiceStub(late))
     assert not under_way.done()
     servicer.go.set()
     await under_way
@@ -97,7 +97,7 @@ async def test_a_draining_server_finishes_what_is_under_way_and_takes_nothing_ne
 async def test_a_call_that_outlasts_the_drain_is_cut_off(serve: Serve) -> None:
     servicer = Waiting()
     serving = await serve(projects(servicer), api={"drain_s": 0.01})
-    under_way = asyncio.ensure_future(ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=5))
+    under_way = asyncio.ensure_future(ProjectServiceStub(serving.channel).GetProject(NEWS, timeout=60))
     await servicer.begun.acquire()
     await serving.api.drain()
     with pytest.raises(grpc.aio.AioRpcError):
@@ -109,7 +109,7 @@ async def listed_services(serving: Serving) -> list[str]:
     make: Any = reflection_pb2_grpc.ServerReflectionStub
     stub = make(serving.channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="*")
-    (response,) = [r async for r in stub.ServerReflectionInfo(iter([request]), timeout=5)]
+    (response,) = [r async for r in stub.ServerReflectionInfo(iter([request]), timeout=60)]
     return [service.name for service in response.list_services_response.service]
 
 

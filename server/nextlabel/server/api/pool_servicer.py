@@ -85,6 +85,8 @@ class PoolServicer(PoolServiceServicer):
                 batch = request.batch
                 if not request.HasField("batch"):
                     raise InvalidArgument.field("message", "must be a batch in every message after the first")
+                if batch.sequence < 1:
+                    raise InvalidArgument.field("batch.sequence", f"counts from 1, got {batch.sequence}")
                 if batch.sequence <= done:
                     await queue.put((None, _already(batch.sequence)))
                     continue
