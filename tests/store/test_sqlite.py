@@ -181,7 +181,7 @@ async def test_values_that_sql_cannot_hold_are_refused(store: StateStore) -> Non
         (sqlite3.SQLITE_IOERR_FSYNC, Unavailable),
         (sqlite3.SQLITE_BUSY, Unavailable),
         (sqlite3.SQLITE_CORRUPT, DataLoss),
-        (sqlite3.SQLITE_MISUSE, DataLoss),
+        (sqlite3.SQLITE_ERROR, sqlite3.OperationalError),
     ],
 )
 def test_driver_errors_become_errors_a_caller_can_act_on(code: int, expected: type[Exception]) -> None:

@@ -10,10 +10,15 @@ _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockN
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.TooManyConnections)
 _DAMAGED = (errors.DataCorrupted, errors.IndexCorrupted)
 _UNSTORABLE = (errors.DataError, UnicodeEncodeError, OverflowError)
+# A server that was made a standby answers, but takes no writes.
+_UNREACHABLE = (errors.OperationalError, errors.ReadOnlySqlTransaction)
 
 
 def translated(error: Exception) -> Exception:
-    """Return the domain error for a database error; any other error as it is. Most specific classes first."""
+    """Return the domain error for what can go wrong in a sound program; any other error as it is.
+
+    The most specific classes come first.
+    """
     if isinstance(error, _CONFLICTS):
         return Aborted("concurrent calls changed the same rows; repeat the call", reason="CONCURRENT_CHANGE")
     if isinstance(error, _FULL):
@@ -33,14 +38,11 @@ def translated(error: Exception) -> Exception:
             "read the state again and repeat",
             reason="CONCURRENT_CHANGE",
         )
-    if isinstance(error, errors.OperationalError):
+    if isinstance(error, _UNREACHABLE):
         return Unavailable(
-            "the database server cannot be reached; check that it runs and that store.url is right, then repeat",
+            "the database server cannot be reached, or is read-only; check that it runs and that store.url is right, "
+            "then repeat",
             retry_after_s=1.0,
             reason="DATABASE_UNREACHABLE",
-        )
-    if isinstance(error, errors.Error):
-        return DataLoss(
-            f"the database answered with an error that no call should cause: {error}", reason="DATABASE_ERROR"
         )
     return error

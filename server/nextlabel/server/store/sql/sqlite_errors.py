@@ -7,7 +7,6 @@ import sqlite3
 from nextlabel.server.domain.errors import (
     Aborted,
     DataLoss,
-    DomainError,
     InvalidArgument,
     ResourceExhausted,
     Unavailable,
@@ -21,7 +20,7 @@ _UNSTORABLE = (sqlite3.ProgrammingError, sqlite3.InterfaceError, OverflowError, 
 
 
 def translated(error: Exception) -> Exception:
-    """Return the domain error for a database error; any other error as it is."""
+    """Return the domain error for what can go wrong in a sound program; any other error as it is."""
     if isinstance(error, _UNSTORABLE):
         return InvalidArgument.field("value", f"cannot be stored: {error}", reason="VALUE_NOT_STORABLE")
     if isinstance(error, sqlite3.IntegrityError):
@@ -35,7 +34,7 @@ def translated(error: Exception) -> Exception:
     return error
 
 
-def _by_code(error: sqlite3.Error) -> DomainError:
+def _by_code(error: sqlite3.Error) -> Exception:
     # Errors that the driver itself raises carry no code.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
     if code == sqlite3.SQLITE_FULL:
@@ -53,4 +52,4 @@ def _by_code(error: sqlite3.Error) -> DomainError:
             f"the database file cannot be read or written ({error}); check the data directory's permissions and disk",
             reason="DATABASE_NOT_WRITABLE",
         )
-    return DataLoss(f"the database answered with an error that no call should cause: {error}", reason="DATABASE_ERROR")
+    return error

@@ -1,0 +1,212 @@
+"""What only PostgreSQL must show: several server processes on one database."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from functools import partial
+
+import psycopg
+import pytest
+
+from nextlabel.server.domain.errors import Aborted, InvalidArgument, Unavailable
+from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.store.state_store import open_state_store
+from tests.store import values as v
+
+
+@pytest.fixture
+async def replicas(postgres_url: str) -> AsyncIterator[tuple[StateStore, StateStore]]:
+    """Two stores on one database, as two server processes have them."""
+    first, second = open_state_store(postgres_url), open_state_store(postgres_url)
+    await first.write(v.inserted(v.project()))
+    yield first, second
+    await first.close()
+    await second.close()
+
+
+def plain(url: str) -> str:
+    return url.replace("postgresql+psycopg://", "postgresql://", 1)
+
+
+def claim(tx: Transaction, annotator: str, count: int, overlap: int = 1) -> list[int]:
+    return [p.row for p in tx.labeling.claim_open_picks(v.P, annotator, overlap, count)]
+
+
+async def while_open(
+    store: StateStore, first: v.Unit, then: asyncio.Future[None] | None = None
+) -> tuple[asyncio.Task[None], threading.Event]:
+    """Start a unit of work and return once it has run; it commits when the event is set."""
+    ran, go_on = threading.Event(), threading.Event()
+
+    def work(tx: Transaction) -> None:
+        first(tx)
+        ran.set()
+        assert go_on.wait(30)
+
+    task = asyncio.create_task(store.write(work))
+    assert await asyncio.to_thread(ran.wait, 30)
+    return task, go_on
+
+
+async def test_a_claim_passes_over_what_another_process_is_claiming(
+    replicas: tuple[StateStore, StateStore],
+) -> None:
+    first, second = replicas
+    await first.write(lambda tx: tx.labeling.add_batch(v.batch(), [v.pick(row) for row in range(6)]))
+    claimed: list[int] = []
+    task, go_on = await while_open(first, lambda tx: claimed.extend(claim(tx, "ann", 2)))
+    assert await second.write(lambda tx: claim(tx, "bob", 3)) == [2, 3, 4]
+    go_on.set()
+    await task
+    assert claimed == [0, 1]
+    assert await second.write(lambda tx: claim(tx, "bob", 3)) == [5]
+
+
+async def test_one_annotator_at_two_servers_gets_no_row_twice(replicas: tuple[StateStore, StateStore]) -> None:
+    await replicas[0].write(lambda tx: tx.labeling.add_batch(v.batch(), [v.pick(row) for row in range(40)]))
+
+    def leased(tx: Transaction, number: int) -> list[int]:
+        picks = tx.labeling.claim_open_picks(v.P, "ann", 3, 4)
+        lease = v.lease(f"l{number}", "ann")
+        tx.labeling.add_lease(lease, [v.lease_item(p.row, lease.id, p.batch) for p in picks])
+        return [p.row for p in picks]
+
+    calls = [replicas[n % 2].write(partial(leased, number=n)) for n in range(12)]
+    rows = [row for claimed in await asyncio.gather(*calls) for row in claimed]
+    assert sorted(rows) == list(range(40))
+
+
+async def test_the_budget_lock_excludes_other_processes(replicas: tuple[StateStore, StateStore]) -> None:
+    def raise_by_one(tx: Transaction) -> None:
+        tx.budgets.lock(v.P)
+        tx.pool.acknowledge(v.P, "counter", tx.pool.acknowledged(v.P, "counter") + 1, v.NOW)
+
+    await asyncio.gather(*(replicas[n % 2].write(raise_by_one) for n in range(60)))
+    assert await replicas[1].read(lambda tx: tx.pool.acknowledged(v.P, "counter")) == 60
+
+
+async def test_units_that_deadlock_are_run_again(replicas: tuple[StateStore, StateStore]) -> None:
+    both = threading.Barrier(2, timeout=30)
+    attempts: list[str] = []
+
+    def crossing(tx: Transaction, first: str, second: str) -> None:
+        attempts.append(first)
+        tx.pool.acknowledge(v.P, first, 1, v.NOW)
+        if len(attempts) <= 2:
+            both.wait()
+        tx.pool.acknowledge(v.P, second, 2, v.NOW)
+
+    await asyncio.gather(
+        replicas[0].write(partial(crossing, first="a", second="b")),
+        replicas[1].write(partial(crossing, first="b", second="a")),
+    )
+    assert len(attempts) == 3
+
+
+async def test_a_conflict_that_stays_is_reported(replicas: tuple[StateStore, StateStore]) -> None:
+    def conflicts(tx: Transaction) -> None:
+        raise psycopg.errors.SerializationFailure("again")
+
+    with pytest.raises(Aborted, match="10 attempts"):
+        await replicas[0].write(conflicts)
+
+
+async def test_a_read_is_one_snapshot(replicas: tuple[StateStore, StateStore]) -> None:
+    first, second = replicas
+    seen: list[int] = []
+    started, go_on = threading.Event(), threading.Event()
+
+    def twice(tx: Transaction) -> None:
+        seen.append(tx.pool.acknowledged(v.P, "u"))
+        started.set()
+        assert go_on.wait(30)
+        seen.append(tx.pool.acknowledged(v.P, "u"))
+
+    reading = asyncio.create_task(first.read(twice))
+    await asyncio.to_thread(started.wait, 30)
+    await second.write(lambda tx: tx.pool.acknowledge(v.P, "u", 5, v.NOW))
+    go_on.set()
+    await reading
+    assert seen == [0, 0]
+
+
+async def test_reads_cannot_write(replicas: tuple[StateStore, StateStore]) -> None:
+    with pytest.raises(Unavailable):
+        await replicas[0].read(lambda tx: tx.pool.acknowledge(v.P, "u", 5, v.NOW))
+
+
+async def test_a_name_is_held_across_processes(replicas: tuple[StateStore, StateStore]) -> None:
+    first, second = replicas
+    async with first.exclusive("trainer/p1") as mine, second.exclusive("trainer/p1") as theirs:
+        assert (mine, theirs) == (True, False)
+    async with second.exclusive("trainer/p1") as theirs:
+        assert theirs is True
+
+
+HOLD = """
+import asyncio, sys
+from nextlabel.server.store.state_store import open_state_store
+
+async def main():
+    async with open_state_store(sys.argv[1]).exclusive("trainer/p1") as mine:
+        print(mine, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_name_is_free_again_when_its_holder_is_killed(
+    replicas: tuple[StateStore, StateStore], postgres_url: str
+) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLD, postgres_url, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"True\n"
+    async with replicas[0].exclusive("trainer/p1") as mine:
+        assert mine is False
+    holder.kill()
+    await holder.wait()
+    async with asyncio.timeout(30):
+        while True:
+            async with replicas[0].exclusive("trainer/p1") as mine:
+                if mine:
+                    return
+
+
+async def test_lost_connections_are_replaced(replicas: tuple[StateStore, StateStore], postgres_url: str) -> None:
+    await replicas[0].write(lambda tx: tx.pool.acknowledge(v.P, "u", 1, v.NOW))
+    with psycopg.connect(plain(postgres_url), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    assert await replicas[0].read(lambda tx: tx.pool.acknowledged(v.P, "u")) == 1
+
+
+async def test_a_connection_lost_within_a_unit_is_reported(
+    replicas: tuple[StateStore, StateStore], postgres_url: str
+) -> None:
+    def loses_it(tx: Transaction) -> None:
+        tx.pool.acknowledge(v.P, "u", 1, v.NOW)
+        with psycopg.connect(plain(postgres_url), autocommit=True) as admin:
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state = 'idle in transaction'"
+            )
+        tx.pool.acknowledge(v.P, "u", 2, v.NOW)
+
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        await replicas[0].write(loses_it)
+    assert await replicas[0].read(lambda tx: tx.pool.acknowledged(v.P, "u")) == 0
+
+
+async def test_text_that_postgres_cannot_hold_is_refused(replicas: tuple[StateStore, StateStore]) -> None:
+    for upload in ("nul \x00", "surrogate \ud800"):
+        with pytest.raises(InvalidArgument, match="cannot be stored"):
+            await replicas[0].write(lambda tx, u=upload: tx.pool.acknowledge(v.P, u, 1, v.NOW))  # type: ignore[misc]
