@@ -20,6 +20,7 @@ CellKey = tuple[str, int]
 
 SETTINGS = "settings.json"
 CELLS = "cells.jsonl"
+FULL_DATA = "full_data.json"
 
 
 class Record:
@@ -37,13 +38,15 @@ class Record:
     def __init__(self, folder: Path, identity: Mapping[str, Any], *, resume: bool = True) -> None:
         self._settings = folder / SETTINGS
         self._cells = folder / CELLS
+        self._full_data = folder / FULL_DATA
         if resume:
             self._check(identity)
         else:
             self._cells.unlink(missing_ok=True)
+            self._full_data.unlink(missing_ok=True)
         with write_bytes_to(self._settings) as file:
             file.write(json.dumps(identity, indent=2).encode())
-        self.finished: dict[CellKey, Cell] = {(cell.strategy, cell.seed): cell for cell in self._read()}
+        self.finished: dict[CellKey, Cell] = {(cell.strategy, cell.seed): cell for cell in _read_cells(self._cells)}
 
     def add(self, cell: Cell) -> None:
         """Keep a finished cell."""
@@ -51,6 +54,18 @@ class Record:
         with writing(self._cells), self._cells.open("a", encoding="utf-8") as file:
             file.write(line)
         self.finished[cell.strategy, cell.seed] = cell
+
+    @property
+    def full_data(self) -> Point | None:
+        """The learner trained on the whole pool, if that is kept here."""
+        if not self._full_data.exists():
+            return None
+        return Point(**json.loads(self._full_data.read_text(encoding="utf-8")))
+
+    def keep_full_data(self, point: Point) -> None:
+        """Keep the full-data scores, which do not depend on strategy and seed."""
+        with write_bytes_to(self._full_data) as file:
+            file.write(json.dumps(asdict(point)).encode())
 
     def _check(self, identity: Mapping[str, Any]) -> None:
         if not self._settings.exists():
@@ -66,15 +81,16 @@ class Record:
                 reason="SIMULATION_DIFFERS",
             )
 
-    def _read(self) -> list[Cell]:
-        if not self._cells.exists():
-            return []
-        content = self._cells.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):  # a crash cut the last line off; what follows must begin a new one
-            with write_bytes_to(self._cells) as file:
-                file.write(whole)
-        return [_cell(json.loads(line)) for line in whole.splitlines()]
+
+def _read_cells(path: Path) -> list[Cell]:
+    if not path.exists():
+        return []
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):  # a crash cut the last line off; what follows must begin a new one
+        with write_bytes_to(path) as file:
+            file.write(whole)
+    return [_cell(json.loads(line)) for line in whole.splitlines()]
 
 
 def identity_of(dataset: Dataset, protocol: Protocol) -> dict[str, Any]:

@@ -68,5 +68,13 @@ def simulate(
                 record.add(cell)
             progress(done)
     curves = {name: Curves.of([finished[name, seed] for seed in seeds]) for name in strategies}
-    full_data = full_data_point(dataset, protocol)
+    full_data = _full_data(dataset, protocol, record)
     return Result(full_data, tuple(finished[key] for key in wanted), compare(curves, full_data.accuracy))
+
+
+def _full_data(dataset: Dataset, protocol: Protocol, record: Record | None) -> Point:
+    kept = record.full_data if record is not None else None
+    point = kept or full_data_point(dataset, protocol)
+    if record is not None and kept is None:
+        record.keep_full_data(point)
+    return point
