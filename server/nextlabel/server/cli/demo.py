@@ -12,7 +12,7 @@ import typer
 from nextlabel.server.cli.errors import reported
 
 if TYPE_CHECKING:
-    from nextlabel.client.connect import Client
+    from nextlabel.client import Client
     from nextlabel.server.demo.arms import ArmResult, Plan
 
 BASELINE = "random"

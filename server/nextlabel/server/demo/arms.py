@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from nextlabel.client.connect import Client
+from nextlabel.client import Client
 from nextlabel.client.specs import run_spec
 from nextlabel.server.demo.data_set import DemoData
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint

