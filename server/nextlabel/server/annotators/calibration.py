@@ -33,8 +33,8 @@ class Calibrator:
     """Implements `ConfidenceModel`: logistic regression on the log-odds of the signals (Platt 1999).
 
     The prior takes the annotator at its word (the mean of the log-odds), so that little gold corrects a shift and
-    much gold the slopes. With one signal this is Platt scaling. `center` and `scale` standardise the log-odds; a signal that an answer
-    lacks stands at its mean over the gold items. `items` gold items were used.
+    much gold the slopes. With one signal this is Platt scaling. `center` and `scale` standardise the log-odds; a
+    signal that an answer lacks stands at its mean over the gold items. `items` gold items were used.
     """
 
     names: tuple[str, ...]

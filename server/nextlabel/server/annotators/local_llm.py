@@ -6,6 +6,7 @@ GGUF format.
 
 import importlib.util
 import os
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,9 @@ class LocalLlm:
         Raises `InvalidArgument` for a model file that is not there, `FailedPrecondition` without the extra.
         """
         self.model_file = find_model(settings.model_file)
-        self._server: Any | None = _start(self.model_file, settings)
+        # Without a key any web page that this machine's browser shows could talk to the model.
+        self.api_key = secrets.token_hex(16)
+        self._server: Any | None = _start(self.model_file, settings, self.api_key)
         self._address = str(self._server.listening_address)
 
     @property
@@ -75,7 +78,7 @@ def find_model(argument: Path | None = None) -> Path:
     )
 
 
-def _start(model_file: Path, settings: LocalLlmSettings) -> Any:
+def _start(model_file: Path, settings: LocalLlmSettings, api_key: str) -> Any:
     try:
         import xllamacpp
     except ImportError as error:
@@ -93,4 +96,7 @@ def _start(model_file: Path, settings: LocalLlmSettings) -> Any:
     parameters.endpoint_props = False
     parameters.endpoint_slots = False
     parameters.warmup = False
+    parameters.verbosity = -1
+    parameters.api_keys = [api_key]
+    parameters.cors_origins = "http://127.0.0.1"
     return xllamacpp.Server(parameters)

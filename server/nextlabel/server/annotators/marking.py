@@ -13,6 +13,9 @@ from nextlabel.server.domain.annotation import ItemToAnnotate
 DATAMARK = "\ue000"
 """Stands for each space of datamarked text; a private-use character, so no pool text contains it."""
 
+NO_CODE = "0" * 16
+"""Stands for the code where a prompt is only hashed, never sent."""
+
 _KEPT_CONTROLS = frozenset("\n\t")
 _DROPPED = frozenset({"Cc", "Cf", "Co"})
 _VARIATION_SUPPLEMENT = range(0xE0100, 0xE01F0)

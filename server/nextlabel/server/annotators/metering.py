@@ -109,6 +109,17 @@ class MeteredCaller:
             if outcome.final:
                 return CallResult(failure, None, wasted)
 
+    async def ask_once(self, request: ModelRequest, content: object) -> Reply | Failure:
+        """A call that yields no labels; its answer is kept under `content`, which stands for the question.
+
+        `content` is anything that JSON can hold: the request without its random codes. Raises as `call` does.
+        """
+        key = digest([self._endpoint.api_version, request.model, request.schema, content])
+        if stored := await self._ledger.find_answer(key):
+            return self._endpoint.read(HttpReply(200, {"request-id": stored.request_id}, stored.raw))
+        result = await self.call(request, {key: ""}, 0, lambda _: 0)
+        return result.reply
+
     async def _attempt(
         self, request: ModelRequest, booking: "_Booking", deadline: float, attempt: int
     ) -> "_Received | _Missed":

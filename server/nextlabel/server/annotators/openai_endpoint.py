@@ -113,9 +113,8 @@ def _read_completion(body: Any) -> Reply | Failure:
         message = choice["message"]
         usage = body["usage"]
         cached = ((usage.get("prompt_tokens_details") or {}).get("cached_tokens")) or 0
-        counts = Usage(
-            usage["prompt_tokens"] - cached, usage["completion_tokens"], cache_read_tokens=cached, requests=1
-        )
+        fresh, written = usage["prompt_tokens"] - cached, usage["completion_tokens"]
+        counts = Usage(input_tokens=fresh, output_tokens=written, cache_read_tokens=cached, requests=1)
     except (TypeError, KeyError, IndexError, AttributeError):
         return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no completion")
     if counts.input_tokens < 0 or counts.output_tokens < 0:
@@ -129,27 +128,27 @@ def _read_completion(body: Any) -> Reply | Failure:
         model=str(body.get("model") or ""),
         request_id=str(body.get("id") or ""),
         detail="refusal" if refusal else reason,
-        logprobs=_first_token_logprobs(message.get("content"), choice.get("logprobs")),
+        logprobs=_first_token_logprobs(choice.get("logprobs")),
     )
 
 
-def _first_token_logprobs(content: Any, logprobs: Any) -> Mapping[str, float]:
+def _first_token_logprobs(logprobs: Any) -> Mapping[str, float]:
     """Log-probability of each alternative for the first token of the label, where the server gives them.
 
-    The token that starts the label's text is found by its place in the answer; the server's grammar has already
-    excluded what is no label.
+    The token is found by its place behind ``"label":`` in the tokens' own text, which may differ from the content
+    (some servers generate a code fence and cut it off).
     """
-    if not isinstance(content, str) or not isinstance(logprobs, dict):
+    entries = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(entries, list):
         return {}
+    tokens = [str(entry.get("token", "")) for entry in entries]
+    text = "".join(tokens)
     marker = '"label"'
-    start = content.find(marker)
-    if start < 0:
-        return {}
-    value_at = content.find('"', start + len(marker)) + 1
+    start = text.find(marker)
+    value_at = text.find('"', start + len(marker)) + 1 if start >= 0 else 0
     position = 0
-    for entry in logprobs.get("content") or ():
-        token = str(entry.get("token", ""))
-        if position <= value_at < position + len(token) or position == value_at:
+    for token, entry in zip(tokens, entries, strict=True):
+        if value_at and position == value_at:
             return {str(other["token"]): float(other["logprob"]) for other in entry.get("top_logprobs") or ()}
         position += len(token)
     return {}

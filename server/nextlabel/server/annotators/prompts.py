@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nextlabel.server.annotators.canonical import digest
-from nextlabel.server.annotators.marking import Fence, clean
+from nextlabel.server.annotators.marking import NO_CODE, Fence, clean
 from nextlabel.server.annotators.schemas import JsonSchema, answer_schema
 from nextlabel.server.annotators.technique import Technique
 from nextlabel.server.annotators.templates import render_system
@@ -29,7 +29,6 @@ from nextlabel.server.domain.annotation import (
     Text,
 )
 
-_NO_CODE = "0" * 16
 _PHRASES = (
     "Decide what the guidelines say about each item.",
     "Read each item and judge it as the guidelines ask.",
@@ -149,8 +148,8 @@ def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
 @lru_cache(maxsize=256)
 def _prompt_hash(task: Task, technique: Technique, variant: int) -> str:
     empty = Question(ItemToAnnotate(item_id="", row=0, text=""))
-    builder = PromptBuilder(task, technique, _NO_CODE)
-    prompt = builder.build([empty], variant=variant, code=_NO_CODE)
+    builder = PromptBuilder(task, technique, NO_CODE)
+    prompt = builder.build([empty], variant=variant, code=NO_CODE)
     return digest([prompt.system, prompt.user])
 
 

@@ -1,0 +1,72 @@
+"""Redaction before sending, and canaries."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from nextlabel.server.annotators.canaries import CanaryWatch, make_canaries
+from nextlabel.server.annotators.llm import LlmAnnotator
+from nextlabel.server.annotators.redaction import RedactingAnnotator, Redactor
+from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.domain.annotation import Body, ItemToAnnotate, Label
+from tests.annotators.shop import collect, make_items, make_task
+from tests.fake_anthropic import FakeAnthropic, Gullible, Scripted
+from tests.fake_anthropic.brains import compose
+
+MakeAnnotator = Callable[..., LlmAnnotator]
+PERSONAL = [
+    "jane.doe+shop@example.co.uk",
+    "https://example.com/u/42?token=abc",
+    "DE89 3704 0044 0532 0130 00",
+    "4111 1111 1111 1111",
+    "192.168.10.77",
+    "+49 30 1234567",
+    "(555) 123-4567",
+]
+
+
+@pytest.mark.parametrize("secret", PERSONAL)
+def test_personal_data_is_replaced_and_restored(secret: str) -> None:
+    redactor = Redactor()
+    text = f"Write to {secret}, or again to {secret}!"
+    redacted = redactor.redact(text)
+    assert secret.strip("()") not in redacted
+    assert redactor.restore(redacted) == text
+    assert len(redactor.originals) == 1, "equal data, equal placeholder"
+
+
+@pytest.mark.parametrize("text", ["I paid 20 euros for 3 items", "call me in 2026", "version 1.2.3", "a@b", "room 101"])
+def test_ordinary_numbers_stay(text: str) -> None:
+    assert Redactor().redact(text) == text
+
+
+async def test_the_endpoint_sees_placeholders_only(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    fake.brain = Scripted(
+        lambda asked: compose(asked, lambda _: "other") | {"justification": f"It says {asked.items[0][1]!r}."}
+    )
+    item = ItemToAnnotate("x", 0, "mail me at jane@example.com", metadata={"from": "joe@example.com"})
+    annotator = RedactingAnnotator(make_annotator(technique=Technique(justification=True)))
+    answers = await collect(annotator, make_task(), [item])
+    assert "example.com" not in str(fake.requests)
+    assert "[EMAIL-1]" in str(fake.requests)
+    assert "jane@example.com" in answers["x"].rationale
+
+
+async def test_canaries_reveal_a_model_that_obeys(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    task = make_task()
+    gold: list[tuple[ItemToAnnotate, Body]] = [(item, Label("shipping")) for item in make_items(20)]
+    canaries = make_canaries(task, gold, 10, seed=1)
+    assert canaries == make_canaries(task, gold, 10, seed=1)
+    assert len(canaries) == 10
+    honest = Gullible(Scripted(lambda asked: compose(asked, lambda _: "shipping")))
+    orders = {canary.item.text: canary.ordered for canary in canaries}
+    for brain, rate in ((honest, 0.0), (Scripted(lambda asked: compose(asked, lambda text: orders[text])), 1.0)):
+        fake.brain = brain
+        watch = CanaryWatch({canary.item.item_id: canary for canary in canaries})
+        assert watch.flip_rate is None
+        named = replace(task, guidelines=type(task.guidelines)(f"version for {rate}"))
+        async for item, answer in make_annotator().annotate(named, [canary.item for canary in canaries]):
+            assert watch.observe(item, answer)
+        assert watch.flip_rate == rate
+    assert not CanaryWatch({}).observe(gold[0][0], answer)
