@@ -1,5 +1,6 @@
 import asyncio
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,9 +22,14 @@ def with_driver(uri: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real server with a database ``migrated`` to copy from. Tests need no durability: fsync is off."""
-    server = get_server(tmp_path_factory.mktemp("postgres"))
+def postgres_server() -> Iterator[Any]:
+    """A real server with a database ``migrated`` to copy from. Tests need no durability: fsync is off.
+
+    Not below pytest's own folder: under root the server runs as another user, and each new pytest closes that
+    folder to others.
+    """
+    folder = tempfile.mkdtemp(prefix="nextlabel-postgres-")
+    server = get_server(folder)
     with psycopg.connect(server.get_uri(), autocommit=True) as admin:
         admin.execute("ALTER SYSTEM SET fsync = off")
         admin.execute("SELECT pg_reload_conf()")
@@ -31,6 +37,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     open_and_close(with_driver(server.get_uri("migrated")))
     yield server
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from nextlabel.server.domain.errors import ResourceExhausted, Unavailable
+from nextlabel.server.domain.errors import DataLoss, ResourceExhausted, Unavailable
 from nextlabel.server.domain.ports import Rows
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
 from nextlabel.server.store.lance_pool.row_runs import RowRuns
@@ -81,7 +81,7 @@ class LanceTable:
         try:
             with self.reading() as snapshot:
                 return work(snapshot)
-        except OSError:
+        except (OSError, pa.ArrowInvalid):
             self.refresh()
         with _disk_errors(), self.reading() as snapshot:
             return work(snapshot)
@@ -159,7 +159,9 @@ class LanceTable:
     def _reload(self) -> None:
         try:
             dataset = lance.dataset(self._uri)
-        except ValueError:  # Lance's word for a dataset that does not exist
+        except ValueError as error:  # Lance's word for a dataset that does not exist, and for one that is damaged
+            if "was not found" not in str(error):
+                raise _damaged() from error
             self._set(None)
             return
         self._sync()
@@ -201,7 +203,11 @@ def _disk_errors() -> Iterator[None]:
     """Translate what the file system or object store refuses. Lance's own errors carry the cause as text only."""
     try:
         yield
+    except pa.ArrowInvalid as error:
+        raise _damaged() from error
     except OSError as error:
+        if "Not found" in str(error):
+            raise _damaged() from error
         if "No space left" in str(error):
             raise ResourceExhausted(
                 "the disk that holds the pool is full; nothing of this call was kept: free space and repeat it",
@@ -212,6 +218,13 @@ def _disk_errors() -> Iterator[None]:
             "the pool's files cannot be read or written; check the data directory's permissions and disk, then repeat",
             reason="POOL_NOT_WRITABLE",
         ) from error
+
+
+def _damaged() -> DataLoss:
+    return DataLoss(
+        "files of the pool are missing or damaged; look at them with nextlabel doctor, and restore them from a backup",
+        reason="POOL_DAMAGED",
+    )
 
 
 def scan(

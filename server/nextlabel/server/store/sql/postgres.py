@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -27,6 +29,7 @@ T = TypeVar("T")
 
 _DIALECT: Dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call]
 _ATTEMPTS = 10
+_BACKOFF_S = 0.002
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 # Invariant 1 must not hang on the server's configuration.
 _SETTINGS = "-c synchronous_commit=on -c timezone=UTC"
@@ -94,11 +97,12 @@ class PostgresStateStore(StateStore):
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def _retried(self, work: Callable[[Transaction], T]) -> T:
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             try:
                 return self._attempt(work, writing=True)
             except _CONFLICTS:
-                continue
+                # Two that met once would meet again if both came back at once.
+                time.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311  (no secret)
         raise Aborted(f"{_ATTEMPTS} attempts met concurrent changes of the same rows; repeat the call later")
 
     def _attempt(self, work: Callable[[Transaction], T], *, writing: bool) -> T:
