@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TARGET_BYTES = 2**20
 """About how many bytes a batch should have at most."""
 
+_BYTES_BESIDE_TEXT = 40
+"""Of an item: its id when it is a hash, its split, and what frames the fields."""
+
 MAX_BYTES = 8 * 2**20
 """Bytes that no batch exceeds; half of what the server takes in one message."""
 
@@ -79,7 +82,7 @@ class ItemEncoder:
 
     def _fitting(self, rows: Rows) -> Iterator[EncodedBatch]:
         batch = self._encode(rows)
-        if (size := batch.message.ByteSize()) <= MAX_BYTES:
+        if (size := self._bytes(batch, rows)) <= MAX_BYTES:
             yield batch
         elif len(rows) > 1:
             middle = len(rows) // 2
@@ -88,8 +91,18 @@ class ItemEncoder:
         else:
             yield _rejected(rows, f"the item has {size:,} bytes; at most {MAX_BYTES:,} fit into a message")
 
+    def _bytes(self, batch: EncodedBatch, rows: Rows) -> int:
+        """Bytes of the batch, or an upper bound: the exact size costs as much as sending it."""
+        bound = 4 * _estimated_bytes(rows)
+        if self._is_plain(rows) and bound <= MAX_BYTES:
+            return bound
+        return batch.message.ByteSize()
+
+    def _is_plain(self, rows: Rows) -> bool:
+        return rows.metadata is None and self.answer is None
+
     def _encode(self, rows: Rows) -> EncodedBatch:
-        if rows.metadata is None and self.answer is None and _all_texts(rows.texts):
+        if self._is_plain(rows) and _all_texts(rows.texts):
             return self._encode_texts(rows)
         return self._encode_row_by_row(rows)
 
@@ -163,9 +176,10 @@ def _set_embeddings(message: ItemBatch, embeddings_ND: "ndarray[Any, Any] | None
 
 
 def _estimated_bytes(rows: Rows) -> int:
-    texts = sum(len(text) for text in rows.texts if isinstance(text, str))
+    """About how many bytes the texts, ids and embeddings have; a quarter of it at worst, as UTF-8 is longer."""
+    characters = sum(len(value) for column in (rows.texts, rows.ids or ()) for value in column if type(value) is str)
     dimension = 0 if rows.embeddings_ND is None else rows.embeddings_ND.shape[1]
-    return texts + len(rows) * (40 + 2 * dimension)
+    return characters + len(rows) * (_BYTES_BESIDE_TEXT + 2 * dimension)
 
 
 def _all_texts(texts: Sequence[Any]) -> bool:

@@ -7,7 +7,7 @@ such an object has imported them, and nobody else has to.
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Protocol, runtime_checkable
 
 from nextlabel.client.items import Columns, Item, Rows
@@ -81,16 +81,29 @@ def _iterable_blocks(source: Iterable[Any], columns: Columns) -> Iterator[Rows]:
     iterator = iter(source)
     first = 0
     while chunk := list(islice(iterator, BLOCK_ROWS)):
-        if all(isinstance(element, str) for element in chunk):
-            yield Rows(numbers=range(first, first + len(chunk)), texts=chunk)
-        else:
-            yield _block_of_items([_item(element, columns) for element in chunk], first)
-        first += len(chunk)
+        # Elements of one kind are taken by column; who mixes them gets smaller blocks.
+        for kind, run in groupby(chunk, _kind):
+            elements = list(run)
+            numbers = range(first, first + len(elements))
+            first += len(elements)
+            if kind is str:
+                yield Rows(numbers=numbers, texts=elements)
+            elif kind is Item:
+                yield _item_rows(numbers, elements)
+            else:
+                yield record_rows(numbers, elements, columns)
 
 
-def _block_of_items(items: Sequence[Item], first: int) -> Rows:
+def _kind(element: Any) -> type:
+    for kind in (str, Item, Mapping):
+        if isinstance(element, kind):
+            return kind
+    raise TypeError(f"items: expected texts, dicts or Items, got {type(element).__name__}")
+
+
+def _item_rows(numbers: Sequence[int], items: Sequence[Item]) -> Rows:
     return Rows(
-        numbers=range(first, first + len(items)),
+        numbers=numbers,
         texts=[item.text for item in items],
         ids=[item.id for item in items],
         labels=[item.label for item in items],
@@ -98,19 +111,20 @@ def _block_of_items(items: Sequence[Item], first: int) -> Rows:
     )
 
 
-def _item(element: Any, columns: Columns) -> Item:
-    if isinstance(element, Item):
-        return element
-    if isinstance(element, str):
-        return Item(element)
-    if isinstance(element, Mapping):
-        return Item(
-            text=element.get(columns.text),  # type: ignore[arg-type]  # checked with all texts, when encoded
-            id=element.get(columns.id) if columns.id else "",  # type: ignore[arg-type]
-            metadata={name: element[name] for name in columns.metadata if name in element},
-            label=element.get(columns.label) if columns.label else None,
-        )
-    raise TypeError(f"items: expected texts, dicts or Items, got {type(element).__name__}")
+def record_rows(numbers: Sequence[int], records: Sequence[Mapping[str, Any]], columns: Columns) -> Rows:
+    """The rows of records, which may lack any of the columns."""
+
+    def column(name: str | None) -> list[Any] | None:
+        return None if name is None else [record.get(name) for record in records]
+
+    names = columns.metadata
+    return Rows(
+        numbers=numbers,
+        texts=[record.get(columns.text) for record in records],
+        ids=column(columns.id),
+        labels=column(columns.label),
+        metadata=[{name: r[name] for name in names if name in r} for r in records] if names else None,
+    )
 
 
 def table_blocks(tables: Iterable[Mapping[str, Sequence[Any]]], columns: Columns) -> Iterator[Rows]:

@@ -59,7 +59,7 @@ def _service_message(error: Exception) -> str:
     lines += [
         f"  {violation.field}: {violation.description}"
         for violation in error.violations
-        if violation.description not in error.message
+        if violation.field not in error.message
     ]
     if error.retry_after_s is not None:
         lines.append(f"  try again in {error.retry_after_s:g} s")

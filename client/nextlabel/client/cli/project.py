@@ -193,9 +193,16 @@ def delete(
 
 
 def _show(project: dict[str, Any], output: Output) -> None:
-    label_space = project["label_space"] or {"classes": []}
-    shown = {**project, "label_space": ", ".join(c["name"] for c in label_space["classes"])}
-    emit_one(project, output, shown=shown)
+    classes = (project["label_space"] or {"classes": []})["classes"]
+    counts = project["counts"] or {}
+    summaries = {
+        "label_space": ", ".join(label_class["name"] for label_class in classes),
+        "embedding": f"{project['embedding']['model'] or 'given'}, {project['embedding']['dimension']} numbers",
+        "learner": project["learner"]["estimator"] if project["learner"] else None,
+        "default_strategy": project["default_strategy"]["name"] if project["default_strategy"] else None,
+        "counts": ", ".join(f"{count:,} {sort}" for sort, count in counts.items() if count),
+    }
+    emit_one(project, output, shown={**project, **summaries})
 
 
 def _labels(listed: str, file: Path | None) -> list[str] | dict[str, str]:

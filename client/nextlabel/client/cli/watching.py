@@ -83,7 +83,8 @@ class RunView:
                 ended = event.run_ended
                 current.stage = ""
                 self.stop_reason = enum_name(ended, "stop_reason")
-                self.ending = f"{enum_name(ended, 'state')}: {self.stop_reason} {ended.detail}".strip()
+                detail = f" ({ended.detail})" if ended.detail else ""
+                self.ending = f"{enum_name(ended, 'state')}: {self.stop_reason}{detail}"
 
     def table(self, last: int = 20) -> Table:
         """The last rounds."""

@@ -1,8 +1,7 @@
 """Items from a file of any known format."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from nextlabel.client.items import Columns, Rows
 from nextlabel.client.readers.delimited import read_delimited
@@ -10,7 +9,7 @@ from nextlabel.client.readers.errors import FileError, LineProblem
 from nextlabel.client.readers.jsonl import Record, read_jsonl
 from nextlabel.client.readers.parquet import read_parquet
 from nextlabel.client.readers.source import STDIN, ByteSource
-from nextlabel.client.sources import BLOCK_ROWS, check_columns, table_blocks
+from nextlabel.client.sources import BLOCK_ROWS, check_columns, record_rows, table_blocks
 
 FORMATS = ("jsonl", "csv", "tsv", "parquet")
 
@@ -90,7 +89,7 @@ def _record_blocks(records: Iterator[Record], columns: Columns) -> Iterator[Rows
         if not checked:
             check_columns(chunk[0][1], columns)
             checked = True
-        yield _block(chunk, columns)
+        yield record_rows([number for number, _ in chunk], [record for _, record in chunk], columns)
 
 
 def _chunks_before_error(records: Iterator[Record]) -> Iterator[list[Record]]:
@@ -108,23 +107,6 @@ def _chunks_before_error(records: Iterator[Record]) -> Iterator[list[Record]]:
         raise
     if chunk:
         yield chunk
-
-
-def _block(chunk: Sequence[Record], columns: Columns) -> Rows:
-    def column(name: str | None) -> list[Any] | None:
-        return None if name is None else [record.get(name) for _, record in chunk]
-
-    return Rows(
-        numbers=[number for number, _ in chunk],
-        texts=[record.get(columns.text) for _, record in chunk],
-        ids=column(columns.id),
-        labels=column(columns.label),
-        metadata=[_chosen(record, columns.metadata) for _, record in chunk] if columns.metadata else None,
-    )
-
-
-def _chosen(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: record[name] for name in names if name in record}
 
 
 def _format_of(path: str | Path) -> str:
