@@ -65,6 +65,12 @@ def test_a_repeated_selection_returns_the_first_picks(api: Api) -> None:
     assert api.labeling.SelectBatch(request) == api.labeling.SelectBatch(request)
 
 
+def test_a_selection_that_is_sent_twice_at_the_same_time_is_done_once(api: Api) -> None:
+    request = pb.SelectBatchRequest(request_id=request_id(), project=api.filled(60), count=5)
+    first, second = [api.labeling.SelectBatch.future(request) for _ in range(2)]
+    assert first.result() == second.result()
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [
