@@ -100,8 +100,8 @@ def _page(studies: Sequence[Study]) -> Iterator[str]:
     yield (
         f"Per set and learner: batches of {protocol.batch_size} up to {protocol.budget_labels} labels from a cold "
         "start (strategies that need a model draw their first batch at random), true labels, all-MiniLM-L6-v2 "
-        "embeddings, training texts that are test texts left out. Accuracy on the test part. In brackets 95 % bootstrap "
-        "intervals over seeds, paired by seed where differences are shown (`docs/simulate.md`)."
+        "embeddings, training texts that are test texts left out. Accuracy on the test part. In brackets 95 % "
+        "bootstrap intervals over seeds, paired by seed where differences are shown (`docs/simulate.md`)."
     )
     yield ""
     yield "▲ better than random, ▼ worse, ○ no difference shown (the interval includes 0), ? too few seeds to say."
