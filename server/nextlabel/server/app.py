@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
+from nextlabel.server.api.health import Probe
 from nextlabel.server.api.server import ApiServer
-from nextlabel.server.api.services import SERVICES
 from nextlabel.server.api.servicers import StoredTokens, servicers
+from nextlabel.server.api.services import SERVICES
 from nextlabel.server.metrics import StateMetrics
 from nextlabel.server.parts import Parts, open_parts
 from nextlabel.server.settings import Settings
@@ -57,7 +58,7 @@ async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
     _log.info("stopped")
 
 
-def _probes(parts: Parts) -> dict[str, Callable[[], object]]:
+def _probes(parts: Parts) -> dict[str, Probe]:
     async def store_answers() -> None:
         await parts.store.read(lambda tx: tx.projects.list("", 1))
 

@@ -34,7 +34,7 @@ from nextlabel.server.learners.embedder import Embedder
 from nextlabel.server.learners.embedding_cache import CachingEmbedder
 from nextlabel.server.run_annotators import RunAnnotators, check_annotator
 from nextlabel.server.settings import Settings
-from nextlabel.server.store.lance_pool import LancePoolStore
+from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 
 _log = structlog.get_logger(__name__)
@@ -123,11 +123,11 @@ def open_parts(settings: Settings) -> Parts:
         new_id=_new_id,
         limits=limits,
         budgets=budgets,
-        check_annotator=lambda project, choice: check_annotator(project, choice, settings.annotators),
+        check_annotator=lambda choice: check_annotator(choice, settings.annotators),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
-    annotators = RunAnnotators(store, learning, settings.annotators)
+    annotators = RunAnnotators(store, pools, labels, learning, embedding, settings.annotators)
     return Parts(
         settings=settings,
         store=store,

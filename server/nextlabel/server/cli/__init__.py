@@ -15,7 +15,7 @@ from nextlabel.server.cli.simulate import simulate
 
 def commands() -> Sequence[tuple[str, str, Callable[..., Any]]]:
     """Return (name, one-line help, typer function) of every command."""
-    functions = {
+    functions: dict[str, Callable[..., Any]] = {
         "serve": serve,
         "demo": demo,
         "simulate": simulate,

@@ -23,8 +23,11 @@ def local_llm(
     """
     from threading import Event
 
-    from nextlabel.server.annotators.local_llm import local_llm_server
+    from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
 
-    with local_llm_server(model, port=port) as server:
-        typer.echo(f"{server.model} serves the OpenAI API on {server.base_url}")
+    server = LocalLlm(LocalLlmSettings(model_file=model, port=port))
+    typer.echo(f"{server.model} serves the OpenAI API on {server.base_url}, key {server.api_key}")
+    try:
         Event().wait()
+    finally:
+        server.close()

@@ -38,11 +38,17 @@ def annotator_for(name: str, model: str) -> Iterator[DemoAnnotator]:
             raise FailedPrecondition("set ANTHROPIC_API_KEY to have the items labeled by Claude", reason="NO_API_KEY")
         yield DemoAnnotator(anthropic(model), f"asked of {model}, within the dollar budget of each run", costs=True)
     elif name == "local":
-        from nextlabel.server.annotators.local_llm import local_llm_server
+        from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
 
-        with local_llm_server() as server:
-            environment = {"NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__BASE_URL": server.base_url}
-            spec = openai_compatible(server.model)
+        server = LocalLlm(LocalLlmSettings())
+        environment = {
+            "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__BASE_URL": server.base_url,
+            "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__API_KEY": server.api_key,
+        }
+        spec = openai_compatible(server.model)
+        try:
             yield DemoAnnotator(spec, f"asked of {server.model}, a small model on this machine", False, environment)
+        finally:
+            server.close()
     else:
         raise InvalidArgument.field("annotator", f"{name!r} is none of replay, anthropic, local")

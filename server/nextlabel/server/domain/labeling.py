@@ -116,7 +116,8 @@ class Labeling:
     ) -> int:
         """Keep a server-side annotator's answers, (row, item id, answer) each; return how many carry a label.
 
-        Labels are settled under ``reservation``; answers that were recorded before are neither kept nor booked again.
+        Labels are settled under ``reservation``, if one is given; answers that were recorded before are neither kept
+        nor booked again.
         """
         annotations = [
             new_annotation(project, row, item_id, annotator, kind, answer, batch, trusted=trusted, at=self.clock.now())
@@ -124,7 +125,7 @@ class Labeling:
         ]
         new = tx.labeling.add_annotations(annotations)
         labels = sum(a.outcome.reaches_learner for a, is_new in zip(annotations, new, strict=True) if is_new)
-        if labels:
+        if labels and reservation:
             self.budgets.settle(tx, reservation, Cost(labels=labels), close=False)
         return labels
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from nextlabel.server.annotators.calibration import Calibrator, GoldCheck
 from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
 from nextlabel.server.domain.annotation import (
     Answer,
@@ -26,19 +27,47 @@ from nextlabel.server.domain.projects import Projects
 from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.selection import Query, Selector
 from nextlabel.server.domain.signals import Signals
-from nextlabel.server.domain.state import AnnotatorKind, Batch, ModelVersion, Pick, Project, Run
+from nextlabel.server.domain.state import (
+    Annotation,
+    AnnotatorKind,
+    Batch,
+    Choice,
+    ModelVersion,
+    Pick,
+    Project,
+    ReferenceItem,
+    Run,
+    Split,
+)
 
+GOLD_ITEMS = 100
 FLUSH_S = 0.25
 FLUSH_ANSWERS = 256
 
 
+class GoldConfidence:
+    """Implements the annotators' `ConfidenceModel`: silent until it was fitted on gold items."""
+
+    def __init__(self) -> None:
+        self._calibrator: Calibrator | None = None
+
+    def fit(self, checks: Sequence[GoldCheck]) -> None:
+        """Fit on answers about gold items; with too few of them it stays silent."""
+        self._calibrator = Calibrator.fit(checks)
+
+    def probability(self, signals: Mapping[str, float]) -> float | None:
+        """Return the probability that an answer is right, None while there is no telling."""
+        return self._calibrator.probability(signals) if self._calibrator else None
+
+
 @dataclass(frozen=True, slots=True)
 class RunAnnotator:
-    """A server-side annotator with what its annotations are worth."""
+    """A server-side annotator with what its annotations are worth, and its calibration on gold if it has one."""
 
     annotator: Annotator
     kind: AnnotatorKind
     trusted: bool
+    calibration: GoldConfidence | None = None
 
 
 class AnnotatorSource(Protocol):
@@ -118,6 +147,37 @@ class Rounds:
         found = await self._store.read(work)
         return found if found and found[1] else None
 
+    async def check_on_gold(self, project: Project, run: Run, source: RunAnnotator) -> None:
+        """Have up to 100 gold items answered that the annotator has not seen, and fit its calibration on all it has.
+
+        Their cost counts against the budgets, their labels do not: they never train.
+        """
+        if source.calibration is None:
+            return
+        pool = await self._pools.open(project.id)
+        gold = {r.row: r for r in pool.references.values() if r.split is Split.GOLD}
+        answered = await self._answers(project, source, gold)
+        missing = [r for row, r in gold.items() if row not in answered][:GOLD_ITEMS]
+        if missing:
+            batch = self._gold_batch(project, run, len(pool.index))
+            picks = [Pick(batch.id, i, r.row, r.item_id, 0.0, None, "gold", False) for i, r in enumerate(missing)]
+            await self._annotate(project, run, batch, picks, source, reservation="")
+            answered = await self._answers(project, source, gold)
+        source.calibration.fit(
+            [GoldCheck(a.answer.signals, a.label == gold[row].label) for row, a in answered.items() if a.label]
+        )
+
+    async def _answers(
+        self, project: Project, source: RunAnnotator, gold: Mapping[int, ReferenceItem]
+    ) -> dict[int, Annotation]:
+        name = source.annotator.name
+        found = await self._store.read(lambda tx: tx.labeling.annotations(project.id, rows=sorted(gold)))
+        return {a.row: a for a in found if a.annotator == name}
+
+    def _gold_batch(self, project: Project, run: Run, pool_rows: int) -> Batch:
+        strategy = Choice("gold")
+        return Batch(f"gold-{run.id}", project.id, run.id, 0, strategy, 0, pool_rows, 0, self._clock.now())
+
     async def annotate(
         self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator
     ) -> None:
@@ -126,12 +186,20 @@ class Rounds:
         Raises:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
-        items = await self._items(project, picks)
-        task = await self._task(project)
-        wanted = Cost(labels=len(items))
+        wanted = Cost(labels=len(picks))
         reservation = await self._store.write(
-            lambda tx: self._budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE)
+            lambda tx: self._budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE, f"labels/{batch.id}")
         )
+        try:
+            await self._annotate(project, run, batch, picks, source, reservation.id)
+        finally:
+            await self._store.write(lambda tx: self._budgets.release(tx, reservation.id))
+
+    async def _annotate(
+        self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator, reservation: str
+    ) -> None:
+        items = await self._items(project, picks)
+        task = await self.task(project)
         progress = _Progress(total=len(items))
         pending: list[tuple[int, str, Answer]] = []
 
@@ -140,7 +208,7 @@ class Rounds:
             if not taken:
                 return
             await self._store.write(
-                lambda tx: self._keep(tx, project, run, batch, taken, source, reservation.id, progress)
+                lambda tx: self._keep(tx, project, run, batch, taken, source, reservation, progress)
             )
             self._signals.notify(f"run/{run.id}")
 
@@ -155,7 +223,6 @@ class Rounds:
                     flushed = loop.time()
         finally:
             await flush()
-            await self._store.write(lambda tx: self._budgets.release(tx, reservation.id))
 
     async def learn(self, project: Project, run: Run) -> ModelVersion:
         """Train on everything known, evaluate and tell the watchers."""
@@ -216,7 +283,8 @@ class Rounds:
             for i, vector in zip(stored, embeddings, strict=True)
         ]
 
-    async def _task(self, project: Project) -> Task:
+    async def task(self, project: Project) -> Task:
+        """Return what annotators of a project are asked now."""
         guidelines = await self._store.read(lambda tx: self._projects.guidelines(tx, project))
         return Task(
             annotation_type=project.annotation_type,

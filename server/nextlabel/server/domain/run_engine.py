@@ -119,6 +119,7 @@ class RunEngine:
             return _End(StopReason.ERROR, "an internal error ended the run; the server's log has the details")
 
     async def _drive_annotator(self, project: Project, run: Run, source: RunAnnotator) -> _End:
+        await self._rounds.check_on_gold(project, run, source)
         left = await self._rounds.unfinished(project, run)
         if left is not None:
             await self._rounds.annotate(project, run, *left, source)

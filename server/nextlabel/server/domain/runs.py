@@ -34,7 +34,7 @@ class Runs:
     new_id: Callable[[], str]
     limits: Limits
     budgets: Budgets
-    check_annotator: Callable[[Project, AnnotatorChoice], None]
+    check_annotator: Callable[[AnnotatorChoice], None]
     check_strategy: Callable[[Choice], None]
 
     def start(self, tx: Transaction, project: Project, spec: RunSpec) -> Run:
@@ -43,7 +43,7 @@ class Runs:
         Raises:
             InvalidArgument: a field is out of range or unknown.
         """
-        self._check(project, spec)
+        self._check(spec)
         run = Run(
             id=self.new_id(),
             project=project.id,
@@ -113,7 +113,7 @@ class Runs:
         numbered = {**payload, "round": run.round}
         return tx.runs.add_event(RunEvent(run.id, 0, kind, numbered, self.clock.now()))
 
-    def _check(self, project: Project, spec: RunSpec) -> None:
+    def _check(self, spec: RunSpec) -> None:
         violations = [
             (f"spec.{path}", message)
             for path, wrong, message in (
@@ -137,4 +137,4 @@ class Runs:
         if violations:
             raise InvalidArgument(violations)
         self.check_strategy(spec.strategy)
-        self.check_annotator(project, spec.annotator)
+        self.check_annotator(spec.annotator)

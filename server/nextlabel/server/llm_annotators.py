@@ -1,0 +1,182 @@
+"""Builds LLM annotators out of the operator's settings and a run's options."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint
+from nextlabel.server.annotators.anthropic_endpoint import AnthropicSettings as AnthropicEndpointSettings
+from nextlabel.server.annotators.asking import ModelSettings
+from nextlabel.server.annotators.batching import BatchingAnnotator
+from nextlabel.server.annotators.label_scores import BatchCalibratedAnnotator
+from nextlabel.server.annotators.llm import Conduct, LlmAnnotator, Lookups
+from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
+from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
+from nextlabel.server.annotators.pricing import load_prices
+from nextlabel.server.annotators.redaction import RedactingAnnotator
+from nextlabel.server.annotators.technique import Retrieval, Technique
+from nextlabel.server.domain.annotation import ItemToAnnotate
+from nextlabel.server.domain.embedding import Embedding
+from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.domain.state import AnnotatorChoice
+from nextlabel.server.settings import AnnotatorSettings
+
+LLM_KINDS = ("anthropic", "openai_compatible")
+_CANDIDATES = 3
+_RETRIEVALS = {"nearest": Retrieval.NEAREST, "label_diverse": Retrieval.LABEL_DIVERSE}
+
+
+@dataclass(frozen=True, slots=True)
+class LlmStack:
+    """An LLM annotator: ``annotator`` with batches, redaction and calibration around ``llm``, which can quote."""
+
+    annotator: Annotator
+    llm: LlmAnnotator
+
+
+@dataclass(frozen=True, slots=True)
+class LlmOptions:
+    """A run's options for an LLM annotator, as the API names them."""
+
+    choice: AnnotatorChoice
+
+    @property
+    def model(self) -> str:
+        """The model to ask."""
+        return str(self.choice.options.get("model", ""))
+
+    @property
+    def prompt(self) -> Mapping[str, Any]:
+        """Prompting options."""
+        prompt: Mapping[str, Any] = self.choice.options.get("prompt", {})
+        return prompt
+
+    @property
+    def batches(self) -> bool:
+        """Whether answers are bought in message batches."""
+        return bool(self.prompt.get("message_batches", False))
+
+    def flag(self, name: str) -> bool:
+        """Return a switch of the annotator kind."""
+        return bool(self.choice.options.get(name, False))
+
+    def technique(self) -> Technique:
+        """Return the prompting technique; InvalidArgument when an option is out of range."""
+        prompt = self.prompt
+        retrieval = _RETRIEVALS.get(str(prompt.get("demonstration_selection", "")), Retrieval.NONE)
+        return Technique(
+            retrieval=retrieval,
+            shots=int(prompt.get("demonstration_count", 0)) if retrieval is not Retrieval.NONE else 0,
+            justification=bool(prompt.get("rationale", False)),
+            candidates=_CANDIDATES if prompt.get("candidates") else 0,
+            samples=int(prompt.get("variants") or 1),
+            items_per_request=int(prompt.get("items_per_request") or 1),
+            preselected_labels=int(prompt.get("preselected_labels") or 0),
+            template=prompt.get("template") or None,
+        )
+
+
+def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings) -> None:
+    """Check an LLM annotator's options before a run starts.
+
+    Raises:
+        InvalidArgument: an option is missing or out of range, the model has no price, or the host is not allowed.
+        FailedPrecondition: the operator has not configured the endpoint.
+    """
+    options = LlmOptions(choice)
+    path = f"spec.annotator.{choice.kind}"
+    if not options.model:
+        raise InvalidArgument.field(f"{path}.model", "name the model to ask")
+    load_prices(settings.prices).price_of(options.model)
+    options.technique()
+    if choice.kind == "anthropic":
+        _anthropic_key(settings)
+    elif options.batches:
+        raise InvalidArgument.field(f"{path}.prompt.message_batches", "only the Anthropic API has message batches")
+    _base_url(choice, settings)
+
+
+def build_llm(
+    choice: AnnotatorChoice, settings: AnnotatorSettings, ledger: Ledger, journal: BatchJournal, lookups: Lookups
+) -> LlmStack:
+    """Return the annotator of a choice that :func:`check_llm` has passed. Call it within a running event loop."""
+    options = LlmOptions(choice)
+    prompt = options.prompt
+    price = load_prices(settings.prices).price_of(options.model)
+    base_url = _base_url(choice, settings)
+    anthropic = None
+    endpoint: AnthropicEndpoint | OpenAiEndpoint
+    if choice.kind == "anthropic":
+        endpoint = anthropic = AnthropicEndpoint(AnthropicEndpointSettings(_anthropic_key(settings), base_url))
+    else:
+        key = settings.openai_compatible.api_key
+        secret = key.get_secret_value() if key else ""
+        endpoint = OpenAiEndpoint(OpenAiSettings(base_url, secret, logprobs=options.flag("log_probabilities")))
+    answer_tokens = int(prompt.get("max_output_tokens") or ModelSettings("").answer_tokens)
+    llm = LlmAnnotator(
+        name=str(choice.options.get("name") or f"{choice.kind}:{options.model}"),
+        endpoint=endpoint,
+        settings=ModelSettings(options.model, answer_tokens=answer_tokens, effort=prompt.get("effort") or None),
+        price=price,
+        ledger=ledger,
+        technique=options.technique(),
+        conduct=Conduct(concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency)),
+        lookups=lookups,
+        rng=random.Random(0),  # noqa: S311
+    )
+    annotator: Annotator = llm
+    if anthropic is not None and options.batches:
+        annotator = BatchingAnnotator(annotator=llm, endpoint=anthropic, ledger=ledger, journal=journal, price=price)
+    if options.flag("batch_calibration"):
+        annotator = BatchCalibratedAnnotator(annotator)
+    if prompt.get("redact"):
+        annotator = RedactingAnnotator(annotator)
+    return LlmStack(annotator, llm)
+
+
+class EmbeddedLabels:
+    """Implements the annotators' `LabelSimilarity` by the embeddings of the label names."""
+
+    def __init__(self, embedding: Embedding) -> None:
+        self._embedding = embedding
+
+    async def closest_labels(self, item: ItemToAnnotate, names: Sequence[str], n: int) -> Sequence[str]:
+        """Return the n names most similar to the item, best first; the first n when it has no embedding."""
+        if item.embedding is None:
+            return names[:n]
+        matrix = await self._embedding.embed_texts(names)
+        similarity = matrix.astype(np.float32) @ np.asarray(item.embedding, np.float32)
+        return [names[i] for i in np.argsort(-similarity, kind="stable")[:n]]
+
+
+def _base_url(choice: AnnotatorChoice, settings: AnnotatorSettings) -> str:
+    """Return the URL to ask; keys and texts are sent only to hosts that the operator has named."""
+    configured = (settings.anthropic if choice.kind == "anthropic" else settings.openai_compatible).base_url
+    wanted = str(choice.options.get("base_url") or configured or "")
+    path = f"spec.annotator.{choice.kind}.base_url"
+    if not wanted:
+        raise FailedPrecondition(
+            "the server knows no OpenAI-compatible endpoint; set annotators.openai_compatible.base_url",
+            reason="NO_ENDPOINT",
+        )
+    allowed = {urlsplit(configured).hostname if configured else None, *settings.allowed_hosts}
+    if urlsplit(wanted).hostname not in allowed:
+        raise InvalidArgument.field(
+            path, "this host is not allowed; the operator names hosts in the setting annotators.allowed_hosts"
+        )
+    return wanted
+
+
+def _anthropic_key(settings: AnnotatorSettings) -> str:
+    if settings.anthropic.api_key is None:
+        raise FailedPrecondition(
+            "the server has no key for the Anthropic API; set ANTHROPIC_API_KEY where it is started",
+            reason="NO_API_KEY",
+        )
+    return settings.anthropic.api_key.get_secret_value()
