@@ -6,6 +6,7 @@
     python benchmarks/annotator.py --bar injection
     python benchmarks/annotator.py --bar memory
     python benchmarks/annotator.py --bar crashes --runs 200
+    python benchmarks/annotator.py --bar local --data DIR --items 60
 
 The fake runs as a process of its own where speed is measured, so that client and server do not share an event loop.
 """
@@ -29,6 +30,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.annotator_bars import calibration, cost, injection, local  # noqa: E402
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings  # noqa: E402
 from nextlabel.server.annotators.asking import ModelSettings  # noqa: E402
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator  # noqa: E402
@@ -195,13 +197,22 @@ def crashes(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"bar": "crashes", **asdict(audit)}
 
 
-BARS = {"crashes": crashes, "memory": memory, "throughput": throughput}
+BARS = {
+    "calibration": calibration,
+    "cost": cost,
+    "crashes": crashes,
+    "injection": injection,
+    "local": local,
+    "memory": memory,
+    "throughput": throughput,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bar", choices=sorted(BARS), required=True)
-    parser.add_argument("--data", type=Path, help="folder with the data sets (bar cost)")
+    parser.add_argument("--data", type=Path, help="folder with the data sets (bars cost and local)")
+    parser.add_argument("--items", type=int, default=300, help="items of each set (bars cost and local)")
     parser.add_argument("--runs", type=int, default=200, help="number of runs (bar crashes)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
