@@ -64,6 +64,8 @@ def open_channel(server: str, tls: Tls | None) -> grpc.aio.Channel:
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 3_000),
+        # Without it the channel waits up to two minutes before it looks whether a server is back.
+        ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

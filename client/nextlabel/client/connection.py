@@ -47,9 +47,12 @@ Element = TypeVar("Element")
 
 
 class Backoff:
-    """Waits between attempts to reach the server again, until `attempts` in a row brought no progress."""
+    """Waits between attempts to reach the server again, until `attempts` in a row brought no progress.
 
-    def __init__(self, pause: Callable[[float], Awaitable[None]], *, attempts: int = 10, first_s: float = 0.1) -> None:
+    The 18 attempts take about a minute: time enough for a server to restart.
+    """
+
+    def __init__(self, pause: Callable[[float], Awaitable[None]], *, attempts: int = 18, first_s: float = 0.1) -> None:
         self._pause = pause
         self._attempts = attempts
         self._first_s = first_s
