@@ -177,3 +177,29 @@ def test_committee_without_labels_is_undecided(blobs: Blobs) -> None:
     model = train(training, blobs.embeddings[600:], DEFAULT, 0, None)
     for head in train_committee(training, model, members=2, seed=0):
         np.testing.assert_allclose(head.predict_proba(blobs.embeddings[:3]), 0.2)
+
+
+def test_many_untrusted_labels_do_not_slow_the_choice(topics: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner, "CHOICE_UNTRUSTED_SAMPLE", 50)
+    sizes: list[int] = []
+
+    def measured(fitter: object, candidates: object, embeddings: np.ndarray, *rest: object) -> tuple[()]:
+        sizes.append(len(embeddings))
+        return ()
+
+    monkeypatch.setattr(learner, "cross_validate", measured)
+    mixed = replace(topics.training(slice(500)), trusted_N=np.arange(500) % 10 == 0)
+    train(mixed, topics.embeddings[600:900], DEFAULT, 0, None)
+    assert sizes == [50 + 50]
+
+
+def test_trusted_labels_choose_although_most_labels_are_untrusted(topics: Blobs) -> None:
+    labels = topics.labels[:120].copy()
+    untrusted = np.arange(40, 120)
+    labels[untrusted[::2]] = (labels[untrusted[::2]] + 1) % 6
+    mixed = replace(topics.training(slice(120)), labels_N=labels, trusted_N=np.arange(120) < 40)
+    pool = topics.embeddings[200:1300]
+    default = train(mixed, pool, DEFAULT, 0, None)
+    assert default.description.choice is not None
+    assert default.description.choice.trusted == 40
+    assert _accuracy(default, topics) >= _accuracy(train(mixed, pool, PLAIN, 0, None), topics)

@@ -48,7 +48,8 @@ class CandidateFitter:
 
     @cached_property
     def _graph(self) -> sparse.csr_array:
-        return neighbour_graph(np.concatenate([self._labels.embeddings_ND, self._pool_MD]))
+        clamped = self._labels.embeddings_ND[self._clamped_N]
+        return neighbour_graph(np.concatenate([clamped, self._pool_MD]))
 
     def fit(self, candidate: Candidate, rows_n: Int64, start: LinearHead | None = None) -> LinearHead:
         """Fits on the labels in ``rows_n`` (and the pool); the other labels are as if unknown."""
@@ -61,5 +62,7 @@ class CandidateFitter:
 
     def _walk(self, rows_n: Int64) -> Float32:
         seeds_n = rows_n[self._clamped_N[rows_n]]
-        probabilities = walk(self._graph, seeds_n, self._labels.labels_N[seeds_n], self._settings.n_classes)
-        return probabilities[len(self._labels) :]
+        node_N = np.cumsum(self._clamped_N) - 1
+        labels_n = self._labels.labels_N[seeds_n]
+        probabilities = walk(self._graph, node_N[seeds_n], labels_n, self._settings.n_classes)
+        return probabilities[len(probabilities) - len(self._pool_MD) :]

@@ -40,6 +40,7 @@ Int64 = NDArray[np.int64]
 
 MAX_POOL_SAMPLE = 5_000
 CHOICE_POOL_SAMPLE = 2_000
+CHOICE_UNTRUSTED_SAMPLE = 2_000
 WARM_TOLERANCE = 5e-4  # near the solution one Newton step goes well below this
 
 
@@ -120,11 +121,15 @@ def _choice(
     if not enough or len(pool_MD) == 0:
         return unchosen(len(trusted))
     rng = np.random.default_rng(seed)
+    untrusted = np.flatnonzero(~targets.trusted_R)
+    if len(untrusted) > CHOICE_UNTRUSTED_SAMPLE:
+        untrusted = rng.choice(untrusted, CHOICE_UNTRUSTED_SAMPLE, replace=False)
+    rows = np.concatenate([trusted, untrusted])
+    labels, is_trusted = targets.labels.take(rows), targets.trusted_R[rows]
     rough = replace(settings, tolerance=CHOICE_TOLERANCE)
-    fitter = CandidateFitter(targets.labels, targets.trusted_R, pool_MD[:CHOICE_POOL_SAMPLE], rough)
-    scores = cross_validate(
-        fitter, list(Candidate), targets.labels.embeddings_ND, targets.labels.labels_N, trusted, rng
-    )
+    fitter = CandidateFitter(labels, is_trusted, pool_MD[:CHOICE_POOL_SAMPLE], rough)
+    held_out = np.arange(len(trusted))
+    scores = cross_validate(fitter, list(Candidate), labels.embeddings_ND, labels.labels_N, held_out, rng)
     return Choice(choose(scores), scores, len(trusted))
 
 
