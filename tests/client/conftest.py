@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from nextlabel.client import Client, connect
+from nextlabel.client import Client, channel, connect
 from nextlabel.client.cli import main
 from tests.client.fake_state import State
 from tests.client.fakes import FakeServer
@@ -34,6 +34,12 @@ def client(server: FakeServer) -> Iterator[Client]:
     with connect(server.address) as connected:
         connected._connection._pause = _no_wait
         yield connected
+
+
+@pytest.fixture
+def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unary calls fail at once: gRPC's own waits between attempts cannot be shortened."""
+    monkeypatch.setattr(channel, "_SERVICE_CONFIG", {})
 
 
 @pytest.fixture

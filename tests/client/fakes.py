@@ -58,10 +58,11 @@ def _failing(handler: Any, fail: Callable[[Any], Awaitable[Any]]) -> Any:
 
 
 class FakeServer:
-    """The services above on a free port, on an event loop of their own."""
+    """The services on a free port, on an event loop of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: grpc.ServerCredentials | None = None) -> None:
         self.state = State()
+        self._credentials = credentials
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -82,7 +83,10 @@ class FakeServer:
             partial(access_grpc.add_AccessServiceServicer_to_server, Access(self.state)),
         ):
             serve(self._server)
-        port = self._server.add_insecure_port("127.0.0.1:0")
+        if self._credentials is None:
+            port = self._server.add_insecure_port("127.0.0.1:0")
+        else:
+            port = self._server.add_secure_port("127.0.0.1:0", self._credentials)
         await self._server.start()
         return f"127.0.0.1:{port}"
 

@@ -112,7 +112,7 @@ def test_an_error_tells_quota_and_when_to_come_back(client: Client, state: State
     assert caught.value.retry_after_s == 2.5
 
 
-def test_a_server_that_is_not_there_is_named(unused_tcp_port: int) -> None:
+def test_a_server_that_is_not_there_is_named(unused_tcp_port: int, no_retries: None) -> None:
     with (
         connect(f"127.0.0.1:{unused_tcp_port}") as client,
         pytest.raises(NextlabelError, match=rf"127\.0\.0\.1:{unused_tcp_port}.*nextlabel serve"),
