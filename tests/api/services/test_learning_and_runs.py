@@ -287,3 +287,19 @@ def test_the_pool_of_a_run_is_not_asked_twice(api: Api) -> None:
     ]
     assert events[-1].run_ended.stop_reason == run_pb.STOP_REASON_POOL_EMPTY
     assert api.reports.GetOverview(report_pb.GetOverviewRequest(project=project)).overview.spent.labels == len(items(6))
+
+
+def test_a_quote_says_how_many_labels_a_run_can_buy_and_why(api: Api) -> None:
+    project = api.filled(12)
+
+    def quoted(**more: Any) -> run_pb.QuoteRunResponse:
+        return api.runs.QuoteRun(run_pb.QuoteRunRequest(project=project, spec=run_spec(**more)))
+
+    assert (quoted().low.labels, quoted().upper.labels) == (12, 12)
+    assert quoted(max_rounds=2).upper.labels == 10
+    assert quoted(limits=annotation_pb2.Cost(labels=7)).upper.labels == 7
+    early = quoted(targets=run_pb.Targets(accuracy=0.9))
+    assert (early.low.labels, early.upper.labels) == (5, 12)
+    assert any("12 items of the pool" in assumption for assumption in early.assumptions)
+    wrong = run_pb.QuoteRunRequest(project=project, spec=run_spec(batch_size=-5))
+    assert refusal(lambda: api.runs.QuoteRun(wrong)) == (grpc.StatusCode.INVALID_ARGUMENT, ["spec.batch_size"])

@@ -8,17 +8,19 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from nextlabel.server.api.convert_annotations import cost_message
 from nextlabel.server.api.convert_runs import event_message, run_spec_of
 from nextlabel.server.api.convert_values import page
 from nextlabel.server.api.idempotency import Replies
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.api.run_messages import RunMessages
+from nextlabel.server.api.run_quotes import RunQuotes
 from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.run_engine import RunEngine
 from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.signals import Signals
-from nextlabel.server.domain.state import Project
+from nextlabel.server.domain.state import Project, RunSpec
 from nextlabel.v1 import run_service_pb2 as pb
 from nextlabel.v1.run_service_pb2_grpc import RunServiceServicer
 
@@ -36,6 +38,7 @@ class RunServicer(RunServiceServicer):
     runs: Runs
     engine: RunEngine
     messages: RunMessages
+    quotes: RunQuotes
     signals: Signals
 
     async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:
@@ -84,6 +87,22 @@ class RunServicer(RunServiceServicer):
         self.signals.notify(f"labeling/{project.id}")
         return response
 
+    async def QuoteRun(self, request: pb.QuoteRunRequest, context: Any) -> pb.QuoteRunResponse:
+        """Estimate what a run would cost."""
+        if request.sample_items < 0:
+            raise InvalidArgument.field("sample_items", f"must not be negative, got {request.sample_items}")
+        project = await self.finder.project(request.project)
+        spec = run_spec_of(request.spec, project)
+        _check_size(spec)
+        self.runs.check_strategy(spec.strategy)
+        quote = await self.quotes.quote(project, spec, request.sample_items)
+        return pb.QuoteRunResponse(
+            low=cost_message(quote.low),
+            expected=cost_message(quote.expected),
+            upper=cost_message(quote.upper),
+            assumptions=quote.assumptions,
+        )
+
     async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
         """Send the events of a run until it has ended and all are sent."""
         if request.after_number < 0:
@@ -110,3 +129,13 @@ class RunServicer(RunServiceServicer):
             return run.state.ended, read[-1].number if read else after, messages
 
         return await self.store.read(work)
+
+
+def _check_size(spec: RunSpec) -> None:
+    """Raise InvalidArgument for the sizes that a quote multiplies, as starting the run would."""
+    if spec.batch_size < 1:
+        raise InvalidArgument.field("spec.batch_size", f"must be positive, got {spec.batch_size}")
+    if spec.max_rounds < 0:
+        raise InvalidArgument.field("spec.max_rounds", f"must not be negative, got {spec.max_rounds}")
+    if spec.limit.labels < 0:
+        raise InvalidArgument.field("spec.limits.labels", f"must not be negative, got {spec.limit.labels}")

@@ -20,6 +20,7 @@ from nextlabel.server.api.project_servicer import ProjectServicer
 from nextlabel.server.api.replay_upload import ReplayUpload
 from nextlabel.server.api.report_servicer import ReportServicer
 from nextlabel.server.api.run_messages import RunMessages
+from nextlabel.server.api.run_quotes import LabelQuotes
 from nextlabel.server.api.run_servicer import RunServicer
 from nextlabel.server.domain.ports import StateStore
 from nextlabel.server.domain.state import AccessToken, ProjectId
@@ -62,6 +63,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             runs=parts.runs,
             engine=parts.engine,
             messages=run_messages,
+            quotes=LabelQuotes(parts.store, parts.budgets, parts.reports),
             signals=parts.signals,
         ),
         "nextlabel.v1.BudgetService": BudgetServicer(parts.store, finder, replies, parts.budgets),

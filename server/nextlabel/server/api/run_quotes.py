@@ -1,0 +1,61 @@
+"""What a run would cost, before it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.errors import NotImplementedYet
+from nextlabel.server.domain.ports import StateStore
+from nextlabel.server.domain.reports import Reports
+from nextlabel.server.domain.state import Project, RunSpec
+
+_FREE_KINDS = ("replay", "human", "learner")
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuote:
+    """Cost of a run: at least `low`, probably `expected`, at most `upper`; `assumptions` are for people."""
+
+    low: Cost
+    expected: Cost
+    upper: Cost
+    assumptions: Sequence[str]
+
+
+class RunQuotes(Protocol):
+    """Estimates runs without spending anything."""
+
+    async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
+        """Return an estimate; `sample_items` requests are measured, 0 for as many as usual."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuotes:
+    """Estimates runs of annotators that cost labels only: as many as limits, budgets, rounds and the pool allow."""
+
+    store: StateStore
+    budgets: Budgets
+    reports: Reports
+
+    async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
+        """Return the most labels that the run can buy; targets and a plateau may end it before the first."""
+        if spec.annotator.kind not in _FREE_KINDS:
+            raise NotImplementedYet(f"this server does not quote runs of {spec.annotator.kind} annotators yet")
+        unlabeled = (await self.reports.pool_counts(project)).unlabeled
+        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
+        bounds = {
+            "items of the pool that wait to be picked": unlabeled,
+            "labels that the limits of the run allow": spec.limit.labels or None,
+            "labels that the budget of the project allows": affordable,
+            "labels in the most rounds allowed": spec.max_rounds * spec.batch_size or None,
+        }
+        known = {name: bound for name, bound in bounds.items() if bound is not None}
+        most = Cost(labels=min(known.values()))
+        ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds
+        low = Cost(labels=min(spec.batch_size, most.labels)) if ends_early else most
+        return RunQuote(low, most, most, [f"{bound} {name}" for name, bound in known.items()])
