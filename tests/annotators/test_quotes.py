@@ -34,7 +34,7 @@ async def test_quote_is_within_ten_percent_and_its_bounds_hold(
     technique: Technique,
     guidelines: Guidelines,
 ) -> None:
-    annotator, task, items = make_annotator(technique=technique), make_task(guidelines=guidelines), make_items(60)
+    annotator, task, items = make_annotator(technique=technique), make_task(guidelines=guidelines), make_items(30)
     quote = await annotator.quote(task, items)
     assert fake.books.micro_usd == 0, "quoting is free"
     assert quote.counted
@@ -46,7 +46,7 @@ async def test_quote_is_within_ten_percent_and_its_bounds_hold(
     assert quote.low.fits(actual)
     assert actual.fits(quote.upper)
     again = await annotator.quote(task, items)
-    assert (again.items, again.already_paid, again.upper.micro_usd) == (0, 60, 0)
+    assert (again.items, again.already_paid, again.upper.micro_usd) == (0, 30, 0)
 
 
 async def test_an_endpoint_that_cannot_count_gives_an_estimate_that_says_so(

@@ -1,7 +1,7 @@
 """What a run would cost, before it is started.
 
 Input is counted by the endpoint's own tokenizer on a sample of requests; output by counting an answer of the usual
-shape. `upper` is what a run cannot exceed; the budget, not a quote, is what holds.
+shape. A quote is advice: the budget is what holds.
 """
 
 import json
@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from nextlabel.server.annotators.asking import Asker
+from nextlabel.server.annotators.duplicates import distinct
 from nextlabel.server.annotators.metering import cost_of
 from nextlabel.server.annotators.packing import packs
 from nextlabel.server.annotators.pricing import Price
@@ -30,7 +31,9 @@ _LOW_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Cost of a run: at least `low`, probably `expected`, never above `upper`.
+    """Cost of a run: hardly below `low`, probably `expected`, and at most `upper`.
+
+    `upper` takes every byte for a token and every attempt for necessary, so it is far above what is likely.
 
     `items` are to be asked, `already_paid` have a stored answer. `counted` is False when the endpoint cannot count
     tokens and sizes were estimated from bytes.
@@ -52,7 +55,6 @@ class _Sizes:
     prefix: float
     rest: float
     output: float
-    worst: Usage
 
 
 class Quoter:
@@ -78,14 +80,15 @@ class Quoter:
 
     async def quote(self, items: Sequence[ItemToAnnotate], *, sample: int, seed: int, batch: bool) -> Quote:
         """Quote `items`, counting up to `sample` requests."""
-        todo = [item for item in items if not await self._asker.is_paid(await self._ask(self._task, item), 0)]
-        groups = list(packs(todo, self._technique.items_per_request))
+        questions = await self._unpaid([group[0] for group in distinct(items).values()])
+        todo = [question.item for question in questions.values()]
+        groups = [[questions[item.item_id] for item in pack] for pack in packs(todo, self._technique.items_per_request)]
         if not groups:
             nothing = Cost()
             return Quote(0, len(items), 0, nothing, nothing, nothing, counted=True)
         chosen = random.Random(seed).sample(groups, min(sample, len(groups)))  # noqa: S311
         sizes = await self._sizes(chosen)
-        least, usual, most = self._passes()
+        least, usual = self._passes()
         cached = sizes.prefix >= self._price.cache_minimum and self._asker.cache_ttl is not None
         return Quote(
             items=len(todo),
@@ -93,34 +96,32 @@ class Quoter:
             requests=round(usual * len(groups)),
             low=self._total(sizes, len(groups) * least, len(todo), cached, batch, share=_LOW_SHARE),
             expected=self._total(sizes, len(groups) * usual, len(todo), cached, batch, share=1.0),
-            upper=self._ceiling(groups, sizes, most, batch),
+            upper=self._ceiling(groups, chosen, batch),
             counted=self._counted,
         )
 
-    def _passes(self) -> tuple[float, float, float]:
-        """Requests per pack: at least, usually, at most."""
+    async def _unpaid(self, items: Sequence[ItemToAnnotate]) -> dict[str, Question]:
+        questions = [await self._ask(self._task, item) for item in items]
+        return {question.item.item_id: question for question in questions if not await self._asker.is_paid(question, 0)}
+
+    def _passes(self) -> tuple[float, float]:
+        """Requests per pack: at least, and usually."""
         technique = self._technique
         if self._task.annotation_type is AnnotationType.PREFERENCE:
-            return 2, 2, 2 * technique.attempts
+            return 2, 2
         least = min(technique.agree, technique.samples)
-        usual = least + (_UNEQUAL_SHARE if technique.samples > least else 0.0)
-        return least, usual, technique.samples * technique.attempts
+        return least, least + (_UNEQUAL_SHARE if technique.samples > least else 0.0)
 
-    async def _sizes(self, groups: Sequence[Sequence[ItemToAnnotate]]) -> _Sizes:
-        requests = []
-        for group in groups:
-            questions = [await self._ask(self._task, item) for item in group]
-            requests.append(self._asker.prepare(questions, variant=0).request)
+    async def _sizes(self, groups: Sequence[Sequence[Question]]) -> _Sizes:
+        requests = [self._asker.prepare(group, variant=0).request for group in groups]
         totals = [await self._count(request) for request in requests]
         typical = requests[0]
         prefix = await self._count(typical) - await self._count(replace(typical, system="."))
         base = await self._count(replace(typical, user="."))
         answers = [json.dumps(self._usual_answer(len(group))) for group in groups[:5]]
         outputs = [await self._count(replace(typical, user="." + answer)) - base for answer in answers]
-        mean_items = fmean(len(group) for group in groups)
-        scale = mean_items / fmean(len(group) for group in groups[:5])
-        worst = max((request.worst_usage() for request in requests), key=lambda usage: usage.tokens)
-        return _Sizes(prefix, fmean(totals) - prefix, fmean(outputs) * scale, worst)
+        scale = fmean(len(group) for group in groups) / fmean(len(group) for group in groups[:5])
+        return _Sizes(prefix, fmean(totals) - prefix, fmean(outputs) * scale)
 
     async def _count(self, request: ModelRequest) -> float:
         counted = await self._endpoint.count_tokens(request)
@@ -168,8 +169,46 @@ class Quoter:
         price = replace(self._price, long_prompt_above=None)
         return cost_of(price, usage, items, self._asker.cache_ttl if cached else None, batch=batch)
 
-    def _ceiling(self, groups: Sequence[Sequence[ItemToAnnotate]], sizes: _Sizes, passes: float, batch: bool) -> Cost:
-        """Every request as large as the largest counted one, every attempt needed, every answer at full length."""
-        requests = round(passes) * sum(len(group) for group in groups)
-        one = cost_of(self._price, sizes.worst, 0, self._asker.cache_ttl, batch=batch)
-        return Cost(sum(len(group) for group in groups), one.tokens * requests, one.micro_usd * requests)
+    def _ceiling(self, groups: Sequence[Sequence[Question]], chosen: Sequence[Sequence[Question]], batch: bool) -> Cost:
+        """Every pack asked in every variant, every item of it again alone at every further attempt, at full length."""
+        technique = self._technique
+        both_orders = self._task.annotation_type is AnnotationType.PREFERENCE
+        passes = 2 if both_orders else technique.samples
+        total = Cost(labels=sum(len(group) for group in groups))
+        for attempt in range(1, technique.attempts + 1):
+            alone = attempt > 1
+            asked = [[question] for group in groups for question in group] if alone else groups
+            sampled = [[group[0]] for group in chosen] if alone else chosen
+            frame = self._frame(sampled, attempt)
+            for group in asked:
+                usage = _heavier(frame, sum(_weight(question) for question in group))
+                # A message batch makes only the first attempts; what is asked again is asked singly.
+                one = cost_of(self._price, usage, 0, self._asker.cache_ttl, batch=batch and not alone)
+                total += Cost(0, one.tokens * passes, one.micro_usd * passes)
+        return total
+
+    def _frame(self, groups: Sequence[Sequence[Question]], attempt: int) -> Usage:
+        """The worst usage of a request apart from what its items weigh, in any variant."""
+        frames = [
+            _heavier(
+                self._asker.prepare(group, variant=variant, attempt=attempt).request.worst_usage(),
+                -sum(_weight(question) for question in group),
+            )
+            for group in groups
+            for variant in range(min(self._technique.samples, 3))
+        ]
+        return max(frames, key=lambda usage: usage.tokens)
+
+
+def _weight(question: Question) -> int:
+    """Bytes of all that differs from item to item."""
+    item = question.item
+    texts = [item.text, *(item.alternatives or ()), *item.metadata, *item.metadata.values(), *question.labels]
+    texts += [part for shown in question.demonstrations for part in (shown.text, shown.rationale)]
+    return sum(len(text.encode(errors="replace")) for text in texts)
+
+
+def _heavier(usage: Usage, input_tokens: int) -> Usage:
+    if usage.cache_write_tokens:
+        return replace(usage, cache_write_tokens=usage.cache_write_tokens + input_tokens)
+    return replace(usage, input_tokens=usage.input_tokens + input_tokens)
