@@ -71,7 +71,7 @@ class Backoff:
         failure = nextlabel_error(error, server)
         again = may_resume(error) or failure.retry_after_s is not None
         if not again or self._failures >= self._attempts:
-            raise failure from error
+            raise failure from None
         longest = min(5.0, self._first_s * 2**self._failures)
         jittered = random.uniform(longest / 2, longest)  # noqa: S311  (not a secret)
         await self._pause(max(jittered, failure.retry_after_s or 0.0))

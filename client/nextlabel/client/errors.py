@@ -81,7 +81,7 @@ def may_resume(error: grpc.aio.AioRpcError) -> bool:
 
 def raise_from(error: grpc.aio.AioRpcError, server: str) -> NoReturn:
     """Raise the NextlabelError that stands for `error`."""
-    raise nextlabel_error(error, server) from error
+    raise nextlabel_error(error, server) from None
 
 
 def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:
