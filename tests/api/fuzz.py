@@ -20,10 +20,13 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from nextlabel.server.api.rules import RULES
 from tests.api.catalogue import ALL_RPCS, Rpc
 
 FAULTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL)
-CALL_TIMEOUT_S = 0.5
+CALL_TIMEOUT_S = 10.0
+# Streams without end: as long as a request takes that is refused.
+WATCH_TIMEOUT_S = 0.05
 
 STRINGS = (
     "",
@@ -136,7 +139,8 @@ def call(channel: grpc.Channel, rpc: Rpc, requests: list[bytes]) -> grpc.StatusC
     }[streams]
     sent = iter(requests) if streams[0] else requests[0]
     try:
-        response = make(rpc.path)(sent, timeout=CALL_TIMEOUT_S)
+        timeout = WATCH_TIMEOUT_S if RULES[rpc.path].endless else CALL_TIMEOUT_S
+        response = make(rpc.path)(sent, timeout=timeout)
         if streams[1]:
             for _ in response:
                 continue

@@ -8,9 +8,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from nextlabel.v1 import pool_service_pb2
+from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 from tests.api.conftest import Serve, Serving
-from tests.api.test_boundary import NEWS, Projects, Waiting, projects
+from tests.api.test_boundary import NEWS, Projects, Waiting, Watching, pool, projects
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -34,14 +36,14 @@ async def health(serving: Serving, service: str) -> int:
 
 
 async def test_a_service_is_healthy_as_long_as_what_it_stands_on(serve: Serve) -> None:
-    state, pool = Store(), Store()
-    serving = await serve(probes={"nextlabel.v1.ProjectService": state.probe, "nextlabel.v1.PoolService": pool.probe})
+    state, items = Store(), Store()
+    serving = await serve(probes={"nextlabel.v1.ProjectService": state.probe, "nextlabel.v1.PoolService": items.probe})
     services = ("nextlabel.v1.ProjectService", "nextlabel.v1.PoolService", "")
     assert [await health(serving, service) for service in services] == [SERVING] * 3
-    pool.well = False
+    items.well = False
     await serving.api.health.check()
     assert [await health(serving, service) for service in services] == [SERVING, NOT_SERVING, NOT_SERVING]
-    pool.well = True
+    items.well = True
     await serving.api.health.check()
     assert [await health(serving, service) for service in services] == [SERVING] * 3
 
@@ -103,6 +105,21 @@ async def test_a_call_that_outlasts_the_drain_is_cut_off(serve: Serve) -> None:
     with pytest.raises(grpc.aio.AioRpcError):
         await under_way
     assert servicer.cancelled.is_set()
+
+
+async def test_a_stream_without_end_does_not_hold_up_the_stop(serve: Serve) -> None:
+    serving = await serve(pool(Watching()), api={"drain_s": 600})
+    request = pool_service_pb2.WatchPoolRequest(project="news")
+    responses = aiter(PoolServiceStub(serving.channel).WatchPool(request, timeout=60))
+    await anext(responses)
+    checks: Any = health_pb2_grpc.HealthStub(serving.channel)
+    states = aiter(checks.Watch(health_pb2.HealthCheckRequest(), timeout=60))
+    assert (await anext(states)).status == SERVING
+    await asyncio.wait_for(serving.api.drain(), 60)
+    assert (await anext(states)).status == NOT_SERVING
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await anext(responses)
+    assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 async def listed_services(serving: Serving) -> list[str]:

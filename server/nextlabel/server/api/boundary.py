@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -27,12 +27,13 @@ from nextlabel.server.api.calls import Call, Principal, enter
 from nextlabel.server.api.metrics import CallMetrics
 from nextlabel.server.api.rules import RULES, Rule
 from nextlabel.server.api.status import ServerDeadlineError, error_status, is_fault
-from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.errors import InvalidArgument, Unavailable
 from nextlabel.server.domain.state import Role
 
 _log = structlog.stdlib.get_logger(__name__)
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REFERENCE_HEADER = "x-request-id"
+_FAREWELL_S = 0.2
 
 # Generic in the type stubs only.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -84,6 +85,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         self._default_deadline_s = default_deadline_s
         self._rules = rules
         self._handlers: dict[str, _Handler] = {}
+        self._endless: set[asyncio.Timeout] = set()
 
     async def intercept_service(
         self,
@@ -157,7 +159,7 @@ class Boundary(grpc.aio.ServerInterceptor):
         try:
             async with self._admitted(endpoint, context, headers) as principal:
                 enter(Call(endpoint.method, reference, principal))
-                async with _within(self._deadline_s(endpoint, context)):
+                async with self._limited(endpoint, context):
                     yield principal
             code = "OK"
         except grpc.aio.AbortError:
@@ -194,10 +196,35 @@ class Boundary(grpc.aio.ServerInterceptor):
             with admission.place_of(principal.id if principal.id not in _SHARED else _host(context.peer())):
                 yield principal
 
-    def _deadline_s(self, endpoint: _Endpoint, context: Context) -> float | None:
-        """Return the server's own deadline for unary calls that come without one; streams may last."""
+    def _limited(self, endpoint: _Endpoint, context: Context) -> AbstractAsyncContextManager[None]:
+        """Bound how long a call lasts: the server's own deadline for unary calls that come without one."""
+        if endpoint.rule.endless:
+            return self._until_drained()
         given = cast("float | None", context.time_remaining())
-        return self._default_deadline_s if endpoint.unary and given is None else None
+        return _within(self._default_deadline_s if endpoint.unary and given is None else None)
+
+    @asynccontextmanager
+    async def _until_drained(self) -> AsyncIterator[None]:
+        """Let the body run until the server stops, then raise Unavailable: its caller can go on elsewhere."""
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._endless.add(scope)
+                yield
+        except TimeoutError as error:
+            if scope.expired():
+                raise Unavailable(
+                    "the server is stopping; connect again", retry_after_s=1.0, reason="SERVER_STOPPING"
+                ) from error
+            raise
+        finally:
+            self._endless.discard(scope)
+
+    def drain(self) -> None:
+        """End the streams that would go on for ever, after a moment for what they have to say about the stop."""
+        soon = asyncio.get_running_loop().time() + _FAREWELL_S
+        for scope in self._endless:
+            scope.reschedule(soon)
 
 
 @asynccontextmanager

@@ -24,13 +24,15 @@ class Rule:
     """Which roles may make a call, and on which project it acts.
 
     `project` is the path of the request field that names the project; empty when the call concerns no single one.
-    `all_projects` asks for a caller whose scope is every project. `open` needs no credentials at all.
+    `all_projects` asks for a caller whose scope is every project. `open` needs no credentials at all. `endless` is a
+    stream that goes on until its caller leaves, so that a server that stops need not wait for it.
     """
 
     roles: frozenset[Role]
     project: str = "project"
     all_projects: bool = False
     open: bool = False
+    endless: bool = False
 
     def check_role(self, principal: Principal) -> None:
         """Raise PermissionDenied when the caller's role or scope forbids the call whatever the request says."""
@@ -97,7 +99,7 @@ RULES: dict[str, Rule] = {
                 "ListItems": Rule(READERS),
                 "DeleteItems": Rule(OPERATORS),
                 "GetPoolStatus": Rule(EVERYONE),
-                "WatchPool": Rule(EVERYONE),
+                "WatchPool": Rule(EVERYONE, endless=True),
                 "Embed": Rule(READERS | PRODUCERS),
             },
         )
@@ -143,7 +145,7 @@ RULES: dict[str, Rule] = {
                 "GetRun": Rule(READERS),
                 "ListRuns": Rule(READERS),
                 "StopRun": Rule(OPERATORS),
-                "WatchRun": Rule(READERS),
+                "WatchRun": Rule(READERS, endless=True),
                 "QuoteRun": Rule(OPERATORS),
             },
         )
@@ -181,6 +183,6 @@ RULES: dict[str, Rule] = {
         )
     ),
     "/grpc.health.v1.Health/Check": _OPEN,
-    "/grpc.health.v1.Health/Watch": _OPEN,
+    "/grpc.health.v1.Health/Watch": Rule(EVERYONE, project="", open=True, endless=True),
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": _OPEN,
 }

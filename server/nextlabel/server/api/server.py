@@ -39,7 +39,8 @@ class ApiServer:
         """`servicers` and `probes` go by full service name. A service without a servicer answers UNIMPLEMENTED."""
         self.health = ServiceHealth(probes)
         self._settings = settings
-        self._server = _new_server(settings, _boundary(settings, tokens, clock, registry))
+        self._boundary = _boundary(settings, tokens, clock, registry)
+        self._server = _new_server(settings, self._boundary)
         self._watching: asyncio.Task[None] | None = None
         for name, service in SERVICES.items():
             service.add(servicers.get(name) or service.unimplemented(), self._server)
@@ -65,6 +66,7 @@ class ApiServer:
         if self._watching:
             self._watching.cancel()
         await self.health.drain()
+        self._boundary.drain()
         await self._server.stop(self._settings.api.drain_s)
 
 
