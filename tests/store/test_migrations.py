@@ -11,6 +11,7 @@ from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, 
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
 from tests.store import values as v
+from tests.store.conftest import open_and_close
 
 
 def differences(engine: sa.Engine) -> list[object]:
@@ -62,24 +63,19 @@ def test_a_newer_sqlite_file_is_refused_untouched(migrated_sqlite: Path, tmp_pat
         assert caught.value.reason == "DATABASE_TOO_NEW"
 
 
-def test_a_newer_postgres_database_is_refused(postgres_url: str) -> None:
-    engine = sa.create_engine(postgres_url)
+def test_a_newer_postgres_database_is_refused(new_postgres_url: str) -> None:
+    open_and_close(new_postgres_url)
+    engine = sa.create_engine(new_postgres_url)
     with engine.begin() as connection:
         connection.execute(sa.text(newer()))
     engine.dispose()
     with pytest.raises(FailedPrecondition, match="newer nextlabel"):
-        open_state_store(postgres_url)
+        open_state_store(new_postgres_url)
 
 
-def test_servers_that_start_together_migrate_once(postgres_server: object, postgres_url: str) -> None:
-    engine = sa.create_engine(postgres_url)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-        connection.execute(sa.text("CREATE SCHEMA public"))
-    engine.dispose()
-
+def test_servers_that_start_together_migrate_once(new_postgres_url: str) -> None:
     async def start() -> None:
-        stores = await asyncio.gather(*(asyncio.to_thread(open_state_store, postgres_url) for _ in range(4)))
+        stores = await asyncio.gather(*(asyncio.to_thread(open_state_store, new_postgres_url) for _ in range(4)))
         await stores[0].write(v.inserted(v.project()))
         assert await stores[3].read(lambda tx: tx.projects.by_id(v.P)) == v.project()
         await asyncio.gather(*(store.close() for store in stores))

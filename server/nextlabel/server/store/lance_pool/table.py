@@ -59,12 +59,14 @@ class LanceTable:
         self._state = threading.Lock()
         self._reading: Counter[int] = Counter()
         self._snapshot: Snapshot | None = None
-        with self._writing:
+        with self._writing, _disk_errors():
             self._reload()
 
     @contextmanager
     def reading(self) -> Iterator[Snapshot | None]:
         """Hold the newest version against clean-up; None when nothing was ever written."""
+        if not self._opened:
+            self.refresh()
         with self._state:
             snapshot = self._snapshot
             version = snapshot.version if snapshot else 0
@@ -170,6 +172,7 @@ class LanceTable:
     def _set(self, snapshot: Snapshot | None) -> None:
         with self._state:
             self._snapshot = snapshot
+            self._opened = True
 
     def _sync(self) -> None:
         if self._files:

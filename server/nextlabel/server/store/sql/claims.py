@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +17,7 @@ _leases = schema.leases.c
 _items = schema.lease_items.c
 
 
-@cache
-def open_picks(overlap: int, of_run: bool, columns: tuple[sa.Column[Any], ...]) -> Statement:
+def open_picks(overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> Statement:
     """Return the query for ``:count`` open picks of ``:project`` (and ``:run``) for ``:annotator``, oldest first.
 
     Each number of taken slots below ``overlap`` is one branch, so that the index over (project, slots_taken, seq)
@@ -30,7 +29,7 @@ def open_picks(overlap: int, of_run: bool, columns: tuple[sa.Column[Any], ...]) 
     return Statement(sa.select(merged).order_by(merged.c.seq).limit(p("count")))
 
 
-def _branch(slots: int, overlap: int, of_run: bool, columns: tuple[sa.Column[Any], ...]) -> sa.Select[Any]:
+def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
     pick = schema.picks.c
     older = schema.picks.alias("older")
     leased: sa.Select[Any] = (

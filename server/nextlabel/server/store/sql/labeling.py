@@ -100,6 +100,11 @@ def _annotations_where(rows: bool, run: bool, limited: bool) -> Statement:
 
 
 @cache
+def _open_picks(overlap: int, of_run: bool) -> Statement:
+    return open_picks(overlap, of_run, _PICK.columns)
+
+
+@cache
 def _expired_leases(of_project: bool, writing: bool) -> Statement:
     query = _EXPIRED.where(_leases.project == p("project")) if of_project else _EXPIRED
     return Statement(query.with_for_update(skip_locked=True) if writing else query)
@@ -141,7 +146,7 @@ class SqlLabeling(LabelingTable):
     ) -> Sequence[Pick]:
         # Two claims of one annotator must see each other's leases: another pick of the same row is no row lock.
         self._sql.lock(f"claim/{project}/{annotator}")
-        statement = open_picks(overlap, run is not None, tuple(_PICK.columns))
+        statement = _open_picks(overlap, run is not None)
         params = _given(project=project, annotator=annotator, count=count, run=run)
         found = self._sql.all(statement, params)
         if found:
