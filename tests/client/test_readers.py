@@ -214,6 +214,12 @@ def test_an_unknown_column_lists_the_columns(tmp_path: Path, name: str, columns:
         texts(ItemFile(tmp_path / name, columns=columns))
 
 
+def test_a_json_record_may_lack_a_column(tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_text('{"text": "a"}\n{"text": "b", "year": 1999}\n')
+    (rows,) = ItemFile(tmp_path / "f.jsonl", columns=Columns(metadata=("year",))).blocks()
+    assert rows.metadata == [{}, {"year": 1999}]
+
+
 def test_a_missing_id_column_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("text\na\n")
     (rows,) = ItemFile(tmp_path / "f.csv").blocks()

@@ -103,13 +103,13 @@ def report_untaken(items: ItemFile, result: "AddResult") -> int:
     list_problems(
         (f"line {problem.line}: {problem.message}" for problem in items.problems),
         items.problem_count,
-        "malformed lines were passed over",
+        "malformed lines passed over",
     )
     where = "row" if items.is_columnar else "line"
     list_problems(
         (f"{where} {e.row}, item {e.item_id or '?'}: {e.message}" for e in result.errors),
         result.rejected,
-        "items were not taken",
+        "items not taken",
     )
     return FAILED if items.problem_count or result.rejected else 0
 

@@ -28,7 +28,7 @@ def list_problems(problems: Iterable[str], count: int, what: str) -> None:
     """Print the first of `count` problems, and how many more there are."""
     if count == 0:
         return
-    say(f"{count:,} {what}:")
+    say(f"{what}: {count:,}")
     listed = 0
     for problem in problems:
         if listed == MAX_LISTED:

@@ -87,7 +87,8 @@ def _record_blocks(records: Iterator[Record], columns: Columns) -> Iterator[Rows
     checked = False
     for chunk in _chunks_before_error(records):
         if not checked:
-            check_columns(chunk[0][1], columns)
+            # Records of JSON Lines may lack some columns: those of the whole first block count.
+            check_columns(dict.fromkeys(key for _, record in chunk for key in record), columns)
             checked = True
         yield record_rows([number for number, _ in chunk], [record for _, record in chunk], columns)
 
