@@ -11,18 +11,18 @@ from nextlabel.strategies.arrays import Floats
 
 def test_random_picks_are_uniform_and_say_so(embeddings: Floats) -> None:
     pool, counts = ArrayPool(embeddings[:40]), np.zeros(40)
-    for seed in range(2000):
+    for seed in range(600):
         batch = get_strategy("random").select(pool, 10, SelectionContext(seed=seed))
         counts[batch.rows_k] += 1
         np.testing.assert_allclose(batch.inclusion_probabilities_k, 0.25)
-    assert np.abs(counts / 2000 - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 2000)
+    assert np.abs(counts / 600 - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 600)
 
 
-@pytest.mark.parametrize("beta", [0.5, 4.0])
+@pytest.mark.parametrize("beta", [0.5, 2.0])
 def test_sums_weighted_by_power_probabilities_are_unbiased(beta: float, embeddings: Floats, head: LinearHead) -> None:
     pool, values = ArrayPool(embeddings[:60]), embeddings[:60, 0].astype(np.float64) + 2
     estimates = []
-    for seed in range(1500):
+    for seed in range(500):
         context = SelectionContext(predictor=head, seed=seed)
         batch = get_strategy("power_margin", beta=beta).select(pool, 12, context)
         estimates.append((values[batch.rows_k] / batch.inclusion_probabilities_k).sum())

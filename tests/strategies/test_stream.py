@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy
@@ -28,7 +28,8 @@ def test_block_sizes_change_nothing(name: str, rng: np.random.Generator, head: L
         np.testing.assert_array_equal(batch.scores_k, batches[0].scores_k)
 
 
-@given(block_rows=st.integers(1, 20_000))
+@settings(deadline=None, max_examples=30)
+@given(block_rows=st.integers(20, 20_000))
 def test_tiles_cover_the_stream_in_order(block_rows: int) -> None:
     pool = ArrayPool(np.zeros((2 * TILE_ROWS + 5, 1), np.float32), block_rows=block_rows)
     starts = [(tile.start, len(tile.block)) for tile in tiles(pool)]
@@ -37,6 +38,7 @@ def test_tiles_cover_the_stream_in_order(block_rows: int) -> None:
     np.testing.assert_array_equal(rows, np.arange(len(pool)))
 
 
+@settings(deadline=None)
 @given(
     scores=st.lists(st.integers(0, 4), min_size=1, max_size=60),
     k=st.integers(1, 70),

@@ -23,14 +23,18 @@ def squared_distances(embeddings_nD: Array, centers_mD: Array) -> Array:
 
 
 def nearest_of(embeddings_nD: Array, centers_mD: Array) -> Floats:
-    """Return each row's squared distance to its nearest center, shape (n,); inf without centers."""
+    """Return each row's squared distance to its nearest center, shape (n,); inf without centers.
+
+    A row that is not finite gives NaN or infinity, which callers check.
+    """
     if len(centers_mD) == 0:
         return np.full(len(embeddings_nD), np.inf, np.float32)
     embeddings, centers = as_float32(embeddings_nD), as_float32(like(centers_mD, embeddings_nD))
     xp = array_namespace(embeddings)
-    closeness_nm = embeddings @ centers.T
-    closeness_nm -= xp.sum(centers * centers, axis=1) / 2
-    squared_n = xp.sum(embeddings * embeddings, axis=1) - 2 * xp.max(closeness_nm, axis=1)
+    with np.errstate(invalid="ignore"):
+        closeness_nm = embeddings @ centers.T
+        closeness_nm -= xp.sum(centers * centers, axis=1) / 2
+        squared_n = xp.sum(embeddings * embeddings, axis=1) - 2 * xp.max(closeness_nm, axis=1)
     return np.asarray(np.maximum(to_numpy(squared_n), 0), np.float32)
 
 

@@ -91,4 +91,5 @@ def mean_direction(pool: Pool) -> Floats:
 def _unit(embeddings_nD: Array) -> Array:
     xp = array_namespace(embeddings_nD)
     lengths = xp.sqrt(xp.sum(embeddings_nD * embeddings_nD, axis=1, keepdims=True))
-    return embeddings_nD / xp.clip(lengths, 1e-12, None)
+    with np.errstate(invalid="ignore"):
+        return embeddings_nD / xp.clip(lengths, 1e-12, None)
