@@ -31,8 +31,8 @@ _STATES = {
 }
 
 
-def new_project(message: pb.Project, guidelines: str, embedding_model: str, embedding_dimension: int) -> NewProject:
-    """Return what a client asks for when it creates a project.
+def new_project(message: pb.Project, guidelines: str) -> NewProject:
+    """Return what a client asks for when it creates a project, but for the embedding, which the embedder knows.
 
     Raises:
         InvalidArgument: an unknown annotation type.
@@ -48,8 +48,8 @@ def new_project(message: pb.Project, guidelines: str, embedding_model: str, embe
         name=message.name,
         classes=_classes(message.label_space),
         annotation_type=_annotation_type(message),
-        embedding_model=embedding_model,
-        embedding_dimension=embedding_dimension,
+        embedding_model="",
+        embedding_dimension=0,
         guidelines=guidelines,
         learner=learner_of(message.learner, "project.learner"),
         strategy=strategy_of(message.default_strategy, "project.default_strategy"),

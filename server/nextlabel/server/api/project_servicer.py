@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nextlabel.server.api.calls import current_call
@@ -37,8 +37,9 @@ class ProjectServicer(ProjectServiceServicer):
 
     async def CreateProject(self, request: pb.CreateProjectRequest, context: Any) -> pb.CreateProjectResponse:
         """Create a project, empty and without a model."""
+        asked = new_project(request.project, request.guidelines)
         model, dimension = await self._embedding(request.project.embedding)
-        new = new_project(request.project, request.guidelines, model, dimension)
+        new = replace(asked, embedding_model=model, embedding_dimension=dimension)
 
         def work(tx: Transaction) -> pb.CreateProjectResponse:
             return pb.CreateProjectResponse(project=project_message(self.projects.create(tx, new), None, 0))
