@@ -14,19 +14,21 @@ The fake runs as a process of its own where speed is measured, so that client an
 import argparse
 import asyncio
 import json
+import os
 import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -46,6 +48,8 @@ from nextlabel.server.domain.annotation import (  # noqa: E402
 )
 from tests.annotators.crashes import audit_runs  # noqa: E402
 from tests.annotators.ledger import MemoryLedger  # noqa: E402
+from tests.fake_anthropic import FakeAnthropic, Faults  # noqa: E402
+from tests.fake_anthropic.faults import overloaded, rate_limited  # noqa: E402
 
 PRICE = Price(
     input=Decimal(1),
@@ -108,6 +112,18 @@ async def run_items(annotator: LlmAnnotator, items: list[ItemToAnnotate]) -> tup
     return seconds, labels
 
 
+def run_fast(work: Coroutine[Any, Any, T]) -> T:
+    """Run on the event loop that the server uses."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def label(url: str, count: int, concurrency: int) -> tuple[float, int]:
+    return await run_items(make_annotator(url, unlimited(), concurrency), make_items(count))
+
+
 async def bare_sdk(url: str, count: int, concurrency: int) -> float:
     """Seconds that the SDK alone needs for as many trivial calls: the floor on this machine."""
     endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=url))
@@ -136,10 +152,10 @@ def throughput(_: argparse.Namespace) -> dict[str, Any]:
     runs = []
     for _run in range(3):
         with fake_process("--latency-ms", "300") as url:
-            bare = asyncio.run(bare_sdk(url, count, concurrency))
+            bare = run_fast(bare_sdk(url, count, concurrency))
         with fake_process("--latency-ms", "300") as url:
             cpu = time.process_time()
-            seconds, labels = asyncio.run(run_items(make_annotator(url, unlimited(), concurrency), make_items(count)))
+            seconds, labels = run_fast(label(url, count, concurrency))
             cpu = time.process_time() - cpu
         runs.append(
             {
@@ -150,7 +166,37 @@ def throughput(_: argparse.Namespace) -> dict[str, Any]:
                 "client_cpu_ms_per_call": round(1_000 * cpu / count, 2),
             }
         )
-    return {"bar": "throughput", "calls": count, "concurrency": concurrency, "ideal_s": ideal, "runs": runs}
+    return {
+        "bar": "throughput",
+        "calls": count,
+        "concurrency": concurrency,
+        "ideal_s": ideal,
+        "load_average": os.getloadavg()[0],
+        "runs": runs,
+        "with_faults": _with_faults(),
+    }
+
+
+def _with_faults() -> dict[str, Any]:
+    """20 % 429 and 5 % 529: nothing early, lost, doubled or misbooked."""
+
+    async def run() -> dict[str, Any]:
+        faults = Faults(rates=[(0.2, rate_limited(0.2)), (0.05, overloaded())])
+        async with FakeAnthropic(faults=faults, latency_s=0.05) as fake:
+            ledger = unlimited()
+            annotator = make_annotator(fake.url, ledger, 64)
+            ids = [item.item_id async for item, _ in annotator.annotate(make_task(), make_items(1_000))]
+            await annotator.close()
+        return {
+            "items": 1_000,
+            "answered_once": len(ids) == len(set(ids)) == 1_000,
+            "statuses": dict(fake.statuses),
+            "early_retries": fake.early_retries,
+            "charged_micro_usd": fake.books.micro_usd,
+            "booked_micro_usd": ledger.spent.micro_usd,
+        }
+
+    return run_fast(run())
 
 
 def memory(_: argparse.Namespace) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from nextlabel.server.annotators.marking import clean
 from nextlabel.server.annotators.wire import Failure, FailureKind, HttpReply, Reply, Stop
 from nextlabel.server.domain.annotation import Usage
 
@@ -95,7 +96,7 @@ def read_error(reply: HttpReply, body: Any) -> Failure:
         or _KIND_OF_TYPE.get(str(error.get("type")))
         or by_status
     )
-    message = str(error.get("message") or f"status {reply.status}")[:300]
+    message = clean(str(error.get("message") or f"status {reply.status}"))[:300]
     return Failure(kind, message, retry_after_s(reply.headers))
 
 

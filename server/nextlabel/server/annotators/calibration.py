@@ -7,7 +7,6 @@ before there is gold, a confidence says that it is uncalibrated.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Self
 
 MIN_GOLD = 30
@@ -120,19 +119,20 @@ class ReliabilityBin:
 
 def reliability(confidences: Sequence[float], is_right: Sequence[bool]) -> tuple[ReliabilityBin, ...]:
     """The reliability diagram in ten bins of equal width, empty ones left out; the last one includes 1."""
-    edges = [number / _BINS for number in range(_BINS + 1)]
-    bins = []
-    for low, high in pairwise(edges):
-        inside = [
-            (confidence, right)
-            for confidence, right in zip(confidences, is_right, strict=True)
-            if low <= confidence < high or (high == 1.0 and confidence == 1.0)
-        ]
-        if inside:
-            mean = math.fsum(confidence for confidence, _ in inside) / len(inside)
-            accuracy = sum(right for _, right in inside) / len(inside)
-            bins.append(ReliabilityBin(low, high, len(inside), mean, accuracy))
-    return tuple(bins)
+    inside: list[list[tuple[float, bool]]] = [[] for _ in range(_BINS)]
+    for confidence, right in zip(confidences, is_right, strict=True):
+        inside[min(int(confidence * _BINS), _BINS - 1)].append((confidence, right))
+    return tuple(
+        ReliabilityBin(
+            low=number / _BINS,
+            high=(number + 1) / _BINS,
+            count=len(part),
+            mean_confidence=math.fsum(confidence for confidence, _ in part) / len(part),
+            accuracy=sum(right for _, right in part) / len(part),
+        )
+        for number, part in enumerate(inside)
+        if part
+    )
 
 
 def expected_calibration_error(confidences: Sequence[float], is_right: Sequence[bool]) -> float:

@@ -225,8 +225,9 @@ class LlmAnnotator:
                 variant += 1
                 questions = [self._for_variant(task, question, variant) for question in undecided]
         except (BudgetExhausted, AnnotatorStopped):
+            one_order_says_nothing = task.annotation_type is AnnotationType.PREFERENCE
             for item in pack:
-                if _usable(samples.get(item.item_id, ())):
+                if _usable(samples.get(item.item_id, ())) and not one_order_says_nothing:
                     yield item, await self._answer(task, asker, item, samples[item.item_id])
             raise
 
