@@ -41,7 +41,7 @@ class Plan:
     store: str
     seed: int
     kills_a_project: int = 25
-    longest_life_s: float = 2.5
+    longest_life_s: float = 1.6
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ async def _project(
         outcome.counts += workload.counts
         outcome.breaches += await _audited(engine, folder, history)
         if not outcome.breaches:
-            await clients[0].projects.delete(name)
+            await workload.delete()
 
 
 async def _audited(engine: sa.Engine, folder: Path, history: ProjectHistory) -> list[str]:

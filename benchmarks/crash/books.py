@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import sqlalchemy as sa
+from typing import Any
 
 DIMENSIONS = ("labels", "tokens", "micro_usd")
 
 Amount = dict[str, int]
-Row = sa.RowMapping
+Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)

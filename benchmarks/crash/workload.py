@@ -48,8 +48,7 @@ class Workload:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while not await self._attempt(self._create):  # noqa: ASYNC110  (the server says nothing when it is back)
-            await asyncio.sleep(0.1)
+        await self._until_done(self._create)
         actors: list[Callable[[], Awaitable[None]]] = [
             self._ingest,
             *(lambda name=f"person-{i}": self._annotate(name) for i in range(3)),
@@ -63,6 +62,10 @@ class Workload:
             for actor in actors:
                 group.create_task(self._forever(actor))
 
+    async def delete(self) -> None:
+        """Delete the project, with all that is under way in it."""
+        await self._until_done(lambda: self.client().projects.delete(self.project.name))
+
     def client(self) -> AsyncClient:
         """Return a client of any replica."""
         return self.rng.choice(self.clients)
@@ -71,6 +74,10 @@ class Workload:
         while True:
             await self._attempt(actor)
             await asyncio.sleep(self.rng.uniform(0.0, 0.1))
+
+    async def _until_done(self, action: Callable[[], Awaitable[None]]) -> None:
+        while not await self._attempt(action):  # noqa: ASYNC110  (nobody says when the server is back)
+            await asyncio.sleep(0.1)
 
     async def _attempt(self, action: Callable[[], Awaitable[None]]) -> bool:
         """Do something once; what a client may be told is no defect."""

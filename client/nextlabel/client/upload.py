@@ -98,8 +98,10 @@ class Upload:
         sender = asyncio.create_task(self._send(call, opened, source))
         try:
             async for response in call:
+                # The answer to the header is no progress by itself: a server whose disk is full gives it every time.
+                if response.sequence > self._last_durable:
+                    backoff.progressed()
                 self._take(response, reports_batch=opened.done())
-                backoff.progressed()
                 if not opened.done():
                     opened.set_result(None)
         except grpc.aio.AioRpcError as error:

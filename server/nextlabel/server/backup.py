@@ -205,8 +205,8 @@ def _gaps(pools: Path, committed: list[CommittedPool]) -> list[str]:
     for pool in committed:
         try:
             gap = find_gap(arrays, pool)
-        except (OSError, ValueError, Unavailable) as error:
-            gaps.append(f"project {pool.project.name}: its files cannot be read ({error})")
+        except (DataLoss, Unavailable) as error:
+            gaps.append(f"project {pool.project.name}: {error}")
             continue
         if gap:
             gaps.append(str(gap))

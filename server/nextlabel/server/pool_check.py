@@ -52,7 +52,8 @@ def find_gap(arrays: PoolStore, pool: CommittedPool) -> PoolGap | None:
     Rows beyond the committed ones are no gap: they are what an unfinished upload leaves, removed at the next start.
 
     Raises:
-        Unavailable: a file of the arrays is missing or cannot be read.
+        DataLoss: a file of the arrays is missing or damaged.
+        Unavailable: a file of the arrays cannot be read.
     """
     project = pool.project.id
     items = _joined([block.rows_n for block in arrays.scan_keys(project)])

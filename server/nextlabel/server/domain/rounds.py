@@ -13,14 +13,12 @@ from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
 from nextlabel.server.domain.annotation import (
     Answer,
     Cost,
-    Guidelines,
     ItemToAnnotate,
-    LabelDefinition,
-    Task,
 )
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.labeling import LABELS_LINE, Labeling
 from nextlabel.server.domain.learning import Learning
+from nextlabel.server.domain.llm_selection import ItemChooser
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.projects import Projects
@@ -62,12 +60,16 @@ class GoldConfidence:
 
 @dataclass(frozen=True, slots=True)
 class RunAnnotator:
-    """A server-side annotator with what its annotations are worth, and its calibration on gold if it has one."""
+    """A server-side annotator with what its annotations are worth.
+
+    An LLM also has a calibration on gold items, and can choose items for the ``llm`` strategy.
+    """
 
     annotator: Annotator
     kind: AnnotatorKind
     trusted: bool
     calibration: GoldConfidence | None = None
+    chooser: ItemChooser | None = None
 
 
 class AnnotatorSource(Protocol):
@@ -109,7 +111,9 @@ class Rounds:
         self._signals = signals
         self._clock = clock
 
-    async def select(self, project: Project, run: Run, *, leasable: bool) -> tuple[Run, Batch, Sequence[Pick]] | None:
+    async def select(
+        self, project: Project, run: Run, *, leasable: bool, chooser: ItemChooser | None = None
+    ) -> tuple[Run, Batch, Sequence[Pick]] | None:
         """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted."""
         affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
         count = run.spec.batch_size if affordable is None else min(run.spec.batch_size, affordable)
@@ -125,6 +129,7 @@ class Rounds:
             run=run.id,
             round_number=run.round,
             leasable=leasable,
+            chooser=chooser,
         )
         batch, picks = await self._selector.select(project, query)
         if not picks:
@@ -135,17 +140,18 @@ class Rounds:
 
     async def unfinished(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
         """Return the run's last batch with the picks that nobody has answered, if there are such."""
+        found = await self._store.read(lambda tx: self._last_batch(tx, project, run))
+        return found if found and found[1] else None
+
+    async def cut_off(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
+        """Return the run's last batch, with the picks nobody has answered, if no model was trained after it."""
 
         def work(tx: Transaction) -> tuple[Batch, Sequence[Pick]] | None:
-            batches = tx.labeling.batches(project.id, run.id)
-            if not batches:
-                return None
-            picks = tx.labeling.picks(batches[-1].id)
-            answered = {a.row for a in tx.labeling.annotations(project.id, run=run.id) if a.batch == batches[-1].id}
-            return batches[-1], [p for p in picks if p.row not in answered]
+            last = self._last_batch(tx, project, run)
+            trained = {(m.run, m.round) for m in tx.models.list(project.id)}
+            return last if last and (run.id, last[0].round) not in trained else None
 
-        found = await self._store.read(work)
-        return found if found and found[1] else None
+        return await self._store.read(work)
 
     async def check_on_gold(self, project: Project, run: Run, source: RunAnnotator) -> None:
         """Have up to 100 gold items answered that the annotator has not seen, and fit its calibration on all it has.
@@ -199,7 +205,7 @@ class Rounds:
         self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator, reservation: str
     ) -> None:
         items = await self._items(project, picks)
-        task = await self.task(project)
+        task = await self._store.read(lambda tx: self._projects.task(tx, project))
         progress = _Progress(total=len(items))
         pending: list[tuple[int, str, Answer]] = []
 
@@ -274,6 +280,14 @@ class Rounds:
         spent = self._budgets.spent(tx, project.id, run.id)
         self._runs.note(tx, run, "annotation_progress", progress.payload(spent))
 
+    def _last_batch(self, tx: Transaction, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
+        batches = tx.labeling.batches(project.id, run.id)
+        if not batches:
+            return None
+        picks = tx.labeling.picks(batches[-1].id)
+        answered = {a.row for a in tx.labeling.annotations(project.id, run=run.id) if a.batch == batches[-1].id}
+        return batches[-1], [p for p in picks if p.row not in answered]
+
     async def _items(self, project: Project, picks: Sequence[Pick]) -> list[ItemToAnnotate]:
         rows = [p.row for p in picks]
         stored = await self._pools.items(project.id, rows)
@@ -282,15 +296,6 @@ class Rounds:
             ItemToAnnotate(i.item_id, i.row, i.text, embedding=tuple(float(x) for x in vector))
             for i, vector in zip(stored, embeddings, strict=True)
         ]
-
-    async def task(self, project: Project) -> Task:
-        """Return what annotators of a project are asked now."""
-        guidelines = await self._store.read(lambda tx: self._projects.guidelines(tx, project))
-        return Task(
-            annotation_type=project.annotation_type,
-            labels=tuple(LabelDefinition(c.name, c.description) for c in project.classes),
-            guidelines=Guidelines(guidelines.text, guidelines.version),
-        )
 
     async def _note(self, run: Run, kind: str, payload: dict[str, object]) -> None:
         await self._store.write(lambda tx: self._runs.note(tx, run, kind, payload))

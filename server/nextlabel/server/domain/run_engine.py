@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import structlog
 
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.embedding import Embedding
-from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted, DomainError
+from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted, DomainError, NotFound
 from nextlabel.server.domain.ledger import RunJournal, RunLedger
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.rounds import AnnotatorSource, Rounds, RunAnnotator
@@ -94,7 +95,8 @@ class RunEngine:
             if run is None or project is None or run.state.ended:
                 return
             end = await self._drive(project, run)
-            await self._store.write(lambda tx: self._runs.end(tx, run_id, end.reason, end.message))
+            with contextlib.suppress(NotFound):  # deleted meanwhile, with its project
+                await self._store.write(lambda tx: self._runs.end(tx, run_id, end.reason, end.message))
             self._signals.notify(f"run/{run_id}")
 
     async def _drive(self, project: Project, run: Run) -> _End:
@@ -120,15 +122,16 @@ class RunEngine:
 
     async def _drive_annotator(self, project: Project, run: Run, source: RunAnnotator) -> _End:
         await self._rounds.check_on_gold(project, run, source)
-        left = await self._rounds.unfinished(project, run)
-        if left is not None:
-            await self._rounds.annotate(project, run, *left, source)
+        cut_off = await self._rounds.cut_off(project, run)
+        if cut_off is not None:
+            # With nothing left to ask, this only gives back what is still reserved for the batch.
+            await self._rounds.annotate(project, run, *cut_off, source)
             await self._rounds.learn(project, run)
         while True:
             end = await self._reason_to_end(project, run)
             if end is not None:
                 return end
-            selected = await self._rounds.select(project, run, leasable=False)
+            selected = await self._rounds.select(project, run, leasable=False, chooser=source.chooser)
             if selected is None:
                 return await self._nothing_selected(project, run)
             run, batch, picks = selected

@@ -1,0 +1,61 @@
+"""Short runs of benchmarks/kills.py, and proof that its audit sees what it is there for."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.crash.books import replayed_books
+from benchmarks.kills import Plan, run_kills
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgres"])
+async def test_nothing_acknowledged_is_lost_or_doubled_by_kills(store: str, tmp_path: Path):
+    outcome = await run_kills(Plan(kills=3, store=store, seed=0, longest_life_s=1.5), tmp_path)
+    assert outcome.breaches == []
+    assert outcome.kills == 3
+    assert outcome.counts["items"] > 0
+
+
+def line(number: int, kind: str, labels: int, reservation: str = "r", text: str = "labels") -> dict[str, Any]:
+    amounts = {"amount_labels": labels, "amount_tokens": 0, "amount_micro_usd": 0}
+    return {"id": number, "kind": kind, "run": "", "reservation": reservation, "line": text, **amounts}
+
+
+def reservation(labels: int) -> dict[str, Any]:
+    return {"id": "r", "remaining_labels": labels, "remaining_tokens": 0, "remaining_micro_usd": 0}
+
+
+def budget(spent: int, reserved: int, limit: int | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"run": "", "window": "total"}
+    for name, labels in (("spent", spent), ("reserved", reserved), ("limit", limit)):
+        rest = None if name == "limit" else 0
+        row |= {f"{name}_labels": labels, f"{name}_tokens": rest, f"{name}_micro_usd": rest}
+    return row
+
+
+LIMIT = line(1, "set_limit", 10, "", "total/labels/limit")
+SOUND = [LIMIT, line(2, "reserve", 10), line(3, "settle", 4), line(4, "release", 2)]
+
+
+def test_books_that_add_up_are_no_breach():
+    assert replayed_books(SOUND, [reservation(4)], [budget(4, 4, 10)]) == []
+
+
+@pytest.mark.parametrize(
+    ("ledger", "reservations", "budgets", "breach"),
+    [
+        ([LIMIT, line(2, "reserve", 11)], [reservation(11)], [], "11 labels are spent or reserved, the limit is 10"),
+        ([*SOUND, line(5, "reserve", 10)], [], [], "made twice"),
+        ([LIMIT, line(2, "settle", 1)], [], [], "without a reservation"),
+        ([*SOUND, line(5, "release", 5)], [], [], "5 labels are released, 4 were reserved"),
+        (SOUND, [reservation(3)], [], "keeps"),
+        (SOUND, [], [budget(5, 4, 10)], "says spent"),
+        (SOUND[:-1], [], [budget(4, 4, 10)], "says reserved"),
+        (SOUND[1:], [], [budget(4, 4, 10)], "says limit"),
+    ],
+)
+def test_books_that_do_not_add_up_are_a_breach(
+    ledger: list[dict[str, Any]], reservations: list[dict[str, Any]], budgets: list[dict[str, Any]], breach: str
+):
+    assert any(breach in found for found in replayed_books(ledger, reservations, budgets))
