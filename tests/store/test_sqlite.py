@@ -81,6 +81,14 @@ async def test_a_failing_unit_takes_no_other_of_its_group_with_it(store: StateSt
     assert found == [1, 0, 1]
 
 
+async def test_a_stray_stop_iteration_reaches_its_caller_and_nobody_else(store: StateStore) -> None:
+    def strays(tx: Transaction) -> None:
+        next(iter(()))
+
+    results = await write_together(store, [strays, partial(acknowledge, upload="other")])
+    assert [type(r) for r in results] == [RuntimeError, type(None)]
+
+
 async def test_nothing_is_delivered_before_the_commit_and_all_fail_when_it_fails(
     store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 ROWS_PER_FILE = 65_536
 _PREDICATE_RUNS = 1_000
+_READ_AHEAD_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,8 +238,9 @@ def scan(
     scanner = dataset.scanner(
         columns=list(columns),
         batch_size=batch_rows,
-        batch_readahead=4,
-        fragment_readahead=2,
+        batch_readahead=2,
+        fragment_readahead=1,
+        io_buffer_size=_READ_AHEAD_BYTES,
         scan_in_order=True,
         offset=offset or None,
         limit=limit,

@@ -131,6 +131,9 @@ class GroupCommitWriter:
             unit.result = self._committer.run(unit.work)
         except TransactionLost:
             raise
+        except StopIteration as error:
+            unit.error = RuntimeError("the unit of work raised StopIteration, which no future can carry")
+            unit.error.__cause__ = error
         except Exception as error:  # noqa: BLE001  (delivered to the caller after the commit)
             unit.error = error
 
