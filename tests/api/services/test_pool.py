@@ -58,6 +58,12 @@ def test_an_upload_is_not_taken_up_by_accident(api: Api) -> None:
     assert code is grpc.StatusCode.ALREADY_EXISTS
 
 
+@pytest.mark.parametrize("upload", ["", "x" * 257])
+def test_an_upload_needs_an_id_of_bounded_length(api: Api, upload: str) -> None:
+    code, fields = refusal(lambda: add(api, header(api.project(), upload)))
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["header.upload_id"])
+
+
 def test_an_upload_nobody_began_is_not_found(api: Api) -> None:
     request = pb.GetUploadRequest(project=api.project(), upload_id=request_id())
     assert refusal(lambda: api.pool.GetUpload(request))[0] is grpc.StatusCode.NOT_FOUND

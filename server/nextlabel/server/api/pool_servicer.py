@@ -53,19 +53,24 @@ class PoolServicer(PoolServiceServicer):
         project = await self.finder.project(opening.header.project)
         done = await self._resumed(project, opening.header)
         yield pb.AddItemsResponse(sequence=done)
-        queue: _Queue = asyncio.Queue(_QUEUED_BATCHES)
-        reader = asyncio.create_task(self._read(project, opening.header.upload_id, done, requests, queue))
+        queue: _Queue = asyncio.Queue()
+        places = asyncio.Semaphore(_QUEUED_BATCHES)
+        reader = asyncio.create_task(self._read(project, opening.header.upload_id, done, requests, queue, places))
         try:
             while (queued := await queue.get()) is not None:
                 yield await _acknowledgement(*queued)
+                places.release()
             await reader
         finally:
             reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     async def _resumed(self, project: Project, header: pb.AddItemsHeader) -> int:
         """Return the last sequence number of the upload that is durable."""
-        if not header.upload_id:
-            raise InvalidArgument.field("header.upload_id", "must not be empty; use a new UUID4 for a new upload")
+        if not 1 <= len(header.upload_id.encode()) <= self.limits.item_id_bytes:
+            raise InvalidArgument.field(
+                "header.upload_id", f"must be 1 to {self.limits.item_id_bytes} bytes; use a new UUID4 for a new upload"
+            )
         done = await self.ingest.acknowledged(project, header.upload_id)
         if done and not header.resume:
             raise AlreadyExists(
@@ -76,29 +81,36 @@ class PoolServicer(PoolServiceServicer):
         return done
 
     async def _read(
-        self, project: Project, upload: str, done: int, requests: AsyncIterator[pb.AddItemsRequest], queue: _Queue
+        self,
+        project: Project,
+        upload: str,
+        done: int,
+        requests: AsyncIterator[pb.AddItemsRequest],
+        queue: _Queue,
+        places: asyncio.Semaphore,
     ) -> None:
-        """Queue the batches of a stream until it ends or one is wrong as a whole."""
+        """Queue the batches of a stream, as places allow, until it ends or one is wrong as a whole; then None."""
         expected = None
         try:
             async for request in requests:
+                await places.acquire()
                 batch = request.batch
                 if not request.HasField("batch"):
                     raise InvalidArgument.field("message", "must be a batch in every message after the first")
                 if batch.sequence < 1:
                     raise InvalidArgument.field("batch.sequence", f"counts from 1, got {batch.sequence}")
                 if batch.sequence <= done:
-                    await queue.put((None, _already(batch.sequence)))
+                    queue.put_nowait((None, _already(batch.sequence)))
                     continue
                 expected = expected or done + 1
                 if batch.sequence != expected:
                     raise InvalidArgument.field("batch.sequence", f"must be {expected}, got {batch.sequence}")
                 decoded = decode_batch(batch, project, self.limits)
                 receipt = await self.ingest.add(project, upload, batch.sequence, decoded.incoming)
-                await queue.put((decoded, receipt))
+                queue.put_nowait((decoded, receipt))
                 expected += 1
         finally:
-            await queue.put(None)
+            queue.put_nowait(None)
 
     async def GetUpload(self, request: pb.GetUploadRequest, context: Any) -> pb.GetUploadResponse:
         """Return how far an upload got."""
