@@ -1,7 +1,7 @@
-import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -71,14 +71,16 @@ class Cli(Protocol):
 
 
 @pytest.fixture
-def cli(server: FakeServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
+def cli(server: FakeServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
     monkeypatch.setenv("NEXTLABEL_SERVER", server.address)
     monkeypatch.setenv("XDG_CONFIG_HOME", "/nonexistent")
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str, stdin: str | bytes = "") -> Done:
         content = stdin.encode() if isinstance(stdin, str) else stdin
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+        given = tmp_path / "stdin"
+        given.write_bytes(content)
+        monkeypatch.setattr("sys.stdin", given.open())
         capfd.readouterr()
         code = 0
         try:

@@ -133,6 +133,7 @@ class Pool(pool_grpc.PoolServiceServicer):
                     self._take(header.project, upload, request.batch)
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
             yield self._take(header.project, upload, request.batch)
+            state.added.set()
             acks += 1
 
     def _take(self, project: str, upload: pool.Upload, batch: pool.ItemBatch) -> pool.AddItemsResponse:

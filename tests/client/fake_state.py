@@ -61,3 +61,4 @@ class State:
         self.watched_after: list[int] = []
         self.ack_gate = threading.Event()
         self.ack_gate.set()
+        self.added = threading.Event()

@@ -165,6 +165,15 @@ def test_an_iterator_may_be_left_early(client: Client, news: str) -> None:
     assert client.projects.get(news).name == news
 
 
+def test_a_client_may_be_closed_before_its_iterators(server: FakeServer) -> None:
+    with connect(server.address) as client:
+        client.projects.create("news", labels=["a", "b"])
+        started = client.runs.start("news", run_spec(replay("truth")))
+        events = client.runs.watch("news", started.run_id)
+        next(events)
+    events.close()
+
+
 def test_predictions_stream_in_order(client: Client, news: str) -> None:
     texts = [f"{'ball' if i % 3 else 'vote'} {i}" for i in range(2_500)]
     labels = [prediction.label for prediction in client.learner.predict_stream(news, texts)]

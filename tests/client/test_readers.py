@@ -191,9 +191,9 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path: Path, monkeypatch: py
         texts(ItemFile(tmp_path / "f.parquet"))
 
 
-def test_parquet_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(parquet())))
-    monkeypatch.setattr("sys.stdin", stdin)
+def test_parquet_from_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "f").write_bytes(parquet())
+    monkeypatch.setattr("sys.stdin", (tmp_path / "f").open())
     assert len(texts(ItemFile("-", file_format="parquet"))) == 2
 
 

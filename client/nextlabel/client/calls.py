@@ -58,7 +58,8 @@ class Blocking:
             raise
 
     def close(self) -> None:
-        """Stop the loop and its thread."""
+        """Cancel what is under way, and stop the loop and its thread."""
+        self.run(_cancel_others())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -80,7 +81,8 @@ class Blocking:
                 while (chunk := self.run(_next_or_none(chunks))) is not None:
                     yield from chunk
             finally:
-                self.run(_close(chunks))
+                if not self._loop.is_closed():
+                    self.run(_close(chunks))
 
         return update_wrapper(iterated, method)
 
@@ -93,6 +95,13 @@ async def _close(chunks: AsyncIterator[Any]) -> None:
     close = getattr(chunks, "aclose", None)
     if close is not None:
         await close()
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 Mode = TypeVar("Mode", Awaiting, Blocking)

@@ -26,10 +26,8 @@ _EXIT_CODES = {"error": FAILED, "annotator_unreliable": FAILED, "provider_spend_
 class Round:
     """What is known of one round."""
 
-    labels: int = 0
+    labels: int | None = None
     micro_usd: int = 0
-    done: int = 0
-    total: int = 0
     accuracy: float | None = None
     macro_f1: float | None = None
     stage: str = ""
@@ -38,7 +36,7 @@ class Round:
         """The row of a table."""
         return [
             str(number),
-            f"{self.labels:,}",
+            "–" if self.labels is None else f"{self.labels:,}",
             usd(self.micro_usd),
             "–" if self.accuracy is None else percent(self.accuracy),
             "–" if self.macro_f1 is None else percent(self.macro_f1),
@@ -66,11 +64,10 @@ class RunView:
             case "round_started":
                 current.stage = "selecting"
             case "batch_selected":
-                current.total = len(event.batch_selected.picks)
                 current.stage = event.batch_selected.fallback_reason or "annotating"
             case "annotation_progress":
                 progress = event.annotation_progress
-                current.labels, current.micro_usd = progress.spent.labels, progress.spent.micro_usd
+                current.micro_usd = progress.spent.micro_usd
                 current.stage = f"annotating {progress.done} of {progress.total}"
             case "model_trained":
                 current.stage = "evaluating"

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 from nextlabel.client.readers.errors import FileError, TruncatedFileError
 
@@ -25,9 +25,10 @@ class ByteSource:
         self.is_stdin = str(path) == STDIN
         self.path = Path(path)
         self.name = "standard input" if self.is_stdin else str(path)
-        self._packed = cast(
-            "io.BufferedReader",
-            sys.stdin.buffer if self.is_stdin else self.path.open("rb"),
+        # A thread that still reads sys.stdin at the end of the process makes the interpreter abort; so it gets a
+        # reader of its own.
+        self._packed = (
+            open(sys.stdin.fileno(), "rb", closefd=False) if self.is_stdin else self.path.open("rb")  # noqa: SIM115
         )
         self.size = self.path.stat().st_size if self.path.is_file() and not self.is_stdin else None
 

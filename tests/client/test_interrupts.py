@@ -1,0 +1,46 @@
+"""What happens to a process that is interrupted, or whose reader leaves."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from nextlabel.client import Client
+from tests.client.fake_state import State
+from tests.client.fakes import FakeServer
+
+
+def start(server: FakeServer, *arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "nextlabel.client.cli", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "NEXTLABEL_SERVER": server.address},
+    )
+
+
+def test_an_upload_from_a_pipe_that_never_ends_can_be_interrupted(server: FakeServer, news: str, state: State) -> None:
+    command = start(server, "pool", "add", news, "-")
+    assert command.stdin is not None
+    command.stdin.write(b"".join(b'{"text": "%d"}\n' % i for i in range(1_500)))
+    command.stdin.flush()
+    state.added.wait(30)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=30)
+    assert (out, command.returncode) == (b"", 130)
+    # Whether the acknowledgement was read before the interrupt is a matter of luck.
+    assert err in (b"", b"1,000 items are in the pool; add the file again for the rest\n")
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(server: FakeServer, news: str, client: Client) -> None:
+    command = start(server, "predict", news, "-", "--output", "jsonl")
+    assert command.stdin is not None
+    assert command.stdout is not None
+    assert command.stderr is not None
+    command.stdin.write(b"".join(b'{"text": "%d"}\n' % i for i in range(20_000)))
+    command.stdin.close()
+    command.stdout.readline()
+    command.stdout.close()
+    command.wait(30)
+    assert command.stderr.read() == b""
