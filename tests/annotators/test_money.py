@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nextlabel.server.annotators.asking import ModelSettings
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
 from nextlabel.server.annotators.pricing import CacheTtl, load_prices
 from nextlabel.server.annotators.technique import Technique
@@ -55,6 +56,17 @@ async def test_a_second_run_is_free_and_equal_whatever_the_order(
         assert (again[item_id].body, again[item_id].outcome) == (answer.body, answer.outcome)
         assert again[item_id].provenance.answer_key == answer.provenance.answer_key
     assert sum(answer.provenance.cost.micro_usd for answer in again.values()) == ledger.spent.micro_usd
+
+
+async def test_models_that_think_get_the_room_the_price_table_names(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic
+) -> None:
+    thinking = ModelSettings(model="claude-haiku-5-5")
+    await collect(
+        make_annotator(settings=thinking, price=load_prices().price_of(thinking.model)), make_task(), make_items(1)
+    )
+    await collect(make_annotator(), make_task(), make_items(1))
+    assert fake.requests[0]["max_tokens"] - fake.requests[1]["max_tokens"] == 2_048
 
 
 async def test_equal_texts_are_paid_once(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:

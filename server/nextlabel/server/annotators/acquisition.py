@@ -82,7 +82,7 @@ class LlmChooser:
                 f"Choose the {min(k, len(shortlist))} most useful items, best first, with a reason of a few words each."
             ),
             schema=closed_object({"chosen": {"type": "array", "items": choice}}),
-            max_output_tokens=self._settings.thinking_tokens + 64 + k * _TOKENS_PER_CHOICE,
+            max_output_tokens=(self._settings.thinking_tokens or 0) + 64 + k * _TOKENS_PER_CHOICE,
             effort=self._settings.effort,
         )
 

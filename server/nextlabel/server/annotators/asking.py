@@ -22,14 +22,14 @@ class ModelSettings:
     """What of a request does not depend on the items.
 
     `answer_tokens` bounds the answer about one item; `thinking_tokens` is added once per request for models that
-    think before they answer. `effort` is passed on to models that know it.
+    think before they answer; None takes the price table's word. `effort` is passed on to models that know it.
     """
 
     model: str
     answer_tokens: int = 96
     justification_tokens: int = 96
     text_tokens: int = 2_048
-    thinking_tokens: int = 0
+    thinking_tokens: int | None = None
     cache_ttl: CacheTtl | None = CacheTtl.FIVE_MINUTES
     effort: str | None = None
 
@@ -229,7 +229,7 @@ class Asker:
         if self._builder.technique.justification:
             per_item += settings.justification_tokens
         per_item += 24 * self._builder.technique.candidates
-        return settings.thinking_tokens + items * per_item + 16
+        return (settings.thinking_tokens or 0) + items * per_item + 16
 
 
 def _sample(draft: Draft, key: str, stored: StoredAnswer, reply: Reply, wasted: Cost, part: int, parts: int) -> Sample:

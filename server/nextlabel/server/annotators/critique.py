@@ -95,7 +95,7 @@ class GuidelineCritic:
             ),
             user=_material(task, disagreements, Fence(self._new_code())),
             schema=closed_object({"critique": {"type": "string"}, "guidelines": {"type": "string"}}),
-            max_output_tokens=self._settings.thinking_tokens + len(task.guidelines.text) + _EXTRA_TOKENS,
+            max_output_tokens=(self._settings.thinking_tokens or 0) + len(task.guidelines.text) + _EXTRA_TOKENS,
             effort=self._settings.effort,
         )
         reply = await self._caller.ask_once(request, [request.system, _material(task, disagreements, Fence(NO_CODE))])

@@ -90,7 +90,8 @@ class LlmAnnotator:
         clock = clock or SystemClock()
         self._name = name
         self._endpoint = endpoint
-        self._settings = settings
+        known = settings.thinking_tokens is not None
+        self._settings = settings if known else replace(settings, thinking_tokens=price.thinking_tokens)
         self._ledger = ledger
         self._price = price
         self._technique = technique or Technique()

@@ -16,7 +16,7 @@ from typing import Any
 from nextlabel.server.domain.annotation import Usage
 from nextlabel.server.domain.errors import InvalidArgument
 
-_OPTIONAL = ("cache_write_5m", "cache_write_1h", "cache_read", "batch", "cache_minimum")
+_SHARED = ("cache_write_5m", "cache_write_1h", "cache_read", "batch", "cache_minimum")
 
 
 class CacheTtl(StrEnum):
@@ -28,7 +28,10 @@ class CacheTtl(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Prices of one model in US dollars per million tokens, that is, micro-dollars per token."""
+    """Prices of one model in US dollars per million tokens, that is, micro-dollars per token.
+
+    `thinking_tokens` is the room that the model needs for thinking before it answers.
+    """
 
     input: Decimal
     output: Decimal
@@ -37,6 +40,7 @@ class Price:
     cache_read: Decimal
     batch: Decimal
     cache_minimum: int
+    thinking_tokens: int = 0
     long_prompt_above: int | None = None
     long_prompt_input: Decimal = Decimal(0)
     long_prompt_output: Decimal = Decimal(0)
@@ -104,11 +108,11 @@ def load_prices(path: Path | None = None) -> PriceTable:
 
 def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> Price:
     merged = {**defaults, **entry}
-    allowed = {"input", "output", "long_prompt", *_OPTIONAL}
+    allowed = {"input", "output", "long_prompt", "thinking_tokens", *_SHARED}
     field = f'models."{name}"'
     if unknown := set(merged) - allowed:
         raise InvalidArgument.field(field, f"unknown keys {sorted(unknown)}; allowed: {sorted(allowed)}")
-    if missing := {"input", "output", *_OPTIONAL} - set(merged):
+    if missing := {"input", "output", *_SHARED} - set(merged):
         raise InvalidArgument.field(field, f"keys {sorted(missing)} are missing, here and in [defaults]")
     long_prompt = merged.pop("long_prompt", {})
     numbers = {key: Decimal(value) for key, value in merged.items()}
@@ -122,6 +126,7 @@ def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         cache_read=numbers["cache_read"],
         batch=numbers["batch"],
         cache_minimum=int(numbers["cache_minimum"]),
+        thinking_tokens=int(numbers.get("thinking_tokens", 0)),
         long_prompt_above=int(long_prompt["above"]) if long_prompt else None,
         long_prompt_input=Decimal(long_prompt.get("input", 0)),
         long_prompt_output=Decimal(long_prompt.get("output", 0)),

@@ -30,7 +30,7 @@ async def probe(caller: MeteredCaller, settings: ModelSettings) -> None:
         system="Say where the thing is.",
         user="A cloud.",
         schema=closed_object({"label": {"type": "string", "enum": list(_LABELS)}}),
-        max_output_tokens=settings.thinking_tokens + settings.answer_tokens,
+        max_output_tokens=(settings.thinking_tokens or 0) + settings.answer_tokens,
         effort=settings.effort,
     )
     result = await caller.call(request, {}, 0, lambda _: 0)

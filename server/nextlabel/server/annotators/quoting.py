@@ -23,6 +23,8 @@ from nextlabel.server.domain.annotation import AnnotationType, Cost, ItemToAnnot
 
 _UNEQUAL_SHARE = 0.15
 """Share of items whose first samples are taken to disagree and need a further one."""
+_THINKING_SHARE = 0.25
+"""Share of the room for thinking that is taken to be used; how much a model thinks cannot be counted beforehand."""
 _JUSTIFICATION = "The text says so in the words that it uses at its very beginning."
 _BYTES_PER_TOKEN = 3.6
 _LOW_SHARE = 0.6
@@ -161,7 +163,7 @@ class Quoter:
         per_prefix = sizes.prefix if cached else 0.0
         usage = Usage(
             input_tokens=round(requests * (sizes.rest + (0.0 if cached else sizes.prefix)) * (0.9 + 0.1 * share)),
-            output_tokens=round(requests * sizes.output * share),
+            output_tokens=round(requests * (sizes.output + self._price.thinking_tokens * _THINKING_SHARE) * share),
             cache_read_tokens=round(max(0.0, requests - writes) * per_prefix),
             cache_write_tokens=round(writes * per_prefix),
             requests=round(requests),
