@@ -55,6 +55,11 @@ def like(values: npt.ArrayLike, reference: Array) -> Array:
     return xp.asarray(np.asarray(values), device=device(reference))
 
 
+def on_cpu(array: Array) -> bool:
+    """Return whether the array lies in the host's memory."""
+    return bool(is_numpy_array(array) or array.device.type == "cpu")
+
+
 def contiguous(array: Array) -> Array:
     """Return the array in row-major memory order."""
     if is_torch_array(array):

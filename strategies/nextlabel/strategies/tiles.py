@@ -15,14 +15,15 @@ from typing import TypeVar
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
+from nextlabel.strategies.arrays import on_cpu
 from nextlabel.strategies.blas import single_threaded_blas
 from nextlabel.strategies.pool import Block, Pool
 
 TILE_ROWS = 4096
-"""Rows of a NumPy tile: 384 float32 dimensions make 6 MB, and the logits of 77 classes stay in L2/L3."""
+"""Rows of a tile on the CPU: 384 float32 dimensions make 6 MB, and the logits of 77 classes stay in L2/L3."""
 
 DEVICE_TILE_ROWS = 65_536
-"""Rows of a torch tile: large enough to hide kernel launches."""
+"""Rows of a tile on an accelerator: large enough to hide kernel launches."""
 
 THREADS = 2
 """Threads of one pass; a service runs passes beside other work."""
@@ -48,7 +49,7 @@ def tiles(pool: Pool) -> Iterator[Tile]:
     start = held = 0
     waiting: list[Block] = []
     for block in pool.blocks():
-        height = TILE_ROWS if is_numpy_array(block.embeddings_nD) else DEVICE_TILE_ROWS
+        height = TILE_ROWS if on_cpu(block.embeddings_nD) else DEVICE_TILE_ROWS
         offset = 0
         while offset < len(block):
             part = _rows_of(block, offset, offset + height - held)

@@ -37,7 +37,7 @@ class VoteEntropy:
         for vote_n in votes_Tn:
             agreeing_n = xp.sum(xp.astype(votes_Tn == vote_n, logits_TCn.dtype), axis=0)
             log_shares_n = log_shares_n + xp.log(agreeing_n / members)
-        # A sum over no classes propagates NaN logits, which votes would hide.
+        # The last term is 0 unless a logit is NaN or infinite, which votes would hide.
         return -log_shares_n / members + 0 * xp.sum(logits_TCn[:, 0], axis=0)
 
 
