@@ -16,7 +16,8 @@ from nextlabel.v1 import pool_service_pb2_grpc as pool_grpc
 from nextlabel.v1 import project_service_pb2_grpc as project_grpc
 from nextlabel.v1 import report_service_pb2_grpc as report_grpc
 from nextlabel.v1 import run_service_pb2_grpc as run_grpc
-from tests.client.fake_services import Access, Budgets, Labeling, Learner, Pool, Projects, Reports, Runs
+from tests.client.fake_loop import Access, Budgets, Learner, Reports, Runs
+from tests.client.fake_services import Labeling, Pool, Projects
 from tests.client.fake_state import State
 
 

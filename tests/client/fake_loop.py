@@ -1,0 +1,189 @@
+# ruff: noqa: N802  (the methods carry the names of the API)
+"""Learner, runs, budgets, reports and tokens of the fake server."""
+
+from typing import Any
+
+import grpc
+
+from nextlabel.v1 import access_service_pb2 as access
+from nextlabel.v1 import access_service_pb2_grpc as access_grpc
+from nextlabel.v1 import annotation_pb2 as annotation
+from nextlabel.v1 import budget_service_pb2 as budget
+from nextlabel.v1 import budget_service_pb2_grpc as budget_grpc
+from nextlabel.v1 import learner_service_pb2 as learner
+from nextlabel.v1 import learner_service_pb2_grpc as learner_grpc
+from nextlabel.v1 import learning_curve_pb2 as curve
+from nextlabel.v1 import report_service_pb2 as report
+from nextlabel.v1 import report_service_pb2_grpc as report_grpc
+from nextlabel.v1 import run_service_pb2 as run
+from nextlabel.v1 import run_service_pb2_grpc as run_grpc
+from tests.client.fake_services import page_of
+from tests.client.fake_state import State, abort
+
+
+class Learner(learner_grpc.LearnerServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def _prediction(self, text: str, count: int) -> learner.Prediction:
+        label = "sports" if "ball" in text else "politics"
+        candidates = [annotation.Candidate(label=label, probability=0.9)][:count]
+        return learner.Prediction(label=label, probability=0.9, candidates=candidates)
+
+    async def Train(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        evaluation = learner.Evaluation(items=10, accuracy=0.8, macro_f1=0.75)
+        version = learner.ModelVersion(
+            project=request.project, version=1, labels=4, evaluation=evaluation, description="plain"
+        )
+        return learner.TrainResponse(model_version=version)
+
+    async def Predict(self, request: Any, context: Any) -> Any:
+        predictions = [self._prediction(text, request.candidate_count) for text in request.input.texts.texts]
+        return learner.PredictResponse(predictions=predictions, model_version=1)
+
+    async def PredictStream(self, requests: Any, context: Any) -> Any:
+        async for request in requests:
+            texts = request.input.texts.texts
+            yield learner.PredictStreamResponse(
+                predictions=[self._prediction(text, request.candidate_count) for text in texts]
+            )
+
+
+class Runs(run_grpc.RunServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    def _events(self) -> list[run.RunEvent]:
+        spent = annotation.Cost(labels=20, micro_usd=1500)
+        counts = [run.OutcomeCount(outcome=annotation.OUTCOME_LABEL, count=20)]
+        point = curve.LearningCurvePoint(labels=20, accuracy=0.81, macro_f1=0.8, model_version=1)
+        events = [
+            run.RunEvent(round=1, round_started=run.RoundStarted(unlabeled=100)),
+            run.RunEvent(round=1, batch_selected=run.BatchSelected(batch="b", seconds=0.1)),
+            run.RunEvent(
+                round=1,
+                annotation_progress=run.AnnotationProgress(done=20, total=20, outcomes=counts, spent=spent),
+            ),
+            run.RunEvent(round=1, model_trained=run.ModelTrained()),
+            run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point)),
+            run.RunEvent(
+                round=1,
+                run_ended=run.RunEnded(
+                    state=run.RUN_STATE_FAILED
+                    if self.state.run_end == run.STOP_REASON_ERROR
+                    else run.RUN_STATE_FINISHED,
+                    stop_reason=self.state.run_end,
+                    detail="as planned",
+                ),
+            ),
+        ]
+        for number, event in enumerate(events, start=1):
+            event.number = number
+        return events
+
+    async def StartRun(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        self.state.run_specs.append(request.spec)
+        started = run.Run(
+            run_id=f"run-{len(self.state.runs) + 1}",
+            project=request.project,
+            spec=request.spec,
+            state=run.RUN_STATE_RUNNING,
+        )
+        self.state.runs[started.run_id] = started
+        return run.StartRunResponse(run=started)
+
+    async def GetRun(self, request: Any, context: Any) -> Any:
+        if request.run_id not in self.state.runs:
+            await abort(context, grpc.StatusCode.NOT_FOUND, f"run {request.run_id!r} not found", "NOT_FOUND")
+        return run.GetRunResponse(run=self.state.runs[request.run_id])
+
+    async def ListRuns(self, request: Any, context: Any) -> Any:
+        runs, token = page_of(list(self.state.runs.values())[::-1], request)
+        return run.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def StopRun(self, request: Any, context: Any) -> Any:
+        stopped = self.state.runs[request.run_id]
+        stopped.state = run.RUN_STATE_STOPPING
+        return run.StopRunResponse(run=stopped)
+
+    async def WatchRun(self, request: Any, context: Any) -> Any:
+        self.state.watched_after.append(request.after_number)
+        cut = self.state.events_before_cut.pop(0) if self.state.events_before_cut else None
+        for sent, event in enumerate(self._events()[request.after_number :]):
+            if sent == cut:
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+            yield run.WatchRunResponse(event=event)
+
+    async def QuoteRun(self, request: Any, context: Any) -> Any:
+        cost = annotation.Cost(labels=200, tokens=50_000, micro_usd=120_000)
+        return run.QuoteRunResponse(low=cost, expected=cost, upper=cost, assumptions=["prices of 2026-01-01"])
+
+
+class Budgets(budget_grpc.BudgetServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def SetBudget(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        stored = budget.Budget(
+            project=request.project,
+            run=request.run,
+            dimension=request.dimension,
+            window=request.window or budget.BUDGET_WINDOW_TOTAL,
+        )
+        if request.HasField("limit"):
+            stored.limit = request.limit
+        self.state.budgets[request.project, request.run, request.dimension] = stored
+        return budget.SetBudgetResponse(budget=stored)
+
+    async def ListBudgets(self, request: Any, context: Any) -> Any:
+        budgets, token = page_of(list(self.state.budgets.values()), request)
+        return budget.ListBudgetsResponse(budgets=budgets, next_page_token=token)
+
+
+class Reports(report_grpc.ReportServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def GetLearningCurve(self, request: Any, context: Any) -> Any:
+        points = [
+            curve.LearningCurvePoint(
+                labels=labels, seconds=labels / 10, accuracy=0.5 + labels / 100, macro_f1=0.5, model_version=i
+            )
+            for i, labels in enumerate((10, 20), start=1)
+        ]
+        return report.GetLearningCurveResponse(
+            learning_curve=report.LearningCurve(project=request.project, points=points)
+        )
+
+    async def RenderLearningCurve(self, request: Any, context: Any) -> Any:
+        content = {report.PLOT_FORMAT_SVG: b"<svg/>", report.PLOT_FORMAT_PNG: b"\x89PNG"}[request.format]
+        return report.RenderLearningCurveResponse(content=content)
+
+    async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
+        return report.GetAnnotatorReportResponse(
+            annotators=[report.AnnotatorReport(annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN)]
+        )
+
+    async def GetOverview(self, request: Any, context: Any) -> Any:
+        return report.GetOverviewResponse(overview=report.Overview(project=request.project))
+
+
+class Access(access_grpc.AccessServiceServicer):
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    async def CreateToken(self, request: Any, context: Any) -> Any:
+        token = access.Token(token_id="t1", name=request.name, role=request.role, project=request.project)
+        self.state.tokens["t1"] = token
+        return access.CreateTokenResponse(token=token, secret="nl_secret")
+
+    async def ListTokens(self, request: Any, context: Any) -> Any:
+        return access.ListTokensResponse(tokens=self.state.tokens.values())
+
+    async def RevokeToken(self, request: Any, context: Any) -> Any:
+        token = self.state.tokens[request.token_id]
+        token.revoke_time.GetCurrentTime()
+        return access.RevokeTokenResponse(token=token)
