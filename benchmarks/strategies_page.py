@@ -63,6 +63,11 @@ class Study:
     def curves(self, strategy: str, seeds: Sequence[int]) -> Curves:
         return Curves.of([self.cells[strategy, seed] for seed in seeds])
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether several seeds gave the same curve, as where nothing a strategy does is random."""
+        found = [cell.points for (strategy, _), cell in self.cells.items() if strategy == name]
+        return len(found) > 1 and len(set(found)) == 1
+
     def difference(self, one: str, other: str) -> Interval:
         """Normalised area under the accuracy curve of one less that of the other, paired by seed."""
         return self._paired(one, other, lambda curves: normalised_aulc(curves.labels_P, curves.accuracy_SP))
@@ -134,6 +139,12 @@ def _areas(studies: Sequence[Study]) -> Iterator[str]:
     yield _row("**mean**", "", *(f"{means[name]:.3f}" if name in means else "" for name in names))
     yield _row("**mean rank**", "", *(f"{mean_ranks[name]:.1f}" if name in means else "" for name in names))
     yield _row("seeds", "", *(_seeds(studies, name) for name in names))
+    fixed = [f"{name} on {study.name}" for study in studies for name in study.strategies if study.is_fixed(name)]
+    if fixed:
+        yield from (
+            "",
+            f"The same with every seed, so that intervals speak about random's seeds only: {', '.join(fixed)}.",
+        )
 
 
 def _area(summary: Summary | None, best: float) -> str:

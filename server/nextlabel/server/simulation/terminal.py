@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from nextlabel.server.simulation.comparison import Summary
+from nextlabel.server.simulation.comparison import Summary, Verdict
 from nextlabel.server.simulation.dataset import Dataset
 from nextlabel.server.simulation.report import format_interval, sentences
 from nextlabel.server.simulation.settings import Protocol
@@ -46,11 +46,13 @@ def print_result(console: Console, result: Result, dataset: Dataset, protocol: P
 
 def _row(summary: Summary) -> tuple[str, ...]:
     to_95 = summary.labels_to_95pct
-    return (
+    shown = (
         summary.strategy,
         f"{summary.aulc_accuracy.mean:.3f}",
         f"{summary.aulc_macro_f1.mean:.3f}",
-        format_interval(summary.aulc_accuracy_vs_random, signed=True),
-        "not reached" if to_95 is None else f"{to_95:.0f}",
-        format_interval(summary.labels_saved_vs_random, digits=0, signed=True),
     )
+    reached = "not reached" if to_95 is None else f"{to_95:.0f}"
+    if summary.verdict is Verdict.BASELINE:
+        return (*shown, "", reached, "")
+    difference = format_interval(summary.aulc_accuracy_vs_random, signed=True)
+    return (*shown, difference, reached, format_interval(summary.labels_saved_vs_random, digits=0, signed=True))
