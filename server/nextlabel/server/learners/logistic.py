@@ -1,6 +1,6 @@
 """Multinomial logistic regression on weighted labels, started from an earlier solution where there is one.
 
-scikit-learn's `newton-cg` in float32: measured fastest of its solvers, cold and warm, at equal accuracy
+scikit-learn's `newton-cg` in float32: near an earlier solution it needs one or two steps
 (`docs/evidence/learner.md`). Classes are weighted inversely to their share by default (King & Zeng 2001), because
 picked batches are never distributed as the pool is.
 """
