@@ -13,7 +13,7 @@ pass, keeps a shortlist and picks a batch from it::
 
 from nextlabel.strategies.annotations import Annotations
 from nextlabel.strategies.audit import draw_audit, with_audit
-from nextlabel.strategies.candidates import AuditDraw, Candidates, Picker, Picks
+from nextlabel.strategies.candidates import AuditDraw, Candidates, Picker, Picks, SubPool
 from nextlabel.strategies.chooser import Choice, ShortlistChooser, settle_choice
 from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
 from nextlabel.strategies.errors import (
@@ -65,6 +65,7 @@ __all__ = [
     "ShortlistChooser",
     "ShortlistSize",
     "Strategy",
+    "SubPool",
     "UnknownStrategyError",
     "UnmetNeedError",
     "describe",

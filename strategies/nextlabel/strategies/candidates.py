@@ -47,10 +47,6 @@ class Candidates:
     def __len__(self) -> int:
         return len(self.rows_m)
 
-    def item_ids(self) -> Sequence[str]:
-        """Return the candidates' item ids in order."""
-        return self.pool.item_ids(self.rows_m)
-
 
 @dataclass(frozen=True, slots=True)
 class Picks:
