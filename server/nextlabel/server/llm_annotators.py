@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,34 +11,42 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from nextlabel.server.annotators.acquisition import LlmChooser
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicSettings as AnthropicEndpointSettings
 from nextlabel.server.annotators.asking import ModelSettings
 from nextlabel.server.annotators.batching import BatchingAnnotator
+from nextlabel.server.annotators.clock import SystemClock
 from nextlabel.server.annotators.label_scores import BatchCalibratedAnnotator
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator, Lookups
+from nextlabel.server.annotators.metering import MeteredCaller
 from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
 from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
 from nextlabel.server.annotators.pricing import load_prices
 from nextlabel.server.annotators.redaction import RedactingAnnotator
+from nextlabel.server.annotators.retry import RetryPolicy
 from nextlabel.server.annotators.technique import Retrieval, Technique
+from nextlabel.server.annotators.throttle import Throttle
 from nextlabel.server.domain.annotation import ItemToAnnotate
 from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.state import AnnotatorChoice
 from nextlabel.server.settings import AnnotatorSettings
 
-LLM_KINDS = ("anthropic", "openai_compatible")
 _CANDIDATES = 3
 _RETRIEVALS = {"nearest": Retrieval.NEAREST, "label_diverse": Retrieval.LABEL_DIVERSE}
 
 
 @dataclass(frozen=True, slots=True)
 class LlmStack:
-    """An LLM annotator: ``annotator`` with batches, redaction and calibration around ``llm``, which can quote."""
+    """An LLM: ``annotator`` with batches and redaction around ``llm``, which can quote; ``chooser`` picks items.
+
+    The chooser spends from the budget line ``acquisition``, the annotator from ``annotation``.
+    """
 
     annotator: Annotator
     llm: LlmAnnotator
+    chooser: LlmChooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,18 +127,33 @@ def build_llm(
         key = settings.openai_compatible.api_key
         secret = key.get_secret_value() if key else ""
         endpoint = OpenAiEndpoint(OpenAiSettings(base_url, secret, logprobs=options.flag("log_probabilities")))
+    rng = random.Random(0)  # noqa: S311
+    clock = SystemClock()
     answer_tokens = int(prompt.get("max_output_tokens") or ModelSettings("").answer_tokens)
+    model = ModelSettings(options.model, answer_tokens=answer_tokens, effort=prompt.get("effort") or None)
     llm = LlmAnnotator(
         name=str(choice.options.get("name") or f"{choice.kind}:{options.model}"),
         endpoint=endpoint,
-        settings=ModelSettings(options.model, answer_tokens=answer_tokens, effort=prompt.get("effort") or None),
+        settings=model,
         price=price,
         ledger=ledger,
         technique=options.technique(),
         conduct=Conduct(concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency)),
         lookups=lookups,
-        rng=random.Random(0),  # noqa: S311
+        clock=clock,
+        rng=rng,
     )
+    caller = MeteredCaller(
+        endpoint=endpoint,
+        ledger=ledger,
+        price=price,
+        throttle=Throttle(clock),
+        policy=RetryPolicy(),
+        clock=clock,
+        rng=rng,
+        line="acquisition",
+    )
+    chooser = LlmChooser(caller=caller, settings=model, new_code=lambda: secrets.token_hex(8))
     annotator: Annotator = llm
     if anthropic is not None and options.batches:
         annotator = BatchingAnnotator(annotator=llm, endpoint=anthropic, ledger=ledger, journal=journal, price=price)
@@ -137,7 +161,7 @@ def build_llm(
         annotator = BatchCalibratedAnnotator(annotator)
     if prompt.get("redact"):
         annotator = RedactingAnnotator(annotator)
-    return LlmStack(annotator, llm)
+    return LlmStack(annotator, llm, chooser)
 
 
 class EmbeddedLabels:

@@ -127,7 +127,7 @@ def open_parts(settings: Settings) -> Parts:
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
-    annotators = RunAnnotators(store, pools, labels, learning, embedding, settings.annotators)
+    annotators = RunAnnotators(store, pools, labels, learning, embedding, projects, settings.annotators)
     return Parts(
         settings=settings,
         store=store,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nextlabel.server.annotators.acquisition import LlmChooser
 from nextlabel.server.annotators.evidence import LearnerEvidence
 from nextlabel.server.annotators.llm import Lookups
 from nextlabel.server.annotators.ports import BatchJournal, Ledger
@@ -27,12 +28,14 @@ from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.learning import Learning
+from nextlabel.server.domain.llm_selection import ShortItem
 from nextlabel.server.domain.neighbours import LabeledNeighbours
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import StateStore
+from nextlabel.server.domain.projects import Projects
 from nextlabel.server.domain.rounds import GoldConfidence, RunAnnotator
-from nextlabel.server.domain.state import AnnotatorChoice, AnnotatorKind, Project, Run
-from nextlabel.server.llm_annotators import LLM_KINDS, EmbeddedLabels, build_llm, check_llm
+from nextlabel.server.domain.state import LLM_KINDS, AnnotatorChoice, AnnotatorKind, Project, Run
+from nextlabel.server.llm_annotators import EmbeddedLabels, build_llm, check_llm
 from nextlabel.server.settings import AnnotatorSettings
 
 KINDS = ("replay", "human", "learner", *LLM_KINDS)
@@ -54,7 +57,7 @@ def check_annotator(choice: AnnotatorChoice, settings: AnnotatorSettings) -> Non
         _share(options, "noise", "spec.annotator.replay.noise")
     if choice.kind == "learner":
         _share(options, "min_probability", "spec.annotator.learner.min_probability")
-    if choice.kind in LLM_KINDS:
+    if choice.is_llm:
         check_llm(choice, settings)
 
 
@@ -68,9 +71,11 @@ class RunAnnotators:
         labels: Labels,
         learning: Learning,
         embedding: Embedding,
+        projects: Projects,
         settings: AnnotatorSettings,
     ) -> None:
         self._store = store
+        self._projects = projects
         self._pools = pools
         self._labels = labels
         self._learning = learning
@@ -90,7 +95,8 @@ class RunAnnotators:
         calibration = GoldConfidence()
         stack = build_llm(choice, self._settings, ledger, journal, self.lookups(project, calibration))
         await stack.annotator.check()
-        return RunAnnotator(stack.annotator, AnnotatorKind.LLM, trusted=False, calibration=calibration)
+        chooser = RunChooser(stack.chooser, self._store, self._projects)
+        return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration, chooser)
 
     def lookups(self, project: Project, calibration: GoldConfidence) -> Lookups:
         """Return what an LLM annotator of a project may consult."""
@@ -117,6 +123,24 @@ class RunAnnotators:
         }
         trusted = bool(options.get("trusted", noise == 0.0))
         return RunAnnotator(ReplayAnnotator(f"replay:{label_set}", answers), AnnotatorKind.REPLAY, trusted)
+
+
+class RunChooser:
+    """Implements the domain's `ItemChooser` by a run's LLM."""
+
+    def __init__(self, chooser: LlmChooser, store: StateStore, projects: Projects) -> None:
+        self._chooser = chooser
+        self._store = store
+        self._projects = projects
+
+    async def choose(
+        self, project: Project, shortlist: Sequence[ShortItem], k: int, labeled: Mapping[str, int]
+    ) -> tuple[Sequence[int], Sequence[str], str]:
+        """Ask the LLM; see `ItemChooser.choose`."""
+        task = await self._store.read(lambda tx: self._projects.task(tx, project))
+        items = [ItemToAnnotate(item.item_id, item.row, item.text) for item in shortlist]
+        chosen = await self._chooser.choose(task, items, k, labeled)
+        return chosen.positions, chosen.reasons, chosen.failure
 
 
 class LearnerAnnotator:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from nextlabel.server.domain.annotation import Guidelines as Codebook
+from nextlabel.server.domain.annotation import LabelDefinition, Task
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.ports import Clock, Transaction
@@ -169,6 +171,15 @@ class Projects:
             if guidelines.version == wanted:
                 return guidelines
         raise NotFound("guidelines", f"{project.name}/{wanted}")
+
+    def task(self, tx: Transaction, project: Project) -> Task:
+        """Return what annotators of a project are asked now."""
+        guidelines = self.guidelines(tx, project)
+        return Task(
+            annotation_type=project.annotation_type,
+            labels=tuple(LabelDefinition(c.name, c.description) for c in project.classes),
+            guidelines=Codebook(guidelines.text, guidelines.version),
+        )
 
     def _use_guidelines(self, tx: Transaction, project: Project, version: int) -> None:
         tx.projects.update(replace(project, guidelines_version=version, updated_at=self.clock.now()))

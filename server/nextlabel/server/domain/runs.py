@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.llm_selection import LLM_STRATEGY
 from nextlabel.server.domain.ports import Clock, Transaction
 from nextlabel.server.domain.state import (
     AnnotatorChoice,
@@ -138,3 +139,7 @@ class Runs:
             raise InvalidArgument(violations)
         self.check_strategy(spec.strategy)
         self.check_annotator(spec.annotator)
+        if spec.strategy.name == LLM_STRATEGY and not spec.annotator.is_llm:
+            raise InvalidArgument.field(
+                "spec.strategy", "'llm' has the run's annotator choose; it needs anthropic or openai_compatible"
+            )

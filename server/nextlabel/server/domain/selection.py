@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,14 @@ from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.learning import Labeled, Learning
 from nextlabel.server.domain.limits import Limits
+from nextlabel.server.domain.llm_selection import (
+    LLM_STRATEGY,
+    ItemChooser,
+    ShortItem,
+    settled,
+    shortlist_size,
+    shortlisting,
+)
 from nextlabel.server.domain.pool import Pool, Pools
 from nextlabel.server.domain.ports import Clock, Executor, PoolStore, Rows, StateStore
 from nextlabel.server.domain.state import Batch, Choice, ModelVersion, Pick, Project, ProjectId
@@ -36,11 +45,13 @@ COMMITTEE_MEMBERS = 5
 
 
 def strategy_of(choice: Choice) -> Strategy:
-    """Return the strategy of a name with its parameters.
+    """Return the strategy of a name with its parameters; for ``llm`` the one that makes the shortlist.
 
     Raises:
         InvalidArgument: an unknown name or parameter; the message lists the allowed ones.
     """
+    if choice.name == LLM_STRATEGY:
+        return strategy_of(shortlisting(choice))
     try:
         return get_strategy(choice.name, **choice.params)
     except SelectionError as error:
@@ -49,7 +60,10 @@ def strategy_of(choice: Choice) -> Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to select: how many items, how, and for which round of which run."""
+    """What to select: how many items, how, and for which round of which run.
+
+    ``chooser`` is the LLM that chooses when the strategy is ``llm``.
+    """
 
     count: int
     strategy: Choice
@@ -58,9 +72,10 @@ class Query:
     run: str = ""
     round_number: int = 0
     leasable: bool = True
+    chooser: ItemChooser | None = None
 
 
-class Candidates:
+class AskableRows:
     """The rows that may be asked, as strategies stream them: embedded, not asked before, no holdout or gold."""
 
     def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, committed: int) -> None:
@@ -143,9 +158,12 @@ class Selector:
             if missing := _missing(strategy, context):
                 fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
                 strategy = get_strategy("random")
-            strategy = with_audit(strategy, query.audit_share) if query.audit_share else strategy
             candidates = await self._candidates(project, pool, strategy)
-            selection = await self._executor.run(lambda: strategy.select(candidates, query.count, context))
+            if query.strategy.name == LLM_STRATEGY:
+                selection = await self._chosen_by_llm(project, query, strategy, candidates, context)
+            else:
+                audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
+                selection = await self._executor.run(lambda: audited.select(candidates, query.count, context))
             batch = Batch(
                 id=self._new_id(),
                 project=project.id,
@@ -163,14 +181,32 @@ class Selector:
                 await self._store.write(lambda tx: tx.labeling.add_batch(batch, picks))
         return batch, picks
 
-    async def _candidates(self, project: Project, pool: Pool, strategy: Strategy) -> Candidates:
+    async def _chosen_by_llm(
+        self, project: Project, query: Query, strategy: Strategy, candidates: AskableRows, context: SelectionContext
+    ) -> Selection:
+        if query.chooser is None:
+            raise InvalidArgument.field(
+                "strategy", "'llm' has the LLM annotator of a run choose; start a run with one, or use another strategy"
+            )
+        size = shortlist_size(query.count)
+        shortlist = await self._executor.run(lambda: strategy.select(candidates, size, context))
+        texts = {i.row: i for i in await self._pools.items(project.id, shortlist.rows_k.tolist())}
+        items = [ShortItem(row, texts[row].item_id, texts[row].text) for row in shortlist.rows_k.tolist()]
+        labeled = Counter(c.label for c in (await self._labels.consensus(project)).values())
+        chosen = await query.chooser.choose(project, items, query.count, labeled)
+        audit = round(query.audit_share * query.count)
+        return await self._executor.run(
+            lambda: settled(candidates, shortlist, query.count, chosen, audit, context.seed)
+        )
+
+    async def _candidates(self, project: Project, pool: Pool, strategy: Strategy) -> AskableRows:
         excluded = pool.unusable_rows()
         if Need.ANNOTATOR_LABELS not in strategy.needs:
             picked = await self._store.read(lambda tx: tx.labeling.picked_rows(project.id))
             agreed = await self._labels.consensus(project)
             asked = np.fromiter((*picked, *agreed), np.int64, len(picked) + len(agreed))
             excluded = np.union1d(excluded, asked)
-        return Candidates(self._pools.arrays, project.id, excluded, pool.index.next_row)
+        return AskableRows(self._pools.arrays, project.id, excluded, pool.index.next_row)
 
     async def _context(
         self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int

@@ -262,12 +262,20 @@ class StopReason(StrEnum):
     ERROR = "error"
 
 
+LLM_KINDS = ("anthropic", "openai_compatible")
+
+
 @dataclass(frozen=True, slots=True)
 class AnnotatorChoice:
     """Which annotator a run uses: its kind and the options that kind takes."""
 
     kind: str
     options: JsonObject = field(default_factory=dict)
+
+    @property
+    def is_llm(self) -> bool:
+        """True for the kinds that ask a language model."""
+        return self.kind in LLM_KINDS
 
 
 @dataclass(frozen=True, slots=True)

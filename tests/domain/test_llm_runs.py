@@ -1,0 +1,154 @@
+"""Runs whose annotator is an LLM, over real stores; only the API beyond this machine is a fake."""
+
+import pytest
+
+from nextlabel.server.domain.annotation import ConfidenceKind, Cost
+from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.domain.ledger import RunLedger
+from nextlabel.server.domain.state import AnnotatorChoice, Choice, LedgerKind, RunState, Split, StopReason
+from tests.domain.service import CLASSES, Service
+from tests.fake_anthropic import FakeAnthropic
+from tests.fake_anthropic.brains import Known
+
+MODEL = "claude-haiku-4-5"
+IDS = [f"i{n}" for n in range(90)]
+TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
+LABELS_BY_TEXT = {f"text of {item}": label for item, label in TRUTH.items()} | {
+    f"text of g{n}": CLASSES[n % 3] for n in range(30)
+}
+
+
+class Picky:
+    """Labels what it knows; as a chooser it takes the last items of the shortlist."""
+
+    def __init__(self) -> None:
+        self._known = Known(LABELS_BY_TEXT)
+        self.choices = 0
+
+    def __call__(self, asked):
+        properties = asked.schema.get("properties", {})
+        if "chosen" not in properties:
+            return self._known(asked)
+        self.choices += 1
+        ids = properties["chosen"]["items"]["properties"]["id"]["enum"]
+        return {"chosen": [{"id": i, "reason": "unclear"} for i in ids[-4:]]}
+
+
+@pytest.fixture
+async def fake():
+    async with FakeAnthropic(brain=Picky()) as server:
+        yield server
+
+
+@pytest.fixture
+async def service(tmp_path, fake, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", fake.url)
+    opened = Service(tmp_path)
+    opened.parts.start()
+    yield opened
+    await opened.close()
+
+
+async def filled(service):
+    project = await service.create()
+    await service.add(project, IDS)
+    return project
+
+
+def claude(**options):
+    return AnnotatorChoice("anthropic", {"model": MODEL, **options})
+
+
+async def spent(service, project, line):
+    entries = await service.parts.store.read(lambda tx: tx.budgets.entries(project.id))
+    return sum(e.amount.micro_usd for e in entries if e.kind is LedgerKind.SETTLE and e.line == line)
+
+
+async def test_an_llm_labels_within_its_budget_and_the_books_agree_with_the_api(service, fake):
+    project = await filled(service)
+    run = await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=18, micro_usd=1_000_000))
+    assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
+    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    assert {a.label == TRUTH[a.item_id] for a in given} == {True}
+    assert not any(a.trusted for a in given)
+    assert all(a.answer.provenance.guidelines_hash and a.answer.provenance.answered_model for a in given)
+    total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id))
+    assert total.labels == 18
+    assert total.micro_usd == fake.books.micro_usd
+
+
+async def test_a_dollar_budget_ends_the_run_and_what_was_bought_is_learned_from(service):
+    project = await filled(service)
+    run = await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(micro_usd=12_000), batch_size=30)
+    assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
+    total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id, run.id))
+    assert 0 < total.micro_usd <= 12_000
+    latest = await service.parts.store.read(lambda tx: tx.models.latest(project.id))
+    assert latest is not None
+    assert latest.labels == total.labels > 0
+
+
+async def test_the_llm_strategy_takes_what_the_model_chooses_and_fills_up_with_a_reason(service, fake):
+    project = await filled(service)
+    await service.replay_run(
+        project, TRUTH, annotator=claude(), strategy=Choice("llm"), limit=Cost(labels=6, micro_usd=1_000_000)
+    )
+    (batch,) = await service.parts.store.read(lambda tx: tx.labeling.batches(project.id))
+    picks = await service.parts.store.read(lambda tx: tx.labeling.picks(batch.id))
+    assert [p.reason for p in picks[:4]] == ["unclear"] * 4
+    assert all("fallback: the model chose 4 of 6" in p.reason for p in picks[4:])
+    assert len({p.row for p in picks}) == 6
+    assert await spent(service, project, "acquisition") > 0
+
+
+async def test_the_llm_strategy_needs_an_llm(service):
+    project = await filled(service)
+    with pytest.raises(InvalidArgument, match="'llm'"):
+        await service.replay_run(project, TRUTH, strategy=Choice("llm"))
+
+
+async def test_gold_items_calibrate_the_confidence_and_never_train(service):
+    project = await filled(service)
+    await service.add(project, [f"g{n}" for n in range(30)], split=Split.GOLD, upload="gold")
+    await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=6, micro_usd=1_000_000))
+    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    pool = [a for a in given if a.item_id in TRUTH]
+    assert len(pool) == 6
+    assert len(given) - len(pool) == 30
+    assert {a.answer.confidence_kind for a in pool} == {ConfidenceKind.CALIBRATED}
+    assert len((await service.parts.learning.labeled(project)).rows_N) == 6
+
+
+async def test_a_second_run_finds_the_paid_answers(service, fake):
+    project = await filled(service)
+    ledger = RunLedger(service.parts.store, service.parts.budgets, service.parts.clock, project.id, "")
+    await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=6, micro_usd=1_000_000))
+    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    for annotation in given:
+        assert await ledger.find_answer(annotation.answer.provenance.answer_key) is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"model": ""}, "model"),
+        ({"model": "claude-unheard-of"}, "model"),
+        ({"base_url": "http://evil.example"}, "base_url"),
+        ({"prompt": {"items_per_request": 1_000}}, "items_per_request"),
+    ],
+)
+async def test_wrong_options_are_refused_before_anything_is_spent(service, fake, options, field):
+    project = await filled(service)
+    with pytest.raises(InvalidArgument) as error:
+        await service.replay_run(project, TRUTH, annotator=claude(**options))
+    assert any(field in v.field for v in error.value.violations)
+    assert fake.requests == []
+
+
+async def test_without_a_key_a_run_is_refused(tmp_path, monkeypatch):
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    service = Service(tmp_path)
+    with pytest.raises(FailedPrecondition, match="ANTHROPIC_API_KEY"):
+        await service.replay_run(await filled(service), TRUTH, annotator=claude())
+    await service.close()
