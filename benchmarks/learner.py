@@ -76,9 +76,7 @@ def _baseline_accuracy(data: LabeledSet, embeddings: NDArray[np.float32], truth:
     return float(baseline.score(data.test_embeddings_MD, data.test_labels_M))
 
 
-def missing_trials(
-    sets: list[LabeledSet], seeds: int, done: list[Trial]
-) -> Iterator[tuple[LabeledSet, int, int]]:
+def missing_trials(sets: list[LabeledSet], seeds: int, done: list[Trial]) -> Iterator[tuple[LabeledSet, int, int]]:
     """Seed by seed over all sets, so that an unfinished run says something about each of them."""
     known = {(trial.set, trial.seed, trial.labels) for trial in done}
     for seed in range(seeds):
