@@ -82,6 +82,15 @@ def test_an_update_changes_only_what_is_given(client: Client, news: str, state: 
     assert (project.audit_share, project.overlap) == (0.1, 1)
 
 
+def test_a_new_project_of_an_old_name_may_ask_for_something_else(client: Client, news: str, state: State) -> None:
+    client.pool.add(news, [{"id": "a", "text": "one"}])
+    client.labeling.submit(news, {"a": "sports"}, annotator="ann")
+    client.projects.delete(news)
+    client.projects.create(news, annotation_type="score", score_range=(1, 5))
+    client.labeling.submit(news, {"a": 4}, annotator="ann")
+    assert state.annotations[news][-1].answer.score.value == 4
+
+
 def test_an_error_says_which_fields_are_wrong(client: Client) -> None:
     with pytest.raises(NextlabelError) as caught:
         client.projects.create("news", labels=[])

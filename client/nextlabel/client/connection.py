@@ -205,6 +205,10 @@ class Connection:
             self._annotation_types[project] = response.project.annotation_type
         return self._annotation_types[project]
 
+    def forget_project(self, project: str) -> None:
+        """Forget what is known of a project that was deleted: another one may get its name."""
+        self._annotation_types.pop(project, None)
+
 
 class _Sender(Generic[Request]):
     """The requests of a stream. An error of their source makes gRPC cancel the call; it is kept for the caller.

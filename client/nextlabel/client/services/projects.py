@@ -129,6 +129,7 @@ class Projects(Service[Mode]):
     async def delete(self, name: str) -> None:
         """Delete a project with its items, annotations and models; its ledger entries stay."""
         await self._connection.unary(self._stub.DeleteProject, pb.DeleteProjectRequest(project=name))
+        self._connection.forget_project(name)
 
     @call
     async def add_guidelines(
