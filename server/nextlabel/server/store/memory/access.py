@@ -9,8 +9,8 @@ from datetime import datetime
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import AccessTable
 from nextlabel.server.domain.state import AccessToken, StoredReply
+from nextlabel.server.domain.tables import AccessTable
 from nextlabel.server.store.memory.contents import Contents
 
 

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import BudgetTable
 from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, ProjectId, Reservation
+from nextlabel.server.domain.tables import BudgetTable
 from nextlabel.server.store.memory.contents import Contents
 
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import LabelingTable
 from nextlabel.server.domain.state import Annotation, Batch, Lease, LeaseItem, LeaseState, Pick, ProjectId
+from nextlabel.server.domain.tables import LabelingTable
 from nextlabel.server.store.memory.contents import Contents
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import Aborted, AlreadyExists
-from nextlabel.server.domain.ports import ModelTable, RunTable
 from nextlabel.server.domain.state import ModelVersion, ProjectId, Run, RunEvent, RunState
+from nextlabel.server.domain.tables import ModelTable, RunTable
 from nextlabel.server.store.memory.contents import Contents
 
 

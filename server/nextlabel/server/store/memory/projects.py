@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import Aborted, AlreadyExists
-from nextlabel.server.domain.ports import ProjectTable
 from nextlabel.server.domain.state import Guidelines, Project, ProjectId
+from nextlabel.server.domain.tables import ProjectTable
 from nextlabel.server.store.memory.contents import Contents
 
 

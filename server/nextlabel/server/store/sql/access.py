@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import AccessTable
 from nextlabel.server.domain.state import AccessToken, StoredReply
+from nextlabel.server.domain.tables import AccessTable
 from nextlabel.server.store.codec import to_micros
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row

@@ -12,8 +12,8 @@ from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
-from nextlabel.server.domain.ports import BudgetTable
 from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, ProjectId, Reservation
+from nextlabel.server.domain.tables import BudgetTable
 from nextlabel.server.store.sql import answers, schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed

@@ -12,8 +12,8 @@ from sqlalchemy import bindparam as p
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
-from nextlabel.server.domain.ports import LabelingTable
 from nextlabel.server.domain.state import Annotation, Batch, Lease, LeaseItem, LeaseState, Pick, ProjectId
+from nextlabel.server.domain.tables import LabelingTable
 from nextlabel.server.store.codec import to_micros
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.claims import open_picks

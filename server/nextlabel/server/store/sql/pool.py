@@ -10,8 +10,8 @@ from sqlalchemy import bindparam as p
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
-from nextlabel.server.domain.ports import PoolTable
 from nextlabel.server.domain.state import ProjectId, ReferenceItem, Segment, Split
+from nextlabel.server.domain.tables import PoolTable
 from nextlabel.server.store.codec import to_micros
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row

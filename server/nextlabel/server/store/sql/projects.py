@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import AlreadyExists
-from nextlabel.server.domain.ports import ProjectTable
 from nextlabel.server.domain.state import Guidelines, Project, ProjectId
+from nextlabel.server.domain.tables import ProjectTable
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed

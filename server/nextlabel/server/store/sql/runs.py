@@ -11,8 +11,8 @@ from sqlalchemy import bindparam as p
 from typing_extensions import override
 
 from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import RunTable
 from nextlabel.server.domain.state import ProjectId, Run, RunEvent, RunState
+from nextlabel.server.domain.tables import RunTable
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
