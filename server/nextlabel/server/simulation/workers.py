@@ -6,10 +6,12 @@ import multiprocessing
 import signal
 from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nextlabel.server.domain.errors import FailedPrecondition
 from nextlabel.server.learners.threads import TRAINING_THREADS
 from nextlabel.server.simulation.cell import Cell, run_cell
 from nextlabel.server.simulation.dataset import Dataset
@@ -21,6 +23,9 @@ def run_cells(dataset: Dataset, protocol: Protocol, cells: Sequence[CellKey], wo
     """Yield the cells as they get finished; one worker means this process.
 
     Closing the iterator, or an error in a cell, ends the worker processes with what they have under way.
+
+    Raises:
+        FailedPrecondition: a worker process was killed.
     """
     if min(workers, len(cells)) <= 1:
         for strategy, seed in cells:
@@ -40,6 +45,12 @@ def _run_in_processes(folder: Path, protocol: Protocol, cells: Sequence[CellKey]
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise FailedPrecondition(
+                "a worker process was killed, perhaps for want of memory; use fewer workers. Finished cells are kept "
+                "if there is a folder for them",
+                reason="WORKER_KILLED",
+            ) from error
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             for process in set(multiprocessing.active_children()) - others:
