@@ -104,6 +104,7 @@ async def _project(
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
         outcome.counts += workload.counts
+        print(f"{name}: {outcome.kills} kills, {len(outcome.breaches)} breaches", file=sys.stderr, flush=True)
         outcome.breaches += await _audited(engine, folder, history)
         if not outcome.breaches:
             await workload.delete()

@@ -19,7 +19,14 @@ from nextlabel.server.event_loop import run
 from nextlabel.server.settings import load_settings
 
 # Loaded at first use by a server; here once for all of them.
-_AT_FIRST_USE = ("sklearn.linear_model", "sklearn.model_selection", "skops.io", "alembic.command")
+_AT_FIRST_USE = (
+    "alembic.command",
+    "nextlabel.server.store.sql.postgres",
+    "nextlabel.server.store.sql.sqlite",
+    "skops.io",
+    "sklearn.linear_model",
+    "sklearn.model_selection",
+)
 
 
 def main() -> None:
