@@ -164,6 +164,9 @@ class LimitSettings(_Section):
     guidelines_bytes: Count = _LIMITS.guidelines_bytes
     """Text of the guidelines."""
 
+    embedding_dimension: Count = _LIMITS.embedding_dimension
+    """Dimension of embeddings that clients give."""
+
     overlap: Count = _LIMITS.overlap
     """Annotators of one item."""
 
