@@ -42,7 +42,10 @@ def test_commands_of_a_missing_extra_are_listed_and_say_how_to_install_it(cli: C
     assert "serve" in cli("--help").out
     done = cli("serve", "--data-dir", "x", "--help")
     assert (done.code, done.out) == (1, "")
-    assert done.err == ("error: `nextlabel serve` needs the server; install it with: pip install 'nextlabel[server]'\n")
+    assert done.err == (
+        "error: `nextlabel serve` needs the server (No module named 'nextlabel_not_installed'); "
+        "install it with: pip install 'nextlabel[server]'\n"
+    )
 
 
 def test_a_module_that_is_missing_when_a_command_runs_is_named(cli: Cli, offer: object) -> None:

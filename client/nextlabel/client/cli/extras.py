@@ -26,17 +26,21 @@ _PASS_ALL = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 def mount_extras(app: typer.Typer) -> None:
     """Add the commands that installed parts offer; those of a missing server say how to install it."""
     mounted = set()
+    reason = "it is not installed"
     for entry_point in entry_points(group=ENTRY_POINTS):
         try:
             offered = entry_point.load()()
-        except ImportError:
+        except ImportError as error:
+            reason = str(error)
             continue
         for name, summary, command in offered:
             _mount(app, name, summary, command)
             mounted.add(name)
     for name, summary in _SERVER_COMMANDS.items():
         if name not in mounted:
-            app.command(name, help=f"{summary} (needs the server extra)", context_settings=_PASS_ALL)(_missing(name))
+            app.command(name, help=f"{summary} (needs the server extra)", context_settings=_PASS_ALL)(
+                _missing(name, reason)
+            )
 
 
 def _mount(app: typer.Typer, name: str, summary: str, command: typer.Typer | Callable[..., Any]) -> None:
@@ -46,8 +50,8 @@ def _mount(app: typer.Typer, name: str, summary: str, command: typer.Typer | Cal
         app.command(name)(command)
 
 
-def _missing(name: str) -> Callable[[], None]:
+def _missing(name: str, reason: str) -> Callable[[], None]:
     def missing() -> None:
-        raise ValueError(f"`nextlabel {name}` needs the server; {INSTALL_SERVER}")
+        raise ValueError(f"`nextlabel {name}` needs the server ({reason}); {INSTALL_SERVER}")
 
     return missing
