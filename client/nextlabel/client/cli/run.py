@@ -87,7 +87,7 @@ def start(
         str, typer.Option(help="Compatible server to ask; the server must allow it.", rich_help_panel=_PROMPTS)
     ] = "",
     demonstrations: Annotated[
-        int, typer.Option(min=0, help="Labeled examples in a prompt.", rich_help_panel=_PROMPTS)
+        int, typer.Option(min=0, show_default=False, help="Labeled examples in a prompt.", rich_help_panel=_PROMPTS)
     ] = 0,
     demonstration_selection: Annotated[
         Demonstrations, typer.Option(help="Which examples.", rich_help_panel=_PROMPTS)
@@ -96,9 +96,12 @@ def start(
         bool, typer.Option("--rationale", help="Ask for a short justification.", rich_help_panel=_PROMPTS)
     ] = False,
     variants: Annotated[
-        int, typer.Option(min=0, help="Prompt variants for self-consistency.", rich_help_panel=_PROMPTS)
+        int,
+        typer.Option(min=0, show_default=False, help="Prompt variants for self-consistency.", rich_help_panel=_PROMPTS),
     ] = 0,
-    items_per_request: Annotated[int, typer.Option(min=0, help="Items in a request.", rich_help_panel=_PROMPTS)] = 0,
+    items_per_request: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Items in a request.", rich_help_panel=_PROMPTS)
+    ] = 0,
     candidates: Annotated[
         bool, typer.Option("--candidates", help="Ask for several labels.", rich_help_panel=_PROMPTS)
     ] = False,
@@ -107,23 +110,38 @@ def start(
     ] = False,
     strategy: StrategyOption = "",
     strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
-    batch_size: Annotated[int, typer.Option(min=0, help="Items in a round. (default: the server's)")] = 0,
+    batch_size: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Items in a round. (default: the server's)")
+    ] = 0,
     audit_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share drawn at random.")] = None,
     seed: SeedOption = 0,
-    budget_labels: Annotated[int, typer.Option(min=0, help="Most labels.", rich_help_panel=_LIMITS)] = 0,
-    budget_tokens: Annotated[int, typer.Option(min=0, help="Most tokens.", rich_help_panel=_LIMITS)] = 0,
-    budget_usd: Annotated[float, typer.Option(min=0, help="Most US dollars.", rich_help_panel=_LIMITS)] = 0.0,
+    budget_labels: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Most labels.", rich_help_panel=_LIMITS)
+    ] = 0,
+    budget_tokens: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Most tokens.", rich_help_panel=_LIMITS)
+    ] = 0,
+    budget_usd: Annotated[
+        float, typer.Option(min=0, show_default=False, help="Most US dollars.", rich_help_panel=_LIMITS)
+    ] = 0.0,
     target_accuracy: Annotated[
-        float, typer.Option(min=0, max=1, help="Accuracy that is enough.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=0, show_default=False, max=1, help="Accuracy that is enough.", rich_help_panel=_LIMITS)
     ] = 0.0,
     target_macro_f1: Annotated[
-        float, typer.Option(min=0, max=1, help="Macro-F1 that is enough.", rich_help_panel=_LIMITS)
+        float, typer.Option(min=0, show_default=False, max=1, help="Macro-F1 that is enough.", rich_help_panel=_LIMITS)
     ] = 0.0,
-    plateau_rounds: Annotated[int, typer.Option(min=0, help="Rounds without progress.", rich_help_panel=_LIMITS)] = 0,
+    plateau_rounds: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Rounds without progress.", rich_help_panel=_LIMITS)
+    ] = 0,
     plateau_gain: Annotated[
-        float, typer.Option(min=0, max=1, help="Accuracy gained that is progress.", rich_help_panel=_LIMITS)
+        float,
+        typer.Option(
+            min=0, show_default=False, max=1, help="Accuracy gained that is progress.", rich_help_panel=_LIMITS
+        ),
     ] = 0.0,
-    max_rounds: Annotated[int, typer.Option(min=0, help="Most rounds.", rich_help_panel=_LIMITS)] = 0,
+    max_rounds: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Most rounds.", rich_help_panel=_LIMITS)
+    ] = 0,
     quote: Annotated[bool, typer.Option("--quote", help="Estimate the cost and start nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show the rounds until the run ends.")] = False,
     output: OutputOption = Output.TABLE,
