@@ -41,7 +41,7 @@ def print_result(console: Console, result: Result, dataset: Dataset, protocol: P
     console.print(table)
     console.print(f"All {len(dataset):,} labels: accuracy {result.full_data.accuracy:.3f}")
     for sentence in sentences(result):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, soft_wrap=True)
 
 
 def _row(summary: Summary) -> tuple[str, ...]:
