@@ -32,7 +32,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.annotator_bars import calibration, cost, injection, local  # noqa: E402
+from annotator_bars import calibration, cost, injection, local  # noqa: E402
+
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings  # noqa: E402
 from nextlabel.server.annotators.asking import ModelSettings  # noqa: E402
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator  # noqa: E402
