@@ -28,8 +28,9 @@ def incoming(ids, texts=None, *, metadata=None, splits=None, labels=None, embedd
         (incoming(["a"], labels=["a"]), "REFERENCE_INVALID"),
         (incoming(["a"], splits=[Split.HOLDOUT], labels=["zzz"]), "REFERENCE_INVALID"),
         (incoming(["a"], splits=[Split.GOLD]), "REFERENCE_INVALID"),
+        (incoming(["a"], embeddings=np.zeros((1, 4), np.float32)), "EMBEDDING_INVALID"),
         (incoming(["a"], embeddings=np.array([[1, np.nan, 0, 0]], np.float32)), "EMBEDDING_INVALID"),
-        (incoming(["a"], embeddings=np.array([[1, 1e6, 0, 0]], np.float32)), "EMBEDDING_INVALID"),
+        (incoming(["a"], embeddings=np.array([[np.inf, 1, 0, 0]], np.float32)), "EMBEDDING_INVALID"),
     ],
 )
 def test_one_wrong_item_is_reported_and_the_others_go_in(desk, message, reason):

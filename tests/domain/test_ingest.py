@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 
-from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.errors import DomainError, InvalidArgument
+from nextlabel.server.domain.incoming import IncomingItems
 from nextlabel.server.domain.state import Split
 from tests.domain.service import Service, gathered
 
@@ -51,7 +53,7 @@ async def test_a_wrong_message_does_not_take_others_of_its_group_with_it(service
 async def _caught(work):
     try:
         return await work
-    except InvalidArgument as error:
+    except DomainError as error:
         return error
 
 
@@ -95,3 +97,39 @@ async def test_holdout_and_pool_in_one_group_are_kept_apart(service):
         service.add(project, ["h"], texts=["Same."], split=Split.GOLD, upload="h"),
     )
     assert (await counts(service, project)).pool == 0
+
+
+async def test_nothing_after_a_message_that_was_not_taken_is_acknowledged(service):
+    project = await service.create()
+    await service.add(project, ["a"], sequence=1)
+    calls = [
+        _caught(service.add(project, [str(i) for i in range(1_001)], sequence=2)),
+        _caught(service.add(project, ["c"], sequence=3)),
+    ]
+    errors = await gathered(*calls)
+    assert [type(e).__name__ for e in errors] == ["InvalidArgument", "Aborted"]
+    assert await service.parts.ingest.acknowledged(project, "upload") == 1
+
+
+async def test_given_embeddings_are_kept_at_unit_length(service):
+    project = await service.create()
+    incoming = IncomingItems(["a"], ["text"], [""], [Split.POOL], [""], np.full((1, 8), 3.0, np.float32))
+    await (await service.parts.ingest.add(project, "upload", 1, incoming))
+    (stored,) = await service.parts.pools.embeddings(project.id, [0])
+    assert np.linalg.norm(stored.astype(np.float32)) == pytest.approx(1.0, abs=2e-3)
+
+
+async def test_deleted_items_are_gone_for_good_and_their_ids_are_free_again(tmp_path):
+    service = Service(tmp_path)
+    project = await service.create()
+    await service.add(project, ["a", "b", "c"])
+    pools, now = service.parts.pools, service.parts.clock.now()
+    assert await pools.delete(project.id, ["b", "ghost"], now) == ["ghost"]
+    assert await pools.delete(project.id, ["b"], now) == ["b"]
+    again = await service.add(project, ["b"], texts=["other"], sequence=2)
+    assert (again.accepted, (await pools.item(project.id, "b")).text) == (1, "other")
+    await service.close()
+    service = Service(tmp_path)
+    assert (await counts(service, project)).pool == 3
+    assert (await service.parts.pools.item(project.id, "b")).text == "other"
+    await service.close()

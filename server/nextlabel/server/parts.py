@@ -26,12 +26,14 @@ from nextlabel.server.domain.projects import Projects
 from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.rounds import Rounds
 from nextlabel.server.domain.run_engine import RunEngine
+from nextlabel.server.domain.run_quotes import LabelQuotes, RunQuotes
 from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.selection import Selector, strategy_of
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.submissions import Submissions
 from nextlabel.server.learners.embedder import Embedder
 from nextlabel.server.learners.embedding_cache import CachingEmbedder
+from nextlabel.server.llm_quotes import AllQuotes
 from nextlabel.server.run_annotators import RunAnnotators, check_annotator
 from nextlabel.server.settings import Settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
@@ -63,6 +65,7 @@ class Parts:
     selector: Selector
     runs: Runs
     engine: RunEngine
+    quotes: RunQuotes
     reports: Reports
     maintenance: Maintenance
     threads: tuple[Threads, ...]
@@ -128,6 +131,17 @@ def open_parts(settings: Settings) -> Parts:
     )
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
     annotators = RunAnnotators(store, pools, labels, learning, embedding, projects, settings.annotators)
+    reports = Reports(store, pools, labels)
+    quotes = AllQuotes(
+        LabelQuotes(store, budgets, reports),
+        store,
+        pools,
+        projects,
+        budgets,
+        clock,
+        annotators,
+        settings.annotators,
+    )
     return Parts(
         settings=settings,
         store=store,
@@ -147,7 +161,8 @@ def open_parts(settings: Settings) -> Parts:
         selector=selector,
         runs=runs,
         engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, clock),
-        reports=Reports(store, pools, labels),
+        quotes=quotes,
+        reports=reports,
         maintenance=Maintenance(store, pools, labeling, signals, disk, clock, settings.store.replies_kept_s),
         threads=(compute, encoder, disk),
         background=[],

@@ -34,7 +34,7 @@ class Draft:
     """What one reply says about one item, before provenance and calibration.
 
     `probability` is the verbalised one, or None. `distribution` is over the whole label space, from token
-    probabilities, or empty. `missing` is set when the reply left the item out.
+    probabilities, or empty.
     """
 
     outcome: Outcome
@@ -44,7 +44,6 @@ class Draft:
     probability: float | None = None
     distribution: tuple[Candidate, ...] = ()
     detail: str = ""
-    missing: bool = False
 
 
 class _InvalidAnswerError(ValueError):
@@ -89,7 +88,7 @@ def _entries(text: str, ids: Sequence[str]) -> Mapping[str, list[Any]]:
 
 def _draft(entries: Sequence[Any], task: Task, technique: Technique) -> Draft:
     if not entries:
-        return replace(_invalid(_InvalidAnswerError("the reply leaves the item out")), missing=True)
+        return _invalid(_InvalidAnswerError("the reply leaves the item out"))
     try:
         if len(entries) > 1:
             raise _InvalidAnswerError(f"the reply answers the item {len(entries)} times")

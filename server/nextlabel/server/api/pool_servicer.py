@@ -12,6 +12,7 @@ from typing import Any
 from nextlabel.server.api.convert_pool import DecodedBatch, check_texts, decode_batch
 from nextlabel.server.api.convert_projects import counts_message
 from nextlabel.server.api.convert_values import embedding_matrix, number_of, page_size, page_token
+from nextlabel.server.api.idempotency import Replies
 from nextlabel.server.api.item_listing import ItemFilter, ItemListing
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.domain.embedding import Embedding
@@ -19,6 +20,7 @@ from nextlabel.server.domain.errors import AlreadyExists, FailedPrecondition, In
 from nextlabel.server.domain.ingest import Ingest, Receipt
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool import Pools
+from nextlabel.server.domain.ports import Clock
 from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import Project
@@ -35,6 +37,8 @@ class PoolServicer(PoolServiceServicer):
     """Translates calls about items."""
 
     finder: ProjectFinder
+    replies: Replies
+    clock: Clock
     ingest: Ingest
     pools: Pools
     embedding: Embedding
@@ -137,6 +141,21 @@ class PoolServicer(PoolServiceServicer):
         )
         return pb.ListItemsResponse(items=items, next_page_token="" if after is None else page_token(after + 1))
 
+    async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Any) -> pb.DeleteItemsResponse:
+        """Delete items for good."""
+        if len(request.item_ids) > self.limits.batch_items:
+            raise InvalidArgument.field("item_ids", f"at most {self.limits.batch_items}, got {len(request.item_ids)}")
+        project = await self.finder.project(request.project)
+        item_ids = list(dict.fromkeys(request.item_ids))
+
+        async def delete() -> pb.DeleteItemsResponse:
+            unknown = await self.pools.delete(project.id, item_ids, self.clock.now())
+            return pb.DeleteItemsResponse(deleted=len(item_ids) - len(unknown), unknown_item_ids=unknown)
+
+        response = await self.replies.around(request, pb.DeleteItemsResponse, delete)
+        self.signals.notify(f"pool/{project.id}")
+        return response
+
     async def GetPoolStatus(self, request: pb.GetPoolStatusRequest, context: Any) -> pb.GetPoolStatusResponse:
         """Return the counts of the pool."""
         return pb.GetPoolStatusResponse(status=await self._status(request.project))
@@ -156,7 +175,8 @@ class PoolServicer(PoolServiceServicer):
         project = await self.finder.project(name)
         pool = await self.pools.open(project.id)
         counts = counts_message(await self.reports.pool_counts(project))
-        underway = min(self.embedding.underway(project.id), counts.awaiting_embedding)
+        # The last one stays: nothing is embedded for good before all of its segment is.
+        underway = min(self.embedding.underway(project.id), max(0, counts.awaiting_embedding - 1))
         counts.embedded += underway
         counts.awaiting_embedding -= underway
         return pb.PoolStatus(

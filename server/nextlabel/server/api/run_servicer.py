@@ -14,10 +14,10 @@ from nextlabel.server.api.convert_values import page
 from nextlabel.server.api.idempotency import Replies
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.api.run_messages import RunMessages
-from nextlabel.server.api.run_quotes import RunQuotes
 from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.run_engine import RunEngine
+from nextlabel.server.domain.run_quotes import RunQuotes
 from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import Project, RunSpec

@@ -20,7 +20,6 @@ from nextlabel.server.api.project_servicer import ProjectServicer
 from nextlabel.server.api.replay_upload import ReplayUpload
 from nextlabel.server.api.report_servicer import ReportServicer
 from nextlabel.server.api.run_messages import RunMessages
-from nextlabel.server.api.run_quotes import LabelQuotes
 from nextlabel.server.api.run_servicer import RunServicer
 from nextlabel.server.domain.ports import StateStore
 from nextlabel.server.domain.state import AccessToken, ProjectId
@@ -45,7 +44,7 @@ def servicers(parts: Parts) -> dict[str, object]:
     run_messages = RunMessages(parts.store, parts.budgets)
     return {
         "nextlabel.v1.ProjectService": _projects(parts, replies, finder),
-        "nextlabel.v1.PoolService": _pool(parts, finder),
+        "nextlabel.v1.PoolService": _pool(parts, replies, finder),
         "nextlabel.v1.LabelingService": _labeling(parts, replies, finder),
         "nextlabel.v1.LearnerService": LearnerServicer(
             store=parts.store,
@@ -63,7 +62,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             runs=parts.runs,
             engine=parts.engine,
             messages=run_messages,
-            quotes=LabelQuotes(parts.store, parts.budgets, parts.reports),
+            quotes=parts.quotes,
             signals=parts.signals,
         ),
         "nextlabel.v1.BudgetService": BudgetServicer(parts.store, finder, replies, parts.budgets),
@@ -98,9 +97,11 @@ def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectS
     )
 
 
-def _pool(parts: Parts, finder: ProjectFinder) -> PoolServicer:
+def _pool(parts: Parts, replies: Replies, finder: ProjectFinder) -> PoolServicer:
     return PoolServicer(
         finder=finder,
+        replies=replies,
+        clock=parts.clock,
         ingest=parts.ingest,
         pools=parts.pools,
         embedding=parts.embedding,

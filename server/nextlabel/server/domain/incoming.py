@@ -15,6 +15,7 @@ from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool_index import Hashes, hash_texts
 from nextlabel.server.domain.state import Project, Split
 
+_UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -74,13 +75,12 @@ def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> Ch
     n = len(incoming.item_ids)
     if n > limits.batch_items:
         raise InvalidArgument.field("batch.items", f"at most {limits.batch_items} items a message, got {n}")
-    embeddings = _checked_embeddings(incoming, project)
-    unusable = set() if embeddings is None else set(np.flatnonzero(~np.isfinite(embeddings).all(axis=1)).tolist())
+    embeddings, unusable = _checked_embeddings(incoming, project)
     errors: list[ItemError] = []
     indexes: list[int] = []
     for i in range(n):
         problem = _problem(incoming, i, project, limits) or (
-            ("EMBEDDING_INVALID", f"items[{i}]: its embedding holds NaN, infinity or a value beyond float16")
+            ("EMBEDDING_INVALID", f"items[{i}]: its embedding holds NaN or infinity, or has no length")
             if i in unusable
             else None
         )
@@ -123,7 +123,8 @@ def _taken(
     )
 
 
-def _checked_embeddings(incoming: IncomingItems, project: Project) -> npt.NDArray[np.float16] | None:
+def _checked_embeddings(incoming: IncomingItems, project: Project) -> tuple[npt.NDArray[np.float16] | None, set[int]]:
+    """Return the embeddings at unit length, which learners and strategies assume, and the rows that cannot be."""
     matrix = incoming.embeddings_nD
     if matrix is None:
         if not project.embedding_model and incoming.item_ids:
@@ -132,15 +133,21 @@ def _checked_embeddings(incoming: IncomingItems, project: Project) -> npt.NDArra
                 f"this project was created for embeddings given by its clients; send one of dimension "
                 f"{project.embedding_dimension} with every item",
             )
-        return None
+        return None, set()
     if matrix.shape != (len(incoming.item_ids), project.embedding_dimension):
         raise InvalidArgument.field(
             "batch.embeddings",
             f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {len(incoming.item_ids)} items; "
             f"this project's embeddings have {project.embedding_dimension} dimensions, one row an item",
         )
-    with np.errstate(over="ignore"):
-        return matrix.astype(np.float16, copy=False)
+    wide = matrix.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = np.einsum("nd,nd->n", wide, wide)
+    unusable = set(np.flatnonzero(~(np.isfinite(squared) & (squared > 0))).tolist())
+    if matrix.dtype == np.float16 and (np.abs(squared - 1) < _UNIT_TOLERANCE).all():
+        return matrix.astype(np.float16, copy=False), unusable
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (wide / np.sqrt(squared)[:, None]).astype(np.float16), unusable
 
 
 def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) -> tuple[str, str] | None:

@@ -127,7 +127,8 @@ class Ingest:
         pool = await self._pools.open(project)
         async with pool.writing, self._exclusive_ingest(project):
             await self._pools.catch_up(pool)
-            group = await self._executor.run(lambda: _prepare(pool, messages, self._limits))
+            done = await self._store.read(lambda tx: _acknowledged(tx, project, messages))
+            group = await self._executor.run(lambda: _prepare(pool, messages, self._limits, done))
             shadows = await self._executor.run(lambda: self._shadows(pool, group))
             await self._append(pool, group)
             references = [*group.references, *shadows]
@@ -223,17 +224,29 @@ def _rows_of(group: _Group) -> npt.NDArray[np.int64]:
     return np.arange(group.first_row, group.first_row + len(group.items.item_ids), dtype=np.int64)
 
 
-def _prepare(pool: Pool, messages: Sequence[_Message], limits: Limits) -> _Group:
-    """Check the messages, leave out what the pool has already, and lay out the rest as columns."""
+def _acknowledged(tx: Transaction, project: ProjectId, messages: Sequence[_Message]) -> dict[str, int]:
+    """Return the last durable sequence of every upload in a group."""
+    return {upload: tx.pool.acknowledged(project, upload) for upload in {m.upload for m in messages}}
+
+
+def _prepare(pool: Pool, messages: Sequence[_Message], limits: Limits, done: dict[str, int]) -> _Group:
+    """Check the messages, leave out what the pool has already, and lay out the rest as columns.
+
+    A message after one that was not taken is not taken either: an acknowledged sequence stands for all before it.
+    """
     seen: dict[int, int] = {}
     receipts: list[Receipt | DomainError] = []
     kept: list[tuple[CheckedItems, list[int]]] = []
     for message in messages:
+        if message.sequence > done[message.upload] + 1:
+            receipts.append(_gap(message, done[message.upload]))
+            continue
         try:
             checked = check_items(message.incoming, message.project, limits)
         except DomainError as error:
             receipts.append(error)
             continue
+        done[message.upload] = max(done[message.upload], message.sequence)
         new, duplicates, conflicts = _new_items(pool, checked, seen)
         if new:
             kept.append((checked, new))
@@ -258,6 +271,13 @@ def _new_items(pool: Pool, checked: CheckedItems, seen: dict[int, int]) -> tuple
         else:
             conflicts.append(_conflict(checked.indexes[i], checked.item_ids[i]))
     return new, duplicates, conflicts
+
+
+def _gap(message: _Message, done: int) -> Aborted:
+    return Aborted(
+        f"batch {message.sequence} came while batch {done + 1} is not stored; send the upload again from {done + 1}",
+        reason="UPLOAD_GAP",
+    )
 
 
 def _conflict(place: int, item_id: str) -> ItemError:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,12 @@ class Pool:
             self.references[item.row] = item
             if item.split is not Split.SHADOWED:
                 self.reference_hashes.add(item.text_hash)
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Take note of deleted rows."""
+        self.deleted.update(rows)
+        for row in rows:
+            self.references.pop(row, None)
 
     def unusable_rows(self) -> Rows:
         """Return the rows that are never asked or trained on: references, shadowed and deleted ones, ascending."""
@@ -96,9 +103,25 @@ class Pools:
             async with pool.writing:
                 await self.catch_up(pool)
             rows, _ = pool.index.find(hash_texts(item_ids))
-        if pool.deleted:
-            rows[np.isin(rows, np.fromiter(pool.deleted, np.int64))] = -1
         return rows
+
+    async def delete(self, project: ProjectId, item_ids: Sequence[str], at: datetime) -> Sequence[str]:
+        """Delete items for good, texts and embeddings included; return the ids that are in no item.
+
+        Annotations of them stay in the books but no longer train.
+        """
+        pool = await self.open(project)
+        async with pool.writing:
+            await self.catch_up(pool)
+            keys = hash_texts(item_ids)
+            rows, _ = pool.index.find(keys)
+            known = np.unique(rows[rows >= 0]).tolist()
+            if known:
+                await self._store.write(lambda tx: tx.pool.delete_rows(project, known, at))
+                pool.forget(known)
+                pool.index.remove(keys)
+                await self._executor.run(lambda: self.arrays.delete(project, known))
+        return [item_id for item_id, row in zip(item_ids, rows.tolist(), strict=True) if row < 0]
 
     async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         """Return items in the order of ``rows``, deleted ones left out."""
@@ -130,16 +153,23 @@ class Pools:
             rows, embedded, references, deleted = await self._store.read(committed)
             # Only who keeps all others from appending may tell a crash's orphan from somebody's append under way.
             if mine and too:
-                await self._executor.run(lambda: self.arrays.recover(project, rows, embedded))
+                await self._executor.run(lambda: self._recover(project, rows, embedded, deleted))
         pool.add_references(references)
         pool.deleted.update(deleted)
         await self._executor.run(lambda: self._load_keys(pool, rows))
         return pool
 
+    def _recover(
+        self, project: ProjectId, rows: int, embedded: Sequence[tuple[int, int]], deleted: Sequence[int]
+    ) -> None:
+        self.arrays.recover(project, rows, embedded)
+        if deleted:
+            self.arrays.delete(project, deleted)
+
     def _load_keys(self, pool: Pool, committed: int) -> None:
         self.arrays.refresh(pool.project)
         for block in self.arrays.scan_keys(pool.project, pool.index.next_row):
-            mine = block.rows_n < committed
+            mine = (block.rows_n < committed) & ~np.isin(block.rows_n, np.fromiter(pool.deleted, np.int64))
             ids = [i for i, keep in zip(block.item_ids, mine, strict=True) if keep]
             pool.index.add(hash_texts(ids), block.content_hashes_n[mine], block.rows_n[mine])
         pool.index.next_row = committed

@@ -49,6 +49,11 @@ class PoolIndex:
             self._recent = _Run.empty()
         self.next_row = max(self.next_row, int(rows_n.max()) + 1)
 
+    def remove(self, keys_n: Hashes) -> None:
+        """Forget ids; their rows are not given out again."""
+        self._large = self._large.without(keys_n)
+        self._recent = self._recent.without(keys_n)
+
     def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
         """Return rows (−1 where an id is unknown) and content hashes of n ids."""
         rows, contents = self._large.find(keys_n)
@@ -82,6 +87,10 @@ class _Run:
             np.concatenate([a.contents, b.contents])[order],
             np.concatenate([a.rows, b.rows])[order],
         )
+
+    def without(self, keys_n: Hashes) -> _Run:
+        kept = ~np.isin(self.keys, keys_n)
+        return _Run(self.keys[kept], self.contents[kept], self.rows[kept])
 
     def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
         rows = np.full(len(keys_n), -1, np.int64)

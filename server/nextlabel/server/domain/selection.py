@@ -55,7 +55,7 @@ def strategy_of(choice: Choice) -> Strategy:
     try:
         return get_strategy(choice.name, **choice.params)
     except SelectionError as error:
-        raise InvalidArgument.field("strategy", str(error)) from error
+        raise InvalidArgument.field("strategy", str(error).removeprefix("strategy: ")) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,9 @@ from typing import Protocol
 
 from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.budgets import Budgets
-from nextlabel.server.domain.errors import NotImplementedYet
 from nextlabel.server.domain.ports import StateStore
 from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.state import Project, RunSpec
-
-_FREE_KINDS = ("replay", "human", "learner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class RunQuotes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelQuotes:
-    """Estimates runs of annotators that cost labels only: as many as limits, budgets, rounds and the pool allow."""
+    """How many labels a run can buy: as many as limits, budgets, rounds and the pool allow."""
 
     store: StateStore
     budgets: Budgets
@@ -44,8 +41,6 @@ class LabelQuotes:
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return the most labels that the run can buy; targets and a plateau may end it before the first."""
-        if spec.annotator.kind not in _FREE_KINDS:
-            raise NotImplementedYet(f"this server does not quote runs of {spec.annotator.kind} annotators yet")
         unlabeled = (await self.reports.pool_counts(project)).unlabeled
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
         bounds = {
