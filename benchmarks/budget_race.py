@@ -23,12 +23,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from benchmarks.crash.books import replayed_books
-from benchmarks.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
-from benchmarks.crash.servers import Launcher, Server, free_address, kill, launcher, postgres
 from nextlabel.client import AsyncClient, NextlabelError, anthropic, connect_async, run_spec
 from nextlabel.server.store.sql import schema
 from nextlabel.v1.run_service_pb2 import PromptOptions
+from tests.crash.audit import rows_of
+from tests.crash.books import replayed_books
+from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
+from tests.crash.servers import Launcher, Server, free_address, kill, launcher, postgres
 from tests.fake_anthropic import Books, FakeAnthropic, FakePrice
 
 PROJECT = "race"
@@ -159,7 +160,7 @@ async def _kill_until_ended(
 def _check(engine: sa.Engine, seen: Race) -> None:
     with engine.connect() as connection:
         rows = {
-            table.name: list(connection.execute(sa.select(table)).mappings())
+            table.name: rows_of(connection, sa.select(table))
             for table in (schema.ledger, schema.reservations, schema.budgets, schema.runs, schema.annotations)
         }
     seen.breaches += replayed_books(rows["ledger"], rows["reservations"], rows["budgets"])

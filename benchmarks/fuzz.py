@@ -3,176 +3,19 @@
     python -m benchmarks.fuzz --messages 100000
 
 A third of the messages are random or mutated bytes, the rest well-formed ones with hostile values. The exit code is 1
-when any call was answered UNKNOWN or INTERNAL, hung, or ended the process. Memory is measured after a tenth of the
-messages, when everything that is loaded at first use is there, and at the end.
+when any call was answered UNKNOWN or INTERNAL, hung, or ended the process. Memory is read after every tenth of the
+messages: the first one loads what is loaded at first use, after that it should be level.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import random
 import sys
 import tempfile
-import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-import psutil
-from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor
-
-from benchmarks.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
-from benchmarks.crash.servers import Server, free_address, is_alive, launcher
-from benchmarks.hostile.messages import hostile_message, mutated
-from nextlabel.client import NextlabelError, connect_async
-from nextlabel.server.api.services import SERVICES
-
-PROJECT = "target"
-HANG_S = 60.0
-STREAM_S = 0.3
-BETWEEN_S = 0.03
-WORKERS = 8
-DEFECTS = ("UNKNOWN", "INTERNAL", "DATA_LOSS", "hang")
-
-
-@dataclass(slots=True)
-class Report:
-    """What was answered: counts by code, defects with an example each, memory in MiB."""
-
-    codes: Counter[str] = field(default_factory=Counter)
-    defects: dict[str, str] = field(default_factory=dict)
-    memory_before: float = 0.0
-    memory_after: float = 0.0
-    seconds: float = 0.0
-    alive: bool = True
-
-
-@dataclass(slots=True)
-class Fuzzer:
-    """Makes calls of every kind over one channel."""
-
-    channel: grpc.aio.Channel
-    rng: random.Random
-    report: Report
-    methods: list[MethodDescriptor] = field(default_factory=lambda: _methods())
-
-    async def call(self) -> None:
-        """Make one call and take note of the answer."""
-        method = self.rng.choice(self.methods)
-        name = f"{method.containing_service.full_name}/{method.name}"
-        messages = [self._message(method) for _ in range(self.rng.randint(1, 3) if method.client_streaming else 1)]
-        try:
-            async with asyncio.timeout(HANG_S):
-                code, details = await self._answer(f"/{name}", method, messages)
-        except TimeoutError:
-            code, details = "hang", f"no answer within {HANG_S:g} s"
-        self.report.codes[code] += 1
-        if code in DEFECTS:
-            self.report.defects.setdefault(f"{code} {name}: {details[:300]}", messages[0][:400].hex())
-
-    def _message(self, method: MethodDescriptor) -> bytes:
-        chance = self.rng.random()
-        if chance < 0.08:
-            return self.rng.randbytes(self.rng.choice((0, 1, 20, 2_000)))
-        # What is to be hit must stay.
-        project = PROJECT if method.name != "DeleteProject" else "another"
-        data = hostile_message(method.input_type, project, self.rng).SerializeToString()
-        return mutated(data, self.rng) if chance < 0.35 else data
-
-    async def _answer(self, path: str, method: MethodDescriptor, messages: list[bytes]) -> tuple[str, str]:
-        try:
-            if not method.client_streaming and not method.server_streaming:
-                await self.channel.unary_unary(path)(messages[0])
-            else:
-                await self._stream(path, method, messages)
-        except grpc.aio.AioRpcError as error:
-            if error.details() == "Internal error from Core":
-                return "answer lost while sending", ""
-            return error.code().name, error.details() or ""
-        return "OK", ""
-
-    async def _stream(self, path: str, method: MethodDescriptor, messages: list[bytes]) -> None:
-        """Send a few messages and read for a moment: some streams never end by themselves."""
-
-        async def sent() -> AsyncIterator[bytes]:
-            # grpc.aio loses the answer of a call that ends while it is sent to, so that the rest waits a moment.
-            for message in messages:
-                yield message
-                await asyncio.sleep(BETWEEN_S)
-
-        if not method.server_streaming:
-            await self.channel.stream_unary(path)(sent())
-            return
-        if method.client_streaming:
-            call = self.channel.stream_stream(path)(sent())
-        else:
-            call = self.channel.unary_stream(path)(messages[0])
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(STREAM_S):
-                    async for _ in call:
-                        pass
-        finally:
-            call.cancel()
-
-
-async def fuzz(messages: int, seed: int, folder: Path) -> Report:
-    """Send that many messages to a server of its own in a folder of its own."""
-    report = Report()
-    server = Server(
-        "fuzzed",
-        {"data_dir": str(folder / "data"), "bind": free_address(), "log": {"level": "error", "format": "json"}},
-        folder / "server.log",
-    )
-    began = time.monotonic()
-    async with launcher() as launched:
-        await launched.start(server)
-        await _send_all(messages, seed, server, report)
-        report.memory_after = _memory(server)
-        report.alive = is_alive(server.pid)
-    report.seconds = time.monotonic() - began
-    return report
-
-
-async def _send_all(messages: int, seed: int, server: Server, report: Report) -> None:
-    options = [("grpc.max_receive_message_length", -1)]
-    async with grpc.aio.insecure_channel(server.address, options=options) as channel:
-        for part, share in enumerate((messages // 10, messages - messages // 10)):
-            workers = [Fuzzer(channel, random.Random(f"{seed}/{part}/{i}"), report) for i in range(WORKERS)]
-            await asyncio.gather(*(_work(w, share // WORKERS, server) for w in workers))
-            if part == 0:
-                report.memory_before = _memory(server)
-
-
-async def _work(fuzzer: Fuzzer, calls: int, server: Server) -> None:
-    for number in range(calls):
-        if number % 500 == 0:
-            await _ensure_project(server)
-        await fuzzer.call()
-
-
-async def _ensure_project(server: Server) -> None:
-    """Give the messages something to hit: some of them delete it."""
-    async with connect_async(server.address) as client:
-        with contextlib.suppress(NextlabelError):
-            await client.projects.create(PROJECT, labels=CLASSES, embeddings_given=True, dimension=DIMENSION)
-            ids = [f"item-{i}" for i in range(200)]
-            items = [{"id": i, "text": text_of(i)} for i in ids]
-            await client.pool.add(PROJECT, items, embeddings=embeddings_of(ids))
-
-
-def _memory(server: Server) -> float:
-    return float(psutil.Process(server.pid).memory_info().rss) / 2**20 if is_alive(server.pid) else 0.0
-
-
-def _methods() -> list[MethodDescriptor]:
-    pool = descriptor_pool.Default()
-    return [method for name in SERVICES for method in pool.FindServiceByName(name).methods]
+from tests.hostile.fuzz import fuzz
 
 
 def main() -> None:
@@ -184,7 +27,7 @@ def main() -> None:
         report = asyncio.run(fuzz(options.messages, options.seed, Path(folder)))
     print(f"{report.codes.total()} messages in {report.seconds:.0f} s, seed {options.seed}")
     print(", ".join(f"{code} {n}" for code, n in report.codes.most_common()))
-    print(f"memory {report.memory_before:.0f} MiB after a tenth, {report.memory_after:.0f} MiB at the end")
+    print("MiB of memory after every tenth: " + ", ".join(f"{memory:.0f}" for memory in report.memory))
     for defect, message in report.defects.items():
         print(f"DEFECT {defect}\n    message {message}")
     if not report.alive:

@@ -26,13 +26,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.crash.history import CLASSES, DIMENSION
-from benchmarks.crash.servers import Server, free_address, launcher
 from nextlabel.client import AsyncClient, connect_async
+from nextlabel.v1.annotation_pb2 import Answer, SingleLabel
+from nextlabel.v1.labeling_service_pb2 import SubmittedAnnotation
+from tests.crash.history import CLASSES, DIMENSION
+from tests.crash.servers import Server, free_address, launcher
 
 PROJECT = "leases"
 BATCH = 10
 SELECT = 10_000
+ANSWER = Answer(single_label=SingleLabel(label=CLASSES[0]))
 
 
 @dataclass(slots=True)
@@ -60,7 +63,7 @@ class Load:
                 return
             self.holders.update(ids)
             self.violations += sum(self.holders[i] > self.overlap for i in ids)
-            answers = {i: CLASSES[len(i) % len(CLASSES)] for i in ids}
+            answers = [SubmittedAnnotation(item_id=i, answer=ANSWER) for i in ids]
             # The server may give the items away as soon as it has the answers.
             self.holders.subtract(ids)
             results = await client.labeling.submit(PROJECT, answers, annotator=name, lease_id=lease.lease_id)
@@ -90,9 +93,9 @@ async def measure(options: argparse.Namespace, folder: Path) -> tuple[Load, floa
         with _profiled(server.pid, options):
             await asyncio.gather(*(load.annotate(clients[i % len(clients)], n, until) for i, n in enumerate(names)))
         passed = time.monotonic() - began
-        used = [(_cpu(p) - b) / passed for p, b in zip(processes, before, strict=True)]
+        at_server, at_annotators = ((_cpu(p) - b) / passed for p, b in zip(processes, before, strict=True))
         load.violations += await _too_often(clients[0], options.overlap)
-    return load, *used
+    return load, at_server, at_annotators
 
 
 async def _prepare(client: AsyncClient, options: argparse.Namespace) -> None:

@@ -25,10 +25,10 @@ from statistics import median
 import numpy as np
 import psutil
 
-from benchmarks.crash.history import CLASSES, DIMENSION, ProjectHistory, embeddings_of
-from benchmarks.crash.servers import Server, free_address, launcher
-from benchmarks.crash.workload import Workload
 from nextlabel.client import AsyncClient, NextlabelError, connect_async
+from tests.crash.history import CLASSES, DIMENSION, ProjectHistory, embeddings_of
+from tests.crash.servers import Server, free_address, launcher
+from tests.crash.workload import Workload
 
 PROJECT_S = 60.0
 SAMPLE_S = 10.0

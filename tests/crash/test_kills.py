@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.crash.books import replayed_books
-from benchmarks.kills import Plan, run_kills
+from tests.crash.books import replayed_books
+from tests.crash.kills import Plan, run_kills
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

@@ -7,6 +7,7 @@ import pytest
 from nextlabel.server import backup
 from nextlabel.server.backup import Places, back_up, put_back
 from nextlabel.server.domain.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.domain.state import ProjectId
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.state_store import open_state_store
@@ -64,7 +65,7 @@ async def test_a_backup_is_copied_again_when_a_compaction_replaces_files_under_i
     filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     arrays = LancePoolStore(str(filled / "pools"), keep_versions=timedelta(0))
-    [project] = [path.name for path in (filled / "pools").iterdir()]
+    [project] = [ProjectId(path.name) for path in (filled / "pools").iterdir()]
     copy_tree = backup._copy_tree
     compactions = 0
 
@@ -154,7 +155,7 @@ async def test_a_backup_goes_neither_over_something_nor_into_what_it_copies(fill
 
 async def test_rows_deleted_before_the_backup_are_not_missed(filled: Path, tmp_path: Path):
     arrays = LancePoolStore(str(filled / "pools"))
-    [project] = [path.name for path in (filled / "pools").iterdir()]
+    [project] = [ProjectId(path.name) for path in (filled / "pools").iterdir()]
     store = open_state_store(f"sqlite:///{filled / 'state.db'}")
     await store.write(lambda tx: tx.pool.delete_rows(project, [7], datetime.now(UTC)))
     await store.close()

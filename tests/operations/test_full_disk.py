@@ -42,13 +42,17 @@ async def add_until_refused(client: AsyncClient) -> tuple[int, str]:
     raise AssertionError("the disk never ran full")
 
 
+def largest_file(folder: Path) -> int:
+    """Return its size in bytes."""
+    return max(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
 async def test_a_full_disk_refuses_uploads_and_goes_on_once_there_is_space(serving: Serving, data_dir: Path):
     async with serving(data_dir) as client:
         client.pool._connection._pause = no_wait
         await create(client)
         await add(client, 0, 1_000)
-        largest = max(file.stat().st_size for file in data_dir.rglob("*") if file.is_file())
-        with no_file_above(largest + 20_000):
+        with no_file_above(largest_file(data_dir) + 20_000):
             stopped_at, reason = await add_until_refused(client)
             assert reason in REFUSALS
             assert set(await item_ids(client)) == {f"item{i}" for i in range(stopped_at)}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.fuzz import fuzz
+from tests.hostile.fuzz import fuzz
 
 
 async def test_hostile_messages_meet_no_internal_error_and_no_hang(tmp_path: Path):

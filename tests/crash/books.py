@@ -10,7 +10,7 @@ from typing import Any
 DIMENSIONS = ("labels", "tokens", "micro_usd")
 
 Amount = dict[str, int]
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 @dataclass(slots=True)
@@ -70,14 +70,19 @@ def replayed_books(ledger: Sequence[Row], reservations: Sequence[Row], budgets: 
     breaches = [breach for line in sorted(ledger, key=lambda line: int(line["id"])) for breach in books.read(line)]
     for row in reservations:
         kept = {d: row[f"remaining_{d}"] for d in DIMENSIONS}
-        summed = books.remaining.get(row["id"])
-        if kept != summed:
-            breaches.append(f"reservation {row['id']} keeps {kept}, its lines leave {summed}")
+        left = books.remaining.get(row["id"])
+        if kept != left:
+            breaches.append(f"reservation {row['id']} keeps {kept}, its lines leave {left}")
     for row in budgets:
         if row["window"] != "total":
             continue
         account = books.accounts[row["run"]]
-        for name, summed in (("spent", account.spent), ("reserved", account.reserved), ("limit", account.limit)):
+        sums: dict[str, Mapping[str, int | None]] = {
+            "spent": account.spent,
+            "reserved": account.reserved,
+            "limit": account.limit,
+        }
+        for name, summed in sums.items():
             kept = {d: row[f"{name}_{d}"] for d in DIMENSIONS}
             if kept != summed:
                 breaches.append(f"the budget of {row['run'] or 'the project'} says {name} {kept}, its lines {summed}")

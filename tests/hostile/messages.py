@@ -111,7 +111,7 @@ def _fill_message(message: Message, project: str, rng: random.Random, depth: int
     _fill(message, project, rng, depth)
 
 
-def _fill_repeated(message: Message, field: FieldDescriptor, project: str, rng: random.Random, depth: int) -> None:
+def _fill_repeated(message: Message, field: Any, project: str, rng: random.Random, depth: int) -> None:
     values = getattr(message, field.name)
     count = rng.choice((0, 1, 1, 2, 3, 40))
     if field.message_type is None:
@@ -123,7 +123,7 @@ def _fill_repeated(message: Message, field: FieldDescriptor, project: str, rng: 
             _fill_message(values.add(), project, rng, depth - 1)
 
 
-def _scalar(field: FieldDescriptor, project: str, rng: random.Random) -> Any:
+def _scalar(field: Any, project: str, rng: random.Random) -> Any:
     if field.type == FieldDescriptor.TYPE_STRING:
         return project if field.name in NAMES and rng.random() < 0.7 else rng.choice(TEXTS)
     if field.type == FieldDescriptor.TYPE_BYTES:

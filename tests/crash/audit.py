@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from benchmarks.crash.books import replayed_books
-from benchmarks.crash.history import OVERLAP, Acknowledged, ProjectHistory, answer_of, label_of
 from nextlabel.server.domain.ports import PoolStore
 from nextlabel.server.domain.state import ProjectId
 from nextlabel.server.store.sql import schema
+from tests.crash.books import replayed_books
+from tests.crash.history import OVERLAP, Acknowledged, ProjectHistory, answer_of, label_of
 
-Row = sa.RowMapping
+Row = Mapping[Any, Any]
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ def audit(engine: sa.Engine, arrays: PoolStore, history: ProjectHistory) -> list
             return findings.breaches
         project = names[history.name]
         tables = {
-            table.name: list(connection.execute(sa.select(table).where(table.c.project == project)).mappings())
+            table.name: rows_of(connection, sa.select(table).where(table.c.project == project))
             for table in (
                 schema.segments,
                 schema.picks,
@@ -75,6 +75,11 @@ def audit(engine: sa.Engine, arrays: PoolStore, history: ProjectHistory) -> list
     labels = sum(1 for row in tables["annotations"] if row["label"] is not None)
     findings.expect(booked == labels, f"{booked} labels were booked for {labels} annotations")
     return findings.breaches
+
+
+def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[Row]:
+    """Return the rows that a query finds, each by the names of its columns."""
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _check_pool(

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from benchmarks.crash.history import (
+from nextlabel.client import AddResult, AsyncClient, NextlabelError, replay, run_spec
+from nextlabel.v1 import labeling_service_pb2 as labeling
+from nextlabel.v1 import run_service_pb2 as runs
+from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
+from tests.crash.history import (
     CLASSES,
     DIMENSION,
     OVERLAP,
@@ -23,10 +27,6 @@ from benchmarks.crash.history import (
     label_of,
     text_of,
 )
-from nextlabel.client import AddResult, AsyncClient, NextlabelError, replay, run_spec
-from nextlabel.v1 import labeling_service_pb2 as labeling
-from nextlabel.v1 import run_service_pb2 as runs
-from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
 
 _TAKEN = (labeling.SUBMIT_STATUS_ACCEPTED, labeling.SUBMIT_STATUS_ACCEPTED_LATE, labeling.SUBMIT_STATUS_DUPLICATE)
 _LEASE_TTL_S = 2.0
@@ -180,7 +180,7 @@ class Workload:
         await self._submit(annotator, first.lease.lease_id, [item.item.id for item in first.lease.items])
 
     async def _lease(self, request: labeling.LeaseItemsRequest) -> labeling.LeaseItemsResponse:
-        connection = self.client().labeling._connection  # noqa: SLF001  (the request id is to be ours)
+        connection = self.client().labeling._connection
         stub = LabelingServiceStub(connection.channel)
         for attempt in itertools.count():
             try:

@@ -1,0 +1,131 @@
+"""Kills servers at random moments under the workload, and audits what is left after each kill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nextlabel.client import connect_async
+from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from tests.crash.audit import audit
+from tests.crash.history import ProjectHistory
+from tests.crash.servers import Launcher, Server, free_address, kill, launcher, postgres
+from tests.crash.workload import Workload
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many kills, on which store, and after how many of them a new project begins. Times are in seconds."""
+
+    kills: int
+    store: str
+    seed: int
+    kills_a_project: int = 25
+    longest_life_s: float = 1.6
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What happened: acknowledged operations by kind, and everything that should not have."""
+
+    kills: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    breaches: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+async def run_kills(plan: Plan, folder: Path) -> Outcome:
+    """Carry a plan out in a folder of its own."""
+    outcome = Outcome()
+    began = time.monotonic()
+    rng = random.Random(plan.seed)
+    with _servers(plan, folder) as (servers, url):
+        async with launcher() as launched:
+            for server in servers:
+                await launched.start(server)
+            engine = sa.create_engine(url)
+            epoch = 0
+            while outcome.kills < plan.kills and not outcome.breaches:
+                epoch += 1
+                await _project(plan, rng, launched, servers, engine, folder, outcome, f"epoch-{epoch}")
+            engine.dispose()
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+async def _project(
+    plan: Plan,
+    rng: random.Random,
+    launched: Launcher,
+    servers: Sequence[Server],
+    engine: sa.Engine,
+    folder: Path,
+    outcome: Outcome,
+    name: str,
+) -> None:
+    """Work on one project through some kills, then let the work end and delete it."""
+    history = ProjectHistory(name)
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(connect_async(s.address, timeout_s=10.0)) for s in servers]
+        workload = Workload(clients, history, random.Random(rng.random()))
+        work = asyncio.create_task(workload.run())
+        for _ in range(min(plan.kills_a_project, plan.kills - outcome.kills)):
+            await asyncio.sleep(rng.uniform(0.05, plan.longest_life_s))
+            victim = rng.choice(servers)
+            await kill(victim)
+            outcome.kills += 1
+            outcome.breaches += await _audited(engine, folder, history)
+            await launched.start(victim)
+            outcome.breaches += [*workload.defects]
+            if work.done():
+                await work
+            if outcome.breaches:
+                break
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        outcome.counts += workload.counts
+        print(f"{name}: {outcome.kills} kills, {len(outcome.breaches)} breaches", file=sys.stderr, flush=True)
+        outcome.breaches += await _audited(engine, folder, history)
+        if not outcome.breaches:
+            await workload.delete()
+
+
+async def _audited(engine: sa.Engine, folder: Path, history: ProjectHistory) -> list[str]:
+    return await asyncio.to_thread(audit, engine, LancePoolStore(str(folder / "data" / "pools")), history)
+
+
+@contextlib.contextmanager
+def _servers(plan: Plan, folder: Path) -> Iterator[tuple[list[Server], str]]:
+    """Yield the servers of a plan, not yet started, and the URL of their database."""
+    with contextlib.ExitStack() as stack:
+        if plan.store == "postgres":
+            url = stack.enter_context(postgres(folder / "postgres"))
+        else:
+            url = f"sqlite:///{folder / 'data' / 'state.db'}"
+        names = ("a", "b") if plan.store == "postgres" else ("a",)
+        yield (
+            [
+                Server(
+                    name,
+                    {
+                        "data_dir": str(folder / "data"),
+                        "bind": free_address(),
+                        "store": {"url": url},
+                        "compute": {"threads": 1},
+                        "log": {"level": "warning", "format": "json"},
+                    },
+                    folder / f"server-{name}.log",
+                )
+                for name in names
+            ],
+            url,
+        )
