@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
@@ -41,6 +42,8 @@ from nextlabel.server.store.state_store import open_state_store
 
 _log = structlog.get_logger(__name__)
 _DISK_THREADS = 4
+# What one server's compaction must leave for the scans of the others.
+_LONGEST_SCAN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,11 @@ def open_parts(settings: Settings) -> Parts:
     """
     directory = settings.data_dir
     store = open_state_store(settings.store.url or f"sqlite:///{directory / 'state.db'}")
-    arrays = LancePoolStore(settings.store.pool_url or str(directory / "pools"))
+    alone = settings.store.url is None or settings.store.url.startswith("sqlite")
+    arrays = LancePoolStore(
+        settings.store.pool_url or str(directory / "pools"),
+        keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
+    )
     clock, limits, signals = SystemClock(), settings.limits.limits(), Signals()
     disk = Threads("disk", _DISK_THREADS)
     compute = Threads("compute", settings.compute.threads)
