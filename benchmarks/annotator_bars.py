@@ -17,11 +17,12 @@ from typing import Any
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
 from nextlabel.server.annotators.asking import ModelSettings
 from nextlabel.server.annotators.batching import BatchingAnnotator, BatchPolicy
-from nextlabel.server.annotators.calibration import Calibrator, GoldCheck, expected_calibration_error, reliability
+from nextlabel.server.annotators.calibration import Calibrator, GoldCheck
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
 from nextlabel.server.annotators.marking import Marking
 from nextlabel.server.annotators.pricing import CacheTtl, Price, load_prices
 from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.domain.annotation import (
     AnnotationType,
     Answer,
@@ -170,7 +171,7 @@ def calibration(_: argparse.Namespace) -> dict[str, Any]:
             "raw_ece": round(fmean(raw), 4),
             "calibrated_ece": round(fmean(calibrated), 4),
             "reliability_of_last_draw": [
-                [round(part.mean_confidence, 3), round(part.accuracy, 3), part.count]
+                [round(part.confidence, 3), round(part.accuracy, 3), part.items]
                 for part in reliability(probabilities, right)
             ],
         }

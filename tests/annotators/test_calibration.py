@@ -10,12 +10,11 @@ from nextlabel.server.annotators.calibration import (
     MIN_GOLD,
     Calibrator,
     GoldCheck,
-    expected_calibration_error,
-    reliability,
 )
 from nextlabel.server.annotators.evidence import LearnerEvidence, SecondOpinion
 from nextlabel.server.annotators.llm import LlmAnnotator, Lookups
 from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.domain.annotation import ConfidenceKind, ItemToAnnotate, Label
 from tests.annotators.miscalibrated import ANNOTATORS, answers_of
 from tests.annotators.shop import collect, make_items, make_task
@@ -46,14 +45,6 @@ def test_calibrated_ece_is_small_and_below_the_raw_one() -> None:
 
 def mean(signals: Mapping[str, float]) -> float:
     return sum(signals.values()) / len(signals)
-
-
-def test_ece_and_bins_equal_a_hand_computed_example() -> None:
-    confidences, right = [0.95, 0.95, 0.55, 1.0], [True, False, True, True]
-    bins = reliability(confidences, right)
-    assert [(part.low, part.count, part.accuracy) for part in bins] == [(0.5, 1, 1.0), (0.9, 3, 2 / 3)]
-    expected = (abs(0.55 - 1) + 3 * abs((0.95 * 2 + 1) / 3 - 2 / 3)) / 4
-    assert expected_calibration_error(confidences, right) == pytest.approx(expected)
 
 
 def test_too_little_gold_gives_no_calibrator() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nextlabel.server.assessment.agreement import krippendorff_alpha, wilson_interval
-from nextlabel.server.assessment.consensus import consensus
-from nextlabel.server.assessment.reliability import calibration_error, reliability
+from nextlabel.server.assessment.consensus import Consensus, consensus
+from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.domain.annotation import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.domain.state import Annotation, AnnotatorKind, ProjectId
 
@@ -44,31 +44,35 @@ def annotation(number, annotator, label, *, trusted=False, candidates=(), confid
     )
 
 
+def agreed_on(annotations) -> Consensus:
+    found = consensus(annotations, CLASSES)
+    assert found is not None
+    return found
+
+
 def test_a_person_outvotes_any_number_of_models():
-    agreed = consensus(
-        [annotation(1, "m1", "a"), annotation(2, "m2", "a"), annotation(3, "ann", "b", trusted=True)], CLASSES
-    )
+    agreed = agreed_on([annotation(1, "m1", "a"), annotation(2, "m2", "a"), annotation(3, "ann", "b", trusted=True)])
     assert (agreed.label, agreed.probability, agreed.trusted, agreed.annotations) == ("b", 1.0, True, 1)
 
 
 def test_votes_are_counted_and_ties_go_to_the_first_class():
-    agreed = consensus([annotation(1, "m1", "c"), annotation(2, "m2", "b")], CLASSES)
+    agreed = agreed_on([annotation(1, "m1", "c"), annotation(2, "m2", "b")])
     assert (agreed.label, agreed.probability) == ("b", 0.5)
     assert agreed.probabilities_C.tolist() == [0.0, 0.5, 0.5]
 
 
 def test_only_the_newest_answer_of_an_annotator_counts():
-    agreed = consensus([annotation(2, "m1", "b"), annotation(1, "m1", "a")], CLASSES)
+    agreed = agreed_on([annotation(2, "m1", "b"), annotation(1, "m1", "a")])
     assert (agreed.label, agreed.annotations) == ("b", 1)
 
 
 def test_candidates_share_a_vote():
-    agreed = consensus([annotation(1, "m", "a", candidates=[("a", 0.6), ("c", 0.2), ("zzz", 0.9)])], CLASSES)
+    agreed = agreed_on([annotation(1, "m", "a", candidates=[("a", 0.6), ("c", 0.2), ("zzz", 0.9)])])
     assert agreed.probabilities_C.tolist() == pytest.approx([0.75, 0.0, 0.25])
 
 
 def test_a_calibrated_confidence_weighs_the_vote():
-    agreed = consensus([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "b", confidence=0.95)], CLASSES)
+    agreed = agreed_on([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "b", confidence=0.95)])
     assert agreed.label == "b"
     assert agreed.probability == pytest.approx(0.925 / (0.925 + 0.1))
 
@@ -105,4 +109,12 @@ def test_calibration_error_is_the_gap_weighted_by_bin():
     correct = np.array([True, True, True, False])
     bins = reliability(confidences, correct)
     assert [(b.low, b.items, b.accuracy) for b in bins] == [(0.5, 2, 0.5), (0.9, 2, 1.0)]
-    assert calibration_error(confidences, correct) == pytest.approx(0.05)
+    assert expected_calibration_error(confidences, correct) == pytest.approx(0.05)
+
+
+def test_ece_and_bins_equal_a_hand_computed_example() -> None:
+    confidences, right = [0.95, 0.95, 0.55, 1.0], [True, False, True, True]
+    bins = reliability(confidences, right)
+    assert [(part.low, part.items, part.accuracy) for part in bins] == [(0.5, 1, 1.0), (0.9, 3, 2 / 3)]
+    expected = (abs(0.55 - 1) + 3 * abs((0.95 * 2 + 1) / 3 - 2 / 3)) / 4
+    assert expected_calibration_error(confidences, right) == pytest.approx(expected)

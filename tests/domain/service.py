@@ -34,7 +34,8 @@ def vectors(labels: Sequence[str], seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centers = np.eye(len(CLASSES), DIMENSION)
     matrix = centers[[CLASSES.index(label) for label in labels]] + 0.25 * rng.standard_normal((len(labels), DIMENSION))
-    return (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 class Service:

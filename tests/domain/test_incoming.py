@@ -41,7 +41,8 @@ def test_one_wrong_item_is_reported_and_the_others_go_in(desk, message, reason):
         strict=True,
     )]  # fmt: skip
     matrix = None if message.embeddings_nD is None else np.concatenate([message.embeddings_nD, good.embeddings_nD])
-    checked = check_items(IncomingItems(*columns, matrix), desk.create(), LIMITS)
+    ids, texts, metadata, splits, labels = columns
+    checked = check_items(IncomingItems(ids, texts, metadata, splits, labels, matrix), desk.create(), LIMITS)
     assert checked.item_ids == ["good"]
     assert [(e.index, e.reason) for e in checked.errors] == [(0, reason)]
     assert "items[0]" in checked.errors[0].message

@@ -7,7 +7,8 @@ from nextlabel.server.domain.pool_index import PoolIndex, hash_texts
 
 @given(st.lists(st.lists(st.text(min_size=1, max_size=3), unique=True, max_size=20), max_size=6), st.data())
 def test_finds_what_a_dictionary_finds(batches, data):
-    index, known = PoolIndex(), {}
+    index = PoolIndex()
+    known: dict[str, int] = {}
     for batch in batches:
         new = [text for text in batch if text not in known]
         rows = np.arange(len(known), len(known) + len(new), dtype=np.int64)

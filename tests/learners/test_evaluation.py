@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from nextlabel.server.learners.evaluation import evaluate, expected_calibration_error
+from nextlabel.server.assessment.reliability import expected_calibration_error
+from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import parse_learner_spec
@@ -41,8 +42,8 @@ def test_macro_f1_leaves_out_classes_that_never_occur(blobs: Blobs, model: Model
 def test_calibration_error_by_hand() -> None:
     confidence = np.array([0.95, 0.95, 0.55, 0.55], np.float32)
     correct = np.array([True, False, True, True])
-    assert expected_calibration_error(confidence, correct) == pytest.approx((2 * 0.45 + 2 * 0.45) / 4)
-    assert expected_calibration_error(np.ones(3, np.float32), np.ones(3, bool)) == 0
+    assert expected_calibration_error(confidence, correct, 15) == pytest.approx((2 * 0.45 + 2 * 0.45) / 4)
+    assert expected_calibration_error(np.ones(3, np.float32), np.ones(3, bool), 15) == 0
 
 
 @pytest.mark.parametrize(

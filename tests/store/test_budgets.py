@@ -102,7 +102,7 @@ async def test_a_paid_answer_is_kept_under_each_key_and_the_first_stays(funded: 
 
 async def test_batch_intents_are_replaced_until_finished(funded: StateStore) -> None:
     first = BatchIntent("i1", 12.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "annotation", "model")
-    second = replace(first, intent_id="i2", settled=frozenset({"b", "a"}))
+    second = replace(first, intent_id="i2", batch_id="b2")
     await funded.write(lambda tx: tx.budgets.put_intent(v.P, first))
     await funded.write(lambda tx: tx.budgets.put_intent(v.P, second))
     created = replace(first, batch_id="msgbatch_1")

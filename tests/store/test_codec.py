@@ -72,7 +72,7 @@ def test_an_answer_comes_back_equal_and_has_one_form(answer: Answer) -> None:
 
 
 def test_a_batch_intent_comes_back_with_its_nested_values() -> None:
-    intent = BatchIntent("i", 1.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "line", "m", settled=frozenset({"b", "a"}))
+    intent = BatchIntent("i", 1.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "line", "m")
     assert codec.loads(BatchIntent, codec.dumps(BatchIntent, intent)) == intent
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
-
-import numpy as np
 
 from nextlabel.server.annotators.acquisition import LlmChooser
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint
@@ -27,8 +25,6 @@ from nextlabel.server.annotators.redaction import RedactingAnnotator
 from nextlabel.server.annotators.retry import RetryPolicy
 from nextlabel.server.annotators.technique import Retrieval, Technique
 from nextlabel.server.annotators.throttle import Throttle
-from nextlabel.server.domain.annotation import ItemToAnnotate
-from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.state import AnnotatorChoice
 from nextlabel.server.settings import AnnotatorSettings
@@ -162,21 +158,6 @@ def build_llm(
     if prompt.get("redact"):
         annotator = RedactingAnnotator(annotator)
     return LlmStack(annotator, llm, chooser)
-
-
-class EmbeddedLabels:
-    """Implements the annotators' `LabelSimilarity` by the embeddings of the label names."""
-
-    def __init__(self, embedding: Embedding) -> None:
-        self._embedding = embedding
-
-    async def closest_labels(self, item: ItemToAnnotate, names: Sequence[str], n: int) -> Sequence[str]:
-        """Return the n names most similar to the item, best first; the first n when it has no embedding."""
-        if item.embedding is None:
-            return names[:n]
-        matrix = await self._embedding.embed_texts(names)
-        similarity = matrix.astype(np.float32) @ np.asarray(item.embedding, np.float32)
-        return [names[i] for i in np.argsort(-similarity, kind="stable")[:n]]
 
 
 def _base_url(choice: AnnotatorChoice, settings: AnnotatorSettings) -> str:

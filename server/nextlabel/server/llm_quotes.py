@@ -43,7 +43,7 @@ class AllQuotes:
             return bound
         items = await self._sample(project, spec.seed)
         ledger = RunLedger(self.store, self.budgets, self.clock, project.id, "")
-        lookups = self.annotators.lookups(project, GoldConfidence())
+        lookups = await self.annotators.lookups(project, GoldConfidence())
         stack = build_llm(spec.annotator, self.settings, ledger, RunJournal(self.store, project.id), lookups)
         try:
             task = await self.store.read(lambda tx: self.projects.task(tx, project))

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from nextlabel.server.annotators.acquisition import LlmChooser
+from nextlabel.server.annotators.demonstrations import LabelEmbeddings
 from nextlabel.server.annotators.evidence import LearnerEvidence
+from nextlabel.server.annotators.learner import LearnerAnnotator
 from nextlabel.server.annotators.llm import Lookups
 from nextlabel.server.annotators.ports import BatchJournal, Ledger
 from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.annotation import (
-    Answer,
     Body,
-    Candidate,
-    ConfidenceKind,
     ItemToAnnotate,
     Label,
-    Outcome,
-    Provenance,
-    Task,
 )
 from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
@@ -35,7 +31,7 @@ from nextlabel.server.domain.ports import StateStore
 from nextlabel.server.domain.projects import Projects
 from nextlabel.server.domain.rounds import GoldConfidence, RunAnnotator
 from nextlabel.server.domain.state import LLM_KINDS, AnnotatorChoice, AnnotatorKind, Project, Run
-from nextlabel.server.llm_annotators import EmbeddedLabels, build_llm, check_llm
+from nextlabel.server.llm_annotators import build_llm, check_llm
 from nextlabel.server.settings import AnnotatorSettings
 
 KINDS = ("replay", "human", "learner", *LLM_KINDS)
@@ -88,22 +84,24 @@ class RunAnnotators:
         if choice.kind == "replay":
             return await self._replay(project, run)
         if choice.kind == "learner":
-            threshold = float(choice.options.get("min_probability", 0.0))
-            opinion = LearnerAnnotator(self._learning, project, threshold)
-            await opinion.check()
-            return RunAnnotator(opinion, AnnotatorKind.LEARNER, trusted=False)
+            version, _ = await self._learning.model(project)
+            predictor = ModelPredictor(self._learning, project, version.version)
+            learner = LearnerAnnotator(predictor, float(choice.options.get("min_probability", 0.0)))
+            return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
         calibration = GoldConfidence()
-        stack = build_llm(choice, self._settings, ledger, journal, self.lookups(project, calibration))
+        stack = build_llm(choice, self._settings, ledger, journal, await self.lookups(project, calibration))
         await stack.annotator.check()
         chooser = RunChooser(stack.chooser, self._store, self._projects)
         return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration, chooser)
 
-    def lookups(self, project: Project, calibration: GoldConfidence) -> Lookups:
+    async def lookups(self, project: Project, calibration: GoldConfidence) -> Lookups:
         """Return what an LLM annotator of a project may consult."""
+        names = [f"{c.name}: {c.description}" if c.description else c.name for c in project.classes]
+        embeddings = await self._embedding.embed_texts(names) if project.embedding_model else None
         known = LabeledNeighbours(project, self._pools, self._labels, self._learning)
         return Lookups(
             demonstrations=known,
-            label_similarity=EmbeddedLabels(self._embedding),
+            label_similarity=None if embeddings is None else LabelEmbeddings(project.class_names, embeddings),
             signals=[LearnerEvidence(known)],
             confidence=calibration,
         )
@@ -143,49 +141,25 @@ class RunChooser:
         return chosen.positions, chosen.reasons, chosen.failure
 
 
-class LearnerAnnotator:
-    """The project's own newest model as an annotator: free, never trusted, silent where it is unsure."""
+class ModelPredictor:
+    """A model version as the learner annotator asks it."""
 
-    def __init__(self, learning: Learning, project: Project, min_probability: float) -> None:
+    def __init__(self, learning: Learning, project: Project, version: int) -> None:
         self._learning = learning
         self._project = project
-        self._min_probability = min_probability
+        self._version = version
 
     @property
-    def name(self) -> str:
-        """The name that provenance carries."""
-        return "learner"
+    def version(self) -> str:
+        """Names the model version."""
+        return str(self._version)
 
-    async def annotate(
-        self, task: Task, items: Sequence[ItemToAnnotate]
-    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
-        """Yield the model's most probable label of each item, if it is probable enough."""
+    async def probabilities(self, items: Sequence[ItemToAnnotate]) -> Sequence[Sequence[float]]:
+        """Return (n, C) probabilities in the order of the label space."""
         matrix = np.array([item.embedding for item in items], np.float32)
-        version, probabilities = await self._learning.predict(self._project, matrix)
-        source = Provenance(annotator=self.name, answered_model=str(version.version))
-        for item, row in zip(items, probabilities, strict=True):
-            best = int(row.argmax())
-            if row[best] < self._min_probability:
-                yield item, Answer(Outcome.FAILED, source, detail=f"its probability is {row[best]:.2f}")
-                continue
-            yield (
-                item,
-                Answer(
-                    Outcome.LABEL,
-                    source,
-                    body=Label(task.label_names[best]),
-                    candidates=tuple(Candidate(c, float(p)) for c, p in zip(task.label_names, row, strict=True)),
-                    confidence=float(row[best]),
-                    confidence_kind=ConfidenceKind.UNCALIBRATED,
-                ),
-            )
-
-    async def check(self) -> None:
-        """Raise FailedPrecondition when there is no model yet."""
-        await self._learning.model(self._project)
-
-    async def close(self) -> None:
-        """Nothing to free."""
+        _, probabilities = await self._learning.predict(self._project, matrix, self._version)
+        rows: list[list[float]] = probabilities.tolist()
+        return rows
 
 
 def noisy_label(label: str, item_id: str, classes: Sequence[str], noise: float, seed: int) -> str:

@@ -12,7 +12,6 @@ from typing import Any, Self
 MIN_GOLD = 30
 """Gold items that a calibrator is fitted on at least; fewer fit noise."""
 
-_BINS = 10
 _CLIP = 0.005
 _PRIOR_PRECISION = 3.0
 _NEWTON_STEPS = 25
@@ -104,43 +103,3 @@ def _logistic_regression(features_NS: Any, right_N: Any, prior_S: Any) -> tuple[
         step_P = np.linalg.solve(hessian_PP, gradient_P)
         parameters_P -= np.clip(step_P, -_LARGEST_STEP, _LARGEST_STEP)
     return parameters_P[:-1].tolist(), float(parameters_P[-1])
-
-
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Answers with a confidence in [`low`, `high`): how sure they were on average, and how often right."""
-
-    low: float
-    high: float
-    count: int
-    mean_confidence: float
-    accuracy: float
-
-
-def reliability(confidences: Sequence[float], is_right: Sequence[bool]) -> tuple[ReliabilityBin, ...]:
-    """The reliability diagram in ten bins of equal width, empty ones left out; the last one includes 1."""
-    inside: list[list[tuple[float, bool]]] = [[] for _ in range(_BINS)]
-    for confidence, right in zip(confidences, is_right, strict=True):
-        inside[min(int(confidence * _BINS), _BINS - 1)].append((confidence, right))
-    return tuple(
-        ReliabilityBin(
-            low=number / _BINS,
-            high=(number + 1) / _BINS,
-            count=len(part),
-            mean_confidence=math.fsum(confidence for confidence, _ in part) / len(part),
-            accuracy=sum(right for _, right in part) / len(part),
-        )
-        for number, part in enumerate(inside)
-        if part
-    )
-
-
-def expected_calibration_error(confidences: Sequence[float], is_right: Sequence[bool]) -> float:
-    """ECE (Guo et al. 2017): the mean gap between confidence and accuracy over ten equal-width bins, in [0, 1].
-
-    Raises `ValueError` for no answers at all.
-    """
-    if not confidences:
-        raise ValueError("expected_calibration_error needs at least one confidence")
-    bins = reliability(confidences, is_right)
-    return math.fsum(part.count * abs(part.mean_confidence - part.accuracy) for part in bins) / len(confidences)

@@ -28,12 +28,13 @@ class LabelPredictor(Protocol):
 
 
 class LearnerAnnotator:
-    """Implements `Annotator` over a model version."""
+    """Implements `Annotator` over a model version; an item whose best label is less probable than a bound fails."""
 
     _BLOCK = 1_024
 
-    def __init__(self, predictor: LabelPredictor) -> None:
+    def __init__(self, predictor: LabelPredictor, min_probability: float = 0.0) -> None:
         self._predictor = predictor
+        self._min_probability = min_probability
 
     @property
     def name(self) -> str:
@@ -54,6 +55,9 @@ class LearnerAnnotator:
             block = items[start : start + self._BLOCK]
             for item, row in zip(block, await self._predictor.probabilities(block), strict=True):
                 best = max(range(len(row)), key=row.__getitem__)
+                if row[best] < self._min_probability:
+                    yield item, Answer(Outcome.FAILED, provenance, detail=f"its probability is {row[best]:.2f}")
+                    continue
                 yield (
                     item,
                     Answer(

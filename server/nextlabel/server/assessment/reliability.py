@@ -22,23 +22,32 @@ class ReliabilityBin:
     accuracy: float
 
 
-def reliability(confidences_n: npt.NDArray[np.float64], correct_n: npt.NDArray[np.bool_]) -> Sequence[ReliabilityBin]:
-    """Return the occupied bins of a reliability diagram with ten equal bins over [0, 1]."""
-    place = np.minimum((confidences_n * BINS).astype(np.int64), BINS - 1)
+def reliability(confidences: npt.ArrayLike, is_right: npt.ArrayLike, bins: int = BINS) -> Sequence[ReliabilityBin]:
+    """Return the occupied bins of a reliability diagram with equal bins over [0, 1]; the last one includes 1."""
+    confidences_n, right_n = np.asarray(confidences, np.float64), np.asarray(is_right, np.bool_)
+    if len(confidences_n) != len(right_n):
+        raise ValueError(f"{len(confidences_n)} confidences for {len(right_n)} answers; expected one each")
+    place = np.minimum((confidences_n * bins).astype(np.int64), bins - 1)
     return [
         ReliabilityBin(
-            low=b / BINS,
-            high=(b + 1) / BINS,
+            low=b / bins,
+            high=(b + 1) / bins,
             items=int((place == b).sum()),
             confidence=float(confidences_n[place == b].mean()),
-            accuracy=float(correct_n[place == b].mean()),
+            accuracy=float(right_n[place == b].mean()),
         )
-        for b in range(BINS)
-        if (place == b).any()
+        for b in np.unique(place).tolist()
     ]
 
 
-def calibration_error(confidences_n: npt.NDArray[np.float64], correct_n: npt.NDArray[np.bool_]) -> float:
-    """Return the expected calibration error over ten equal bins (Guo et al. 2017), in [0, 1]."""
-    bins = reliability(confidences_n, correct_n)
-    return sum(b.items * abs(b.confidence - b.accuracy) for b in bins) / len(confidences_n)
+def expected_calibration_error(confidences: npt.ArrayLike, is_right: npt.ArrayLike, bins: int = BINS) -> float:
+    """Return the mean gap between confidence and accuracy over equal bins (Guo et al. 2017), in [0, 1].
+
+    Raises:
+        ValueError: there are no confidences.
+    """
+    occupied = reliability(confidences, is_right, bins)
+    if not occupied:
+        raise ValueError("the calibration error needs at least one confidence")
+    total = sum(b.items for b in occupied)
+    return sum(b.items * abs(b.confidence - b.accuracy) for b in occupied) / total

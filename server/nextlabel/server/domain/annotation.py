@@ -294,4 +294,3 @@ class BatchIntent:
     line: str
     model: str
     batch_id: str = ""
-    settled: frozenset[str] = field(default_factory=frozenset)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.annotators.demonstrations import DemonstrationLibrary
 from nextlabel.server.domain.annotation import Demonstration, ItemToAnnotate, Label
 from nextlabel.server.domain.errors import FailedPrecondition
 from nextlabel.server.domain.labels import Labels
@@ -34,22 +34,17 @@ class LabeledNeighbours:
         self._rows = np.empty(0, np.int64)
         self._classes = np.empty(0, np.int64)
         self._embeddings = np.empty((0, 0), np.float32)
+        self._library = DemonstrationLibrary((), self._embeddings, ())
 
     async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
         """Return the k labeled items most similar to ``item``, most similar first, itself excluded."""
-        order = await self._by_similarity(item)
-        return await self._demonstrations(order[:k])
+        await self._follow()
+        return await self._library.nearest(item, k)
 
     async def nearest_per_label(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
-        """Return k labeled items over as many labels as possible: the nearest of each, then the second nearest."""
-        rank_of: dict[int, int] = defaultdict(int)
-        ranked = []
-        for place, position in enumerate(await self._by_similarity(item)):
-            label = int(self._classes[position])
-            ranked.append((rank_of[label], place, position))
-            rank_of[label] += 1
-        chosen = [position for _, _, position in sorted(ranked)[:k]]
-        return await self._demonstrations(np.array(chosen, np.int64))
+        """Return k labeled items over as many labels as possible, nearest first."""
+        await self._follow()
+        return await self._library.nearest_per_label(item, k)
 
     async def probability(self, item: ItemToAnnotate, label: str) -> float | None:
         """Return the learner's probability of ``label``; None when there is no model yet."""
@@ -78,16 +73,6 @@ class LabeledNeighbours:
         others: npt.NDArray[np.int64] = order[self._rows[order] != item.row]
         return others
 
-    async def _demonstrations(self, positions: npt.NDArray[np.int64]) -> Sequence[Demonstration]:
-        rows = self._rows[positions].tolist()
-        texts = {item.row: item for item in await self._pools.items(self._project.id, rows)}
-        names = self._project.class_names
-        return [
-            Demonstration(texts[row].item_id, texts[row].text, Label(names[int(self._classes[position])]))
-            for row, position in zip(rows, positions.tolist(), strict=True)
-            if row in texts
-        ]
-
     async def _follow(self) -> None:
         known = len(await self._labels.consensus(self._project))
         if known == self._known:
@@ -97,4 +82,17 @@ class LabeledNeighbours:
         self._rows = labeled.rows_N[trusted]
         self._classes = labeled.training.labels_N[trusted]
         self._embeddings = labeled.training.embeddings_ND[trusted]
+        self._library = await self._demonstrations()
         self._known = known
+
+    async def _demonstrations(self) -> DemonstrationLibrary:
+        pool = await self._pools.open(self._project.id)
+        reserved = [r.item_id for r in pool.references.values()]
+        texts = {item.row: item for item in await self._pools.items(self._project.id, self._rows.tolist())}
+        there = np.array([row in texts for row in self._rows.tolist()], np.bool_)
+        names = self._project.class_names
+        shown = [
+            Demonstration(texts[row].item_id, texts[row].text, Label(names[label]))
+            for row, label in zip(self._rows[there].tolist(), self._classes[there].tolist(), strict=True)
+        ]
+        return DemonstrationLibrary(shown, self._embeddings[there], reserved)

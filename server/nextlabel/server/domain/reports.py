@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.server.assessment.agreement import Estimate, krippendorff_alpha, wilson_interval
-from nextlabel.server.assessment.reliability import ReliabilityBin, calibration_error, reliability
+from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
 from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.pool import Pools
@@ -191,7 +191,7 @@ def _report(
         gold_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
         agreement=_share(sum(a == b for a, b in pairs), len(pairs)),
         krippendorff_alpha=krippendorff_alpha(shared),
-        calibration_error=calibration_error(confidences, correct) if len(confident) else None,
+        calibration_error=expected_calibration_error(confidences, correct) if len(confident) else None,
         reliability=reliability(confidences, correct) if len(confident) else (),
         cost=cost,
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.model import Model
 
 CALIBRATION_BINS = 15
@@ -71,7 +72,7 @@ def evaluate(model: Model, embeddings_nD: NDArray[np.floating], labels_n: NDArra
         macro_f1=float(np.mean([scores.f1 for scores, there in zip(per_class, occurs, strict=True) if there])),
         per_class=per_class,
         confusion_CC=confusion,
-        ece=expected_calibration_error(probabilities.max(axis=1), correct),
+        ece=expected_calibration_error(probabilities.max(axis=1), correct, CALIBRATION_BINS),
     )
 
 
@@ -84,10 +85,3 @@ def _class_scores(name: str, confusion_CC: NDArray[np.int64], c: int) -> ClassSc
         f1=2 * hits / (support + calls) if support + calls else 0.0,
         support=support,
     )
-
-
-def expected_calibration_error(confidence_n: NDArray[np.float32], correct_n: NDArray[np.bool_]) -> float:
-    """Mean gap between confidence and accuracy over equal-width bins of confidence, weighted by their size."""
-    bins = np.minimum((confidence_n * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, confidence_n - correct_n.astype(np.float32), minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(confidence_n))

@@ -94,7 +94,7 @@ def _summary(name: str, own: Curves, random: Curves, full_data_accuracy: float) 
         labels_to_95pct=_finite(float(labels_to_target(equal_weights @ own.accuracy_SP)[0])),
         labels_to_95pct_interval=_finite_bounds(labels_to_target(weights_BS @ own.accuracy_SP), seeds),
         labels_saved_vs_random=interval(float(saved(equal_weights)[0]), saved(weights_BS), seeds),
-        verdict=Verdict.BASELINE if name == BASELINE else _verdict(difference, seeds),
+        verdict=Verdict.BASELINE if name == BASELINE else verdict(difference, seeds),
         learning_curve=_learning_curve(own, random),
     )
 
@@ -109,7 +109,8 @@ def _learning_curve(own: Curves, random: Curves) -> tuple[CurvePoint, ...]:
     )
 
 
-def _verdict(difference: Interval, seeds: int) -> Verdict:
+def verdict(difference: Interval, seeds: int) -> Verdict:
+    """Say what a paired difference over so many seeds shows."""
     if seeds < MIN_SEEDS or difference.low is None or difference.high is None:
         return Verdict.UNKNOWN
     if difference.low > 0:
