@@ -12,11 +12,12 @@ import numpy as np
 from nextlabel.server.plots import Measure, PlotFormat
 from nextlabel.server.simulation.bootstrap import Interval, mean_interval
 from nextlabel.server.simulation.cell import Cell, Point
-from nextlabel.server.simulation.comparison import Summary, Verdict, compare
+from nextlabel.server.simulation.comparison import Summary, Verdict, compare, verdict
 from nextlabel.server.simulation.curves import Curves, normalised_aulc
 from nextlabel.server.simulation.dataset import Dataset
 from nextlabel.server.simulation.files import draw
 from nextlabel.server.simulation.record import CellKey
+from nextlabel.server.simulation.report import format_interval
 from nextlabel.server.simulation.settings import BASELINE, Protocol
 
 DEFAULT = "default"
@@ -161,26 +162,33 @@ def _seeds(studies: Sequence[Study], name: str) -> str:
 
 def _default_against_random(studies: Sequence[Study]) -> Iterator[str]:
     yield from ("", "### `default` less random: accuracy after so many labels", "")
-    yield from _head("set", *(str(labels) for labels in CHECKPOINTS), "labels saved")
+    yield from _head("set", *(str(labels) for labels in CHECKPOINTS), "labels saved", "seeds")
     for study in studies:
+        seeds = study.summaries[DEFAULT].seeds
         differences = [study.difference_at(DEFAULT, BASELINE, labels) for labels in CHECKPOINTS]
-        saved = study.summaries[DEFAULT].labels_saved_vs_random
-        yield _row(study.name, *(_signed(found) for found in differences), _signed(saved, digits=0))
+        saved = _signed(study.summaries[DEFAULT].labels_saved_vs_random, seeds, digits=0)
+        yield _row(study.name, *(_signed(found, seeds) for found in differences), saved, str(seeds))
 
 
 def _default_against_others(studies: Sequence[Study]) -> Iterator[str]:
     names = [name for name in _names(studies) if name not in (DEFAULT, BASELINE)]
     yield from ("", "### `default` less each other strategy: mean accuracy over the curve", "")
-    yield from _head("set", *names)
-    below = []
-    for study in studies:
-        found = {name: study.difference(DEFAULT, name) for name in names if name in study.strategies}
-        yield _row(study.name, *(_signed(found[name]) if name in found else "" for name in names))
-        below += [f"{name} on {study.name}" for name, gap in found.items() if gap.high is not None and gap.high < 0]
+    yield "Bold where the interval excludes 0 and rests on five seeds or more."
     yield ""
-    yield (
-        f"`default` is significantly below: {', '.join(below)}." if below else "`default` is significantly below none."
-    )
+    yield from _head("set", *names)
+    lower, below = [], []
+    for study in studies:
+        row = {name: _gap(study, name) for name in names if name in study.strategies}
+        yield _row(study.name, *(_signed(*row[name]) if name in row else "" for name in names))
+        lower += [f"{name} on {study.name}" for name, (gap, _) in row.items() if gap.mean < 0]
+        below += [f"{name} on {study.name}" for name, found in row.items() if verdict(*found) is Verdict.WORSE]
+    yield ""
+    yield f"`default` has a lower mean than: {', '.join(lower) or 'none'}."
+    yield f"Significantly lower than: {', '.join(below) or 'none'}."
+
+
+def _gap(study: Study, other: str) -> tuple[Interval, int]:
+    return study.difference(DEFAULT, other), len(study.shared_seeds(DEFAULT, other))
 
 
 def _labels(studies: Sequence[Study]) -> Iterator[str]:
@@ -202,12 +210,9 @@ def _names(studies: Sequence[Study]) -> list[str]:
     return [BASELINE, *(name for name in ranked if name != BASELINE)]
 
 
-def _signed(value: Interval, digits: int = 3) -> str:
-    if value.low is None or value.high is None:
-        return f"{value.mean:+.{digits}f}"
-    significant = value.low > 0 or value.high < 0
-    mean = f"**{value.mean:+.{digits}f}**" if significant else f"{value.mean:+.{digits}f}"
-    return f"{mean} [{value.low:+.{digits}f}, {value.high:+.{digits}f}]"
+def _signed(value: Interval, seeds: int, digits: int = 3) -> str:
+    text = format_interval(value, digits=digits, signed=True)
+    return f"**{text}**" if verdict(value, seeds) in (Verdict.BETTER, Verdict.WORSE) else text
 
 
 def _head(*columns: str) -> tuple[str, str]:
