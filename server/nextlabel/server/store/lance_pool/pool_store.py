@@ -126,7 +126,13 @@ class LancePoolStore(PoolStore):
             present_n = wanted_n[snapshot.runs.positions(wanted_n) >= 0]
             return list(_stored(snapshot.take(present_n, _ITEM_COLUMNS))) if len(present_n) else []
 
-        return self._tables(project).items.read(taken)
+        table = self._tables(project).items
+        found = table.read(taken)
+        if len(found) < len(wanted_n):
+            # Deleted, or appended by another server.
+            table.refresh()
+            found = table.read(taken)
+        return found
 
     @override
     def scan_keys(self, project: ProjectId, first_row: int = 0) -> Iterator[KeyBlock]:
@@ -164,7 +170,13 @@ class LancePoolStore(PoolStore):
                 raise NotFound("embedding", str(missing_n[0]), message=f"row {missing_n[0]} has no embedding yet")
             return _matrix(snapshot.take(wanted_n, ["vector"]).column("vector").combine_chunks())
 
-        return self._tables(project).embeddings.read(taken)
+        table = self._tables(project).embeddings
+        try:
+            return table.read(taken)
+        except NotFound:
+            # Another server may have appended it.
+            table.refresh()
+            return table.read(taken)
 
     @override
     def embedded_rows(self, project: ProjectId) -> int:
