@@ -39,8 +39,14 @@ def main() -> None:
 
 
 def upload(client: Client, server: psutil.Process, arguments: argparse.Namespace) -> None:
-    matrix = np.random.default_rng(0).standard_normal((CHUNK, arguments.dimension), dtype=np.float32).astype(np.float16)
+    rng = np.random.default_rng(0)
+    matrix = np.empty((arguments.rows, arguments.dimension), np.float16)
+    for first in range(0, arguments.rows, CHUNK):
+        block = rng.standard_normal(matrix[first : first + CHUNK].shape, dtype=np.float32)
+        matrix[first : first + CHUNK] = block / np.linalg.norm(block, axis=1, keepdims=True)
     filler = "x" * (arguments.text_bytes - 12)
+    ids = pa.array([f"item-{i:012d}" for i in range(arguments.rows)])
+    table = pa.table({"id": ids, "text": pa.array([f"{i:012d}{filler}" for i in range(arguments.rows)])})
     before = server.memory_info().rss
     peak = [before]
     done = threading.Event()
@@ -51,15 +57,10 @@ def upload(client: Client, server: psutil.Process, arguments: argparse.Namespace
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    seconds = 0.0
-    for first in range(0, arguments.rows, CHUNK):
-        count = min(CHUNK, arguments.rows - first)
-        ids = [f"item-{i:012d}" for i in range(first, first + count)]
-        table = pa.table({"id": ids, "text": [f"{i:012d}{filler}" for i in range(first, first + count)]})
-        began = time.perf_counter()
-        result = client.pool.add("bench", table, embeddings=matrix[:count])
-        seconds += time.perf_counter() - began
-        assert result.accepted == count, result
+    began = time.perf_counter()
+    result = client.pool.add("bench", table, embeddings=matrix)
+    seconds = time.perf_counter() - began
+    assert result.accepted == arguments.rows, result
     done.set()
     watcher.join()
     print(

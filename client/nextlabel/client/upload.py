@@ -17,8 +17,8 @@ from nextlabel.v1.pool_service_pb2 import AddItemsHeader, AddItemsRequest, AddIt
 if TYPE_CHECKING:
     from nextlabel.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
 
-WINDOW = 32
-"""Batches on their way at a time: enough for two group commits of 10,000 rows, and about 32 MiB at most."""
+WINDOW = 64
+"""Batches on their way at a time: one group commit of 10,000 rows is stored, one prepared, the next ones travel."""
 
 MAX_LISTED = 1_000
 """How many rejected items a result lists; it counts all of them."""

@@ -20,15 +20,15 @@ from nextlabel.server.domain.errors import AlreadyExists, FailedPrecondition, In
 from nextlabel.server.domain.ingest import Ingest, Receipt
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool import Pools
-from nextlabel.server.domain.ports import Clock
+from nextlabel.server.domain.ports import Clock, Executor
 from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import Project
 from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceServicer
 
-# Batches of one stream that are queued before the oldest is acknowledged: two group commits of full batches.
-_QUEUED_BATCHES = 20
+# Batches of one stream that are queued before the oldest is acknowledged: two group commits under way, two waiting.
+_QUEUED_BATCHES = 48
 _WATCH_POLL_S = 1.0
 
 
@@ -39,6 +39,7 @@ class PoolServicer(PoolServiceServicer):
     finder: ProjectFinder
     replies: Replies
     clock: Clock
+    executor: Executor
     ingest: Ingest
     pools: Pools
     embedding: Embedding
@@ -109,7 +110,7 @@ class PoolServicer(PoolServiceServicer):
                 expected = expected or done + 1
                 if batch.sequence != expected:
                     raise InvalidArgument.field("batch.sequence", f"must be {expected}, got {batch.sequence}")
-                decoded = decode_batch(batch, project, self.limits)
+                decoded = await self.executor.run(lambda b=batch: decode_batch(b, project, self.limits))  # type: ignore[misc]
                 receipt = await self.ingest.add(project, upload, batch.sequence, decoded.incoming)
                 queue.put_nowait((decoded, receipt))
                 expected += 1

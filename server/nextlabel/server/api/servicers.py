@@ -102,6 +102,7 @@ def _pool(parts: Parts, replies: Replies, finder: ProjectFinder) -> PoolServicer
         finder=finder,
         replies=replies,
         clock=parts.clock,
+        executor=parts.threads[-1],
         ingest=parts.ingest,
         pools=parts.pools,
         embedding=parts.embedding,

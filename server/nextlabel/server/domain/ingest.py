@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from nextlabel.server.domain.state import Project, ProjectId, ReferenceItem, Seg
 
 GROUP_ROWS = 10_000
 GATHER_S = 0.02
+TURN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,19 @@ class _Group:
     embedded_rows: npt.NDArray[np.int64]
     embeddings: npt.NDArray[np.float16] | None
     references: list[ReferenceItem]
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What is prepared but not stored yet: the next row, and keys and reference texts of the group under way.
+
+    ``done`` has the last sequence of every upload that was taken so far.
+    """
+
+    next_row: int
+    contents: dict[int, int] = field(default_factory=dict)
+    reserved: set[int] = field(default_factory=set)
+    done: dict[str, int] = field(default_factory=dict)
 
 
 class Ingest:
@@ -110,32 +124,72 @@ class Ingest:
     async def _commit_all(self, project: ProjectId) -> None:
         queue = self._queues[project]
         while not queue.empty():
-            group = await _gather(queue)
             try:
-                receipts = await self._commit(project, group)
-            except DomainError as error:
-                _fail(group, error)
-            except Exception:
-                _fail(group, Unavailable("the items could not be stored; send the batch again", retry_after_s=1.0))
-                raise
-            else:
-                for message, receipt in zip(group, receipts, strict=True):
-                    _answer(message, receipt)
-                self._signals.notify(f"pool/{project}")
+                await self._commit_for_a_while(project, queue)
+            except DomainError:
+                continue
 
-    async def _commit(self, project: ProjectId, messages: Sequence[_Message]) -> Sequence[Receipt | DomainError]:
-        pool = await self._pools.open(project)
-        async with pool.writing, self._exclusive_ingest(project):
-            await self._pools.catch_up(pool)
-            done = await self._store.read(lambda tx: _acknowledged(tx, project, messages))
-            group = await self._executor.run(lambda: _prepare(pool, messages, self._limits, done))
+    async def _commit_for_a_while(self, project: ProjectId, queue: asyncio.Queue[_Message]) -> None:
+        """Commit what is queued, preparing each group while the one before it is being stored.
+
+        Ends when the queue is empty, or after a while, so that other servers get their turn. When a group cannot be
+        stored, the one prepared on top of it fails with it.
+        """
+        messages: Sequence[_Message] = ()
+        storing: asyncio.Task[None] | None = None
+        until = asyncio.get_running_loop().time() + TURN_S
+        try:
+            pool = await self._pools.open(project)
+            async with pool.writing, self._exclusive_ingest(project):
+                await self._pools.catch_up(pool)
+                ahead = _Ahead(pool.index.next_row)
+                try:
+                    while not queue.empty() and asyncio.get_running_loop().time() < until:
+                        messages = await _gather(queue)
+                        await self._follow_sequences(project, messages, ahead)
+                        group = await self._executor.run(lambda m=messages: _prepare(pool, m, self._limits, ahead))  # type: ignore[misc]
+                        if storing is not None:
+                            await storing
+                        storing = asyncio.create_task(self._store_group(pool, messages, group))
+                        messages = ()
+                        if queue.empty():
+                            await storing
+                finally:
+                    if storing is not None:
+                        await asyncio.wait([storing])
+                if storing is not None:
+                    storing.result()
+        except DomainError as error:
+            _fail(messages or _waiting(queue), error)
+            raise
+        except Exception:
+            _fail(messages or _waiting(queue), _not_stored())
+            raise
+
+    async def _store_group(self, pool: Pool, messages: Sequence[_Message], group: _Group) -> None:
+        """Make a prepared group durable, then tell its senders."""
+        try:
             shadows = await self._executor.run(lambda: self._shadows(pool, group))
             await self._append(pool, group)
             references = [*group.references, *shadows]
             await self._store.write(lambda tx: self._record(tx, pool, messages, group, references))
-            pool.index.add(group.keys_n, group.items.content_hashes, _rows_of(group))
-            pool.add_references(references)
-        return group.receipts
+        except DomainError as error:
+            _fail(messages, error)
+            raise
+        except Exception:
+            _fail(messages, _not_stored())
+            raise
+        await self._executor.run(lambda: pool.index.add(group.keys_n, group.items.content_hashes, _rows_of(group)))
+        pool.add_references(references)
+        for message, receipt in zip(messages, group.receipts, strict=True):
+            _answer(message, receipt)
+        self._signals.notify(f"pool/{pool.project}")
+
+    async def _follow_sequences(self, project: ProjectId, messages: Sequence[_Message], ahead: _Ahead) -> None:
+        """Look up the last durable sequence of the uploads that are new to this turn."""
+        new = {m.upload for m in messages} - set(ahead.done)
+        if new:
+            ahead.done |= await self._store.read(lambda tx: {u: tx.pool.acknowledged(project, u) for u in new})
 
     @contextlib.asynccontextmanager
     async def _exclusive_ingest(self, project: ProjectId) -> AsyncIterator[None]:
@@ -224,17 +278,22 @@ def _rows_of(group: _Group) -> npt.NDArray[np.int64]:
     return np.arange(group.first_row, group.first_row + len(group.items.item_ids), dtype=np.int64)
 
 
-def _acknowledged(tx: Transaction, project: ProjectId, messages: Sequence[_Message]) -> dict[str, int]:
-    """Return the last durable sequence of every upload in a group."""
-    return {upload: tx.pool.acknowledged(project, upload) for upload in {m.upload for m in messages}}
+def _waiting(queue: asyncio.Queue[_Message]) -> list[_Message]:
+    """Take out what is queued."""
+    return [queue.get_nowait() for _ in range(queue.qsize())]
 
 
-def _prepare(pool: Pool, messages: Sequence[_Message], limits: Limits, done: dict[str, int]) -> _Group:
+def _not_stored() -> Unavailable:
+    return Unavailable("the items could not be stored; send the batch again", retry_after_s=1.0)
+
+
+def _prepare(pool: Pool, messages: Sequence[_Message], limits: Limits, ahead: _Ahead) -> _Group:
     """Check the messages, leave out what the pool has already, and lay out the rest as columns.
 
     A message after one that was not taken is not taken either: an acknowledged sequence stands for all before it.
     """
     seen: dict[int, int] = {}
+    done = ahead.done
     receipts: list[Receipt | DomainError] = []
     kept: list[tuple[CheckedItems, list[int]]] = []
     for message in messages:
@@ -247,22 +306,35 @@ def _prepare(pool: Pool, messages: Sequence[_Message], limits: Limits, done: dic
             receipts.append(error)
             continue
         done[message.upload] = max(done[message.upload], message.sequence)
-        new, duplicates, conflicts = _new_items(pool, checked, seen)
+        new, duplicates, conflicts = _new_items(pool, checked, ahead.contents, seen)
         if new:
             kept.append((checked, new))
         receipts.append(Receipt(message.sequence, len(new), duplicates, [*checked.errors, *conflicts]))
-    return _columns(pool, receipts, kept)
+    group = _columns(pool, receipts, kept, ahead)
+    ahead.next_row += len(group.items.item_ids)
+    ahead.contents = seen
+    ahead.reserved = {r.text_hash for r in group.references if r.split is not Split.SHADOWED}
+    return group
 
 
-def _new_items(pool: Pool, checked: CheckedItems, seen: dict[int, int]) -> tuple[list[int], int, list[ItemError]]:
-    """Return the positions that are new, the number of exact duplicates, and the conflicting ones."""
+def _new_items(
+    pool: Pool, checked: CheckedItems, ahead: dict[int, int], seen: dict[int, int]
+) -> tuple[list[int], int, list[ItemError]]:
+    """Return the positions that are new, the number of exact duplicates, and the conflicting ones.
+
+    ``ahead`` and ``seen`` map the keys of the group that is being stored and of this one to their contents.
+    """
     rows, stored = pool.index.find(checked.keys_n)
+    fresh = dict(zip(checked.keys_n.tolist(), checked.contents_n.tolist(), strict=True))
+    known = rows >= 0
+    if len(fresh) == len(rows) and not known.any() and fresh.keys().isdisjoint(seen) and fresh.keys().isdisjoint(ahead):
+        seen |= fresh
+        return list(range(len(rows))), 0, []
     new: list[int] = []
     duplicates = 0
     conflicts: list[ItemError] = []
-    known = (rows >= 0).tolist()
     for i, (key, content) in enumerate(zip(checked.keys_n.tolist(), checked.contents_n.tolist(), strict=True)):
-        present = int(stored[i]) if known[i] else seen.get(key)
+        present = int(stored[i]) if known[i] else ahead.get(key, seen.get(key))
         if present is None:
             seen[key] = content
             new.append(i)
@@ -289,9 +361,9 @@ def _conflict(place: int, item_id: str) -> ItemError:
 
 
 def _columns(
-    pool: Pool, receipts: list[Receipt | DomainError], kept: Sequence[tuple[CheckedItems, list[int]]]
+    pool: Pool, receipts: list[Receipt | DomainError], kept: Sequence[tuple[CheckedItems, list[int]]], ahead: _Ahead
 ) -> _Group:
-    first_row = row = pool.index.next_row
+    first_row = row = ahead.next_row
     ids: list[str] = []
     texts: list[str] = []
     metadata: list[str] = []
@@ -317,7 +389,7 @@ def _columns(
         segments=segments,
         embedded_rows=np.concatenate(embedded_rows) if embedded_rows else np.empty(0, np.int64),
         embeddings=np.concatenate(embeddings) if embeddings else None,
-        references=_references(pool, kept),
+        references=_references(pool.reference_hashes | ahead.reserved, kept, first_row),
     )
 
 
@@ -334,18 +406,16 @@ def _extend(segments: list[tuple[int, int, bool]], row: int, count: int, *, embe
         segments.append((row, count, embedded))
 
 
-def _references(pool: Pool, kept: Sequence[tuple[CheckedItems, list[int]]]) -> list[ReferenceItem]:
-    """Return the holdout and gold items among the new ones, and the pool items that they shadow."""
-    if not pool.reference_hashes and not any(any(checked.labels) for checked, _ in kept):
+def _references(known: set[int], kept: Sequence[tuple[CheckedItems, list[int]]], first_row: int) -> list[ReferenceItem]:
+    """Return the holdout and gold items among the new ones, and the pool items that they or known ones shadow."""
+    if not known and not any(any(checked.labels) for checked, _ in kept):
         return []
     new = [(checked, i) for checked, positions in kept for i in positions]
     hashes = hash_texts([normalised(checked.texts[i]) for checked, i in new]).tolist()
     splits = [checked.splits[i] for checked, i in new]
-    reserved = pool.reference_hashes | {h for h, s in zip(hashes, splits, strict=True) if s is not Split.POOL}
+    reserved = known | {h for h, s in zip(hashes, splits, strict=True) if s is not Split.POOL}
     found = []
-    for row, ((checked, i), split, text_hash) in enumerate(
-        zip(new, splits, hashes, strict=True), start=pool.index.next_row
-    ):
+    for row, ((checked, i), split, text_hash) in enumerate(zip(new, splits, hashes, strict=True), start=first_row):
         if split is not Split.POOL:
             found.append(ReferenceItem(row, checked.item_ids[i], split, checked.labels[i], text_hash))
         elif text_hash in reserved:

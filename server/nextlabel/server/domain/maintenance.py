@@ -11,8 +11,10 @@ from nextlabel.server.domain.labeling import Labeling
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, Executor, StateStore
 from nextlabel.server.domain.signals import Signals
+from nextlabel.server.domain.state import ProjectId
 
 COMPACT_EVERY_ROWS = 200_000
+COMPACT_AT_LATEST_ROWS = 5_000_000
 
 
 class Maintenance:
@@ -35,7 +37,8 @@ class Maintenance:
         self._executor = executor
         self._clock = clock
         self._replies_kept = timedelta(seconds=replies_kept_s)
-        self._compacted: dict[str, int] = {}
+        self._compacted: dict[ProjectId, int] = {}
+        self._rows: dict[ProjectId, int] = {}
 
     async def run(self, on_error: Callable[[BaseException], None], every_s: float = 5.0) -> None:
         """Tidy up until cancelled."""
@@ -54,14 +57,23 @@ class Maintenance:
         await self._store.write(lambda tx: tx.access.forget_replies(before))
         for project in await self._store.read(all_projects):
             rows = await self._store.read(lambda tx, p=project: tx.pool.committed_rows(p))  # type: ignore[misc]
-            if rows - self._compacted.setdefault(project, rows) < COMPACT_EVERY_ROWS:
-                continue
-            pool = await self._pools.open(project)
-            async with (
-                pool.writing,
-                self._store.exclusive(f"ingest/{project}") as mine,
-                self._store.exclusive(f"embed/{project}") as too,
-            ):
-                if mine and too:
-                    await self._executor.run(lambda p=project: self._pools.arrays.compact(p))  # type: ignore[misc]
-                    self._compacted[project] = rows
+            if self._is_due(project, rows):
+                await self._compact(project, rows)
+
+    def _is_due(self, project: ProjectId, rows: int) -> bool:
+        """Compact what has grown much, once it has stopped growing: meanwhile uploads have to wait."""
+        resting = self._rows.get(project) == rows
+        self._rows[project] = rows
+        grown = rows - self._compacted.setdefault(project, rows)
+        return grown >= (COMPACT_EVERY_ROWS if resting else COMPACT_AT_LATEST_ROWS)
+
+    async def _compact(self, project: ProjectId, rows: int) -> None:
+        pool = await self._pools.open(project)
+        async with (
+            pool.writing,
+            self._store.exclusive(f"ingest/{project}") as mine,
+            self._store.exclusive(f"embed/{project}") as too,
+        ):
+            if mine and too:
+                await self._executor.run(lambda: self._pools.arrays.compact(project))
+                self._compacted[project] = rows

@@ -25,39 +25,41 @@ def hash_texts(texts: Sequence[str]) -> Hashes:
 
 
 class PoolIndex:
-    """Maps hashes of item ids to rows and content hashes. Not thread-safe.
+    """Maps hashes of item ids to rows and content hashes. One thread may add while others look up.
 
     Ids are found in two sorted runs: a large one, and one of recent additions that is merged into it when it has
     grown; appending therefore costs amortised O(log n) copies an item.
     """
 
     def __init__(self) -> None:
-        self._large = _Run.empty()
-        self._recent = _Run.empty()
+        # One attribute, so that a look-up beside an addition never finds an id in neither run.
+        self._runs = (_Run.empty(), _Run.empty())
         self.next_row = 0
 
     def __len__(self) -> int:
-        return len(self._large.keys) + len(self._recent.keys)
+        return sum(len(run.keys) for run in self._runs)
 
     def add(self, keys_n: Hashes, contents_n: Hashes, rows_n: Rows) -> None:
         """Add n ids that are not in the index yet; ``next_row`` becomes the row after the highest."""
         if not len(keys_n):
             return
-        self._recent = _Run.merged(self._recent, _Run(keys_n, contents_n, rows_n))
-        if len(self._recent.keys) > max(_RECENT, len(self._large.keys) // 8):
-            self._large = _Run.merged(self._large, self._recent)
-            self._recent = _Run.empty()
+        large, recent = self._runs
+        recent = _Run.merged(recent, _Run(keys_n, contents_n, rows_n))
+        if len(recent.keys) > max(_RECENT, len(large.keys) // 8):
+            large, recent = _Run.merged(large, recent), _Run.empty()
+        self._runs = (large, recent)
         self.next_row = max(self.next_row, int(rows_n.max()) + 1)
 
     def remove(self, keys_n: Hashes) -> None:
         """Forget ids; their rows are not given out again."""
-        self._large = self._large.without(keys_n)
-        self._recent = self._recent.without(keys_n)
+        large, recent = self._runs
+        self._runs = (large.without(keys_n), recent.without(keys_n))
 
     def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
         """Return rows (−1 where an id is unknown) and content hashes of n ids."""
-        rows, contents = self._large.find(keys_n)
-        recent_rows, recent_contents = self._recent.find(keys_n)
+        large, recent = self._runs
+        rows, contents = large.find(keys_n)
+        recent_rows, recent_contents = recent.find(keys_n)
         found = recent_rows >= 0
         rows[found] = recent_rows[found]
         contents[found] = recent_contents[found]
