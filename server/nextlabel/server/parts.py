@@ -42,6 +42,7 @@ from nextlabel.server.store.state_store import open_state_store
 
 _log = structlog.get_logger(__name__)
 _DISK_THREADS = 4
+_NICENESS = 5
 # What one server's compaction must leave for the scans of the others.
 _LONGEST_SCAN = timedelta(hours=1)
 
@@ -111,8 +112,8 @@ def open_parts(settings: Settings) -> Parts:
     )
     clock, limits, signals = SystemClock(), settings.limits.limits(), Signals()
     disk = Threads("disk", _DISK_THREADS)
-    compute = Threads("compute", settings.compute.threads)
-    encoder = Threads("embed", 1)
+    compute = Threads("compute", settings.compute.threads, _NICENESS)
+    encoder = Threads("embed", 1, _NICENESS)
     embedder = CachingEmbedder(Embedder(settings.embedding.model))
     pools = Pools(store, arrays, disk)
     budgets = Budgets(clock, _new_id)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -11,10 +14,13 @@ T = TypeVar("T")
 
 
 class Threads:
-    """Implements `Executor` on ``workers`` threads; further work waits in a queue."""
+    """Implements `Executor` on ``workers`` threads; further work waits in a queue.
 
-    def __init__(self, name: str, workers: int) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+    ``niceness`` above 0 leaves the processor to other threads first, so that long work does not delay short calls.
+    """
+
+    def __init__(self, name: str, workers: int, niceness: int = 0) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name, initializer=_make_nice, initargs=(niceness,))
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run ``work`` on a thread. Cancelling the caller does not interrupt it, only the waiting."""
@@ -23,3 +29,9 @@ class Threads:
     def close(self) -> None:
         """Wait for work under way, drop what is queued."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _make_nice(niceness: int) -> None:
+    # On Linux a thread has a niceness of its own; elsewhere it would be the whole process that steps back.
+    if niceness and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
