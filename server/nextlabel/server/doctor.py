@@ -177,7 +177,6 @@ def _described(settings: Settings) -> Iterator[str]:
     yield f"state in {make_url(store.url).render_as_string(hide_password=True) if store.url else 'SQLite'}"
     yield f"pool in {store.pool_url or 'the data directory'}"
     yield f"Anthropic key {'set' if annotators.anthropic.api_key else 'not set'}"
-    yield f"executor {settings.compute.executor}"
 
 
 def _nearest(directory: Path) -> Path:

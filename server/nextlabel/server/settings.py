@@ -230,14 +230,8 @@ class AnnotatorSettings(_Section):
 class ComputeSettings(_Section):
     """Work on arrays and training."""
 
-    executor: Literal["threads", "ray"] = "threads"
-    """Where blocks of the pool are scored."""
-
     threads: Count = Field(default_factory=lambda: max(1, os.cpu_count() or 1))
     """Worker threads; by default one for each core."""
-
-    ray_address: str | None = None
-    """Ray cluster to join; by default a local one is started."""
 
 
 class MetricsSettings(_Section):
@@ -245,13 +239,6 @@ class MetricsSettings(_Section):
 
     bind: str | None = None
     """Address such as `127.0.0.1:9464` where metrics are served over HTTP; off by default."""
-
-
-class WebSettings(_Section):
-    """Dashboard and labeling page."""
-
-    bind: str | None = None
-    """Address such as `127.0.0.1:8080` where the pages are served; off by default."""
 
 
 class LogSettings(_Section):
@@ -310,9 +297,6 @@ class Settings(BaseSettings):
 
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """Metrics."""
-
-    web: WebSettings = Field(default_factory=WebSettings)
-    """Web pages."""
 
     log: LogSettings = Field(default_factory=LogSettings)
     """Logs."""
