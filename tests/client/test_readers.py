@@ -70,6 +70,7 @@ def parquet() -> bytes:
         ("windows.jsonl", jsonl().replace(b"\n", b"\r\n")),
         ("no-last-line-end.jsonl", jsonl().rstrip()),
     ],
+    ids=lambda value: value if isinstance(value, str) else "content",
 )
 def test_every_format_gives_the_same_rows(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
