@@ -44,6 +44,7 @@ from nextlabel.strategies import (
     strategy_names,
 )
 from nextlabel.strategies.arrays import Array, Floats, Rows
+from nextlabel.strategies.nearest import Bounds
 
 N_LABELED = 500
 N_COMMITTEE = 5
@@ -225,8 +226,8 @@ class _Replayed(NearestLabeled):
         super().__init__()
         self._known = known
 
-    def update(self, pool: Pool, labeled_LD: Floats) -> Floats:
-        return self._known.copy().update(pool, labeled_LD)
+    def bounds(self, pool: Pool, labeled_LD: Floats) -> Bounds:
+        return self._known.copy().bounds(pool, labeled_LD)
 
 
 def arguments() -> argparse.Namespace:

@@ -55,7 +55,11 @@ def test_k_center_on_a_shortlist_is_farthest_first_within_it(embeddings: Floats,
     assert batch.rows_k.tolist() == shortlist[expected].tolist()
 
 
-def test_distances_kept_between_rounds_change_nothing(embeddings: Floats, context: SelectionContext) -> None:
+@pytest.mark.parametrize("held", [20_000, 25])
+def test_distances_kept_between_rounds_change_nothing(
+    held: int, embeddings: Floats, context: SelectionContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(greedy_distance, "KEPT", held)
     nearest, labeled, rows = NearestLabeled(), context.labeled_embeddings, np.arange(300)
     for _ in range(4):
         labels = LabeledSet(labeled, np.zeros(len(labeled), np.int64))
@@ -66,6 +70,21 @@ def test_distances_kept_between_rounds_change_nothing(embeddings: Floats, contex
         labeled = np.concatenate([labeled, embeddings[kept.rows_k]])
         arrived = np.arange(rows.max() + 1, rows.max() + 50)
         rows = np.concatenate([np.setdiff1d(rows, kept.rows_k), arrived])
+
+
+@pytest.mark.parametrize("held", [20_000, 4])
+def test_bounds_that_miss_labels_give_the_same_picks(
+    held: int, embeddings: Floats, context: SelectionContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(greedy_distance, "KEPT", held)
+    twice = np.concatenate([embeddings[:300], embeddings[:300]])
+    nearest, labeled = NearestLabeled(), context.labeled_embeddings
+    nearest.update(ArrayPool(twice), labeled)
+    for _ in range(3):
+        labels = LabeledSet(labeled, np.zeros(len(labeled), np.int64))
+        batch = get_strategy("k_center").select(ArrayPool(twice), 15, SelectionContext(labeled=labels, nearest=nearest))
+        assert batch.rows_k.tolist() == farthest_first(twice, labeled, 15)
+        labeled = np.concatenate([labeled, twice[batch.rows_k]])
 
 
 def test_kept_distances_notice_rows_that_return_and_labels_that_change(embeddings: Floats) -> None:

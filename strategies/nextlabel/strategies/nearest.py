@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -68,6 +70,28 @@ def check_finite(values_n: Floats, rows_n: Rows, what: str) -> None:
         raise NotFiniteError(int(rows_n[int(np.argmin(finite))]), what)
 
 
+MOST_MISSING = 2000
+"""Labels that bounds may miss; fetched rows are compared with all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Upper bounds of squared distances to the nearest labeled row.
+
+    Attributes:
+        near_m: float32, shape (m,); exact but for the labels missing.
+        missing_pD: embeddings of the labels that they miss, shape (p, D).
+    """
+
+    near_m: Floats
+    missing_pD: Floats
+
+    @classmethod
+    def exact(cls, near_m: Floats) -> Bounds:
+        """Return bounds that miss nothing."""
+        return cls(near_m, np.empty((0, 0), np.float32))
+
+
 class NearestLabeled:
     """Nearest-labeled distances of a pool that shrinks and grows while labels arrive.
 
@@ -112,6 +136,18 @@ class NearestLabeled:
         self._near[rows_N] = near_N
         self._seen_LD = labeled_LD.copy()
         return near_N
+
+    def bounds(self, pool: Pool, labeled_LD: Floats) -> Bounds:
+        """Return what is known without a pass over the pool, or after one where too little is known."""
+        seen = len(self._seen_LD)
+        missing_pD = labeled_LD[seen:]
+        if seen and len(missing_pD) <= MOST_MISSING and np.array_equal(labeled_LD[:seen], self._seen_LD):
+            rows_N = pool_rows(pool)
+            self._grow(int(rows_N.max(initial=-1)) + 1)
+            near_N = self._near[rows_N]
+            if not np.isinf(near_N).any():
+                return Bounds(near_N, missing_pD)
+        return Bounds.exact(self.update(pool, labeled_LD))
 
     def _forget(self) -> None:
         self._near[:] = np.inf

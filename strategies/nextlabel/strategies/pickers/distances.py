@@ -11,15 +11,15 @@ import numpy as np
 from nextlabel.strategies.arrays import Array, Floats, Rows, as_float32, to_numpy
 from nextlabel.strategies.candidates import Candidates
 from nextlabel.strategies.context import SelectionContext
-from nextlabel.strategies.nearest import check_finite, nearest_squared_distance
+from nextlabel.strategies.nearest import Bounds, check_finite, nearest_squared_distance
 
 
-def to_labeled(candidates: Candidates, context: SelectionContext) -> Floats:
-    """Return each candidate's squared distance to the nearest labeled row, shape (m,); inf without labels."""
+def bounds_to_labeled(candidates: Candidates, context: SelectionContext) -> Bounds:
+    """Return upper bounds of each candidate's squared distance to the nearest labeled row; inf without labels."""
     labeled_LD = context.labeled_embeddings
     if context.nearest is not None and len(candidates) == candidates.pool_size:
-        return context.nearest.update(candidates.pool, labeled_LD)
-    return nearest_squared_distance(candidates.pool, labeled_LD)
+        return context.nearest.bounds(candidates.pool, labeled_LD)
+    return Bounds.exact(nearest_squared_distance(candidates.pool, labeled_LD))
 
 
 def embeddings_of(candidates: Candidates, positions: Rows) -> Floats:

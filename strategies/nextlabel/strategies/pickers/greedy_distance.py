@@ -1,9 +1,9 @@
 """Greedy selection by a value that falls as picks come near: k-center and ranked batch, exact and lazy.
 
-Distances only shrink as rows are picked, so a row's value computed with an old distance is an upper
-bound. The picker works on the rows of highest bound alone; while its best value exceeds every bound
-outside, no row outside can be the next pick. When it does not, one pass brings all bounds up to date
-with many picks at once.
+Distances only shrink as rows are labeled or picked, so a row's value computed with an old distance is an
+upper bound (Minoux 1978). The picker brings the rows of highest bound up to date and picks among them while
+their best value exceeds every bound outside; then it does the same with the rows that are highest now. When
+it has read a good part of the pool that way, one pass brings all bounds up to date.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from nextlabel.strategies.arrays import Floats, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
-from nextlabel.strategies.nearest import nearest_squared_distance
-from nextlabel.strategies.pickers.distances import embeddings_of, first_of_best, to_labeled
+from nextlabel.strategies.nearest import Bounds, nearest_of, nearest_squared_distance
+from nextlabel.strategies.pickers.distances import bounds_to_labeled, embeddings_of, first_of_best
 
 KEPT = 3000
-"""Rows held in memory between passes over all candidates; 5 MB at 384 dimensions, which stay in the cache."""
+"""Rows brought up to date together; 5 MB at 384 dimensions, which stay in the cache."""
+
+PASS_SHARE = 0.25
+"""Share of the candidates that may be fetched out of order before a pass over all of them is cheaper."""
 
 
 class Value(Protocol):
@@ -50,7 +53,7 @@ class KCenter:
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Choose k by farthest-first traversal."""
-        return Picks(pick_by_value(candidates, to_labeled(candidates, context), k, Distance(), rng))
+        return Picks(pick_by_value(candidates, bounds_to_labeled(candidates, context), k, Distance(), rng))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class RankedBatch:
         if candidates.scores_m is None:
             raise ParameterError("picker 'ranked_batch' needs a scorer; compose it with least confidence")
         value = Ranked(candidates.scores_m, len(candidates), len(context.require_labeled()))
-        return Picks(pick_by_value(candidates, to_labeled(candidates, context), k, value, rng))
+        return Picks(pick_by_value(candidates, bounds_to_labeled(candidates, context), k, value, rng))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,50 +114,85 @@ class Ranked:
         return (self.n_candidates - step) / (self.n_candidates + self.n_labeled)
 
 
-def pick_by_value(candidates: Candidates, near_m: Floats, k: int, value: Value, rng: np.random.Generator) -> Rows:
-    """Return ``k`` positions, each the best at its step; updates ``near_m``."""
-    everything = np.arange(len(candidates), dtype=np.int64)
-    picked: list[int] = []
-    if np.isinf(near_m).any():
-        picked.append(int(rng.integers(len(candidates))))
-    known = 0
-    near_m = near_m.copy()
-    while len(picked) < k:
-        if picked[known:]:
-            fresh = np.asarray(picked[known:], np.int64)
-            nearest_squared_distance(candidates.pool, embeddings_of(candidates, fresh), near_m)
-            known = len(picked)
-        bounds = value.at(near_m, everything, len(picked)).copy()
-        bounds[picked] = -np.inf
-        picked.append(first_of_best(bounds, everything, candidates))
-        _pick_from_kept(candidates, near_m, bounds, picked, k, value)
-    return np.asarray(picked, np.int64)
+def pick_by_value(candidates: Candidates, bounds: Bounds, k: int, value: Value, rng: np.random.Generator) -> Rows:
+    """Return ``k`` positions, each the best at its step."""
+    search = _Search(candidates, bounds, value)
+    if np.isinf(search.near_m).any():
+        search.pick(int(rng.integers(len(candidates))))
+    fetched = len(candidates) if len(search.picked) else 0
+    while len(search.picked) < k:
+        if fetched > PASS_SHARE * len(candidates):
+            search.pass_over_all()
+            search.pick_best_of_exact()
+            fetched = 0
+        settled = search.pick_from_highest(k)
+        fetched = fetched + KEPT if settled else len(candidates)
+    return np.asarray(search.picked, np.int64)
 
 
-def _pick_from_kept(
-    candidates: Candidates, near_m: Floats, bounds: Floats, picked: list[int], k: int, value: Value
-) -> None:
-    """Extend ``picked``, whose last entry the bounds do not know, while no row outside can win."""
-    if len(picked) == k:
-        return
-    since = len(picked) - 1
-    kept, limit = _highest(bounds)
-    embeddings = embeddings_of(candidates, kept)
-    norms = np.einsum("md,md->m", embeddings, embeddings)
-    near = near_m[kept]
-    gone = np.isneginf(bounds[kept])
-    point = embeddings_of(candidates, np.asarray(picked[-1:], np.int64))[0]
-    gone |= kept == picked[-1]
-    while len(picked) < k:
-        distances = norms - 2 * (embeddings @ point) + point @ point
-        np.minimum(near, np.maximum(distances, 0), out=near)
-        values = value.at(near, kept, len(picked)).copy()
-        values[gone] = -np.inf
-        best = first_of_best(values, kept, candidates)
-        if values[best] <= limit + value.rise(since, len(picked)):
-            return
-        picked.append(int(kept[best]))
-        point, gone[best] = embeddings[best], True
+class _Search:
+    """Picks made so far, and upper bounds of every candidate's distance to what is labeled or picked.
+
+    Attributes:
+        near_m: the bounds, squared; they miss ``points``.
+        points: chosen embeddings that some bounds do not know yet.
+        picked: positions, in order.
+    """
+
+    def __init__(self, candidates: Candidates, bounds: Bounds, value: Value) -> None:
+        self._candidates = candidates
+        self._value = value
+        self._everything = np.arange(len(candidates), dtype=np.int64)
+        self.near_m = bounds.near_m.copy()
+        self.points = [bounds.missing_pD] if len(bounds.missing_pD) else []
+        self.picked: list[int] = []
+
+    def pick(self, position: int) -> None:
+        """Add a pick."""
+        self.picked.append(position)
+        self.points.append(embeddings_of(self._candidates, np.asarray([position], np.int64)))
+
+    def pass_over_all(self) -> None:
+        """Make all bounds exact."""
+        if self.points:
+            nearest_squared_distance(self._candidates.pool, np.concatenate(self.points), self.near_m)
+        self.points = []
+
+    def pick_best_of_exact(self) -> None:
+        """Pick the best candidate of all; the bounds must be exact."""
+        self.pick(first_of_best(self._bounds(), self._everything, self._candidates))
+
+    def pick_from_highest(self, k: int) -> bool:
+        """Bring the highest bounds up to date and pick while no row outside can win.
+
+        Returns False where a row outside ties with the best, which only exact bounds can settle.
+        """
+        since = len(self.picked)
+        kept, limit = _highest(self._bounds())
+        embeddings = embeddings_of(self._candidates, kept)
+        near = self.near_m[kept]
+        if self.points:
+            near = np.minimum(near, nearest_of(embeddings, np.concatenate(self.points)))
+        norms = np.einsum("md,md->m", embeddings, embeddings)
+        gone = np.isin(kept, self.picked)
+        reached = np.inf
+        while len(self.picked) < k:
+            values = np.where(gone, -np.inf, self._value.at(near, kept, len(self.picked)))
+            best = first_of_best(values, kept, self._candidates)
+            reached, barrier = values[best], limit + self._value.rise(since, len(self.picked))
+            if reached <= barrier:
+                break
+            point, gone[best] = embeddings[best], True
+            self.picked.append(int(kept[best]))
+            self.points.append(point[None])
+            np.minimum(near, np.maximum(norms - 2 * (embeddings @ point) + point @ point, 0), out=near)
+        self.near_m[kept] = near
+        return bool(reached < limit or len(self.picked) > since)
+
+    def _bounds(self) -> Floats:
+        bounds = self._value.at(self.near_m, self._everything, len(self.picked)).copy()
+        bounds[self.picked] = -np.inf
+        return bounds
 
 
 def _highest(bounds: Floats) -> tuple[Rows, float]:
