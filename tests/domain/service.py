@@ -10,7 +10,7 @@ import numpy as np
 
 from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.incoming import IncomingItems
-from nextlabel.server.domain.ingest import Receipt
+from nextlabel.server.domain.ingest_group import Receipt
 from nextlabel.server.domain.projects import NewProject
 from nextlabel.server.domain.state import (
     AnnotatorChoice,

@@ -1,5 +1,6 @@
 import pytest
 
+from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.annotation import Label, MultiLabel
 from nextlabel.server.domain.errors import (
     BudgetDimension,
@@ -8,7 +9,7 @@ from nextlabel.server.domain.errors import (
     InvalidArgument,
     NotFound,
 )
-from nextlabel.server.domain.state import LeaseState, Window
+from nextlabel.server.domain.state import LeaseState
 from nextlabel.server.domain.submissions import KnownRows, Submission, SubmitStatus
 
 NOBODY = KnownRows({}, {})

@@ -2,10 +2,11 @@
 
 import pytest
 
+from nextlabel.server.domain.accounts import LedgerKind
 from nextlabel.server.domain.annotation import ConfidenceKind, Cost
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.ledger import RunLedger
-from nextlabel.server.domain.state import AnnotatorChoice, Choice, LedgerKind, RunState, Split, StopReason
+from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.brains import Known

@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 
+from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.annotation import Cost, Label
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument
-from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason, Window
+from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason
 from nextlabel.server.domain.submissions import KnownRows, Submission
 from tests.domain.service import CLASSES, Service
 

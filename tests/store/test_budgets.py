@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Limit, Window
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer, Usage
 from nextlabel.server.domain.errors import Aborted
 from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, Limit, ProjectId, Window
+from nextlabel.server.domain.state import ProjectId
 from tests.store import values as v
 
 OTHER = ProjectId("p2")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
+from nextlabel.server.domain.accounts import LedgerKind, Window
 from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted
 from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import LedgerKind, Window
 from tests.store import values as v
 from tests.store.conftest import BACKENDS
 from tests.store.machines import MODERATE, StoreMachine

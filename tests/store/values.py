@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from nextlabel.server.domain.accounts import Reservation
 from nextlabel.server.domain.annotation import (
     Answer,
     ConfidenceKind,
@@ -27,7 +28,6 @@ from nextlabel.server.domain.state import (
     Pick,
     Project,
     ProjectId,
-    Reservation,
     Role,
     StoredReply,
 )

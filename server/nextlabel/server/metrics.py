@@ -6,8 +6,9 @@ import asyncio
 
 from prometheus_client import CollectorRegistry, Gauge
 
+from nextlabel.server.domain.accounts import LedgerKind
 from nextlabel.server.domain.ports import Transaction
-from nextlabel.server.domain.state import LedgerKind, Project, RunState
+from nextlabel.server.domain.state import Project, RunState
 from nextlabel.server.parts import Parts
 
 _EVERY_S = 10.0

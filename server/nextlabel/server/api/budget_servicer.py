@@ -11,10 +11,11 @@ from nextlabel.server.api.convert_annotations import cost_message
 from nextlabel.server.api.convert_values import number_of, page, page_size, page_token, timestamp
 from nextlabel.server.api.idempotency import Replies
 from nextlabel.server.api.project_finder import ProjectFinder
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Window
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, Project, Window
+from nextlabel.server.domain.state import Project
 from nextlabel.v1 import budget_service_pb2 as pb
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceServicer
 

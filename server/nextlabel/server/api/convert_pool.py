@@ -12,7 +12,7 @@ from nextlabel.server.api.convert_annotations import label_answer
 from nextlabel.server.api.convert_values import json_of, matrix_of
 from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.incoming import IncomingItems, ItemError
-from nextlabel.server.domain.ingest import Receipt
+from nextlabel.server.domain.ingest_group import Receipt
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.ports import StoredItem
 from nextlabel.server.domain.state import Project, ReferenceItem, Split

@@ -17,7 +17,8 @@ from nextlabel.server.api.item_listing import ItemFilter, ItemListing
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.domain.ingest import Ingest, Receipt
+from nextlabel.server.domain.ingest import Ingest
+from nextlabel.server.domain.ingest_group import Receipt
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, Executor

@@ -9,18 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Limit, Reservation, Window
 from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted, InvalidArgument, NotFound
 from nextlabel.server.domain.ports import Clock, Transaction
-from nextlabel.server.domain.state import (
-    Budget,
-    LedgerEntry,
-    LedgerKind,
-    Limit,
-    ProjectId,
-    Reservation,
-    Window,
-)
+from nextlabel.server.domain.state import ProjectId
 
 NOTHING = Cost(labels=0, tokens=0, micro_usd=0)
 

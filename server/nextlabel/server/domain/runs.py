@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.domain.limits import Limits
@@ -20,7 +21,6 @@ from nextlabel.server.domain.state import (
     RunSpec,
     RunState,
     StopReason,
-    Window,
 )
 
 

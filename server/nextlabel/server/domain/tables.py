@@ -6,24 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Reservation
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.state import (
     AccessToken,
     Annotation,
     Batch,
-    Budget,
     Guidelines,
     Lease,
     LeaseItem,
     LeaseState,
-    LedgerEntry,
-    LedgerKind,
     ModelVersion,
     Pick,
     Project,
     ProjectId,
     ReferenceItem,
-    Reservation,
     Run,
     RunEvent,
     RunState,

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from typing_extensions import override
 
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Reservation
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, ProjectId, Reservation
+from nextlabel.server.domain.state import ProjectId
 from nextlabel.server.domain.tables import BudgetTable
 from nextlabel.server.store.memory.contents import Contents
 

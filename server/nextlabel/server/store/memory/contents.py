@@ -7,28 +7,25 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, Reservation, Window
 from nextlabel.server.domain.annotation import BatchIntent, StoredAnswer
 from nextlabel.server.domain.errors import Aborted
 from nextlabel.server.domain.state import (
     AccessToken,
     Annotation,
     Batch,
-    Budget,
     Guidelines,
     Lease,
     LeaseItem,
-    LedgerEntry,
     ModelVersion,
     Pick,
     Project,
     ProjectId,
     ReferenceItem,
-    Reservation,
     Run,
     RunEvent,
     Segment,
     StoredReply,
-    Window,
 )
 
 

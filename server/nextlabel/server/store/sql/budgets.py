@@ -11,8 +11,9 @@ from sqlalchemy import bindparam as p
 from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
+from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Reservation
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
-from nextlabel.server.domain.state import Budget, LedgerEntry, LedgerKind, ProjectId, Reservation
+from nextlabel.server.domain.state import ProjectId
 from nextlabel.server.domain.tables import BudgetTable
 from nextlabel.server.store.sql import answers, schema
 from nextlabel.server.store.sql.records import Row

@@ -18,8 +18,8 @@ from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, 
 
 import sqlalchemy as sa
 
+from nextlabel.server.domain.accounts import Limit
 from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.state import Limit
 from nextlabel.server.store import codec
 
 V = TypeVar("V")

@@ -1,0 +1,87 @@
+"""What the books remember: limits, what is spent and reserved under them, and the ledger's lines.
+
+Frozen values as those of ``state``; money is in micro-dollars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.state import ProjectId
+
+
+class Window(StrEnum):
+    """What a limit counts: everything ever spent, or what was spent since midnight UTC."""
+
+    TOTAL = "total"
+    DAY = "day"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Upper bounds per dimension; None is no bound."""
+
+    labels: int | None = None
+    tokens: int | None = None
+    micro_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A limit with what is spent and reserved under it. ``run`` is empty for the project's own budget.
+
+    ``day`` is the ISO date that ``spent`` belongs to when the window is a day, else empty.
+    """
+
+    project: ProjectId
+    run: str
+    window: Window
+    limit: Limit
+    spent: Cost
+    reserved: Cost
+    day: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What a caller may still spend; open until everything is settled or released.
+
+    ``key`` names the purpose; at most one reservation of a key is open. Empty: never shared.
+    """
+
+    id: str
+    key: str
+    project: ProjectId
+    run: str
+    line: str
+    remaining: Cost
+    open: bool
+    day: str
+    created_at: datetime
+
+
+class LedgerKind(StrEnum):
+    """Every movement of a budget."""
+
+    RESERVE = "reserve"
+    SETTLE = "settle"
+    RELEASE = "release"
+    SET_LIMIT = "set_limit"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One append-only line of the books; every figure of a report is a sum of these."""
+
+    id: int
+    project: ProjectId
+    run: str
+    reservation: str
+    line: str
+    kind: LedgerKind
+    amount: Cost
+    at: datetime
