@@ -71,10 +71,11 @@ def order_by_score(rows: Rows, scores: Floats, item_ids: ItemIds) -> tuple[Rows,
     """Sort rows by (score descending, item id ascending)."""
     order = np.argsort(-scores, kind="stable")
     rows, scores = rows[order], scores[order]
-    edges = np.flatnonzero(np.diff(scores)) + 1
-    for run in np.split(np.arange(len(rows)), edges):
-        if len(run) > 1:
-            tied = rows[run]
-            ids = item_ids(tied)
-            rows[run] = tied[sorted(range(len(tied)), key=ids.__getitem__)]
+    starts = np.flatnonzero(np.diff(scores, prepend=np.nan))
+    stops = np.append(starts[1:], len(scores))
+    longer = stops - starts > 1
+    for start, stop in zip(starts[longer], stops[longer], strict=True):
+        tied = rows[start:stop]
+        ids = item_ids(tied)
+        rows[start:stop] = tied[sorted(range(len(tied)), key=ids.__getitem__)]
     return rows, scores

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 _lock = threading.Lock()
@@ -20,12 +21,10 @@ def single_threaded_blas() -> Iterator[None]:
     each other's limit, which would leave BLAS at one thread for good.
     """
     global _users, _limits
-    from threadpoolctl import threadpool_limits
-
     with _lock:
         _users += 1
         if _users == 1:
-            _limits = threadpool_limits(limits=1, user_api="blas")
+            _limits = _loaded_blas().limit(limits=1, user_api="blas")
     try:
         yield
     finally:
@@ -34,3 +33,11 @@ def single_threaded_blas() -> Iterator[None]:
             if _users == 0:
                 _limits.restore_original_limits()
                 _limits = None
+
+
+@cache
+def _loaded_blas() -> Any:
+    """NumPy's BLAS and others loaded by now. Looking for them takes milliseconds; NumPy's is there from the start."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
