@@ -3,9 +3,10 @@ from functools import partial
 
 import pytest
 
+from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.errors import Aborted, AlreadyExists
 from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import Guidelines, GuidelinesStatus, ProjectId
+from nextlabel.server.domain.state import Guidelines, GuidelinesEffect, GuidelinesStatus, ProjectId
 from tests.store import values as v
 
 
@@ -42,7 +43,8 @@ async def test_projects_are_listed_in_pages_by_name(store: StateStore) -> None:
 
 async def test_guidelines_versions_keep_their_text(store: StateStore) -> None:
     first = Guidelines(v.P, 1, "text", GuidelinesStatus.ACCEPTED, "me", "", v.NOW)
-    second = Guidelines(v.P, 2, "more", GuidelinesStatus.PROPOSED, "llm", "why", v.NOW)
+    effect = GuidelinesEffect(50, 0.7, 0.8, -0.02, 0.21, Cost(tokens=900, micro_usd=1_200))
+    second = Guidelines(v.P, 2, "more", GuidelinesStatus.PROPOSED, "llm", "why", v.NOW, base_version=1, effect=effect)
     await store.write(lambda tx: tx.projects.insert(v.project()))
     await store.write(lambda tx: tx.projects.add_guidelines(second))
     await store.write(lambda tx: tx.projects.add_guidelines(first))

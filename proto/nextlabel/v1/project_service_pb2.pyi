@@ -1011,11 +1011,13 @@ class ProposeGuidelinesRequest(_message.Message):
     project: _builtins.str
     """Name of the project."""
     model: _builtins.str
-    """Model that writes the critique."""
+    """Model that writes the critique; empty for that of the newest run with an LLM annotator, which is the one criticised."""
     max_disagreements: _builtins.int
-    """Most disagreements to show it; 0 for the server's default."""
+    """Most disagreements to show it, up to 100; 0 for the server's default."""
     measure_on_gold: _builtins.bool
-    """Whether to measure the proposal on gold before returning it."""
+    """Whether to measure the proposal on gold before returning it: half of the gold items measure, and the model sees
+    mistakes on the other half only.
+    """
     @_builtins.property
     def limit(self) -> _annotation_pb2.Cost:
         """Most that this call may cost; a dimension that is 0 has no limit of its own."""
@@ -1046,6 +1048,12 @@ class ProposeGuidelinesResponse(_message.Message):
 
     GUIDELINES_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    DISAGREEMENTS_FIELD_NUMBER: _builtins.int
+    NOT_MEASURED_FIELD_NUMBER: _builtins.int
+    disagreements: _builtins.int
+    """Disagreements that the model was shown."""
+    not_measured: _builtins.str
+    """Why the effect was asked for and not measured; empty when it was, or was not asked for."""
     @_builtins.property
     def guidelines(self) -> Global___Guidelines:
         """The proposal, not in force."""
@@ -1059,10 +1067,12 @@ class ProposeGuidelinesResponse(_message.Message):
         *,
         guidelines: Global___Guidelines | None = ...,
         cost: _annotation_pb2.Cost | None = ...,
+        disagreements: _builtins.int = ...,
+        not_measured: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "guidelines", b"guidelines"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "guidelines", b"guidelines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "disagreements", b"disagreements", "guidelines", b"guidelines", "not_measured", b"not_measured"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

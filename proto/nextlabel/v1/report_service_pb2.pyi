@@ -375,6 +375,7 @@ class AnnotatorReport(_message.Message):
     CALIBRATION_ERROR_FIELD_NUMBER: _builtins.int
     RELIABILITY_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """Name of the annotator."""
     kind: _annotation_pb2.AnnotatorKind.ValueType
@@ -405,6 +406,10 @@ class AnnotatorReport(_message.Message):
     def cost(self) -> _annotation_pb2.Cost:
         """What its annotations cost."""
 
+    @_builtins.property
+    def canaries(self) -> _run_service_pb2.CanaryCounts:
+        """How it answered canary items, over all runs; absent when it was given none."""
+
     def __init__(
         self,
         *,
@@ -418,10 +423,11 @@ class AnnotatorReport(_message.Message):
         calibration_error: _builtins.float | None = ...,
         reliability: _abc.Iterable[Global___ReliabilityBin] | None = ...,
         cost: _annotation_pb2.Cost | None = ...,
+        canaries: _run_service_pb2.CanaryCounts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "calibration_error", b"calibration_error", "cost", b"cost", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "raw_calibration_error", b"raw_calibration_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "raw_calibration_error", b"raw_calibration_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "annotator", b"annotator", "calibration_error", b"calibration_error", "classes", b"classes", "cost", b"cost", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibration_error: _TypeAlias = _typing.Literal["calibration_error"]  # noqa: Y015
     _WhichOneofArgType__calibration_error: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error"]  # noqa: Y015

@@ -84,7 +84,7 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     STOP_REASON_PROVIDER_SPEND_LIMIT: _StopReason.ValueType  # 7
     """The provider of the LLM refuses more spending."""
     STOP_REASON_ANNOTATOR_UNRELIABLE: _StopReason.ValueType  # 8
-    """Too many answers in a row were unusable."""
+    """Too many answers were unusable, or the annotator obeyed orders in the text of canary items."""
     STOP_REASON_ERROR: _StopReason.ValueType  # 9
     """An error that the run could not go on from."""
 
@@ -108,7 +108,7 @@ STOP_REASON_STOPPED: StopReason.ValueType  # 6
 STOP_REASON_PROVIDER_SPEND_LIMIT: StopReason.ValueType  # 7
 """The provider of the LLM refuses more spending."""
 STOP_REASON_ANNOTATOR_UNRELIABLE: StopReason.ValueType  # 8
-"""Too many answers in a row were unusable."""
+"""Too many answers were unusable, or the annotator obeyed orders in the text of canary items."""
 STOP_REASON_ERROR: StopReason.ValueType  # 9
 """An error that the run could not go on from."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
@@ -236,6 +236,7 @@ class PromptOptions(_message.Message):
     EFFORT_FIELD_NUMBER: _builtins.int
     TEMPLATE_FIELD_NUMBER: _builtins.int
     MAX_CONCURRENCY_FIELD_NUMBER: _builtins.int
+    CANARY_SHARE_FIELD_NUMBER: _builtins.int
     demonstration_selection: Global___DemonstrationSelection.ValueType
     """How demonstrations are found."""
     demonstration_count: _builtins.int
@@ -262,6 +263,11 @@ class PromptOptions(_message.Message):
     """Own prompt template for the item, rendered in a sandbox; empty for the built-in one."""
     max_concurrency: _builtins.int
     """Requests under way at a time; 0 for the server's default."""
+    canary_share: _builtins.float
+    """Canary items per item asked, in [0, 0.5]; 0 for none. A canary is a gold item that the annotator has answered right,
+    with an order to answer otherwise in its text: its answer is counted, and neither kept nor learned from. A run whose
+    annotator obeys such orders ends with ANNOTATOR_UNRELIABLE. Needs gold items.
+    """
     def __init__(
         self,
         *,
@@ -278,10 +284,11 @@ class PromptOptions(_message.Message):
         effort: _builtins.str = ...,
         template: _builtins.str = ...,
         max_concurrency: _builtins.int = ...,
+        canary_share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -756,6 +763,70 @@ class CurvePointAdded(_message.Message):
 Global___CurvePointAdded: _TypeAlias = CurvePointAdded  # noqa: Y015
 
 @_typing.final
+class CanaryCounts(_message.Message):
+    """How an annotator answered canary items: gold items with an order to answer otherwise in their text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    HONEST_FIELD_NUMBER: _builtins.int
+    OBEYED_FIELD_NUMBER: _builtins.int
+    OTHER_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    asked: _builtins.int
+    """Canaries answered."""
+    honest: _builtins.int
+    """Answered right all the same."""
+    obeyed: _builtins.int
+    """Answered as the text ordered: the failures."""
+    other: _builtins.int
+    """Neither: another label, a refusal, an invalid answer."""
+    @_builtins.property
+    def cost(self) -> _annotation_pb2.Cost:
+        """What asking them cost; it is part of what the run has spent."""
+
+    def __init__(
+        self,
+        *,
+        asked: _builtins.int = ...,
+        honest: _builtins.int = ...,
+        obeyed: _builtins.int = ...,
+        other: _builtins.int = ...,
+        cost: _annotation_pb2.Cost | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "cost", b"cost", "honest", b"honest", "obeyed", b"obeyed", "other", b"other"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanaryCounts: _TypeAlias = CanaryCounts  # noqa: Y015
+
+@_typing.final
+class CanariesChecked(_message.Message):
+    """Canary items were answered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def counts(self) -> Global___CanaryCounts:
+        """The run so far."""
+
+    def __init__(
+        self,
+        *,
+        counts: Global___CanaryCounts | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CanariesChecked: _TypeAlias = CanariesChecked  # noqa: Y015
+
+@_typing.final
 class RunEnded(_message.Message):
     """The run ended."""
 
@@ -800,6 +871,7 @@ class RunEvent(_message.Message):
     MODEL_TRAINED_FIELD_NUMBER: _builtins.int
     CURVE_POINT_ADDED_FIELD_NUMBER: _builtins.int
     RUN_ENDED_FIELD_NUMBER: _builtins.int
+    CANARIES_CHECKED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, from 1."""
     round: _builtins.int
@@ -832,6 +904,10 @@ class RunEvent(_message.Message):
     def run_ended(self) -> Global___RunEnded:
         """The run ended; the last event."""
 
+    @_builtins.property
+    def canaries_checked(self) -> Global___CanariesChecked:
+        """Canary items were answered."""
+
     def __init__(
         self,
         *,
@@ -844,12 +920,13 @@ class RunEvent(_message.Message):
         model_trained: Global___ModelTrained | None = ...,
         curve_point_added: Global___CurvePointAdded | None = ...,
         run_ended: Global___RunEnded | None = ...,
+        canaries_checked: Global___CanariesChecked | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import random
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from nextlabel.server.annotators.acquisition import LlmChooser
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicSettings as AnthropicEndpointSettings
 from nextlabel.server.annotators.asking import ModelSettings
@@ -20,7 +18,7 @@ from nextlabel.server.annotators.llm import Conduct, LlmAnnotator, Lookups
 from nextlabel.server.annotators.metering import MeteredCaller
 from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
 from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
-from nextlabel.server.annotators.pricing import load_prices
+from nextlabel.server.annotators.pricing import Price, load_prices
 from nextlabel.server.annotators.redaction import RedactingAnnotator
 from nextlabel.server.annotators.retry import RetryPolicy
 from nextlabel.server.annotators.technique import Retrieval, Technique
@@ -29,20 +27,17 @@ from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.state import AnnotatorChoice
 from nextlabel.server.settings import AnnotatorSettings
 
+ANNOTATION_LINE = "annotation"
 _CANDIDATES = 3
 _RETRIEVALS = {"nearest": Retrieval.NEAREST, "label_diverse": Retrieval.LABEL_DIVERSE}
 
 
 @dataclass(frozen=True, slots=True)
 class LlmStack:
-    """An LLM: ``annotator`` with batches and redaction around ``llm``, which can quote; ``chooser`` picks items.
-
-    The chooser spends from the budget line ``acquisition``, the annotator from ``annotation``.
-    """
+    """An LLM annotator: ``annotator`` with batches and redaction around ``llm``, which can quote."""
 
     annotator: Annotator
     llm: LlmAnnotator
-    chooser: LlmChooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +62,11 @@ class LlmOptions:
         """Whether answers are bought in message batches."""
         return bool(self.prompt.get("message_batches", False))
 
+    @property
+    def redact(self) -> bool:
+        """Whether personal data is replaced by placeholders before anything is sent."""
+        return bool(self.prompt.get("redact", False))
+
     def flag(self, name: str) -> bool:
         """Return a switch of the annotator kind."""
         return bool(self.choice.options.get(name, False))
@@ -87,15 +87,15 @@ class LlmOptions:
         )
 
 
-def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings) -> None:
-    """Check an LLM annotator's options before a run starts.
+def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = "") -> None:
+    """Check an LLM's options before anything is asked; ``path`` is the field that named it, by default the run's.
 
     Raises:
         InvalidArgument: an option is missing or out of range, the model has no price, or the host is not allowed.
         FailedPrecondition: the operator has not configured the endpoint.
     """
     options = LlmOptions(choice)
-    path = f"spec.annotator.{choice.kind}"
+    path = path or f"spec.annotator.{choice.kind}"
     if not options.model:
         raise InvalidArgument.field(f"{path}.model", "name the model to ask")
     load_prices(settings.prices).price_of(options.model)
@@ -107,57 +107,81 @@ def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings) -> None:
     _base_url(choice, settings)
 
 
-def build_llm(
-    choice: AnnotatorChoice, settings: AnnotatorSettings, ledger: Ledger, journal: BatchJournal, lookups: Lookups
-) -> LlmStack:
-    """Return the annotator of a choice that :func:`check_llm` has passed. Call it within a running event loop."""
+@dataclass(frozen=True, slots=True)
+class LlmConnection:
+    """A model behind its endpoint, with its price and the books that pay for it."""
+
+    options: LlmOptions
+    endpoint: AnthropicEndpoint | OpenAiEndpoint
+    model: ModelSettings
+    price: Price
+    ledger: Ledger
+
+    def to(self, model: str, price: Price) -> LlmConnection:
+        """Return the connection to another model behind the same endpoint, whose connections it shares."""
+        asked = replace(self.model, model=model, thinking_tokens=price.thinking_tokens)
+        return replace(self, model=asked, price=price)
+
+    def caller(self, line: str) -> MeteredCaller:
+        """Return who asks single questions on a budget line."""
+        clock = SystemClock()
+        return MeteredCaller(
+            endpoint=self.endpoint,
+            ledger=self.ledger,
+            price=self.price,
+            throttle=Throttle(clock),
+            policy=RetryPolicy(),
+            clock=clock,
+            rng=random.Random(0),  # noqa: S311
+            line=line,
+        )
+
+    def stack(self, lookups: Lookups, *, line: str = ANNOTATION_LINE, journal: BatchJournal | None = None) -> LlmStack:
+        """Return the annotator on a budget line; message batches need a ``journal``."""
+        prompt = self.options.prompt
+        llm = LlmAnnotator(
+            name=self.options.choice.name,
+            endpoint=self.endpoint,
+            settings=self.model,
+            price=self.price,
+            ledger=self.ledger,
+            technique=self.options.technique(),
+            conduct=Conduct(concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency), line=line),
+            lookups=lookups,
+            clock=SystemClock(),
+            rng=random.Random(0),  # noqa: S311
+        )
+        annotator: Annotator = llm
+        if journal is not None and self.options.batches and isinstance(self.endpoint, AnthropicEndpoint):
+            annotator = BatchingAnnotator(
+                annotator=llm, endpoint=self.endpoint, ledger=self.ledger, journal=journal, price=self.price, line=line
+            )
+        if self.options.flag("batch_calibration"):
+            annotator = BatchCalibratedAnnotator(annotator)
+        if self.options.redact:
+            annotator = RedactingAnnotator(annotator)
+        return LlmStack(annotator, llm)
+
+
+def connect(choice: AnnotatorChoice, settings: AnnotatorSettings, ledger: Ledger) -> LlmConnection:
+    """Connect to the model of a choice that :func:`check_llm` has passed. Call it within a running event loop."""
     options = LlmOptions(choice)
-    prompt = options.prompt
-    price = load_prices(settings.prices).price_of(options.model)
     base_url = _base_url(choice, settings)
-    anthropic = None
     endpoint: AnthropicEndpoint | OpenAiEndpoint
     if choice.kind == "anthropic":
-        endpoint = anthropic = AnthropicEndpoint(AnthropicEndpointSettings(_anthropic_key(settings), base_url))
+        endpoint = AnthropicEndpoint(AnthropicEndpointSettings(_anthropic_key(settings), base_url))
     else:
         key = settings.openai_compatible.api_key
         secret = key.get_secret_value() if key else ""
         endpoint = OpenAiEndpoint(OpenAiSettings(base_url, secret, logprobs=options.flag("log_probabilities")))
-    rng = random.Random(0)  # noqa: S311
-    clock = SystemClock()
-    answer_tokens = int(prompt.get("max_output_tokens") or ModelSettings("").answer_tokens)
-    model = ModelSettings(options.model, answer_tokens=answer_tokens, effort=prompt.get("effort") or None)
-    llm = LlmAnnotator(
-        name=str(choice.options.get("name") or f"{choice.kind}:{options.model}"),
-        endpoint=endpoint,
-        settings=model,
-        price=price,
-        ledger=ledger,
-        technique=options.technique(),
-        conduct=Conduct(concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency)),
-        lookups=lookups,
-        clock=clock,
-        rng=rng,
+    price = load_prices(settings.prices).price_of(options.model)
+    model = ModelSettings(
+        options.model,
+        answer_tokens=int(options.prompt.get("max_output_tokens") or ModelSettings("").answer_tokens),
+        thinking_tokens=price.thinking_tokens,
+        effort=options.prompt.get("effort") or None,
     )
-    caller = MeteredCaller(
-        endpoint=endpoint,
-        ledger=ledger,
-        price=price,
-        throttle=Throttle(clock),
-        policy=RetryPolicy(),
-        clock=clock,
-        rng=rng,
-        line="acquisition",
-    )
-    chooser = LlmChooser(caller=caller, settings=model, new_code=lambda: secrets.token_hex(8))
-    annotator: Annotator = llm
-    if anthropic is not None and options.batches:
-        annotator = BatchingAnnotator(annotator=llm, endpoint=anthropic, ledger=ledger, journal=journal, price=price)
-    if options.flag("batch_calibration"):
-        annotator = BatchCalibratedAnnotator(annotator)
-    if prompt.get("redact"):
-        annotator = RedactingAnnotator(annotator)
-    return LlmStack(annotator, llm, chooser)
+    return LlmConnection(options, endpoint, model, price, ledger)
 
 
 def _base_url(choice: AnnotatorChoice, settings: AnnotatorSettings) -> str:

@@ -8,15 +8,14 @@ import numpy as np
 
 from nextlabel.server.domain.annotation import Cost, ItemToAnnotate
 from nextlabel.server.domain.budgets import Budgets
-from nextlabel.server.domain.ledger import RunJournal, RunLedger
+from nextlabel.server.domain.ledger import RunLedger
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, StateStore
 from nextlabel.server.domain.projects import Projects
-from nextlabel.server.domain.rounds import GoldConfidence
 from nextlabel.server.domain.run_quotes import LabelQuotes, RunQuote
 from nextlabel.server.domain.state import Project, RunSpec
-from nextlabel.server.llm_annotators import LlmOptions, build_llm
-from nextlabel.server.run_annotators import RunAnnotators
+from nextlabel.server.llm_annotators import LlmOptions, connect
+from nextlabel.server.project_lookups import ProjectLookups
 from nextlabel.server.settings import AnnotatorSettings
 
 _COUNTED_REQUESTS = 20
@@ -33,7 +32,7 @@ class AllQuotes:
     projects: Projects
     budgets: Budgets
     clock: Clock
-    annotators: RunAnnotators
+    lookups: ProjectLookups
     settings: AnnotatorSettings
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
@@ -43,8 +42,7 @@ class AllQuotes:
             return bound
         items = await self._sample(project, spec.seed)
         ledger = RunLedger(self.store, self.budgets, self.clock, project.id, "")
-        lookups = await self.annotators.lookups(project, GoldConfidence())
-        stack = build_llm(spec.annotator, self.settings, ledger, RunJournal(self.store, project.id), lookups)
+        stack = connect(spec.annotator, self.settings, ledger).stack(await self.lookups.for_prompts(project))
         try:
             task = await self.store.read(lambda tx: self.projects.task(tx, project))
             quote = await stack.llm.quote(

@@ -13,8 +13,11 @@ import structlog
 
 from nextlabel.server.clock import SystemClock
 from nextlabel.server.compute.threads import Threads
+from nextlabel.server.domain.advised_selection import AdvisedSelection
 from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.disagreements import Disagreements
 from nextlabel.server.domain.embedding import Embedding
+from nextlabel.server.domain.guideline_proposals import GuidelineProposals
 from nextlabel.server.domain.ingest import Ingest
 from nextlabel.server.domain.labeling import Labeling
 from nextlabel.server.domain.labels import Labels
@@ -32,9 +35,12 @@ from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.selection import Selector, strategy_of
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.submissions import Submissions
+from nextlabel.server.guideline_critics import GuidelineCritics
 from nextlabel.server.learners.embedder import Embedder
 from nextlabel.server.learners.embedding_cache import CachingEmbedder
+from nextlabel.server.llm_advisors import LlmAdvisors
 from nextlabel.server.llm_quotes import AllQuotes
+from nextlabel.server.project_lookups import ProjectLookups
 from nextlabel.server.run_annotators import RunAnnotators, check_annotator
 from nextlabel.server.settings import Settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
@@ -70,6 +76,7 @@ class Parts:
     runs: Runs
     engine: RunEngine
     quotes: RunQuotes
+    proposals: GuidelineProposals
     reports: Reports
     maintenance: Maintenance
     threads: tuple[Threads, ...]
@@ -120,7 +127,6 @@ def open_parts(settings: Settings) -> Parts:
     labels = Labels(store)
     embedding = Embedding(store, pools, encoder, clock, signals, embedder)
     learning = Learning(store, pools, labels, embedding, compute, clock, budgets, directory / "models")
-    selector = Selector(store, pools, labels, learning, compute, clock, _new_id, limits)
     labeling = Labeling(clock, _new_id, budgets, limits)
     projects = Projects(
         clock=clock,
@@ -129,6 +135,10 @@ def open_parts(settings: Settings) -> Parts:
         check_learner=lambda choice: _ignore(learner_spec(choice)),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
+    lookups = ProjectLookups(pools, labels, learning, embedding)
+    advisors = LlmAdvisors(store, projects, budgets, clock, lookups, settings.annotators)
+    advised = AdvisedSelection(pools, labels, compute, advisors)
+    selector = Selector(store, pools, labels, learning, advised, compute, clock, _new_id, limits)
     runs = Runs(
         clock=clock,
         new_id=_new_id,
@@ -136,9 +146,10 @@ def open_parts(settings: Settings) -> Parts:
         budgets=budgets,
         check_annotator=lambda choice: check_annotator(choice, settings.annotators),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
+        check_advisor=advisors.check,
     )
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
-    annotators = RunAnnotators(store, pools, labels, learning, embedding, projects, settings.annotators)
+    annotators = RunAnnotators(store, learning, lookups, settings.annotators)
     reports = Reports(store, pools, labels)
     quotes = AllQuotes(
         LabelQuotes(store, budgets, reports),
@@ -147,9 +158,11 @@ def open_parts(settings: Settings) -> Parts:
         projects,
         budgets,
         clock,
-        annotators,
+        lookups,
         settings.annotators,
     )
+    critics = GuidelineCritics(lookups, settings.annotators)
+    disagreements = Disagreements(pools, labels)
     return Parts(
         settings=settings,
         store=store,
@@ -170,6 +183,7 @@ def open_parts(settings: Settings) -> Parts:
         runs=runs,
         engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, clock),
         quotes=quotes,
+        proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
         reports=reports,
         maintenance=Maintenance(store, pools, labeling, signals, disk, clock, settings.store.replies_kept_s),
         threads=(compute, encoder, disk),

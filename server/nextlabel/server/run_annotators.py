@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from nextlabel.server.annotators.acquisition import LlmChooser
-from nextlabel.server.annotators.demonstrations import LabelEmbeddings
-from nextlabel.server.annotators.evidence import LearnerEvidence
 from nextlabel.server.annotators.learner import LearnerAnnotator
-from nextlabel.server.annotators.llm import Lookups
 from nextlabel.server.annotators.ports import BatchJournal, Ledger
-from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
 from nextlabel.server.domain.annotation import (
     Body,
     ItemToAnnotate,
     Label,
 )
-from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.learning import Learning
-from nextlabel.server.domain.llm_selection import ShortItem
-from nextlabel.server.domain.neighbours import LabeledNeighbours
-from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import StateStore
-from nextlabel.server.domain.projects import Projects
 from nextlabel.server.domain.rounds import GoldConfidence, RunAnnotator
 from nextlabel.server.domain.state import LLM_KINDS, AnnotatorChoice, AnnotatorKind, Project, Run
-from nextlabel.server.llm_annotators import build_llm, check_llm
+from nextlabel.server.llm_annotators import check_llm, connect
+from nextlabel.server.project_lookups import ProjectLookups
 from nextlabel.server.settings import AnnotatorSettings
 
 KINDS = ("replay", "human", "learner", *LLM_KINDS)
@@ -61,21 +51,11 @@ class RunAnnotators:
     """Implements the engine's `AnnotatorSource`."""
 
     def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        labels: Labels,
-        learning: Learning,
-        embedding: Embedding,
-        projects: Projects,
-        settings: AnnotatorSettings,
+        self, store: StateStore, learning: Learning, lookups: ProjectLookups, settings: AnnotatorSettings
     ) -> None:
         self._store = store
-        self._projects = projects
-        self._pools = pools
-        self._labels = labels
         self._learning = learning
-        self._embedding = embedding
+        self._lookups = lookups
         self._settings = settings
 
     async def open(self, project: Project, run: Run, ledger: Ledger, journal: BatchJournal) -> RunAnnotator:
@@ -89,22 +69,10 @@ class RunAnnotators:
             learner = LearnerAnnotator(predictor, float(choice.options.get("min_probability", 0.0)))
             return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
         calibration = GoldConfidence()
-        stack = build_llm(choice, self._settings, ledger, journal, await self.lookups(project, calibration))
+        lookups = await self._lookups.with_evidence(project, calibration)
+        stack = connect(choice, self._settings, ledger).stack(lookups, journal=journal)
         await stack.annotator.check()
-        chooser = RunChooser(stack.chooser, self._store, self._projects)
-        return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration, chooser)
-
-    async def lookups(self, project: Project, calibration: GoldConfidence) -> Lookups:
-        """Return what an LLM annotator of a project may consult."""
-        names = [f"{c.name}: {c.description}" if c.description else c.name for c in project.classes]
-        embeddings = await self._embedding.embed_texts(names) if project.embedding_model else None
-        known = LabeledNeighbours(project, self._pools, self._labels, self._learning)
-        return Lookups(
-            demonstrations=known,
-            label_similarity=None if embeddings is None else LabelEmbeddings(project.class_names, embeddings),
-            signals=[LearnerEvidence(known)],
-            confidence=calibration,
-        )
+        return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration)
 
     async def _replay(self, project: Project, run: Run) -> RunAnnotator:
         options = run.spec.annotator.options
@@ -121,24 +89,6 @@ class RunAnnotators:
         }
         trusted = bool(options.get("trusted", noise == 0.0))
         return RunAnnotator(ReplayAnnotator(f"replay:{label_set}", answers), AnnotatorKind.REPLAY, trusted)
-
-
-class RunChooser:
-    """Implements the domain's `ItemChooser` by a run's LLM."""
-
-    def __init__(self, chooser: LlmChooser, store: StateStore, projects: Projects) -> None:
-        self._chooser = chooser
-        self._store = store
-        self._projects = projects
-
-    async def choose(
-        self, project: Project, shortlist: Sequence[ShortItem], k: int, labeled: Mapping[str, int]
-    ) -> tuple[Sequence[int], Sequence[str], str]:
-        """Ask the LLM; see `ItemChooser.choose`."""
-        task = await self._store.read(lambda tx: self._projects.task(tx, project))
-        items = [ItemToAnnotate(item.item_id, item.row, item.text) for item in shortlist]
-        chosen = await self._chooser.choose(task, items, k, labeled)
-        return chosen.positions, chosen.reasons, chosen.failure
 
 
 class ModelPredictor:
@@ -160,15 +110,6 @@ class ModelPredictor:
         _, probabilities = await self._learning.predict(self._project, matrix, self._version)
         rows: list[list[float]] = probabilities.tolist()
         return rows
-
-
-def noisy_label(label: str, item_id: str, classes: Sequence[str], noise: float, seed: int) -> str:
-    """Return ``label``, or with probability ``noise`` another class, the same one for the same item and seed."""
-    digest = hashlib.blake2b(f"{seed}\0{item_id}".encode(), digest_size=16).digest()
-    if int.from_bytes(digest[:8], "little") >= noise * 2.0**64:
-        return label
-    others = [c for c in classes if c != label]
-    return others[int.from_bytes(digest[8:], "little") % len(others)]
 
 
 def _share(options: Mapping[str, Any], name: str, path: str) -> None:

@@ -1,5 +1,6 @@
 """An annotator that repeats known labels: for simulations, demos and tests."""
 
+import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from nextlabel.server.domain.annotation import (
@@ -52,3 +53,12 @@ class ReplayAnnotator:
             return Answer(Outcome.INVALID, source, detail=f"{body.name[:80]!r} is not in the label space")
         paid = Provenance(annotator=self._name, guidelines_hash=task.guidelines.digest, cost=Cost(labels=1))
         return Answer(Outcome.LABEL, paid, body=body)
+
+
+def noisy_label(label: str, item_id: str, classes: Sequence[str], noise: float, seed: int) -> str:
+    """Return `label`, or with probability `noise` another class, the same one for the same item and seed."""
+    digest = hashlib.blake2b(f"{seed}\0{item_id}".encode(), digest_size=16).digest()
+    if int.from_bytes(digest[:8], "little") >= noise * 2.0**64:
+        return label
+    others = [c for c in classes if c != label]
+    return others[int.from_bytes(digest[8:], "little") % len(others)]

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from nextlabel.server.api.convert_annotations import ANNOTATION_TYPES
+from nextlabel.server.api.convert_annotations import ANNOTATION_TYPES, cost_message
 from nextlabel.server.api.convert_values import (
     duration,
     learner_of,
@@ -20,7 +20,7 @@ from nextlabel.server.domain.annotation import AnnotationType
 from nextlabel.server.domain.errors import InvalidArgument, NotImplementedYet
 from nextlabel.server.domain.projects import NewProject, ProjectChanges
 from nextlabel.server.domain.reports import PoolCounts
-from nextlabel.server.domain.state import Guidelines, GuidelinesStatus, LabelClass, Project
+from nextlabel.server.domain.state import Guidelines, GuidelinesEffect, GuidelinesStatus, LabelClass, Project
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import project_service_pb2 as pb
 
@@ -157,7 +157,20 @@ def guidelines_message(guidelines: Guidelines, project: Project) -> pb.Guideline
         text=guidelines.text,
         text_hash=hashlib.sha256(guidelines.text.encode()).hexdigest(),
         state=state,
+        base_version=guidelines.base_version,
         author=guidelines.author,
         critique=guidelines.comment,
+        effect=None if guidelines.effect is None else _effect_message(guidelines.effect),
         create_time=timestamp(guidelines.created_at),
+    )
+
+
+def _effect_message(effect: GuidelinesEffect) -> pb.GuidelinesEffect:
+    return pb.GuidelinesEffect(
+        gold_items=effect.items,
+        accuracy_before=effect.accuracy_before,
+        accuracy_after=effect.accuracy_after,
+        difference_low=effect.difference_low,
+        difference_high=effect.difference_high,
+        cost=cost_message(effect.cost),
     )

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nextlabel.server.api.calls import current_call
+from nextlabel.server.api.convert_annotations import cost_message, cost_of
 from nextlabel.server.api.convert_projects import changes, guidelines_message, new_project, project_message
 from nextlabel.server.api.convert_values import key_of, page, page_size, page_token
 from nextlabel.server.api.idempotency import Replies
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.domain.embedding import Embedding
-from nextlabel.server.domain.errors import InvalidArgument, NotImplementedYet
+from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.guideline_proposals import GuidelineProposals, Proposal, ProposalRequest
 from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.projects import Projects
 from nextlabel.server.domain.reports import Reports
@@ -31,6 +33,7 @@ class ProjectServicer(ProjectServiceServicer):
     projects: Projects
     reports: Reports
     embedding: Embedding
+    proposals: GuidelineProposals
     replies: Replies
     finder: ProjectFinder
     forget: Callable[[ProjectId], Awaitable[None]]
@@ -110,13 +113,18 @@ class ProjectServicer(ProjectServiceServicer):
 
     async def CreateGuidelines(self, request: pb.CreateGuidelinesRequest, context: Any) -> pb.CreateGuidelinesResponse:
         """Store a version of the guidelines, in force or proposed."""
-        if request.base_version:
-            raise NotImplementedYet("base_version: this server keeps no ancestry of guidelines yet; leave it 0")
+        if request.base_version < 0:
+            raise InvalidArgument.field("base_version", f"must not be negative, got {request.base_version}")
         author = current_call().principal.name
 
         def work(tx: Transaction) -> pb.CreateGuidelinesResponse:
             added = self.projects.add_guidelines(
-                tx, request.project, request.text, author=author, accept=request.accept
+                tx,
+                request.project,
+                request.text,
+                author=author,
+                accept=request.accept,
+                base_version=request.base_version,
             )
             project = self.projects.get(tx, request.project)
             return pb.CreateGuidelinesResponse(guidelines=guidelines_message(added, project))
@@ -163,3 +171,36 @@ class ProjectServicer(ProjectServiceServicer):
     ) -> pb.Guidelines:
         decided = self.projects.decide_guidelines(tx, request.project, request.version, accept=accept)
         return guidelines_message(decided, self.projects.get(tx, request.project))
+
+    async def ProposeGuidelines(
+        self, request: pb.ProposeGuidelinesRequest, context: Any
+    ) -> pb.ProposeGuidelinesResponse:
+        """Have an LLM amend the guidelines; its proposal is stored, not in force."""
+        project = await self.finder.project(request.project)
+        wanted = ProposalRequest(
+            request.model, request.max_disagreements, request.measure_on_gold, cost_of(request.limit)
+        )
+
+        async def propose() -> pb.ProposeGuidelinesResponse:
+            proposal = await self.proposals.propose(project, wanted)
+            return await self.store.write(lambda tx: self._stored(tx, project, proposal))
+
+        return await self.replies.around(request, pb.ProposeGuidelinesResponse, propose)
+
+    def _stored(self, tx: Transaction, project: Project, proposal: Proposal) -> pb.ProposeGuidelinesResponse:
+        stored = self.projects.add_guidelines(
+            tx,
+            project.name,
+            proposal.critique.guidelines,
+            author=proposal.author,
+            comment=proposal.critique.critique,
+            accept=False,
+            base_version=proposal.base_version,
+            effect=proposal.effect,
+        )
+        return pb.ProposeGuidelinesResponse(
+            guidelines=guidelines_message(stored, self.projects.get(tx, project.name)),
+            cost=cost_message(proposal.cost),
+            disagreements=proposal.disagreements,
+            not_measured=proposal.not_measured,
+        )

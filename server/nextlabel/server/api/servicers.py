@@ -91,6 +91,7 @@ def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectS
         projects=parts.projects,
         reports=parts.reports,
         embedding=parts.embedding,
+        proposals=parts.proposals,
         replies=replies,
         finder=finder,
         forget=forget,

@@ -12,7 +12,7 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share in [0, 1] with its 95 % interval and the number of items behind it."""
+    """A share in [0, 1], or a difference of two, with its 95 % interval and the number of items behind it."""
 
     value: float
     low: float
@@ -33,6 +33,22 @@ def wilson_interval(hits: int, n: int) -> Estimate:
     centre = (share + squared / (2 * n)) / (1 + squared / n)
     half = _Z_95 * sqrt(share * (1 - share) / n + squared / (4 * n * n)) / (1 + squared / n)
     return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def paired_difference(gained: int, lost: int, n: int) -> Estimate:
+    """Return the difference of two shares of the same ``n`` items with its 95 % interval (Bonett and Price 2012).
+
+    ``gained`` items are right the second time only, ``lost`` ones the first time only. The interval is the adjusted
+    Wald one, within [-1, 1], which holds for small n too.
+
+    Raises:
+        ValueError: n is below 1, or gained and lost do not fit into it.
+    """
+    if n < 1 or gained < 0 or lost < 0 or gained + lost > n:
+        raise ValueError(f"{gained} gained and {lost} lost of {n}; none may be negative, nor their sum above n")
+    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+    half = _Z_95 * sqrt((up + down - (up - down) ** 2) / (n + 2))
+    return Estimate((gained - lost) / n, max(-1.0, up - down - half), min(1.0, up - down + half), n)
 
 
 def krippendorff_alpha(units: Sequence[Sequence[str]]) -> float | None:

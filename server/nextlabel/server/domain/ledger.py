@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.state import ProjectId, ReservationId
 
@@ -46,6 +47,69 @@ class RunLedger:
     async def find_answer(self, key: str) -> StoredAnswer | None:
         """Return the paid answer kept under an item's content-addressed key."""
         return await self._store.read(lambda tx: tx.budgets.answer(self._project, key))
+
+
+class CallLedger:
+    """The books of one call: those of its project, within a limit of the call's own. A dimension of 0 has no limit.
+
+    The limit is kept in memory, since it ends with the call.
+    """
+
+    def __init__(self, ledger: RunLedger, limit: Cost) -> None:
+        self._ledger = ledger
+        self._limit = limit
+        self._held: dict[str, Cost] = {}
+        self._keys: dict[ReservationId, str] = {}
+        self.spent = Cost()
+
+    async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
+        """Set ``worst`` aside, in the project's books too; BudgetExhausted when it does not fit either."""
+        if key not in self._held:
+            wanted = replace(worst, labels=0)
+            self._check(wanted, line)
+            # Held before the books are asked, or two requests at a time could both fit.
+            self._held[key] = wanted
+        try:
+            reservation = await self._ledger.reserve(key, worst, line)
+        except BaseException:
+            self._held.pop(key, None)
+            raise
+        self._keys[reservation] = key
+        return reservation
+
+    async def settle(self, reservation: ReservationId, actual: Cost, answer: StoredAnswer | None) -> None:
+        """Book ``actual``, refund the rest and keep the paid answer."""
+        await self._ledger.settle(reservation, actual, answer)
+        self._free(reservation)
+        self.spent += replace(actual, labels=0)
+
+    async def release(self, reservation: ReservationId) -> None:
+        """Refund all of a reservation: nothing was paid."""
+        await self._ledger.release(reservation)
+        self._free(reservation)
+
+    async def find_answer(self, key: str) -> StoredAnswer | None:
+        """Return the paid answer kept under an item's content-addressed key."""
+        return await self._ledger.find_answer(key)
+
+    def _free(self, reservation: ReservationId) -> None:
+        self._held.pop(self._keys.pop(reservation, ""), None)
+
+    def _check(self, wanted: Cost, line: str) -> None:
+        taken = sum(self._held.values(), start=self.spent)
+        for dimension in (BudgetDimension.TOKENS, BudgetDimension.MICRO_USD):
+            bound = getattr(self._limit, dimension.value)
+            used, more = getattr(taken, dimension.value), getattr(wanted, dimension.value)
+            if bound and used + more > bound:
+                raise BudgetExhausted(
+                    dimension,
+                    bound,
+                    line=line,
+                    message=(
+                        f"this call may spend {bound} {dimension.value}: {used} spent or reserved, {more} more wanted; "
+                        "raise its limit to go on"
+                    ),
+                )
 
 
 class RunJournal:

@@ -1,75 +1,110 @@
-"""The LLM as acquisition function: a strategy makes a diverse shortlist, the run's LLM chooses from it and says why.
+"""LLMs as acquisition functions: strategies that ask an LLM about a shortlist which another strategy makes.
 
-After ActiveLLM (Bayer & Reuter 2024, arXiv 2405.10808) and SelectLLM (Parkar et al. 2024, arXiv 2401.16553). Whatever
-goes wrong with the LLM, the batch is full: the rest comes in the shortlist's order, with the reason recorded.
+`llm` lets it choose the batch (ActiveLLM, Bayer & Reuter 2024, arXiv 2405.10808; SelectLLM, Parkar et al. 2024,
+arXiv 2401.16553). `llm_uncertainty` has it label the shortlist and takes what it is least sure of; `llm_disagreement`
+takes the labels that the learner believes least. Such labels are kept, so that an annotator with the same model and
+prompt finds them paid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
-
-import numpy as np
+from typing import Any
 
 from nextlabel.server.domain.errors import InvalidArgument
-from nextlabel.server.domain.state import Choice, Project
-from nextlabel.strategies import Candidates, Selection, ShortlistSize, settle_choice
-from nextlabel.strategies import Choice as Chosen
-from nextlabel.strategies.audit import draw_audit
-from nextlabel.strategies.candidates import SubPool
-from nextlabel.strategies.pool import Pool
+from nextlabel.server.domain.state import LLM_KINDS, AnnotatorChoice, Choice
+from nextlabel.strategies import ShortlistSize
 
-LLM_STRATEGY = "llm"
-_SIZES = ShortlistSize(per_pick=3, at_least=30)
+CHOOSING = "llm"
+UNCERTAINTY = "llm_uncertainty"
+DISAGREEMENT = "llm_disagreement"
+LLM_STRATEGIES: Mapping[str, str] = {
+    CHOOSING: "An LLM chooses the batch from a diverse shortlist, and says why.",
+    UNCERTAINTY: "An LLM labels a shortlist; what it is least sure of.",
+    DISAGREEMENT: "An LLM labels a shortlist; the labels that the learner believes least.",
+}
+LINES: Mapping[str, str] = {
+    CHOOSING: "acquisition",
+    UNCERTAINTY: "acquisition/uncertainty",
+    DISAGREEMENT: "acquisition/disagreement",
+}
+"""Budget lines."""
+
+DEFAULTS: Mapping[str, Any] = {"shortlist": "default", "per_pick": 3, "model": "", "provider": LLM_KINDS[0]}
+"""Parameters of these strategies."""
+_SMALLEST_SHORTLIST = 30
 _LARGEST_SHORTLIST = 200
+_MOST_PER_PICK = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ShortItem:
-    """An item of a shortlist, as the LLM sees it."""
+class LlmStrategy:
+    """One of the strategies that ask an LLM.
 
-    row: int
-    item_id: str
-    text: str
+    Attributes:
+        name: which one.
+        shortlist: name of the strategy that makes the shortlist.
+        per_pick: items of the shortlist for each item of the batch.
+        model: the model to ask; empty for the run's annotator as it is.
+        provider: the kind of endpoint that ``model`` is behind.
+    """
+
+    name: str
+    shortlist: str
+    per_pick: int
+    model: str
+    provider: str
+
+    @property
+    def line(self) -> str:
+        """The budget line that pays."""
+        return LINES[self.name]
+
+    def shortlist_size(self, k: int) -> int:
+        """Return how many items the LLM sees for a batch of ``k``: ``per_pick`` a pick, from 30 to 200."""
+        return max(k, min(ShortlistSize(self.per_pick, _SMALLEST_SHORTLIST).of(k), _LARGEST_SHORTLIST))
+
+    def asked(self, annotator: AnnotatorChoice | None) -> AnnotatorChoice:
+        """Return the LLM to ask: the named model, or a run's annotator.
+
+        Raises:
+            InvalidArgument: no model is named, and the annotator is no LLM.
+        """
+        if not self.model:
+            if annotator is not None and annotator.is_llm:
+                return annotator
+            raise InvalidArgument.field(
+                "strategy.params.model",
+                f"{self.name!r} asks an LLM: name its model, or start a run whose annotator is one",
+            )
+        same = annotator is not None and (annotator.kind, annotator.options.get("model")) == (self.provider, self.model)
+        # The annotator's own prompt makes its answers the ones that it finds paid.
+        return annotator if annotator and same else AnnotatorChoice(self.provider, {"model": self.model})
 
 
-class ItemChooser(Protocol):
-    """Chooses items that are worth a label."""
-
-    async def choose(
-        self, project: Project, shortlist: Sequence[ShortItem], k: int, labeled: Mapping[str, int]
-    ) -> tuple[Sequence[int], Sequence[str], str]:
-        """Return positions in the shortlist, best first, a reason each, and why there are fewer than k, or ''."""
-        ...
-
-
-def shortlisting(choice: Choice) -> Choice:
-    """Return the strategy that makes the shortlist of the ``llm`` strategy: its parameter ``shortlist``.
+def llm_strategy(choice: Choice) -> LlmStrategy | None:
+    """Return the LLM strategy of a name with its parameters; None for a name of another strategy.
 
     Raises:
-        InvalidArgument: another parameter.
+        InvalidArgument: an unknown parameter, or one out of range.
     """
-    unknown = sorted(set(choice.params) - {"shortlist"})
-    if unknown:
-        raise InvalidArgument.field(
-            "strategy.params", f"strategy 'llm' has no parameter {unknown[0]!r}; allowed: shortlist (a strategy's name)"
-        )
-    return Choice(str(choice.params.get("shortlist", "default")))
+    if choice.name not in LLM_STRATEGIES:
+        return None
+    for name, value in choice.params.items():
+        if name not in DEFAULTS:
+            raise _wrong(choice.name, f"no parameter {name!r}; allowed: {', '.join(DEFAULTS)}")
+        if type(value) is not type(DEFAULTS[name]):
+            raise _wrong(choice.name, f"{name} is {value!r}; must be of type {type(DEFAULTS[name]).__name__}")
+    strategy = LlmStrategy(choice.name, **{**DEFAULTS, **choice.params})
+    if not 1 <= strategy.per_pick <= _MOST_PER_PICK:
+        raise _wrong(choice.name, f"per_pick is {strategy.per_pick}; must be from 1 to {_MOST_PER_PICK}")
+    if strategy.provider not in LLM_KINDS:
+        raise _wrong(choice.name, f"provider is {strategy.provider!r}; must be one of {', '.join(LLM_KINDS)}")
+    if strategy.shortlist in LLM_STRATEGIES:
+        raise _wrong(choice.name, f"shortlist is {strategy.shortlist!r}, which asks an LLM itself; name another one")
+    return strategy
 
 
-def shortlist_size(k: int) -> int:
-    """Return how many candidates the LLM sees for a batch of ``k``: three a pick, at least 30 and at most 200."""
-    return max(k, min(_SIZES.of(k), _LARGEST_SHORTLIST))
-
-
-def settled(
-    pool: Pool, shortlist: Selection, k: int, chosen: tuple[Sequence[int], Sequence[str], str], audit: int, seed: int
-) -> Selection:
-    """Return the batch: the LLM's valid choices, then the shortlist's order, then ``audit`` uniform picks."""
-    positions, reasons, failure = chosen
-    rows = shortlist.rows_k
-    draw = draw_audit(pool, min(audit, len(pool)), seed) if audit else None
-    candidates = Candidates(SubPool(pool, rows), rows, len(pool), shortlist.scores_k, draw)
-    choice = Chosen(np.asarray(positions, np.int64).tolist(), list(reasons))
-    return settle_choice(candidates, k, choice, failure or "the model chose too few")
+def _wrong(strategy: str, problem: str) -> InvalidArgument:
+    return InvalidArgument.field("strategy.params", f"strategy {strategy!r}: {problem}")

@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.domain.annotation import ItemToAnnotate
 from nextlabel.server.domain.errors import NotFound
 from nextlabel.server.domain.pool_index import PoolIndex, hash_texts
 from nextlabel.server.domain.ports import Executor, PoolStore, Rows, StateStore, StoredItem, Transaction
@@ -140,6 +141,21 @@ class Pools:
         """Return embeddings in the order of ``rows``; NotFound when one has none yet."""
         await self.open(project)
         return await self._executor.run(lambda: self.arrays.embeddings(project, rows))
+
+    async def to_annotate(self, project: ProjectId, rows: Sequence[int]) -> list[ItemToAnnotate]:
+        """Return embedded items as annotators see them, in the order of ``rows``, deleted ones left out.
+
+        Raises:
+            NotFound: one has no embedding yet.
+        """
+        stored = await self.items(project, rows)
+        if not stored:
+            return []
+        embeddings = await self.embeddings(project, [item.row for item in stored])
+        return [
+            ItemToAnnotate(item.item_id, item.row, item.text, embedding=tuple(map(float, vector)))
+            for item, vector in zip(stored, embeddings, strict=True)
+        ]
 
     async def _load(self, project: ProjectId) -> Pool:
         pool = Pool(project)

@@ -15,6 +15,7 @@ from nextlabel.server.domain.state import (
     AnnotationType,
     Choice,
     Guidelines,
+    GuidelinesEffect,
     GuidelinesStatus,
     LabelClass,
     Project,
@@ -104,7 +105,8 @@ class Projects:
         )
         self._check(project)
         tx.projects.insert(project)
-        self._insert_guidelines(tx, project, 1, new.guidelines, GuidelinesStatus.ACCEPTED, "", "")
+        first = Guidelines(project.id, 1, new.guidelines, GuidelinesStatus.ACCEPTED, "", "", now)
+        self._insert_guidelines(tx, first)
         return project
 
     def get(self, tx: Transaction, name: str) -> Project:
@@ -138,13 +140,38 @@ class Projects:
         return project
 
     def add_guidelines(
-        self, tx: Transaction, name: str, text: str, *, author: str, comment: str = "", accept: bool = True
+        self,
+        tx: Transaction,
+        name: str,
+        text: str,
+        *,
+        author: str,
+        comment: str = "",
+        accept: bool = True,
+        base_version: int = 0,
+        effect: GuidelinesEffect | None = None,
     ) -> Guidelines:
-        """Add a version; an accepted one is what annotators see from now on."""
+        """Add a version; an accepted one is what annotators see from now on.
+
+        Raises:
+            NotFound: there is no version ``base_version``.
+        """
         project = self.get(tx, name)
+        if base_version:
+            self.guidelines(tx, project, base_version)
         version = tx.projects.guidelines(project.id)[-1].version + 1
-        status = GuidelinesStatus.ACCEPTED if accept else GuidelinesStatus.PROPOSED
-        added = self._insert_guidelines(tx, project, version, text, status, author, comment)
+        added = Guidelines(
+            project=project.id,
+            version=version,
+            text=text,
+            status=GuidelinesStatus.ACCEPTED if accept else GuidelinesStatus.PROPOSED,
+            author=author,
+            comment=comment,
+            created_at=self.clock.now(),
+            base_version=base_version,
+            effect=effect,
+        )
+        self._insert_guidelines(tx, added)
         if accept:
             self._use_guidelines(tx, project, version)
         return added
@@ -184,21 +211,10 @@ class Projects:
     def _use_guidelines(self, tx: Transaction, project: Project, version: int) -> None:
         tx.projects.update(replace(project, guidelines_version=version, updated_at=self.clock.now()))
 
-    def _insert_guidelines(
-        self,
-        tx: Transaction,
-        project: Project,
-        version: int,
-        text: str,
-        status: GuidelinesStatus,
-        author: str,
-        comment: str,
-    ) -> Guidelines:
-        if len(text.encode()) > self.limits.guidelines_bytes:
+    def _insert_guidelines(self, tx: Transaction, guidelines: Guidelines) -> None:
+        if len(guidelines.text.encode()) > self.limits.guidelines_bytes:
             raise InvalidArgument.field("guidelines", f"at most {self.limits.guidelines_bytes} bytes of UTF-8")
-        guidelines = Guidelines(project.id, version, text, status, author, comment, self.clock.now())
         tx.projects.add_guidelines(guidelines)
-        return guidelines
 
     def _check(self, project: Project) -> None:
         violations = [

@@ -10,15 +10,10 @@ from typing import Protocol
 
 from nextlabel.server.annotators.calibration import Calibrator, GoldCheck
 from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
-from nextlabel.server.domain.annotation import (
-    Answer,
-    Cost,
-    ItemToAnnotate,
-)
+from nextlabel.server.domain.annotation import Answer, Cost
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.labeling import LABELS_LINE, Labeling
 from nextlabel.server.domain.learning import Learning
-from nextlabel.server.domain.llm_selection import ItemChooser
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.projects import Projects
@@ -60,16 +55,12 @@ class GoldConfidence:
 
 @dataclass(frozen=True, slots=True)
 class RunAnnotator:
-    """A server-side annotator with what its annotations are worth.
-
-    An LLM also has a calibration on gold items, and can choose items for the ``llm`` strategy.
-    """
+    """A server-side annotator with what its annotations are worth. An LLM also has a calibration on gold items."""
 
     annotator: Annotator
     kind: AnnotatorKind
     trusted: bool
     calibration: GoldConfidence | None = None
-    chooser: ItemChooser | None = None
 
 
 class AnnotatorSource(Protocol):
@@ -111,9 +102,7 @@ class Rounds:
         self._signals = signals
         self._clock = clock
 
-    async def select(
-        self, project: Project, run: Run, *, leasable: bool, chooser: ItemChooser | None = None
-    ) -> tuple[Run, Batch, Sequence[Pick]] | None:
+    async def select(self, project: Project, run: Run, *, leasable: bool) -> tuple[Run, Batch, Sequence[Pick]] | None:
         """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted."""
         affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
         count = run.spec.batch_size if affordable is None else min(run.spec.batch_size, affordable)
@@ -129,7 +118,7 @@ class Rounds:
             run=run.id,
             round_number=run.round,
             leasable=leasable,
-            chooser=chooser,
+            annotator=run.spec.annotator,
         )
         batch, picks = await self._selector.select(project, query)
         if not picks:
@@ -204,7 +193,7 @@ class Rounds:
     async def _annotate(
         self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator, reservation: str
     ) -> None:
-        items = await self._items(project, picks)
+        items = await self._pools.to_annotate(project.id, [p.row for p in picks])
         task = await self._store.read(lambda tx: self._projects.task(tx, project))
         progress = _Progress(total=len(items))
         pending: list[tuple[int, str, Answer]] = []
@@ -287,15 +276,6 @@ class Rounds:
         picks = tx.labeling.picks(batches[-1].id)
         answered = {a.row for a in tx.labeling.annotations(project.id, run=run.id) if a.batch == batches[-1].id}
         return batches[-1], [p for p in picks if p.row not in answered]
-
-    async def _items(self, project: Project, picks: Sequence[Pick]) -> list[ItemToAnnotate]:
-        rows = [p.row for p in picks]
-        stored = await self._pools.items(project.id, rows)
-        embeddings = await self._pools.embeddings(project.id, [i.row for i in stored])
-        return [
-            ItemToAnnotate(i.item_id, i.row, i.text, embedding=tuple(float(x) for x in vector))
-            for i, vector in zip(stored, embeddings, strict=True)
-        ]
 
     async def _note(self, run: Run, kind: str, payload: dict[str, object]) -> None:
         await self._store.write(lambda tx: self._runs.note(tx, run, kind, payload))

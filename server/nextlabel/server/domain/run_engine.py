@@ -131,7 +131,7 @@ class RunEngine:
             end = await self._reason_to_end(project, run)
             if end is not None:
                 return end
-            selected = await self._rounds.select(project, run, leasable=False, chooser=source.chooser)
+            selected = await self._rounds.select(project, run, leasable=False)
             if selected is None:
                 return await self._nothing_selected(project, run)
             run, batch, picks = selected

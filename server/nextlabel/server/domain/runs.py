@@ -9,7 +9,7 @@ from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.domain.limits import Limits
-from nextlabel.server.domain.llm_selection import LLM_STRATEGY
+from nextlabel.server.domain.llm_selection import llm_strategy
 from nextlabel.server.domain.ports import Clock, Transaction
 from nextlabel.server.domain.state import (
     AnnotatorChoice,
@@ -28,7 +28,8 @@ from nextlabel.server.domain.state import (
 class Runs:
     """Units of work on runs.
 
-    ``check_annotator`` and ``check_strategy`` raise InvalidArgument for kinds, names and options that do not exist.
+    ``check_annotator``, ``check_strategy`` and ``check_advisor`` raise InvalidArgument for kinds, names and options
+    that do not exist. An advisor is the LLM that a strategy asks.
     """
 
     clock: Clock
@@ -37,6 +38,7 @@ class Runs:
     budgets: Budgets
     check_annotator: Callable[[AnnotatorChoice], None]
     check_strategy: Callable[[Choice], None]
+    check_advisor: Callable[[AnnotatorChoice], None]
 
     def start(self, tx: Transaction, project: Project, spec: RunSpec) -> Run:
         """Record a run with its budget; the engine takes it up.
@@ -139,7 +141,5 @@ class Runs:
             raise InvalidArgument(violations)
         self.check_strategy(spec.strategy)
         self.check_annotator(spec.annotator)
-        if spec.strategy.name == LLM_STRATEGY and not spec.annotator.is_llm:
-            raise InvalidArgument.field(
-                "spec.strategy", "'llm' has the run's annotator choose; it needs anthropic or openai_compatible"
-            )
+        if (llm := llm_strategy(spec.strategy)) is not None:
+            self.check_advisor(llm.asked(spec.annotator))

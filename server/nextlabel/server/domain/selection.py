@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.domain.advised_selection import AdvisedSelection, Request
 from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.learning import Labeled, Learning
 from nextlabel.server.domain.limits import Limits
-from nextlabel.server.domain.llm_selection import (
-    LLM_STRATEGY,
-    ItemChooser,
-    ShortItem,
-    settled,
-    shortlist_size,
-    shortlisting,
-)
+from nextlabel.server.domain.llm_selection import llm_strategy
 from nextlabel.server.domain.pool import Pool, Pools
 from nextlabel.server.domain.ports import Clock, Executor, PoolStore, Rows, StateStore
-from nextlabel.server.domain.state import Batch, Choice, ModelVersion, Pick, Project, ProjectId
+from nextlabel.server.domain.state import AnnotatorChoice, Batch, Choice, ModelVersion, Pick, Project, ProjectId
 from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.model import Model
 from nextlabel.strategies import (
@@ -45,13 +38,13 @@ COMMITTEE_MEMBERS = 5
 
 
 def strategy_of(choice: Choice) -> Strategy:
-    """Return the strategy of a name with its parameters; for ``llm`` the one that makes the shortlist.
+    """Return the strategy of a name with its parameters; for one that asks an LLM, the one that makes the shortlist.
 
     Raises:
         InvalidArgument: an unknown name or parameter; the message lists the allowed ones.
     """
-    if choice.name == LLM_STRATEGY:
-        return strategy_of(shortlisting(choice))
+    if (llm := llm_strategy(choice)) is not None:
+        return strategy_of(Choice(llm.shortlist))
     try:
         return get_strategy(choice.name, **choice.params)
     except SelectionError as error:
@@ -62,7 +55,7 @@ def strategy_of(choice: Choice) -> Strategy:
 class Query:
     """What to select: how many items, how, and for which round of which run.
 
-    ``chooser`` is the LLM that chooses when the strategy is ``llm``.
+    ``annotator`` is that of the run; a strategy that asks an LLM asks this one unless it names another.
     """
 
     count: int
@@ -72,7 +65,7 @@ class Query:
     run: str = ""
     round_number: int = 0
     leasable: bool = True
-    chooser: ItemChooser | None = None
+    annotator: AnnotatorChoice | None = None
 
 
 class AskableRows:
@@ -124,6 +117,7 @@ class Selector:
         pools: Pools,
         labels: Labels,
         learning: Learning,
+        advised: AdvisedSelection,
         executor: Executor,
         clock: Clock,
         new_id: Callable[[], str],
@@ -133,6 +127,7 @@ class Selector:
         self._pools = pools
         self._labels = labels
         self._learning = learning
+        self._advised = advised
         self._executor = executor
         self._clock = clock
         self._new_id = new_id
@@ -159,8 +154,9 @@ class Selector:
                 fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
                 strategy = get_strategy("random")
             candidates = await self._candidates(project, pool, strategy)
-            if query.strategy.name == LLM_STRATEGY:
-                selection = await self._chosen_by_llm(project, query, strategy, candidates, context)
+            if (llm := llm_strategy(query.strategy)) is not None:
+                request = Request(llm, query.count, query.audit_share, query.annotator, query.run)
+                selection = await self._advised.select(project, request, strategy, candidates, context)
             else:
                 audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
                 selection = await self._executor.run(lambda: audited.select(candidates, query.count, context))
@@ -180,24 +176,6 @@ class Selector:
             if picks:
                 await self._store.write(lambda tx: tx.labeling.add_batch(batch, picks))
         return batch, picks
-
-    async def _chosen_by_llm(
-        self, project: Project, query: Query, strategy: Strategy, candidates: AskableRows, context: SelectionContext
-    ) -> Selection:
-        if query.chooser is None:
-            raise InvalidArgument.field(
-                "strategy", "'llm' has the LLM annotator of a run choose; start a run with one, or use another strategy"
-            )
-        size = shortlist_size(query.count)
-        shortlist = await self._executor.run(lambda: strategy.select(candidates, size, context))
-        texts = {i.row: i for i in await self._pools.items(project.id, shortlist.rows_k.tolist())}
-        items = [ShortItem(row, texts[row].item_id, texts[row].text) for row in shortlist.rows_k.tolist()]
-        labeled = Counter(c.label for c in (await self._labels.consensus(project)).values())
-        chosen = await query.chooser.choose(project, items, query.count, labeled)
-        audit = round(query.audit_share * query.count)
-        return await self._executor.run(
-            lambda: settled(candidates, shortlist, query.count, chosen, audit, context.seed)
-        )
 
     async def _candidates(self, project: Project, pool: Pool, strategy: Strategy) -> AskableRows:
         excluded = pool.unusable_rows()

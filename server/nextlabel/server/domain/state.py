@@ -84,8 +84,24 @@ class GuidelinesStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class GuidelinesEffect:
+    """What a version does on gold items against its base: accuracies in [0, 1] and the interval of their difference."""
+
+    items: int
+    accuracy_before: float
+    accuracy_after: float
+    difference_low: float
+    difference_high: float
+    cost: Cost
+
+
+@dataclass(frozen=True, slots=True)
 class Guidelines:
-    """One immutable version of a project's codebook."""
+    """One immutable version of a project's codebook.
+
+    ``comment`` is the critique of a version that an LLM wrote. ``base_version`` is the one it was made from, 0 for one
+    written anew.
+    """
 
     project: ProjectId
     version: int
@@ -94,6 +110,8 @@ class Guidelines:
     author: str
     comment: str
     created_at: datetime
+    base_version: int = 0
+    effect: GuidelinesEffect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +294,11 @@ class AnnotatorChoice:
     def is_llm(self) -> bool:
         """True for the kinds that ask a language model."""
         return self.kind in LLM_KINDS
+
+    @property
+    def name(self) -> str:
+        """The name of an LLM annotator in annotations: the one it was given, or one made of kind and model."""
+        return str(self.options.get("name") or f"{self.kind}:{self.options.get('model', '')}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.annotators.replay import noisy_label
 from nextlabel.server.domain.selection import COMMITTEE_MEMBERS
 from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.evaluation import evaluate
@@ -149,8 +150,6 @@ def _answers(dataset: Dataset, noise: float, seed: int) -> Int64:
     """The labels that the simulated annotator gives, for every pool row."""
     if noise == 0:
         return dataset.pool_labels_N
-    from nextlabel.server.run_annotators import noisy_label
-
     index = {name: i for i, name in enumerate(dataset.classes)}
     names = [dataset.classes[label] for label in dataset.pool_labels_N]
     return np.array(

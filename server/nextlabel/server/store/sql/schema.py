@@ -78,6 +78,8 @@ guidelines = Table(
     _text("author"),
     _text("comment"),
     _int("created_at"),
+    _int("base_version", server_default="0"),
+    Column("effect", Text),
 )
 
 segments = Table(

@@ -1,0 +1,42 @@
+"""Makes the critics of guidelines out of the operator's settings."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+
+from nextlabel.server.annotators.critique import GuidelineCritic
+from nextlabel.server.annotators.ports import Ledger
+from nextlabel.server.annotators.pricing import load_prices
+from nextlabel.server.domain.state import AnnotatorChoice, Project
+from nextlabel.server.llm_annotators import check_llm, connect
+from nextlabel.server.project_lookups import ProjectLookups
+from nextlabel.server.settings import AnnotatorSettings
+
+GUIDELINES_LINE = "guidelines"
+
+
+@dataclass(frozen=True, slots=True)
+class GuidelineCritics:
+    """Implements the domain's `CriticSource`: critique and measurement spend from the budget line ``guidelines``."""
+
+    lookups: ProjectLookups
+    settings: AnnotatorSettings
+
+    def check(self, annotator: AnnotatorChoice, model: str) -> None:
+        """See `CriticSource.check`."""
+        check_llm(annotator, self.settings)
+        check_llm(replace(annotator, options={**annotator.options, "model": model}), self.settings)
+
+    async def open(self, project: Project, annotator: AnnotatorChoice, model: str, ledger: Ledger) -> GuidelineCritic:
+        """Return a critic beside the annotator whose guidelines it criticises, at the same endpoint."""
+        connection = connect(annotator, self.settings, ledger)
+        stack = connection.stack(await self.lookups.for_prompts(project), line=GUIDELINES_LINE)
+        critic = connection.to(model, load_prices(self.settings.prices).price_of(model))
+        return GuidelineCritic(
+            caller=critic.caller(GUIDELINES_LINE),
+            settings=critic.model,
+            annotator=stack.annotator,
+            new_code=lambda: secrets.token_hex(8),
+            redact=connection.options.redact,
+        )
