@@ -38,7 +38,7 @@ class Desk:
         self.budgets = Budgets(self.clock, new_id)
         self.labeling = Labeling(self.clock, new_id, self.budgets, Limits())
         self.submissions = Submissions(self.labeling)
-        self.projects = Projects(self.clock, new_id, Limits(), lambda _: None, lambda _: None)
+        self.projects = Projects(self.clock, new_id, Limits(), self.budgets, lambda _: None, lambda _: None)
 
     def create(self, name: str = "news", **changes: object) -> Project:
         new = NewProject(

@@ -100,6 +100,38 @@ def test_a_negative_limit_is_refused(desk):
         limit(desk, desk.create(), -1)
 
 
+def test_an_abandoned_reservation_is_spent_at_the_worst_and_its_labels_are_free(desk):
+    project = desk.create()
+    limit(desk, project, 100)
+    limit(desk, project, 5, dimension=BudgetDimension.LABELS)
+    worst = Cost(labels=5, tokens=7, micro_usd=80)
+    reservation = desk.budgets.reserve(desk.tx, project.id, "", worst, "annotation", "k")
+    desk.budgets.abandon(desk.tx, reservation.id)
+    (budget,) = desk.tx.budgets.budget(project.id, "")
+    assert (budget.spent, budget.reserved) == (Cost(tokens=7, micro_usd=80), Cost())
+    assert [(e.kind, e.line) for e in desk.tx.budgets.entries(project.id)[-2:]] == [
+        (LedgerKind.SETTLE, "annotation/presumed"),
+        (LedgerKind.RELEASE, "annotation"),
+    ]
+    assert desk.tx.budgets.presumed(project.id) == Cost(tokens=7, micro_usd=80)
+    with pytest.raises(BudgetExhausted):
+        reserve(desk, project, 21)
+
+
+@pytest.mark.parametrize(("paid", "spent", "presumed"), [(80, 80, 0), (30, 80, 50), (0, 80, 80), (95, 95, 0)])
+def test_what_is_settled_after_all_was_presumed_already(desk, paid, spent, presumed):
+    project = desk.create()
+    limit(desk, project, 100)
+    reservation = reserve(desk, project, 80, key="k")
+    desk.budgets.abandon(desk.tx, reservation.id)
+    desk.budgets.abandon(desk.tx, reservation.id)
+    desk.budgets.settle(desk.tx, reservation.id, Cost(micro_usd=paid))
+    (budget,) = desk.tx.budgets.budget(project.id, "")
+    assert (budget.spent.micro_usd, budget.reserved.micro_usd) == (spent, 0)
+    assert desk.budgets.spent(desk.tx, project.id).micro_usd == spent
+    assert desk.tx.budgets.presumed(project.id).micro_usd == presumed
+
+
 class Books(RuleBasedStateMachine):
     """Whatever happens in whatever order: never over the limit, and the ledger explains every balance."""
 
@@ -140,6 +172,14 @@ class Books(RuleBasedStateMachine):
         reservation = data.draw(st.sampled_from(sorted(self.open)))
         self.desk.budgets.release(self.desk.tx, reservation)
         del self.open[reservation]
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), late=st.integers(0, 400))
+    def abandons(self, data, late):
+        reservation = data.draw(st.sampled_from(sorted(self.open)))
+        worst = self.open.pop(reservation)
+        self.desk.budgets.abandon(self.desk.tx, reservation)
+        self.desk.budgets.settle(self.desk.tx, reservation, Cost(micro_usd=min(late, worst)))
 
     @rule(bound=st.integers(0, 2_000))
     def moves_the_limit(self, bound):

@@ -145,6 +145,34 @@ async def test_a_run_goes_on_after_a_restart_without_asking_twice(tmp_path):
     await second.close()
 
 
+async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp_path):
+    first = Service(tmp_path)
+    project = await filled(first)
+    first.parts.start()
+    human = AnnotatorChoice("human")
+    starting = asyncio.create_task(
+        first.replay_run(project, TRUTH, annotator=human, batch_size=4, limit=Cost(labels=8))
+    )
+    leased = None
+    while leased is None:
+        leased = await first.parts.store.write(lambda tx: first.parts.labeling.lease(tx, project, "ann", 4))
+        await first.parts.signals.wait("never", 0.01)
+    starting.cancel()
+    (run,) = await first.parts.store.read(lambda tx: tx.runs.list(project.id))
+    await first.close()
+    second = Service(tmp_path)
+    answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
+    await second.parts.store.write(
+        lambda tx: second.parts.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
+    )
+    second.parts.start()
+    while len(await second.parts.store.read(lambda tx: tx.labeling.batches(project.id, run.id))) < 2:
+        await second.parts.signals.wait(f"run/{run.id}", 0.05)
+    curve = await second.parts.reports.learning_curve(project, run.id)
+    assert [(m.round, m.labels) for m in curve] == [(1, 4)]
+    await second.close()
+
+
 async def test_people_label_what_a_human_run_asks(service):
     project = await filled(service)
     human = AnnotatorChoice("human")

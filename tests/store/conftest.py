@@ -49,7 +49,7 @@ def postgres_server() -> Iterator[Any]:
 def postgres_url(postgres_server: Any) -> str:
     """The URL of a database with all tables and nothing in them. Making a new one costs as much as ten tests."""
     with psycopg.connect(postgres_server.get_uri("migrated"), autocommit=True) as admin:
-        for table in ("projects", "access_tokens", "replies"):
+        for table in ("projects", "access_tokens", "replies", "ledger", "deleted_projects"):
             admin.execute(f"DELETE FROM {table}")
     return with_driver(postgres_server.get_uri("migrated"))
 

@@ -54,6 +54,36 @@ async def test_reservations_stay_open_until_closed(funded: StateStore) -> None:
         await funded.write(lambda tx: tx.budgets.update_reservation(v.reservation("none")))
 
 
+async def test_what_was_presumed_of_reservations_is_summed(funded: StateStore) -> None:
+    lost = Cost(0, 40, 500)
+    for number, run in enumerate(("run-1", "run-2", "")):
+        opened = replace(v.reservation(f"r{number}", f"key-{number}"), run=run)
+        await funded.write(lambda tx, new=opened: tx.budgets.add_reservation(new))  # type: ignore[misc]
+        closed = replace(opened, remaining=Cost(), open=False, presumed=lost)
+        await funded.write(lambda tx, known=closed: tx.budgets.update_reservation(known))  # type: ignore[misc]
+    assert await funded.read(lambda tx: tx.budgets.presumed(v.P)) == Cost(0, 120, 1_500)
+    assert await funded.read(lambda tx: tx.budgets.presumed(v.P, "run-2")) == lost
+    assert await funded.read(lambda tx: tx.budgets.presumed(OTHER)) == Cost()
+
+
+async def test_old_reservations_of_calls_are_found_in_all_projects(funded: StateStore) -> None:
+    reservations = [
+        replace(v.reservation("old", "a"), run=""),
+        replace(v.reservation("elsewhere", "b", OTHER), run=""),
+        replace(v.reservation("new", "c"), run="", created_at=v.at(60)),
+        replace(v.reservation("closed", "d"), run="", open=False),
+        v.reservation("of a run", "e"),
+        replace(v.reservation("of a lease"), run=""),
+    ]
+
+    def add(tx: Transaction) -> None:
+        for reservation in reservations:
+            tx.budgets.add_reservation(reservation)
+
+    await funded.write(add)
+    assert list(await funded.read(lambda tx: tx.budgets.reservations_of_calls(v.at(60)))) == reservations[:2]
+
+
 async def test_one_open_reservation_for_each_key(funded: StateStore) -> None:
     await funded.write(lambda tx: tx.budgets.add_reservation(v.reservation("r1", "key")))
     with pytest.raises(Aborted):

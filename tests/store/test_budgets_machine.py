@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pytest
@@ -46,6 +46,7 @@ class BudgetMachine(StoreMachine):
         self.limits: dict[str, int | None] = {}
         self.open: list[Open] = []
         self.settled: list[tuple[str, Cost]] = []
+        self.abandoned: dict[str, Cost] = {}
 
     def spent(self, run: str) -> int:
         return sum(cost.micro_usd for of, cost in self.settled if run in ("", of))
@@ -97,6 +98,26 @@ class BudgetMachine(StoreMachine):
             self.write(lambda tx: self.books.release(tx, reservation.id))
             self.open.remove(reservation)
 
+    @rule(data=st.data())
+    def abandon(self, data: st.DataObject) -> None:
+        if self.open:
+            reservation = data.draw(st.sampled_from(self.open))
+            lost = replace(reservation.remaining, labels=0)
+            self.write(lambda tx: self.books.abandon(tx, reservation.id))
+            self.settled.append((reservation.run, lost))
+            self.open.remove(reservation)
+            self.abandoned[reservation.id] = lost
+
+    @rule(data=st.data(), share=st.integers(0, 4))
+    def settle_late(self, data: st.DataObject, share: int) -> None:
+        """An owner that was taken for gone settles after all: within what was presumed, nothing more is booked."""
+        if self.abandoned:
+            late = data.draw(st.sampled_from(sorted(self.abandoned)))
+            left = self.abandoned[late]
+            actual = Cost(0, left.tokens * share // 4, left.micro_usd * share // 4)
+            self.write(lambda tx: self.books.settle(tx, late, actual))
+            self.abandoned[late] = left - actual
+
     @invariant()
     def balances_and_ledger_agree_with_what_was_booked(self) -> None:
         def everything(tx: Transaction) -> tuple[object, ...]:
@@ -108,13 +129,14 @@ class BudgetMachine(StoreMachine):
                 sum((e.amount for e in entries if e.kind is kind), start=Cost())
                 for kind in (LedgerKind.RESERVE, LedgerKind.RELEASE)
             )
-            return balances, open_ids, settle, reserve - release - settle
+            return balances, open_ids, settle, reserve - release - settle, tx.budgets.presumed(self.project)
 
         assert self.read(everything) == (
             {run: (self.spent(run), self.reserved(run)) for run in self.limits},
             {(r.id, r.remaining) for r in self.open},
             sum((cost for _, cost in self.settled), start=Cost()),
             sum((r.remaining for r in self.open), start=Cost()),
+            sum(self.abandoned.values(), start=Cost()),
         )
 
 

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, Unavailable
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
@@ -46,6 +49,42 @@ async def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     second = open_state_store(url)
     assert await second.read(lambda tx: tx.projects.by_id(v.P)) == v.project()
     await second.close()
+
+
+def upgraded_to(version: str, connection: sa.Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", "nextlabel.server.store:migrations")
+    config.attributes["connection"] = connection
+    command.upgrade(config, version)
+
+
+FIRST_PROJECT = """INSERT INTO projects VALUES
+    ('p1', 'news', 'single_label', '[]', 1, '', 4, '{}', '{}', 1, 60.0, 0.0, false, 0, 0)"""
+FIRST_LINE = """INSERT INTO ledger
+    (project, run, reservation, line, kind, amount_labels, amount_tokens, amount_micro_usd, at)
+    VALUES ('p1', '', 'r1', 'annotation', 'settle', 1, 20, 300, 0)"""
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+async def test_a_database_of_the_first_version_keeps_its_ledger(
+    backend: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    sqlite = f"sqlite:///{tmp_path}/state.db"
+    url = sqlite if backend == "sqlite" else request.getfixturevalue("new_postgres_url")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        upgraded_to("0001", connection)
+        connection.execute(sa.text(FIRST_PROJECT))
+        connection.execute(sa.text(FIRST_LINE))
+    engine.dispose()
+    store = open_state_store(url)
+    [line] = await store.read(lambda tx: tx.budgets.entries(v.P))
+    assert (line.line, line.amount) == ("annotation", Cost(1, 20, 300))
+    await store.write(lambda tx: tx.projects.delete(v.P, v.NOW))
+    await store.write(lambda tx: tx.budgets.append(v.entry()))
+    ids = [e.id for e in await store.read(lambda tx: tx.budgets.entries(v.P))]
+    assert ids == [line.id, line.id + 1]
+    await store.close()
 
 
 def newer(version: str = "9999") -> str:

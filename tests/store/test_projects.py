@@ -89,9 +89,25 @@ async def test_deleting_a_project_removes_all_of_it_and_nothing_else(store: Stat
     for project in (gone, kept):
         await store.write(partial(fill, project=project))
     assert all(await store.read(lambda tx: remains(tx, gone)))
-    await store.write(lambda tx: tx.projects.delete(gone))
+    await store.write(lambda tx: tx.projects.delete(gone, v.NOW))
     assert not any(await store.read(lambda tx: remains(tx, gone)))
     assert all(await store.read(lambda tx: remains(tx, kept)))
+
+
+async def test_the_ledger_of_a_deleted_project_stays_and_is_not_inherited(store: StateStore) -> None:
+    def book(tx: Transaction, project: str) -> None:
+        tx.projects.insert(v.project(project, "news"))
+        tx.budgets.append(v.entry(ProjectId(project)))
+
+    for project in ("first", "second"):
+        await store.write(partial(book, project=project))
+        await store.write(lambda tx, of=project: tx.projects.delete(ProjectId(of), v.NOW))  # type: ignore[misc]
+    await store.write(v.inserted(v.project("third", "news"), v.project("other")))
+    assert list(await store.read(lambda tx: tx.projects.deleted("news"))) == ["first", "second"]
+    assert list(await store.read(lambda tx: tx.projects.deleted("name of other"))) == []
+    for project, lines in (("first", 1), ("second", 1), ("third", 0)):
+        found = await store.read(lambda tx, of=project: tx.budgets.entries(ProjectId(of)))  # type: ignore[misc]
+        assert [e.project for e in found] == [project] * lines
 
 
 async def test_nothing_can_be_added_to_a_project_that_is_gone(store: StateStore) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from nextlabel.server.domain.accounts import Reservation
+from nextlabel.server.domain.accounts import LedgerEntry, LedgerKind, Reservation
 from nextlabel.server.domain.annotation import (
     Answer,
     ConfidenceKind,
@@ -99,6 +99,10 @@ def annotation(
 
 def reservation(id: str = "r1", key: str = "", of: ProjectId = P) -> Reservation:  # noqa: A002
     return Reservation(id, key, of, "run", "annotation", Cost(1, 100, 1000), True, "2026-03-04", NOW)
+
+
+def entry(of: ProjectId = P) -> LedgerEntry:
+    return LedgerEntry(0, of, "run", "r1", "annotation", LedgerKind.SETTLE, Cost(1, 100, 1000), NOW)
 
 
 def token(id: str = "t1", role: Role = Role.ANNOTATOR) -> AccessToken:  # noqa: A002

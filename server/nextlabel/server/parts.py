@@ -132,6 +132,7 @@ def open_parts(settings: Settings) -> Parts:
         clock=clock,
         new_id=_new_id,
         limits=limits,
+        budgets=budgets,
         check_learner=lambda choice: _ignore(learner_spec(choice)),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
@@ -185,7 +186,7 @@ def open_parts(settings: Settings) -> Parts:
         quotes=quotes,
         proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
         reports=reports,
-        maintenance=Maintenance(store, pools, labeling, signals, disk, clock, settings.store.replies_kept_s),
+        maintenance=Maintenance(store, pools, labeling, budgets, signals, disk, clock, settings.store.replies_kept_s),
         threads=(compute, encoder, disk),
         background=[],
     )

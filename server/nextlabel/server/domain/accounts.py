@@ -5,7 +5,7 @@ Frozen values as those of ``state``; money is in micro-dollars.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -50,7 +50,8 @@ class Budget:
 class Reservation:
     """What a caller may still spend; open until everything is settled or released.
 
-    ``key`` names the purpose; at most one reservation of a key is open. Empty: never shared.
+    ``key`` names the purpose; at most one reservation of a key is open. Empty: held by a lease, never shared.
+    ``presumed`` is what was booked as spent when it was closed because its owner was gone.
     """
 
     id: str
@@ -62,6 +63,17 @@ class Reservation:
     open: bool
     day: str
     created_at: datetime
+    presumed: Cost = field(default_factory=Cost)
+
+
+class Holder(StrEnum):
+    """Who may still settle an open reservation."""
+
+    NOBODY = "nobody"
+    LEASE = "lease"
+    RUN = "run"
+    MESSAGE_BATCH = "message_batch"
+    CALL = "call"
 
 
 class LedgerKind(StrEnum):

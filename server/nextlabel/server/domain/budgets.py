@@ -16,6 +16,8 @@ from nextlabel.server.domain.ports import Clock, Transaction
 from nextlabel.server.domain.state import ProjectId
 
 NOTHING = Cost(labels=0, tokens=0, micro_usd=0)
+PRESUMED = "/presumed"
+"""Ends the line of a ledger entry that books an abandoned reservation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +91,26 @@ class Budgets:
     def settle(self, tx: Transaction, reservation_id: str, actual: Cost, *, close: bool = True) -> Reservation:
         """Book what was really spent; with ``close`` the rest is refunded, else it stays reserved.
 
-        A closed reservation is settled all the same (a paid answer that comes late is still paid).
+        A closed reservation is settled all the same (a paid answer that comes late is still paid), but for what was
+        booked when it was abandoned.
         """
         reservation = self._reservation(tx, reservation_id)
-        kept = _at_most(actual, reservation.remaining)
+        booked = _at_most(actual, reservation.presumed)
+        spent = actual - booked
+        kept = _at_most(spent, reservation.remaining)
         remaining = reservation.remaining - kept
         freed = reservation.remaining if close else kept
-        self._move(tx, reservation, spent=actual, freed=freed)
-        self._append(tx, reservation, LedgerKind.SETTLE, actual)
+        self._move(tx, reservation, spent=spent, freed=freed)
+        if booked == NOTHING or spent != NOTHING:
+            self._append(tx, reservation, LedgerKind.SETTLE, spent)
         if close and remaining != NOTHING:
             self._append(tx, reservation, LedgerKind.RELEASE, remaining)
-        settled = replace(reservation, remaining=NOTHING if close else remaining, open=reservation.open and not close)
+        settled = replace(
+            reservation,
+            remaining=NOTHING if close else remaining,
+            open=reservation.open and not close,
+            presumed=reservation.presumed - booked,
+        )
         tx.budgets.update_reservation(settled)
         return settled
 
@@ -113,6 +124,24 @@ class Budgets:
         released = replace(reservation, remaining=NOTHING, open=False)
         tx.budgets.update_reservation(released)
         return released
+
+    def abandon(self, tx: Transaction, reservation_id: str) -> Reservation:
+        """Close a reservation that nobody will settle: its labels are free again, all else counts as spent.
+
+        A label is booked in the transaction that keeps it, so that one still reserved was certainly not spent.
+        """
+        reservation = self._reservation(tx, reservation_id)
+        if not reservation.open:
+            return reservation
+        presumed = replace(reservation.remaining, labels=0)
+        self._move(tx, reservation, spent=presumed, freed=reservation.remaining)
+        if presumed != NOTHING:
+            self._append(tx, replace(reservation, line=reservation.line + PRESUMED), LedgerKind.SETTLE, presumed)
+        if presumed != reservation.remaining:
+            self._append(tx, reservation, LedgerKind.RELEASE, reservation.remaining - presumed)
+        abandoned = replace(reservation, remaining=NOTHING, open=False, presumed=presumed)
+        tx.budgets.update_reservation(abandoned)
+        return abandoned
 
     def spent(self, tx: Transaction, project: ProjectId, run: str | None = None) -> Cost:
         """Sum what a project, or one of its runs, has settled."""

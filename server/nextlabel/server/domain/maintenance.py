@@ -1,4 +1,4 @@
-"""Housekeeping: expired leases, old replies, small fragments."""
+"""Housekeeping: expired leases, old replies, calls that were cut off, small fragments."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
+from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.embedding import all_projects
 from nextlabel.server.domain.labeling import Labeling
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, Executor, StateStore
+from nextlabel.server.domain.reconciliation import abandon_old_calls
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import ProjectId
 
@@ -25,6 +27,7 @@ class Maintenance:
         store: StateStore,
         pools: Pools,
         labeling: Labeling,
+        budgets: Budgets,
         signals: Signals,
         executor: Executor,
         clock: Clock,
@@ -33,6 +36,7 @@ class Maintenance:
         self._store = store
         self._pools = pools
         self._labeling = labeling
+        self._budgets = budgets
         self._signals = signals
         self._executor = executor
         self._clock = clock
@@ -55,6 +59,7 @@ class Maintenance:
             pass
         before = self._clock.now() - self._replies_kept
         await self._store.write(lambda tx: tx.access.forget_replies(before))
+        await self._store.write(lambda tx: abandon_old_calls(tx, self._budgets))
         for project in await self._store.read(all_projects):
             rows = await self._store.read(lambda tx, p=project: tx.pool.committed_rows(p))  # type: ignore[misc]
             if self._is_due(project, rows):

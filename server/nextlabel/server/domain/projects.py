@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from nextlabel.server.domain.annotation import Guidelines as Codebook
 from nextlabel.server.domain.annotation import LabelDefinition, Task
+from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.ports import Clock, Transaction
+from nextlabel.server.domain.reconciliation import close_books
 from nextlabel.server.domain.state import (
     AnnotationType,
     Choice,
@@ -71,6 +73,7 @@ class Projects:
     clock: Clock
     new_id: Callable[[], str]
     limits: Limits
+    budgets: Budgets
     check_learner: Callable[[Choice], None]
     check_strategy: Callable[[Choice], None]
 
@@ -134,9 +137,10 @@ class Projects:
         return changed
 
     def delete(self, tx: Transaction, name: str) -> Project:
-        """Remove a project and everything of it; return it as it was."""
+        """Remove a project and all of it but its ledger, whose books are closed; return it as it was."""
         project = self.get(tx, name)
-        tx.projects.delete(project.id)
+        close_books(tx, self.budgets, project.id)
+        tx.projects.delete(project.id, self.clock.now())
         return project
 
     def add_guidelines(

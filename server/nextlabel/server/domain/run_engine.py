@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -14,10 +14,20 @@ from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted, DomainError, NotFound
 from nextlabel.server.domain.ledger import RunJournal, RunLedger
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
+from nextlabel.server.domain.reconciliation import abandon_calls
 from nextlabel.server.domain.rounds import AnnotatorSource, Rounds, RunAnnotator
 from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.signals import Signals
-from nextlabel.server.domain.state import ModelVersion, Plateau, Project, Run, RunState, StopReason
+from nextlabel.server.domain.state import (
+    Batch,
+    ModelVersion,
+    Pick,
+    Plateau,
+    Project,
+    Run,
+    RunState,
+    StopReason,
+)
 
 HUMAN = "human"
 _STOP_REASONS = {
@@ -94,6 +104,7 @@ class RunEngine:
             run, project = await self._store.read(lambda tx: _run_and_project(tx, run_id))
             if run is None or project is None or run.state.ended:
                 return
+            await self._store.write(lambda tx: abandon_calls(tx, self._budgets, project.id, run_id))
             end = await self._drive(project, run)
             with contextlib.suppress(NotFound):  # deleted meanwhile, with its project
                 await self._store.write(lambda tx: self._runs.end(tx, run_id, end.reason, end.message))
@@ -124,9 +135,8 @@ class RunEngine:
         await self._rounds.check_on_gold(project, run, source)
         cut_off = await self._rounds.cut_off(project, run)
         if cut_off is not None:
-            # With nothing left to ask, this only gives back what is still reserved for the batch.
-            await self._rounds.annotate(project, run, *cut_off, source)
-            await self._rounds.learn(project, run)
+            # With nothing left to ask, this gives back what is still reserved for the batch, and learns.
+            await self._annotate_and_learn(project, run, *cut_off, source)
         while True:
             end = await self._reason_to_end(project, run)
             if end is not None:
@@ -135,20 +145,25 @@ class RunEngine:
             if selected is None:
                 return await self._nothing_selected(project, run)
             run, batch, picks = selected
-            stopped: DomainError | None = None
-            try:
-                await self._rounds.annotate(project, run, batch, picks, source)
-            except (BudgetExhausted, AnnotatorStopped) as error:
-                stopped = error
-            # What was paid for is learned from even when it was the last of the budget.
-            await self._rounds.learn(project, run)
-            if stopped is not None:
-                raise stopped
+            await self._annotate_and_learn(project, run, batch, picks, source)
+
+    async def _annotate_and_learn(
+        self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator
+    ) -> None:
+        """Finish a round; what was paid for is learned from even when it was the last of the budget."""
+        stopped: DomainError | None = None
+        try:
+            await self._rounds.annotate(project, run, batch, picks, source)
+        except (BudgetExhausted, AnnotatorStopped) as error:
+            stopped = error
+        await self._rounds.learn(project, run)
+        if stopped is not None:
+            raise stopped
 
     async def _drive_humans(self, project: Project, run: Run) -> _End:
-        left = await self._rounds.unfinished(project, run)
+        under_way = await self._rounds.cut_off(project, run) is not None
         while True:
-            if left is None:
+            if not under_way:
                 end = await self._reason_to_end(project, run)
                 if end is not None:
                     return end
@@ -156,14 +171,13 @@ class RunEngine:
                 if selected is None:
                     return await self._nothing_selected(project, run)
                 run = selected[0]
-            left = await self._rounds.unfinished(project, run)
-            while left is not None:
+            while await self._rounds.unfinished(project, run) is not None:
                 await self._signals.wait(f"labeling/{project.id}", 1.0)
                 end = await self._stop_request(run)
                 if end is not None:
                     return end
-                left = await self._rounds.unfinished(project, run)
             await self._rounds.learn(project, run)
+            under_way = False
 
     async def _nothing_selected(self, project: Project, run: Run) -> _End:
         affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))

@@ -11,6 +11,7 @@ from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, Not
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.llm_selection import llm_strategy
 from nextlabel.server.domain.ports import Clock, Transaction
+from nextlabel.server.domain.reconciliation import abandon_run
 from nextlabel.server.domain.state import (
     AnnotatorChoice,
     Choice,
@@ -86,7 +87,7 @@ class Runs:
         return stopping
 
     def end(self, tx: Transaction, run_id: str, reason: StopReason, message: str) -> Run:
-        """Record how a run ended; the first ending stays."""
+        """Record how a run ended, and close what it has left open in the books; the first ending stays."""
         run = tx.runs.get(run_id)
         if run is None:
             raise NotFound("run", run_id)
@@ -101,6 +102,7 @@ class Runs:
             ended_at=self.clock.now(),
         )
         tx.runs.update(ended)
+        abandon_run(tx, self.budgets, run.project, run.id)
         payload = {"state": ended.state.value, "stop_reason": reason.value, "detail": message}
         self.note(tx, ended, "run_ended", payload)
         return ended

@@ -41,8 +41,12 @@ class ProjectTable(Protocol):
         """Replace everything but id and name."""
         ...
 
-    def delete(self, project: ProjectId) -> None:
-        """Remove the project and all that belongs to it."""
+    def delete(self, project: ProjectId, at: datetime) -> None:
+        """Remove the project and all that belongs to it but its ledger."""
+        ...
+
+    def deleted(self, name: str) -> Sequence[ProjectId]:
+        """Return the deleted projects that had this name, in the order of their deletion."""
         ...
 
     def by_name(self, name: str) -> Project | None:
@@ -301,11 +305,15 @@ class BudgetTable(Protocol):
         ...
 
     def update_reservation(self, reservation: Reservation) -> None:
-        """Store what remains of a reservation and whether it is open."""
+        """Store what remains of a reservation, whether it is open and what was presumed of it."""
         ...
 
     def open_reservations(self, project: ProjectId) -> Sequence[Reservation]:
         """Return open reservations, oldest first."""
+        ...
+
+    def reservations_of_calls(self, before: datetime) -> Sequence[Reservation]:
+        """Return open reservations of all projects with a key and outside of runs, made before a time, oldest first."""
         ...
 
     def append(self, entry: LedgerEntry) -> None:
@@ -320,6 +328,10 @@ class BudgetTable(Protocol):
 
     def total(self, project: ProjectId, kind: LedgerKind, run: str | None = None) -> Cost:
         """Sum the ledger lines of one kind."""
+        ...
+
+    def presumed(self, project: ProjectId, run: str | None = None) -> Cost:
+        """Sum what was booked for abandoned reservations and not settled since."""
         ...
 
     def put_answer(self, project: ProjectId, answer: StoredAnswer, at: datetime) -> None:

@@ -61,16 +61,21 @@ class MemoryBudgets(BudgetTable):
         present = self._all.reservations.get(reservation.id)
         if present is None:
             raise Aborted("the reservation was removed by a concurrent call")
-        changed = replace(present, remaining=reservation.remaining, open=reservation.open)
-        self._all.reservations[reservation.id] = changed
+        self._all.reservations[reservation.id] = replace(
+            present, remaining=reservation.remaining, open=reservation.open, presumed=reservation.presumed
+        )
 
     @override
     def open_reservations(self, project: ProjectId) -> Sequence[Reservation]:
         return [r for r in self._all.reservations.values() if r.project == project and r.open]
 
     @override
+    def reservations_of_calls(self, before: datetime) -> Sequence[Reservation]:
+        found = [r for r in self._all.reservations.values() if r.open and r.key and not r.run]
+        return [r for r in found if r.created_at < before]
+
+    @override
     def append(self, entry: LedgerEntry) -> None:
-        self._all.require(entry.project)
         number = self._all.next_id()
         self._all.ledger[entry.project, number] = replace(entry, id=number)
 
@@ -84,6 +89,11 @@ class MemoryBudgets(BudgetTable):
     @override
     def total(self, project: ProjectId, kind: LedgerKind, run: str | None = None) -> Cost:
         return sum((e.amount for e in self.entries(project, run) if e.kind is kind), start=Cost())
+
+    @override
+    def presumed(self, project: ProjectId, run: str | None = None) -> Cost:
+        mine = [r for r in self._all.reservations.values() if r.project == project and run in (None, r.run)]
+        return sum((r.presumed for r in mine), start=Cost())
 
     @override
     def put_answer(self, project: ProjectId, answer: StoredAnswer, at: datetime) -> None:

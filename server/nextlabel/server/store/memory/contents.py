@@ -55,6 +55,7 @@ class Contents:
     intents: dict[tuple[ProjectId, str], BatchIntent] = field(default_factory=dict)
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     replies: dict[tuple[str, str], StoredReply] = field(default_factory=dict)
+    deleted_projects: dict[ProjectId, str] = field(default_factory=dict)
     last_id: int = 0
 
     def snapshot(self) -> dict[str, Any]:
@@ -77,11 +78,11 @@ class Contents:
             raise Aborted("the project was removed by a concurrent call", reason="CONCURRENT_CHANGE")
 
     def forget(self, project: ProjectId) -> None:
-        """Remove a project and all that belongs to it."""
+        """Remove a project and all that belongs to it but its ledger."""
         self.projects.pop(project, None)
         for f in fields(self):
             container = getattr(self, f.name)
-            if f.name in ("projects", "tokens", "replies", "last_id"):
+            if f.name in ("projects", "tokens", "replies", "deleted_projects", "ledger", "last_id"):
                 continue
             kept = {k: v for k, v in container.items() if (k[0] if isinstance(k, tuple) else v.project) != project}
             setattr(self, f.name, kept)

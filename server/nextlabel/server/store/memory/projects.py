@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from typing_extensions import override
 
@@ -33,8 +34,15 @@ class MemoryProjects(ProjectTable):
         self._all.projects[project.id] = replace(project, name=present.name)
 
     @override
-    def delete(self, project: ProjectId) -> None:
+    def delete(self, project: ProjectId, at: datetime) -> None:
+        present = self._all.projects.get(project)
+        if present is not None:
+            self._all.deleted_projects[project] = present.name
         self._all.forget(project)
+
+    @override
+    def deleted(self, name: str) -> Sequence[ProjectId]:
+        return [project for project, given in self._all.deleted_projects.items() if given == name]
 
     @override
     def by_name(self, name: str) -> Project | None:

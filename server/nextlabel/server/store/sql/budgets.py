@@ -15,6 +15,7 @@ from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Re
 from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer
 from nextlabel.server.domain.state import ProjectId
 from nextlabel.server.domain.tables import BudgetTable
+from nextlabel.server.store import codec
 from nextlabel.server.store.sql import answers, schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
@@ -27,7 +28,8 @@ _budgets = schema.budgets.c
 _reservations = schema.reservations.c
 _ledger = schema.ledger.c
 _BUDGET_KEY = ("project", "run", "window")
-_REMAINS = ("remaining_labels", "remaining_tokens", "remaining_micro_usd", "open")
+_COSTS = [f"{cost}_{d}" for cost in ("remaining", "presumed") for d in ("labels", "tokens", "micro_usd")]
+_REMAINS = (*_COSTS, "open")
 
 _OF_PROJECT = sa.select(*_BUDGET.columns).where(_budgets.project == p("project"))
 _BUDGETS = Statement(_OF_PROJECT.order_by(_budgets.run, _budgets.window))
@@ -44,9 +46,15 @@ _ADD_RESERVATION = Statement(
 )
 _some_reservation = sa.select(*_RESERVATION.columns)
 _RESERVATION_BY_ID = Statement(_some_reservation.where(_reservations.id == p("id")))
-_open = _some_reservation.where(_reservations.project == p("project"), _reservations.open)
-_OPEN_BY_KEY = Statement(_open.where(_reservations.key == p("key")))
-_OPEN = Statement(_open.order_by(_reservations.seq))
+_unsettled = _some_reservation.where(sa.text(schema.UNSETTLED))
+_of_project = _unsettled.where(_reservations.project == p("project"))
+_OPEN_BY_KEY = Statement(_of_project.where(sa.text("key <> ''"), _reservations.key == p("key")))
+_OPEN = Statement(_of_project.order_by(_reservations.seq))
+_OF_CALLS = Statement(
+    _unsettled.where(sa.text("key <> ''"), _reservations.run == "", _reservations.created_at < p("before")).order_by(
+        _reservations.seq
+    )
+)
 _UPDATE_RESERVATION = Statement(
     sa.update(schema.reservations)
     .where(_reservations.id == p("of"))
@@ -68,6 +76,13 @@ def _total(of_run: bool) -> Statement:
     sums = [sa.func.coalesce(sa.func.sum(c), 0) for c in _ENTRY.columns if c.name.startswith("amount_")]
     query = sa.select(*sums).where(_ledger.project == p("project"), _ledger.kind == p("kind"))
     return Statement(query.where(_ledger.run == p("run")) if of_run else query)
+
+
+@cache
+def _presumed(of_run: bool) -> Statement:
+    sums = [sa.func.coalesce(sa.func.sum(c), 0) for c in _RESERVATION.columns if c.name.startswith("presumed_")]
+    query = sa.select(*sums).where(_reservations.project == p("project"), sa.text(schema.PRESUMED))
+    return Statement(query.where(_reservations.run == p("run")) if of_run else query)
 
 
 class SqlBudgets(BudgetTable):
@@ -119,6 +134,10 @@ class SqlBudgets(BudgetTable):
         return [_RESERVATION.load(r) for r in self._sql.all(_OPEN, {"project": project})]
 
     @override
+    def reservations_of_calls(self, before: datetime) -> Sequence[Reservation]:
+        return [_RESERVATION.load(r) for r in self._sql.all(_OF_CALLS, {"before": codec.to_micros(before)})]
+
+    @override
     def append(self, entry: LedgerEntry) -> None:
         values = _ENTRY.bind(entry)
         del values["id"]
@@ -139,6 +158,12 @@ class SqlBudgets(BudgetTable):
         if run is not None:
             params["run"] = run
         [sums] = self._sql.all(_total(run is not None), params)
+        return Cost(*map(int, sums))
+
+    @override
+    def presumed(self, project: ProjectId, run: str | None = None) -> Cost:
+        params = {"project": project} if run is None else {"project": project, "run": run}
+        [sums] = self._sql.all(_presumed(run is not None), params)
         return Cost(*map(int, sums))
 
     @override

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as p
@@ -12,6 +13,7 @@ from typing_extensions import override
 from nextlabel.server.domain.errors import AlreadyExists
 from nextlabel.server.domain.state import Guidelines, Project, ProjectId
 from nextlabel.server.domain.tables import ProjectTable
+from nextlabel.server.store import codec
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
@@ -20,6 +22,7 @@ from nextlabel.server.store.sql.statements import Connection, Statement
 _PROJECT = Row(Project, schema.projects)
 _GUIDELINES = Row(Guidelines, schema.guidelines)
 _projects = schema.projects.c
+_deleted = schema.deleted_projects.c
 _guidelines = schema.guidelines.c
 
 _INSERT = Statement(insert(schema.projects).on_conflict_do_nothing(index_elements=["name"]))
@@ -29,12 +32,21 @@ _UPDATE = Statement(
     .values({c.name: p(c.name) for c in _PROJECT.columns if c.name not in ("id", "name")})
 )
 _DELETE = Statement(sa.delete(schema.projects).where(_projects.id == p("id")))
+_KEEP_NAME = Statement(
+    sa.insert(schema.deleted_projects).from_select(
+        ["id", "name", "deleted_at"],
+        sa.select(_projects.id, _projects.name, sa.cast(p("at"), sa.BigInteger)).where(_projects.id == p("id")),
+    )
+)
+_DELETED = Statement(sa.select(_deleted.id).where(_deleted.name == p("name")).order_by(_deleted.seq))
 _BY_NAME = Statement(sa.select(*_PROJECT.columns).where(_projects.name == p("name")))
 _BY_ID = Statement(sa.select(*_PROJECT.columns).where(_projects.id == p("id")))
 _LIST = Statement(
     sa.select(*_PROJECT.columns).where(_projects.name > p("after")).order_by(_projects.name).limit(p("limit"))
 )
-_ADD_GUIDELINES = Statement(insert(schema.guidelines).on_conflict_do_nothing())
+_ADD_GUIDELINES = Statement(
+    insert(schema.guidelines).values({c.name: p(c.name) for c in _GUIDELINES.columns}).on_conflict_do_nothing()
+)
 _SET_STATUS = Statement(
     sa.update(schema.guidelines)
     .where(_guidelines.project == p("project"), _guidelines.version == p("version"))
@@ -63,8 +75,13 @@ class SqlProjects(ProjectTable):
         changed(self._sql.run(_UPDATE, params), "the project")
 
     @override
-    def delete(self, project: ProjectId) -> None:
+    def delete(self, project: ProjectId, at: datetime) -> None:
+        self._sql.run(_KEEP_NAME, {"id": project, "at": codec.to_micros(at)})
         self._sql.run(_DELETE, {"id": project})
+
+    @override
+    def deleted(self, name: str) -> Sequence[ProjectId]:
+        return [ProjectId(found) for (found,) in self._sql.all(_DELETED, {"name": name})]
 
     @override
     def by_name(self, name: str) -> Project | None:

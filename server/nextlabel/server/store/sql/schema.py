@@ -9,6 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
+UNSETTLED = "open"
+PRESUMED = "(presumed_tokens > 0 OR presumed_micro_usd > 0)"
+"""Conditions of indexes on the few reservations that are open, or were abandoned."""
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -44,8 +48,14 @@ def _float(name: str) -> Column[float]:
     return Column(name, Double, nullable=False)
 
 
-def _cost(name: str, *, nullable: bool = False) -> list[Column[int]]:
-    return [Column(f"{name}_{d}", BigInteger, nullable=nullable) for d in ("labels", "tokens", "micro_usd")]
+def _cost(name: str, **options: Any) -> list[Column[int]]:
+    wanted = {"nullable": False, **options}
+    return [Column(f"{name}_{d}", BigInteger, **wanted) for d in ("labels", "tokens", "micro_usd")]
+
+
+def _where(condition: str) -> dict[str, sa.TextClause]:
+    """Return the options of an index over some rows only; a query that gives the same condition finds them by it."""
+    return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
 projects = Table(
@@ -66,6 +76,15 @@ projects = Table(
     _bool("show_suggestions"),
     _int("created_at"),
     _int("updated_at"),
+)
+
+deleted_projects = Table(
+    "deleted_projects",
+    metadata,
+    _seq(),
+    _text("id", unique=True),
+    _text("name", index=True),
+    _int("deleted_at"),
 )
 
 guidelines = Table(
@@ -301,22 +320,19 @@ reservations = Table(
     _bool("open"),
     _text("day"),
     _int("created_at"),
-    Index(
-        "uq_reservations_open",
-        "project",
-        "key",
-        unique=True,
-        sqlite_where=sa.text("open AND key <> ''"),
-        postgresql_where=sa.text("open AND key <> ''"),
-    ),
+    *_cost("presumed", server_default="0"),
+    Index("uq_reservations_open", "project", "key", unique=True, **_where("open AND key <> ''")),
+    Index("ix_reservations_unsettled", "project", "seq", **_where(UNSETTLED)),
+    Index("ix_reservations_presumed", "project", **_where(PRESUMED)),
     Index(None, "project"),
 )
 
+# The ledger outlives its project.
 ledger = Table(
     "ledger",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    _project(),
+    _text("project"),
     _text("run"),
     _text("reservation"),
     _text("line"),
