@@ -1,6 +1,7 @@
 """Reserve, settle, refund; nothing paid twice, nothing overspent."""
 
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -143,3 +144,26 @@ def test_an_operators_table_replaces_ours(tmp_path: Path) -> None:
     own.write_text('as_of = 2026-01-01\n[models."mine"]\ninput=-1\noutput=1\ncolour=1\n')
     with pytest.raises(InvalidArgument, match="colour"):
         load_prices(own)
+
+
+def test_models_near_or_past_their_retirement_and_unchecked_prices_are_warned_about(tmp_path: Path) -> None:
+    own = tmp_path / "prices.toml"
+    bundled = 'as_of = 2026-01-01\n[models."{}"]\ninput = 1\noutput = 2\nretires = 2026-11-30\nverified = false\n'
+    defaults = "[defaults]\ncache_write_5m = 1\ncache_write_1h = 1\ncache_read = 1\nbatch = 1\ncache_minimum = 1\n"
+    own.write_text(bundled.format("old") + defaults)
+    price = load_prices(own).price_of("old")
+    assert price.warnings(date(2026, 9, 30)) == (
+        "the price was not checked against the provider's own list: the bill may differ",
+    )
+    assert "retires on 2026-11-30" in price.warnings(date(2026, 11, 29))[0]
+    assert "was retired on 2026-11-30" in price.warnings(date(2026, 11, 30))[0]
+    own.write_text(own.read_text().replace("2026-11-30", '"soon"'))
+    with pytest.raises(InvalidArgument, match="retires must be a date"):
+        load_prices(own)
+
+
+def test_the_bundled_table_knows_what_its_provider_has_announced() -> None:
+    table = load_prices()
+    assert table.price_of("claude-sonnet-4-5-20250929").retires == date(2026, 11, 30)
+    assert table.price_of("claude-haiku-4-5").warnings(table.as_of) == ()
+    assert table.price_of("local/anything").warnings(table.as_of) == ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextlabel.server.annotators.pricing import load_prices
 from nextlabel.server.domain.annotation import Cost, ItemToAnnotate
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.ledger import RunLedger
@@ -54,12 +55,14 @@ class AllQuotes:
             )
         finally:
             await stack.annotator.close()
+        price = load_prices(self.settings.prices).price_of(LlmOptions(spec.annotator).model)
+        warnings = [f"WARNING: {warning}" for warning in price.warnings(self.clock.now().date())]
         how = "counted by the endpoint" if quote.counted else "estimated from bytes, since the endpoint cannot count"
         return RunQuote(
             _scaled(quote.low, bound.low.labels, len(items)),
             _scaled(quote.expected, bound.expected.labels, len(items)),
             _scaled(quote.upper, bound.upper.labels, len(items)),
-            [*bound.assumptions, f"tokens of {len(items)} items drawn from the pool, {how}"],
+            [*warnings, *bound.assumptions, f"tokens of {len(items)} items drawn from the pool, {how}"],
         )
 
     async def _sample(self, project: Project, seed: int) -> list[ItemToAnnotate]:

@@ -6,7 +6,7 @@ Amounts are computed exactly, in millionths of a micro-dollar, and rounded up on
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from importlib.resources import files
@@ -15,6 +15,9 @@ from typing import Any
 
 from nextlabel.server.domain.annotation import Usage
 from nextlabel.server.domain.errors import InvalidArgument
+
+_RETIRES_SOON = timedelta(days=60)
+"""The notice that providers give at least."""
 
 _SHARED = ("cache_write_5m", "cache_write_1h", "cache_read", "batch", "cache_minimum")
 
@@ -30,7 +33,9 @@ class CacheTtl(StrEnum):
 class Price:
     """Prices of one model in US dollars per million tokens, that is, micro-dollars per token.
 
-    `thinking_tokens` is the room that the model needs for thinking before it answers.
+    `thinking_tokens` is the room that the model needs for thinking before it answers. `retires` is the day from which
+    on the provider no longer answers for the model, None while none is announced. `verified` False says that a figure
+    was not read on the provider's own pages.
     """
 
     input: Decimal
@@ -44,6 +49,8 @@ class Price:
     long_prompt_above: int | None = None
     long_prompt_input: Decimal = Decimal(0)
     long_prompt_output: Decimal = Decimal(0)
+    retires: date | None = None
+    verified: bool = True
 
     def micro_usd(self, usage: Usage, *, ttl: CacheTtl = CacheTtl.FIVE_MINUTES, batch: bool = False) -> int:
         """The price of one request with this usage, rounded up to a whole micro-dollar."""
@@ -55,6 +62,17 @@ class Price:
         )
         amount = weighted_input * input_price + usage.output_tokens * output_price
         return int((amount * (self.batch if batch else 1)).to_integral_value(ROUND_CEILING))
+
+    def warnings(self, today: date) -> tuple[str, ...]:
+        """What to tell whoever is about to rely on the model or on its price; empty when there is nothing."""
+        found = []
+        if self.retires is not None and self.retires <= today:
+            found.append(f"the model was retired on {self.retires}: the provider refuses it; choose another one")
+        elif self.retires is not None and self.retires - today <= _RETIRES_SOON:
+            found.append(f"the model retires on {self.retires}: the provider refuses it from then on")
+        if not self.verified:
+            found.append("the price was not checked against the provider's own list: the bill may differ")
+        return tuple(found)
 
     def _rates(self, prompt_tokens: int) -> tuple[Decimal, Decimal]:
         if self.long_prompt_above is not None and prompt_tokens > self.long_prompt_above:
@@ -108,12 +126,15 @@ def load_prices(path: Path | None = None) -> PriceTable:
 
 def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> Price:
     merged = {**defaults, **entry}
-    allowed = {"input", "output", "long_prompt", "thinking_tokens", *_SHARED}
+    allowed = {"input", "output", "long_prompt", "thinking_tokens", "retires", "verified", *_SHARED}
     field = f'models."{name}"'
     if unknown := set(merged) - allowed:
         raise InvalidArgument.field(field, f"unknown keys {sorted(unknown)}; allowed: {sorted(allowed)}")
     if missing := {"input", "output", *_SHARED} - set(merged):
         raise InvalidArgument.field(field, f"keys {sorted(missing)} are missing, here and in [defaults]")
+    retires, verified = merged.pop("retires", None), merged.pop("verified", True)
+    if not isinstance(verified, bool) or (retires is not None and type(retires) is not date):
+        raise InvalidArgument.field(field, "retires must be a date such as 2026-11-30, verified true or false")
     long_prompt = merged.pop("long_prompt", {})
     numbers = {key: Decimal(value) for key, value in merged.items()}
     if negative := sorted(key for key, value in numbers.items() if value < 0):
@@ -130,4 +151,6 @@ def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         long_prompt_above=int(long_prompt["above"]) if long_prompt else None,
         long_prompt_input=Decimal(long_prompt.get("input", 0)),
         long_prompt_output=Decimal(long_prompt.get("output", 0)),
+        retires=retires,
+        verified=verified,
     )
