@@ -129,10 +129,12 @@ class Pool(pool_grpc.PoolServiceServicer):
         if batch.sequence <= upload.last_sequence:
             return pool.AddItemsResponse(sequence=batch.sequence)
         assert batch.sequence == upload.last_sequence + 1, "a gap in the sequence"
-        self.state.batch_rows.append(len(batch.items))
+        columns = zip(batch.columns.ids, batch.columns.texts, strict=True)
+        items = [*batch.items, *(pool_pb2.Item(id=item_id, text=text) for item_id, text in columns)]
+        self.state.batch_rows.append(len(items))
         response = pool.AddItemsResponse(sequence=batch.sequence)
         known = self.state.items[project]
-        for index, item in enumerate(batch.items):
+        for index, item in enumerate(items):
             if item.id not in known:
                 known[item.id] = item
                 response.accepted += 1

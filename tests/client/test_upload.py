@@ -216,7 +216,7 @@ def test_memory_stays_flat_while_encoding() -> None:
         tracemalloc.start()
         for rows in blocks((f"{i:0300d}" for i in range(count)), Columns()):
             for batch in encoder.batches(rows):
-                assert batch.message.items
+                assert batch.message.columns.texts
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest

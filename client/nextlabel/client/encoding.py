@@ -13,12 +13,11 @@ from nextlabel.v1.annotation_pb2 import Answer
 from nextlabel.v1.pool_pb2 import (
     DATA_TYPE_FLOAT16,
     SPLIT_POOL,
-    SPLIT_UNSPECIFIED,
     EmbeddingMatrix,
     Item,
     Split,
 )
-from nextlabel.v1.pool_service_pb2 import ItemBatch
+from nextlabel.v1.pool_service_pb2 import ItemBatch, ItemColumns
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -102,20 +101,14 @@ class ItemEncoder:
         return rows.metadata is None and self.answer is None
 
     def _encode(self, rows: Rows) -> EncodedBatch:
-        if self._is_plain(rows) and _all_texts(rows.texts):
-            return self._encode_texts(rows)
+        if self._is_plain(rows) and self.split == SPLIT_POOL and _all_texts(rows.texts):
+            return self._encode_columns(rows)
         return self._encode_row_by_row(rows)
 
-    def _encode_texts(self, rows: Rows) -> EncodedBatch:
+    def _encode_columns(self, rows: Rows) -> EncodedBatch:
         """The fast way for what is nearly every block: texts and ids without anything to check one by one."""
-        split = SPLIT_UNSPECIFIED if self.split == SPLIT_POOL else self.split
         try:
-            # Plain dicts are three times as fast as messages, which would be copied.
-            items: list[Any] = [
-                {"id": item_id, "text": text, "split": split}
-                for item_id, text in zip(_ids(rows), rows.texts, strict=True)
-            ]
-            message = ItemBatch(items=items)
+            message = ItemBatch(columns=ItemColumns(ids=_ids(rows), texts=rows.texts))
         except ValueError:  # some row is wrong: find out which
             return self._encode_row_by_row(rows)
         _set_embeddings(message, rows.embeddings_ND)

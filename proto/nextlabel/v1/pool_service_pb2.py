@@ -25,57 +25,59 @@ _sym_db = _symbol_database.Default()
 from nextlabel.v1 import pool_pb2 as nextlabel_dot_v1_dot_pool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnextlabel/v1/pool_service.proto\x12\x0cnextlabel.v1\x1a\x17nextlabel/v1/pool.proto\"D\n\x0e\x41\x64\x64ItemsHeader\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\x12\x0e\n\x06resume\x18\x03 \x01(\x08\"s\n\tItemBatch\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12!\n\x05items\x18\x02 \x03(\x0b\x32\x12.nextlabel.v1.Item\x12\x31\n\nembeddings\x18\x03 \x01(\x0b\x32\x1d.nextlabel.v1.EmbeddingMatrix\"v\n\x0f\x41\x64\x64ItemsRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.nextlabel.v1.AddItemsHeaderH\x00\x12(\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x17.nextlabel.v1.ItemBatchH\x00\x42\t\n\x07message\"k\n\tItemError\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.ItemErrorReason\x12\x0f\n\x07message\x18\x04 \x01(\t\"s\n\x10\x41\x64\x64ItemsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x05\x12\x12\n\nduplicates\x18\x03 \x01(\x05\x12\'\n\x06\x65rrors\x18\x04 \x03(\x0b\x32\x17.nextlabel.v1.ItemError\"C\n\x06Upload\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\x12\x15\n\rlast_sequence\x18\x03 \x01(\x03\"6\n\x10GetUploadRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\"9\n\x11GetUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Upload\"2\n\x0eGetItemRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"9\n\x0fGetItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.ItemDetail\"\x96\x01\n\x10ListItemsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\"\n\x05split\x18\x02 \x01(\x0e\x32\x13.nextlabel.v1.Split\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.nextlabel.v1.ItemState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"U\n\x11ListItemsResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.nextlabel.v1.ItemDetail\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x12\x44\x65leteItemsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\"@\n\x13\x44\x65leteItemsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"\x90\x01\n\nPoolStatus\x12(\n\x06\x63ounts\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.PoolCounts\x12\x14\n\x0cpool_version\x18\x02 \x01(\x03\x12\x17\n\x0f\x65mbedding_model\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x16\n\x0e\x65mbedding_rate\x18\x05 \x01(\x01\"\'\n\x14GetPoolStatusRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"A\n\x15GetPoolStatusResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.PoolStatus\"#\n\x10WatchPoolRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"=\n\x11WatchPoolResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.PoolStatus\".\n\x0c\x45mbedRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\"B\n\rEmbedResponse\x12\x31\n\nembeddings\x18\x01 \x01(\x0b\x32\x1d.nextlabel.v1.EmbeddingMatrix*\x87\x03\n\x0fItemErrorReason\x12!\n\x1dITEM_ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cITEM_ERROR_REASON_ID_MISSING\x10\x01\x12 \n\x1cITEM_ERROR_REASON_ID_INVALID\x10\x02\x12\"\n\x1eITEM_ERROR_REASON_TEXT_MISSING\x10\x03\x12#\n\x1fITEM_ERROR_REASON_TEXT_TOO_LONG\x10\x04\x12&\n\"ITEM_ERROR_REASON_CONTENT_CONFLICT\x10\x05\x12&\n\"ITEM_ERROR_REASON_METADATA_INVALID\x10\x06\x12\'\n#ITEM_ERROR_REASON_EMBEDDING_INVALID\x10\x07\x12\'\n#ITEM_ERROR_REASON_REFERENCE_INVALID\x10\x08\x12\"\n\x1eITEM_ERROR_REASON_PAIR_INVALID\x10\t2\x84\x05\n\x0bPoolService\x12M\n\x08\x41\x64\x64Items\x12\x1d.nextlabel.v1.AddItemsRequest\x1a\x1e.nextlabel.v1.AddItemsResponse(\x01\x30\x01\x12L\n\tGetUpload\x12\x1e.nextlabel.v1.GetUploadRequest\x1a\x1f.nextlabel.v1.GetUploadResponse\x12\x46\n\x07GetItem\x12\x1c.nextlabel.v1.GetItemRequest\x1a\x1d.nextlabel.v1.GetItemResponse\x12L\n\tListItems\x12\x1e.nextlabel.v1.ListItemsRequest\x1a\x1f.nextlabel.v1.ListItemsResponse\x12R\n\x0b\x44\x65leteItems\x12 .nextlabel.v1.DeleteItemsRequest\x1a!.nextlabel.v1.DeleteItemsResponse\x12X\n\rGetPoolStatus\x12\".nextlabel.v1.GetPoolStatusRequest\x1a#.nextlabel.v1.GetPoolStatusResponse\x12N\n\tWatchPool\x12\x1e.nextlabel.v1.WatchPoolRequest\x1a\x1f.nextlabel.v1.WatchPoolResponse0\x01\x12\x44\n\x05\x45mbed\x12\x1a.nextlabel.v1.EmbedRequest\x1a\x1b.nextlabel.v1.EmbedResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnextlabel/v1/pool_service.proto\x12\x0cnextlabel.v1\x1a\x17nextlabel/v1/pool.proto\"D\n\x0e\x41\x64\x64ItemsHeader\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\x12\x0e\n\x06resume\x18\x03 \x01(\x08\"\x9f\x01\n\tItemBatch\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12!\n\x05items\x18\x02 \x03(\x0b\x32\x12.nextlabel.v1.Item\x12\x31\n\nembeddings\x18\x03 \x01(\x0b\x32\x1d.nextlabel.v1.EmbeddingMatrix\x12*\n\x07\x63olumns\x18\x04 \x01(\x0b\x32\x19.nextlabel.v1.ItemColumns\")\n\x0bItemColumns\x12\x0b\n\x03ids\x18\x01 \x03(\t\x12\r\n\x05texts\x18\x02 \x03(\t\"v\n\x0f\x41\x64\x64ItemsRequest\x12.\n\x06header\x18\x01 \x01(\x0b\x32\x1c.nextlabel.v1.AddItemsHeaderH\x00\x12(\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x17.nextlabel.v1.ItemBatchH\x00\x42\t\n\x07message\"k\n\tItemError\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0f\n\x07item_id\x18\x02 \x01(\t\x12-\n\x06reason\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.ItemErrorReason\x12\x0f\n\x07message\x18\x04 \x01(\t\"s\n\x10\x41\x64\x64ItemsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x05\x12\x12\n\nduplicates\x18\x03 \x01(\x05\x12\'\n\x06\x65rrors\x18\x04 \x03(\x0b\x32\x17.nextlabel.v1.ItemError\"C\n\x06Upload\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\x12\x15\n\rlast_sequence\x18\x03 \x01(\x03\"6\n\x10GetUploadRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tupload_id\x18\x02 \x01(\t\"9\n\x11GetUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Upload\"2\n\x0eGetItemRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0f\n\x07item_id\x18\x02 \x01(\t\"9\n\x0fGetItemResponse\x12&\n\x04item\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.ItemDetail\"\x96\x01\n\x10ListItemsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\"\n\x05split\x18\x02 \x01(\x0e\x32\x13.nextlabel.v1.Split\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.nextlabel.v1.ItemState\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"U\n\x11ListItemsResponse\x12\'\n\x05items\x18\x01 \x03(\x0b\x32\x18.nextlabel.v1.ItemDetail\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"K\n\x12\x44\x65leteItemsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\"@\n\x13\x44\x65leteItemsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"\x90\x01\n\nPoolStatus\x12(\n\x06\x63ounts\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.PoolCounts\x12\x14\n\x0cpool_version\x18\x02 \x01(\x03\x12\x17\n\x0f\x65mbedding_model\x18\x03 \x01(\t\x12\x11\n\tdimension\x18\x04 \x01(\x05\x12\x16\n\x0e\x65mbedding_rate\x18\x05 \x01(\x01\"\'\n\x14GetPoolStatusRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"A\n\x15GetPoolStatusResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.PoolStatus\"#\n\x10WatchPoolRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"=\n\x11WatchPoolResponse\x12(\n\x06status\x18\x01 \x01(\x0b\x32\x18.nextlabel.v1.PoolStatus\".\n\x0c\x45mbedRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\r\n\x05texts\x18\x02 \x03(\t\"B\n\rEmbedResponse\x12\x31\n\nembeddings\x18\x01 \x01(\x0b\x32\x1d.nextlabel.v1.EmbeddingMatrix*\x87\x03\n\x0fItemErrorReason\x12!\n\x1dITEM_ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n\x1cITEM_ERROR_REASON_ID_MISSING\x10\x01\x12 \n\x1cITEM_ERROR_REASON_ID_INVALID\x10\x02\x12\"\n\x1eITEM_ERROR_REASON_TEXT_MISSING\x10\x03\x12#\n\x1fITEM_ERROR_REASON_TEXT_TOO_LONG\x10\x04\x12&\n\"ITEM_ERROR_REASON_CONTENT_CONFLICT\x10\x05\x12&\n\"ITEM_ERROR_REASON_METADATA_INVALID\x10\x06\x12\'\n#ITEM_ERROR_REASON_EMBEDDING_INVALID\x10\x07\x12\'\n#ITEM_ERROR_REASON_REFERENCE_INVALID\x10\x08\x12\"\n\x1eITEM_ERROR_REASON_PAIR_INVALID\x10\t2\x84\x05\n\x0bPoolService\x12M\n\x08\x41\x64\x64Items\x12\x1d.nextlabel.v1.AddItemsRequest\x1a\x1e.nextlabel.v1.AddItemsResponse(\x01\x30\x01\x12L\n\tGetUpload\x12\x1e.nextlabel.v1.GetUploadRequest\x1a\x1f.nextlabel.v1.GetUploadResponse\x12\x46\n\x07GetItem\x12\x1c.nextlabel.v1.GetItemRequest\x1a\x1d.nextlabel.v1.GetItemResponse\x12L\n\tListItems\x12\x1e.nextlabel.v1.ListItemsRequest\x1a\x1f.nextlabel.v1.ListItemsResponse\x12R\n\x0b\x44\x65leteItems\x12 .nextlabel.v1.DeleteItemsRequest\x1a!.nextlabel.v1.DeleteItemsResponse\x12X\n\rGetPoolStatus\x12\".nextlabel.v1.GetPoolStatusRequest\x1a#.nextlabel.v1.GetPoolStatusResponse\x12N\n\tWatchPool\x12\x1e.nextlabel.v1.WatchPoolRequest\x1a\x1f.nextlabel.v1.WatchPoolResponse0\x01\x12\x44\n\x05\x45mbed\x12\x1a.nextlabel.v1.EmbedRequest\x1a\x1b.nextlabel.v1.EmbedResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.pool_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ITEMERRORREASON']._serialized_start=1757
-  _globals['_ITEMERRORREASON']._serialized_end=2148
+  _globals['_ITEMERRORREASON']._serialized_start=1845
+  _globals['_ITEMERRORREASON']._serialized_end=2236
   _globals['_ADDITEMSHEADER']._serialized_start=74
   _globals['_ADDITEMSHEADER']._serialized_end=142
-  _globals['_ITEMBATCH']._serialized_start=144
-  _globals['_ITEMBATCH']._serialized_end=259
-  _globals['_ADDITEMSREQUEST']._serialized_start=261
-  _globals['_ADDITEMSREQUEST']._serialized_end=379
-  _globals['_ITEMERROR']._serialized_start=381
-  _globals['_ITEMERROR']._serialized_end=488
-  _globals['_ADDITEMSRESPONSE']._serialized_start=490
-  _globals['_ADDITEMSRESPONSE']._serialized_end=605
-  _globals['_UPLOAD']._serialized_start=607
-  _globals['_UPLOAD']._serialized_end=674
-  _globals['_GETUPLOADREQUEST']._serialized_start=676
-  _globals['_GETUPLOADREQUEST']._serialized_end=730
-  _globals['_GETUPLOADRESPONSE']._serialized_start=732
-  _globals['_GETUPLOADRESPONSE']._serialized_end=789
-  _globals['_GETITEMREQUEST']._serialized_start=791
-  _globals['_GETITEMREQUEST']._serialized_end=841
-  _globals['_GETITEMRESPONSE']._serialized_start=843
-  _globals['_GETITEMRESPONSE']._serialized_end=900
-  _globals['_LISTITEMSREQUEST']._serialized_start=903
-  _globals['_LISTITEMSREQUEST']._serialized_end=1053
-  _globals['_LISTITEMSRESPONSE']._serialized_start=1055
-  _globals['_LISTITEMSRESPONSE']._serialized_end=1140
-  _globals['_DELETEITEMSREQUEST']._serialized_start=1142
-  _globals['_DELETEITEMSREQUEST']._serialized_end=1217
-  _globals['_DELETEITEMSRESPONSE']._serialized_start=1219
-  _globals['_DELETEITEMSRESPONSE']._serialized_end=1283
-  _globals['_POOLSTATUS']._serialized_start=1286
-  _globals['_POOLSTATUS']._serialized_end=1430
-  _globals['_GETPOOLSTATUSREQUEST']._serialized_start=1432
-  _globals['_GETPOOLSTATUSREQUEST']._serialized_end=1471
-  _globals['_GETPOOLSTATUSRESPONSE']._serialized_start=1473
-  _globals['_GETPOOLSTATUSRESPONSE']._serialized_end=1538
-  _globals['_WATCHPOOLREQUEST']._serialized_start=1540
-  _globals['_WATCHPOOLREQUEST']._serialized_end=1575
-  _globals['_WATCHPOOLRESPONSE']._serialized_start=1577
-  _globals['_WATCHPOOLRESPONSE']._serialized_end=1638
-  _globals['_EMBEDREQUEST']._serialized_start=1640
-  _globals['_EMBEDREQUEST']._serialized_end=1686
-  _globals['_EMBEDRESPONSE']._serialized_start=1688
-  _globals['_EMBEDRESPONSE']._serialized_end=1754
-  _globals['_POOLSERVICE']._serialized_start=2151
-  _globals['_POOLSERVICE']._serialized_end=2795
+  _globals['_ITEMBATCH']._serialized_start=145
+  _globals['_ITEMBATCH']._serialized_end=304
+  _globals['_ITEMCOLUMNS']._serialized_start=306
+  _globals['_ITEMCOLUMNS']._serialized_end=347
+  _globals['_ADDITEMSREQUEST']._serialized_start=349
+  _globals['_ADDITEMSREQUEST']._serialized_end=467
+  _globals['_ITEMERROR']._serialized_start=469
+  _globals['_ITEMERROR']._serialized_end=576
+  _globals['_ADDITEMSRESPONSE']._serialized_start=578
+  _globals['_ADDITEMSRESPONSE']._serialized_end=693
+  _globals['_UPLOAD']._serialized_start=695
+  _globals['_UPLOAD']._serialized_end=762
+  _globals['_GETUPLOADREQUEST']._serialized_start=764
+  _globals['_GETUPLOADREQUEST']._serialized_end=818
+  _globals['_GETUPLOADRESPONSE']._serialized_start=820
+  _globals['_GETUPLOADRESPONSE']._serialized_end=877
+  _globals['_GETITEMREQUEST']._serialized_start=879
+  _globals['_GETITEMREQUEST']._serialized_end=929
+  _globals['_GETITEMRESPONSE']._serialized_start=931
+  _globals['_GETITEMRESPONSE']._serialized_end=988
+  _globals['_LISTITEMSREQUEST']._serialized_start=991
+  _globals['_LISTITEMSREQUEST']._serialized_end=1141
+  _globals['_LISTITEMSRESPONSE']._serialized_start=1143
+  _globals['_LISTITEMSRESPONSE']._serialized_end=1228
+  _globals['_DELETEITEMSREQUEST']._serialized_start=1230
+  _globals['_DELETEITEMSREQUEST']._serialized_end=1305
+  _globals['_DELETEITEMSRESPONSE']._serialized_start=1307
+  _globals['_DELETEITEMSRESPONSE']._serialized_end=1371
+  _globals['_POOLSTATUS']._serialized_start=1374
+  _globals['_POOLSTATUS']._serialized_end=1518
+  _globals['_GETPOOLSTATUSREQUEST']._serialized_start=1520
+  _globals['_GETPOOLSTATUSREQUEST']._serialized_end=1559
+  _globals['_GETPOOLSTATUSRESPONSE']._serialized_start=1561
+  _globals['_GETPOOLSTATUSRESPONSE']._serialized_end=1626
+  _globals['_WATCHPOOLREQUEST']._serialized_start=1628
+  _globals['_WATCHPOOLREQUEST']._serialized_end=1663
+  _globals['_WATCHPOOLRESPONSE']._serialized_start=1665
+  _globals['_WATCHPOOLRESPONSE']._serialized_end=1726
+  _globals['_EMBEDREQUEST']._serialized_start=1728
+  _globals['_EMBEDREQUEST']._serialized_end=1774
+  _globals['_EMBEDRESPONSE']._serialized_start=1776
+  _globals['_EMBEDRESPONSE']._serialized_end=1842
+  _globals['_POOLSERVICE']._serialized_start=2239
+  _globals['_POOLSERVICE']._serialized_end=2883
 # @@protoc_insertion_point(module_scope)

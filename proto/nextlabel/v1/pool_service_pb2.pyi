@@ -111,6 +111,7 @@ class ItemBatch(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     EMBEDDINGS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number of the batch in the upload, from 1, without gaps. Batches at or below the last acknowledged number are acknowledged again unread."""
     @_builtins.property
@@ -121,20 +122,55 @@ class ItemBatch(_message.Message):
     def embeddings(self) -> _pool_pb2.EmbeddingMatrix:
         """One embedding for each item, in the same order; absent when the server embeds."""
 
+    @_builtins.property
+    def columns(self) -> Global___ItemColumns:
+        """The items when all of them are of the pool and have nothing but id and text; instead of `items`."""
+
     def __init__(
         self,
         *,
         sequence: _builtins.int = ...,
         items: _abc.Iterable[_pool_pb2.Item] | None = ...,
         embeddings: _pool_pb2.EmbeddingMatrix | None = ...,
+        columns: Global___ItemColumns | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["embeddings", b"embeddings"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "embeddings", b"embeddings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["embeddings", b"embeddings", "items", b"items", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "embeddings", b"embeddings", "items", b"items", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ItemBatch: _TypeAlias = ItemBatch  # noqa: Y015
+
+@_typing.final
+class ItemColumns(_message.Message):
+    """Items of the pool without metadata, column by column: several times as quick to write and to read as single items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One id for each item, as in Item."""
+
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """One text for each item, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        ids: _abc.Iterable[_builtins.str] | None = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemColumns: _TypeAlias = ItemColumns  # noqa: Y015
 
 @_typing.final
 class AddItemsRequest(_message.Message):

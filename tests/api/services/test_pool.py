@@ -27,6 +27,13 @@ def add(api: Api, *requests: pb.AddItemsRequest) -> list[pb.AddItemsResponse]:
     return list(api.pool.AddItems(iter(requests)))
 
 
+def columns(
+    ids: list[str], texts: list[str], embeddings: pool_pb2.EmbeddingMatrix, single: list[pool_pb2.Item] | None = None
+) -> pb.AddItemsRequest:
+    given = pb.ItemColumns(ids=ids, texts=texts)
+    return pb.AddItemsRequest(batch=pb.ItemBatch(sequence=1, columns=given, items=single, embeddings=embeddings))
+
+
 def test_each_batch_is_acknowledged_in_order_and_counted(api: Api) -> None:
     project = api.project()
     batches = [batch(n, items(10, first=10 * n), matrix(10, first=10 * n)) for n in range(1, 31)]
@@ -78,6 +85,23 @@ def test_the_same_items_again_are_duplicates_and_changed_ones_are_errors(api: Ap
     assert (error.index, error.item_id, error.reason) == (1, "item-1", pb.ITEM_ERROR_REASON_CONTENT_CONFLICT)
     stored = api.pool.GetItem(pb.GetItemRequest(project=project, item_id="item-1")).item
     assert stored.item.text == "the text of number 1"
+
+
+def test_items_in_columns_are_the_same_items(api: Api) -> None:
+    project = api.filled(3)
+    given = columns(
+        ["item-1", "item-2", "new", ""],
+        ["the text of number 1", "another text", "a new text", "no id"],
+        matrix(4, first=1),
+    )
+    (_, response) = add(api, header(project, request_id()), given)
+    assert (response.accepted, response.duplicates) == (1, 1)
+    assert [(e.index, e.reason) for e in response.errors] == [
+        (1, pb.ITEM_ERROR_REASON_CONTENT_CONFLICT),
+        (3, pb.ITEM_ERROR_REASON_ID_MISSING),
+    ]
+    stored = api.pool.GetItem(pb.GetItemRequest(project=project, item_id="new")).item
+    assert (stored.item.text, stored.item.split) == ("a new text", pool_pb2.SPLIT_POOL)
 
 
 def nested(depth: int) -> struct_pb2.Struct:
@@ -160,6 +184,9 @@ CELLS = [1.0, -2.0, 0.5, 0.0]
         (batch(1, items(1), short(pool_pb2.DATA_TYPE_UNSPECIFIED, bytes(8))), "batch.embeddings.data_type"),
         (batch(1, items(1_001), matrix(1_001)), "batch.items"),
         (pb.AddItemsRequest(batch=pb.ItemBatch(sequence=1, items=items(1))), "batch.embeddings"),
+        (columns(["a", "b"], ["one"], matrix(2)), "batch.columns.texts"),
+        (columns(["a"], ["one"], matrix(1), items(1)), "batch.columns"),
+        (columns([str(i) for i in range(1_001)], ["one"] * 1_001, matrix(1_001)), "batch.items"),
         (pb.AddItemsRequest(), "message"),
         (header("other", "x"), "message"),
     ],

@@ -1,5 +1,6 @@
 """`nextlabel guidelines`: the versions of the codebook."""
 
+from difflib import unified_diff
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,9 +8,10 @@ import typer
 
 from nextlabel.client.cli.files import read_text
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.cli.terminal import printable
 
 app = typer.Typer(help="Add, list, show, accept and reject versions of the codebook.", no_args_is_help=True)
 
@@ -64,29 +66,41 @@ def show(
     emit_one(guidelines, output)
 
 
-@app.command(epilog="Example: nextlabel guidelines propose news --model MODEL --budget-usd 0.50")
+@app.command(epilog="Example: nextlabel guidelines propose news --measure --budget-usd 0.50")
 def propose(
     ctx: typer.Context,
     project: ProjectArgument,
-    model: Annotated[str, typer.Option(help="Model that writes the critique.")],
-    max_disagreements: Annotated[int, typer.Option(min=0, help="Most disagreements to show it.")] = 0,
+    model: Annotated[
+        str, typer.Option(show_default="that of the annotator", help="Model that writes the critique.")
+    ] = "",
+    max_disagreements: Annotated[
+        int, typer.Option(min=0, show_default="the server's", help="Most disagreements to show it.")
+    ] = 0,
     measure_on_gold: Annotated[bool, typer.Option("--measure", help="Measure the proposal on gold.")] = False,
-    budget_usd: Annotated[float, typer.Option(min=0, help="Most US dollars to spend.")] = 0.0,
+    budget_usd: Annotated[float, typer.Option(min=0, show_default=False, help="Most US dollars to spend.")] = 0.0,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Have an LLM propose guidelines from disagreements: a new version, not in force."""
+    """Have an LLM propose guidelines from what the newest run's LLM got wrong: a new version, not in force.
+
+    With --measure the annotator answers half of the gold items under both versions; the critic sees none of those.
+    """
     with session(ctx).connect() as client:
         from nextlabel.client.cli.plain import plain
         from nextlabel.client.settings import cost
 
-        proposal = client.projects.propose_guidelines(
+        response = client.projects.propose_guidelines(
             project,
             model=model,
             max_disagreements=max_disagreements,
             measure_on_gold=measure_on_gold,
             limit=cost(usd=budget_usd),
         )
-        emit_one(plain(proposal.guidelines), output)
+        proposal = plain(response)
+        before = client.projects.get_guidelines(project, response.guidelines.base_version).text
+    if output is Output.TABLE:
+        _print_proposal(proposal, before)
+    emit_one(proposal, output, shown=_proposal_figures(proposal))
+    say(f"put it in force with: nextlabel guidelines accept {project} {proposal['guidelines']['version']}")
 
 
 @app.command(epilog="Example: nextlabel guidelines accept news 2")
@@ -114,3 +128,33 @@ def reject(
 def _show(guidelines: dict[str, Any], output: Output) -> None:
     say(f"version {guidelines['version']} is {guidelines['state']}")
     emit_one(guidelines, output, shown={k: guidelines[k] for k in ("version", "state", "author", "create_time")})
+
+
+def _print_proposal(proposal: dict[str, Any], before: str) -> None:
+    after = proposal["guidelines"]
+    changes = unified_diff(
+        before.splitlines(), after["text"].splitlines(), f"version {after['base_version']}", "proposed", lineterm=""
+    )
+    typer.echo(printable(f"{after['critique']}\n"))
+    for line in changes:
+        typer.echo(printable(line))
+    typer.echo()
+
+
+def _proposal_figures(proposal: dict[str, Any]) -> dict[str, Any]:
+    guidelines = proposal["guidelines"]
+    figures = {
+        "version": guidelines["version"],
+        "state": guidelines["state"],
+        "author": guidelines["author"],
+        "disagreements": proposal["disagreements"],
+        "cost": usd(proposal["cost"]["micro_usd"]),
+        "not measured": proposal["not_measured"],
+    }
+    if effect := guidelines["effect"]:
+        low, high = effect["difference_low"], effect["difference_high"]
+        change = effect["accuracy_after"] - effect["accuracy_before"]
+        figures["accuracy"] = f"{percent(effect['accuracy_before'])} → {percent(effect['accuracy_after'])}"
+        figures["difference"] = f"{change:+.1%}, 95 % interval {low:+.1%} to {high:+.1%}"
+        figures["gold items"] = effect["gold_items"]
+    return figures

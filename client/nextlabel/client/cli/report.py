@@ -85,6 +85,7 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "ON GOLD": lambda a: percent(a["gold_accuracy"]["value"]) if a["gold_accuracy"] else None,
     "AGREEMENT": lambda a: percent(a["agreement"]["value"]) if a["agreement"] else None,
     "CALIBRATION ERROR": lambda a: a["calibration_error"],
+    "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
 }
 

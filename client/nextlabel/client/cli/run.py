@@ -108,6 +108,16 @@ def start(
     message_batches: Annotated[
         bool, typer.Option("--message-batches", help="Cheaper and slower.", rich_help_panel=_PROMPTS)
     ] = False,
+    canary_share: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=0.5,
+            show_default=False,
+            help="Canary items per item: gold with an order in its text, to see whether the model obeys it.",
+            rich_help_panel=_PROMPTS,
+        ),
+    ] = 0.0,
     strategy: StrategyOption = "",
     strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
     batch_size: Annotated[
@@ -166,6 +176,7 @@ def start(
             items_per_request=items_per_request,
             candidates=candidates,
             message_batches=message_batches,
+            canary_share=canary_share,
         )
         spec = run_spec(
             _annotator(annotator, label_set=label_set, noise=noise, model=model, base_url=base_url, prompt=prompt),

@@ -54,6 +54,7 @@ class RunView:
     rounds: dict[int, Round] = field(default_factory=dict)
     ending: str = ""
     stop_reason: str = ""
+    canaries: str = ""
 
     def take(self, event: "RunEvent") -> None:
         """Take an event in."""
@@ -76,6 +77,9 @@ class RunView:
                 current.labels, current.micro_usd = point.labels, point.micro_usd
                 current.accuracy, current.macro_f1 = point.accuracy, point.macro_f1
                 current.stage = ""
+            case "canaries_checked":
+                counts = event.canaries_checked.counts
+                self.canaries = f"canaries: {counts.obeyed} of {counts.asked} obeyed, {usd(counts.cost.micro_usd)}"
             case "run_ended":
                 ended = event.run_ended
                 current.stage = ""
@@ -106,6 +110,8 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
     except KeyboardInterrupt:
         say(f"the run goes on; stop it with: nextlabel run stop {project} {run_id}")
         sys.exit(130)
+    if view.canaries:
+        say(view.canaries)
     say(view.ending)
     run = plain(client.runs.get(project, run_id))
     emit_one(run, output, shown={"run": run_id, "state": run["state"], "rounds": run["rounds"], **(run["spent"] or {})})

@@ -173,13 +173,20 @@ class Projects(Service[Mode]):
         self,
         project: str,
         *,
-        model: str,
+        model: str = "",
         max_disagreements: int = 0,
         measure_on_gold: bool = False,
         limit: Cost | None = None,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.ProposeGuidelinesResponse:
-        """Have an LLM propose guidelines from disagreements: a new version, not in force, and what it cost."""
+        """Have an LLM propose guidelines from disagreements: a new version, not in force, and what it cost.
+
+        `model` writes the critique; empty for that of the newest run with an LLM annotator, whose mistakes it sees.
+        `measure_on_gold` has that annotator answer half of the gold items under both versions.
+
+        Raises NextlabelError: FAILED_PRECONDITION when there is no disagreement, RESOURCE_EXHAUSTED when `limit` or a
+        budget does not allow the critique.
+        """
         request = pb.ProposeGuidelinesRequest(
             project=project,
             model=model,

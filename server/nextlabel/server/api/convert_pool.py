@@ -6,6 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 from google.protobuf import json_format
 
 from nextlabel.server.api.convert_annotations import label_answer
@@ -82,21 +84,47 @@ def decode_batch(batch: pb.ItemBatch, project: Project, limits: Limits) -> Decod
         InvalidArgument: something concerns the whole batch: its size, or the shape of the embeddings. Found here, it
             ends the stream before anything of the batch or after it is queued.
     """
-    if len(batch.items) > limits.batch_items:
-        raise InvalidArgument.field("batch.items", f"at most {limits.batch_items} items, got {len(batch.items)}")
+    n = _checked_size(batch, limits)
     matrix = matrix_of(batch.embeddings, "batch.embeddings") if batch.HasField("embeddings") else None
-    if matrix is not None and matrix.shape != (len(batch.items), project.embedding_dimension):
+    if matrix is not None and matrix.shape != (n, project.embedding_dimension):
         raise InvalidArgument.field(
             "batch.embeddings",
-            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {len(batch.items)} items; this project's "
+            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {n} items; this project's "
             f"embeddings have {project.embedding_dimension} dimensions, one row an item",
         )
-    if matrix is None and batch.items and not project.embedding_model:
+    if matrix is None and n and not project.embedding_model:
         raise InvalidArgument.field("batch.embeddings", "this project takes items with their embeddings only")
+    if batch.HasField("columns"):
+        plain = IncomingItems(
+            list(batch.columns.ids), list(batch.columns.texts), [""] * n, [Split.POOL] * n, [""] * n, matrix
+        )
+        return DecodedBatch(plain, list(range(n)), [])
+    return _decode_items(batch.items, matrix, limits)
+
+
+def _checked_size(batch: pb.ItemBatch, limits: Limits) -> int:
+    """Return the number of items."""
+    n = len(batch.items)
+    if batch.HasField("columns"):
+        if n:
+            raise InvalidArgument.field("batch.columns", "give items one by one or in columns, not both in one batch")
+        n = len(batch.columns.ids)
+        if len(batch.columns.texts) != n:
+            raise InvalidArgument.field(
+                "batch.columns.texts", f"{len(batch.columns.texts)} texts for {n} ids; one for each is needed"
+            )
+    if n > limits.batch_items:
+        raise InvalidArgument.field("batch.items", f"at most {limits.batch_items} items, got {n}")
+    return n
+
+
+def _decode_items(
+    items: Sequence[pool_pb2.Item], matrix: npt.NDArray[np.floating] | None, limits: Limits
+) -> DecodedBatch:
     ids, texts, metadata, splits, labels = [], [], [], [], []
     places: list[int] = []
     unreadable: list[ItemError] = []
-    for place, item in enumerate(batch.items):
+    for place, item in enumerate(items):
         try:
             # The common case costs no call: plain pool items carry neither metadata nor a split or reference.
             extra = _extra(item, f"items[{place}]", limits) if len(item.ListFields()) > 2 else _PLAIN
