@@ -2,9 +2,9 @@
 
     python benchmarks/ingest.py --rows 500000
 
-Texts of 300 bytes, 384-dimensional float16 embeddings, a server of its own process on this machine. ``rss_mb`` are the
-server's resident set before, at the highest and after. The upload counts from the first message to the last receipt,
-building the messages included.
+Texts of 300 bytes, 384-dimensional float16 embeddings, a server of its own process on this machine. The upload counts
+from the first message to the last receipt, building the messages included. ``rss_mb`` are the server's resident set
+before, at the highest and after; ``cpu_s`` the CPU seconds of client and server.
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def upload(client: Client, server: psutil.Process, arguments: argparse.Namespace
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    processes = (psutil.Process(), server)
+    cpu = [cpu_seconds(process) for process in processes]
     began = time.perf_counter()
     result = client.pool.add("bench", table, embeddings=matrix)
     seconds = time.perf_counter() - began
@@ -69,10 +71,16 @@ def upload(client: Client, server: psutil.Process, arguments: argparse.Namespace
                 "rows": arguments.rows,
                 "seconds": round(seconds, 2),
                 "rows_per_s": round(arguments.rows / seconds),
+                "cpu_s": [round(cpu_seconds(p) - before, 2) for p, before in zip(processes, cpu, strict=True)],
                 "rss_mb": [round(v / 2**20) for v in (before, max(peak), server.memory_info().rss)],
             }
         )
     )
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 if __name__ == "__main__":

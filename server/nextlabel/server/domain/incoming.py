@@ -14,6 +14,7 @@ from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool_index import Hashes, hash_texts
 from nextlabel.server.domain.state import Project, Split
+from nextlabel.strategies.arrays import as_float32
 
 _UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -142,7 +143,7 @@ def _checked_embeddings(incoming: IncomingItems, project: Project) -> tuple[npt.
             f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {len(incoming.item_ids)} items; "
             f"this project's embeddings have {project.embedding_dimension} dimensions, one row an item",
         )
-    wide = matrix.astype(np.float32, copy=False)
+    wide = as_float32(matrix)
     with np.errstate(over="ignore", invalid="ignore"):
         squared = np.einsum("nd,nd->n", wide, wide)
     unusable = set(np.flatnonzero(~(np.isfinite(squared) & (squared > 0))).tolist())
