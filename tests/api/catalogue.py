@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import message_factory
@@ -22,6 +22,8 @@ from nextlabel.v1 import (
     report_service_pb2,
     run_service_pb2,
 )
+
+T = TypeVar("T")
 
 API_FILES = (
     access_service_pb2,
@@ -59,9 +61,26 @@ class Rpc:
             (False, True): channel.unary_stream,
             (True, True): channel.stream_stream,
         }[streams]
-        sent = _stream(requests) if streams[0] else requests[0]
-        call = make(self.path)(sent, metadata=metadata, timeout=60)
-        return [response async for response in call] if streams[1] else [await call]
+
+        async def answers() -> list[bytes]:
+            sent = _stream(requests) if streams[0] else requests[0]
+            call = make(self.path)(sent, metadata=metadata, timeout=60)
+            return [response async for response in call] if streams[1] else [await call]
+
+        return await answered(answers)
+
+
+async def answered(call: Callable[[], Awaitable[T]]) -> T:
+    """Make a call that the server may end while it is being sent to, until its status arrives.
+
+    grpc.aio puts INTERNAL in the place of a status that comes before a write that fails (grpc/grpc#36066).
+    """
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if error.details() != "Internal error from Core":
+                raise
 
 
 async def _stream(requests: Sequence[bytes]) -> AsyncIterator[bytes]:

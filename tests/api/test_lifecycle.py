@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from nextlabel.v1 import pool_service_pb2
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
+from tests.api.catalogue import answered
 from tests.api.conftest import Serve, Serving
 from tests.api.test_boundary import NEWS, Projects, Waiting, Watching, pool, projects
 
@@ -126,7 +127,11 @@ async def listed_services(serving: Serving) -> list[str]:
     make: Any = reflection_pb2_grpc.ServerReflectionStub
     stub = make(serving.channel)
     request = reflection_pb2.ServerReflectionRequest(list_services="*")
-    (response,) = [r async for r in stub.ServerReflectionInfo(iter([request]), timeout=60)]
+
+    async def answers() -> list[Any]:
+        return [r async for r in stub.ServerReflectionInfo(iter([request]), timeout=60)]
+
+    (response,) = await answered(answers)
     return [service.name for service in response.list_services_response.service]
 
 

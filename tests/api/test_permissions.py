@@ -60,6 +60,8 @@ ALLOWED = {
     SetBudget             OD
     ListBudgets           ROD
     ListLedgerEntries     ROD
+    ListReservations      ROD
+    CloseReservation      OD
     GetLearningCurve      ROD
     RenderLearningCurve   ROD
     GetAnnotatorReport    ROD

@@ -142,6 +142,27 @@ class Budgets(budget_grpc.BudgetServiceServicer):
         budgets, token = page_of(list(self.state.budgets.values()), request)
         return budget.ListBudgetsResponse(budgets=budgets, next_page_token=token)
 
+    async def ListLedgerEntries(self, request: Any, context: Any) -> Any:
+        line = "annotation/presumed" if request.deleted else "annotation"
+        cost = annotation.Cost(tokens=1_200, micro_usd=2_500_000)
+        entry = budget.LedgerEntry(number=7, kind=budget.LEDGER_ENTRY_KIND_SETTLE, line=line, amount=cost)
+        return budget.ListLedgerEntriesResponse(entries=[entry])
+
+    async def ListReservations(self, request: Any, context: Any) -> Any:
+        left = budget.Reservation(
+            reservation_id="r1",
+            line="annotation",
+            remaining=annotation.Cost(tokens=20),
+            holder=budget.RESERVATION_HOLDER_MESSAGE_BATCH,
+        )
+        open_ones = [] if self.state.closed_reservations else [left]
+        return budget.ListReservationsResponse(reservations=open_ones)
+
+    async def CloseReservation(self, request: Any, context: Any) -> Any:
+        self.state.request_ids.append(request.request_id)
+        self.state.closed_reservations[request.reservation_id] = request.refund
+        return budget.CloseReservationResponse()
+
 
 class Reports(report_grpc.ReportServiceServicer):
     def __init__(self, state: State) -> None:

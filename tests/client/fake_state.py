@@ -48,6 +48,7 @@ class State:
         self.run_specs: list[run.RunSpec] = []
         self.run_end: run.StopReason.ValueType = run.STOP_REASON_BUDGET
         self.budgets: dict[tuple[str, str, int], budget.Budget] = {}
+        self.closed_reservations: dict[str, bool] = {}
         self.tokens: dict[str, access.Token] = {}
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []

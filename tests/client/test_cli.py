@@ -280,6 +280,19 @@ def test_budgets_are_set_and_taken_away(cli: Cli, news: str, state: State) -> No
     assert [b["limit"] for b in cli("budget", "show", news, "--output", "json").json] == [None, 2_500_000]
 
 
+def test_the_ledger_is_shown_line_by_line(cli: Cli, news: str) -> None:
+    assert "1,200 tokens, $2.5000" in cli("budget", "ledger", news).out
+    assert cli("budget", "ledger", news, "--deleted", "--output", "json").json[0]["line"] == "annotation/presumed"
+
+
+@pytest.mark.parametrize("refund", [True, False])
+def test_what_a_message_batch_left_open_is_shown_and_closed(cli: Cli, news: str, state: State, refund: bool) -> None:
+    assert "message_batch" in cli("budget", "reservations", news).out
+    done = cli("budget", "close", news, "r1", *["--refund"] * refund)
+    assert (done.code, state.closed_reservations) == (0, {"r1": refund})
+    assert done.err == f"{'refunded' if refund else 'booked at its worst case'}: reservation r1\n"
+
+
 @pytest.mark.parametrize("limit", ["-1", "many", "inf"])
 def test_a_budget_that_is_no_amount_is_a_usage_error(cli: Cli, news: str, limit: str) -> None:
     done = cli("budget", "set", news, "--usd", limit)

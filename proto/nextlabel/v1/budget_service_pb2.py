@@ -26,39 +26,51 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from nextlabel.v1 import annotation_pb2 as nextlabel_dot_v1_dot_annotation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/budget_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dnextlabel/v1/annotation.proto\"\xf6\x01\n\x06\x42udget\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07settled\x18\x06 \x01(\x03\x12\x10\n\x08reserved\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x08\n\x06_limit\"\xcf\x01\n\x0bLedgerEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.nextlabel.v1.LedgerEntryKind\x12\x13\n\x0breservation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\t\x12\"\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x01\n\x10GetBudgetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\"9\n\x11GetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"\xc0\x01\n\x10SetBudgetRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x30\n\tdimension\x18\x04 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\"9\n\x11SetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"L\n\x12ListBudgetsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x13ListBudgetsResponse\x12%\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Budget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"_\n\x18ListLedgerEntriesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"`\n\x19ListLedgerEntriesResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\x8d\x01\n\x0f\x42udgetDimension\x12 \n\x1c\x42UDGET_DIMENSION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42UDGET_DIMENSION_LABELS\x10\x01\x12\x1b\n\x17\x42UDGET_DIMENSION_TOKENS\x10\x02\x12\x1e\n\x1a\x42UDGET_DIMENSION_MICRO_USD\x10\x03*]\n\x0c\x42udgetWindow\x12\x1d\n\x19\x42UDGET_WINDOW_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42UDGET_WINDOW_TOTAL\x10\x01\x12\x15\n\x11\x42UDGET_WINDOW_DAY\x10\x02*\xb1\x01\n\x0fLedgerEntryKind\x12!\n\x1dLEDGER_ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19LEDGER_ENTRY_KIND_RESERVE\x10\x01\x12\x1c\n\x18LEDGER_ENTRY_KIND_SETTLE\x10\x02\x12\x1d\n\x19LEDGER_ENTRY_KIND_RELEASE\x10\x03\x12\x1f\n\x1bLEDGER_ENTRY_KIND_SET_LIMIT\x10\x04\x32\xe5\x02\n\rBudgetService\x12L\n\tGetBudget\x12\x1e.nextlabel.v1.GetBudgetRequest\x1a\x1f.nextlabel.v1.GetBudgetResponse\x12L\n\tSetBudget\x12\x1e.nextlabel.v1.SetBudgetRequest\x1a\x1f.nextlabel.v1.SetBudgetResponse\x12R\n\x0bListBudgets\x12 .nextlabel.v1.ListBudgetsRequest\x1a!.nextlabel.v1.ListBudgetsResponse\x12\x64\n\x11ListLedgerEntries\x12&.nextlabel.v1.ListLedgerEntriesRequest\x1a\'.nextlabel.v1.ListLedgerEntriesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/budget_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dnextlabel/v1/annotation.proto\"\x88\x02\n\x06\x42udget\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x05 \x01(\x03H\x00\x88\x01\x01\x12\x0f\n\x07settled\x18\x06 \x01(\x03\x12\x10\n\x08reserved\x18\x07 \x01(\x03\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08presumed\x18\t \x01(\x03\x42\x08\n\x06_limit\"\xcf\x01\n\x0bLedgerEntry\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12+\n\x04kind\x18\x02 \x01(\x0e\x32\x1d.nextlabel.v1.LedgerEntryKind\x12\x13\n\x0breservation\x18\x03 \x01(\t\x12\x0b\n\x03run\x18\x04 \x01(\t\x12\x0c\n\x04line\x18\x05 \x01(\t\x12\"\n\x06\x61mount\x18\x06 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc9\x01\n\x0bReservation\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\t\x12%\n\tremaining\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12/\n\x06holder\x18\x05 \x01(\x0e\x32\x1f.nextlabel.v1.ReservationHolder\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8e\x01\n\x10GetBudgetRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x30\n\tdimension\x18\x03 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x04 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\"9\n\x11GetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"\xc0\x01\n\x10SetBudgetRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x30\n\tdimension\x18\x04 \x01(\x0e\x32\x1d.nextlabel.v1.BudgetDimension\x12*\n\x06window\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.BudgetWindow\x12\x12\n\x05limit\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_limit\"9\n\x11SetBudgetResponse\x12$\n\x06\x62udget\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Budget\"L\n\x12ListBudgetsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x13ListBudgetsResponse\x12%\n\x07\x62udgets\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Budget\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"p\n\x18ListLedgerEntriesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\"`\n\x19ListLedgerEntriesResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x17ListReservationsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x18ListReservationsResponse\x12/\n\x0creservations\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"f\n\x17\x43loseReservationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12\x0e\n\x06refund\x18\x04 \x01(\x08\"\x1a\n\x18\x43loseReservationResponse*\x8d\x01\n\x0f\x42udgetDimension\x12 \n\x1c\x42UDGET_DIMENSION_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x42UDGET_DIMENSION_LABELS\x10\x01\x12\x1b\n\x17\x42UDGET_DIMENSION_TOKENS\x10\x02\x12\x1e\n\x1a\x42UDGET_DIMENSION_MICRO_USD\x10\x03*]\n\x0c\x42udgetWindow\x12\x1d\n\x19\x42UDGET_WINDOW_UNSPECIFIED\x10\x00\x12\x17\n\x13\x42UDGET_WINDOW_TOTAL\x10\x01\x12\x15\n\x11\x42UDGET_WINDOW_DAY\x10\x02*\xb1\x01\n\x0fLedgerEntryKind\x12!\n\x1dLEDGER_ENTRY_KIND_UNSPECIFIED\x10\x00\x12\x1d\n\x19LEDGER_ENTRY_KIND_RESERVE\x10\x01\x12\x1c\n\x18LEDGER_ENTRY_KIND_SETTLE\x10\x02\x12\x1d\n\x19LEDGER_ENTRY_KIND_RELEASE\x10\x03\x12\x1f\n\x1bLEDGER_ENTRY_KIND_SET_LIMIT\x10\x04*\xd3\x01\n\x11ReservationHolder\x12\"\n\x1eRESERVATION_HOLDER_UNSPECIFIED\x10\x00\x12\x1d\n\x19RESERVATION_HOLDER_NOBODY\x10\x01\x12\x1c\n\x18RESERVATION_HOLDER_LEASE\x10\x02\x12\x1a\n\x16RESERVATION_HOLDER_RUN\x10\x03\x12$\n RESERVATION_HOLDER_MESSAGE_BATCH\x10\x04\x12\x1b\n\x17RESERVATION_HOLDER_CALL\x10\x05\x32\xab\x04\n\rBudgetService\x12L\n\tGetBudget\x12\x1e.nextlabel.v1.GetBudgetRequest\x1a\x1f.nextlabel.v1.GetBudgetResponse\x12L\n\tSetBudget\x12\x1e.nextlabel.v1.SetBudgetRequest\x1a\x1f.nextlabel.v1.SetBudgetResponse\x12R\n\x0bListBudgets\x12 .nextlabel.v1.ListBudgetsRequest\x1a!.nextlabel.v1.ListBudgetsResponse\x12\x64\n\x11ListLedgerEntries\x12&.nextlabel.v1.ListLedgerEntriesRequest\x1a\'.nextlabel.v1.ListLedgerEntriesResponse\x12\x61\n\x10ListReservations\x12%.nextlabel.v1.ListReservationsRequest\x1a&.nextlabel.v1.ListReservationsResponse\x12\x61\n\x10\x43loseReservation\x12%.nextlabel.v1.CloseReservationRequest\x1a&.nextlabel.v1.CloseReservationResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.budget_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BUDGETDIMENSION']._serialized_start=1393
-  _globals['_BUDGETDIMENSION']._serialized_end=1534
-  _globals['_BUDGETWINDOW']._serialized_start=1536
-  _globals['_BUDGETWINDOW']._serialized_end=1629
-  _globals['_LEDGERENTRYKIND']._serialized_start=1632
-  _globals['_LEDGERENTRYKIND']._serialized_end=1809
+  _globals['_BUDGETDIMENSION']._serialized_start=1949
+  _globals['_BUDGETDIMENSION']._serialized_end=2090
+  _globals['_BUDGETWINDOW']._serialized_start=2092
+  _globals['_BUDGETWINDOW']._serialized_end=2185
+  _globals['_LEDGERENTRYKIND']._serialized_start=2188
+  _globals['_LEDGERENTRYKIND']._serialized_end=2365
+  _globals['_RESERVATIONHOLDER']._serialized_start=2368
+  _globals['_RESERVATIONHOLDER']._serialized_end=2579
   _globals['_BUDGET']._serialized_start=116
-  _globals['_BUDGET']._serialized_end=362
-  _globals['_LEDGERENTRY']._serialized_start=365
-  _globals['_LEDGERENTRY']._serialized_end=572
-  _globals['_GETBUDGETREQUEST']._serialized_start=575
-  _globals['_GETBUDGETREQUEST']._serialized_end=717
-  _globals['_GETBUDGETRESPONSE']._serialized_start=719
-  _globals['_GETBUDGETRESPONSE']._serialized_end=776
-  _globals['_SETBUDGETREQUEST']._serialized_start=779
-  _globals['_SETBUDGETREQUEST']._serialized_end=971
-  _globals['_SETBUDGETRESPONSE']._serialized_start=973
-  _globals['_SETBUDGETRESPONSE']._serialized_end=1030
-  _globals['_LISTBUDGETSREQUEST']._serialized_start=1032
-  _globals['_LISTBUDGETSREQUEST']._serialized_end=1108
-  _globals['_LISTBUDGETSRESPONSE']._serialized_start=1110
-  _globals['_LISTBUDGETSRESPONSE']._serialized_end=1195
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1197
-  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1292
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1294
-  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=1390
-  _globals['_BUDGETSERVICE']._serialized_start=1812
-  _globals['_BUDGETSERVICE']._serialized_end=2169
+  _globals['_BUDGET']._serialized_end=380
+  _globals['_LEDGERENTRY']._serialized_start=383
+  _globals['_LEDGERENTRY']._serialized_end=590
+  _globals['_RESERVATION']._serialized_start=593
+  _globals['_RESERVATION']._serialized_end=794
+  _globals['_GETBUDGETREQUEST']._serialized_start=797
+  _globals['_GETBUDGETREQUEST']._serialized_end=939
+  _globals['_GETBUDGETRESPONSE']._serialized_start=941
+  _globals['_GETBUDGETRESPONSE']._serialized_end=998
+  _globals['_SETBUDGETREQUEST']._serialized_start=1001
+  _globals['_SETBUDGETREQUEST']._serialized_end=1193
+  _globals['_SETBUDGETRESPONSE']._serialized_start=1195
+  _globals['_SETBUDGETRESPONSE']._serialized_end=1252
+  _globals['_LISTBUDGETSREQUEST']._serialized_start=1254
+  _globals['_LISTBUDGETSREQUEST']._serialized_end=1330
+  _globals['_LISTBUDGETSRESPONSE']._serialized_start=1332
+  _globals['_LISTBUDGETSRESPONSE']._serialized_end=1417
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_start=1419
+  _globals['_LISTLEDGERENTRIESREQUEST']._serialized_end=1531
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_start=1533
+  _globals['_LISTLEDGERENTRIESRESPONSE']._serialized_end=1629
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=1631
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=1712
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=1714
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=1814
+  _globals['_CLOSERESERVATIONREQUEST']._serialized_start=1816
+  _globals['_CLOSERESERVATIONREQUEST']._serialized_end=1918
+  _globals['_CLOSERESERVATIONRESPONSE']._serialized_start=1920
+  _globals['_CLOSERESERVATIONRESPONSE']._serialized_end=1946
+  _globals['_BUDGETSERVICE']._serialized_start=2582
+  _globals['_BUDGETSERVICE']._serialized_end=3137
 # @@protoc_insertion_point(module_scope)

@@ -105,6 +105,42 @@ LEDGER_ENTRY_KIND_SET_LIMIT: LedgerEntryKind.ValueType  # 4
 """Sets or lifts a limit; moves no money. `line` is WINDOW/DIMENSION/limit or WINDOW/DIMENSION/none."""
 Global___LedgerEntryKind: _TypeAlias = LedgerEntryKind  # noqa: Y015
 
+class _ReservationHolder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReservationHolderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReservationHolder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RESERVATION_HOLDER_UNSPECIFIED: _ReservationHolder.ValueType  # 0
+    """Not given."""
+    RESERVATION_HOLDER_NOBODY: _ReservationHolder.ValueType  # 1
+    """Nothing will settle it."""
+    RESERVATION_HOLDER_LEASE: _ReservationHolder.ValueType  # 2
+    """Somebody's lease; it ends with the lease."""
+    RESERVATION_HOLDER_RUN: _ReservationHolder.ValueType  # 3
+    """A run under way."""
+    RESERVATION_HOLDER_MESSAGE_BATCH: _ReservationHolder.ValueType  # 4
+    """A message batch that is not finished; the next run with message batches goes on with it."""
+    RESERVATION_HOLDER_CALL: _ReservationHolder.ValueType  # 5
+    """A call outside of runs. It is closed by itself, at the worst case, when it is an hour old."""
+
+class ReservationHolder(_ReservationHolder, metaclass=_ReservationHolderEnumTypeWrapper):
+    """Who may still settle an open reservation."""
+
+RESERVATION_HOLDER_UNSPECIFIED: ReservationHolder.ValueType  # 0
+"""Not given."""
+RESERVATION_HOLDER_NOBODY: ReservationHolder.ValueType  # 1
+"""Nothing will settle it."""
+RESERVATION_HOLDER_LEASE: ReservationHolder.ValueType  # 2
+"""Somebody's lease; it ends with the lease."""
+RESERVATION_HOLDER_RUN: ReservationHolder.ValueType  # 3
+"""A run under way."""
+RESERVATION_HOLDER_MESSAGE_BATCH: ReservationHolder.ValueType  # 4
+"""A message batch that is not finished; the next run with message batches goes on with it."""
+RESERVATION_HOLDER_CALL: ReservationHolder.ValueType  # 5
+"""A call outside of runs. It is closed by itself, at the worst case, when it is an hour old."""
+Global___ReservationHolder: _TypeAlias = ReservationHolder  # noqa: Y015
+
 @_typing.final
 class Budget(_message.Message):
     """What a project or a run may spend in one dimension and window."""
@@ -119,6 +155,7 @@ class Budget(_message.Message):
     SETTLED_FIELD_NUMBER: _builtins.int
     RESERVED_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    PRESUMED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     run: _builtins.str
@@ -133,6 +170,10 @@ class Budget(_message.Message):
     """What was paid in the current window."""
     reserved: _builtins.int
     """What is set aside for calls under way."""
+    presumed: _builtins.int
+    """The part of all that was ever settled that is the worst case of calls whose server died before their cost was known.
+    They may have cost less. Only for the window TOTAL.
+    """
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the limit was last changed; absent when there is none."""
@@ -148,10 +189,11 @@ class Budget(_message.Message):
         settled: _builtins.int = ...,
         reserved: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        presumed: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "dimension", b"dimension", "limit", b"limit", "project", b"project", "reserved", b"reserved", "run", b"run", "settled", b"settled", "update_time", b"update_time", "window", b"window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "dimension", b"dimension", "limit", b"limit", "presumed", b"presumed", "project", b"project", "reserved", b"reserved", "run", b"run", "settled", b"settled", "update_time", b"update_time", "window", b"window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -181,7 +223,9 @@ class LedgerEntry(_message.Message):
     run: _builtins.str
     """Id of the run; empty outside of runs."""
     line: _builtins.str
-    """What it is for: labels, annotation, acquisition, critique."""
+    """What it is for: labels, annotation, acquisition, critique. With `/presumed` after it, the worst case of a call whose
+    server died: it may have been paid, so it counts as spent.
+    """
     @_builtins.property
     def amount(self) -> _annotation_pb2.Cost:
         """How much, never negative; the new limit for SET_LIMIT."""
@@ -208,6 +252,52 @@ class LedgerEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
+
+@_typing.final
+class Reservation(_message.Message):
+    """What is set aside and neither settled nor released yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVATION_ID_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    LINE_FIELD_NUMBER: _builtins.int
+    REMAINING_FIELD_NUMBER: _builtins.int
+    HOLDER_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    reservation_id: _builtins.str
+    """Its id."""
+    run: _builtins.str
+    """Id of the run; empty outside of runs."""
+    line: _builtins.str
+    """What it is for: labels, annotation, acquisition, critique."""
+    holder: Global___ReservationHolder.ValueType
+    """Who may still settle it."""
+    @_builtins.property
+    def remaining(self) -> _annotation_pb2.Cost:
+        """What is still set aside."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    def __init__(
+        self,
+        *,
+        reservation_id: _builtins.str = ...,
+        run: _builtins.str = ...,
+        line: _builtins.str = ...,
+        remaining: _annotation_pb2.Cost | None = ...,
+        holder: Global___ReservationHolder.ValueType = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "remaining", b"remaining"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "holder", b"holder", "line", b"line", "remaining", b"remaining", "reservation_id", b"reservation_id", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reservation: _TypeAlias = Reservation  # noqa: Y015
 
 @_typing.final
 class GetBudgetRequest(_message.Message):
@@ -403,6 +493,7 @@ class ListLedgerEntriesRequest(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     run: _builtins.str
@@ -411,6 +502,8 @@ class ListLedgerEntriesRequest(_message.Message):
     """Most entries to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first page."""
+    deleted: _builtins.bool
+    """The entries of deleted projects that had this name instead, oldest first. For admins."""
     def __init__(
         self,
         *,
@@ -418,10 +511,11 @@ class ListLedgerEntriesRequest(_message.Message):
         run: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "page_size", b"page_size", "page_token", b"page_token", "project", b"project", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -454,3 +548,112 @@ class ListLedgerEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListLedgerEntriesResponse: _TypeAlias = ListLedgerEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ListReservationsRequest(_message.Message):
+    """Request of ListReservations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project."""
+    page_size: _builtins.int
+    """Most reservations to return, up to 1,000; 0 for 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReservationsRequest: _TypeAlias = ListReservationsRequest  # noqa: Y015
+
+@_typing.final
+class ListReservationsResponse(_message.Message):
+    """Response of ListReservations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESERVATIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
+    @_builtins.property
+    def reservations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reservation]:
+        """The reservations, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        reservations: _abc.Iterable[Global___Reservation] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "reservations", b"reservations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReservationsResponse: _TypeAlias = ListReservationsResponse  # noqa: Y015
+
+@_typing.final
+class CloseReservationRequest(_message.Message):
+    """Request of CloseReservation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RESERVATION_ID_FIELD_NUMBER: _builtins.int
+    REFUND_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    project: _builtins.str
+    """Name of the project."""
+    reservation_id: _builtins.str
+    """Id of the reservation."""
+    refund: _builtins.bool
+    """Give it back: nothing was charged, as the provider's bill shows. Otherwise its worst case counts as spent."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        reservation_id: _builtins.str = ...,
+        refund: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "refund", b"refund", "request_id", b"request_id", "reservation_id", b"reservation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseReservationRequest: _TypeAlias = CloseReservationRequest  # noqa: Y015
+
+@_typing.final
+class CloseReservationResponse(_message.Message):
+    """Response of CloseReservation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseReservationResponse: _TypeAlias = CloseReservationResponse  # noqa: Y015

@@ -55,6 +55,16 @@ class BudgetServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_budget__service__pb2.ListLedgerEntriesRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_budget__service__pb2.ListLedgerEntriesResponse.FromString,
                 _registered_method=True)
+        self.ListReservations = channel.unary_unary(
+                '/nextlabel.v1.BudgetService/ListReservations',
+                request_serializer=nextlabel_dot_v1_dot_budget__service__pb2.ListReservationsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_budget__service__pb2.ListReservationsResponse.FromString,
+                _registered_method=True)
+        self.CloseReservation = channel.unary_unary(
+                '/nextlabel.v1.BudgetService/CloseReservation',
+                request_serializer=nextlabel_dot_v1_dot_budget__service__pb2.CloseReservationRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_budget__service__pb2.CloseReservationResponse.FromString,
+                _registered_method=True)
 
 
 class BudgetServiceServicer(object):
@@ -89,6 +99,21 @@ class BudgetServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReservations(self, request, context):
+        """Lists the reservations that are open, oldest first, each with who may still settle it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseReservation(self, request, context):
+        """Closes a reservation that nothing will settle, such as that of a message batch whose run has ended. FAILED_PRECONDITION
+        while a lease, a run under way or a call may still settle it; a closed one stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_BudgetServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +136,16 @@ def add_BudgetServiceServicer_to_server(servicer, server):
                     servicer.ListLedgerEntries,
                     request_deserializer=nextlabel_dot_v1_dot_budget__service__pb2.ListLedgerEntriesRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_budget__service__pb2.ListLedgerEntriesResponse.SerializeToString,
+            ),
+            'ListReservations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReservations,
+                    request_deserializer=nextlabel_dot_v1_dot_budget__service__pb2.ListReservationsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_budget__service__pb2.ListReservationsResponse.SerializeToString,
+            ),
+            'CloseReservation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseReservation,
+                    request_deserializer=nextlabel_dot_v1_dot_budget__service__pb2.CloseReservationRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_budget__service__pb2.CloseReservationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +257,60 @@ class BudgetService(object):
             '/nextlabel.v1.BudgetService/ListLedgerEntries',
             nextlabel_dot_v1_dot_budget__service__pb2.ListLedgerEntriesRequest.SerializeToString,
             nextlabel_dot_v1_dot_budget__service__pb2.ListLedgerEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReservations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.BudgetService/ListReservations',
+            nextlabel_dot_v1_dot_budget__service__pb2.ListReservationsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_budget__service__pb2.ListReservationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseReservation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.BudgetService/CloseReservation',
+            nextlabel_dot_v1_dot_budget__service__pb2.CloseReservationRequest.SerializeToString,
+            nextlabel_dot_v1_dot_budget__service__pb2.CloseReservationResponse.FromString,
             options,
             channel_credentials,
             insecure,

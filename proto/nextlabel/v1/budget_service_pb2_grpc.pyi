@@ -41,6 +41,12 @@ class BudgetServiceStub:
     """Lists the budgets of a project and of its runs."""
     ListLedgerEntries: _grpc.UnaryUnaryMultiCallable[_budget_service_pb2.ListLedgerEntriesRequest, _budget_service_pb2.ListLedgerEntriesResponse]
     """Lists the entries of the ledger, oldest first. Every figure about spending is a sum of entries."""
+    ListReservations: _grpc.UnaryUnaryMultiCallable[_budget_service_pb2.ListReservationsRequest, _budget_service_pb2.ListReservationsResponse]
+    """Lists the reservations that are open, oldest first, each with who may still settle it."""
+    CloseReservation: _grpc.UnaryUnaryMultiCallable[_budget_service_pb2.CloseReservationRequest, _budget_service_pb2.CloseReservationResponse]
+    """Closes a reservation that nothing will settle, such as that of a message batch whose run has ended. FAILED_PRECONDITION
+    while a lease, a run under way or a call may still settle it; a closed one stays as it is.
+    """
 
 @_typing.type_check_only
 class BudgetServiceAsyncStub(BudgetServiceStub):
@@ -55,6 +61,12 @@ class BudgetServiceAsyncStub(BudgetServiceStub):
     """Lists the budgets of a project and of its runs."""
     ListLedgerEntries: _aio.UnaryUnaryMultiCallable[_budget_service_pb2.ListLedgerEntriesRequest, _budget_service_pb2.ListLedgerEntriesResponse]  # type: ignore[assignment]
     """Lists the entries of the ledger, oldest first. Every figure about spending is a sum of entries."""
+    ListReservations: _aio.UnaryUnaryMultiCallable[_budget_service_pb2.ListReservationsRequest, _budget_service_pb2.ListReservationsResponse]  # type: ignore[assignment]
+    """Lists the reservations that are open, oldest first, each with who may still settle it."""
+    CloseReservation: _aio.UnaryUnaryMultiCallable[_budget_service_pb2.CloseReservationRequest, _budget_service_pb2.CloseReservationResponse]  # type: ignore[assignment]
+    """Closes a reservation that nothing will settle, such as that of a message batch whose run has ended. FAILED_PRECONDITION
+    while a lease, a run under way or a call may still settle it; a closed one stays as it is.
+    """
 
 class BudgetServiceServicer:
     """Sets budgets and shows what was spent. At every instant settled + reserved <= limit."""
@@ -86,5 +98,21 @@ class BudgetServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_budget_service_pb2.ListLedgerEntriesResponse, _abc.Awaitable[_budget_service_pb2.ListLedgerEntriesResponse]]:
         """Lists the entries of the ledger, oldest first. Every figure about spending is a sum of entries."""
+
+    def ListReservations(
+        self,
+        request: _budget_service_pb2.ListReservationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_budget_service_pb2.ListReservationsResponse, _abc.Awaitable[_budget_service_pb2.ListReservationsResponse]]:
+        """Lists the reservations that are open, oldest first, each with who may still settle it."""
+
+    def CloseReservation(
+        self,
+        request: _budget_service_pb2.CloseReservationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_budget_service_pb2.CloseReservationResponse, _abc.Awaitable[_budget_service_pb2.CloseReservationResponse]]:
+        """Closes a reservation that nothing will settle, such as that of a message batch whose run has ended. FAILED_PRECONDITION
+        while a lease, a run under way or a call may still settle it; a closed one stays as it is.
+        """
 
 def add_BudgetServiceServicer_to_server(servicer: BudgetServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

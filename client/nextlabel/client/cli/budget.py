@@ -6,6 +6,7 @@ import typer
 
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output import Output, OutputOption, Record, TableColumns, emit_many, usd
+from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
 app = typer.Typer(help="Set limits and see what was spent.", no_args_is_help=True)
@@ -26,12 +27,44 @@ _COLUMNS: TableColumns = {
     "LIMIT": lambda b: _amount(b, "limit"),
     "SPENT": lambda b: _amount(b, "settled"),
     "RESERVED": lambda b: _amount(b, "reserved"),
+    "PRESUMED": lambda b: _amount(b, "presumed"),
+}
+
+
+def _cost(cost: Record) -> str:
+    amounts = {
+        f"{cost['labels']:,} labels": cost["labels"],
+        f"{cost['tokens']:,} tokens": cost["tokens"],
+        usd(cost["micro_usd"]): cost["micro_usd"],
+    }
+    return ", ".join(text for text, amount in amounts.items() if amount) or "0"
+
+
+_ENTRY_COLUMNS: TableColumns = {
+    "NUMBER": lambda e: e["number"],
+    "TIME": lambda e: e["create_time"],
+    "KIND": lambda e: e["kind"],
+    "LINE": lambda e: e["line"],
+    "AMOUNT": lambda e: _cost(e["amount"]),
+    "RUN": lambda e: e["run"],
+    "RESERVATION": lambda e: e["reservation"],
+}
+_RESERVATION_COLUMNS: TableColumns = {
+    "ID": lambda r: r["reservation_id"],
+    "MADE": lambda r: r["create_time"],
+    "HOLDER": lambda r: r["holder"],
+    "LINE": lambda r: r["line"],
+    "REMAINING": lambda r: _cost(r["remaining"]),
+    "RUN": lambda r: r["run"],
 }
 
 
 @app.command(epilog="Example: nextlabel budget show news --output json")
 def show(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
-    """Show the budgets of a project and of its runs: limit, spent, reserved."""
+    """Show the budgets of a project and of its runs: limit, spent, reserved.
+
+    PRESUMED is the part of what is spent that is the worst case of calls whose server died before their cost was known.
+    """
     with session(ctx).connect() as client:
         from nextlabel.client.cli.plain import plain
 
@@ -84,3 +117,46 @@ def _limit(given: str | None, unit: int, option: str) -> int | None:
     if limit < 0:
         raise typer.BadParameter(f"a limit is at least 0, got {given}", param_hint=option)
     return limit
+
+
+@app.command(epilog="Examples: nextlabel budget ledger news;  nextlabel budget ledger news --deleted --output jsonl")
+def ledger(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    run: Annotated[str, typer.Option(help="Only the lines of this run.")] = "",
+    deleted: Annotated[
+        bool, typer.Option("--deleted", help="The lines of deleted projects that had this name; for admins.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the ledger line by line, oldest first: everything that was reserved, settled, released or limited."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        entries = client.budgets.ledger(project, run=run, deleted=deleted)
+        emit_many((plain(entry) for entry in entries), _ENTRY_COLUMNS, output)
+
+
+@app.command(epilog="Example: nextlabel budget reservations news")
+def reservations(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show what is reserved and neither settled nor released, oldest first, and who may still settle it."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        found = client.budgets.reservations(project)
+        emit_many((plain(reservation) for reservation in found), _RESERVATION_COLUMNS, output)
+
+
+@app.command(epilog="Example: nextlabel budget close news 5f3a --refund")
+def close(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    reservation: Annotated[str, typer.Argument(metavar="ID", help="Id of the reservation.")],
+    refund: Annotated[
+        bool, typer.Option("--refund", help="Nothing was charged, as the provider's bill shows: give it back.")
+    ] = False,
+) -> None:
+    """Close a reservation that nothing will settle; without --refund its worst case counts as spent."""
+    with session(ctx).connect() as client:
+        client.budgets.close_reservation(project, reservation, refund=refund)
+    say(f"{'refunded' if refund else 'booked at its worst case'}: reservation {reservation}")

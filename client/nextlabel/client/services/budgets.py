@@ -58,10 +58,27 @@ class Budgets(Service[Mode]):
 
     @stream
     async def ledger(
-        self, project: str, *, run: str = "", page_size: int = 1_000
+        self, project: str, *, run: str = "", deleted: bool = False, page_size: int = 1_000
     ) -> AsyncIterator[Sequence[pb.LedgerEntry]]:
-        """The entries of the ledger, oldest first."""
-        request = pb.ListLedgerEntriesRequest(project=project, run=run, page_size=page_size)
+        """The entries of the ledger, oldest first; with `deleted` those of deleted projects that had this name."""
+        request = pb.ListLedgerEntriesRequest(project=project, run=run, deleted=deleted, page_size=page_size)
         pages = self._connection.pages(self._stub.ListLedgerEntries, request, lambda page: page.entries)
         async for page in pages:
             yield page
+
+    @stream
+    async def reservations(self, project: str) -> AsyncIterator[Sequence[pb.Reservation]]:
+        """The open reservations, oldest first, each with who may still settle it."""
+        request = pb.ListReservationsRequest(project=project)
+        pages = self._connection.pages(self._stub.ListReservations, request, lambda page: page.reservations)
+        async for page in pages:
+            yield page
+
+    @call
+    async def close_reservation(self, project: str, reservation_id: str, *, refund: bool = False) -> None:
+        """Close a reservation that nothing will settle: its worst case counts as spent, or is given back.
+
+        Raises NextlabelError: FAILED_PRECONDITION while a lease, a run under way or a call may still settle it.
+        """
+        request = pb.CloseReservationRequest(project=project, reservation_id=reservation_id, refund=refund)
+        await self._connection.unary(self._stub.CloseReservation, request)

@@ -4,18 +4,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nextlabel.server.api.calls import current_call
 from nextlabel.server.api.convert_annotations import cost_message
 from nextlabel.server.api.convert_values import number_of, page, page_size, page_token, timestamp
 from nextlabel.server.api.idempotency import Replies
 from nextlabel.server.api.project_finder import ProjectFinder
-from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Window
+from nextlabel.server.domain import reconciliation
+from nextlabel.server.domain.accounts import Holder, LedgerEntry, LedgerKind, Reservation, Window
+from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.budgets import Budgets
-from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound, PermissionDenied
 from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import Project
+from nextlabel.server.domain.state import Project, ProjectId, Role
 from nextlabel.v1 import budget_service_pb2 as pb
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceServicer
 
@@ -36,6 +40,13 @@ _KINDS = {
     LedgerKind.RELEASE: pb.LEDGER_ENTRY_KIND_RELEASE,
     LedgerKind.SET_LIMIT: pb.LEDGER_ENTRY_KIND_SET_LIMIT,
 }
+_HOLDERS = {
+    Holder.NOBODY: pb.RESERVATION_HOLDER_NOBODY,
+    Holder.LEASE: pb.RESERVATION_HOLDER_LEASE,
+    Holder.RUN: pb.RESERVATION_HOLDER_RUN,
+    Holder.MESSAGE_BATCH: pb.RESERVATION_HOLDER_MESSAGE_BATCH,
+    Holder.CALL: pb.RESERVATION_HOLDER_CALL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,7 @@ class BudgetServicer(BudgetServiceServicer):
 
         def work(tx: Transaction) -> pb.Budget:
             _check_run(tx, project, request.run)
-            return _message(self.budgets.current(tx, project.id, request.run, window), project, dimension)
+            return self._budget(tx, project, request.run, window, dimension)
 
         return pb.GetBudgetResponse(budget=await self.store.read(work))
 
@@ -66,8 +77,8 @@ class BudgetServicer(BudgetServiceServicer):
 
         def work(tx: Transaction) -> pb.SetBudgetResponse:
             _check_run(tx, project, request.run)
-            budget = self.budgets.set_limit(tx, project.id, request.run, window, dimension, limit)
-            return pb.SetBudgetResponse(budget=_message(budget, project, dimension))
+            self.budgets.set_limit(tx, project.id, request.run, window, dimension, limit)
+            return pb.SetBudgetResponse(budget=self._budget(tx, project, request.run, window, dimension))
 
         return await self.replies.once(request, pb.SetBudgetResponse, work)
 
@@ -78,7 +89,7 @@ class BudgetServicer(BudgetServiceServicer):
         def work(tx: Transaction) -> list[pb.Budget]:
             known = sorted(tx.budgets.budgets(project.id), key=lambda b: (b.run, b.window))
             return [
-                _message(self.budgets.current(tx, project.id, budget.run, budget.window), project, dimension)
+                self._budget(tx, project, budget.run, budget.window, dimension)
                 for budget in known
                 for dimension in BudgetDimension
                 if getattr(budget.limit, dimension.value) is not None
@@ -90,15 +101,68 @@ class BudgetServicer(BudgetServiceServicer):
     async def ListLedgerEntries(
         self, request: pb.ListLedgerEntriesRequest, context: Any
     ) -> pb.ListLedgerEntriesResponse:
-        """List the entries of the ledger, oldest first."""
-        project = await self.finder.project(request.project)
+        """List the entries of the ledger, oldest first; for an admin those of deleted projects too."""
+        if request.deleted and current_call().principal.role is not Role.ADMIN:
+            raise PermissionDenied("only an admin may read the ledgers of deleted projects", reason="ROLE_MISSING")
         size, after = page_size(request.page_size), number_of(request.page_token)
-        found = await self.store.read(
-            lambda tx: tx.budgets.entries(project.id, request.run or None, after_id=after, limit=size + 1)
-        )
+
+        def work(tx: Transaction) -> list[LedgerEntry]:
+            found: list[LedgerEntry] = []
+            for project in self._ledgers(tx, request):
+                missing = size + 1 - len(found)
+                found += tx.budgets.entries(project, request.run or None, after_id=after, limit=missing)
+            return found
+
+        found = await self.store.read(work)
         return pb.ListLedgerEntriesResponse(
             entries=[_entry(entry) for entry in found[:size]],
             next_page_token=page_token(found[size - 1].id) if len(found) > size else "",
+        )
+
+    async def ListReservations(self, request: pb.ListReservationsRequest, context: Any) -> pb.ListReservationsResponse:
+        """List the open reservations, oldest first."""
+        project = await self.finder.project(request.project)
+        found = await self.store.read(lambda tx: reconciliation.held(tx, self.budgets, project.id))
+        entries, token = page(found, request.page_token, request.page_size)
+        return pb.ListReservationsResponse(
+            reservations=[_reservation(*entry) for entry in entries], next_page_token=token
+        )
+
+    async def CloseReservation(self, request: pb.CloseReservationRequest, context: Any) -> pb.CloseReservationResponse:
+        """Close a reservation that nothing will settle."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.CloseReservationResponse:
+            reconciliation.close(tx, self.budgets, project.id, request.reservation_id, refund=request.refund)
+            return pb.CloseReservationResponse()
+
+        return await self.replies.once(request, pb.CloseReservationResponse, work)
+
+    def _ledgers(self, tx: Transaction, request: pb.ListLedgerEntriesRequest) -> Sequence[ProjectId]:
+        """Return the projects whose entries are asked for; NotFound when there never was one."""
+        if not request.deleted:
+            return [self.finder.projects.get(tx, request.project).id]
+        deleted = tx.projects.deleted(request.project)
+        if not deleted:
+            raise NotFound("deleted project", request.project)
+        return deleted
+
+    def _budget(
+        self, tx: Transaction, project: Project, run: str, window: Window, dimension: BudgetDimension
+    ) -> pb.Budget:
+        budget = self.budgets.current(tx, project.id, run, window)
+        presumed = tx.budgets.presumed(project.id, run or None) if window is Window.TOTAL else Cost()
+        name = dimension.value
+        return pb.Budget(
+            project=project.name,
+            run=run,
+            dimension=_DIMENSIONS[dimension],
+            window=_WINDOW_MESSAGES[window],
+            limit=getattr(budget.limit, name),
+            settled=getattr(budget.spent, name),
+            reserved=getattr(budget.reserved, name),
+            presumed=getattr(presumed, name),
+            update_time=timestamp(budget.updated_at),
         )
 
 
@@ -121,17 +185,14 @@ def _window_of(message: pb.BudgetWindow.ValueType) -> Window:
     return _WINDOWS[message]
 
 
-def _message(budget: Budget, project: Project, dimension: BudgetDimension) -> pb.Budget:
-    name = dimension.value
-    return pb.Budget(
-        project=project.name,
-        run=budget.run,
-        dimension=_DIMENSIONS[dimension],
-        window=_WINDOW_MESSAGES[budget.window],
-        limit=getattr(budget.limit, name),
-        settled=getattr(budget.spent, name),
-        reserved=getattr(budget.reserved, name),
-        update_time=timestamp(budget.updated_at),
+def _reservation(reservation: Reservation, holder: Holder) -> pb.Reservation:
+    return pb.Reservation(
+        reservation_id=reservation.id,
+        run=reservation.run,
+        line=reservation.line,
+        remaining=cost_message(reservation.remaining),
+        holder=_HOLDERS[holder],
+        create_time=timestamp(reservation.created_at),
     )
 
 

@@ -158,6 +158,8 @@ RULES: dict[str, Rule] = {
                 "SetBudget": Rule(OPERATORS),
                 "ListBudgets": Rule(READERS),
                 "ListLedgerEntries": Rule(READERS),
+                "ListReservations": Rule(READERS),
+                "CloseReservation": Rule(OPERATORS),
             },
         )
     ),
