@@ -3,7 +3,7 @@
 import json
 import math
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from nextlabel.server.annotators.llm import LlmAnnotator
 from nextlabel.server.annotators.local_llm import MODEL_VARIABLE, find_model
 from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
 from nextlabel.server.annotators.pricing import load_prices
-from nextlabel.server.annotators.wire import Failure, FailureKind, HttpReply, Reply
+from nextlabel.server.annotators.wire import Failure, FailureKind, HttpReply, Reply, TokenChoice
 from nextlabel.server.domain.annotation import Label, Outcome
 from nextlabel.server.domain.errors import AnnotatorStopped, FailedPrecondition, InvalidArgument, Unavailable
 from tests.annotators.ledger import MemoryLedger
@@ -52,10 +52,11 @@ class Server:
         if params.get("logprobs"):
             weighed = self.first_token(params["messages"][1]["content"])
             alternatives = [{"token": token, "logprob": value} for token, value in weighed.items()]
-            tokens = ["```json\n", '{"', "label", '": "', "first", '"}']
+            first = max(weighed, key=lambda token: weighed[token])
+            tokens = ["```json\n", '{"', "label", '": "', first, label.removeprefix(first), '"}']
             choice["logprobs"] = {
                 "content": [
-                    {"token": token, "logprob": -0.1, "top_logprobs": alternatives if token == "first" else []}
+                    {"token": token, "logprob": -0.1, "top_logprobs": alternatives if token == first else []}
                     for token in tokens
                 ]
             }
@@ -133,11 +134,51 @@ async def test_token_probabilities_become_a_confidence(make_compatible: MakeAnno
     assert answer.outcome is Outcome.LABEL
 
 
-def test_label_distribution_ignores_what_is_no_label_and_admits_ambiguity() -> None:
-    logs = {"bill": math.log(0.3), "b": math.log(0.1), "x": math.log(0.5)}
-    assert [candidate.probability for candidate in label_distribution(logs, LABELS)] == [pytest.approx(1.0), 0.0, 0.0]
-    assert label_distribution({"card": math.log(0.9)}, ("card lost", "card late")) == ()
-    assert label_distribution({"x": -1.0}, LABELS) == ()
+def chosen(token: str, **alternatives: float) -> TokenChoice:
+    return TokenChoice(token, {name: math.log(probability) for name, probability in alternatives.items()})
+
+
+def probabilities(*tokens: TokenChoice, labels: Sequence[str] = LABELS) -> dict[str, float]:
+    return {candidate.label: pytest.approx(candidate.probability) for candidate in label_distribution(tokens, labels)}
+
+
+def test_label_distribution_counts_only_what_continues_a_label() -> None:
+    assert probabilities(chosen("bill", bill=0.3, b=0.1, x=0.5)) == {"billing": 1.0, "shipping": 0.0, "other": 0.0}
+    assert probabilities(chosen("bill", bill=0.3, sh=0.1, x=0.5)) == {"billing": 0.75, "shipping": 0.25, "other": 0.0}
+    assert probabilities(chosen("x", x=0.9)) == {}
+    assert probabilities() == {}
+
+
+def test_labels_that_begin_alike_are_told_apart_where_they_part() -> None:
+    labels = ("search book", "search film", "play", "play next")
+    first, second = (
+        chosen("search", search=0.8, play=0.2),
+        TokenChoice(" film", {" film": 0.0, " book": math.log(0.25)}),
+    )
+    assert probabilities(first, second, labels=labels) == {
+        "search film": 0.64,
+        "search book": 0.16,
+        "play": 0.1,
+        "play next": 0.1,
+    }
+    end = TokenChoice('"}', {'"}': math.log(0.6), " next": math.log(0.2)})
+    assert probabilities(chosen("play", play=0.9), end, labels=labels[2:]) == {"play": 0.75, "play next": 0.25}
+    assert probabilities(first, labels=labels) == {}, "cut off before the labels part"
+
+
+def test_a_token_may_begin_before_the_label() -> None:
+    tokens = [('{"label":', {}), (' "bill', {' "bill': -0.5, ' "ship': -0.5, "\n": -9.0}), ('ing"}', {'ing"}': 0.0})]
+    content = [
+        {"token": token, "top_logprobs": [{"token": t, "logprob": value} for t, value in alternatives.items()]}
+        for token, alternatives in tokens
+    ]
+    body = {
+        "choices": [{"message": {"content": ""}, "finish_reason": "stop", "logprobs": {"content": content}}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    }
+    reply = OpenAiEndpoint(OpenAiSettings("http://x/v1")).read(HttpReply(200, {}, json.dumps(body).encode()))
+    assert isinstance(reply, Reply)
+    assert probabilities(*reply.label_tokens) == {"billing": 0.5, "shipping": 0.5, "other": 0.0}
 
 
 def test_batch_calibration_removes_a_constant_preference_for_a_label() -> None:

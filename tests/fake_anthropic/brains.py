@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 _FENCED = re.compile(r'<data-(?P<code>[0-9a-f]{16}) id="(?P<id>q\d+)">\n(?P<text>.*?)\n</data-(?P=code)>', re.DOTALL)
-_ANNOUNCED = re.compile(r"between <data-([0-9a-f]{16})> and")
+_ANNOUNCED = re.compile(r"(?:\ACODE: |between <data-)([0-9a-f]{16})")
 _ORDER = re.compile(r"(?:label|answer|classify|output|mark|respond|tag|choose|rate)\W.{0,80}?\b({labels})\b")
 
 
@@ -60,6 +60,12 @@ class Asked:
                 return tuple(items.get("enum") or items["properties"]["label"]["enum"])
         return ()
 
+    @property
+    def choices(self) -> Sequence[str]:
+        """The ids that a chooser may choose from; empty for other requests."""
+        chosen = self.schema.get("properties", {}).get("chosen")
+        return tuple(chosen["items"]["properties"]["id"]["enum"]) if chosen else ()
+
 
 class Brain(Protocol):
     """Answers a request."""
@@ -84,6 +90,7 @@ def compose(asked: Asked, label_of: Callable[[str], str], confidence: float = 0.
             "text": f"About: {text[:40]}",
             "confidence": confidence,
             "justification": f"It says {text[:20]!r}.",
+            "chosen": [{"id": name, "reason": "unclear"} for name in asked.choices],
         }
         return {key: values[key] for key in properties}
 

@@ -62,9 +62,9 @@ def decode(reply: Reply, ids: Sequence[str], task: Task, technique: Technique) -
     except _InvalidAnswerError as error:
         return dict.fromkeys(ids, _invalid(error))
     drafts = {name: _draft(entries.get(name, []), task, technique) for name in ids}
-    if len(ids) == 1 and reply.logprobs and task.annotation_type is AnnotationType.SINGLE_LABEL:
+    if len(ids) == 1 and reply.label_tokens and task.annotation_type is AnnotationType.SINGLE_LABEL:
         only = drafts[ids[0]]
-        drafts[ids[0]] = replace(only, distribution=label_distribution(reply.logprobs, task.label_names))
+        drafts[ids[0]] = replace(only, distribution=label_distribution(reply.label_tokens, task.label_names))
     return drafts
 
 

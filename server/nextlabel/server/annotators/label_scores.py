@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from nextlabel.server.annotators.ports import Annotator
+from nextlabel.server.annotators.wire import TokenChoice
 from nextlabel.server.domain.annotation import (
     Answer,
     Candidate,
@@ -18,24 +19,45 @@ from nextlabel.server.domain.annotation import (
 _FLOOR = 1e-6
 
 
-def label_distribution(logprobs: Mapping[str, float], labels: Sequence[str]) -> tuple[Candidate, ...]:
-    """Probabilities of all labels, most probable first, from the alternatives for the label's first token.
+def label_distribution(tokens: Sequence[TokenChoice], labels: Sequence[str]) -> tuple[Candidate, ...]:
+    """Probabilities of all labels, most probable first, from the alternatives to each token of the one given.
 
-    Only tokens that begin a label count. Empty when a likely token begins several labels, since it then says
-    nothing about any of them.
+    Where labels begin alike, the walk goes on along the tokens of the answer until they part. At each token only what
+    continues a label counts, as in decoding under a grammar; labels that begin alike off the answer's path share
+    their probability evenly, since the model was not asked about them. Empty without usable alternatives.
     """
     mass = dict.fromkeys(labels, 0.0)
-    for token, logprob in logprobs.items():
-        begun = [label for label in labels if token and label.startswith(token)]
-        if len(begun) > 1 and math.exp(logprob) > 0.01:
-            return ()
-        if len(begun) == 1:
-            mass[begun[0]] += math.exp(logprob)
+    written, weight = "", 1.0
+    for choice in tokens:
+        shares = _shares(written, choice, labels)
+        chosen = _continued(written + choice.token, labels)
+        if not shares or not chosen:
+            break
+        for begun, share in shares.items():
+            if begun != chosen or len(chosen) == 1:
+                for label in begun:
+                    mass[label] += weight * share / len(begun)
+        if len(chosen) == 1:
+            ranked = sorted(labels, key=lambda label: -mass[label])
+            return tuple(Candidate(label, mass[label]) for label in ranked)
+        weight *= shares.get(chosen, 0.0)
+        written += choice.token
+    return ()
+
+
+def _shares(written: str, choice: TokenChoice, labels: Sequence[str]) -> dict[tuple[str, ...], float]:
+    """Share of each set of labels that some alternative leaves possible; the shares add up to 1."""
+    mass: dict[tuple[str, ...], float] = {}
+    for token, logprob in choice.alternatives.items():
+        if token and (begun := _continued(written + token, labels)):
+            mass[begun] = mass.get(begun, 0.0) + math.exp(logprob)
     total = math.fsum(mass.values())
-    if total <= 0.0:
-        return ()
-    ranked = sorted(labels, key=lambda label: -mass[label])
-    return tuple(Candidate(label, mass[label] / total) for label in ranked)
+    return {begun: value / total for begun, value in mass.items()} if total > 0.0 else {}
+
+
+def _continued(text: str, labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels that `text` begins; the quote that ends a label tells it from a longer one."""
+    return tuple(label for label in labels if f'{label}"'.startswith(text) or text.startswith(f'{label}"'))
 
 
 def batch_calibrated(distributions: Sequence[Mapping[str, float]]) -> list[dict[str, float]]:

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nextlabel.server.annotators.anthropic_replies import parse_json, read_error
-from nextlabel.server.annotators.wire import Failure, FailureKind, HttpReply, ModelRequest, Reply, Stop
+from nextlabel.server.annotators.wire import (
+    Failure,
+    FailureKind,
+    HttpReply,
+    ModelRequest,
+    Reply,
+    Stop,
+    TokenChoice,
+)
 from nextlabel.server.domain.annotation import Usage
 
 if TYPE_CHECKING:
@@ -20,13 +28,15 @@ class OpenAiSettings:
     """Where and how to reach the server. `base_url` includes the version, as in ``http://127.0.0.1:8080/v1``.
 
     `temperature` 0 makes most of these servers reproducible. `logprobs` asks for the log-probabilities of the
-    answer's tokens, for servers that have them.
+    answer's tokens, for servers that have them, and of `top_logprobs` alternatives to each; OpenAI and vLLM allow 20,
+    llama.cpp any number.
     """
 
     base_url: str
     api_key: str = field(default="", repr=False)
     temperature: float | None = 0.0
     logprobs: bool = False
+    top_logprobs: int = 20
     max_connections: int = 64
 
 
@@ -83,7 +93,7 @@ class OpenAiEndpoint:
         if self._settings.temperature is not None:
             parameters["temperature"] = self._settings.temperature
         if self._settings.logprobs:
-            parameters |= {"logprobs": True, "top_logprobs": 20}
+            parameters |= {"logprobs": True, "top_logprobs": self._settings.top_logprobs}
         return parameters
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
@@ -128,27 +138,37 @@ def _read_completion(body: Any) -> Reply | Failure:
         model=str(body.get("model") or ""),
         request_id=str(body.get("id") or ""),
         detail="refusal" if refusal else reason,
-        logprobs=_first_token_logprobs(choice.get("logprobs")),
+        label_tokens=_label_tokens(choice.get("logprobs")),
     )
 
 
-def _first_token_logprobs(logprobs: Any) -> Mapping[str, float]:
-    """Log-probability of each alternative for the first token of the label, where the server gives them.
+def _label_tokens(logprobs: Any) -> tuple[TokenChoice, ...]:
+    """The tokens from the label's first character on, with their alternatives, where the server gives them.
 
-    The token is found by its place behind ``"label":`` in the tokens' own text, which may differ from the content
+    The label is found by its place behind ``"label":`` in the tokens' own text, which may differ from the content
     (some servers generate a code fence and cut it off).
     """
     entries = logprobs.get("content") if isinstance(logprobs, dict) else None
     if not isinstance(entries, list):
-        return {}
+        return ()
     tokens = [str(entry.get("token", "")) for entry in entries]
     text = "".join(tokens)
     marker = '"label"'
     start = text.find(marker)
     value_at = text.find('"', start + len(marker)) + 1 if start >= 0 else 0
-    position = 0
+    if not value_at:
+        return ()
+    found, position = [], 0
     for token, entry in zip(tokens, entries, strict=True):
-        if value_at and position == value_at:
-            return {str(other["token"]): float(other["logprob"]) for other in entry.get("top_logprobs") or ()}
-        position += len(token)
-    return {}
+        head, position = token[: max(0, value_at - position)], position + len(token)
+        if position > value_at:
+            given = {str(other["token"]): float(other["logprob"]) for other in entry.get("top_logprobs") or ()}
+            found.append(TokenChoice(token.removeprefix(head), _behind(head, given)))
+    return tuple(found)
+
+
+def _behind(head: str, alternatives: Mapping[str, float]) -> Mapping[str, float]:
+    """What the alternatives say after `head`, the part of a token that stands before the label."""
+    if not head:
+        return alternatives
+    return {token.removeprefix(head): value for token, value in alternatives.items() if token.startswith(head)}

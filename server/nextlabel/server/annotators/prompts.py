@@ -1,8 +1,8 @@
 """From a task and items to the request a model gets.
 
-The system prompt holds what all requests share (codebook, labels, fixed demonstrations) and ends in the cache
-breakpoint; the user message holds what differs (preselected labels, retrieved demonstrations, items), all of it
-fenced as data.
+The system prompt holds what all requests share (codebook, labels, fixed demonstrations, what the marks of data mean)
+and ends in the cache breakpoint; the user message holds what differs (its code, preselected labels, retrieved
+demonstrations, items), all of it fenced as data.
 """
 
 import random
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nextlabel.server.annotators.canonical import digest
-from nextlabel.server.annotators.marking import NO_CODE, Fence, clean
+from nextlabel.server.annotators.marking import NO_CODE, Fence, clean, rule
 from nextlabel.server.annotators.schemas import JsonSchema, answer_schema
 from nextlabel.server.annotators.technique import Technique
 from nextlabel.server.annotators.templates import render_system
@@ -111,7 +111,7 @@ class PromptBuilder:
         )
 
     def _user(self, questions: Sequence[Question], ids: Sequence[str], fence: Fence) -> str:
-        parts = [fence.explain()]
+        parts = [fence.announce()]
         if options := _in_order(self.task, [name for question in questions for name in question.labels]):
             parts.append("Labels to choose from here:\n" + _label_lines(options))
         shown = {demo.item_id: demo for question in questions for demo in question.demonstrations}
@@ -134,7 +134,7 @@ def variant_label_order(labels: Sequence[LabelDefinition], variant: int) -> tupl
 def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
     fence = Fence(code, technique.marking)
     labels = "" if technique.preselected_labels else _label_lines(variant_label_order(task.labels, variant))
-    return render_system(
+    wording = render_system(
         technique.template,
         instruction=_PHRASES[variant % len(_PHRASES)],
         guidelines=task.guidelines.text,
@@ -143,6 +143,7 @@ def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
         data_rule=fence.explain() if task.demonstrations else "",
         answer_rule=_answer_rule(task, technique),
     )
+    return f"{wording.rstrip()}\n\n{rule(technique.marking)}"
 
 
 @lru_cache(maxsize=256)
@@ -215,9 +216,9 @@ def _item(question: Question, name: str, fence: Fence) -> str:
 
 
 def _closing(task: Task, technique: Technique, ids: Sequence[str]) -> str:
-    if len(ids) == 1:
-        return f"Answer for item {ids[0]}. {_answer_rule(task, technique)}"
-    return f"Answer once for each of {', '.join(ids)}, with its id. {_answer_rule(task, technique)}"
+    asked = f"Answer for item {ids[0]}." if len(ids) == 1 else f"Answer once for each of {', '.join(ids)}, with its id."
+    # A template of the user's need not hold the rule for answers; ours does.
+    return asked if technique.template is None else f"{asked} {_answer_rule(task, technique)}"
 
 
 def _answer_rule(task: Task, technique: Technique) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -130,11 +130,18 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenChoice:
+    """One token of an answer, and the log-probabilities of the alternatives it was chosen from, itself included."""
+
+    token: str
+    alternatives: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """A model's reply.
 
-    `logprobs` maps the alternatives for the first token of the label to their log-probabilities, where the
-    endpoint gives them.
+    `label_tokens` are the tokens from the first character of the label on, where the endpoint gives them.
     """
 
     text: str
@@ -143,7 +150,7 @@ class Reply:
     model: str
     request_id: str = ""
     detail: str = ""
-    logprobs: Mapping[str, float] = field(default_factory=dict)
+    label_tokens: tuple[TokenChoice, ...] = ()
 
 
 class Endpoint(Protocol):
