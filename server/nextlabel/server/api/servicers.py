@@ -83,6 +83,7 @@ def servicers(parts: Parts) -> dict[str, object]:
 def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectServicer:
     async def forget(project: ProjectId) -> None:
         parts.labels.forget(project)
+        parts.selector.forget(project)
         parts.learning.forget(project)
         await parts.pools.close(project)
 

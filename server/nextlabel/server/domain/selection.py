@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,12 @@ from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.llm_selection import llm_strategy
 from nextlabel.server.domain.pool import Pool, Pools
 from nextlabel.server.domain.ports import Clock, Executor, PoolStore, Rows, StateStore
+from nextlabel.server.domain.selection_context import selection_context
 from nextlabel.server.domain.state import AnnotatorChoice, Batch, Choice, ModelVersion, Pick, Project, ProjectId
-from nextlabel.server.learners.committee import train_committee
-from nextlabel.server.learners.model import Model
 from nextlabel.strategies import (
     Annotations,
     Block,
-    LabeledSet,
-    LinearHead,
+    NearestLabeled,
     Need,
     Selection,
     SelectionContext,
@@ -33,8 +32,6 @@ from nextlabel.strategies import (
     get_strategy,
     with_audit,
 )
-
-COMMITTEE_MEMBERS = 5
 
 
 def strategy_of(choice: Choice) -> Strategy:
@@ -132,6 +129,11 @@ class Selector:
         self._clock = clock
         self._new_id = new_id
         self._limits = limits
+        self._nearest: defaultdict[ProjectId, NearestLabeled] = defaultdict(NearestLabeled)
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept in memory of a deleted project."""
+        self._nearest.pop(project, None)
 
     async def select(self, project: Project, query: Query) -> tuple[Batch, Sequence[Pick]]:
         """Select a batch and record it with everything it depends on; an exhausted pool gives an empty batch.
@@ -190,22 +192,16 @@ class Selector:
         self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int
     ) -> tuple[SelectionContext, int]:
         """Return what the strategy may know, and the version of the model in it (0 without one)."""
-        training = labeled.training
-        known = LabeledSet(training.embeddings_ND, training.labels_N)
-        annotations = None
-        if Need.ANNOTATOR_LABELS in strategy.needs:
-            annotations = await self._annotations(project)
-        if latest is None or not len(training.labels_N):
-            return SelectionContext(labeled=known, annotations=annotations, seed=seed), 0
-        version, model = await self._learning.model(project)
-        committee: Sequence[LinearHead] = ()
-        if Need.COMMITTEE in strategy.needs:
-            heads = await self._executor.run(lambda: train_committee(training, model, COMMITTEE_MEMBERS, seed))
-            committee = [LinearHead(h.coef_CD, h.intercept_C) for h in heads]
-        context = SelectionContext(
-            predictor=_Predictor(model), committee=committee, labeled=known, annotations=annotations, seed=seed
+        annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
+        version, model = 0, None
+        if latest is not None and len(labeled.training.labels_N):
+            current, model = await self._learning.model(project)
+            version = current.version
+        nearest = self._nearest[project.id]
+        context = await self._executor.run(
+            lambda: selection_context(strategy, model, labeled.training, seed, annotations=annotations, nearest=nearest)
         )
-        return context, version.version
+        return context, version
 
     async def _annotations(self, project: Project) -> Annotations:
         place = {name: i for i, name in enumerate(project.class_names)}
@@ -218,20 +214,6 @@ class Selector:
         ]
         columns = np.array(answers, np.int64).reshape(-1, 3).T
         return Annotations(columns[0], columns[1], columns[2])
-
-
-class _Predictor:
-    """A model of this server as strategies see it."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        head = model.linear
-        self.n_classes = model.n_classes
-        self.linear = None if head is None else LinearHead(head.coef_CD, head.intercept_C)
-
-    def predict_proba(self, embeddings_nD: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Return class probabilities (n, C)."""
-        return self._model.predict_proba(embeddings_nD)
 
 
 def _missing(strategy: Strategy, context: SelectionContext) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.annotators.replay import noisy_label
-from nextlabel.server.domain.selection import COMMITTEE_MEMBERS
-from nextlabel.server.learners.committee import train_committee
+from nextlabel.server.domain.selection_context import selection_context
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
@@ -20,12 +18,7 @@ from nextlabel.server.simulation.dataset import Dataset
 from nextlabel.server.simulation.settings import BASELINE, Protocol
 from nextlabel.strategies import (
     ArrayPool,
-    LabeledSet,
-    LinearHead,
     NearestLabeled,
-    Need,
-    Predictor,
-    SelectionContext,
     Strategy,
     UnmetNeedError,
     get_strategy,
@@ -69,14 +62,6 @@ def run_cell(dataset: Dataset, protocol: Protocol, strategy_name: str, seed: int
     return Cell(strategy_name, seed, tuple(points), time.perf_counter() - started)
 
 
-def predictor_of(model: Model) -> Predictor:
-    """Return a model as strategies see it."""
-    head = model.linear
-    if head is None:
-        return cast("Predictor", model)  # of a model without a linear form the members are the same
-    return LinearHead(head.coef_CD, head.intercept_C)
-
-
 def full_data_point(dataset: Dataset, protocol: Protocol) -> Point:
     """The learner trained on the true labels of the whole pool."""
     everything = np.arange(len(dataset))
@@ -118,28 +103,11 @@ class _Simulation:
             rows=rows,
             item_ids=[self._dataset.item_ids[row] for row in rows],
         )
-        context = self._context(strategy, seed)
+        context = selection_context(strategy, self._model, self._training(), seed, nearest=self._nearest)
         try:
             return strategy.select(pool, count, context).rows_k
         except UnmetNeedError:  # before the first labels, as the server does
             return get_strategy(BASELINE).select(pool, count, context).rows_k
-
-    def _context(self, strategy: Strategy, seed: int) -> SelectionContext:
-        model = self._model
-        if model is None:
-            return SelectionContext(nearest=self._nearest, seed=seed)
-        training = self._training()
-        committee: tuple[LinearHead, ...] = ()
-        if Need.COMMITTEE in strategy.needs:
-            heads = train_committee(training, model, COMMITTEE_MEMBERS, seed)
-            committee = tuple(LinearHead(head.coef_CD, head.intercept_C) for head in heads)
-        return SelectionContext(
-            predictor=predictor_of(model),
-            committee=committee,
-            labeled=LabeledSet(training.embeddings_ND, training.labels_N),
-            nearest=self._nearest,
-            seed=seed,
-        )
 
     def _training(self) -> TrainingSet:
         trusted = self._protocol.noise == 0

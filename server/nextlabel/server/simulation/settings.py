@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.domain.llm_selection import LLM_STRATEGIES
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.strategies import Need, SelectionError, describe
 
@@ -67,11 +68,16 @@ def check_strategies(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names without repeats, the baseline first.
 
     Raises:
-        InvalidArgument: no strategy is named, one is unknown, or one works on answers that a simulation has not.
+        InvalidArgument: no strategy is named, one is unknown, or one works on answers or an LLM that a simulation has
+            not.
     """
     if not names:
         raise InvalidArgument.field("strategies", "none given; name at least one, such as margin")
     for name in names:
+        if name in LLM_STRATEGIES:
+            raise InvalidArgument.field(
+                "strategies", f"{name!r} asks an LLM, which a simulation has not; it is for runs and SelectBatch"
+            )
         try:
             needs = describe(name).needs
         except SelectionError as error:
