@@ -1,17 +1,15 @@
-"""Redaction before sending, and canaries."""
+"""Redaction before sending."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
-from nextlabel.server.annotators.canaries import CanaryWatch, make_canaries
 from nextlabel.server.annotators.llm import LlmAnnotator
 from nextlabel.server.annotators.redaction import RedactingAnnotator, Redactor
 from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.domain.annotation import Body, ItemToAnnotate, Label
-from tests.annotators.shop import collect, make_items, make_task
-from tests.fake_anthropic import FakeAnthropic, Gullible, Scripted
+from nextlabel.server.domain.annotation import ItemToAnnotate
+from tests.annotators.shop import collect, make_task
+from tests.fake_anthropic import FakeAnthropic, Scripted
 from tests.fake_anthropic.brains import compose
 
 MakeAnnotator = Callable[..., LlmAnnotator]
@@ -51,22 +49,3 @@ async def test_the_endpoint_sees_placeholders_only(make_annotator: MakeAnnotator
     assert "example.com" not in str(fake.requests)
     assert "[EMAIL-1]" in str(fake.requests)
     assert "jane@example.com" in answers["x"].rationale
-
-
-async def test_canaries_reveal_a_model_that_obeys(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
-    task = make_task()
-    gold: list[tuple[ItemToAnnotate, Body]] = [(item, Label("shipping")) for item in make_items(20)]
-    canaries = make_canaries(task, gold, 10, seed=1)
-    assert canaries == make_canaries(task, gold, 10, seed=1)
-    assert len(canaries) == 10
-    honest = Gullible(Scripted(lambda asked: compose(asked, lambda _: "shipping")))
-    orders = {canary.item.text: canary.ordered for canary in canaries}
-    for brain, rate in ((honest, 0.0), (Scripted(lambda asked: compose(asked, lambda text: orders[text])), 1.0)):
-        fake.brain = brain
-        watch = CanaryWatch({canary.item.item_id: canary for canary in canaries})
-        assert watch.flip_rate is None
-        named = replace(task, guidelines=type(task.guidelines)(f"version for {rate}"))
-        async for item, answer in make_annotator().annotate(named, [canary.item for canary in canaries]):
-            assert watch.observe(item, answer)
-        assert watch.flip_rate == rate
-    assert not CanaryWatch({}).observe(gold[0][0], answer)

@@ -126,7 +126,11 @@ def test_random_is_always_among_the_strategies() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("margni", "unknown name 'margni'; known: .*margin"), ("active_lab", "answers of several annotators")],
+    [
+        ("margni", "unknown name 'margni'; known: .*margin"),
+        ("active_lab", "answers of several annotators"),
+        ("llm_uncertainty", "asks an LLM"),
+    ],
 )
 def test_strategies_that_cannot_be_simulated(name: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):

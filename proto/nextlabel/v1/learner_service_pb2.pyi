@@ -727,7 +727,7 @@ class StrategyInfo(_message.Message):
     """What it does, in a sentence."""
     @_builtins.property
     def needs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it needs: probabilities, committee, embeddings, labeled, annotator_labels."""
+        """What it needs: probabilities, committee, embeddings, labeled, annotator_labels, llm."""
 
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___ParameterInfo]:

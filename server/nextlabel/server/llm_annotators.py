@@ -23,12 +23,14 @@ from nextlabel.server.annotators.redaction import RedactingAnnotator
 from nextlabel.server.annotators.retry import RetryPolicy
 from nextlabel.server.annotators.technique import Retrieval, Technique
 from nextlabel.server.annotators.throttle import Throttle
+from nextlabel.server.domain.canaries import canary_share
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.state import AnnotatorChoice
 from nextlabel.server.settings import AnnotatorSettings
 
 ANNOTATION_LINE = "annotation"
 _CANDIDATES = 3
+_MOST_CANARIES = 0.5
 _RETRIEVALS = {"nearest": Retrieval.NEAREST, "label_diverse": Retrieval.LABEL_DIVERSE}
 
 
@@ -100,6 +102,10 @@ def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = 
         raise InvalidArgument.field(f"{path}.model", "name the model to ask")
     load_prices(settings.prices).price_of(options.model)
     options.technique()
+    if not 0.0 <= canary_share(choice) <= _MOST_CANARIES:
+        raise InvalidArgument.field(
+            f"{path}.prompt.canary_share", f"from 0 to {_MOST_CANARIES}, got {canary_share(choice):g}"
+        )
     if choice.kind == "anthropic":
         _anthropic_key(settings)
     elif options.batches:

@@ -136,6 +136,7 @@ def open_parts(settings: Settings) -> Parts:
         check_learner=lambda choice: _ignore(learner_spec(choice)),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
+    disagreements = Disagreements(pools, labels)
     lookups = ProjectLookups(pools, labels, learning, embedding)
     advisors = LlmAdvisors(store, projects, budgets, clock, lookups, settings.annotators)
     advised = AdvisedSelection(pools, labels, compute, advisors)
@@ -150,7 +151,7 @@ def open_parts(settings: Settings) -> Parts:
         check_advisor=advisors.check,
     )
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
-    annotators = RunAnnotators(store, learning, lookups, settings.annotators)
+    annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
     reports = Reports(store, pools, labels)
     quotes = AllQuotes(
         LabelQuotes(store, budgets, reports),
@@ -163,7 +164,6 @@ def open_parts(settings: Settings) -> Parts:
         settings.annotators,
     )
     critics = GuidelineCritics(lookups, settings.annotators)
-    disagreements = Disagreements(pools, labels)
     return Parts(
         settings=settings,
         store=store,

@@ -7,15 +7,20 @@ from typing import Any
 
 import numpy as np
 
+from nextlabel.server.annotators.canaries import CanaryAnnotator
 from nextlabel.server.annotators.learner import LearnerAnnotator
-from nextlabel.server.annotators.ports import BatchJournal, Ledger
+from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
 from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
 from nextlabel.server.domain.annotation import (
     Body,
     ItemToAnnotate,
     Label,
+    Task,
 )
-from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.domain.canaries import canary_share
+from nextlabel.server.domain.canary_runs import tally_of
+from nextlabel.server.domain.disagreements import Disagreements
+from nextlabel.server.domain.errors import DomainError, FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.learning import Learning
 from nextlabel.server.domain.ports import StateStore
 from nextlabel.server.domain.rounds import GoldConfidence, RunAnnotator
@@ -51,11 +56,17 @@ class RunAnnotators:
     """Implements the engine's `AnnotatorSource`."""
 
     def __init__(
-        self, store: StateStore, learning: Learning, lookups: ProjectLookups, settings: AnnotatorSettings
+        self,
+        store: StateStore,
+        learning: Learning,
+        lookups: ProjectLookups,
+        disagreements: Disagreements,
+        settings: AnnotatorSettings,
     ) -> None:
         self._store = store
         self._learning = learning
         self._lookups = lookups
+        self._disagreements = disagreements
         self._settings = settings
 
     async def open(self, project: Project, run: Run, ledger: Ledger, journal: BatchJournal) -> RunAnnotator:
@@ -71,8 +82,23 @@ class RunAnnotators:
         calibration = GoldConfidence()
         lookups = await self._lookups.with_evidence(project, calibration)
         stack = connect(choice, self._settings, ledger).stack(lookups, journal=journal)
-        await stack.annotator.check()
-        return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration)
+        try:
+            await stack.annotator.check()
+        except DomainError:
+            await stack.annotator.close()
+            raise
+        if not canary_share(choice):
+            return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration)
+        watched = await self._with_canaries(project, run, stack.annotator)
+        return RunAnnotator(watched, AnnotatorKind.LLM, False, calibration, lambda: watched.tally)
+
+    async def _with_canaries(self, project: Project, run: Run, annotator: Annotator) -> CanaryAnnotator:
+        async def gold(task: Task) -> Sequence[tuple[ItemToAnnotate, Label]]:
+            return await self._disagreements.right_on_gold(project, annotator.name, task.guidelines.digest)
+
+        before = await self._store.read(lambda tx: tally_of(tx, run))
+        share = canary_share(run.spec.annotator)
+        return CanaryAnnotator(annotator, share=share, gold=gold, seed=run.id, before=before)
 
     async def _replay(self, project: Project, run: Run) -> RunAnnotator:
         options = run.spec.annotator.options

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
+from tests.fake_anthropic import FakeAnthropic
 
 DIMENSION = 4
 CLASSES = ("cold", "warm")
@@ -165,19 +167,26 @@ def refusal(call: Callable[[], Any]) -> tuple[grpc.StatusCode, list[str]]:
     return grpc.StatusCode[code_pb2.Code.Name(status.code)], fields
 
 
-@pytest.fixture(scope="session")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """A server on its own event loop in a thread."""
-    data_dir: Path = tmp_path_factory.mktemp("data")
+@contextmanager
+def serving(data_dir: Path, llm: FakeAnthropic | None = None) -> Iterator[Api]:
+    """Serve on an event loop of its own in a thread, with `llm` as the Anthropic API."""
     started: Future[int] = Future()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        settings = {"data_dir": data_dir, "bind": "127.0.0.1:0", "compute": {"threads": 2}, "api": {"drain_s": 0.1}}
+        settings: dict[str, Any] = {
+            "data_dir": data_dir,
+            "bind": "127.0.0.1:0",
+            "compute": {"threads": 2},
+            "api": {"drain_s": 0.1},
+        }
         try:
-            async with running(load_settings(settings)) as port:
-                started.set_result(port)
+            async with AsyncExitStack() as stack:
+                if llm is not None:
+                    await stack.enter_async_context(llm)
+                    settings["annotators"] = {"anthropic": {"api_key": "test-key", "base_url": llm.url}}
+                started.set_result(await stack.enter_async_context(running(load_settings(settings))))
                 await stop.wait()
         except Exception as error:
             if not started.done():
@@ -191,3 +200,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     loop.call_soon_threadsafe(stop.set)
     thread.join()
     loop.close()
+
+
+@pytest.fixture(scope="session")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """A server for all tests."""
+    with serving(tmp_path_factory.mktemp("data")) as served:
+        yield served

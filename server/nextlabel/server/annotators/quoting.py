@@ -59,6 +59,39 @@ class _Sizes:
     output: float
 
 
+@dataclass(frozen=True, slots=True)
+class RequestQuote:
+    """Cost of one request: hardly below `low`, probably `expected`, at most `upper`."""
+
+    low: Cost
+    expected: Cost
+    upper: Cost
+    counted: bool
+
+
+async def quote_request(endpoint: Endpoint, price: Price, request: ModelRequest, answer: str) -> RequestQuote:
+    """Price one request that is answered by a text like `answer`, without asking anything that costs."""
+    total, counted = await _size(endpoint, request)
+    base, _ = await _size(endpoint, replace(request, user="."))
+    with_answer, _ = await _size(endpoint, replace(request, user="." + answer))
+    output = with_answer - base + price.thinking_tokens * _THINKING_SHARE
+
+    def cost(share: float) -> Cost:
+        usage = Usage(input_tokens=round(total * share), output_tokens=round(output * share), requests=1)
+        return cost_of(price, usage, 0, None)
+
+    return RequestQuote(cost(_LOW_SHARE), cost(1.0), cost_of(price, request.worst_usage(), 0, None), counted)
+
+
+async def _size(endpoint: Endpoint, request: ModelRequest) -> tuple[float, bool]:
+    """Input tokens of a request, and whether they were counted by the endpoint."""
+    counted = await endpoint.count_tokens(request)
+    if counted is not None:
+        return counted, True
+    size = len(request.system.encode()) + len(request.user.encode()) + len(json.dumps(request.schema))
+    return size / _BYTES_PER_TOKEN, False
+
+
 class Quoter:
     """Prices a run of one task without asking anything that costs."""
 
@@ -126,12 +159,9 @@ class Quoter:
         return _Sizes(prefix, fmean(totals) - prefix, fmean(outputs) * scale)
 
     async def _count(self, request: ModelRequest) -> float:
-        counted = await self._endpoint.count_tokens(request)
-        if counted is not None:
-            return counted
-        self._counted = False
-        size = len(request.system.encode()) + len(request.user.encode()) + len(json.dumps(request.schema))
-        return size / _BYTES_PER_TOKEN
+        tokens, counted = await _size(self._endpoint, request)
+        self._counted &= counted
+        return tokens
 
     def _usual_answer(self, items: int) -> Any:
         technique = self._technique

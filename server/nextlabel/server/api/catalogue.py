@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from google.protobuf import struct_pb2
 
+from nextlabel.server.domain.llm_selection import DEFAULTS, LLM_STRATEGIES
 from nextlabel.server.learners.specification import ESTIMATORS, Choice, NumberRange
 from nextlabel.strategies import Parameter, describe, strategy_names
 from nextlabel.v1 import learner_service_pb2 as pb
@@ -20,7 +21,7 @@ _ESTIMATOR_SUMMARIES: Mapping[str, str] = {
 
 
 def strategies() -> list[pb.StrategyInfo]:
-    """Return every strategy by name, those of third parties too."""
+    """Return every strategy by name, those of third parties and those that ask an LLM too."""
     found = []
     for name in strategy_names():
         described = describe(name)
@@ -32,7 +33,18 @@ def strategies() -> list[pb.StrategyInfo]:
                 parameters=[_strategy_parameter(parameter) for parameter in described.parameters],
             )
         )
-    return found
+    found += [
+        pb.StrategyInfo(name=name, summary=summary, needs=["llm"], parameters=_llm_parameters())
+        for name, summary in LLM_STRATEGIES.items()
+    ]
+    return sorted(found, key=lambda info: info.name)
+
+
+def _llm_parameters() -> list[pb.ParameterInfo]:
+    return [
+        pb.ParameterInfo(name=name, default_value=_value(default), allowed=type(default).__name__)
+        for name, default in DEFAULTS.items()
+    ]
 
 
 def _strategy_parameter(parameter: Parameter) -> pb.ParameterInfo:

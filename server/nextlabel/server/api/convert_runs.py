@@ -13,6 +13,7 @@ from nextlabel.server.api.convert_labeling import pick_message
 from nextlabel.server.api.convert_models import curve_point, model_version_message
 from nextlabel.server.api.convert_values import strategy_of, strategy_spec, timestamp
 from nextlabel.server.domain.annotation import Cost, Outcome
+from nextlabel.server.domain.canaries import CanaryTally
 from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.ports import Transaction
 from nextlabel.server.domain.state import (
@@ -49,6 +50,7 @@ _STOP_REASONS = {
     StopReason.ERROR: pb.STOP_REASON_ERROR,
 }
 _SELECTION = "DEMONSTRATION_SELECTION_"
+_FALLBACKS = ("fallback: ", "random: ")
 
 
 def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
@@ -166,6 +168,9 @@ def event_message(tx: Transaction, event: RunEvent, project: Project) -> pb.RunE
             version = tx.models.get(project.id, payload["model_version"])
             point = None if version is None or version.accuracy is None else curve_point(version)
             message.curve_point_added.CopyFrom(pb.CurvePointAdded(point=point))
+        case "canaries_checked":
+            counts = canary_counts(CanaryTally(**payload["counts"]))
+            message.canaries_checked.CopyFrom(pb.CanariesChecked(counts=counts))
         case "run_ended":
             message.run_ended.CopyFrom(_ended(payload))
         case _:
@@ -176,7 +181,10 @@ def event_message(tx: Transaction, event: RunEvent, project: Project) -> pb.RunE
 def _batch_selected(tx: Transaction, payload: Mapping[str, Any]) -> pb.BatchSelected:
     picks = tx.labeling.picks(payload["batch"])
     return pb.BatchSelected(
-        batch=payload["batch"], picks=[pick_message(pick) for pick in picks], seconds=payload["seconds"]
+        batch=payload["batch"],
+        picks=[pick_message(pick) for pick in picks],
+        seconds=payload["seconds"],
+        fallback_reason=next((pick.reason for pick in picks if pick.reason.startswith(_FALLBACKS)), ""),
     )
 
 
@@ -192,6 +200,14 @@ def _progress(payload: Mapping[str, Any]) -> pb.AnnotationProgress:
 def outcome_counts(counts: Mapping[str, int]) -> list[pb.OutcomeCount]:
     """Return the messages of how many answers had which outcome."""
     return [pb.OutcomeCount(outcome=OUTCOMES[Outcome(name)], count=count) for name, count in sorted(counts.items())]
+
+
+def canary_counts(tally: CanaryTally) -> pb.CanaryCounts:
+    """Return the message of how canaries were answered."""
+    cost = Cost(tokens=tally.tokens, micro_usd=tally.micro_usd)
+    return pb.CanaryCounts(
+        asked=tally.asked, honest=tally.honest, obeyed=tally.obeyed, other=tally.other, cost=cost_message(cost)
+    )
 
 
 def _ended(payload: Mapping[str, Any]) -> pb.RunEnded:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from nextlabel.server.api.convert_annotations import annotator_kind, cost_message
 from nextlabel.server.api.convert_models import curve_point
 from nextlabel.server.api.convert_projects import counts_message
-from nextlabel.server.api.convert_runs import outcome_counts
+from nextlabel.server.api.convert_runs import canary_counts, outcome_counts
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.api.run_messages import RunMessages
 from nextlabel.server.assessment.agreement import Estimate
@@ -165,4 +165,5 @@ def _annotator(report: AnnotatorReport) -> pb.AnnotatorReport:
             for b in report.reliability
         ],
         cost=cost_message(report.cost),
+        canaries=None if report.canaries is None else canary_counts(report.canaries),
     )

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from nextlabel.server.domain.annotation import Body, Label
+from nextlabel.server.domain.annotation import Body, ItemToAnnotate, Label
 from nextlabel.server.domain.critique import Disagreement
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.pool import Pools
@@ -56,6 +56,16 @@ class Disagreements:
             if row not in unusable and trusted is not None and answer is not None and answer.answer.body is not None:
                 found.append(Compared(answer, answer.answer.body, trusted))
         return found
+
+    async def right_on_gold(
+        self, project: Project, annotator: str, guidelines_hash: str
+    ) -> Sequence[tuple[ItemToAnnotate, Label]]:
+        """Return the gold items that an annotator has answered right under some guidelines, with their labels."""
+        gold = await self.gold(project)
+        compared = await self.compared(project, annotator, guidelines_hash)
+        rows = [c.annotation.row for c in compared if c.annotation.row in gold and not c.differs]
+        items = await self._pools.to_annotate(project.id, rows)
+        return [(item, Label(gold[item.row].label)) for item in items]
 
     async def shown(self, project: Project, mistakes: Collection[Compared], most: int) -> Sequence[Disagreement]:
         """Return up to ``most`` of the mistakes with their items."""

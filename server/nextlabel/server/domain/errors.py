@@ -196,7 +196,7 @@ class AnnotatorStopped(FailedPrecondition):
 
     Reasons: `ANNOTATOR_SPEND_LIMIT` (the provider's own limit), `ANNOTATOR_RATE_LIMITED` (told to wait for long),
     `ANNOTATOR_SCHEMA` (the endpoint ignores structured output), `ANNOTATOR_CREDENTIALS`, `ANNOTATOR_MODEL`,
-    `ANNOTATOR_INVALID_RATE` (the circuit breaker opened).
+    `ANNOTATOR_INVALID_RATE` (the circuit breaker opened), `ANNOTATOR_OBEYS_DATA` (it obeyed canary items).
     """
 
     default_reason = "ANNOTATOR_STOPPED"

@@ -11,6 +11,8 @@ import numpy as np
 from nextlabel.server.assessment.agreement import Estimate, krippendorff_alpha, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
 from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.canaries import CanaryTally
+from nextlabel.server.domain.canary_runs import tallies
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import StateStore, Transaction
@@ -60,6 +62,7 @@ class AnnotatorReport:
     calibration_error: float | None
     reliability: Sequence[ReliabilityBin]
     cost: Cost
+    canaries: CanaryTally | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +133,9 @@ class Reports:
         for given in by_row.values():
             for annotation in given:
                 own.setdefault(annotation.annotator, []).append(annotation)
+        checked = await self._store.read(lambda tx: tallies(tx, tx.runs.list(project.id)))
         return [
-            _report(name, annotations, gold, by_row)
+            _report(name, annotations, gold, by_row, checked.get(name))
             for name, annotations in sorted(own.items())
             if annotator in ("", name)
         ]
@@ -167,7 +171,11 @@ class Reports:
 
 
 def _report(
-    name: str, annotations: Sequence[Annotation], gold: dict[int, str], by_row: dict[int, list[Annotation]]
+    name: str,
+    annotations: Sequence[Annotation],
+    gold: dict[int, str],
+    by_row: dict[int, list[Annotation]],
+    canaries: CanaryTally | None,
 ) -> AnnotatorReport:
     checked = [a for a in annotations if a.row in gold and a.label is not None]
     pairs = [
@@ -194,6 +202,7 @@ def _report(
         calibration_error=expected_calibration_error(confidences, correct) if len(confident) else None,
         reliability=reliability(confidences, correct) if len(confident) else (),
         cost=cost,
+        canaries=canaries if canaries and canaries.asked else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -12,6 +12,8 @@ from nextlabel.server.annotators.calibration import Calibrator, GoldCheck
 from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
 from nextlabel.server.domain.annotation import Answer, Cost
 from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.canaries import CanaryTally
+from nextlabel.server.domain.canary_runs import CANARIES_CHECKED
 from nextlabel.server.domain.labeling import LABELS_LINE, Labeling
 from nextlabel.server.domain.learning import Learning
 from nextlabel.server.domain.pool import Pools
@@ -55,12 +57,16 @@ class GoldConfidence:
 
 @dataclass(frozen=True, slots=True)
 class RunAnnotator:
-    """A server-side annotator with what its annotations are worth. An LLM also has a calibration on gold items."""
+    """A server-side annotator with what its annotations are worth. An LLM also has a calibration on gold items.
+
+    ``canaries`` tells how it answered canary items so far, where it is given any.
+    """
 
     annotator: Annotator
     kind: AnnotatorKind
     trusted: bool
     calibration: GoldConfidence | None = None
+    canaries: Callable[[], CanaryTally] | None = None
 
 
 class AnnotatorSource(Protocol):
@@ -167,7 +173,10 @@ class Rounds:
     ) -> dict[int, Annotation]:
         name = source.annotator.name
         found = await self._store.read(lambda tx: tx.labeling.annotations(project.id, rows=sorted(gold)))
-        return {a.row: a for a in found if a.annotator == name}
+        task = await self._store.read(lambda tx: self._projects.task(tx, project))
+        used = task.guidelines.digest
+        # What it answered under other guidelines says nothing about how sure it may be under these.
+        return {a.row: a for a in found if (a.annotator, a.answer.provenance.guidelines_hash) == (name, used)}
 
     def _gold_batch(self, project: Project, run: Run, pool_rows: int) -> Batch:
         strategy = Choice("gold")
@@ -207,6 +216,7 @@ class Rounds:
             )
             self._signals.notify(f"run/{run.id}")
 
+        known = source.canaries() if source.canaries else None
         loop = asyncio.get_running_loop()
         flushed = loop.time()
         try:
@@ -218,6 +228,8 @@ class Rounds:
                     flushed = loop.time()
         finally:
             await flush()
+            if source.canaries is not None and (tally := source.canaries()) != known:
+                await self._note(run, CANARIES_CHECKED, {"counts": asdict(tally)})
 
     async def learn(self, project: Project, run: Run) -> ModelVersion:
         """Train on everything known, evaluate and tell the watchers."""

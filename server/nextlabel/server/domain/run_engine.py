@@ -33,6 +33,7 @@ HUMAN = "human"
 _STOP_REASONS = {
     "ANNOTATOR_SPEND_LIMIT": StopReason.PROVIDER_SPEND_LIMIT,
     "ANNOTATOR_INVALID_RATE": StopReason.ANNOTATOR_UNRELIABLE,
+    "ANNOTATOR_OBEYS_DATA": StopReason.ANNOTATOR_UNRELIABLE,
 }
 _log = structlog.get_logger(__name__)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.budgets import Budgets
+from nextlabel.server.domain.canary_runs import check_canaries
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.llm_selection import llm_strategy
@@ -46,8 +47,10 @@ class Runs:
 
         Raises:
             InvalidArgument: a field is out of range or unknown.
+            FailedPrecondition: canaries are asked for and there is no gold to make them of.
         """
         self._check(spec)
+        check_canaries(tx, project, spec.annotator)
         run = Run(
             id=self.new_id(),
             project=project.id,

@@ -272,6 +272,10 @@ class RunTable(Protocol):
         """Return events with a greater number, in order."""
         ...
 
+    def last_event(self, run: str, kind: str) -> RunEvent | None:
+        """Return the newest event of a kind."""
+        ...
+
 
 class BudgetTable(Protocol):
     """Limits, reservations, the append-only ledger and the answers that were paid for."""

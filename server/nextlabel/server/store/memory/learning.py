@@ -86,6 +86,11 @@ class MemoryRuns(RunTable):
     def events(self, run: str, after_number: int, limit: int) -> Sequence[RunEvent]:
         return [e for e in self._all.run_events.values() if e.run == run and e.number > after_number][:limit]
 
+    @override
+    def last_event(self, run: str, kind: str) -> RunEvent | None:
+        found = [e for e in self._all.run_events.values() if (e.run, e.kind) == (run, kind)]
+        return found[-1] if found else None
+
     def _present(self, run: str) -> Run:
         if run not in self._all.runs:
             raise Aborted("the run was removed by a concurrent call")

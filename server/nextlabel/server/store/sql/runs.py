@@ -42,6 +42,12 @@ _EVENTS = Statement(
     .order_by(_events.number)
     .limit(p("limit"))
 )
+_LAST_EVENT = Statement(
+    sa.select(*_EVENT.columns)
+    .where(_events.run == p("run"), _events.kind == p("kind"))
+    .order_by(_events.number.desc())
+    .limit(sa.literal_column("1"))
+)
 
 
 @cache
@@ -98,3 +104,7 @@ class SqlRuns(RunTable):
     def events(self, run: str, after_number: int, limit: int) -> Sequence[RunEvent]:
         found = self._sql.all(_EVENTS, {"run": run, "after": after_number, "limit": limit})
         return [_EVENT.load(r) for r in found]
+
+    @override
+    def last_event(self, run: str, kind: str) -> RunEvent | None:
+        return _EVENT.load_first(self._sql.first(_LAST_EVENT, {"run": run, "kind": kind}))
