@@ -4,7 +4,7 @@ import pytest
 
 from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.annotation import Cost, Label
-from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument
+from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason
 from nextlabel.server.domain.submissions import KnownRows, Submission
 from tests.domain.service import CLASSES, Service
@@ -99,11 +99,14 @@ async def test_unknown_items_become_outcomes_not_labels(service):
     assert spent.labels == sum(a.label is not None for a in await annotations(service, project))
 
 
-async def test_a_run_without_labels_to_replay_fails_with_the_reason(service):
+async def test_a_run_without_labels_to_replay_is_refused_with_the_sets_there_are(service):
     project = await filled(service)
-    run = await service.replay_run(project, TRUTH, annotator=AnnotatorChoice("replay", {"label_set": "missing"}))
-    assert (run.state, run.stop_reason) == (RunState.FAILED, StopReason.ERROR)
-    assert "missing" in run.message
+    missing = AnnotatorChoice("replay", {"label_set": "missing"})
+    with pytest.raises(NotFound, match="no replay labels named 'missing'; it has none yet"):
+        await service.replay_run(project, {}, annotator=missing)
+    with pytest.raises(NotFound, match=r"it has 'truth'$"):
+        await service.replay_run(project, TRUTH, annotator=missing)
+    assert await service.parts.store.read(lambda tx: tx.runs.list(project.id)) == []
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,5 @@ async def test_replay_labels_are_sets_of_their_own(pooled: StateStore) -> None:
     assert await pooled.read(lambda tx: tx.pool.replay_labels(v.P, "s1")) == {"i1": "c", "i2": "b"}
     assert await pooled.read(lambda tx: tx.pool.replay_labels(v.P, "s1", ["i2", "i3"])) == {"i2": "b"}
     assert await pooled.read(lambda tx: tx.pool.replay_labels(v.P, "s3")) == {}
+    assert list(await pooled.read(lambda tx: tx.pool.replay_sets(v.P))) == ["s1", "s2"]
+    assert list(await pooled.read(lambda tx: tx.pool.replay_sets(ProjectId("p2")))) == []

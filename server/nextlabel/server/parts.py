@@ -152,7 +152,7 @@ def open_parts(settings: Settings) -> Parts:
     )
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
     annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
-    reports = Reports(store, pools, labels)
+    reports = Reports(store, labels)
     quotes = AllQuotes(
         LabelQuotes(store, budgets, reports),
         store,

@@ -109,21 +109,17 @@ class Replies:
 
         return await self._state.write(unit)
 
-    async def around(self, request: Any, response: type[R], work: Callable[[], Awaitable[R]]) -> R:
-        """Do the same for work that spans transactions; its reply is stored after it.
+    async def around(self, request: Any, response: type[R], work: Callable[[ReplySlot[R]], Awaitable[R]]) -> R:
+        """Do the same for work that spans transactions: it saves its reply in the one that makes it true.
 
         A call that comes again while the first is under way waits for that one's reply.
         """
         slot = self.slot(request, response)
         if not slot.request_id:
-            return await work()
+            return await work(slot)
         async with self._turn(f"{slot.principal}/{slot.request_id}"):
             earlier = await self._state.read(slot.find)
-            if earlier is not None:
-                return earlier
-            reply = await work()
-            await self._state.write(lambda tx: slot.save(tx, reply))
-            return reply
+            return await work(slot) if earlier is None else earlier
 
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[None]:

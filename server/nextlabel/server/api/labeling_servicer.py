@@ -27,7 +27,7 @@ from nextlabel.server.api.convert_values import (
     timestamp,
 )
 from nextlabel.server.api.export import Export
-from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.idempotency import Replies, ReplySlot
 from nextlabel.server.api.leased_items import LeasedItems
 from nextlabel.server.api.leasing import Leasing
 from nextlabel.server.api.project_finder import ProjectFinder
@@ -41,7 +41,7 @@ from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.selection import Query, Selector
 from nextlabel.server.domain.signals import Signals
-from nextlabel.server.domain.state import Annotation, Project, Split
+from nextlabel.server.domain.state import Annotation, Batch, Pick, Project, Split
 from nextlabel.server.domain.submissions import KnownRows, Submission, Submissions, SubmitResult, SubmitStatus
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceServicer
@@ -81,8 +81,7 @@ class LabelingServicer(LabelingServiceServicer):
             seed=request.seed,
         )
 
-        async def select() -> pb.SelectBatchResponse:
-            batch, picks = await self.selector.select(project, query)
+        def response(batch: Batch, picks: Sequence[Pick]) -> pb.SelectBatchResponse:
             return pb.SelectBatchResponse(
                 batch=batch.id,
                 picks=[pick_message(pick) for pick in picks],
@@ -90,6 +89,12 @@ class LabelingServicer(LabelingServiceServicer):
                 pool_version=batch.pool_rows,
                 strategy=strategy_spec(batch.strategy),
             )
+
+        async def select(slot: ReplySlot[pb.SelectBatchResponse]) -> pb.SelectBatchResponse:
+            def save(tx: Transaction, batch: Batch, picks: Sequence[Pick]) -> None:
+                slot.save(tx, response(batch, picks))
+
+            return response(*await self.selector.select(project, query, also=save))
 
         _check_query(query)
         return await self.replies.around(request, pb.SelectBatchResponse, select)

@@ -15,7 +15,7 @@ from nextlabel.server.api import catalogue
 from nextlabel.server.api.convert_models import evaluation_message, model_version_message, predictions
 from nextlabel.server.api.convert_pool import check_texts
 from nextlabel.server.api.convert_values import matrix_of, page
-from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.idempotency import Replies, ReplySlot
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -23,7 +23,7 @@ from nextlabel.server.domain.learning import Learning
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import StateStore
-from nextlabel.server.domain.state import Project, Split
+from nextlabel.server.domain.state import ModelVersion, Project, Split
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceServicer
@@ -53,9 +53,17 @@ class LearnerServicer(LearnerServiceServicer):
         check_seed(request.seed, "seed")
         project = await self.finder.project(request.project)
 
-        async def train() -> pb.TrainResponse:
-            version = await self.learning.train(project, cold=request.cold_start, seed=request.seed)
+        def response(version: ModelVersion) -> pb.TrainResponse:
             return pb.TrainResponse(model_version=model_version_message(version, project))
+
+        async def train(slot: ReplySlot[pb.TrainResponse]) -> pb.TrainResponse:
+            version = await self.learning.train(
+                project,
+                cold=request.cold_start,
+                seed=request.seed,
+                also=lambda tx, version: slot.save(tx, response(version)),
+            )
+            return response(version)
 
         return await self.replies.around(request, pb.TrainResponse, train)
 

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.server.api.convert_pool import DecodedBatch, check_texts, decode_batch
 from nextlabel.server.api.convert_projects import counts_message
 from nextlabel.server.api.convert_values import embedding_matrix, number_of, page_size, page_token
-from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.idempotency import Replies, ReplySlot
 from nextlabel.server.api.item_listing import ItemFilter, ItemListing
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.domain.embedding import Embedding
@@ -150,9 +150,14 @@ class PoolServicer(PoolServiceServicer):
         project = await self.finder.project(request.project)
         item_ids = list(dict.fromkeys(request.item_ids))
 
-        async def delete() -> pb.DeleteItemsResponse:
-            unknown = await self.pools.delete(project.id, item_ids, self.clock.now())
+        def done(unknown: Sequence[str]) -> pb.DeleteItemsResponse:
             return pb.DeleteItemsResponse(deleted=len(item_ids) - len(unknown), unknown_item_ids=unknown)
+
+        async def delete(slot: ReplySlot[pb.DeleteItemsResponse]) -> pb.DeleteItemsResponse:
+            at = self.clock.now()
+            return done(
+                await self.pools.delete(project.id, item_ids, at, lambda tx, unknown: slot.save(tx, done(unknown)))
+            )
 
         response = await self.replies.around(request, pb.DeleteItemsResponse, delete)
         self.signals.notify(f"pool/{project.id}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,11 +72,19 @@ class Learning:
         self._evaluation_sets: dict[tuple[ProjectId, Split], tuple[int, npt.NDArray[np.float32]]] = {}
 
     async def train(
-        self, project: Project, *, run: str = "", round_number: int = 0, cold: bool = False, seed: int = 0
+        self,
+        project: Project,
+        *,
+        run: str = "",
+        round_number: int = 0,
+        cold: bool = False,
+        seed: int = 0,
+        also: Callable[[Transaction, ModelVersion], None] | None = None,
     ) -> ModelVersion:
         """Train on the labels known now, evaluate on the holdout, and publish the next version.
 
-        One trainer a project works at a time, on whichever server; another waits for it.
+        ``also`` is done in the transaction that publishes. One trainer a project works at a time, on whichever server;
+        another waits for it.
 
         Raises:
             FailedPrecondition: the project's annotation type has no learner.
@@ -93,9 +101,14 @@ class Learning:
             version = latest.version + 1 if latest else 1
             path = self._path(project.id, version)
             await self._executor.run(lambda: _save(model, path))
-            published = await self._store.write(
-                lambda tx: self._publish(tx, project, version, run, round_number, model, evaluation)
-            )
+
+            def publish(tx: Transaction) -> ModelVersion:
+                published = self._publish(tx, project, version, run, round_number, model, evaluation)
+                if also is not None:
+                    also(tx, published)
+                return published
+
+            published = await self._store.write(publish)
         self._keep(project.id, version, model)
         return published
 

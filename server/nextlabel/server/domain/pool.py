@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -106,10 +106,16 @@ class Pools:
             rows, _ = pool.index.find(hash_texts(item_ids))
         return rows
 
-    async def delete(self, project: ProjectId, item_ids: Sequence[str], at: datetime) -> Sequence[str]:
+    async def delete(
+        self,
+        project: ProjectId,
+        item_ids: Sequence[str],
+        at: datetime,
+        also: Callable[[Transaction, Sequence[str]], None] | None = None,
+    ) -> Sequence[str]:
         """Delete items for good, texts and embeddings included; return the ids that are in no item.
 
-        Annotations of them stay in the books but no longer train.
+        Annotations of them stay in the books but no longer train. ``also`` is done in the transaction that deletes.
         """
         pool = await self.open(project)
         async with pool.writing:
@@ -117,12 +123,20 @@ class Pools:
             keys = hash_texts(item_ids)
             rows, _ = pool.index.find(keys)
             known = np.unique(rows[rows >= 0]).tolist()
+            unknown = [item_id for item_id, row in zip(item_ids, rows.tolist(), strict=True) if row < 0]
+
+            def work(tx: Transaction) -> None:
+                if known:
+                    tx.pool.delete_rows(project, known, at)
+                if also is not None:
+                    also(tx, unknown)
+
+            await self._store.write(work)
             if known:
-                await self._store.write(lambda tx: tx.pool.delete_rows(project, known, at))
                 pool.forget(known)
                 pool.index.remove(keys)
                 await self._executor.run(lambda: self.arrays.delete(project, known))
-        return [item_id for item_id, row in zip(item_ids, rows.tolist(), strict=True) if row < 0]
+        return unknown
 
     async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         """Return items in the order of ``rows``, deleted ones left out."""

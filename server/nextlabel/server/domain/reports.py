@@ -14,13 +14,13 @@ from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.canaries import CanaryTally
 from nextlabel.server.domain.canary_runs import tallies
 from nextlabel.server.domain.labels import Labels
-from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.state import (
     Annotation,
     AnnotatorKind,
     ModelVersion,
     Project,
+    ReferenceItem,
     Run,
     RunState,
     Segment,
@@ -79,11 +79,10 @@ class Overview:
 
 
 class Reports:
-    """Reads; changes nothing."""
+    """Reads; changes nothing, and opens no pool: every count is in the StateStore."""
 
-    def __init__(self, store: StateStore, pools: Pools, labels: Labels) -> None:
+    def __init__(self, store: StateStore, labels: Labels) -> None:
         self._store = store
-        self._pools = pools
         self._labels = labels
 
     async def learning_curve(self, project: Project, run: str = "") -> Sequence[ModelVersion]:
@@ -93,25 +92,16 @@ class Reports:
 
     async def pool_counts(self, project: Project) -> PoolCounts:
         """Count the items of a project by state."""
-        pool = await self._pools.open(project.id)
-
-        def work(tx: Transaction) -> tuple[int, Sequence[Segment], Sequence[int], int]:
-            return (
-                tx.pool.committed_rows(project.id),
-                tx.pool.segments(project.id, embedded=False),
-                tx.labeling.picked_rows(project.id),
-                tx.labeling.active_leases(project.id),
-            )
-
-        committed, waiting, picked, leases = await self._store.read(work)
-        splits = Counter(r.split for r in pool.references.values())
-        unusable = set(pool.unusable_rows().tolist())
         by_row = await self._labels.rows(project)
-        labeled = set(await self._labels.consensus(project)) - unusable
+        agreed = await self._labels.consensus(project)
+        stored = await self._store.read(lambda tx: _stored(tx, project))
+        splits = Counter(r.split for r in stored.references)
+        unusable = {r.row for r in stored.references} | stored.deleted
+        labeled = set(agreed) - unusable
         answered = set(by_row) - unusable
-        open_rows = set(picked) - answered - unusable if leases else set()
-        askable = committed - len(unusable)
-        awaiting = sum(s.row_count for s in waiting)
+        open_rows = stored.picked_on_leases - answered - unusable
+        askable = stored.committed - len(unusable)
+        awaiting = sum(s.row_count for s in stored.waiting)
         return PoolCounts(
             pool=askable,
             unlabeled=askable - len(answered),
@@ -120,14 +110,13 @@ class Reports:
             unresolved=len(answered - labeled),
             holdout=splits[Split.HOLDOUT],
             gold=splits[Split.GOLD],
-            embedded=committed - awaiting - len(pool.deleted),
+            embedded=stored.committed - awaiting - len(stored.deleted),
             awaiting_embedding=awaiting,
         )
 
     async def annotators(self, project: Project, annotator: str = "") -> Sequence[AnnotatorReport]:
         """Report on every annotator, or on one."""
-        pool = await self._pools.open(project.id)
-        gold = {r.row: r.label for r in pool.references.values() if r.split is Split.GOLD}
+        gold = await self._gold(project)
         by_row = await self._labels.rows(project)
         own: dict[str, list[Annotation]] = {}
         for given in by_row.values():
@@ -154,8 +143,7 @@ class Reports:
             return tx.models.latest(project.id), active, spent, reserved
 
         latest, active, spent, reserved = await self._store.read(work)
-        pool = await self._pools.open(project.id)
-        gold = {r.row: r.label for r in pool.references.values() if r.split is Split.GOLD}
+        gold = await self._gold(project)
         by_row = await self._labels.rows(project)
         outcomes = Counter(a.outcome.value for given in by_row.values() for a in given)
         checked = [a for row in gold for a in by_row.get(row, ())]
@@ -168,6 +156,33 @@ class Reports:
             active_runs=active,
             outcomes=dict(outcomes),
         )
+
+    async def _gold(self, project: Project) -> dict[int, str]:
+        """Return the trusted labels of the gold items by row."""
+        found = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
+        return {r.row: r.label for r in found}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the StateStore knows of a pool. ``picked_on_leases`` has every picked row while any lease is active."""
+
+    committed: int
+    waiting: Sequence[Segment]
+    references: Sequence[ReferenceItem]
+    deleted: set[int]
+    picked_on_leases: set[int]
+
+
+def _stored(tx: Transaction, project: Project) -> _Stored:
+    picked = tx.labeling.picked_rows(project.id) if tx.labeling.active_leases(project.id) else ()
+    return _Stored(
+        committed=tx.pool.committed_rows(project.id),
+        waiting=tx.pool.segments(project.id, embedded=False),
+        references=tx.pool.references(project.id),
+        deleted=set(tx.pool.deleted_rows(project.id)),
+        picked_on_leases=set(picked),
+    )
 
 
 def _report(

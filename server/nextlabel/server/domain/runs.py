@@ -25,6 +25,8 @@ from nextlabel.server.domain.state import (
     StopReason,
 )
 
+REPLAY = "replay"
+
 
 @dataclass(frozen=True, slots=True)
 class Runs:
@@ -47,9 +49,12 @@ class Runs:
 
         Raises:
             InvalidArgument: a field is out of range or unknown.
+            NotFound: there are no labels to replay under the name that is given.
             FailedPrecondition: canaries are asked for and there is no gold to make them of.
         """
         self._check(spec)
+        if spec.annotator.kind == REPLAY:
+            _check_replay_set(tx, project, str(spec.annotator.options["label_set"]))
         check_canaries(tx, project, spec.annotator)
         run = Run(
             id=self.new_id(),
@@ -148,3 +153,14 @@ class Runs:
         self.check_annotator(spec.annotator)
         if (llm := llm_strategy(spec.strategy)) is not None:
             self.check_advisor(llm.asked(spec.annotator))
+
+
+def _check_replay_set(tx: Transaction, project: Project, label_set: str) -> None:
+    present = tx.pool.replay_sets(project.id)
+    if label_set not in present:
+        those = ", ".join(map(repr, present)) or "none yet: upload one first"
+        raise NotFound(
+            "replay label set",
+            label_set,
+            message=f"project {project.name} has no replay labels named {label_set!r}; it has {those}",
+        )

@@ -17,7 +17,7 @@ from nextlabel.server.domain.learning import Labeled, Learning
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.llm_selection import llm_strategy
 from nextlabel.server.domain.pool import Pool, Pools
-from nextlabel.server.domain.ports import Clock, Executor, PoolStore, Rows, StateStore
+from nextlabel.server.domain.ports import Clock, Executor, PoolStore, Rows, StateStore, Transaction
 from nextlabel.server.domain.selection_context import selection_context
 from nextlabel.server.domain.state import AnnotatorChoice, Batch, Choice, ModelVersion, Pick, Project, ProjectId
 from nextlabel.strategies import (
@@ -135,9 +135,12 @@ class Selector:
         """Drop what is kept in memory of a deleted project."""
         self._nearest.pop(project, None)
 
-    async def select(self, project: Project, query: Query) -> tuple[Batch, Sequence[Pick]]:
+    async def select(
+        self, project: Project, query: Query, also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None
+    ) -> tuple[Batch, Sequence[Pick]]:
         """Select a batch and record it with everything it depends on; an exhausted pool gives an empty batch.
 
+        ``also`` is done in the transaction that records the batch, of an empty one too.
         Before the first model exists, a strategy that needs one gives way to uniform picks, which say so.
 
         Raises:
@@ -175,8 +178,7 @@ class Selector:
             )
             ids = await self._executor.run(lambda: candidates.item_ids(selection.rows_k))
             picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
-            if picks:
-                await self._store.write(lambda tx: tx.labeling.add_batch(batch, picks))
+            await self._store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
 
     async def _candidates(self, project: Project, pool: Pool, strategy: Strategy) -> AskableRows:
@@ -214,6 +216,18 @@ class Selector:
         ]
         columns = np.array(answers, np.int64).reshape(-1, 3).T
         return Annotations(columns[0], columns[1], columns[2])
+
+
+def _record(
+    tx: Transaction,
+    batch: Batch,
+    picks: Sequence[Pick],
+    also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None,
+) -> None:
+    if picks:
+        tx.labeling.add_batch(batch, picks)
+    if also is not None:
+        also(tx, batch, picks)
 
 
 def _missing(strategy: Strategy, context: SelectionContext) -> str:

@@ -125,6 +125,10 @@ class PoolTable(Protocol):
         """Store (item id, label) pairs of a named set; a repeated id replaces."""
         ...
 
+    def replay_sets(self, project: ProjectId) -> Sequence[str]:
+        """Return the names of the sets that hold labels, ascending."""
+        ...
+
     def replay_labels(
         self, project: ProjectId, label_set: str, item_ids: Sequence[str] | None = None
     ) -> dict[str, str]:

@@ -88,6 +88,10 @@ class MemoryPool(PoolTable):
             self._all.replay_labels[project, label_set, item_id] = label
 
     @override
+    def replay_sets(self, project: ProjectId) -> Sequence[str]:
+        return sorted({label_set for of, label_set, _ in self._all.replay_labels if of == project})
+
+    @override
     def replay_labels(
         self, project: ProjectId, label_set: str, item_ids: Sequence[str] | None = None
     ) -> dict[str, str]:

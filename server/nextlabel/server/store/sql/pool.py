@@ -70,6 +70,10 @@ _LABELS = sa.select(_replay.item_id, _replay.label).where(
     _replay.project == p("project"), _replay.label_set == p("label_set")
 )
 _ALL_LABELS = Statement(_LABELS)
+# By the index from one name to the next, however many labels are between them.
+_NEXT_SET = Statement(
+    sa.select(sa.func.min(_replay.label_set)).where(_replay.project == p("project"), _replay.label_set > p("after"))
+)
 _LABELS_OF = Statement(_LABELS.where(among(_replay.item_id, "item_ids")))
 
 
@@ -140,6 +144,15 @@ class SqlPool(PoolTable):
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:
         of = {"project": project, "label_set": label_set}
         self._sql.run_many(_PUT_LABEL, [{**of, "item_id": item, "label": label} for item, label in labels])
+
+    @override
+    def replay_sets(self, project: ProjectId) -> Sequence[str]:
+        found: list[str] = []
+        while True:
+            [(name,)] = self._sql.all(_NEXT_SET, {"project": project, "after": found[-1] if found else ""})
+            if name is None:
+                return found
+            found.append(name)
 
     @override
     def replay_labels(
