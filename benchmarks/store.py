@@ -142,7 +142,7 @@ async def state_rate(url: str, cycles: int) -> dict[str, float]:
     await asyncio.gather(*(label(store, f"annotator-{c}", per_caller, latencies) for c in range(CALLERS)))
     elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu_start
     answered = await store.read(lambda tx: tx.labeling.count_annotations(PROJECT))
-    await store.write(lambda tx: tx.projects.delete(PROJECT))
+    await store.write(lambda tx: tx.projects.delete(PROJECT, NOW))
     await store.close()
     latencies.sort()
     return {

@@ -14,6 +14,7 @@ from nextlabel.strategies import (
     ArrayPool,
     LabeledSet,
     LinearHead,
+    Need,
     ScoreAndPick,
     SelectionContext,
     SelectionError,
@@ -118,3 +119,9 @@ def test_an_answer_that_is_no_batch_is_refused(
 
     with pytest.raises(SelectionError, match="must be 3 different positions below 560"):
         rows(ModalPicker(query), embeddings[40:], context, 3)
+
+
+def test_a_skactiveml_strategy_that_needs_no_labels_starts_cold(embeddings: Floats) -> None:
+    picker = SkactivemlPicker(skactiveml_pool.TypiClust(random_state=0), needed=frozenset({Need.EMBEDDINGS}))
+    picked = rows(picker, embeddings, SelectionContext(), 8)
+    assert len(set(picked)) == 8

@@ -15,7 +15,7 @@ import numpy as np
 
 from nextlabel.strategies.arrays import Array, Floats, Rows, to_numpy
 from nextlabel.strategies.candidates import Candidates, Picks
-from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
 from nextlabel.strategies.errors import SelectionError
 from nextlabel.strategies.heads import Predictor
 from nextlabel.strategies.pickers.distances import all_embeddings
@@ -76,8 +76,9 @@ class SkactivemlPicker:
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Let scikit-activeml choose among the candidates."""
-        labeled = context.require_labeled()
-        X = np.concatenate([np.asarray(labeled.embeddings_LD, np.float32), all_embeddings(candidates)])
+        unlabeled = all_embeddings(candidates)
+        labeled = context.labeled or LabeledSet(unlabeled[:0], np.empty(0, np.int64))
+        X = np.concatenate([np.asarray(labeled.embeddings_LD, np.float32).reshape(-1, unlabeled.shape[1]), unlabeled])
         y = np.concatenate([labeled.classes_L.astype(np.float64), np.full(len(candidates), np.nan)])
         accepted = inspect.signature(self.strategy.query).parameters
         offered = {name: make(context) for name, make in OFFERED.items() if name in accepted}
