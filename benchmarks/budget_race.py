@@ -23,34 +23,18 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from nextlabel.client import AsyncClient, NextlabelError, anthropic, connect_async, run_spec
+from nextlabel.client import AsyncClient, NextlabelError, connect_async
 from nextlabel.server.store.sql import schema
-from nextlabel.v1.run_service_pb2 import PromptOptions
 from tests.crash.audit import rows_of
 from tests.crash.books import replayed_books
 from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
-from tests.crash.servers import Launcher, Server, free_address, kill, launcher, postgres
+from tests.crash.paid import USD_A_MILLION_TOKENS, paying_server, start_paid_run
+from tests.crash.servers import Launcher, Server, kill, launcher, postgres
 from tests.fake_anthropic import Books, FakeAnthropic, FakePrice
 
 PROJECT = "race"
 TASKS_A_RUN = 50
-MODEL = "claude-race"
 LIMIT = 100_000_000
-USD_A_MILLION_TOKENS = 300
-PRICES = f"""
-as_of = 2026-01-01
-currency = "USD"
-[defaults]
-cache_write_5m = 1.25
-cache_write_1h = 2.0
-cache_read = 0.1
-batch = 0.5
-cache_minimum = 4096
-thinking_tokens = 0
-[models."{MODEL}"]
-input = {USD_A_MILLION_TOKENS}
-output = {USD_A_MILLION_TOKENS}
-"""
 
 
 @dataclass(slots=True)
@@ -72,13 +56,12 @@ class Race:
 async def race(options: argparse.Namespace, folder: Path) -> Race:
     """Run the race in a folder of its own."""
     seen = Race()
-    (folder / "prices.toml").write_text(PRICES)
     price = Fraction(USD_A_MILLION_TOKENS)
     books = Books(FakePrice(input=price, output=price))
     with postgres(folder / "postgres") as url:
         engine = sa.create_engine(url)
         async with FakeAnthropic(books=books, latency_s=0.2, keep_bodies=False) as endpoint, launcher() as launched:
-            servers = [_server(f"{i}", folder, url, endpoint.url) for i in range(options.servers)]
+            servers = [paying_server(f"{i}", folder, url, endpoint.url) for i in range(options.servers)]
             for server in servers:
                 await launched.start(server)
             async with contextlib.AsyncExitStack() as stack:
@@ -86,7 +69,7 @@ async def race(options: argparse.Namespace, folder: Path) -> Race:
                 await _prepare(clients[0], options)
                 watching = asyncio.create_task(_watch(engine, seen))
                 for number in range(options.tasks // TASKS_A_RUN):
-                    await _start_run(clients[number % len(clients)], number)
+                    await start_paid_run(clients[number % len(clients)], PROJECT, TASKS_A_RUN, number)
                 await _kill_until_ended(options, launched, servers, engine, seen)
                 watching.cancel()
                 await asyncio.gather(watching, return_exceptions=True)
@@ -96,30 +79,11 @@ async def race(options: argparse.Namespace, folder: Path) -> Race:
     return seen
 
 
-def _server(name: str, folder: Path, url: str, endpoint: str) -> Server:
-    settings = {
-        "data_dir": str(folder / "data"),
-        "bind": free_address(),
-        "store": {"url": url},
-        "annotators": {
-            "anthropic": {"api_key": "not-a-key", "base_url": endpoint},
-            "prices": str(folder / "prices.toml"),
-        },
-        "log": {"level": "error", "format": "json"},
-    }
-    return Server(name, settings, folder / f"server-{name}.log")
-
-
 async def _prepare(client: AsyncClient, options: argparse.Namespace) -> None:
     await client.projects.create(PROJECT, labels=CLASSES, embeddings_given=True, dimension=DIMENSION)
     ids = [f"item-{i}" for i in range(options.items)]
     await client.pool.add(PROJECT, [{"id": i, "text": text_of(i)} for i in ids], embeddings=embeddings_of(ids))
     await client.budgets.set(PROJECT, "micro_usd", LIMIT)
-
-
-async def _start_run(client: AsyncClient, number: int) -> None:
-    annotator = anthropic(MODEL, prompt=PromptOptions(max_concurrency=TASKS_A_RUN))
-    await client.runs.start(PROJECT, run_spec(annotator, strategy="random", batch_size=TASKS_A_RUN, seed=number))
 
 
 async def _watch(engine: sa.Engine, seen: Race) -> None:
