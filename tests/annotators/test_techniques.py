@@ -71,7 +71,7 @@ async def test_fixed_demonstrations_are_in_the_shared_prefix_and_retrieved_ones_
     assert "example 0" in systems.pop()
     for request in fake.requests:
         user = request["messages"][0]["content"]
-        assert user.index("example") < user.index("Item q1"), "the item comes last"
+        assert user.index("example") < user.index('id="q1"'), "the item comes last"
 
 
 async def test_label_diverse_demonstrations_are_asked_for(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:

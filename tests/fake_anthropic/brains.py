@@ -1,5 +1,6 @@
 """What stands in for the model: functions from a request to the JSON it answers with."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,9 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 _FENCED = re.compile(r'<data-(?P<code>[0-9a-f]{16}) id="(?P<id>q\d+)">\n(?P<text>.*?)\n</data-(?P=code)>', re.DOTALL)
-_ANNOUNCED = re.compile(r"(?:\ACODE: |between <data-)([0-9a-f]{16})")
+_FIRST_TAG = re.compile(r"<data-([0-9a-f]{16})")
+_QUOTED = re.compile(r'^Text (q\d+): ("(?:[^"\\\n]|\\.)*")$', re.MULTILINE)
+_EXPLANATION = re.compile(r"\AText between <data-.*?\n\n", re.DOTALL)
 _ORDER = re.compile(r"(?:label|answer|classify|output|mark|respond|tag|choose|rate)\W.{0,80}?\b({labels})\b")
 
 
@@ -34,8 +37,10 @@ class Asked:
     @property
     def items(self) -> list[tuple[str, str]]:
         """(short id, text) of each item, in the order of the prompt."""
-        announced = _ANNOUNCED.search(self.user)
-        code = announced.group(1) if announced else None
+        if quoted := _QUOTED.findall(self.user):
+            return [(name, json.loads(text)) for name, text in quoted]
+        first = _FIRST_TAG.search(self.user)
+        code = first.group(1) if first else None
         return [
             (match["id"], match["text"].replace("\ue000", " "))
             for match in _FENCED.finditer(self.user)
@@ -125,7 +130,7 @@ class Scripted:
 class Gullible:
     """Labels honestly, but obeys every instruction that is not marked as data.
 
-    What it takes for marked: text between the tags whose code the message announced before any item. In packed
+    What it takes for marked: text between tags with the code of the message's first tag. In packed
     requests an order outside of marks turns every item. The honest answer comes from `honest`.
     """
 
@@ -147,13 +152,14 @@ class Gullible:
         return next(label for label in asked.labels if label.lower() == found.group(1))
 
     def unmarked(self, asked: Asked) -> str:
-        """The user message without the first announcement of a code, the data marked by it, and label lists."""
-        announced = _ANNOUNCED.search(asked.user)
-        if announced is None:
+        """The user message without the data marked by the code of its first tag, our explanation and label lists."""
+        if _QUOTED.search(asked.user):
+            return re.sub(r'"(?:[^"\\\n]|\\.)*"', " ", asked.user)
+        first = _FIRST_TAG.search(asked.user)
+        if first is None:
             return asked.user
-        code = announced.group(1)
-        _, _, behind = asked.user[announced.start() :].partition("\n\n")
-        user = asked.user[: announced.start()] + behind
+        code = first.group(1)
+        user = _EXPLANATION.sub("", asked.user)
         rest = re.sub(rf"<data-{code}[^>]*>.*?</data-{code}>", " ", user, flags=re.DOTALL)
         return re.sub(r"Labels to choose from here:\n(?:- .*\n?)+", "", rest)
 

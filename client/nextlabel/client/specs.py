@@ -39,10 +39,26 @@ def anthropic(model: str, *, base_url: str = "", prompt: PromptOptions | None = 
 
 
 def openai_compatible(
-    model: str, *, base_url: str = "", prompt: PromptOptions | None = None, name: str = ""
+    model: str,
+    *,
+    base_url: str = "",
+    prompt: PromptOptions | None = None,
+    log_probabilities: bool = False,
+    batch_calibration: bool = False,
+    name: str = "",
 ) -> AnnotatorSpec:
-    """An LLM behind a server that speaks the OpenAI chat completions API."""
-    kind = OpenAiCompatibleAnnotator(model=model, base_url=base_url, prompt=prompt)
+    """An LLM behind a server that speaks the OpenAI chat completions API.
+
+    `log_probabilities` takes the confidence from the tokens of the label instead of asking for it;
+    `batch_calibration` divides out the mean of each batch, which assumes that no class dominates it.
+    """
+    kind = OpenAiCompatibleAnnotator(
+        model=model,
+        base_url=base_url,
+        prompt=prompt,
+        log_probabilities=log_probabilities,
+        batch_calibration=batch_calibration,
+    )
     return AnnotatorSpec(name=name, openai_compatible=kind)
 
 

@@ -141,6 +141,34 @@ DEMONSTRATION_SELECTION_LABEL_DIVERSE: DemonstrationSelection.ValueType  # 3
 """The nearest labeled items of different classes."""
 Global___DemonstrationSelection: _TypeAlias = DemonstrationSelection  # noqa: Y015
 
+class _DataMarking:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DataMarkingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DataMarking.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DATA_MARKING_UNSPECIFIED: _DataMarking.ValueType  # 0
+    """Taken as DELIMITERS."""
+    DATA_MARKING_DELIMITERS: _DataMarking.ValueType  # 1
+    """Between tags with a random code that its author cannot know."""
+    DATA_MARKING_DATAMARKING: _DataMarking.ValueType  # 2
+    """Between such tags, and a special character stands for each space."""
+    DATA_MARKING_QUOTED: _DataMarking.ValueType  # 3
+    """As a JSON string, which cannot be closed from inside: the fewest tokens, and what very small models read best."""
+
+class DataMarking(_DataMarking, metaclass=_DataMarkingEnumTypeWrapper):
+    """How text of strangers is marked in a prompt, so that instructions in it are read as data."""
+
+DATA_MARKING_UNSPECIFIED: DataMarking.ValueType  # 0
+"""Taken as DELIMITERS."""
+DATA_MARKING_DELIMITERS: DataMarking.ValueType  # 1
+"""Between tags with a random code that its author cannot know."""
+DATA_MARKING_DATAMARKING: DataMarking.ValueType  # 2
+"""Between such tags, and a special character stands for each space."""
+DATA_MARKING_QUOTED: DataMarking.ValueType  # 3
+"""As a JSON string, which cannot be closed from inside: the fewest tokens, and what very small models read best."""
+Global___DataMarking: _TypeAlias = DataMarking  # noqa: Y015
+
 @_typing.final
 class ReplayAnnotator(_message.Message):
     """Answers from a stored label set."""
@@ -237,6 +265,7 @@ class PromptOptions(_message.Message):
     TEMPLATE_FIELD_NUMBER: _builtins.int
     MAX_CONCURRENCY_FIELD_NUMBER: _builtins.int
     CANARY_SHARE_FIELD_NUMBER: _builtins.int
+    DATA_MARKING_FIELD_NUMBER: _builtins.int
     demonstration_selection: Global___DemonstrationSelection.ValueType
     """How demonstrations are found."""
     demonstration_count: _builtins.int
@@ -268,6 +297,8 @@ class PromptOptions(_message.Message):
     with an order to answer otherwise in its text: its answer is counted, and neither kept nor learned from. A run whose
     annotator obeys such orders ends with ANNOTATOR_UNRELIABLE. Needs gold items.
     """
+    data_marking: Global___DataMarking.ValueType
+    """How text of strangers is marked as data."""
     def __init__(
         self,
         *,
@@ -285,10 +316,11 @@ class PromptOptions(_message.Message):
         template: _builtins.str = ...,
         max_concurrency: _builtins.int = ...,
         canary_share: _builtins.float = ...,
+        data_marking: Global___DataMarking.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -15,6 +15,7 @@ from nextlabel.server.annotators.batching import BatchingAnnotator
 from nextlabel.server.annotators.clock import SystemClock
 from nextlabel.server.annotators.label_scores import BatchCalibratedAnnotator
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator, Lookups
+from nextlabel.server.annotators.marking import Marking
 from nextlabel.server.annotators.metering import MeteredCaller
 from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
 from nextlabel.server.annotators.ports import Annotator, BatchJournal, Ledger
@@ -31,6 +32,7 @@ from nextlabel.server.settings import AnnotatorSettings
 ANNOTATION_LINE = "annotation"
 _CANDIDATES = 3
 _MOST_CANARIES = 0.5
+_MARKINGS = {f"DATA_MARKING_{marking.name}": marking for marking in Marking}
 _RETRIEVALS = {"nearest": Retrieval.NEAREST, "label_diverse": Retrieval.LABEL_DIVERSE}
 
 
@@ -81,16 +83,18 @@ class LlmOptions:
             retrieval=retrieval,
             shots=int(prompt.get("demonstration_count", 0)) if retrieval is not Retrieval.NONE else 0,
             justification=bool(prompt.get("rationale", False)),
+            verbalised=not self.flag("log_probabilities"),
             candidates=_CANDIDATES if prompt.get("candidates") else 0,
             samples=int(prompt.get("variants") or 1),
             items_per_request=int(prompt.get("items_per_request") or 1),
             preselected_labels=int(prompt.get("preselected_labels") or 0),
             template=prompt.get("template") or None,
+            marking=_MARKINGS.get(str(prompt.get("data_marking", "")), Marking.DELIMITERS),
         )
 
 
 def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = "") -> None:
-    """Check an LLM's options before anything is asked; ``path`` is the field that named it, by default the run's.
+    """Check an LLM's options before anything is asked; ``path`` is the field they are in, by default a run's.
 
     Raises:
         InvalidArgument: an option is missing or out of range, the model has no price, or the host is not allowed.
@@ -100,7 +104,7 @@ def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = 
     path = path or f"spec.annotator.{choice.kind}"
     if not options.model:
         raise InvalidArgument.field(f"{path}.model", "name the model to ask")
-    load_prices(settings.prices).price_of(options.model)
+    price_of(options.model, settings, f"{path}.model")
     options.technique()
     if not 0.0 <= canary_share(choice) <= _MOST_CANARIES:
         raise InvalidArgument.field(
@@ -111,6 +115,16 @@ def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = 
     elif options.batches:
         raise InvalidArgument.field(f"{path}.prompt.message_batches", "only the Anthropic API has message batches")
     _base_url(choice, settings)
+
+
+def price_of(model: str, settings: AnnotatorSettings, field: str) -> Price:
+    """Return the price of a model that ``field`` names, or raise InvalidArgument when it has none."""
+    try:
+        return load_prices(settings.prices).price_of(model)
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            [(field, violation.description) for violation in error.violations], reason=error.reason
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +193,8 @@ def connect(choice: AnnotatorChoice, settings: AnnotatorSettings, ledger: Ledger
     else:
         key = settings.openai_compatible.api_key
         secret = key.get_secret_value() if key else ""
-        endpoint = OpenAiEndpoint(OpenAiSettings(base_url, secret, logprobs=options.flag("log_probabilities")))
+        logprobs, top = options.flag("log_probabilities"), settings.openai_compatible.top_logprobs
+        endpoint = OpenAiEndpoint(OpenAiSettings(base_url, secret, logprobs=logprobs, top_logprobs=top))
     price = load_prices(settings.prices).price_of(options.model)
     model = ModelSettings(
         options.model,

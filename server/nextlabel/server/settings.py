@@ -210,6 +210,9 @@ class OpenAiCompatibleSettings(_Section):
     base_url: str | None = None
     """Base URL, such as `http://127.0.0.1:8080/v1`."""
 
+    top_logprobs: int = Field(default=20, ge=1, le=1_000)
+    """Alternatives to each token that runs with log-probabilities ask for; llama.cpp allows more than the usual 20."""
+
 
 class AnnotatorSettings(_Section):
     """LLM annotators."""

@@ -18,6 +18,8 @@ _LABELS = ("x-probe-heaven", "x-probe-earth")
 _TASK = Task(AnnotationType.SINGLE_LABEL, tuple(LabelDefinition(name) for name in _LABELS), Guidelines("Where is it?"))
 _PLAIN = Technique(verbalised=False)
 _IDS: Sequence[str] = ("q1",)
+_ROOM_TOKENS = 96
+"""Enough for a label of ours, however short the answers of the run may be."""
 
 
 async def probe(caller: MeteredCaller, settings: ModelSettings) -> None:
@@ -30,7 +32,7 @@ async def probe(caller: MeteredCaller, settings: ModelSettings) -> None:
         system="Say where the thing is.",
         user="A cloud.",
         schema=closed_object({"label": {"type": "string", "enum": list(_LABELS)}}),
-        max_output_tokens=(settings.thinking_tokens or 0) + settings.answer_tokens,
+        max_output_tokens=(settings.thinking_tokens or 0) + max(settings.answer_tokens, _ROOM_TOKENS),
         effort=settings.effort,
     )
     result = await caller.call(request, {}, 0, lambda _: 0)

@@ -1,8 +1,8 @@
 """From a task and items to the request a model gets.
 
 The system prompt holds what all requests share (codebook, labels, fixed demonstrations, what the marks of data mean)
-and ends in the cache breakpoint; the user message holds what differs (its code, preselected labels, retrieved
-demonstrations, items), all of it fenced as data.
+and ends in the cache breakpoint; the user message holds what differs (preselected labels, retrieved demonstrations,
+items), all of it fenced as data.
 """
 
 import random
@@ -111,7 +111,7 @@ class PromptBuilder:
         )
 
     def _user(self, questions: Sequence[Question], ids: Sequence[str], fence: Fence) -> str:
-        parts = [fence.announce()]
+        parts = []
         if options := _in_order(self.task, [name for question in questions for name in question.labels]):
             parts.append("Labels to choose from here:\n" + _label_lines(options))
         shown = {demo.item_id: demo for question in questions for demo in question.demonstrations}
@@ -207,7 +207,7 @@ def _shown_body(demonstration: Demonstration) -> str:
 
 def _item(question: Question, name: str, fence: Fence) -> str:
     item = question.item
-    parts = [f"Item {name}:", fence.wrap(item.text, id=name)]
+    parts = [fence.wrap(item.text, id=name)]
     parts += [f"{field} of {name}:\n{fence.wrap(value)}" for field, value in sorted(item.metadata.items())]
     if item.alternatives is not None:
         first, second = reversed(item.alternatives) if question.swapped else item.alternatives
