@@ -150,9 +150,9 @@ def open_parts(settings: Settings) -> Parts:
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
         check_advisor=advisors.check,
     )
-    rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, signals, clock)
-    annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
     reports = Reports(store, labels)
+    rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, reports, signals, clock)
+    annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
     quotes = AllQuotes(
         LabelQuotes(store, budgets, reports),
         store,

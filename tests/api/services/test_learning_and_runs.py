@@ -136,6 +136,8 @@ def test_a_run_spends_its_budget_and_tells_each_step(api: Api) -> None:
     assert [event.number for event in events] == list(range(1, len(events) + 1))
     kinds = [event.WhichOneof("event") for event in events]
     assert kinds.count("batch_selected") == kinds.count("model_trained") == kinds.count("curve_point_added") == 3
+    waiting = [event.round_started.unlabeled for event in events if event.HasField("round_started")]
+    assert (kinds[0], waiting) == ("round_started", [waiting[0], waiting[0] - 5, waiting[0] - 10])
     assert kinds[-1] == "run_ended"
     assert events[-1].run_ended.stop_reason == run_pb.STOP_REASON_BUDGET
     picks = [pick.item_id for e in events if e.HasField("batch_selected") for pick in e.batch_selected.picks]

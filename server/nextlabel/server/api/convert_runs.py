@@ -154,6 +154,8 @@ def event_message(tx: Transaction, event: RunEvent, project: Project) -> pb.RunE
     payload = event.payload
     message = pb.RunEvent(number=event.number, time=timestamp(event.at), round=payload.get("round", 0))
     match event.kind:
+        case "round_started":
+            message.round_started.CopyFrom(pb.RoundStarted(unlabeled=payload["unlabeled"]))
         case "batch_selected":
             message.batch_selected.CopyFrom(_batch_selected(tx, payload))
         case "annotation_progress":

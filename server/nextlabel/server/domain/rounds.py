@@ -19,6 +19,7 @@ from nextlabel.server.domain.learning import Learning
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.projects import Projects
+from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.runs import Runs
 from nextlabel.server.domain.selection import Query, Selector
 from nextlabel.server.domain.signals import Signals
@@ -94,6 +95,7 @@ class Rounds:
         labeling: Labeling,
         learning: Learning,
         budgets: Budgets,
+        reports: Reports,
         signals: Signals,
         clock: Clock,
     ) -> None:
@@ -105,6 +107,7 @@ class Rounds:
         self._labeling = labeling
         self._learning = learning
         self._budgets = budgets
+        self._reports = reports
         self._signals = signals
         self._clock = clock
 
@@ -115,6 +118,7 @@ class Rounds:
         if count == 0:
             return None
         run = await self._store.write(lambda tx: self._runs.begin_round(tx, run))
+        await self._note(run, "round_started", {"unlabeled": (await self._reports.pool_counts(project)).unlabeled})
         began = self._clock.now()
         query = Query(
             count=count,
