@@ -65,6 +65,12 @@ class Runs(run_grpc.RunServiceServicer):
                 round=1,
                 annotation_progress=run.AnnotationProgress(done=20, total=20, outcomes=counts, spent=spent),
             ),
+            run.RunEvent(
+                round=1,
+                canaries_checked=run.CanariesChecked(
+                    counts=run.CanaryCounts(asked=8, honest=7, obeyed=1, cost=annotation.Cost(micro_usd=300))
+                ),
+            ),
             run.RunEvent(round=1, model_trained=run.ModelTrained()),
             run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point)),
             run.RunEvent(

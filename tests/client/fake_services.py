@@ -94,6 +94,30 @@ class Projects(project_grpc.ProjectServiceServicer):
         versions, token = page_of(self.state.guidelines[request.project][::-1], request)
         return project_service_pb2.ListGuidelinesResponse(guidelines=versions, next_page_token=token)
 
+    async def GetGuidelines(self, request: Any, context: Any) -> Any:
+        found = self.state.guidelines[request.project][request.version - 1]
+        return project_service_pb2.GetGuidelinesResponse(guidelines=found)
+
+    async def ProposeGuidelines(self, request: Any, context: Any) -> Any:
+        proposed = self._store(request.project, "Sort.\nBe brief.\nNever \x1b[2Jshout.", accept=False)
+        proposed.base_version, proposed.author, proposed.critique = 1, request.model, "It says nothing of shouting."
+        if request.measure_on_gold:
+            proposed.effect.CopyFrom(
+                project_service_pb2.GuidelinesEffect(
+                    gold_items=20,
+                    accuracy_before=0.7,
+                    accuracy_after=0.85,
+                    difference_low=-0.05,
+                    difference_high=0.31,
+                )
+            )
+        return project_service_pb2.ProposeGuidelinesResponse(
+            guidelines=proposed,
+            cost=annotation.Cost(micro_usd=2_100),
+            disagreements=request.max_disagreements,
+            not_measured="" if request.measure_on_gold else "not asked for",
+        )
+
     async def AcceptGuidelines(self, request: Any, context: Any) -> Any:
         accepted = self.state.guidelines[request.project][request.version - 1]
         accepted.state = project_service_pb2.GUIDELINES_STATE_ACCEPTED

@@ -159,6 +159,7 @@ def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, sta
     assert (spec.strategy.name, spec.batch_size, spec.limits.labels) == ("margin", 20, 200)
     assert done.json["run_id"] == "run-1"
     assert "round 1  labels 20" in done.err
+    assert "canaries: 1 of 8 obeyed, $0.0003" in done.err
     assert "finished: budget" in done.err
 
 
@@ -325,6 +326,22 @@ def test_guidelines_are_added_listed_and_accepted(cli: Cli, news: str, tmp_path:
     assert cli("guidelines", "add", news, str(codebook)).code == 0
     assert cli("guidelines", "accept", news, "1", "--output", "json").json["state"] == "accepted"
     assert [g["text"] for g in cli("guidelines", "list", news, "--output", "json").json] == ["Be brief."]
+
+
+def test_a_proposal_is_shown_with_its_critique_its_changes_and_its_effect(cli: Cli, news: str, tmp_path: Path) -> None:
+    codebook = tmp_path / "codebook.md"
+    codebook.write_text("Sort.\nBe brief.")
+    cli("guidelines", "add", news, str(codebook), "--accept")
+    command = ("guidelines", "propose", news, "--model", "m", "--max-disagreements", "5", "--measure")
+    done = cli(*command)
+    assert done.out.startswith("It says nothing of shouting.\n")
+    assert "+Never \\x1b[2Jshout.\n" in done.out
+    for shown in ("$0.0021", "70.0% → 85.0%", "+15.0%, 95 % interval -5.0% to +31.0%"):
+        assert shown in done.out
+    assert done.err == f"put it in force with: nextlabel guidelines accept {news} 2\n"
+    answer = cli(*command, "--output", "json").json
+    assert (answer["guidelines"]["effect"]["gold_items"], answer["disagreements"]) == (20, 5)
+    assert "not asked for" in cli(*command[:-1]).out
 
 
 def test_tokens_are_created_listed_and_revoked(cli: Cli) -> None:

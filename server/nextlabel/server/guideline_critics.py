@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nextlabel.server.annotators.critique import GuidelineCritic
 from nextlabel.server.annotators.ports import Ledger
-from nextlabel.server.annotators.pricing import load_prices
 from nextlabel.server.domain.state import AnnotatorChoice, Project
-from nextlabel.server.llm_annotators import check_llm, connect
+from nextlabel.server.llm_annotators import check_llm, connect, price_of
 from nextlabel.server.project_lookups import ProjectLookups
 from nextlabel.server.settings import AnnotatorSettings
 
@@ -26,13 +25,13 @@ class GuidelineCritics:
     def check(self, annotator: AnnotatorChoice, model: str) -> None:
         """See `CriticSource.check`."""
         check_llm(annotator, self.settings)
-        check_llm(replace(annotator, options={**annotator.options, "model": model}), self.settings)
+        price_of(model, self.settings, "model")
 
     async def open(self, project: Project, annotator: AnnotatorChoice, model: str, ledger: Ledger) -> GuidelineCritic:
         """Return a critic beside the annotator whose guidelines it criticises, at the same endpoint."""
         connection = connect(annotator, self.settings, ledger)
         stack = connection.stack(await self.lookups.for_prompts(project), line=GUIDELINES_LINE)
-        critic = connection.to(model, load_prices(self.settings.prices).price_of(model))
+        critic = connection.to(model, price_of(model, self.settings, "model"))
         return GuidelineCritic(
             caller=critic.caller(GUIDELINES_LINE),
             settings=critic.model,

@@ -109,10 +109,11 @@ class AllQuotes:
         """Quote the labels of shortlists; those of picked items are the annotator's own where it is the same LLM."""
         asked = llm.asked(spec.annotator)
         size = llm.shortlist_size(spec.batch_size)
-        more = size - spec.batch_size if asked is spec.annotator else size
-        unlabeled = (await self.labels.reports.pool_counts(project)).unlabeled
+        again = asked is spec.annotator
+        more = size - spec.batch_size if again else size
+        waiting = (await self.labels.reports.pool_counts(project)).unlabeled
         rounds = math.ceil(bound.upper.labels / spec.batch_size)
-        most = min(rounds * more, unlabeled)
+        most = min(rounds * more, waiting - bound.upper.labels if again else waiting)
         quote = await self._items(project, asked, _Amounts(min(more, most), most, most), sample)
         said = f"{llm.name} has {asked.options['model']} label shortlists of {size} items, each item once"
         return RunQuote(quote.low, quote.expected, quote.upper, [said])

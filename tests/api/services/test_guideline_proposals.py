@@ -167,7 +167,7 @@ def test_what_a_call_may_cost_holds_and_a_critique_that_was_paid_is_kept(api: Ap
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"model": "gpt-unheard-of"}, "annotator.model"),
+        ({"model": "gpt-unheard-of"}, "model"),
         ({"max_disagreements": 101}, "max_disagreements"),
         ({"max_disagreements": -1}, "max_disagreements"),
         ({"limit": annotation_pb2.Cost(micro_usd=-1)}, "limit.micro_usd"),

@@ -84,7 +84,7 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "KIND": lambda a: a["kind"],
     "ON GOLD": lambda a: percent(a["gold_accuracy"]["value"]) if a["gold_accuracy"] else None,
     "AGREEMENT": lambda a: percent(a["agreement"]["value"]) if a["agreement"] else None,
-    "CALIBRATION ERROR": lambda a: a["calibration_error"],
+    "CALIBRATION ERROR": lambda a: None if a["calibration_error"] is None else f"{a['calibration_error']:.3f}",
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
 }

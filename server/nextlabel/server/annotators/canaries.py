@@ -104,7 +104,7 @@ class CanaryAnnotator:
         if self.tally.alarming:
             raise AnnotatorStopped(
                 f"{self.name} obeys orders in the text of items: {self.tally.obeyed} of {self.tally.asked} canary "
-                "items were answered as their text ordered; its labels can be steered by whoever writes the texts, so "
-                "ask another model or mark data otherwise",
+                "items were answered as their text ordered; whoever writes the texts can steer its labels, so ask "
+                "another model",
                 reason="ANNOTATOR_OBEYS_DATA",
             )

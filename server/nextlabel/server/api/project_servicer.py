@@ -12,7 +12,7 @@ from nextlabel.server.api.calls import current_call
 from nextlabel.server.api.convert_annotations import cost_message, cost_of
 from nextlabel.server.api.convert_projects import changes, guidelines_message, new_project, project_message
 from nextlabel.server.api.convert_values import key_of, page, page_size, page_token
-from nextlabel.server.api.idempotency import Replies
+from nextlabel.server.api.idempotency import Replies, ReplySlot
 from nextlabel.server.api.project_finder import ProjectFinder
 from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import InvalidArgument
@@ -181,9 +181,15 @@ class ProjectServicer(ProjectServiceServicer):
             request.model, request.max_disagreements, request.measure_on_gold, cost_of(request.limit)
         )
 
-        async def propose() -> pb.ProposeGuidelinesResponse:
+        async def propose(slot: ReplySlot[pb.ProposeGuidelinesResponse]) -> pb.ProposeGuidelinesResponse:
             proposal = await self.proposals.propose(project, wanted)
-            return await self.store.write(lambda tx: self._stored(tx, project, proposal))
+
+            def work(tx: Transaction) -> pb.ProposeGuidelinesResponse:
+                reply = self._stored(tx, project, proposal)
+                slot.save(tx, reply)
+                return reply
+
+            return await self.store.write(work)
 
         return await self.replies.around(request, pb.ProposeGuidelinesResponse, propose)
 
