@@ -136,7 +136,9 @@ class LabelingServicer(LabelingServiceServicer):
             )
         project = await self.finder.project(request.project)
         readable, refused = _read_submissions(request.annotations)
-        known = await self._known_rows(project, [s.item_id for s in readable.values()])
+        # A lease knows the rows of its items, and takes answers about no others.
+        asked = [] if request.lease_id else [s.item_id for s in readable.values()]
+        known = await self._known_rows(project, asked)
 
         def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
             given = self.submissions.submit(
@@ -150,6 +152,8 @@ class LabelingServicer(LabelingServiceServicer):
         return response
 
     async def _known_rows(self, project: Project, item_ids: Sequence[str]) -> KnownRows:
+        if not item_ids:
+            return KnownRows({}, {})
         pool = await self.pools.open(project.id)
         found = (await self.pools.find(project.id, item_ids)).tolist()
         rows = {item_id: row for item_id, row in zip(item_ids, found, strict=True) if row >= 0}
