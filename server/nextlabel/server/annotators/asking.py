@@ -67,9 +67,8 @@ class Prepared:
         """One draft for each id in the reply that was asked for."""
         return decode(reply, tuple(self.asked.values()), self.task, self.technique)
 
-    def count_labels(self, reply: Reply) -> int:
-        """How many labels the reply adds."""
-        drafts = self.decode(reply)
+    def count_labels(self, drafts: Mapping[str, Draft]) -> int:
+        """How many labels the drafts that `decode` made of a reply add."""
         return sum(drafts[name].outcome.reaches_learner for name in self.new)
 
 
@@ -134,15 +133,21 @@ class Asker:
         return sample
 
     def prepare(
-        self, questions: Sequence[Question], *, variant: int, attempt: int = 1, counted: frozenset[str] = frozenset()
+        self,
+        questions: Sequence[Question],
+        *,
+        variant: int,
+        attempt: int = 1,
+        counted: frozenset[str] = frozenset(),
+        known: Mapping[str, str] | None = None,
     ) -> Prepared:
-        """The call that asks `questions`, not yet made."""
+        """The call that asks `questions`, not yet made. `known` are the keys of the items, where they were made."""
         prompt = self._builder.build(questions, variant=variant, code=self._new_code())
         asked = {question.item.item_id: name for question, name in zip(questions, prompt.ids, strict=True)}
         # Equal texts under two ids are one question: the first id stands for both in the store.
         keys: dict[str, str] = {}
         for question, name in zip(questions, prompt.ids, strict=True):
-            keys.setdefault(self.key(question, variant, attempt), name)
+            keys.setdefault(known[question.item.item_id] if known else self.key(question, variant, attempt), name)
         new = frozenset(name for item_id, name in asked.items() if item_id not in counted)
         return Prepared(self._request(prompt, attempt), keys, asked, new, self._builder.task, self._builder.technique)
 
@@ -185,9 +190,15 @@ class Asker:
         attempt: int,
         counted: frozenset[str],
     ) -> dict[str, Sample]:
-        prepared = self.prepare(questions, variant=variant, attempt=attempt, counted=counted)
+        prepared = self.prepare(questions, variant=variant, attempt=attempt, counted=counted, known=keys)
+        drafts: dict[str, Draft] = {}
+
+        def count(reply: Reply) -> int:
+            drafts.update(prepared.decode(reply))
+            return prepared.count_labels(drafts)
+
         async with self._warming.first_alone(prepared.request):
-            result = await self._caller.call(prepared.request, prepared.keys, len(prepared.new), prepared.count_labels)
+            result = await self._caller.call(prepared.request, prepared.keys, len(prepared.new), count)
         parts = len(prepared.asked)
         if isinstance(result.reply, Failure) or result.stored is None:
             failed = Draft(Outcome.FAILED, detail=str(result.reply)[:300])
@@ -195,7 +206,6 @@ class Asker:
                 item_id: Sample(failed, keys[item_id], cost=_share(result.wasted, part, parts))
                 for part, item_id in enumerate(prepared.asked)
             }
-        drafts = prepared.decode(result.reply)
         return {
             item_id: _sample(drafts[name], keys[item_id], result.stored, result.reply, result.wasted, part, parts)
             for part, (item_id, name) in enumerate(prepared.asked.items())

@@ -218,7 +218,7 @@ class BatchingAnnotator:
         keys = intent.requests[custom_id]
         # A batch of an earlier process is settled without its task; then every item counts as a label.
         asked = self._asked.get(custom_id)
-        labels = asked.count_labels(reply) if asked is not None else len(keys)
+        labels = asked.count_labels(asked.decode(reply)) if asked is not None else len(keys)
         actual = self._actual(reply, labels, message)
         stored = StoredAnswer(keys, json.dumps(message).encode(), reply.usage, actual, request_id=custom_id)
         await self._ledger.settle(reservation, actual, stored)

@@ -6,9 +6,8 @@ items), all of it fenced as data.
 """
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nextlabel.server.annotators.canonical import digest
 from nextlabel.server.annotators.marking import NO_CODE, Fence, clean, rule
@@ -67,6 +66,7 @@ class PromptBuilder:
     task: Task
     technique: Technique
     code: str
+    _made: dict[tuple[str, int], str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def build(self, questions: Sequence[Question], *, variant: int, code: str) -> Prompt:
         """The prompt for `questions`; `variant` 0 is the canonical wording and label order."""
@@ -80,15 +80,22 @@ class PromptBuilder:
 
     def system(self, variant: int) -> str:
         """The part of the prompt that all requests of a variant share."""
-        return _system(self.task, self.technique, variant, self.code)
+        return self._once("system", variant, lambda: _system(self.task, self.technique, variant, self.code))
 
     def prompt_hash(self, variant: int = 0) -> str:
         """SHA-256 of the wording: everything but items and random codes."""
-        return _prompt_hash(self.task, self.technique, variant)
+        return self._once("prompt", variant, lambda: _prompt_hash(self.task, self.technique, variant))
 
     def schema_hash(self) -> str:
         """SHA-256 of the schema that one item is answered in."""
-        return _schema_hash(self.task, self.technique)
+        return self._once("schema", 0, lambda: digest(answer_schema(self.task, self.technique, ("q1",))))
+
+    def _once(self, what: str, variant: int, make: Callable[[], str]) -> str:
+        """What does not depend on the items is made once a builder: hashing a task costs more than all else here."""
+        made = self._made.get((what, variant))
+        if made is None:
+            made = self._made[what, variant] = make()
+        return made
 
     def answer_key(self, question: Question, *, model: str, api_version: str, variant: int, attempt: int) -> str:
         """The content address of an answer: equal questions share it whatever else is in the request."""
@@ -130,7 +137,6 @@ def variant_label_order(labels: Sequence[LabelDefinition], variant: int) -> tupl
     return tuple(ordered)
 
 
-@lru_cache(maxsize=256)
 def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
     fence = Fence(code, technique.marking)
     labels = "" if technique.preselected_labels else _label_lines(variant_label_order(task.labels, variant))
@@ -146,17 +152,11 @@ def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
     return f"{wording.rstrip()}\n\n{rule(technique.marking)}"
 
 
-@lru_cache(maxsize=256)
 def _prompt_hash(task: Task, technique: Technique, variant: int) -> str:
     empty = Question(ItemToAnnotate(item_id="", row=0, text=""))
     builder = PromptBuilder(task, technique, NO_CODE)
     prompt = builder.build([empty], variant=variant, code=NO_CODE)
     return digest([prompt.system, prompt.user])
-
-
-@lru_cache(maxsize=256)
-def _schema_hash(task: Task, technique: Technique) -> str:
-    return digest(answer_schema(task, technique, ("q1",)))
 
 
 def _content(item: ItemToAnnotate) -> Mapping[str, object]:
