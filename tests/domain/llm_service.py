@@ -16,8 +16,8 @@ from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 
 MODEL = "claude-haiku-4-5"
-IDS = [f"i{n}" for n in range(90)]
-GOLD = [f"g{n}" for n in range(30)]
+IDS = [f"i{n}" for n in range(45)]
+GOLD = [f"g{n}" for n in range(12)]
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
 LABELS_BY_TEXT = {f"text of {item}": label for item, label in TRUTH.items()} | {
     f"text of {item}": CLASSES[n % 3] for n, item in enumerate(GOLD)

@@ -10,7 +10,7 @@ from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.canary_runs import tally_of
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.domain.state import StopReason
-from tests.domain.llm_service import LABELS_BY_TEXT, LlmService, llm_service
+from tests.domain.llm_service import GOLD, LABELS_BY_TEXT, LlmService, llm_service
 from tests.domain.service import CLASSES
 from tests.fake_anthropic import Asked, Gullible, Scripted
 from tests.fake_anthropic.brains import compose
@@ -45,7 +45,7 @@ async def test_canaries_are_asked_and_paid_and_never_kept(service: LlmService) -
     tally = await service.parts.store.read(lambda tx: tally_of(tx, run))
     assert (tally.asked, tally.honest) == (6, 6)
     given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
-    assert len(given) == 12 + 30
+    assert len(given) == 12 + len(GOLD)
     assert not any("canary" in a.item_id or a.row < 0 for a in given)
     assert len((await service.parts.learning.labeled(project)).rows_N) == 12
     total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id))
@@ -94,7 +94,7 @@ async def test_guidelines_in_force_are_those_that_gold_is_checked_under(service:
     await service.parts.store.write(
         lambda tx: service.parts.projects.add_guidelines(tx, project.name, "new rules", author="me")
     )
-    changed = await service.parts.store.read(lambda tx: tx.projects.by_id(project.id))
+    changed = await service.parts.store.read(lambda tx: service.parts.projects.get(tx, project.name))
     asked = len(service.fake.requests)
     await service.llm_run(changed)
-    assert len(service.fake.requests) - asked >= 12 + 30
+    assert len(service.fake.requests) - asked >= 12 + len(GOLD)

@@ -1,6 +1,7 @@
 """Strategies that ask an LLM about a shortlist."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ from tests.domain.llm_service import LABELS_BY_TEXT, MODEL, TRUTH, LlmService, l
 from tests.fake_anthropic import Asked, Fault, Scripted
 from tests.fake_anthropic.brains import Known, compose
 
-UNSURE = {f"text of i{n}" for n in range(0, 90, 5)}
+UNSURE = {f"text of i{n}" for n in range(0, 45, 5)}
 
 
 def doubtful(asked: Asked) -> Any:
     """Labels right, without being sure of every fifth text."""
     [(_, text)] = asked.items or [("q1", asked.user)]
-    return compose(asked, lambda text: LABELS_BY_TEXT.get(text) or asked.labels[0], 0.3 if text in UNSURE else 0.95)
+    return compose(
+        asked, lambda text: LABELS_BY_TEXT.get(text) or next(iter(asked.labels), ""), 0.3 if text in UNSURE else 0.95
+    )
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ async def test_disagreement_begins_by_the_shortlist_and_then_asks_what_the_learn
     service: LlmService,
 ) -> None:
     project = await service.filled()
-    lies = {f"text of i{n}" for n in range(1, 90, 7)}
+    lies = {f"text of i{n}" for n in range(1, 45, 4)}
 
     def wrong_on_some(asked: Asked) -> Any:
         others = {"left": "right", "right": "up", "up": "left"}
@@ -141,20 +144,28 @@ async def test_wrong_parameters_are_named_before_anything_is_spent(
     assert service.fake.requests == []
 
 
-async def test_a_quote_counts_what_the_strategy_asks(service: LlmService) -> None:
+@pytest.mark.parametrize("name", ["llm", "llm_uncertainty", "llm_disagreement"])
+async def test_a_quote_includes_what_the_strategy_asks(service: LlmService, name: str) -> None:
     project = await service.filled()
+    quotes = []
+    for chosen in (strategy("margin"), strategy(name)):
+        run = await service.llm_run(project, strategy=chosen, limit=Cost(labels=1), max_rounds=1)
+        spec = replace(run.spec, limit=Cost(labels=12), max_rounds=0)
+        quotes.append(await service.parts.quotes.quote(project, spec, 0))
+    plain, advised = quotes
+    assert advised.low.micro_usd < advised.expected.micro_usd < advised.upper.micro_usd
+    assert advised.expected.micro_usd > plain.expected.micro_usd
+    assert any(name in assumption for assumption in advised.assumptions)
+    before = service.fake.books.micro_usd
+    await service.llm_run(project, strategy=strategy(name), limit=Cost(labels=12))
+    actual = service.fake.books.micro_usd - before
+    assert advised.low.micro_usd <= actual <= advised.upper.micro_usd
 
-    async def quoted(**changes: Any) -> Cost:
-        run = await service.llm_run(project, limit=Cost(labels=1), max_rounds=1, **changes)
-        spec = (await service.parts.store.read(lambda tx: tx.runs.get(run.id))).spec
-        quote = await service.parts.quotes.quote(project, spec, 0)
-        assert quote.low.micro_usd <= quote.expected.micro_usd <= quote.upper.micro_usd
-        return quote.expected
 
-    plain = await quoted()
-    for name in ("llm", "llm_uncertainty", "llm_disagreement"):
-        assert (await quoted(strategy=strategy(name))).micro_usd > plain.micro_usd
-    advised_replay = await quoted(
-        annotator=AnnotatorChoice("replay", {"label_set": "truth"}), strategy=strategy("llm", model=MODEL)
-    )
-    assert advised_replay.micro_usd > 0
+async def test_a_quote_knows_an_llm_that_advises_people(service: LlmService) -> None:
+    project = await service.filled()
+    run = await service.replay_run(project, TRUTH, limit=Cost(labels=1))
+    people = replace(run.spec, annotator=AnnotatorChoice("human"), strategy=strategy("llm", model=MODEL))
+    quote = await service.parts.quotes.quote(project, replace(people, limit=Cost(labels=12)), 0)
+    assert 0 < quote.low.micro_usd < quote.expected.micro_usd < quote.upper.micro_usd
+    assert quote.expected.labels == 12

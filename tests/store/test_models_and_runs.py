@@ -1,11 +1,12 @@
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.errors import Aborted, AlreadyExists
-from nextlabel.server.domain.ports import StateStore
+from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.state import (
     AnnotatorChoice,
     Choice,
@@ -89,12 +90,16 @@ async def test_events_of_a_run_are_numbered_without_gaps(store: StateStore) -> N
         await store.write(lambda tx: tx.runs.add_event(replace(event, run="none")))
 
 
+def add_event(event: RunEvent, tx: Transaction) -> None:
+    tx.runs.add_event(event)
+
+
 async def test_the_last_event_of_a_kind_is_found_among_others(store: StateStore) -> None:
     await store.write(v.inserted(v.project()))
     await store.write(lambda tx: tx.runs.add(run("a")))
     for kind, number in (("round", 1), ("canaries", 2), ("canaries", 3), ("round", 4)):
         event = RunEvent("a", 0, kind, {"of": number}, v.NOW)
-        await store.write(lambda tx, event=event: tx.runs.add_event(event))
+        await store.write(partial(add_event, event))
     found = await store.read(lambda tx: tx.runs.last_event("a", "canaries"))
     assert found == RunEvent("a", 3, "canaries", {"of": 3}, v.NOW)
     assert await store.read(lambda tx: tx.runs.last_event("a", "ended")) is None
