@@ -21,9 +21,14 @@ BASELINE = "random"
 @reported
 def demo(
     strategy: Annotated[str, typer.Option(help="Strategy to hold against the random baseline.")] = "margin",
-    seeds: Annotated[int, typer.Option(min=1, max=50, help="Repetitions to average over.")] = 5,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, max=50, show_default="5, with an LLM 1", help="Repetitions to average over."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Labels a round.")] = 20,
-    budget_labels: Annotated[int, typer.Option(min=1, help="Labels a run may spend.")] = 200,
+    budget_labels: Annotated[
+        int | None, typer.Option(min=1, show_default="200, with local 100", help="Labels a run may spend.")
+    ] = None,
     annotator: Annotated[str, typer.Option(help="Who labels: replay, anthropic or local.")] = "replay",
     model: Annotated[str, typer.Option(help="Model of the anthropic annotator.")] = "claude-haiku-4-5",
     budget_usd: Annotated[float, typer.Option(min=0.0, help="US dollars that each run may spend on an LLM.")] = 0.25,
@@ -33,14 +38,15 @@ def demo(
     """Active learning against the random baseline on bundled real data.
 
     Starts a server of its own, streams 2,000 real utterances into it, runs both strategies under the same label
-    budget and draws their learning curves. Needs no network and no key.
+    budget and draws their learning curves. Needs no network and no key. Where an LLM labels, it also says how many of
+    its labels are right, and runs both strategies with the true labels beside.
 
-    Example: nextlabel demo --strategy default --seeds 3
+    Examples: nextlabel demo --strategy default --seeds 3;  nextlabel demo --annotator local
     """
-    from nextlabel.client import connect
+    from nextlabel.client import connect, replay
     from nextlabel.server.demo import data_set
     from nextlabel.server.demo.annotators import annotator_for
-    from nextlabel.server.demo.arms import Plan
+    from nextlabel.server.demo.arms import LABEL_SET, Plan
     from nextlabel.server.demo.embedded import embedded_server
 
     with ExitStack() as stack:
@@ -52,12 +58,16 @@ def demo(
         strategies = [strategy] if strategy == BASELINE else [strategy, BASELINE]
         plan = Plan(
             strategies=strategies,
-            seeds=range(seeds),
+            seeds=range(seeds or labeler.size.seeds),
             batch_size=batch_size,
-            budget_labels=budget_labels,
+            budget_labels=budget_labels or labeler.size.labels,
             budget_usd=budget_usd if labeler.costs else 0.0,
             annotator=labeler.spec,
+            truth=replay(LABEL_SET) if labeler.is_model else None,
         )
+        if labeler.is_model:
+            asked = plan.budget_labels * len(plan.strategies) * len(plan.seeds)
+            typer.echo(f"It will be asked about {asked} items.")
         results = _run(client, plan)
     _report(results, strategy, out)
 
@@ -86,7 +96,7 @@ def _run(client: Client, plan: Plan) -> list[ArmResult]:
             results.append(result)
             last = result.curve[-1]
             progress.console.print(
-                f"{result.arm.strategy}, seed {result.arm.seed}: {last.accuracy:.3f} with {last.labels} labels "
+                f"{result.arm.name}, seed {result.arm.seed}: {last.accuracy:.3f} with {last.labels} labels "
                 f"in {last.seconds:.0f} s ({result.ended})"
             )
     return results
@@ -100,7 +110,8 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nextlabel.server.demo.summary import mean_curves, plot_points, verdict
+    from nextlabel.server.demo import data_set
+    from nextlabel.server.demo.summary import mean_curves, plot_points, teacher_verdict, verdict
     from nextlabel.server.plots import Axis, Measure, PlotFormat, learning_curve_spec, render
 
     curves = mean_curves(results)
@@ -117,6 +128,8 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
     Console().print(table)
     if strategy != BASELINE:
         typer.echo(verdict(curves, strategy, BASELINE))
+    if any(result.arm.from_truth for result in results):
+        typer.echo(teacher_verdict(results, len(data_set.load().classes)))
     out.mkdir(parents=True, exist_ok=True)
     spec = learning_curve_spec(plot_points(curves), Axis.LABELS, Measure.ACCURACY, "clinc10, mean over seeds")
     for plot_format in (PlotFormat.SVG, PlotFormat.PNG):

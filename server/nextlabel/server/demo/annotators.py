@@ -10,16 +10,34 @@ from dataclasses import dataclass, field
 from nextlabel.client.specs import anthropic, openai_compatible, replay
 from nextlabel.server.demo.arms import LABEL_SET
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
-from nextlabel.v1.run_service_pb2 import AnnotatorSpec
+from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, AnnotatorSpec, PromptOptions
+
+_ALTERNATIVES = 1_000
+"""Alternatives to each token that llama.cpp is asked for: a very small model ranks many tokens above a label's."""
+
+_COMPATIBLE = "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is labeled where the user names no numbers of his own."""
+
+    seeds: int
+    labels: int
 
 
 @dataclass(frozen=True, slots=True)
 class DemoAnnotator:
-    """An annotator, what the user is told about it, and what the server needs in its environment."""
+    """An annotator, what the user is told about it, and what the server needs in its environment.
+
+    `is_model` says that its labels may be wrong: then there are arms with the true labels beside its own.
+    """
 
     spec: AnnotatorSpec
     says: str
+    size: Size
     costs: bool = False
+    is_model: bool = True
     environment: dict[str, str] = field(default_factory=dict)
 
 
@@ -32,23 +50,35 @@ def annotator_for(name: str, model: str) -> Iterator[DemoAnnotator]:
         FailedPrecondition: it needs a key that is not there.
     """
     if name == "replay":
-        yield DemoAnnotator(replay(LABEL_SET), "replayed from the data set; no LLM is asked")
+        says = "replayed from the data set; no LLM is asked"
+        yield DemoAnnotator(replay(LABEL_SET), says, Size(seeds=5, labels=200), is_model=False)
     elif name == "anthropic":
         if not os.environ.get("ANTHROPIC_API_KEY"):
             raise FailedPrecondition("set ANTHROPIC_API_KEY to have the items labeled by Claude", reason="NO_API_KEY")
-        yield DemoAnnotator(anthropic(model), f"asked of {model}, within the dollar budget of each run", costs=True)
+        says = f"asked of {model}, within the dollar budget of each run"
+        yield DemoAnnotator(anthropic(model), says, Size(seeds=1, labels=200), costs=True)
     elif name == "local":
-        from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
-
-        server = LocalLlm(LocalLlmSettings())
-        environment = {
-            "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__BASE_URL": server.base_url,
-            "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__API_KEY": server.api_key,
-        }
-        spec = openai_compatible(server.model)
-        try:
-            yield DemoAnnotator(spec, f"asked of {server.model}, a small model on this machine", False, environment)
-        finally:
-            server.close()
+        with _local_model() as annotator:
+            yield annotator
     else:
         raise InvalidArgument.field("annotator", f"{name!r} is none of replay, anthropic, local")
+
+
+@contextlib.contextmanager
+def _local_model() -> Iterator[DemoAnnotator]:
+    """Return a model on this machine, asked so that a very small one does what it can."""
+    from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
+
+    server = LocalLlm(LocalLlmSettings(context_tokens=1_024))
+    prompt = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
+    spec = openai_compatible(server.model, prompt=prompt, log_probabilities=True, batch_calibration=True)
+    environment = {
+        f"{_COMPATIBLE}BASE_URL": server.base_url,
+        f"{_COMPATIBLE}API_KEY": server.api_key,
+        f"{_COMPATIBLE}TOP_LOGPROBS": str(_ALTERNATIVES),
+    }
+    says = f"asked of {server.model}, a very small model on this machine: about one item a second on two cores"
+    try:
+        yield DemoAnnotator(spec, says, Size(seeds=1, labels=100), environment=environment)
+    finally:
+        server.close()

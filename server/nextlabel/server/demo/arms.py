@@ -20,7 +20,10 @@ Choose the domain of what the user says to a voice assistant, by what the assist
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the demo runs: every strategy with every seed, each under the same budget."""
+    """What the demo runs: every strategy with every seed, each under the same budget.
+
+    With a `truth`, each is run a second time with that annotator, for comparison.
+    """
 
     strategies: Sequence[str]
     seeds: Sequence[int]
@@ -28,28 +31,39 @@ class Plan:
     budget_labels: int
     budget_usd: float
     annotator: AnnotatorSpec
+    truth: AnnotatorSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One strategy with one seed, in its own project."""
+    """One strategy with one seed and one annotator, in its own project."""
 
     strategy: str
     seed: int
+    annotator: AnnotatorSpec
+    from_truth: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the arm is called in tables and plots; arms that differ in their seed only share it."""
+        return f"{self.strategy}, true labels" if self.from_truth else self.strategy
 
     @property
     def project(self) -> str:
         """Name of the arm's project."""
-        return f"demo-{self.strategy.replace('_', '-')}-{self.seed}"
+        kind = "truth" if self.from_truth else "demo"
+        return f"{kind}-{self.strategy.replace('_', '-')}-{self.seed}"
 
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
-    """The learning curve of an arm and how its run ended."""
+    """The learning curve of an arm, how its run ended, and how many of the labels that it got are right."""
 
     arm: Arm
     curve: Sequence[LearningCurvePoint]
     ended: str
+    right: int
+    labels: int
 
 
 class ArmFailedError(RuntimeError):
@@ -58,7 +72,10 @@ class ArmFailedError(RuntimeError):
 
 def arms_of(plan: Plan) -> list[Arm]:
     """Return all arms, seeds together so that the strategies' curves grow side by side."""
-    return [Arm(strategy, seed) for seed in plan.seeds for strategy in plan.strategies]
+    own = [Arm(strategy, seed, plan.annotator) for seed in plan.seeds for strategy in plan.strategies]
+    if plan.truth is None:
+        return own
+    return own + [Arm(arm.strategy, arm.seed, plan.truth, from_truth=True) for arm in own]
 
 
 def upload(client: Client, arm: Arm, data: DemoData) -> None:
@@ -78,10 +95,12 @@ def run_arms(
         ArmFailedError: a run did not end by its budget.
     """
     with ThreadPoolExecutor(parallel) as threads:
-        yield from threads.map(lambda arm: _run(client, plan, arm, on_point), arms_of(plan))
+        yield from threads.map(lambda arm: _run(client, plan, arm, data, on_point), arms_of(plan))
 
 
-def _run(client: Client, plan: Plan, arm: Arm, on_point: Callable[[Arm, LearningCurvePoint], None]) -> ArmResult:
+def _run(
+    client: Client, plan: Plan, arm: Arm, data: DemoData, on_point: Callable[[Arm, LearningCurvePoint], None]
+) -> ArmResult:
     run = client.runs.start(arm.project, _spec(plan, arm))
     ended = RunEnded()
     for event in client.runs.watch(arm.project, run.run_id):
@@ -92,15 +111,18 @@ def _run(client: Client, plan: Plan, arm: Arm, on_point: Callable[[Arm, Learning
     curve = client.reports.learning_curve(arm.project, run=run.run_id).points
     if not curve:
         raise ArmFailedError(f"{arm.project}: {ended.detail or 'the run ended without a model'}")
-    return ArmResult(arm, curve, ended.detail)
+    truth = {item["id"]: item["label"] for item in data.pool}
+    given = [a for a in client.labeling.annotations(arm.project, run=run.run_id) if a.answer.HasField("single_label")]
+    right = sum(a.answer.single_label.label == truth[a.item_id] for a in given)
+    return ArmResult(arm, curve, ended.detail, right, len(given))
 
 
 def _spec(plan: Plan, arm: Arm) -> RunSpec:
     return run_spec(
-        plan.annotator,
+        arm.annotator,
         strategy=arm.strategy,
         batch_size=plan.batch_size,
         budget_labels=plan.budget_labels,
-        budget_usd=plan.budget_usd,
+        budget_usd=0.0 if arm.from_truth else plan.budget_usd,
         seed=arm.seed,
     )

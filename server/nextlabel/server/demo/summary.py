@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
 
+from nextlabel.server.assessment.agreement import wilson_interval
 from nextlabel.server.demo.arms import ArmResult
 from nextlabel.server.plots import CurvePoint
 
@@ -22,17 +23,17 @@ class MeanPoint:
 
 
 def mean_curves(results: Sequence[ArmResult]) -> Mapping[str, Sequence[MeanPoint]]:
-    """Return the mean curve of every strategy, over the seeds that reached each number of labels."""
+    """Return the mean curve of the arms of every name, over the seeds that reached each number of labels."""
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
         for point in result.curve:
-            values[result.arm.strategy][point.labels].append(point.accuracy)
+            values[result.arm.name][point.labels].append(point.accuracy)
     return {
-        strategy: [
+        name: [
             MeanPoint(labels, mean(found), stdev(found) / sqrt(len(found)) if len(found) > 1 else 0.0)
             for labels, found in sorted(by_labels.items())
         ]
-        for strategy, by_labels in values.items()
+        for name, by_labels in values.items()
     }
 
 
@@ -62,3 +63,17 @@ def verdict(curves: Mapping[str, Sequence[MeanPoint]], strategy: str, baseline: 
     if needed is None or needed >= end.labels:
         return f"{difference}."
     return f"{difference}; it needs {needed} labels for what takes {baseline} {end.labels}."
+
+
+def teacher_verdict(results: Sequence[ArmResult], classes: int) -> str:
+    """Say how many of the annotator's labels are right, and what its student reached beside one taught the truth."""
+    taught = [result for result in results if not result.arm.from_truth]
+    right, labels = sum(result.right for result in taught), sum(result.labels for result in taught)
+    sure = wilson_interval(right, labels)
+    said = (
+        f"The annotator labeled {labels} items, {sure.value:.0%} of them right (95 % interval {sure.low:.0%} to "
+        f"{sure.high:.0%}; guessing: {1 / classes:.0%})."
+    )
+    others = [result for result in results if result.arm.from_truth]
+    own_end, true_end = (mean(result.curve[-1].accuracy for result in group) for group in (taught, others))
+    return f"{said} Its students end at an accuracy of {own_end:.3f}, those taught the true labels at {true_end:.3f}."
