@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.annotation import ItemToAnnotate
 from nextlabel.server.domain.errors import NotFound
+from nextlabel.server.domain.grouped_reads import GroupedReads
 from nextlabel.server.domain.pool_index import PoolIndex, hash_texts
 from nextlabel.server.domain.ports import Executor, PoolStore, Rows, StateStore, StoredItem, Transaction
 from nextlabel.server.domain.state import ProjectId, ReferenceItem, Split
@@ -55,6 +57,7 @@ class Pools:
         self.arrays = arrays
         self._executor = executor
         self._open: dict[ProjectId, asyncio.Task[Pool]] = {}
+        self._reads: dict[ProjectId, GroupedReads] = {}
 
     async def open(self, project: ProjectId) -> Pool:
         """Return a project's pool, up to date with what this process has committed."""
@@ -62,11 +65,13 @@ class Pools:
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.get_running_loop().create_task(self._load(project))
             self._open[project] = task
+            self._reads[project] = GroupedReads(partial(self._read_items, project))
         return await asyncio.shield(task)
 
     async def close(self, project: ProjectId) -> None:
         """Forget a deleted project and remove its arrays."""
         self._open.pop(project, None)
+        self._reads.pop(project, None)
         await self._executor.run(lambda: self.arrays.drop(project))
 
     async def catch_up(self, pool: Pool) -> None:
@@ -141,6 +146,9 @@ class Pools:
     async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         """Return items in the order of ``rows``, deleted ones left out."""
         await self.open(project)
+        return await self._reads[project].items(rows)
+
+    async def _read_items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         return await self._executor.run(lambda: self.arrays.items(project, rows))
 
     async def item(self, project: ProjectId, item_id: str) -> StoredItem:
