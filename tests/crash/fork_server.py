@@ -1,7 +1,8 @@
 """Starts servers as forks of a process that has imported everything, so that a start costs no imports.
 
-Reads a line of JSON for each server, its settings as `load_settings` takes them and the file for its log, and answers
-`{"pid": …}` at once and `{"pid": …, "port": …}` when it serves. What runs in a fork is what `nextlabel serve` runs.
+Reads a line of JSON for each server, its settings as `load_settings` takes them, the file for its log and maybe that of
+its fail points, and answers `{"pid": …}` at once and `{"pid": …, "port": …}` when it serves. What runs in a fork is
+what `nextlabel serve` runs.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 from nextlabel.server.api.logs import configure_logs
 from nextlabel.server.app import serve
 from nextlabel.server.event_loop import run
 from nextlabel.server.settings import load_settings
+from tests.crash.fail_points import FailPoints, arm
 
 # Loaded at first use by a server; here once for all of them.
 _AT_FIRST_USE = (
@@ -50,6 +53,8 @@ def _serve(order: dict[str, Any]) -> None:
     try:
         settings = load_settings(order["settings"])
         configure_logs(settings.log.level, settings.log.format)
+        if order["fail_points"]:
+            arm(FailPoints(Path(order["fail_points"])))
         run(serve(settings, lambda port: _say({"pid": os.getpid(), "port": port})))
         code = 0
     except BaseException as error:  # noqa: BLE001  (a fork must never go on as its parent)

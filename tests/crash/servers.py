@@ -24,12 +24,16 @@ class ServerEndedError(RuntimeError):
 
 @dataclass(slots=True)
 class Server:
-    """One server with its settings, which stay the same from one process to the next."""
+    """One server with its settings, which stay the same from one process to the next.
+
+    With a file of `fail_points` it kills itself; see fail_points.py.
+    """
 
     name: str
     settings: dict[str, Any]
     log: Path
     pid: int = 0
+    fail_points: Path | None = None
 
     @property
     def address(self) -> str:
@@ -48,7 +52,11 @@ class Launcher:
     async def start(self, server: Server) -> None:
         """Start a server and wait until it serves."""
         assert self.process.stdin is not None
-        order = {"settings": server.settings, "log": str(server.log)}
+        order = {
+            "settings": server.settings,
+            "log": str(server.log),
+            "fail_points": str(server.fail_points or ""),
+        }
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         server.pid = await self._born.get()
         ready = self._ready.setdefault(server.pid, asyncio.Event())

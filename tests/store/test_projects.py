@@ -110,6 +110,16 @@ async def test_the_ledger_of_a_deleted_project_stays_and_is_not_inherited(store:
         assert [e.project for e in found] == [project] * lines
 
 
+async def test_deleted_projects_wait_until_they_are_dropped(store: StateStore) -> None:
+    await store.write(v.inserted(v.project("p1"), v.project("p2"), v.project("p3")))
+    for project in ("p2", "p1"):
+        await store.write(lambda tx, of=project: tx.projects.delete(ProjectId(of), v.NOW))  # type: ignore[misc]
+    assert list(await store.read(lambda tx: tx.projects.undropped())) == ["p2", "p1"]
+    await store.write(lambda tx: tx.projects.mark_dropped(ProjectId("p2")))
+    assert list(await store.read(lambda tx: tx.projects.undropped())) == ["p1"]
+    assert list(await store.read(lambda tx: tx.projects.deleted("name of p2"))) == ["p2"]
+
+
 async def test_nothing_can_be_added_to_a_project_that_is_gone(store: StateStore) -> None:
     for add in (
         lambda tx: tx.pool.acknowledge(v.P, "u", 1, v.NOW),

@@ -27,6 +27,7 @@ from nextlabel.server.domain.maintenance import Maintenance
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, PoolStore, StateStore
 from nextlabel.server.domain.projects import Projects
+from nextlabel.server.domain.removal import Removal
 from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.rounds import Rounds
 from nextlabel.server.domain.run_engine import RunEngine
@@ -78,6 +79,7 @@ class Parts:
     quotes: RunQuotes
     proposals: GuidelineProposals
     reports: Reports
+    removal: Removal
     maintenance: Maintenance
     threads: tuple[Threads, ...]
     background: list[asyncio.Task[None]]
@@ -151,6 +153,7 @@ def open_parts(settings: Settings) -> Parts:
         check_advisor=advisors.check,
     )
     reports = Reports(store, labels)
+    removal = Removal(store, labels, selector, learning, pools)
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, reports, signals, clock)
     annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
     quotes = AllQuotes(
@@ -186,7 +189,10 @@ def open_parts(settings: Settings) -> Parts:
         quotes=quotes,
         proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
         reports=reports,
-        maintenance=Maintenance(store, pools, labeling, budgets, signals, disk, clock, settings.store.replies_kept_s),
+        removal=removal,
+        maintenance=Maintenance(
+            store, pools, labeling, budgets, removal, signals, disk, clock, settings.store.replies_kept_s
+        ),
         threads=(compute, encoder, disk),
         background=[],
     )

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +18,7 @@ from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.domain.guideline_proposals import GuidelineProposals, Proposal, ProposalRequest
 from nextlabel.server.domain.ports import StateStore, Transaction
 from nextlabel.server.domain.projects import Projects
+from nextlabel.server.domain.removal import Removal
 from nextlabel.server.domain.reports import Reports
 from nextlabel.server.domain.state import Project, ProjectId
 from nextlabel.v1 import project_service_pb2 as pb
@@ -27,7 +27,7 @@ from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer
 
 @dataclass(frozen=True, slots=True)
 class ProjectServicer(ProjectServiceServicer):
-    """Translates calls about projects and guidelines. `forget` drops what other parts keep of a deleted project."""
+    """Translates calls about projects and guidelines."""
 
     store: StateStore
     projects: Projects
@@ -36,7 +36,7 @@ class ProjectServicer(ProjectServiceServicer):
     proposals: GuidelineProposals
     replies: Replies
     finder: ProjectFinder
-    forget: Callable[[ProjectId], Awaitable[None]]
+    removal: Removal
 
     async def CreateProject(self, request: pb.CreateProjectRequest, context: Any) -> pb.CreateProjectResponse:
         """Create a project, empty and without a model."""
@@ -108,7 +108,7 @@ class ProjectServicer(ProjectServiceServicer):
 
         response = await self.replies.once(request, pb.DeleteProjectResponse, work)
         for project in deleted:
-            await self.forget(project)
+            await self.removal.drop(project)
         return response
 
     async def CreateGuidelines(self, request: pb.CreateGuidelinesRequest, context: Any) -> pb.CreateGuidelinesResponse:

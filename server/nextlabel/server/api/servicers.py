@@ -22,7 +22,7 @@ from nextlabel.server.api.report_servicer import ReportServicer
 from nextlabel.server.api.run_messages import RunMessages
 from nextlabel.server.api.run_servicer import RunServicer
 from nextlabel.server.domain.ports import StateStore
-from nextlabel.server.domain.state import AccessToken, ProjectId
+from nextlabel.server.domain.state import AccessToken
 from nextlabel.server.parts import Parts
 
 
@@ -81,12 +81,6 @@ def servicers(parts: Parts) -> dict[str, object]:
 
 
 def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectServicer:
-    async def forget(project: ProjectId) -> None:
-        parts.labels.forget(project)
-        parts.selector.forget(project)
-        parts.learning.forget(project)
-        await parts.pools.close(project)
-
     return ProjectServicer(
         store=parts.store,
         projects=parts.projects,
@@ -95,7 +89,7 @@ def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectS
         proposals=parts.proposals,
         replies=replies,
         finder=finder,
-        forget=forget,
+        removal=parts.removal,
     )
 
 

@@ -1,4 +1,4 @@
-"""Housekeeping: expired leases, old replies, calls that were cut off, small fragments."""
+"""Housekeeping: expired leases, old replies, calls that were cut off, deleted projects, small fragments."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nextlabel.server.domain.labeling import Labeling
 from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, Executor, StateStore
 from nextlabel.server.domain.reconciliation import abandon_old_calls
+from nextlabel.server.domain.removal import Removal
 from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import ProjectId
 
@@ -28,6 +29,7 @@ class Maintenance:
         pools: Pools,
         labeling: Labeling,
         budgets: Budgets,
+        removal: Removal,
         signals: Signals,
         executor: Executor,
         clock: Clock,
@@ -37,6 +39,7 @@ class Maintenance:
         self._pools = pools
         self._labeling = labeling
         self._budgets = budgets
+        self._removal = removal
         self._signals = signals
         self._executor = executor
         self._clock = clock
@@ -60,6 +63,7 @@ class Maintenance:
         before = self._clock.now() - self._replies_kept
         await self._store.write(lambda tx: tx.access.forget_replies(before))
         await self._store.write(lambda tx: abandon_old_calls(tx, self._budgets))
+        await self._removal.drop_left_over()
         for project in await self._store.read(all_projects):
             rows = await self._store.read(lambda tx, p=project: tx.pool.committed_rows(p))  # type: ignore[misc]
             if self._is_due(project, rows):

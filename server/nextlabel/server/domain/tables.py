@@ -49,6 +49,14 @@ class ProjectTable(Protocol):
         """Return the deleted projects that had this name, in the order of their deletion."""
         ...
 
+    def undropped(self) -> Sequence[ProjectId]:
+        """Return the deleted projects of which something may be left outside of the StateStore."""
+        ...
+
+    def mark_dropped(self, project: ProjectId) -> None:
+        """Record that nothing is left of a deleted project but its ledger."""
+        ...
+
     def by_name(self, name: str) -> Project | None:
         """Return the project of that name."""
         ...

@@ -28,6 +28,8 @@ from nextlabel.server.domain.state import (
     StoredReply,
 )
 
+_KEPT = ("projects", "tokens", "replies", "deleted_projects", "undropped", "ledger", "last_id")
+
 
 @dataclass
 class Contents:
@@ -56,6 +58,7 @@ class Contents:
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     replies: dict[tuple[str, str], StoredReply] = field(default_factory=dict)
     deleted_projects: dict[ProjectId, str] = field(default_factory=dict)
+    undropped: dict[ProjectId, None] = field(default_factory=dict)
     last_id: int = 0
 
     def snapshot(self) -> dict[str, Any]:
@@ -82,7 +85,7 @@ class Contents:
         self.projects.pop(project, None)
         for f in fields(self):
             container = getattr(self, f.name)
-            if f.name in ("projects", "tokens", "replies", "deleted_projects", "ledger", "last_id"):
+            if f.name in _KEPT:
                 continue
             kept = {k: v for k, v in container.items() if (k[0] if isinstance(k, tuple) else v.project) != project}
             setattr(self, f.name, kept)

@@ -38,11 +38,20 @@ class MemoryProjects(ProjectTable):
         present = self._all.projects.get(project)
         if present is not None:
             self._all.deleted_projects[project] = present.name
+            self._all.undropped[project] = None
         self._all.forget(project)
 
     @override
     def deleted(self, name: str) -> Sequence[ProjectId]:
         return [project for project, given in self._all.deleted_projects.items() if given == name]
+
+    @override
+    def undropped(self) -> Sequence[ProjectId]:
+        return list(self._all.undropped)
+
+    @override
+    def mark_dropped(self, project: ProjectId) -> None:
+        self._all.undropped.pop(project, None)
 
     @override
     def by_name(self, name: str) -> Project | None:

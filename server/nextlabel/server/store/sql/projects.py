@@ -34,10 +34,14 @@ _UPDATE = Statement(
 _DELETE = Statement(sa.delete(schema.projects).where(_projects.id == p("id")))
 _KEEP_NAME = Statement(
     sa.insert(schema.deleted_projects).from_select(
-        ["id", "name", "deleted_at"],
-        sa.select(_projects.id, _projects.name, sa.cast(p("at"), sa.BigInteger)).where(_projects.id == p("id")),
+        ["id", "name", "deleted_at", "dropped"],
+        sa.select(_projects.id, _projects.name, sa.cast(p("at"), sa.BigInteger), sa.false()).where(
+            _projects.id == p("id")
+        ),
     )
 )
+_UNDROPPED = Statement(sa.select(_deleted.id).where(sa.text(schema.UNDROPPED)).order_by(_deleted.seq))
+_MARK_DROPPED = Statement(sa.update(schema.deleted_projects).where(_deleted.id == p("of")).values(dropped=sa.true()))
 _DELETED = Statement(sa.select(_deleted.id).where(_deleted.name == p("name")).order_by(_deleted.seq))
 _BY_NAME = Statement(sa.select(*_PROJECT.columns).where(_projects.name == p("name")))
 _BY_ID = Statement(sa.select(*_PROJECT.columns).where(_projects.id == p("id")))
@@ -82,6 +86,14 @@ class SqlProjects(ProjectTable):
     @override
     def deleted(self, name: str) -> Sequence[ProjectId]:
         return [ProjectId(found) for (found,) in self._sql.all(_DELETED, {"name": name})]
+
+    @override
+    def undropped(self) -> Sequence[ProjectId]:
+        return [ProjectId(found) for (found,) in self._sql.all(_UNDROPPED, {})]
+
+    @override
+    def mark_dropped(self, project: ProjectId) -> None:
+        self._sql.run(_MARK_DROPPED, {"of": project})
 
     @override
     def by_name(self, name: str) -> Project | None:

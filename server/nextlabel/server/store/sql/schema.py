@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
+UNDROPPED = "NOT dropped"
 UNSETTLED = "open"
 PRESUMED = "(presumed_tokens > 0 OR presumed_micro_usd > 0)"
-"""Conditions of indexes on the few reservations that are open, or were abandoned."""
+"""Conditions of indexes on the few deleted projects and reservations that something is still to be done about."""
 
 metadata = sa.MetaData(
     naming_convention={
@@ -85,6 +86,8 @@ deleted_projects = Table(
     _text("id", unique=True),
     _text("name", index=True),
     _int("deleted_at"),
+    _bool("dropped"),
+    Index("ix_deleted_projects_undropped", "seq", **_where(UNDROPPED)),
 )
 
 guidelines = Table(
