@@ -1,5 +1,6 @@
-"""Selects a batch with an LLM's advice. Whatever goes wrong with the LLM, the batch is full: the rest comes in the
-shortlist's order, with the reason recorded.
+"""Selects a batch with an LLM's advice.
+
+Whatever goes wrong with the LLM, the batch is full: the rest comes in the shortlist's order, with the reason recorded.
 """
 
 from __future__ import annotations
