@@ -1,5 +1,7 @@
 """`nextlabel run`: start, watch, show, list and stop runs."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,6 +48,14 @@ class Demonstrations(StrEnum):
     FIXED = "fixed"
     NEAREST = "nearest"
     LABEL_DIVERSE = "label-diverse"
+
+
+class Marking(StrEnum):
+    """How text of strangers is marked in a prompt."""
+
+    DELIMITERS = "delimiters"
+    DATAMARKING = "datamarking"
+    QUOTED = "quoted"
 
 
 _PROMPTS = "How an LLM is asked"
@@ -118,6 +128,26 @@ def start(
             rich_help_panel=_PROMPTS,
         ),
     ] = 0.0,
+    data_marking: Annotated[
+        Marking | None,
+        typer.Option(help="How text is marked as data; quoted for very small models.", rich_help_panel=_PROMPTS),
+    ] = None,
+    log_probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--log-probabilities",
+            help="openai-compatible: confidence from the label's tokens.",
+            rich_help_panel=_PROMPTS,
+        ),
+    ] = False,
+    batch_calibration: Annotated[
+        bool,
+        typer.Option(
+            "--batch-calibration",
+            help="openai-compatible: divide out each batch's mean; assumes that no class dominates.",
+            rich_help_panel=_PROMPTS,
+        ),
+    ] = False,
     strategy: StrategyOption = "",
     strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
     batch_size: Annotated[
@@ -177,9 +207,12 @@ def start(
             candidates=candidates,
             message_batches=message_batches,
             canary_share=canary_share,
+            data_marking=data_marking,
         )
+        scores = {"log_probabilities": log_probabilities, "batch_calibration": batch_calibration}
+        llm = _Llm(model, base_url, prompt, scores)
         spec = run_spec(
-            _annotator(annotator, label_set=label_set, noise=noise, model=model, base_url=base_url, prompt=prompt),
+            _annotator(annotator, label_set=label_set, noise=noise, llm=llm),
             strategy=strategy,
             strategy_params=key_values(strategy_param),
             batch_size=batch_size,
@@ -255,12 +288,20 @@ def _show(run: dict[str, Any], output: Output) -> None:
     emit_one(run, output, shown={name.lower(): column(run) for name, column in _COLUMNS.items()})
 
 
-def _annotator(
-    kind: AnnotatorKind, *, label_set: str, noise: float, model: str, base_url: str, prompt: "PromptOptions"
-) -> "AnnotatorSpec":
+@dataclass(frozen=True, slots=True)
+class _Llm:
+    """The LLM that a run asks; `scores` are what only servers with token probabilities can do."""
+
+    model: str
+    base_url: str
+    prompt: "PromptOptions"
+    scores: Mapping[str, bool]
+
+
+def _annotator(kind: AnnotatorKind, *, label_set: str, noise: float, llm: _Llm) -> "AnnotatorSpec":
     from nextlabel.client import specs
 
-    if kind in (AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE) and not model:
+    if kind in (AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE) and not llm.model:
         raise typer.BadParameter(f"--annotator {kind} needs a --model", param_hint="--model")
     match kind:
         case AnnotatorKind.REPLAY:
@@ -270,18 +311,22 @@ def _annotator(
         case AnnotatorKind.LEARNER:
             return specs.learner()
         case AnnotatorKind.ANTHROPIC:
-            return specs.anthropic(model, base_url=base_url, prompt=prompt)
+            return specs.anthropic(llm.model, base_url=llm.base_url, prompt=llm.prompt)
         case AnnotatorKind.OPENAI_COMPATIBLE:
-            return specs.openai_compatible(model, base_url=base_url, prompt=prompt)
+            return specs.openai_compatible(llm.model, base_url=llm.base_url, prompt=llm.prompt, **llm.scores)
 
 
-def _prompt_options(*, demonstrations: int, demonstration_selection: Demonstrations, **options: Any) -> "PromptOptions":
+def _prompt_options(
+    *, demonstrations: int, demonstration_selection: Demonstrations, data_marking: Marking | None, **options: Any
+) -> "PromptOptions":
     from nextlabel.client.enums import enum_value
-    from nextlabel.v1.run_service_pb2 import DemonstrationSelection, PromptOptions
+    from nextlabel.v1.run_service_pb2 import DataMarking, DemonstrationSelection, PromptOptions
 
     prompt = PromptOptions(demonstration_count=demonstrations, **options)
     if demonstrations:
         prompt.demonstration_selection = enum_value(
             DemonstrationSelection, demonstration_selection.value, "demonstration_selection"
         )
+    if data_marking is not None:
+        prompt.data_marking = enum_value(DataMarking, data_marking.value, "data_marking")
     return prompt

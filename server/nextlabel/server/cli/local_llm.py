@@ -19,7 +19,9 @@ def local_llm(
 ) -> None:
     """Serve a small language model on loopback, for annotation without a network.
 
-    Needs the extra `local` and a GGUF file. Example: nextlabel local-llm --port 8080
+    Needs the extra `local` and a GGUF file. It prints what a server has to be started with to ask it, and a run.
+
+    Example: nextlabel local-llm --port 8080
     """
     from threading import Event
 
@@ -27,6 +29,14 @@ def local_llm(
 
     server = LocalLlm(LocalLlmSettings(model_file=model, port=port))
     typer.echo(f"{server.model} serves the OpenAI API on {server.base_url}, key {server.api_key}")
+    typer.echo("To have a server ask it, start the server with:")
+    for name, value in server.environment.items():
+        typer.echo(f"  export {name}={value}")
+    typer.echo("and a run with:")
+    typer.echo(
+        f"  nextlabel run start PROJECT --annotator openai-compatible --model {server.model} "
+        "--log-probabilities --data-marking quoted --budget-labels 100 --watch"
+    )
     try:
         Event().wait()
     finally:

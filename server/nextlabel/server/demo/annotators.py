@@ -12,11 +12,6 @@ from nextlabel.server.demo.arms import LABEL_SET
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, AnnotatorSpec, PromptOptions
 
-_ALTERNATIVES = 1_000
-"""Alternatives to each token that llama.cpp is asked for: a very small model ranks many tokens above a label's."""
-
-_COMPATIBLE = "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__"
-
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -72,13 +67,8 @@ def _local_model() -> Iterator[DemoAnnotator]:
     server = LocalLlm(LocalLlmSettings(context_tokens=1_024))
     prompt = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
     spec = openai_compatible(server.model, prompt=prompt, log_probabilities=True, batch_calibration=True)
-    environment = {
-        f"{_COMPATIBLE}BASE_URL": server.base_url,
-        f"{_COMPATIBLE}API_KEY": server.api_key,
-        f"{_COMPATIBLE}TOP_LOGPROBS": str(_ALTERNATIVES),
-    }
     says = f"asked of {server.model}, a very small model on this machine: about one item a second on two cores"
     try:
-        yield DemoAnnotator(spec, says, Size(seeds=1, labels=100), environment=environment)
+        yield DemoAnnotator(spec, says, Size(seeds=1, labels=100), environment=server.environment)
     finally:
         server.close()
