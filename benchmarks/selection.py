@@ -5,6 +5,7 @@
     python benchmarks/selection.py --strategy k_center --n 1000000 --later-round
     python benchmarks/selection.py --strategy margin --classes 77 --dtype bfloat16
     python benchmarks/selection.py --strategy margin --n 10000000 --on-disk /var/tmp
+    python benchmarks/selection.py --strategy margin --dtype bfloat16 --set DATA_DIR/clinc10
 
 Pool, labeled set, classifier and committee are made before the clock starts. Everything uses 2 threads.
 
@@ -15,6 +16,10 @@ Pool, labeled set, classifier and committee are made before the clock starts. Ev
   bare_pass_s    median wall seconds of X[block] @ W.T over float32 blocks of 8192 rows
   bare_matvec_s  median wall seconds of X @ w; on disk both are scaled up from 200,000 rows in memory
   per_bare_pass, per_bare_matvec   select_s divided by them
+  as_float32     of a pool in another type: picks shared with the float32 pool, and with float32 arithmetic on the
+                 rounded pool
+
+``--set`` takes the rows of a labeled set (see labeled_sets.py) instead of made-up ones.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from labeled_sets import load_set
 from threadpoolctl import threadpool_limits
 
 from nextlabel.strategies import (
@@ -43,7 +49,7 @@ from nextlabel.strategies import (
     get_strategy,
     strategy_names,
 )
-from nextlabel.strategies.arrays import Array, Floats, Rows
+from nextlabel.strategies.arrays import Array, Floats, Rows, to_numpy
 from nextlabel.strategies.nearest import Bounds
 
 N_LABELED = 500
@@ -67,6 +73,13 @@ def make_data(total: int, d: int, classes: int, seed: int = 0, chunk: int = 50_0
         part += centers[which[start : start + chunk]]
         part /= np.linalg.norm(part, axis=1, keepdims=True)
     return embeddings, (which % classes).astype(np.int64)
+
+
+def real_data(folder: Path, cache: Path) -> tuple[Floats, Rows]:
+    """Return the training part of a labeled set, shuffled."""
+    data = load_set(folder, cache)
+    order = np.random.default_rng(0).permutation(len(data.train_labels_N))
+    return np.ascontiguousarray(data.train_embeddings_ND[order], np.float32), data.train_labels_N[order]
 
 
 def as_dtype(embeddings: Floats, dtype: str) -> Array:
@@ -160,8 +173,12 @@ def bare_times(embeddings: Floats, coef: Floats, repeat: int) -> tuple[float, fl
 def main() -> None:
     a = arguments()
     committee = "committee" in get_strategy(a.strategy).needs
+    if a.set:
+        embeddings, classes = real_data(a.set, Path(".cache/benchmarks"))
+        a.n, a.d, a.classes = len(classes) - N_LABELED, embeddings.shape[1], int(classes.max()) + 1
     made = min(a.n, ON_DISK_DISTINCT) if a.on_disk else a.n
-    embeddings, classes = make_data(N_LABELED + made, a.d, a.classes)
+    if not a.set:
+        embeddings, classes = make_data(N_LABELED + made, a.d, a.classes)
     labeled = embeddings[:N_LABELED].copy()
     context = make_context(labeled, classes[:N_LABELED], a.classes, committee)
     source: Array = embeddings[N_LABELED:]
@@ -206,6 +223,12 @@ def main() -> None:
         "per_bare_pass": round(wall / bare_pass, 2),
         "per_bare_matvec": round(wall / bare_matvec, 2),
     }
+    if a.dtype != "float32" and not path:
+        rounded = to_numpy(as_dtype(source, a.dtype)).astype(np.float32)
+        figures["as_float32"] = [
+            len(np.intersect1d(picked, strategy.select(ArrayPool(same), a.batch, context).rows_k))
+            for same in (source, rounded)
+        ]
     json.dump(figures, sys.stdout)
     sys.stdout.write("\n")
 
@@ -233,6 +256,7 @@ class _Replayed(NearestLabeled):
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strategy", choices=strategy_names(), required=True)
+    parser.add_argument("--set", type=Path, help="folder of a labeled set")
     parser.add_argument("--n", type=int, default=1_000_000)
     parser.add_argument("--d", type=int, default=384)
     parser.add_argument("--classes", type=int, default=4)
