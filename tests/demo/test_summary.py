@@ -1,7 +1,8 @@
 """What the demo says about its runs."""
 
 from nextlabel.client import replay
-from nextlabel.server.demo.arms import Arm, ArmResult, Plan, arms_of
+from nextlabel.server.demo import data_set
+from nextlabel.server.demo.arms import CODEBOOK, Arm, ArmResult, Plan, arms_of
 from nextlabel.server.demo.summary import mean_curves, teacher_verdict, verdict
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
 
@@ -52,3 +53,7 @@ def test_curves_are_averaged_over_seeds_and_kept_apart_by_arm() -> None:
     assert [point.accuracy for point in curves["margin, true labels"]] == [0.9, 0.9]
     assert "margin is 15.0 points of accuracy above random" in verdict(curves, "margin", "random")
     assert "needs 10 labels for what takes random 20" in verdict(curves, "margin", "random")
+
+
+def test_the_codebook_describes_the_classes_of_the_data() -> None:
+    assert sorted(CODEBOOK) == data_set.load().classes

@@ -115,13 +115,14 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
     from nextlabel.server.plots import Axis, Measure, PlotFormat, learning_curve_spec, render
 
     curves = mean_curves(results)
-    table = Table(title="Accuracy on the holdout (mean over seeds ± standard error)")
+    repeated = len({result.arm.seed for result in results}) > 1
+    table = Table(title=f"Accuracy on the holdout ({'mean over seeds ± standard error' if repeated else 'one seed'})")
     table.add_column("labels", justify="right")
     for name in curves:
         table.add_column(name, justify="right")
     for labels in sorted({p.labels for curve in curves.values() for p in curve}):
         cells = [
-            next((f"{p.accuracy:.3f} ± {p.standard_error:.3f}" for p in c if p.labels == labels), "")
+            next((f"{p.accuracy:.3f}" + f" ± {p.standard_error:.3f}" * repeated for p in c if p.labels == labels), "")
             for c in curves.values()
         ]
         table.add_row(str(labels), *cells)
@@ -131,7 +132,9 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
     if any(result.arm.from_truth for result in results):
         typer.echo(teacher_verdict(results, len(data_set.load().classes)))
     out.mkdir(parents=True, exist_ok=True)
-    spec = learning_curve_spec(plot_points(curves), Axis.LABELS, Measure.ACCURACY, "clinc10, mean over seeds")
+    spec = learning_curve_spec(
+        plot_points(curves), Axis.LABELS, Measure.ACCURACY, "clinc10, mean over seeds" if repeated else "clinc10"
+    )
     for plot_format in (PlotFormat.SVG, PlotFormat.PNG):
         (out / f"learning_curve.{plot_format.value}").write_bytes(render(spec, plot_format)[0])
     figures = {name: [asdict(p) for p in curve] for name, curve in curves.items()}

@@ -16,6 +16,19 @@ LABEL_SET = "clinc10"
 GUIDELINES = """\
 Choose the domain of what the user says to a voice assistant, by what the assistant would have to do to help.
 """
+CODEBOOK = {
+    "auto and commute": "the user's car, fuel, traffic, directions, getting to a place nearby",
+    "banking": "accounts, transfers, bills to pay, a blocked or abused account",
+    "credit cards": "a credit card, its limit, rewards, fees, and the credit score",
+    "home": "shopping and to-do lists, reminders, orders, music, smart devices",
+    "kitchen and dining": "cooking, food, recipes, restaurants and reservations",
+    "meta": "the assistant's own settings, and yes, no, maybe, repeat",
+    "small talk": "greetings, thanks, jokes, and questions about the assistant itself",
+    "travel": "trips, flights, hotels, luggage, visas, plugs, time zones",
+    "utility": "alarms, timers, dates, weather, calls, messages, sums, spelling, finding the phone",
+    "work": "pay, taxes, insurance, days off, meetings, retirement",
+}
+"""What each class covers, for annotators that read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +93,7 @@ def arms_of(plan: Plan) -> list[Arm]:
 
 def upload(client: Client, arm: Arm, data: DemoData) -> None:
     """Create an arm's project, stream items and holdout into it, and wait until all are embedded."""
-    client.projects.create(arm.project, labels=data.classes, guidelines=GUIDELINES)
+    client.projects.create(arm.project, labels=CODEBOOK, guidelines=GUIDELINES)
     client.pool.add(arm.project, data.holdout, split="holdout")
     client.pool.add(arm.project, [{"id": i["id"], "text": i["text"]} for i in data.pool])
     client.labeling.upload_replay_labels(arm.project, LABEL_SET, {i["id"]: i["label"] for i in data.pool})
