@@ -1,9 +1,10 @@
+import math
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from nextlabel.server.assessment.agreement import krippendorff_alpha, wilson_interval
+from nextlabel.server.assessment.agreement import krippendorff_alpha, paired_difference, wilson_interval
 from nextlabel.server.assessment.consensus import Consensus, consensus
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.domain.annotation import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
@@ -118,3 +119,26 @@ def test_ece_and_bins_equal_a_hand_computed_example() -> None:
     assert [(part.low, part.items, part.accuracy) for part in bins] == [(0.5, 1, 1.0), (0.9, 3, 2 / 3)]
     expected = (abs(0.55 - 1) + 3 * abs((0.95 * 2 + 1) / 3 - 2 / 3)) / 4
     assert expected_calibration_error(confidences, right) == pytest.approx(expected)
+
+
+def test_the_interval_of_a_paired_difference_covers_it_in_95_of_100_cases() -> None:
+    n, up, down = 20, 0.3, 0.1
+    covered = 0.0
+    for gained in range(n + 1):
+        for lost in range(n + 1 - gained):
+            same = n - gained - lost
+            ways = math.factorial(n) / (math.factorial(gained) * math.factorial(lost) * math.factorial(same))
+            interval = paired_difference(gained, lost, n)
+            if interval.low <= up - down <= interval.high:
+                covered += ways * up**gained * down**lost * (1 - up - down) ** same
+    assert 0.94 < covered < 0.98
+
+
+def test_a_paired_difference_is_symmetric_and_within_range() -> None:
+    better, worse = paired_difference(7, 2, 10), paired_difference(2, 7, 10)
+    assert (better.value, better.low, better.high) == pytest.approx((-worse.value, -worse.high, -worse.low))
+    extreme = paired_difference(1, 0, 1)
+    assert (extreme.value, extreme.high) == (1.0, 1.0)
+    for wrong in ((0, 0, 0), (-1, 0, 5), (3, 3, 5)):
+        with pytest.raises(ValueError, match="none may be negative"):
+            paired_difference(*wrong)
