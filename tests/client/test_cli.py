@@ -342,6 +342,7 @@ def test_a_proposal_is_shown_with_its_critique_its_changes_and_its_effect(cli: C
     answer = cli(*command, "--output", "json").json
     assert (answer["guidelines"]["effect"]["gold_items"], answer["disagreements"]) == (20, 5)
     assert "not asked for" in cli(*command[:-1]).out
+    assert "70.0% → 85.0%" in cli("guidelines", "list", news).out
 
 
 def test_tokens_are_created_listed_and_revoked(cli: Cli) -> None:

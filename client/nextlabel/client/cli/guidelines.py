@@ -19,6 +19,7 @@ _COLUMNS: TableColumns = {
     "VERSION": lambda g: g["version"],
     "STATE": lambda g: g["state"],
     "AUTHOR": lambda g: g["author"],
+    "ON GOLD": lambda g: _accuracies(g["effect"]) if g["effect"] else None,
     "CREATED": lambda g: g["create_time"],
     "BEGINS": lambda g: g["text"].partition("\n")[0][:60],
 }
@@ -154,7 +155,11 @@ def _proposal_figures(proposal: dict[str, Any]) -> dict[str, Any]:
     if effect := guidelines["effect"]:
         low, high = effect["difference_low"], effect["difference_high"]
         change = effect["accuracy_after"] - effect["accuracy_before"]
-        figures["accuracy"] = f"{percent(effect['accuracy_before'])} → {percent(effect['accuracy_after'])}"
+        figures["accuracy"] = _accuracies(effect)
         figures["difference"] = f"{change:+.1%}, 95 % interval {low:+.1%} to {high:+.1%}"
         figures["gold items"] = effect["gold_items"]
     return figures
+
+
+def _accuracies(effect: dict[str, Any]) -> str:
+    return f"{percent(effect['accuracy_before'])} → {percent(effect['accuracy_after'])}"
