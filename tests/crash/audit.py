@@ -44,6 +44,12 @@ def audit(engine: sa.Engine, arrays: PoolStore, history: ProjectHistory) -> list
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         names = {row["name"]: row["id"] for row in connection.execute(sa.select(schema.projects)).mappings()}
         findings.expect_none(promised.deleted_projects & set(names), "deleted projects are there again")
+        limited = sa.select(schema.deleted_projects.c.name).where(
+            schema.deleted_projects.c.id == schema.ledger.c.project, schema.ledger.c.kind == "set_limit"
+        )
+        kept = Counter(connection.scalars(limited))
+        lost = {name for name in promised.deleted_projects if kept[name] != 1}
+        findings.expect_none(lost, "deleted projects have not the one line of their ledger")
         findings.expect(not promised.created or history.name in names, f"project {history.name} is lost")
         if history.name not in names:
             return findings.breaches

@@ -232,6 +232,7 @@ class Workload:
         ids = [f"{name}-{i}" for i in range(5)]
         items = [{"id": i, "text": text_of(i)} for i in ids]
         await self.client().pool.add(name, items, embeddings=embeddings_of(ids))
+        await self.client().budgets.set(name, "labels", 5)
         await self.client().projects.delete(name)
         self.project.known.deleted_projects.add(name)
         self.counts["deleted"] += 1

@@ -7,6 +7,7 @@ import pytest
 
 from nextlabel.v1 import access_service_pb2, labeling_service_pb2, project_service_pb2
 from nextlabel.v1 import budget_service_pb2 as pb
+from nextlabel.v1.annotation_pb2 import ANNOTATION_TYPE_SINGLE_LABEL
 from tests.api.services.conftest import CLASSES, DIMENSION, GIVEN, Api, label_space, refusal, request_id
 
 
@@ -21,7 +22,7 @@ def lease(api: Api, project: str, count: int = 2) -> str:
 
 def create_again(api: Api, name: str) -> None:
     project = project_service_pb2.Project(
-        name=name, annotation_type="ANNOTATION_TYPE_SINGLE_LABEL", label_space=label_space(*CLASSES), embedding=GIVEN
+        name=name, annotation_type=ANNOTATION_TYPE_SINGLE_LABEL, label_space=label_space(*CLASSES), embedding=GIVEN
     )
     assert project.embedding.dimension == DIMENSION
     api.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=project))
@@ -61,7 +62,9 @@ def test_the_ledgers_of_deleted_projects_stay_and_are_not_inherited(api: Api) ->
 
 def test_only_admins_read_the_ledgers_of_deleted_projects(api: Api) -> None:
     name = api.project()
-    created = api.access.CreateToken(access_service_pb2.CreateTokenRequest(name="o", role="ROLE_OPERATOR"))
+    created = api.access.CreateToken(
+        access_service_pb2.CreateTokenRequest(name="o", role=access_service_pb2.ROLE_OPERATOR)
+    )
     api.projects.DeleteProject(project_service_pb2.DeleteProjectRequest(project=name))
     request = pb.ListLedgerEntriesRequest(project=name, deleted=True)
     bearer = (("authorization", f"Bearer {created.secret}"),)

@@ -54,7 +54,7 @@ def _cost(name: str, **options: Any) -> list[Column[int]]:
     return [Column(f"{name}_{d}", BigInteger, **wanted) for d in ("labels", "tokens", "micro_usd")]
 
 
-def _where(condition: str) -> dict[str, sa.TextClause]:
+def _where(condition: str) -> dict[str, Any]:
     """Return the options of an index over some rows only; a query that gives the same condition finds them by it."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
