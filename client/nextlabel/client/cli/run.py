@@ -1,6 +1,5 @@
 """`nextlabel run`: start, watch, show, list and stop runs."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -209,8 +208,7 @@ def start(
             canary_share=canary_share,
             data_marking=data_marking,
         )
-        scores = {"log_probabilities": log_probabilities, "batch_calibration": batch_calibration}
-        llm = _Llm(model, base_url, prompt, scores)
+        llm = _Llm(model, base_url, prompt, log_probabilities, batch_calibration)
         spec = run_spec(
             _annotator(annotator, label_set=label_set, noise=noise, llm=llm),
             strategy=strategy,
@@ -290,12 +288,13 @@ def _show(run: dict[str, Any], output: Output) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Llm:
-    """The LLM that a run asks; `scores` are what only servers with token probabilities can do."""
+    """The LLM that a run asks; the last two only servers with token probabilities can do."""
 
     model: str
     base_url: str
     prompt: "PromptOptions"
-    scores: Mapping[str, bool]
+    log_probabilities: bool
+    batch_calibration: bool
 
 
 def _annotator(kind: AnnotatorKind, *, label_set: str, noise: float, llm: _Llm) -> "AnnotatorSpec":
@@ -313,7 +312,13 @@ def _annotator(kind: AnnotatorKind, *, label_set: str, noise: float, llm: _Llm) 
         case AnnotatorKind.ANTHROPIC:
             return specs.anthropic(llm.model, base_url=llm.base_url, prompt=llm.prompt)
         case AnnotatorKind.OPENAI_COMPATIBLE:
-            return specs.openai_compatible(llm.model, base_url=llm.base_url, prompt=llm.prompt, **llm.scores)
+            return specs.openai_compatible(
+                llm.model,
+                base_url=llm.base_url,
+                prompt=llm.prompt,
+                log_probabilities=llm.log_probabilities,
+                batch_calibration=llm.batch_calibration,
+            )
 
 
 def _prompt_options(
