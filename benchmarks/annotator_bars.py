@@ -4,28 +4,36 @@ import argparse
 import asyncio
 import gzip
 import json
+import os
 import random
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+from labeled_sets import LabeledSet, load_set, load_texts
+from numpy.typing import NDArray
+
 from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
 from nextlabel.server.annotators.asking import ModelSettings
 from nextlabel.server.annotators.batching import BatchingAnnotator, BatchPolicy
 from nextlabel.server.annotators.calibration import Calibrator, GoldCheck
+from nextlabel.server.annotators.label_scores import BatchCalibratedAnnotator
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
 from nextlabel.server.annotators.marking import Marking
+from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
 from nextlabel.server.annotators.pricing import CacheTtl, Price, load_prices
 from nextlabel.server.annotators.technique import Technique
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.domain.annotation import (
     AnnotationType,
     Answer,
+    Candidate,
     Cost,
     Demonstration,
     Guidelines,
@@ -34,6 +42,10 @@ from nextlabel.server.domain.annotation import (
     LabelDefinition,
     Task,
 )
+from nextlabel.server.learners.evaluation import evaluate
+from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.specification import parse_learner_spec
+from nextlabel.server.learners.training import TrainingSet
 from tests.annotators.attacks import attacks
 from tests.annotators.durable import DurableLedger
 from tests.annotators.ledger import MemoryLedger
@@ -43,7 +55,12 @@ from tests.fake_anthropic.brains import compose
 
 MODEL = "claude-haiku-4-5"
 COST_SETS = ("banking77", "clinc10", "snips")
-LOCAL_SETS = ("uci_sentences", "sms_spam")
+LOCAL_SETS = {
+    "uci_sentences": "Is the sentence positive or negative about what it describes?",
+    "snips": "What does the user ask a voice assistant to do?",
+}
+LOCAL_GOLD = 60
+Rows = NDArray[np.int64]
 PRICE = Price(
     input=Decimal(1),
     output=Decimal(5),
@@ -213,70 +230,113 @@ def injection(_: argparse.Namespace) -> dict[str, Any]:
 
 
 def local(arguments: argparse.Namespace) -> dict[str, Any]:
-    """A small real model on this machine labels real items: accuracy and calibration, with and without correction."""
+    """A small real model on this machine labels real items and teaches the learner: what either of them reaches."""
     from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
 
-    model = LocalLlm(LocalLlmSettings())
+    model = LocalLlm(LocalLlmSettings(context_tokens=1_024))
     try:
-        sets = {name: asyncio.run(_local_set(model, arguments.data, name, arguments.items)) for name in LOCAL_SETS}
+        sets = {name: asyncio.run(_local_set(model, arguments.data / name, arguments)) for name in LOCAL_SETS}
     finally:
         model.close()
-    return {"bar": "local", "model": model.model, "items_per_set": arguments.items, "sets": sets}
+    return {
+        "bar": "local",
+        "model": model.model,
+        "items_per_set": arguments.items,
+        "gold_items_per_set": LOCAL_GOLD,
+        "load_average": os.getloadavg()[0],
+        "sets": sets,
+    }
 
 
-async def _local_set(model: Any, folder: Path, name: str, count: int) -> dict[str, Any]:
-    from nextlabel.server.annotators.label_scores import BatchCalibratedAnnotator
-    from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
+async def _local_set(model: Any, folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    data = load_set(folder, Path(".cache/benchmarks"))
+    tested = {text.lower() for text, _ in read_set(folder.parent, folder.name, "test")}
+    texts = [text for text in load_texts(folder) if text.lower() not in tested]
+    order = np.random.default_rng(arguments.seed).permutation(len(texts))
+    asked, unlabeled = order[: arguments.items + LOCAL_GOLD], order[arguments.items + LOCAL_GOLD :]
+    labels = tuple(LabelDefinition(label) for label in data.classes)
+    task = Task(AnnotationType.SINGLE_LABEL, labels, Guidelines(LOCAL_SETS[folder.name]))
+    annotator = _local_annotator(model)
+    items = [ItemToAnnotate(f"{folder.name}-{row}", int(row), texts[row]) for row in asked]
+    started = time.perf_counter()
+    plain = {item.row: answer async for item, answer in annotator.annotate(task, items)}
+    seconds = time.perf_counter() - started
+    calibrated = BatchCalibratedAnnotator(annotator)
+    corrected = {item.row: answer async for item, answer in calibrated.annotate(task, items)}
+    await annotator.close()
+    gold, kept = asked[:LOCAL_GOLD], asked[LOCAL_GOLD:]
+    return {
+        "classes": len(data.classes),
+        "seconds": round(seconds, 1),
+        "items_per_s": round(len(items) / seconds, 2),
+        "teacher": _teacher(plain, data, gold, kept),
+        "teacher, batch-calibrated": _teacher(corrected, data, gold, kept),
+        "student of the teacher": _student(plain, data, kept, unlabeled),
+        "student of the batch-calibrated teacher": _student(corrected, data, kept, unlabeled),
+        "student of the true labels": _student(None, data, kept, unlabeled),
+    }
 
-    rows = read_set(folder, name, "train")
-    truth = dict(rows[:count])
-    labels = tuple(LabelDefinition(label) for label in sorted({label for _, label in rows}))
-    task = Task(AnnotationType.SINGLE_LABEL, labels, Guidelines("Label the text."))
-    settings = OpenAiSettings(model.base_url, api_key=model.api_key, logprobs=True)
-    annotator = LlmAnnotator(
+
+def _local_annotator(model: Any) -> LlmAnnotator:
+    settings = OpenAiSettings(model.base_url, api_key=model.api_key, logprobs=True, top_logprobs=1_000)
+    return LlmAnnotator(
         name="local",
         endpoint=OpenAiEndpoint(settings),
-        settings=ModelSettings(model=model.model),
+        settings=ModelSettings(model=model.model, answer_tokens=32),
         price=load_prices().price_of(model.model),
         ledger=MemoryLedger(Cost(10**9, 10**12, 0)),
-        technique=Technique(verbalised=False),
+        technique=Technique(verbalised=False, marking=Marking.QUOTED),
         conduct=replace(Conduct(), concurrency=2),
     )
-    items = [ItemToAnnotate(f"{name}-{row}", row, text) for row, text in enumerate(truth)]
-    started = time.perf_counter()
-    plain = [(item, answer) async for item, answer in annotator.annotate(task, items)]
-    seconds = time.perf_counter() - started
-    corrected = [(item, answer) async for item, answer in BatchCalibratedAnnotator(annotator).annotate(task, items)]
-    await annotator.close()
+
+
+def _teacher(answers: dict[int, Answer], data: LabeledSet, gold: Rows, kept: Rows) -> dict[str, Any]:
+    """Accuracy over the kept items; calibration error there, raw and by a calibrator fitted on the gold items."""
+
+    def is_right(row: int) -> bool:
+        return answers[row].body == Label(data.classes[data.train_labels_N[row]])
+
+    calibrator = Calibrator.fit([GoldCheck(answers[row].signals, is_right(row)) for row in gold])
+    raw, calibrated, right = [], [], []
+    for row in kept:
+        probability = calibrator.probability(answers[row].signals) if calibrator else None
+        confidence = answers[row].confidence
+        if probability is not None and confidence is not None:
+            raw.append(confidence)
+            calibrated.append(probability)
+            right.append(is_right(row))
     return {
-        "items": len(items),
-        "items_per_s": round(len(items) / seconds, 2),
-        "plain": _quality(plain, truth),
-        "batch_calibrated": _quality(corrected, truth),
+        "accuracy": round(fmean(is_right(row) for row in kept), 3),
+        "outcomes": dict(Counter(answers[row].outcome.value for row in kept)),
+        "with_confidence": len(raw),
+        "raw_ece": round(expected_calibration_error(raw, right), 3) if raw else None,
+        "calibrated_ece": round(expected_calibration_error(calibrated, right), 3) if raw else None,
     }
 
 
-def _quality(answers: list[tuple[ItemToAnnotate, Answer]], truth: dict[str, str]) -> dict[str, Any]:
-    right = [answer.body == Label(truth[item.text]) for item, answer in answers]
-    stated = [(answer.confidence, ok) for (_, answer), ok in zip(answers, right, strict=True) if answer.confidence]
-    confidences, known = [confidence for confidence, _ in stated if confidence], [ok for _, ok in stated]
-    checks = [GoldCheck(answer.signals, ok) for (_, answer), ok in zip(answers, right, strict=True)]
-    half = len(checks) // 2
-    calibrator = Calibrator.fit(checks[:half])
-    held_out = [
-        (probability, check.is_right)
-        for check in checks[half:]
-        if calibrator and (probability := calibrator.probability(check.signals)) is not None
-    ]
-    return {
-        "accuracy": round(fmean(right), 3),
-        "outcomes": {
-            name: sum(answer.outcome == name for _, answer in answers) for name in ("label", "invalid", "failed")
-        },
-        "raw_ece": round(expected_calibration_error(confidences, known), 3) if confidences else None,
-        "calibrated_ece_on_the_other_half": (
-            round(expected_calibration_error([p for p, _ in held_out], [ok for _, ok in held_out]), 3)
-            if held_out
-            else None
-        ),
-    }
+def _student(answers: dict[int, Answer] | None, data: LabeledSet, kept: Rows, unlabeled: Rows) -> float:
+    """Accuracy on the test part of the default learner, taught by the answers or, where None, by the truth."""
+    place = {name: i for i, name in enumerate(data.classes)}
+    rows, shares = [], []
+    for row in kept:
+        share = np.zeros(len(place), np.float32)
+        if answers is None:
+            share[data.train_labels_N[row]] = 1
+        elif isinstance(body := answers[row].body, Label):
+            given = answers[row].candidates or (Candidate(body.name, 1.0),)
+            for candidate in given:
+                share[place[candidate.label]] = candidate.probability
+        if share.any():
+            rows.append(row)
+            shares.append(share / share.sum())
+    training = TrainingSet(
+        embeddings_ND=data.train_embeddings_ND[rows],
+        labels_N=np.array([int(share.argmax()) for share in shares], np.int64),
+        trusted_N=np.full(len(rows), answers is None),
+        weights_N=np.ones(len(rows), np.float32),
+        probabilities_NC=np.stack(shares),
+        classes=data.classes,
+    )
+    pool = data.train_embeddings_ND[unlabeled[:MAX_POOL_SAMPLE]]
+    model = train(training, pool, parse_learner_spec("default", {}), 0, None)
+    return round(evaluate(model, data.test_embeddings_MD, data.test_labels_M).accuracy, 3)

@@ -138,7 +138,7 @@ def chosen(token: str, **alternatives: float) -> TokenChoice:
     return TokenChoice(token, {name: math.log(probability) for name, probability in alternatives.items()})
 
 
-def probabilities(*tokens: TokenChoice, labels: Sequence[str] = LABELS) -> dict[str, float]:
+def probabilities(*tokens: TokenChoice, labels: Sequence[str] = LABELS) -> dict[str, Any]:
     return {c.label: round(c.probability, 9) for c in label_distribution(tokens, labels)}
 
 
