@@ -48,7 +48,7 @@ async def run_kills(plan: Plan, folder: Path) -> Outcome:
     outcome = Outcome()
     began = time.monotonic()
     rng = random.Random(plan.seed)
-    with _servers(plan, folder) as (servers, url):
+    with new_servers(plan.store, folder) as (servers, url):
         async with launcher() as launched:
             for server in servers:
                 await launched.start(server)
@@ -104,14 +104,14 @@ async def _audited(engine: sa.Engine, folder: Path, history: ProjectHistory) -> 
 
 
 @contextlib.contextmanager
-def _servers(plan: Plan, folder: Path) -> Iterator[tuple[list[Server], str]]:
-    """Yield the servers of a plan, not yet started, and the URL of their database."""
+def new_servers(store: str, folder: Path) -> Iterator[tuple[list[Server], str]]:
+    """Yield one server on SQLite or two on PostgreSQL, not yet started, and the URL of their database."""
     with contextlib.ExitStack() as stack:
-        if plan.store == "postgres":
+        if store == "postgres":
             url = stack.enter_context(postgres(folder / "postgres"))
         else:
             url = f"sqlite:///{folder / 'data' / 'state.db'}"
-        names = ("a", "b") if plan.store == "postgres" else ("a",)
+        names = ("a", "b") if store == "postgres" else ("a",)
         yield (
             [
                 Server(
