@@ -46,7 +46,7 @@ class MeteredCaller:
 
     Money is safe at every await: before an attempt is sent its worst case is reserved; an attempt that certainly
     cost nothing keeps the reservation for the next one; an attempt whose fate is unknown is settled at its worst
-    case. A killed process leaves the reservation open, and the ledger counts it as spent.
+    case. A killed process leaves the reservation open, to be booked at its worst case by whoever finds it.
     """
 
     def __init__(

@@ -329,7 +329,10 @@ class BudgetTable(Protocol):
         ...
 
     def reservations_of_calls(self, before: datetime) -> Sequence[Reservation]:
-        """Return open reservations of all projects with a key and outside of runs, made before a time, oldest first."""
+        """Return open reservations with a key and outside of runs that were made before a time.
+
+        By project, and oldest first within one.
+        """
         ...
 
     def append(self, entry: LedgerEntry) -> None:

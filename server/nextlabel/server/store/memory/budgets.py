@@ -72,7 +72,7 @@ class MemoryBudgets(BudgetTable):
     @override
     def reservations_of_calls(self, before: datetime) -> Sequence[Reservation]:
         found = [r for r in self._all.reservations.values() if r.open and r.key and not r.run]
-        return [r for r in found if r.created_at < before]
+        return sorted((r for r in found if r.created_at < before), key=lambda r: r.project)
 
     @override
     def append(self, entry: LedgerEntry) -> None:

@@ -51,8 +51,9 @@ _of_project = _unsettled.where(_reservations.project == p("project"))
 _OPEN_BY_KEY = Statement(_of_project.where(sa.text("key <> ''"), _reservations.key == p("key")))
 _OPEN = Statement(_of_project.order_by(_reservations.seq))
 _OF_CALLS = Statement(
+    # In the order of the index on open ones, or SQLite reads all that were ever made.
     _unsettled.where(sa.text("key <> ''"), _reservations.run == "", _reservations.created_at < p("before")).order_by(
-        _reservations.seq
+        _reservations.project, _reservations.seq
     )
 )
 _UPDATE_RESERVATION = Statement(
