@@ -59,10 +59,12 @@ class Labeling:
         picks = list(tx.labeling.claim_open_picks(project.id, annotator, project.overlap, count))
         if not picks:
             return None
-        run = self._run_of(tx, picks[0])
+        runs = {batch: self._run_of(tx, batch) for batch in {p.batch for p in picks}}
+        run = runs[picks[0].batch]
         affordable = self.budgets.affordable_labels(tx, project.id, run)
-        keep = [p for p in picks if self._run_of(tx, p) == run][:affordable]
-        tx.labeling.free_slots([(p.batch, p.row) for p in picks if p not in keep])
+        keep = [p for p in picks if runs[p.batch] == run][:affordable]
+        kept = {(p.batch, p.row) for p in keep}
+        tx.labeling.free_slots([slot for p in picks if (slot := (p.batch, p.row)) not in kept])
         reservation = self.budgets.reserve(tx, project.id, run, Cost(labels=max(1, len(keep))), LABELS_LINE)
         now = self.clock.now()
         lease = Lease(
@@ -144,8 +146,8 @@ class Labeling:
             raise NotFound("lease", lease_id)
         return lease
 
-    def _run_of(self, tx: Transaction, pick: Pick) -> str:
-        batch = tx.labeling.batch(pick.batch)
+    def _run_of(self, tx: Transaction, batch_id: str) -> str:
+        batch = tx.labeling.batch(batch_id)
         return batch.run if batch else ""
 
     def _checked_lease(self, annotator: str, count: int, ttl_s: float) -> timedelta:

@@ -181,7 +181,7 @@ class Submissions:
     ) -> None:
         if not usable:
             return
-        batches = {u.leased.batch: tx.labeling.batch(u.leased.batch) for u in usable if u.leased}
+        batches = {b: tx.labeling.batch(b) for b in {u.leased.batch for u in usable if u.leased}}
         reservation = call.lease.reservation if call.lease and not call.late else ""
         if not reservation:
             reservation, usable = self._reserve(tx, project, usable, batches, results)
