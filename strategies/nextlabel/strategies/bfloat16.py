@@ -15,7 +15,7 @@ from nextlabel.strategies.scorers.uncertainty import LogitScorer
 
 CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
-KEPT_SHARE = 0.06
+KEPT_SHARE = .06
 """Share of a tile's rows that the rough look keeps: logits of 8 bits move a row by less than that."""
 
 MOST_WANTED = 512
@@ -60,4 +60,4 @@ def _rough_logits(embeddings_nD: Array, head: LinearHead) -> Array:
     import torch
 
     coef_CD, intercept_C = (like(values, embeddings_nD).bfloat16() for values in (head.coef_CD, head.intercept_C))
-    return torch.addmm(intercept_C, embeddings_nD, coef_CD.T).T.contiguous()
+    return torch.addmm(intercept_C[:, None], coef_CD, embeddings_nD.T)

@@ -15,12 +15,15 @@ from typing import TypeVar
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
-from nextlabel.strategies.arrays import on_cpu
+from nextlabel.strategies.arrays import Array, on_cpu
 from nextlabel.strategies.blas import single_threaded_blas
 from nextlabel.strategies.pool import Block, Pool
 
 TILE_ROWS = 4096
-"""Rows of a tile on the CPU: 384 float32 dimensions make 6 MB, and the logits of 77 classes stay in L2/L3."""
+"""Rows of a NumPy tile: 384 float32 dimensions make 6 MB, and the logits of 77 classes stay in L2/L3."""
+
+TORCH_TILE_ROWS = 16_384
+"""Rows of a torch tile on the CPU: its operators start threads of their own, which smaller ones do not repay."""
 
 DEVICE_TILE_ROWS = 65_536
 """Rows of a tile on an accelerator: large enough to hide kernel launches."""
@@ -49,7 +52,7 @@ def tiles(pool: Pool) -> Iterator[Tile]:
     start = held = 0
     waiting: list[Block] = []
     for block in pool.blocks():
-        height = TILE_ROWS if on_cpu(block.embeddings_nD) else DEVICE_TILE_ROWS
+        height = _height(block.embeddings_nD)
         offset = 0
         while offset < len(block):
             part = _rows_of(block, offset, offset + height - held)
@@ -87,6 +90,12 @@ def map_tiles(pool: Pool, compute: Callable[[Tile], Result], threads: int = THRE
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()
+
+
+def _height(embeddings_nD: Array) -> int:
+    if not on_cpu(embeddings_nD):
+        return DEVICE_TILE_ROWS
+    return TILE_ROWS if is_numpy_array(embeddings_nD) else TORCH_TILE_ROWS
 
 
 def _rows_of(block: Block, start: int, stop: int) -> Block:

@@ -27,18 +27,21 @@ def top_two(values_Cn: Array) -> tuple[Array, Array]:
     """
     xp = array_namespace(values_Cn)
     first, second = values_Cn, xp.full_like(values_Cn[:1], -xp.inf)
+    without_pair = []
     while len(first) > 1:
         half = len(first) // 2
-        left, right, odd = first[:half], first[half : 2 * half], first[2 * half :]
+        if len(first) % 2:
+            without_pair.append((first[-1], second[-1]))
+        left, right = first[:half], first[half : 2 * half]
         loser = xp.minimum(left, right)
         if len(second) > 1:
             loser = xp.maximum(loser, xp.maximum(second[:half], second[half : 2 * half]))
-        if len(odd):
-            bye = second[2 * half :] if len(second) > 1 else second
-            loser = xp.concat([loser, bye], axis=0)
-        first = xp.concat([xp.maximum(left, right), odd], axis=0) if len(odd) else xp.maximum(left, right)
-        second = loser
-    return first[0], second[0]
+        first, second = xp.maximum(left, right), loser
+    best, next_best = first[0], second[0]
+    for its_best, its_next in without_pair:
+        next_best = xp.maximum(xp.minimum(best, its_best), xp.maximum(next_best, its_next))
+        best = xp.maximum(best, its_best)
+    return best, next_best
 
 
 class LogitScorer(ABC):
