@@ -4,7 +4,6 @@
     python benchmarks/selection.py --strategy margin --n 1000000 --d 384 --classes 4 --batch 100
     python benchmarks/selection.py --strategy k_center --n 1000000 --later-round
     python benchmarks/selection.py --strategy margin --classes 77 --dtype bfloat16
-    python benchmarks/selection.py --strategy margin --n 10000000 --on-disk /var/tmp
     python benchmarks/selection.py --strategy margin --dtype bfloat16 --set DATA_DIR/clinc10
 
 Pool, labeled set, classifier and committee are made before the clock starts. Everything uses 2 threads.
@@ -14,7 +13,7 @@ Pool, labeled set, classifier and committee are made before the clock starts. Ev
   base_mb        peak resident memory before the first run (imports, pool, learner)
   peak_mb        the same after it;  extra_mb = peak_mb - base_mb
   bare_pass_s    median wall seconds of X[block] @ W.T over float32 blocks of 8192 rows
-  bare_matvec_s  median wall seconds of X @ w; on disk both are scaled up from 200,000 rows in memory
+  bare_matvec_s  median wall seconds of X @ w
   per_bare_pass, per_bare_matvec   select_s divided by them
   as_float32     of a pool in another type: picks shared with the float32 pool, and with float32 arithmetic on the
                  rounded pool
@@ -31,7 +30,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,6 @@ from threadpoolctl import threadpool_limits
 
 from nextlabel.strategies import (
     ArrayPool,
-    Block,
     LabeledSet,
     LinearHead,
     NearestLabeled,
@@ -55,7 +53,6 @@ from nextlabel.strategies.nearest import Bounds
 N_LABELED = 500
 N_COMMITTEE = 5
 BARE_ROWS = 8192
-ON_DISK_DISTINCT = 200_000
 THREADS = 2
 
 
@@ -90,44 +87,6 @@ def as_dtype(embeddings: Floats, dtype: str) -> Array:
         torch.set_num_threads(THREADS)
         return torch.from_numpy(embeddings).bfloat16()
     return embeddings if dtype == "float32" else embeddings.astype(np.float16)
-
-
-def write_pool(embeddings: Floats, n: int, folder: str) -> Path:
-    """Write ``n`` float16 rows, the embeddings over and over, and return the file."""
-    path = Path(folder) / "pool.f16"
-    halves = embeddings.astype(np.float16)
-    with path.open("wb") as file:
-        for start in range(0, n, len(halves)):
-            halves[: n - start].tofile(file)
-    return path
-
-
-class FilePool:
-    """A float16 matrix in a file, read block by block."""
-
-    def __init__(self, path: Path, n: int, d: int, block_rows: int = 16_384) -> None:
-        self._path, self._n, self._d, self._block_rows = path, n, d, block_rows
-
-    def __len__(self) -> int:
-        return self._n
-
-    def blocks(self) -> Iterator[Block]:
-        with self._path.open("rb") as file:
-            for start in range(0, self._n, self._block_rows):
-                rows = np.arange(start, min(start + self._block_rows, self._n), dtype=np.int64)
-                values = np.fromfile(file, np.float16, len(rows) * self._d)
-                yield Block(rows, values.reshape(len(rows), self._d))
-
-    def take(self, rows: Rows) -> Array:
-        taken = np.empty((len(rows), self._d), np.float16)
-        with self._path.open("rb") as file:
-            for index, row in enumerate(rows):
-                file.seek(int(row) * self._d * 2)
-                taken[index] = np.fromfile(file, np.float16, self._d)
-        return taken
-
-    def item_ids(self, rows: Rows) -> Sequence[str]:
-        return [f"{row:020d}" for row in rows]
 
 
 def fit_head(embeddings: Floats, classes: Rows) -> LinearHead:
@@ -176,14 +135,12 @@ def main() -> None:
     if a.set:
         embeddings, classes = real_data(a.set, Path(".cache/benchmarks"))
         a.n, a.d, a.classes = len(classes) - N_LABELED, embeddings.shape[1], int(classes.max()) + 1
-    made = min(a.n, ON_DISK_DISTINCT) if a.on_disk else a.n
-    if not a.set:
-        embeddings, classes = make_data(N_LABELED + made, a.d, a.classes)
+    else:
+        embeddings, classes = make_data(N_LABELED + a.n, a.d, a.classes)
     labeled = embeddings[:N_LABELED].copy()
     context = make_context(labeled, classes[:N_LABELED], a.classes, committee)
     source: Array = embeddings[N_LABELED:]
-    path = write_pool(source, a.n, a.on_disk) if a.on_disk else None
-    pool: Pool = FilePool(path, a.n, a.d) if path else ArrayPool(as_dtype(source, a.dtype))
+    pool = ArrayPool(as_dtype(source, a.dtype))
     params = {} if a.shortlist is None else {"shortlist": a.shortlist}
     strategy = get_strategy(a.strategy, **params)
     if a.later_round:
@@ -195,9 +152,6 @@ def main() -> None:
     assert context.predictor is not None
     assert context.predictor.linear is not None
     bare_pass, bare_matvec = bare_times(source, context.predictor.linear.coef_CD, a.repeat)
-    bare_pass, bare_matvec = bare_pass * a.n / made, bare_matvec * a.n / made
-    if path:
-        path.unlink()
     picked = batch.rows_k
     figures = {
         "peer": "nextlabel",
@@ -207,7 +161,7 @@ def main() -> None:
         "d": a.d,
         "classes": a.classes,
         "batch": a.batch,
-        "dtype": "float16" if a.on_disk else a.dtype,
+        "dtype": a.dtype,
         "shortlist": a.shortlist,
         "later_round": a.later_round,
         "select_s": round(wall, 4),
@@ -223,7 +177,7 @@ def main() -> None:
         "per_bare_pass": round(wall / bare_pass, 2),
         "per_bare_matvec": round(wall / bare_matvec, 2),
     }
-    if a.dtype != "float32" and not path:
+    if a.dtype != "float32":
         rounded = to_numpy(as_dtype(source, a.dtype)).astype(np.float32)
         figures["as_float32"] = [
             len(np.intersect1d(picked, strategy.select(ArrayPool(same), a.batch, context).rows_k))
@@ -264,7 +218,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shortlist", type=int, help="for strategies that take one")
     parser.add_argument("--dtype", choices=("float32", "float16", "bfloat16"), default="float32")
     parser.add_argument("--later-round", action="store_true", help="keep nearest-labeled distances")
-    parser.add_argument("--on-disk", help="folder for a float16 pool file that is read in blocks")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--label", default="")
     return parser.parse_args()
