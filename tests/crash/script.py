@@ -44,6 +44,8 @@ from tests.crash.history import (
 
 MODELS = 4
 """Versions that the whole script trains: one by hand, two in the replay run, one in the run of people."""
+SELECTED = 8
+"""Items of the batch that is selected by hand; leases select larger ones."""
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _ENDED = (runs.RUN_STATE_FINISHED, runs.RUN_STATE_FAILED)
 
@@ -64,7 +66,7 @@ class Script:
         self.project.sent_limits += 1
         await self._limit(self.project.name, 1_000)
         self.project.known.limits += 1
-        request = labeling.SelectBatchRequest(project=self.project.name, count=8)
+        request = labeling.SelectBatchRequest(project=self.project.name, count=SELECTED)
         await self._sure(LabelingServiceStub(self.channel).SelectBatch, request)
         await self._label("ann", give_back=1)
         await self._label("bob")

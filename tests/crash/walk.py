@@ -16,7 +16,7 @@ from tests.crash.audit import audit
 from tests.crash.fail_points import FailPoints
 from tests.crash.history import ProjectHistory
 from tests.crash.kills import new_servers
-from tests.crash.script import MODELS, Script
+from tests.crash.script import MODELS, SELECTED, Script
 from tests.crash.servers import Launcher, Server, ServerEndedError, is_alive, launcher
 
 # A client that looks for the server again all the time: it is never away for long.
@@ -88,9 +88,14 @@ async def _script_and_removal(script: Script, engine: sa.Engine) -> None:
 
 def _not_once(engine: sa.Engine, pools: Path) -> list[str]:
     """Return what the finished script has left twice, or not taken away."""
+    picks = schema.picks.c
+    sizes = sa.select(sa.func.count()).where(picks.run == "").group_by(picks.batch)
     with engine.connect() as connection:
         models = connection.scalar(sa.select(sa.func.count()).select_from(schema.models))
+        selected = [*connection.scalars(sizes)].count(SELECTED)
     wrong = [] if models == MODELS else [f"{MODELS} models were trained, {models} are there"]
+    if selected != 1:
+        wrong.append(f"one batch was selected by hand, {selected} are there")
     if len(list(pools.iterdir())) != 1:
         wrong.append("the pool of the deleted project is still there")
     return wrong
