@@ -76,7 +76,7 @@ def test_files_hold_every_point(files: Files, tmp_path: Path) -> None:
         (["--batch-size", "500", "--budget-labels", "500"], "batch_size: 500 is more than the 120 items"),
         (["--seeds", "0"], "seeds: must be at least 1"),
         (["--label", "class"], "train: label: there is no column 'class'; the columns are: text, label"),
-        (["--test", "nowhere.jsonl"], "test: "),
+        (["--test", "nowhere.jsonl"], "test: nowhere.jsonl: No such file or directory"),
     ],
 )
 def test_wrong_arguments_are_explained(files: Files, arguments: list[str], message: str) -> None:

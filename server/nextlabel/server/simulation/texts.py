@@ -71,7 +71,9 @@ def read_labeled_texts(path: Path, columns: Columns, field: str) -> LabeledTexts
                 texts.append(_text(text, number, columns, field))
                 labels.append(_label(label, number, columns, field))
                 ids.append(str(item_id) if item_id not in (None, "") else content_id(texts[-1]))
-    except (FileError, UnknownColumnError, OSError) as error:
+    except OSError as error:
+        raise InvalidArgument.field(field, f"{path}: {error.strerror or error}") from error
+    except (FileError, UnknownColumnError) as error:
         raise InvalidArgument.field(field, str(error)) from error
     if not texts:
         raise InvalidArgument.field(field, f"{path} has no rows")
