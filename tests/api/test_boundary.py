@@ -262,6 +262,37 @@ async def test_a_watcher_that_leaves_ends_the_servicer_and_frees_its_place(serve
     assert serving.calls(WATCH_POOL, "CANCELLED") == 3
 
 
+class Chattering(PoolServiceServicer):
+    """Goes on sending statuses to a watcher who has left."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+
+    async def WatchPool(  # noqa: N802
+        self, request: Any, context: Any
+    ) -> AsyncIterator[pool_service_pb2.WatchPoolResponse]:
+        yield pool_service_pb2.WatchPoolResponse()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            try:
+                yield pool_service_pb2.WatchPoolResponse()
+            finally:
+                self.left.set()
+
+
+async def test_sending_to_a_watcher_who_left_is_no_fault(serve: Serve) -> None:
+    servicer = Chattering()
+    serving = await serve(pool(servicer))
+    call = PoolServiceStub(serving.channel).WatchPool(pool_service_pb2.WatchPoolRequest(project="news"), timeout=60)
+    await anext(aiter(call))
+    with structlog.testing.capture_logs() as logs:
+        call.cancel()
+        await asyncio.wait_for(servicer.left.wait(), 60)
+    assert "call failed" not in [entry["event"] for entry in logs]
+    assert serving.calls(WATCH_POOL, "CANCELLED") == 1
+
+
 async def test_a_client_that_gives_up_cancels_the_work(serve: Serve) -> None:
     servicer = Waiting()
     serving = await serve(projects(servicer))

@@ -143,7 +143,7 @@ class Boundary(grpc.aio.ServerInterceptor):
                     return
                 async with aclosing(responses):
                     async for response in responses:
-                        await context.write(response)
+                        await _write(context, response)
 
         return respond
 
@@ -238,6 +238,14 @@ async def _within(seconds: float | None) -> AsyncIterator[None]:
         if scope.expired() and seconds is not None:
             raise ServerDeadlineError(seconds) from error
         raise
+
+
+async def _write(context: Context, response: Any) -> None:
+    """Send one response; a caller who left meanwhile ends the call as one that was cancelled."""
+    try:
+        await context.write(response)
+    except grpc.aio.InternalError as error:
+        raise asyncio.CancelledError from error
 
 
 async def _requests(endpoint: _Endpoint, principal: Principal, raw: Any) -> Any:
