@@ -15,7 +15,7 @@ from nextlabel.strategies.scorers.uncertainty import LogitScorer
 
 CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
-KEPT_SHARE = .06
+KEPT_SHARE = 0.06
 """Share of a tile's rows that the rough look keeps: logits of 8 bits move a row by less than that."""
 
 MOST_WANTED = 512
