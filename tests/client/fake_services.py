@@ -234,6 +234,7 @@ class Labeling(labeling_grpc.LabelingServiceServicer):
         )
 
     async def ReleaseLease(self, request: Any, context: Any) -> Any:
+        self.state.released.append(request.lease_id)
         return labeling.ReleaseLeaseResponse(released=1)
 
     async def SubmitAnnotations(self, request: Any, context: Any) -> Any:

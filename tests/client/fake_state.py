@@ -52,6 +52,7 @@ class State:
         self.tokens: dict[str, access.Token] = {}
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []
+        self.released: list[str] = []
         self.metadata: list[dict[str, str]] = []
         self.unavailable: Counter[str] = Counter()
         self.refuse: dict[str, Any] = {}

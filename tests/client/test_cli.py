@@ -246,6 +246,15 @@ def test_labeling_in_the_terminal(cli: Cli, news: str, client: Client, state: St
     assert "'nonsense' is no class; give a number from 1 to 2 or a name" in done.err
 
 
+def test_the_end_of_piped_answers_gives_the_rest_back(cli: Cli, news: str, client: Client, state: State) -> None:
+    client.pool.add(news, ["one", "two", "three"])
+    done = cli("label", news, "--annotator", "ann", stdin="1\n2\n")
+    assert done.code == 0, done.err
+    assert done.err.endswith("2 answers stored\n")
+    assert len(state.annotations[news]) == 2
+    assert len(state.released) == 1
+
+
 def test_an_item_cannot_steer_the_terminal(cli: Cli, news: str, client: Client) -> None:
     client.pool.add(news, [{"id": "a", "text": "[bold]\x1b[2Jgone"}])
     done = cli("label", news, "--annotator", "ann", stdin="q\n")

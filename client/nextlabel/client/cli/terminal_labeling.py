@@ -1,6 +1,7 @@
 """Labeling in the terminal: an item, an answer, the next item."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -31,31 +32,34 @@ def label_in_terminal(client: "Client", project: str, *, annotator: str, count: 
     skipped: set[str] = set()
     answered = 0
     while True:
-        lease = client.labeling.lease(project, annotator=annotator, count=count)
-        fresh = [leased for leased in lease.items if leased.item.id not in skipped]
-        if not fresh:
-            say(f"nothing is left to label; {answered:,} answers stored")
-            return _give_back(client, project, lease)
-        for leased in fresh:
-            answer = _ask(leased, settings, read)
-            if answer == QUIT:
-                say(f"{answered:,} answers stored")
-                return _give_back(client, project, lease)
-            if answer == SKIP:
-                skipped.add(leased.item.id)
-                continue
-            (result,) = client.labeling.submit(
-                project, {leased.item.id: answer[0]}, annotator=annotator, lease_id=lease.lease_id
-            )
-            if result.message:
-                say(result.message)
-            answered += 1
-        _give_back(client, project, lease)
+        with _leased(client, project, annotator, count) as lease:
+            fresh = [leased for leased in lease.items if leased.item.id not in skipped]
+            if not fresh:
+                return say(f"nothing is left to label; {answered:,} answers stored")
+            for leased in fresh:
+                answer = _ask(leased, settings, read)
+                if answer == QUIT:
+                    return say(f"{answered:,} answers stored")
+                if answer == SKIP:
+                    skipped.add(leased.item.id)
+                    continue
+                (result,) = client.labeling.submit(
+                    project, {leased.item.id: answer[0]}, annotator=annotator, lease_id=lease.lease_id
+                )
+                if result.message:
+                    say(result.message)
+                answered += 1
 
 
-def _give_back(client: "Client", project: str, lease: "Lease") -> None:
-    if lease.lease_id:
-        client.labeling.release(project, lease.lease_id)
+@contextmanager
+def _leased(client: "Client", project: str, annotator: str, count: int) -> Iterator["Lease"]:
+    """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
+    lease = client.labeling.lease(project, annotator=annotator, count=count)
+    try:
+        yield lease
+    finally:
+        if lease.lease_id:
+            client.labeling.release(project, lease.lease_id)
 
 
 def _ask(leased: "LeasedItem", settings: "Project", read: Callable[[str], Any]) -> Any:
@@ -73,7 +77,13 @@ def _ask(leased: "LeasedItem", settings: "Project", read: Callable[[str], Any]) 
         suggested = plain_answer(leased.suggestion.answer)
         console.print(Text(printable(f"suggestion by {leased.suggestion.annotator}: {suggested}"), style="italic"))
     while True:
-        given = typer.prompt("answer (s skips, q quits)", err=True).strip()
+        try:
+            given = typer.prompt("answer (s skips, q quits)", err=True).strip()
+        except typer.Abort as abort:
+            # The prompt raises the same for Ctrl-C, which is no orderly end.
+            if isinstance(abort.__context__, EOFError):
+                return QUIT
+            raise
         if given in (SKIP, QUIT):
             return given
         try:
