@@ -61,6 +61,12 @@ def test_updating_labels_appends(cli: Cli, news: str, state: State) -> None:
     assert [c.name for c in state.projects[news].label_space.classes] == ["sports", "politics", "science"]
 
 
+def test_an_update_of_nothing_is_wrong_usage(cli: Cli, news: str) -> None:
+    done = cli("project", "update", news)
+    assert done.code == 2
+    assert "give at least one thing to change" in done.err
+
+
 def test_deleting_asks_first(cli: Cli, news: str, state: State) -> None:
     assert cli("project", "delete", news, stdin="n\n").code == 1
     assert news in state.projects

@@ -157,6 +157,9 @@ def update(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change what is given and leave the rest."""
+    changes = (estimator, strategy, overlap, lease_ttl, audit_share, show_suggestions)
+    if not add_labels and not strategy_param and all(change is None for change in changes):
+        raise typer.BadParameter("give at least one thing to change; see nextlabel project update --help")
     with session(ctx).connect() as client:
         from nextlabel.client.cli.plain import plain
 
