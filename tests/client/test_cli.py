@@ -315,6 +315,15 @@ def test_a_budget_that_is_no_amount_is_a_usage_error(cli: Cli, news: str, limit:
     assert (done.code, "--usd" in done.err) == (2, True)
 
 
+def test_a_refused_token_says_where_to_give_one(cli: Cli, news: str, state: State) -> None:
+    state.refuse["Train"] = rich_status(
+        grpc.StatusCode.UNAUTHENTICATED, "the token is not valid", error_info("TOKEN_INVALID")
+    )
+    done = cli("train", news)
+    assert done.code == 1
+    assert "give one with --token, NEXTLABEL_TOKEN or a profile" in done.err
+
+
 def test_a_used_up_budget_has_its_own_exit_code(cli: Cli, news: str, state: State) -> None:
     state.refuse["StartRun"] = rich_status(
         grpc.StatusCode.RESOURCE_EXHAUSTED, "the budget of 10 labels is used up", error_info("BUDGET_EXHAUSTED")

@@ -61,6 +61,8 @@ def _service_message(error: Exception) -> str:
         for violation in error.violations
         if violation.field not in error.message
     ]
+    if error.reason in ("CREDENTIALS_MISSING", "TOKEN_INVALID"):
+        lines.append("  give one with --token, NEXTLABEL_TOKEN or a profile")
     if error.retry_after_s is not None:
         lines.append(f"  try again in {error.retry_after_s:g} s")
     return "\n".join(lines)
