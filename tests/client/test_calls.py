@@ -28,6 +28,13 @@ def test_the_main_job_reads_well(client: Client, state: State) -> None:
     assert [a.answer.single_label.label for a in state.annotations["news"]] == ["sports", "sports"]
 
 
+def test_one_text_is_not_taken_for_many_of_one_letter(client: Client, news: str) -> None:
+    with pytest.raises(TypeError, match="put a single one into a list"):
+        client.learner.predict(news, "ball")
+    with pytest.raises(TypeError, match="put a single one into a list"):
+        client.learner.predict(news, item_ids="a")
+
+
 async def test_the_async_client_makes_the_same_calls(server: FakeServer) -> None:
     async with connect_async(server.address) as client:
         for name in "abc":

@@ -125,6 +125,8 @@ def _prediction_input(
         raise ValueError("input: give texts, item_ids or embeddings, and only one of them")
     if embeddings is not None:
         return pb.PredictionInput(embeddings=encode_embeddings(embeddings))
+    if isinstance(texts, str) or isinstance(item_ids, str):
+        raise TypeError("input: expected a sequence of texts or ids, got str; put a single one into a list")
     if texts:
         return pb.PredictionInput(texts=pb.TextList(texts=texts))
     return pb.PredictionInput(items=pb.ItemIdList(item_ids=item_ids))
