@@ -94,5 +94,11 @@ def test_loopback_needs_neither(bind: str) -> None:
     assert not load_settings({"bind": bind}).tokens_required
 
 
+@pytest.mark.parametrize("bind", ["127.0.0.1:65536", "127.0.0.1", "banana", "127.0.0.1:http", "127.0.0.1:-1", "[::1]"])
+def test_an_address_without_a_usable_port_is_refused(bind: str) -> None:
+    with pytest.raises(SettingsError, match="bind: expected HOST:PORT with a port from 0 to 65535"):
+        load_settings({"bind": bind})
+
+
 def test_the_limits_reach_the_domain() -> None:
     assert load_settings({"limits": {"overlap": 3}}).limits.limits().overlap == 3

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -30,6 +30,8 @@ _ENV_PREFIX = "NEXTLABEL_"
 _config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", default=None)
 
 _LIMITS = Limits()
+
+MAX_PORT = 65_535
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -321,6 +323,17 @@ class Settings(BaseSettings):
     def tokens_required(self) -> bool:
         """True when a call needs a token or a certificate with a role."""
         return not is_loopback(self.bind) if self.auth.required is None else self.auth.required
+
+    @field_validator("bind")
+    @classmethod
+    def _a_port_is_named(cls, bind: str) -> str:
+        # gRPC takes a port out of range, or none, for some other one and listens there.
+        if bind.startswith(("unix:", "unix-abstract:")):
+            return bind
+        port = bind.rpartition(":")[2] if ":" in bind else ""
+        if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
+            raise ValueError(f"expected HOST:PORT with a port from 0 to {MAX_PORT}, or unix:PATH, got {bind!r}")
+        return bind
 
     @model_validator(mode="after")
     def _not_exposed(self) -> Self:
