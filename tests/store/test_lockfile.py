@@ -51,5 +51,6 @@ def test_a_released_directory_can_be_taken(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unavailable, match="cannot be written"):
-        DirectoryLock(tmp_path / "file" / "below")
+    for directory in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(Unavailable, match=f"{directory} cannot be made: a file is in its place"):
+            DirectoryLock(directory)

@@ -24,6 +24,11 @@ class DirectoryLock:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             file = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise Unavailable(
+                f"the data directory {directory} cannot be made: a file is in its place; give another one",
+                reason="DATA_DIR_NOT_WRITABLE",
+            ) from error
         except OSError as error:
             raise Unavailable(
                 f"the data directory {directory} cannot be written ({error.strerror}); "
