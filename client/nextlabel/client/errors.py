@@ -98,7 +98,7 @@ def _message(error: grpc.aio.AioRpcError, server: str, *, from_service: bool) ->
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         return (
             f"no answer from the nextlabel server at {server} ({details}); "
-            "check the address and that `nextlabel serve` is running there"
+            "check the address, whether TLS is wanted, and that `nextlabel serve` is running there"
         )
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"the server at {server} did not answer in time; pass a longer timeout_s or try again"

@@ -34,6 +34,9 @@ class Session:
         A profile that was asked for by name comes before the environment. The token of a profile goes to the
         server of that profile only.
         """
+        # Each attempt at a handshake that fails would be logged among the output; the error says it once. gRPC reads
+        # the variable when it is imported.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from nextlabel.client import Tls, connect
 
         profile = self._profile()
