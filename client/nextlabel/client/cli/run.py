@@ -17,7 +17,7 @@ from nextlabel.client.cli.files import (
 )
 from nextlabel.client.cli.known_labels import upload_known_labels
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, usd
+from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.cli.watching import watch_run
@@ -67,7 +67,7 @@ _COLUMNS: TableColumns = {
     "ROUNDS": lambda r: r["rounds"],
     "LABELS": lambda r: (r["spent"] or {}).get("labels"),
     "COST": lambda r: usd((r["spent"] or {}).get("micro_usd", 0)),
-    "ACCURACY": lambda r: f"{r['latest']['accuracy']:.3f}" if r["latest"] else None,
+    "ACCURACY": lambda r: percent(r["latest"]["accuracy"]) if r["latest"] else None,
     "STARTED": lambda r: r["create_time"],
 }
 
