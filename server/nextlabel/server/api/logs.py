@@ -47,6 +47,8 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"]) -> None
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # Migrations that run are news; which plugins exist and what a database can do is not.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
 

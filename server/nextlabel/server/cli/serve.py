@@ -13,7 +13,8 @@ from nextlabel.server.cli.errors import reported
 @reported
 def serve(
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of everything the server keeps; created when missing.")
+        Path | None,
+        typer.Option(help="Folder of everything the server keeps; created when missing. Default nextlabel-data."),
     ] = None,
     bind: Annotated[
         str | None, typer.Option(help="HOST:PORT or unix:PATH; port 0 takes a free one. Default 127.0.0.1:50051.")
