@@ -153,6 +153,11 @@ def test_pool_status_is_flat_json(cli: Cli, news: str, train_file: str) -> None:
     assert cli("pool", "status", news, "--output", "json").json["pool"] == 30
 
 
+def test_a_watched_run_ends_with_its_cost_in_dollars(cli: Cli, news: str, train_file: str) -> None:
+    done = cli("run", "start", news, "--annotator", "replay", "--labels-from", train_file, "--watch")
+    assert {line.split()[0] for line in done.out.splitlines()} == {"run", "state", "rounds", "labels", "tokens", "cost"}
+
+
 def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, state: State, train_file: str) -> None:
     done = cli(
         "run", "start", news, "--annotator", "replay", "--labels-from", train_file, "--strategy", "margin",

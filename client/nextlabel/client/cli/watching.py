@@ -114,7 +114,10 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
         say(view.canaries)
     say(view.ending)
     run = plain(client.runs.get(project, run_id))
-    emit_one(run, output, shown={"run": run_id, "state": run["state"], "rounds": run["rounds"], **(run["spent"] or {})})
+    spent = run["spent"] or {}
+    shown = {"run": run_id, "state": run["state"], "rounds": run["rounds"], "labels": spent.get("labels", 0)}
+    shown |= {"tokens": spent.get("tokens", 0), "cost": usd(spent.get("micro_usd", 0))}
+    emit_one(run, output, shown=shown)
     return _EXIT_CODES.get(view.stop_reason, 0)
 
 
