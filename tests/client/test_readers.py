@@ -250,6 +250,11 @@ def test_the_format_can_be_said(tmp_path: Path) -> None:
     assert len(texts(ItemFile(tmp_path / "data.txt", file_format="jsonl"))) == 2
 
 
+def test_a_folder_is_no_file_of_items(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=f"{tmp_path} is a folder; give a file in it"):
+        ItemFile(tmp_path)
+
+
 def test_long_fields_are_read(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("text\n" + "x" * 1_000_000 + "\n")
     assert [len(text) for text in texts(ItemFile(tmp_path / "f.csv"))] == [1_000_000]

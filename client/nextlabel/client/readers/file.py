@@ -113,6 +113,8 @@ def _chunks_before_error(records: Iterator[Record]) -> Iterator[list[Record]]:
 def _format_of(path: str | Path) -> str:
     if str(path) == STDIN:
         return "jsonl"
+    if Path(path).is_dir():
+        raise FileError(f"{path} is a folder; give a file in it")
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
