@@ -31,7 +31,7 @@ _config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", defa
 
 _LIMITS = Limits()
 
-MAX_PORT = 65_535
+_MAX_PORT = 65_535
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -331,8 +331,8 @@ class Settings(BaseSettings):
         if bind.startswith(("unix:", "unix-abstract:")):
             return bind
         port = bind.rpartition(":")[2] if ":" in bind else ""
-        if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT):
-            raise ValueError(f"expected HOST:PORT with a port from 0 to {MAX_PORT}, or unix:PATH, got {bind!r}")
+        if not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
+            raise ValueError(f"expected HOST:PORT with a port from 0 to {_MAX_PORT}, or unix:PATH, got {bind!r}")
         return bind
 
     @model_validator(mode="after")
