@@ -184,6 +184,12 @@ class Pool(pool_grpc.PoolServiceServicer):
         items, token = page_of(list(self.state.items[request.project].values()), request)
         return pool.ListItemsResponse(items=[pool_pb2.ItemDetail(item=item) for item in items], next_page_token=token)
 
+    async def DeleteItems(self, request: Any, context: Any) -> Any:
+        items = self.state.items[request.project]
+        gone = [item_id for item_id in request.item_ids if items.pop(item_id, None)]
+        unknown = [item_id for item_id in request.item_ids if item_id not in gone]
+        return pool.DeleteItemsResponse(deleted=len(gone), unknown_item_ids=unknown)
+
     def _status(self, project: str) -> pool.PoolStatus:
         items = self.state.items[project].values()
         holdout = sum(item.split == pool_pb2.SPLIT_HOLDOUT for item in items)

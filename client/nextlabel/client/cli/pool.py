@@ -1,6 +1,7 @@
-"""`nextlabel pool`: add items and see how the pool stands."""
+"""`nextlabel pool`: add items, look at them and see how the pool stands."""
 
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,13 +22,14 @@ from nextlabel.client.cli.files import (
     wait_until_embedded,
 )
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, emit_one
+from nextlabel.client.cli.output import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
-app = typer.Typer(help="Add items and see how the pool stands.", no_args_is_help=True)
+app = typer.Typer(help="Add items, look at them and see how the pool stands.", no_args_is_help=True)
 
 
 class Split(StrEnum):
@@ -36,6 +38,23 @@ class Split(StrEnum):
     POOL = "pool"
     HOLDOUT = "holdout"
     GOLD = "gold"
+
+
+class State(StrEnum):
+    """Where an item stands."""
+
+    UNLABELED = "unlabeled"
+    LEASED = "leased"
+    LABELED = "labeled"
+    UNRESOLVED = "unresolved"
+
+
+_ITEMS: TableColumns = {
+    "ITEM": lambda i: i["item"]["id"],
+    "STATE": lambda i: i["state"],
+    "LABEL": lambda i: i["consensus"] and i["consensus"]["answer"],
+    "TEXT": lambda i: i["item"]["text"],
+}
 
 
 @app.command(
@@ -99,6 +118,63 @@ def status(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
         record = plain(client.pool.status(project))
     counts = record.pop("counts") or {}
     emit_one({"project": project, **counts, **record}, output)
+
+
+@app.command("list", epilog="Example: nextlabel pool list news --state labeled --limit 1000 --output jsonl")
+def list_items(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    split: Annotated[Split | None, typer.Option(help="Only these.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only those that stand so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most items to show.")] = 100,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show items with their state and label, in the order in which they were added."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        found = client.pool.list(project, split=split, state=state, page_size=min(limit, 1_000))
+        emit_many(map(plain, islice(found, limit)), _ITEMS, output)
+
+
+@app.command(epilog="Example: nextlabel pool show news i17")
+def show(ctx: typer.Context, project: ProjectArgument, item_id: str, output: OutputOption = Output.TABLE) -> None:
+    """Show one item and what is known about it."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.cli.plain import plain
+
+        detail = plain(client.pool.get(project, item_id))
+    emit_one(detail, output, shown=_shown(detail))
+
+
+@app.command(epilog="Example: nextlabel pool delete news i17 i18 --yes")
+def delete(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    item_ids: Annotated[list[str], typer.Argument(metavar="ITEM…", help="Ids of up to 1,000 items.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete items with their annotations. Ids that no item has are reported, and the exit code is then 1."""
+    if not yes:
+        typer.confirm(f"Delete {len(item_ids):,} items of {project} with their annotations?", abort=True, err=True)
+    with session(ctx).connect() as client:
+        done = client.pool.delete(project, item_ids)
+    say(f"deleted {done.deleted:,} items")
+    for item_id in done.unknown_item_ids:
+        say(f"no item has the id {item_id!r}")
+    raise typer.Exit(1 if done.unknown_item_ids else 0)
+
+
+def _shown(detail: Record) -> Record:
+    consensus = detail["consensus"] or {}
+    return {
+        **detail["item"],
+        "state": detail["state"],
+        "embedded": detail["embedded"],
+        "label": consensus.get("answer"),
+        "probability": consensus.get("probability"),
+        "annotations": consensus.get("annotation_count"),
+    }
 
 
 def _load_matrix(path: Path) -> "ndarray[Any, Any]":
