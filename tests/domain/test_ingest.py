@@ -1,8 +1,12 @@
+import asyncio
+
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.errors import DomainError, InvalidArgument
+from nextlabel.server.domain import ingest
+from nextlabel.server.domain.errors import DomainError, InvalidArgument, Unavailable
 from nextlabel.server.domain.incoming import IncomingItems
+from nextlabel.server.domain.ingest_group import Receipt
 from nextlabel.server.domain.state import Split
 from tests.domain.service import Service, gathered
 
@@ -48,6 +52,27 @@ async def test_a_wrong_message_does_not_take_others_of_its_group_with_it(service
     assert receipt.accepted == 1
     assert isinstance(error, InvalidArgument)
     assert await service.parts.ingest.acknowledged(project, "upload") == 1
+
+
+async def test_a_full_disk_fails_what_could_not_be_stored_and_nobody_waits_for_ever(service, monkeypatch):
+    project = await service.create()
+    arrays = service.parts.pools.arrays
+    append, failures = arrays.append_items, [OSError("no space left on device")]
+
+    def full_at_first(*items):
+        if failures:
+            raise failures.pop()
+        append(*items)
+
+    monkeypatch.setattr(ingest, "GROUP_ROWS", 1)
+    monkeypatch.setattr(arrays, "append_items", full_at_first)
+    uploads = [asyncio.ensure_future(_caught(service.add(project, [name], upload=name))) for name in "abcd"]
+    await asyncio.sleep(0)
+    await service.parts.ingest.drain()
+    await asyncio.wait(uploads, timeout=1)
+    assert all(upload.done() for upload in uploads)
+    outcomes = [upload.result() for upload in uploads]
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable, Receipt, Receipt]
 
 
 async def _caught(work):

@@ -11,6 +11,8 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 
+import structlog
+
 from nextlabel.server.domain.errors import Aborted, DomainError, InvalidArgument, Unavailable
 from nextlabel.server.domain.incoming import IncomingItems, normalised
 from nextlabel.server.domain.ingest_group import Ahead, Group, Message, Receipt, prepare
@@ -24,6 +26,7 @@ from nextlabel.server.domain.state import Project, ProjectId, ReferenceItem, Seg
 GROUP_ROWS = 10_000
 GATHER_S = 0.02
 TURN_S = 2.0
+_log = structlog.get_logger(__name__)
 
 
 class Ingest:
@@ -79,6 +82,8 @@ class Ingest:
                 await self._commit_for_a_while(project, queue)
             except DomainError:
                 continue
+            except Exception:  # noqa: BLE001  (its senders know; those still in the queue wait for the next turn)
+                _log.exception("ingest_failed", project=project)
 
     async def _commit_for_a_while(self, project: ProjectId, queue: asyncio.Queue[Message]) -> None:
         """Commit what is queued, preparing each group while the one before it is being stored.
