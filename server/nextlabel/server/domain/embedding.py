@@ -64,28 +64,38 @@ class Embedding:
         while True:
             self._wake.clear()
             try:
-                while await self.embed_waiting():
+                while await self._embed_waiting(on_error):
                     pass
-            except Exception as error:  # noqa: BLE001  (one damaged pool must not stop the others' embedding)
+            except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
                 on_error(error)
             try:
                 await asyncio.wait_for(self._wake.wait(), poll_s)
             except TimeoutError:
                 continue
 
-    async def embed_waiting(self) -> bool:
-        """Embed one waiting segment of each project; False when none was waiting."""
-        projects = await self._store.read(all_projects)
+    async def _embed_waiting(self, on_error: Callable[[BaseException], None]) -> bool:
+        """Embed one waiting segment of each project; False when none was embedded."""
         worked = False
-        for project in projects:
-            async with self._store.exclusive(f"embed/{project}") as mine:
-                if not mine:
-                    continue
-                waiting = await self._store.read(lambda tx, p=project: tx.pool.segments(p, embedded=False))  # type: ignore[misc]
-                if waiting:
-                    await self._embed(waiting[0])
-                    worked = True
+        for project in await self._store.read(all_projects):
+            try:
+                worked |= await self._embed_next(project)
+            except Exception as error:  # noqa: BLE001  (one damaged pool must not stop the others' embedding)
+                on_error(error)
         return worked
+
+    async def _embed_next(self, project: ProjectId) -> bool:
+        """Embed the oldest waiting segment of a project; False when there is none, or another server embeds it."""
+        async with self._store.exclusive(f"embed/{project}") as mine:
+            waiting = await self._store.read(lambda tx: tx.pool.segments(project, embedded=False)) if mine else ()
+            if not waiting:
+                return False
+            try:
+                await self._embed(waiting[0])
+            finally:
+                self._underway.pop(project, None)
+                self._rate.pop(project, None)
+        self._signals.notify(f"pool/{project}")
+        return True
 
     async def _embed(self, segment: Segment) -> None:
         project = segment.project
@@ -111,9 +121,6 @@ class Embedding:
             matrix, row_array = np.concatenate(parts), np.asarray(rows, np.int64)
             await self._executor.run(lambda: arrays.append_embeddings(project, row_array, matrix))
         await self._store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
-        self._underway.pop(project, None)
-        self._rate.pop(project, None)
-        self._signals.notify(f"pool/{project}")
 
     async def wait(self, project: ProjectId) -> None:
         """Return when nothing of a project waits for its embedding."""

@@ -1,0 +1,51 @@
+import asyncio
+
+import numpy as np
+import pytest
+
+from nextlabel.server.domain.incoming import IncomingItems
+from nextlabel.server.domain.projects import NewProject
+from nextlabel.server.domain.state import LabelClass, Split
+from tests.domain.service import DIMENSION, Service
+
+
+class Embedder:
+    """Breaks on one text."""
+
+    name = "broken"
+    dimension = DIMENSION
+
+    def embed(self, texts):
+        if "unreadable" in texts:
+            raise RuntimeError("cannot embed this")
+        return np.ones((len(texts), DIMENSION), np.float16)
+
+
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    opened.parts.embedding.embedder = Embedder()
+    yield opened
+    await opened.close()
+
+
+async def filled(service, name, text):
+    parts = service.parts
+    new = NewProject(name, [LabelClass("a"), LabelClass("b")], "broken", DIMENSION)
+    project = await parts.store.write(lambda tx: parts.projects.create(tx, new))
+    incoming = IncomingItems(["i"], [text], [""], [Split.POOL], [""], None)
+    await (await parts.ingest.add(project, "upload", 1, incoming))
+    return project
+
+
+async def test_a_pool_that_cannot_be_embedded_does_not_hold_up_the_others(service):
+    damaged = await filled(service, "a", "unreadable")
+    sound = await filled(service, "b", "text")
+    errors: list[BaseException] = []
+    embedding = asyncio.create_task(service.parts.embedding.run(errors.append))
+    async with asyncio.timeout(30):
+        await service.parts.embedding.wait(sound.id)
+    embedding.cancel()
+    counts = [await service.parts.reports.pool_counts(project) for project in (damaged, sound)]
+    assert [(c.embedded, c.awaiting_embedding) for c in counts] == [(0, 1), (1, 0)]
+    assert {str(error) for error in errors} == {"cannot embed this"}
