@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.domain.annotation import Cost, Label
 from nextlabel.server.domain.incoming import IncomingItems
 from nextlabel.server.domain.ingest_group import Receipt
 from nextlabel.server.domain.projects import NewProject
@@ -22,6 +22,7 @@ from nextlabel.server.domain.state import (
     RunSpec,
     Split,
 )
+from nextlabel.server.domain.submissions import KnownRows, Submission
 from nextlabel.server.parts import Parts, open_parts
 from nextlabel.server.settings import load_settings
 
@@ -70,6 +71,15 @@ class Service:
             embeddings_nD=vectors(known),
         )
         return await (await self.parts.ingest.add(project, upload, sequence, incoming))
+
+    async def label(self, project: Project, labels: dict[str, str], annotator: str = "ann") -> None:
+        """Have a person label items, outside of any batch."""
+        rows = (await self.parts.pools.find(project.id, list(labels))).tolist()
+        known = KnownRows(dict(zip(labels, rows, strict=True)), {})
+        answers = [Submission(item_id, Label(label)) for item_id, label in labels.items()]
+        await self.parts.store.write(
+            lambda tx: self.parts.submissions.submit(tx, project, annotator, "", answers, known)
+        )
 
     async def replay_run(self, project: Project, labels: dict[str, str], **changes: object) -> Run:
         """Start a replay run, drive it and return it ended."""

@@ -69,7 +69,7 @@ class Learning:
         self._models_dir = models_dir
         self._loaded: OrderedDict[tuple[ProjectId, int], Model] = OrderedDict()
         self._samples: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = {}
-        self._evaluation_sets: dict[tuple[ProjectId, Split], tuple[int, npt.NDArray[np.float32]]] = {}
+        self._evaluation_sets: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = {}
 
     async def train(
         self,
@@ -191,6 +191,8 @@ class Learning:
         for key in [k for k in self._loaded if k[0] == project]:
             del self._loaded[key]
         self._samples.pop(project, None)
+        for split in Split:
+            self._evaluation_sets.pop((project, split), None)
         for file in (self._models_dir / project).glob("*"):
             file.unlink(missing_ok=True)
 
@@ -257,8 +259,8 @@ class Learning:
         self, project: ProjectId, split: Split, rows: Sequence[int]
     ) -> npt.NDArray[np.float32]:
         kept = self._evaluation_sets.get((project, split))
-        if kept is None or kept[0] != len(rows):
-            kept = (len(rows), (await self._pools.embeddings(project, rows)).astype(np.float32))
+        if kept is None or kept[0] != rows:
+            kept = (rows, (await self._pools.embeddings(project, rows)).astype(np.float32))
             self._evaluation_sets[project, split] = kept
         return kept[1]
 
