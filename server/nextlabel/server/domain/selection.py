@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,13 +66,16 @@ class Query:
 
 
 class AskableRows:
-    """The rows that may be asked, as strategies stream them: embedded, not asked before, no holdout or gold."""
+    """The rows that may be asked, as strategies stream them: embedded, not asked before, no holdout or gold.
 
-    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, committed: int) -> None:
+    ``pool_rows`` is the size of the pool that they are taken from; what is added meanwhile is not looked at.
+    """
+
+    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int) -> None:
         self._arrays = arrays
         self._project = project
         self._excluded = excluded
-        self._committed = committed
+        self.pool_rows = pool_rows
         self._length: int | None = None
 
     def __len__(self) -> int:
@@ -97,8 +100,12 @@ class AskableRows:
         """Return item ids in the order of ``rows``."""
         return [item.item_id for item in self._arrays.items(self._project, rows.tolist())]
 
+    def ids_by_row(self, rows: Rows) -> Mapping[int, str]:
+        """Return the item ids of rows; those that were deleted meanwhile are left out."""
+        return {item.row: item.item_id for item in self._arrays.items(self._project, rows.tolist())}
+
     def _usable(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
-        usable: npt.NDArray[np.bool_] = rows_n < self._committed
+        usable: npt.NDArray[np.bool_] = rows_n < self.pool_rows
         if len(self._excluded):
             at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
             usable &= self._excluded[at] != rows_n
@@ -172,11 +179,11 @@ class Selector:
                 round=query.round_number,
                 strategy=query.strategy,
                 model_version=model,
-                pool_rows=pool.index.next_row,
+                pool_rows=candidates.pool_rows,
                 seed=query.seed,
                 created_at=self._clock.now(),
             )
-            ids = await self._executor.run(lambda: candidates.item_ids(selection.rows_k))
+            ids = await self._executor.run(lambda: candidates.ids_by_row(selection.rows_k))
             picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
             await self._store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
@@ -242,7 +249,9 @@ def _missing(strategy: Strategy, context: SelectionContext) -> str:
     return " and ".join(lacking)
 
 
-def _picks(batch: Batch, selection: Selection, ids: Sequence[str], fallback: str, slots_taken: int) -> Sequence[Pick]:
+def _picks(
+    batch: Batch, selection: Selection, ids: Mapping[int, str], fallback: str, slots_taken: int
+) -> Sequence[Pick]:
     def known(value: float) -> float | None:
         return None if math.isnan(value) else value
 
@@ -250,13 +259,14 @@ def _picks(batch: Batch, selection: Selection, ids: Sequence[str], fallback: str
         Pick(
             batch=batch.id,
             position=position,
-            row=int(selection.rows_k[position]),
-            item_id=item_id,
+            row=row,
+            item_id=ids[row],
             score=float(selection.scores_k[position]),
             inclusion_probability=known(float(selection.inclusion_probabilities_k[position])),
             reason=fallback or selection.reasons_k[position],
             audit=bool(selection.audit_k[position]),
             slots_taken=slots_taken,
         )
-        for position, item_id in enumerate(ids)
+        for position, row in enumerate(selection.rows_k.tolist())
+        if row in ids
     ]

@@ -1,0 +1,47 @@
+import asyncio
+
+import pytest
+
+from nextlabel.server.domain.selection import Query
+from nextlabel.server.domain.state import Choice
+from tests.domain.service import Service
+
+QUERY = Query(count=8, strategy=Choice("random"), audit_share=0.0, seed=1)
+
+
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    yield opened
+    await opened.close()
+
+
+async def test_an_item_deleted_while_it_is_selected_leaves_the_ids_of_the_others_right(service, monkeypatch):
+    project = await service.create()
+    await service.add(project, [f"i{n}" for n in range(30)])
+    arrays = service.parts.pools.arrays
+    items = arrays.items
+
+    def first_deleted(of, rows):
+        arrays.delete(of, rows[:1])
+        return items(of, rows)
+
+    monkeypatch.setattr(arrays, "items", first_deleted)
+    _, picks = await service.parts.selector.select(project, QUERY)
+    assert len(picks) == 7
+    assert all(pick.item_id == f"i{pick.row}" for pick in picks)
+
+
+async def test_a_batch_names_the_pool_it_was_selected_from_not_what_came_meanwhile(service, monkeypatch):
+    project = await service.create()
+    await service.add(project, [f"i{n}" for n in range(30)])
+    arrays, loop = service.parts.pools.arrays, asyncio.get_running_loop()
+    scan = arrays.scan_embeddings
+
+    def while_others_add(*given):
+        asyncio.run_coroutine_threadsafe(service.add(project, ["late"], upload="late"), loop).result()
+        return scan(*given)
+
+    monkeypatch.setattr(arrays, "scan_embeddings", while_others_add)
+    batch, _ = await service.parts.selector.select(project, QUERY)
+    assert batch.pool_rows == 30
