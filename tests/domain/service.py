@@ -11,7 +11,7 @@ import numpy as np
 from nextlabel.server.domain.annotation import Cost, Label
 from nextlabel.server.domain.incoming import IncomingItems
 from nextlabel.server.domain.ingest_group import Receipt
-from nextlabel.server.domain.projects import NewProject
+from nextlabel.server.domain.projects import NewProject, ProjectChanges
 from nextlabel.server.domain.state import (
     AnnotatorChoice,
     Choice,
@@ -49,6 +49,10 @@ class Service:
         classes = [LabelClass(c) for c in CLASSES]
         new = NewProject(name, classes, "", DIMENSION, **changes)  # type: ignore[arg-type]
         return await self.parts.store.write(lambda tx: self.parts.projects.create(tx, new))
+
+    async def add_class(self, project: Project, name: str) -> Project:
+        changes = ProjectChanges(classes=[*project.classes, LabelClass(name)])
+        return await self.parts.store.write(lambda tx: self.parts.projects.update(tx, project.name, changes))
 
     async def add(
         self,

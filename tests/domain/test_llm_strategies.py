@@ -69,6 +69,16 @@ async def test_disagreement_begins_by_the_shortlist_and_then_asks_what_the_learn
     assert (await service.spent(project, "acquisition/disagreement")).micro_usd > 0
 
 
+async def test_disagreement_knows_that_the_learner_has_never_heard_of_a_class_added_since(service: LlmService) -> None:
+    project = await service.filled()
+    await service.replay_run(project, TRUTH, limit=Cost(labels=12))
+    project = await service.add_class(project, "down")
+    service.fake.brain = Scripted(lambda asked: compose(asked, lambda _: "down" if asked.items else ""))
+    chosen = strategy("llm_disagreement", model=MODEL)
+    _, picks = await service.parts.selector.select(project, Query(4, chosen, 0.0, seed=1))
+    assert {p.reason for p in picks} == {"the LLM says 'down', the learner gives that 0%"}
+
+
 async def test_disagreement_without_a_model_asks_no_llm_and_says_so(service: LlmService) -> None:
     project = await service.filled()
     chosen = strategy("llm_disagreement", model=MODEL)

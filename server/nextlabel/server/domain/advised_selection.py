@@ -114,8 +114,9 @@ def _least_sure(opinions: Opinions) -> _Advice:
 
 def _most_doubted(opinions: Opinions, project: Project, probabilities_mC: Scores) -> _Advice:
     place = {name: i for i, name in enumerate(project.class_names)}
+    # A class that was added after the model was trained has no column: the learner does not know it.
     believed = [
-        None if label is None else float(row[place[label]])
+        None if label is None else float(row[place[label]]) if place[label] < len(row) else 0.0
         for label, row in zip(opinions.labels, probabilities_mC, strict=True)
     ]
     scores = np.array([np.nan if p is None else 1.0 - p for p in believed], np.float32)

@@ -141,11 +141,16 @@ class Learning:
     async def predict(
         self, project: Project, embeddings_nD: npt.NDArray[np.floating], version: int = 0
     ) -> tuple[ModelVersion, npt.NDArray[np.float32]]:
-        """Return class probabilities, (n, C) in the order of the label space, and the version they are from."""
+        """Return class probabilities, (n, C) in the order of the label space, and the version they are from.
+
+        A class that was added after the version was trained gets 0.
+        """
         if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
-        return found, await self._executor.run(lambda: model.predict_proba(embeddings_nD))
+        probabilities = await self._executor.run(lambda: model.predict_proba(embeddings_nD))
+        added = max(0, len(project.classes) - model.n_classes)
+        return found, np.pad(probabilities, ((0, 0), (0, added)))
 
     async def evaluate(self, project: Project, version: int, split: Split) -> tuple[ModelVersion, Evaluation]:
         """Evaluate a version on the holdout or gold items.
