@@ -2,9 +2,11 @@ import asyncio
 
 import pytest
 
+from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.accounts import Window
 from nextlabel.server.domain.annotation import Cost, Label
 from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.domain.rounds import Rounds
 from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason
 from nextlabel.server.domain.submissions import KnownRows, Submission
 from tests.domain.service import CLASSES, Service
@@ -77,6 +79,53 @@ async def test_holdout_and_gold_are_neither_asked_nor_trained_on(service):
 async def test_a_run_ends_for_the_stated_reason(service, changes, reason):
     run = await service.replay_run(await filled(service), TRUTH, **changes)
     assert (run.state, run.stop_reason) == (RunState.FINISHED, reason)
+
+
+def after_first_training(monkeypatch, change):
+    """Have something done once, when a run has trained its first model."""
+    learn, waiting = Rounds.learn, [change]
+
+    async def learn_and_change(self, project, run):
+        model = await learn(self, project, run)
+        if waiting:
+            await waiting.pop()()
+        return model
+
+    monkeypatch.setattr(Rounds, "learn", learn_and_change)
+
+
+async def test_a_class_that_is_added_and_used_meanwhile_is_learned_by_the_run(service, monkeypatch):
+    project = await filled(service)
+
+    async def add_and_use():
+        changed = await service.add_class(project, "down")
+        await service.label(changed, {"i58": "down", "i59": "down"})
+
+    after_first_training(monkeypatch, add_and_use)
+    run = await service.replay_run(project, TRUTH)
+    assert run.stop_reason is StopReason.BUDGET
+    _, model = await service.parts.learning.model(project)
+    assert model.classes == (*CLASSES, "down")
+
+
+async def test_guidelines_accepted_meanwhile_are_what_the_next_round_goes_by(service, monkeypatch):
+    project = await filled(service)
+    parts = service.parts
+
+    async def accept():
+        await parts.store.write(lambda tx: parts.projects.add_guidelines(tx, project.name, "better", author="ann"))
+
+    after_first_training(monkeypatch, accept)
+    seen = []
+    annotate = ReplayAnnotator.annotate
+
+    def noting(self, task, items):
+        seen.append(task.guidelines.version)
+        return annotate(self, task, items)
+
+    monkeypatch.setattr(ReplayAnnotator, "annotate", noting)
+    await service.replay_run(project, TRUTH)
+    assert seen == [1, 2, 2]
 
 
 async def test_a_project_budget_binds_every_run(service):

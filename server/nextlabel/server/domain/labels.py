@@ -52,7 +52,8 @@ class Labels:
             known.by_row[annotation.row].append(annotation)
             known.last_id = annotation.id
         changed = dict.fromkeys(a.row for a in fresh)
-        if known.classes != project.class_names:
+        # Classes are only ever added at the end: who still has fewer knows the project as it was.
+        if len(project.class_names) > len(known.classes):
             known.classes = project.class_names
             changed = dict.fromkeys(known.by_row)
         for row in changed:

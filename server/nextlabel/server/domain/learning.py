@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
+from nextlabel.server.assessment.consensus import Consensus
 from nextlabel.server.domain.annotation import AnnotationType
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.embedding import Embedding
@@ -91,6 +92,9 @@ class Learning:
         """
         _check_type(project)
         async with self._only_trainer(project.id):
+            # A round of a run takes long: classes may have been added since, and a version trained that knows them.
+            known = project
+            project = await self._store.read(lambda tx: tx.projects.by_id(known.id) or known)
             labeled = await self.labeled(project)
             latest = await self._store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
@@ -170,12 +174,13 @@ class Learning:
     async def labeled(self, project: Project) -> Labeled:
         """Return the training set: consensus labels of embedded pool items (never of holdout or gold)."""
         pool = await self._pools.open(project.id)
-        agreed = await self._labels.consensus(project)
+        place = {name: i for i, name in enumerate(project.class_names)}
+        # A caller may know the project as it was before a class was added that has labels already.
+        agreed = {row: c for row, c in (await self._labels.consensus(project)).items() if c.label in place}
         rows = np.fromiter(agreed, np.int64, len(agreed))
         usable = ~np.isin(rows, pool.unusable_rows()) & await self._embedded(project.id, rows)
         rows = rows[usable]
         embeddings = await self._pools.embeddings(project.id, rows.tolist()) if len(rows) else None
-        place = {name: i for i, name in enumerate(project.class_names)}
         found = [agreed[row] for row in rows.tolist()]
         return Labeled(
             rows,
@@ -186,7 +191,7 @@ class Learning:
                 labels_N=np.fromiter((place[c.label] for c in found), np.int64, len(found)),
                 trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
                 weights_N=np.ones(len(found), np.float32),
-                probabilities_NC=np.stack([c.probabilities_C for c in found]) if found else None,
+                probabilities_NC=_distributions(found, len(place)) if found else None,
                 classes=project.class_names,
             ),
         )
@@ -320,6 +325,13 @@ class Learning:
 def _save(model: Model, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(model, path)
+
+
+def _distributions(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.float32]:
+    """Return the consensus of n items over the first ``classes`` classes, (n, C), rows summing to 1."""
+    shares: npt.NDArray[np.float32] = np.stack([c.probabilities_C[:classes] for c in found])
+    whole = shares.shape[1] == found[0].probabilities_C.shape[0]
+    return shares if whole else shares / shares.sum(axis=1, keepdims=True)
 
 
 def _check_type(project: Project) -> None:

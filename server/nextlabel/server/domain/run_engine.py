@@ -116,12 +116,11 @@ class RunEngine:
             await self._embedding.wait(project.id)
             if run.spec.annotator.kind == HUMAN:
                 return await self._drive_humans(project, run)
-            ledger = RunLedger(self._store, self._budgets, self._clock, project.id, run.id)
-            source = await self._annotators.open(project, run, ledger, RunJournal(self._store, project.id))
-            try:
-                return await self._drive_annotator(project, run, source)
-            finally:
-                await source.annotator.close()
+            while True:
+                end = await self._drive_annotator(project, run)
+                if end is not None:
+                    return end
+                run, project = await self._as_they_are_now(run, project)
         except BudgetExhausted as error:
             return _End(StopReason.BUDGET, error.message)
         except AnnotatorStopped as error:
@@ -132,7 +131,16 @@ class RunEngine:
             _log.exception("run_failed", run=run.id)
             return _End(StopReason.ERROR, "an internal error ended the run; the server's log has the details")
 
-    async def _drive_annotator(self, project: Project, run: Run, source: RunAnnotator) -> _End:
+    async def _drive_annotator(self, project: Project, run: Run) -> _End | None:
+        """Drive rounds until the run ends; None when the project was changed, which its annotator was made for."""
+        ledger = RunLedger(self._store, self._budgets, self._clock, project.id, run.id)
+        source = await self._annotators.open(project, run, ledger, RunJournal(self._store, project.id))
+        try:
+            return await self._drive_rounds(project, run, source)
+        finally:
+            await source.annotator.close()
+
+    async def _drive_rounds(self, project: Project, run: Run, source: RunAnnotator) -> _End | None:
         await self._rounds.check_on_gold(project, run, source)
         cut_off = await self._rounds.cut_off(project, run)
         if cut_off is not None:
@@ -142,6 +150,9 @@ class RunEngine:
             end = await self._reason_to_end(project, run)
             if end is not None:
                 return end
+            run, current = await self._as_they_are_now(run, project)
+            if current != project:
+                return None
             selected = await self._rounds.select(project, run, leasable=False)
             if selected is None:
                 return await self._nothing_selected(project, run)
@@ -168,6 +179,7 @@ class RunEngine:
                 end = await self._reason_to_end(project, run)
                 if end is not None:
                     return end
+                run, project = await self._as_they_are_now(run, project)
                 selected = await self._rounds.select(project, run, leasable=True)
                 if selected is None:
                     return await self._nothing_selected(project, run)
@@ -179,6 +191,11 @@ class RunEngine:
                     return end
             await self._rounds.learn(project, run)
             under_way = False
+
+    async def _as_they_are_now(self, run: Run, project: Project) -> tuple[Run, Project]:
+        """Read both again; what was deleted stays as it was known, until the run is ended for it."""
+        found_run, found_project = await self._store.read(lambda tx: _run_and_project(tx, run.id))
+        return found_run or run, found_project or project
 
     async def _nothing_selected(self, project: Project, run: Run) -> _End:
         affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
