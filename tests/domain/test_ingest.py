@@ -158,3 +158,28 @@ async def test_deleted_items_are_gone_for_good_and_their_ids_are_free_again(tmp_
     assert (await counts(service, project)).pool == 3
     assert (await service.parts.pools.item(project.id, "b")).text == "other"
     await service.close()
+
+
+async def test_items_are_gone_even_when_the_caller_left_while_they_were_deleted(service, monkeypatch):
+    project = await service.create()
+    await service.add(project, ["a", "b"])
+    pools, store = service.parts.pools, service.parts.store
+    write, committed = store.write, asyncio.Event()
+
+    async def write_and_linger(work):
+        done = await write(work)
+        committed.set()
+        await asyncio.sleep(0)
+        return done
+
+    monkeypatch.setattr(store, "write", write_and_linger)
+    deleting = asyncio.create_task(pools.delete(project.id, ["a"], service.parts.clock.now()))
+    await committed.wait()
+    deleting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+    async with (await pools.open(project.id)).writing:
+        assert (await pools.find(project.id, ["b"])).tolist() == [1]
+    assert (await pools.find(project.id, ["a"])).tolist() == [-1]
+    receipt = await service.add(project, ["a"], texts=["other"], sequence=2)
+    assert receipt.accepted == 1

@@ -122,6 +122,16 @@ class Pools:
 
         Annotations of them stay in the books but no longer train. ``also`` is done in the transaction that deletes.
         """
+        # A caller that goes away in between would leave items in this process that the database has deleted.
+        return await asyncio.shield(asyncio.create_task(self._delete(project, item_ids, at, also)))
+
+    async def _delete(
+        self,
+        project: ProjectId,
+        item_ids: Sequence[str],
+        at: datetime,
+        also: Callable[[Transaction, Sequence[str]], None] | None,
+    ) -> Sequence[str]:
         pool = await self.open(project)
         async with pool.writing:
             await self.catch_up(pool)
