@@ -1,5 +1,7 @@
 """Reserve, settle, refund; nothing paid twice, nothing overspent."""
 
+import asyncio
+import random
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -7,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
 from nextlabel.server.annotators.asking import ModelSettings
 from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
+from nextlabel.server.annotators.metering import MeteredCaller
+from nextlabel.server.annotators.ports import ReservationId
 from nextlabel.server.annotators.pricing import CacheTtl, load_prices
 from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.annotators.throttle import Throttle
 from nextlabel.server.domain.annotation import Answer, Cost, Outcome, Usage
 from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted, InvalidArgument
 from tests.annotators.ledger import MemoryLedger
-from tests.annotators.shop import FAST, collect, make_items, make_task
+from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
 
 MakeAnnotator = Callable[..., LlmAnnotator]
@@ -30,6 +36,43 @@ async def test_a_budget_is_used_up_and_never_exceeded(make_annotator: MakeAnnota
     assert ledger.spent.micro_usd > 15_000, "a reservation that does not fit waits for the refunds of others"
     assert len(answers) == fake.books.charged_requests
     assert not ledger.open
+
+
+class LingeringLedger(MemoryLedger):
+    """Has reserved before it says so."""
+
+    def __init__(self, limit: Cost) -> None:
+        super().__init__(limit)
+        self.reserved_one, self.says_so = asyncio.Event(), asyncio.Event()
+
+    async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
+        reservation = await super().reserve(key, worst, line)
+        self.reserved_one.set()
+        await self.says_so.wait()
+        return reservation
+
+
+async def test_a_call_that_is_cancelled_while_it_reserves_leaves_nothing_reserved(clock: FakeClock) -> None:
+    ledger = LingeringLedger(Cost(labels=1, tokens=1, micro_usd=1))
+    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="test-key"))
+    caller = MeteredCaller(
+        endpoint=endpoint,
+        ledger=ledger,
+        price=PRICE,
+        throttle=Throttle(clock),
+        policy=FAST,
+        clock=clock,
+        rng=random.Random(0),
+        line="annotation",
+    )
+    reserving = asyncio.create_task(caller.reserve("key", Cost(tokens=1)))
+    await ledger.reserved_one.wait()
+    reserving.cancel()
+    ledger.says_so.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reserving
+    assert not ledger.open
+    await endpoint.close()
 
 
 async def test_a_label_budget_counts_labels_not_calls(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:

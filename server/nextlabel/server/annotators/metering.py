@@ -1,6 +1,7 @@
 """One paid call: reserve the worst case, try, settle from the usage, keep the answer, refund the rest."""
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections.abc import Callable, Mapping
@@ -171,7 +172,7 @@ class MeteredCaller:
         while True:
             closings = self._closings
             try:
-                reservation = await self._ledger.reserve(key, worst, self._line)
+                reservation = await self._reserve_or_undo(key, worst)
             except BudgetExhausted:
                 if self._open == 0 and closings == self._closings:
                     raise
@@ -179,6 +180,16 @@ class MeteredCaller:
             else:
                 self._open += 1
                 return reservation
+
+    async def _reserve_or_undo(self, key: str, worst: Cost) -> ReservationId:
+        """Reserve; a caller that is cancelled meanwhile leaves nothing reserved, which nobody else would give back."""
+        reserving = asyncio.ensure_future(self._ledger.reserve(key, worst, self._line))
+        try:
+            return await asyncio.shield(reserving)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                await self._ledger.release(await reserving)
+            raise
 
     async def _another_closing(self, seen: int) -> None:
         async with self._closed_one:
