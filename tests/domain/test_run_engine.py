@@ -246,3 +246,46 @@ async def test_people_label_what_a_human_run_asks(service):
     assert run.stop_reason is StopReason.BUDGET
     assert {a.kind.value for a in await annotations(service, project)} == {"human"}
     assert len(await service.parts.reports.learning_curve(project, run.id)) == 2
+
+
+async def answer_leased(service, project, annotator, count):
+    """Lease up to so many items, as soon as there are any, and answer them."""
+    parts = service.parts
+    while (leased := await parts.store.write(lambda tx: parts.labeling.lease(tx, project, annotator, count))) is None:
+        await parts.signals.wait("never", 0.02)
+    answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
+    await parts.store.write(
+        lambda tx: parts.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
+    )
+
+
+async def test_a_run_of_people_ends_when_its_labels_are_spent_on_second_opinions(service):
+    project = await service.create(overlap=2)
+    await service.add(project, IDS)
+    human = AnnotatorChoice("human")
+    running = asyncio.create_task(service.replay_run(project, TRUTH, annotator=human, limit=Cost(labels=3)))
+    await answer_leased(service, project, "ann", 2)
+    await answer_leased(service, project, "bob", 1)
+    async with asyncio.timeout(30):
+        run = await running
+    assert run.stop_reason is StopReason.BUDGET
+    assert [m.labels for m in await service.parts.store.read(lambda tx: tx.models.list(project.id))] == [2]
+
+
+async def test_a_round_of_people_waits_neither_for_what_is_answered_without_a_lease_nor_for_what_is_deleted(service):
+    project = await service.create()
+    await service.add(project, IDS)
+    human = AnnotatorChoice("human")
+    running = asyncio.create_task(
+        service.replay_run(project, TRUTH, annotator=human, batch_size=3, max_rounds=1, limit=Cost())
+    )
+    parts = service.parts
+    while not (batches := await parts.store.read(lambda tx: tx.labeling.batches(project.id))):
+        await parts.signals.wait("never", 0.02)
+    direct, _, deleted = await parts.store.read(lambda tx: tx.labeling.picks(batches[0].id))
+    await service.label(project, {direct.item_id: TRUTH[direct.item_id]}, "ann")
+    await parts.pools.delete(project.id, [deleted.item_id], parts.clock.now())
+    await answer_leased(service, project, "ann", 1)
+    async with asyncio.timeout(30):
+        run = await running
+    assert run.stop_reason is StopReason.MAX_ROUNDS

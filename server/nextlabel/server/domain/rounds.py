@@ -138,7 +138,10 @@ class Rounds:
         return run, batch, picks
 
     async def unfinished(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
-        """Return the run's last batch with the picks that nobody has answered, if there are such."""
+        """Return the run's last batch with the picks that nobody has answered, if there are such.
+
+        Deleted items are not waited for.
+        """
         found = await self._store.read(lambda tx: self._last_batch(tx, project, run))
         return found if found and found[1] else None
 
@@ -289,9 +292,13 @@ class Rounds:
         batches = tx.labeling.batches(project.id, run.id)
         if not batches:
             return None
-        picks = tx.labeling.picks(batches[-1].id)
-        answered = {a.row for a in tx.labeling.annotations(project.id, run=run.id) if a.batch == batches[-1].id}
-        return batches[-1], [p for p in picks if p.row not in answered]
+        last = batches[-1]
+        picks = tx.labeling.picks(last.id)
+        given = tx.labeling.annotations(project.id, rows=[p.row for p in picks])
+        # A person may answer outside of a lease; who has answered an item is never offered it.
+        done = {a.row for a in given if a.batch == last.id or (a.trusted and a.created_at >= last.created_at)}
+        done |= set(tx.pool.deleted_rows(project.id))
+        return last, [p for p in picks if p.row not in done]
 
     async def _note(self, run: Run, kind: str, payload: dict[str, object]) -> None:
         await self._store.write(lambda tx: self._runs.note(tx, run, kind, payload))

@@ -11,7 +11,7 @@ import structlog
 
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.embedding import Embedding
-from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted, DomainError, NotFound
+from nextlabel.server.domain.errors import AnnotatorStopped, BudgetDimension, BudgetExhausted, DomainError, NotFound
 from nextlabel.server.domain.ledger import RunJournal, RunLedger
 from nextlabel.server.domain.ports import Clock, StateStore, Transaction
 from nextlabel.server.domain.reconciliation import abandon_calls
@@ -189,6 +189,8 @@ class RunEngine:
                 end = await self._stop_request(run)
                 if end is not None:
                     return end
+                if await self._spent_dimension(project, run) is not None:
+                    break  # Nobody can lease what is left of the batch.
             await self._rounds.learn(project, run)
             under_way = False
 
@@ -203,6 +205,9 @@ class RunEngine:
             return _End(StopReason.BUDGET, "the label budget is spent")
         return _End(StopReason.POOL_EMPTY, "every item of the pool has been asked")
 
+    async def _spent_dimension(self, project: Project, run: Run) -> BudgetDimension | None:
+        return await self._store.read(lambda tx: self._budgets.exhausted(tx, project.id, run.id))
+
     async def _stop_request(self, run: Run) -> _End | None:
         current = await self._store.read(lambda tx: tx.runs.get(run.id))
         if current is None or current.state is RunState.STOPPING:
@@ -213,9 +218,8 @@ class RunEngine:
         stop = await self._stop_request(run)
         if stop is not None:
             return stop
-        dimension, models = await self._store.read(
-            lambda tx: (self._budgets.exhausted(tx, project.id, run.id), tx.models.list(project.id))
-        )
+        dimension = await self._spent_dimension(project, run)
+        models = await self._store.read(lambda tx: tx.models.list(project.id))
         mine = [m for m in models if m.run == run.id]
         if dimension is not None:
             return _End(StopReason.BUDGET, f"the {dimension.value} budget is spent")
