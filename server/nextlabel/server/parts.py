@@ -128,7 +128,7 @@ def open_parts(settings: Settings) -> Parts:
     budgets = Budgets(clock, _new_id)
     labels = Labels(store)
     embedding = Embedding(store, pools, encoder, clock, signals, embedder)
-    learning = Learning(store, pools, labels, embedding, compute, clock, budgets, directory / "models")
+    learning = Learning(store, pools, labels, compute, clock, budgets, directory / "models")
     labeling = Labeling(clock, _new_id, budgets, limits)
     projects = Projects(
         clock=clock,

@@ -16,7 +16,6 @@ import structlog
 from nextlabel.server.assessment.consensus import Consensus
 from nextlabel.server.domain.annotation import AnnotationType
 from nextlabel.server.domain.budgets import Budgets
-from nextlabel.server.domain.embedding import Embedding
 from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.domain.labels import Labels
 from nextlabel.server.domain.pool import Pools
@@ -54,7 +53,6 @@ class Learning:
         store: StateStore,
         pools: Pools,
         labels: Labels,
-        embedding: Embedding,
         executor: Executor,
         clock: Clock,
         budgets: Budgets,
@@ -63,7 +61,6 @@ class Learning:
         self._store = store
         self._pools = pools
         self._labels = labels
-        self._embedding = embedding
         self._executor = executor
         self._clock = clock
         self._budgets = budgets
