@@ -3,11 +3,24 @@ from itertools import count
 
 import pytest
 
+from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.domain.budgets import Budgets
 from nextlabel.server.domain.labeling import Labeling
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.projects import NewProject, Projects
-from nextlabel.server.domain.state import Batch, Choice, LabelClass, Pick, Project
+from nextlabel.server.domain.state import (
+    AnnotatorChoice,
+    Batch,
+    Choice,
+    LabelClass,
+    Pick,
+    Plateau,
+    Project,
+    Run,
+    RunSpec,
+    RunState,
+    StopReason,
+)
 from nextlabel.server.domain.submissions import Submissions
 from nextlabel.server.store.memory.contents import Contents
 from nextlabel.server.store.memory.state_store import MemoryTransaction
@@ -57,6 +70,10 @@ class Desk:
         picks = [Pick(batch_id, i, row, f"item{row}", 0.0, None, "", False) for i, row in enumerate(rows)]
         self.tx.labeling.add_batch(stored, picks)
         return stored
+
+    def add_run(self, project: Project, run: str = "run", state: RunState = RunState.RUNNING) -> None:
+        spec = RunSpec(AnnotatorChoice("anthropic"), Choice("random"), 5, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
+        self.tx.runs.add(Run(run, project.id, spec, state, StopReason.NONE, "", 1, self.clock.now(), None))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from nextlabel.server.domain.errors import (
     InvalidArgument,
     NotFound,
 )
-from nextlabel.server.domain.state import LeaseState
+from nextlabel.server.domain.state import LeaseState, RunState
 from nextlabel.server.domain.submissions import KnownRows, Submission, SubmitStatus
 
 NOBODY = KnownRows({}, {})
@@ -156,6 +156,19 @@ def test_a_lease_reserves_labels_and_answers_spend_them(desk):
     desk.clock.advance(seconds=61)
     assert desk.labeling.expire(desk.tx, project.id) == 2
     assert label_balance(desk, project) == (1, 0)
+
+
+def test_what_an_ended_run_left_open_is_leased_at_the_expense_of_the_project(desk):
+    project = desk.create()
+    desk.add_run(project, "r1", RunState.FINISHED)
+    desk.budgets.set_limit(desk.tx, project.id, "r1", Window.TOTAL, BudgetDimension.LABELS, 0)
+    desk.budgets.set_limit(desk.tx, project.id, "", Window.TOTAL, BudgetDimension.LABELS, 9)
+    desk.add_batch(project, range(2), run="r1")
+    desk.add_batch(project, range(2, 4))
+    leased = lease(desk, project, "ann", 3)
+    assert items(leased) == ["item0", "item1", "item2"]
+    assert statuses(submit(desk, project, leased, {"item0": "a"})) == [SubmitStatus.ACCEPTED]
+    assert label_balance(desk, project) == (1, 2)
 
 
 def test_answers_beyond_the_budget_are_refused_per_item(desk):

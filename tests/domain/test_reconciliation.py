@@ -7,13 +7,7 @@ from nextlabel.server.domain.accounts import Holder, LedgerKind
 from nextlabel.server.domain.annotation import BatchIntent, Cost
 from nextlabel.server.domain.errors import FailedPrecondition, NotFound
 from nextlabel.server.domain.state import (
-    AnnotatorChoice,
-    Choice,
-    Plateau,
-    Run,
-    RunSpec,
     RunState,
-    StopReason,
 )
 
 WORST = Cost(tokens=10, micro_usd=500)
@@ -22,11 +16,6 @@ WORST = Cost(tokens=10, micro_usd=500)
 @pytest.fixture
 def project(desk):
     return desk.create()
-
-
-def add_run(desk, project, run="run", state=RunState.RUNNING):
-    spec = RunSpec(AnnotatorChoice("anthropic"), Choice("random"), 5, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
-    desk.tx.runs.add(Run(run, project.id, spec, state, StopReason.NONE, "", 1, desk.clock.now(), None))
 
 
 def reserve(desk, project, key, run="run", worst=WORST):
@@ -45,7 +34,7 @@ def still_open(desk, project):
 
 def everything(desk, project):
     """One reservation of every kind, all of the same run but the last two."""
-    add_run(desk, project)
+    desk.add_run(project)
     reserve(desk, project, "call")
     reserve(desk, project, "labels/batch", worst=Cost(labels=4))
     reserve(desk, project, "", worst=Cost(labels=2))
@@ -102,7 +91,7 @@ def test_every_open_reservation_has_a_holder(desk, project):
 
 @pytest.mark.parametrize(("refund", "spent"), [(True, Cost()), (False, WORST)])
 def test_an_operator_closes_what_a_message_batch_left_open(desk, project, refund, spent):
-    add_run(desk, project, state=RunState.FAILED)
+    desk.add_run(project, state=RunState.FAILED)
     left = reserve(desk, project, "in-batch")
     intend(desk, project, "in-batch")
     for _ in range(2):

@@ -59,7 +59,7 @@ class Labeling:
         picks = list(tx.labeling.claim_open_picks(project.id, annotator, project.overlap, count))
         if not picks:
             return None
-        runs = {batch: self._run_of(tx, batch) for batch in {p.batch for p in picks}}
+        runs = {batch: self.paying_run(tx, batch) for batch in {p.batch for p in picks}}
         run = runs[picks[0].batch]
         affordable = self.budgets.affordable_labels(tx, project.id, run)
         keep = [p for p in picks if runs[p.batch] == run][:affordable]
@@ -146,9 +146,14 @@ class Labeling:
             raise NotFound("lease", lease_id)
         return lease
 
-    def _run_of(self, tx: Transaction, batch_id: str) -> str:
+    def paying_run(self, tx: Transaction, batch_id: str) -> str:
+        """Return the run whose budget answers to a batch count against; '' for the project's alone.
+
+        What a run left open stays worth asking when it has ended, but its budget buys nothing any more.
+        """
         batch = tx.labeling.batch(batch_id)
-        return batch.run if batch else ""
+        run = tx.runs.get(batch.run) if batch and batch.run else None
+        return run.id if run and not run.state.ended else ""
 
     def _checked_lease(self, annotator: str, count: int, ttl_s: float) -> timedelta:
         violations = []

@@ -227,8 +227,8 @@ class Submissions:
         results: dict[int, SubmitResult],
     ) -> tuple[str, Sequence[_Usable]]:
         """Reserve labels for answers that no lease pays for; refuse those beyond the budget."""
-        batch = next(iter(batches.values()), None)
-        run = batch.run if batch else ""
+        batch = next(iter(batches), "")
+        run = self.labeling.paying_run(tx, batch) if batch else ""
         budgets = self.labeling.budgets
         affordable = budgets.affordable_labels(tx, project.id, run)
         kept = list(usable) if affordable is None else list(usable[:affordable])
