@@ -74,4 +74,4 @@ async def test_a_backup_to_a_full_disk_is_no_backup(serving: Serving, data_dir: 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     (tmp_path / "file").touch()
     assert exit_code("serve", "--data-dir", str(tmp_path / "file" / "data")) == 1
-    assert "cannot be written" in capsys.readouterr().err
+    assert "cannot be made: a file is in its place" in capsys.readouterr().err

@@ -50,6 +50,11 @@ async def test_a_row_in_two_batches_is_claimed_once_by_an_annotator(labeled: Sta
     assert await labeled.write(lambda tx: claim(tx, "ann")) == [30, 20, 10, 50, 40]
 
 
+async def test_deleted_rows_are_not_claimed(labeled: StateStore) -> None:
+    await labeled.write(lambda tx: tx.pool.delete_rows(v.P, [20, 50], v.NOW))
+    assert await labeled.write(lambda tx: claim(tx, "ann")) == [30, 10, 40]
+
+
 async def test_claims_keep_to_a_run(labeled: StateStore) -> None:
     assert await labeled.write(lambda tx: claim(tx, "ann", run="run-2")) == [50, 40, 10]
 

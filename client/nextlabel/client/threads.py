@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +26,8 @@ class ThreadReader(Generic[T]):
 
     def __init__(self, source: Iterator[T], *, ahead: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._queue: asyncio.Queue[T | _Failed | _End] = asyncio.Queue(ahead)
+        self._queue: asyncio.Queue[T | _Failed | _End] = asyncio.Queue()
+        self._free = threading.Semaphore(ahead)
         self._source = source
         self._abandoned = threading.Event()
         self._ended: _Failed | _End | None = None
@@ -40,6 +40,7 @@ class ThreadReader(Generic[T]):
         """
         if self._ended is None:
             element = await self._queue.get()
+            self._free.release()
             if not isinstance(element, _Failed | _End):
                 return element
             self._ended = element
@@ -50,6 +51,7 @@ class ThreadReader(Generic[T]):
     def abandon(self) -> None:
         """Read no further than the element that is being read now."""
         self._abandoned.set()
+        self._free.release()
         while not self._queue.empty():
             self._queue.get_nowait()
 
@@ -64,11 +66,11 @@ class ThreadReader(Generic[T]):
 
     def _put(self, element: T | _Failed | _End) -> bool:
         """Hand an element over; False when nobody reads on."""
+        self._free.acquire()
         if self._abandoned.is_set():
             return False
-        handed_over = asyncio.run_coroutine_threadsafe(self._queue.put(element), self._loop)
         try:
-            handed_over.result()
-        except CancelledError:  # the loop has ended
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, element)
+        except RuntimeError:  # the loop is closed
             return False
-        return not self._abandoned.is_set()
+        return True

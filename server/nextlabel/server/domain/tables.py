@@ -172,8 +172,9 @@ class LabelingTable(Protocol):
     ) -> Sequence[Pick]:
         """Take a slot on up to ``count`` open picks, oldest batch first, and return them as they were.
 
-        A pick is open while ``slots_taken < overlap``; a row is never given to an annotator who holds an active
-        lease on it or has answered it. Concurrent callers get different slots (SKIP LOCKED where there is such).
+        A pick is open while ``slots_taken < overlap`` and its row is not deleted; a row is never given to an annotator
+        who holds an active lease on it or has answered it. Concurrent callers get different slots (SKIP LOCKED where
+        there is such).
         """
         ...
 

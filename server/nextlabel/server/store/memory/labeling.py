@@ -49,7 +49,7 @@ class MemoryLabeling(LabelingTable):
     def claim_open_picks(
         self, project: ProjectId, annotator: str, overlap: int, count: int, run: str | None = None
     ) -> Sequence[Pick]:
-        taken = self._rows_of(project, annotator)
+        taken = self._rows_of(project, annotator) | {row for of, row in self._all.deleted_rows if of == project}
         claimed: list[Pick] = []
         for pick in self._all.picks.values():
             batch = self._all.batches[pick.batch]

@@ -15,6 +15,7 @@ from nextlabel.server.store.sql.statements import Statement
 _annotations = schema.annotations.c
 _leases = schema.leases.c
 _items = schema.lease_items.c
+_deleted = schema.deleted_rows.c
 
 
 def open_picks(overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> Statement:
@@ -45,6 +46,11 @@ def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[
         .where(_annotations.annotator == p("annotator"))
         .correlate(schema.picks)
     )
+    deleted: sa.Select[Any] = (
+        sa.select(sa.literal_column("1"))
+        .where(_deleted.project == pick.project, _deleted.row == pick.row)
+        .correlate(schema.picks)
+    )
     # Of several open picks of one row only the oldest is offered: nobody gets a row twice in one claim.
     repeated: sa.Select[Any] = (
         sa.select(sa.literal_column("1"))
@@ -58,7 +64,7 @@ def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[
     query = (
         sa.select(pick.seq, *columns)
         .where(pick.project == p("project"), pick.slots_taken == sa.literal_column(str(slots)))
-        .where(~answered.exists(), ~leased.exists(), ~repeated.exists())
+        .where(~answered.exists(), ~leased.exists(), ~deleted.exists(), ~repeated.exists())
         .order_by(pick.seq)
         .limit(p("count"))
         .with_for_update(skip_locked=True, of=schema.picks)
