@@ -1,5 +1,7 @@
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,7 @@ from nextlabel.server.domain.state import (
 from nextlabel.server.domain.submissions import Submissions
 from nextlabel.server.store.memory.contents import Contents
 from nextlabel.server.store.memory.state_store import MemoryTransaction
+from tests.domain.service import Service
 
 
 class FakeClock:
@@ -79,3 +82,11 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+@pytest.fixture
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    """A server of its own without its background work."""
+    opened = Service(tmp_path)
+    yield opened
+    await opened.close()

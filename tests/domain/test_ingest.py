@@ -11,13 +11,6 @@ from nextlabel.server.domain.state import Split
 from tests.domain.service import Service, gathered
 
 
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    yield opened
-    await opened.close()
-
-
 async def counts(service, project):
     return await service.parts.reports.pool_counts(project)
 

@@ -1,15 +1,7 @@
 import pytest
 
 from nextlabel.server.domain.state import Split
-from tests.domain.service import CLASSES, Service, vectors
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    yield opened
-    await opened.close()
-
+from tests.domain.service import CLASSES, vectors
 
 IDS = [f"i{n}" for n in range(30)]
 

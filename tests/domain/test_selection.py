@@ -1,19 +1,9 @@
 import asyncio
 
-import pytest
-
 from nextlabel.server.domain.selection import Query
 from nextlabel.server.domain.state import Choice
-from tests.domain.service import Service
 
 QUERY = Query(count=8, strategy=Choice("random"), audit_share=0.0, seed=1)
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    yield opened
-    await opened.close()
 
 
 async def test_an_item_deleted_while_it_is_selected_leaves_the_ids_of_the_others_right(service, monkeypatch):

@@ -190,9 +190,7 @@ def open_parts(settings: Settings) -> Parts:
         proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
         reports=reports,
         removal=removal,
-        maintenance=Maintenance(
-            store, pools, labeling, budgets, removal, signals, disk, clock, settings.store.replies_kept_s
-        ),
+        maintenance=Maintenance(store, pools, labeling, budgets, removal, disk, clock, settings.store.replies_kept_s),
         threads=(compute, encoder, disk),
         background=[],
     )

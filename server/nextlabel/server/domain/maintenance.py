@@ -13,7 +13,6 @@ from nextlabel.server.domain.pool import Pools
 from nextlabel.server.domain.ports import Clock, Executor, StateStore
 from nextlabel.server.domain.reconciliation import abandon_old_calls
 from nextlabel.server.domain.removal import Removal
-from nextlabel.server.domain.signals import Signals
 from nextlabel.server.domain.state import ProjectId
 
 COMPACT_EVERY_ROWS = 200_000
@@ -30,7 +29,6 @@ class Maintenance:
         labeling: Labeling,
         budgets: Budgets,
         removal: Removal,
-        signals: Signals,
         executor: Executor,
         clock: Clock,
         replies_kept_s: float,
@@ -40,7 +38,6 @@ class Maintenance:
         self._labeling = labeling
         self._budgets = budgets
         self._removal = removal
-        self._signals = signals
         self._executor = executor
         self._clock = clock
         self._replies_kept = timedelta(seconds=replies_kept_s)
@@ -57,17 +54,30 @@ class Maintenance:
             await asyncio.sleep(every_s)
 
     async def tidy(self) -> None:
-        """Do what is due now."""
+        """Do what is due now.
+
+        Raises:
+            ExceptionGroup: pools could not be compacted; everything else is done.
+        """
         while await self._store.write(lambda tx: self._labeling.expire(tx, None)):
             pass
         before = self._clock.now() - self._replies_kept
         await self._store.write(lambda tx: tx.access.forget_replies(before))
         await self._store.write(lambda tx: abandon_old_calls(tx, self._budgets))
         await self._removal.drop_left_over()
+        failures: list[Exception] = []
         for project in await self._store.read(all_projects):
-            rows = await self._store.read(lambda tx, p=project: tx.pool.committed_rows(p))  # type: ignore[misc]
-            if self._is_due(project, rows):
-                await self._compact(project, rows)
+            try:
+                await self._compact_if_due(project)
+            except Exception as error:  # noqa: BLE001  (one damaged pool must not keep the others untidy)
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("pools that could not be compacted", failures)
+
+    async def _compact_if_due(self, project: ProjectId) -> None:
+        rows = await self._store.read(lambda tx: tx.pool.committed_rows(project))
+        if self._is_due(project, rows):
+            await self._compact(project, rows)
 
     def _is_due(self, project: ProjectId, rows: int) -> bool:
         """Compact what has grown much, once it has stopped growing: meanwhile uploads have to wait."""
