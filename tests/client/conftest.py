@@ -11,6 +11,8 @@ from nextlabel.client.cli import main
 from tests.client.fake_state import State
 from tests.client.fakes import FakeServer
 
+TRAIN = [{"id": f"i{n}", "text": f"{'ball' if n % 2 else 'vote'} {n}", "label": "sports"} for n in range(30)]
+
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
@@ -91,3 +93,10 @@ def cli(server: FakeServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         return Done(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def train_file(tmp_path: Path) -> str:
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in TRAIN))
+    return str(path)
