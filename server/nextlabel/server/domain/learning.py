@@ -150,8 +150,8 @@ class Learning:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
         probabilities = await self._executor.run(lambda: model.predict_proba(embeddings_nD))
-        added = max(0, len(project.classes) - model.n_classes)
-        return found, np.pad(probabilities, ((0, 0), (0, added)))
+        added = len(project.classes) - model.n_classes
+        return found, np.pad(probabilities, ((0, 0), (0, added))) if added > 0 else probabilities
 
     async def evaluate(self, project: Project, version: int, split: Split) -> tuple[ModelVersion, Evaluation]:
         """Evaluate a version on the holdout or gold items.
