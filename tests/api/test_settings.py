@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.settings import SettingsError, is_loopback, load_settings
+from nextlabel.server.addresses import is_loopback
+from nextlabel.server.settings import SettingsError, load_settings
 
 
 @pytest.fixture(autouse=True)

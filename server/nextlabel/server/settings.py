@@ -4,7 +4,6 @@ In the environment a setting is `NEXTLABEL_` and its path with `__` between the 
 `NEXTLABEL_API__DRAIN_SECONDS=10`; in TOML the parts are tables. A misspelt key is an error that names its path.
 """
 
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
+from nextlabel.server.addresses import checked_bind, is_loopback
 from nextlabel.server.domain.limits import Limits
 from nextlabel.server.domain.state import Role
 
@@ -30,8 +30,6 @@ _ENV_PREFIX = "NEXTLABEL_"
 _config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", default=None)
 
 _LIMITS = Limits()
-
-_MAX_PORT = 65_535
 
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -327,13 +325,7 @@ class Settings(BaseSettings):
     @field_validator("bind")
     @classmethod
     def _a_port_is_named(cls, bind: str) -> str:
-        # gRPC takes a port out of range, or none, for some other one and listens there.
-        if bind.startswith(("unix:", "unix-abstract:")):
-            return bind
-        port = bind.rpartition(":")[2] if ":" in bind else ""
-        if not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
-            raise ValueError(f"expected HOST:PORT with a port from 0 to {_MAX_PORT}, or unix:PATH, got {bind!r}")
-        return bind
+        return checked_bind(bind)
 
     @model_validator(mode="after")
     def _not_exposed(self) -> Self:
@@ -345,19 +337,6 @@ class Settings(BaseSettings):
                 "auth.required on, bind to 127.0.0.1 instead, or set insecure (--insecure) on a network you trust"
             )
         return self
-
-
-def is_loopback(bind: str) -> bool:
-    """True for addresses that only this machine can reach; host names other than localhost are not resolved."""
-    if bind.startswith(("unix:", "unix-abstract:")):
-        return True
-    host = bind.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
