@@ -6,8 +6,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from nextlabel.client import Client, channel, connect
+from nextlabel.client import Client, connect
 from nextlabel.client.cli import main
+from nextlabel.client.transport import channel
 from tests.client.fake_state import State
 from tests.client.fakes import FakeServer
 

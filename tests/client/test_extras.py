@@ -26,7 +26,7 @@ def commands() -> list[tuple[str, str, object]]:
 def offer(monkeypatch: pytest.MonkeyPatch) -> object:
     def install(value: str) -> None:
         entry_point = EntryPoint("part", value, extras.ENTRY_POINTS)
-        monkeypatch.setattr(extras, "entry_points", lambda group: [entry_point])
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda group: [entry_point])
 
     return install
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nextlabel.client import AddResult, Client, Columns, Item, NextlabelError, content_id
-from nextlabel.client.encoding import MAX_BYTES, ItemEncoder
+from nextlabel.client.messages.item_batches import MAX_BYTES, ItemEncoder
 from nextlabel.client.sources import blocks
 from nextlabel.client.upload import MAX_LISTED, WINDOW
 from nextlabel.v1 import pool_pb2

@@ -8,17 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nextlabel.client.channel import Tls as Tls
     from nextlabel.client.clients import AsyncClient as AsyncClient
     from nextlabel.client.clients import Client as Client
     from nextlabel.client.clients import connect as connect
     from nextlabel.client.clients import connect_async as connect_async
-    from nextlabel.client.encoding import RejectedItem as RejectedItem
     from nextlabel.client.errors import FieldViolation as FieldViolation
     from nextlabel.client.errors import NextlabelError as NextlabelError
     from nextlabel.client.items import Columns as Columns
     from nextlabel.client.items import Item as Item
     from nextlabel.client.items import content_id as content_id
+    from nextlabel.client.messages.item_batches import RejectedItem as RejectedItem
     from nextlabel.client.readers.file import ItemFile as ItemFile
     from nextlabel.client.specs import anthropic as anthropic
     from nextlabel.client.specs import human as human
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from nextlabel.client.specs import openai_compatible as openai_compatible
     from nextlabel.client.specs import replay as replay
     from nextlabel.client.specs import run_spec as run_spec
+    from nextlabel.client.transport.channel import Tls as Tls
     from nextlabel.client.upload import AddResult as AddResult
 
 _HOME = {
@@ -43,8 +43,8 @@ _HOME = {
     "Item": "items",
     "ItemFile": "readers.file",
     "NextlabelError": "errors",
-    "RejectedItem": "encoding",
-    "Tls": "channel",
+    "RejectedItem": "messages.item_batches",
+    "Tls": "transport.channel",
     "connect": "clients",
     "connect_async": "clients",
     "content_id": "items",

@@ -4,10 +4,6 @@ import os
 from types import TracebackType
 from typing import Generic, Self
 
-from nextlabel.client.addresses import DEFAULT_SERVER, is_loopback
-from nextlabel.client.calls import Awaiting, Blocking, Mode
-from nextlabel.client.channel import Tls
-from nextlabel.client.connection import Connection, Target
 from nextlabel.client.services.access import Access
 from nextlabel.client.services.budgets import Budgets
 from nextlabel.client.services.labeling import Labeling
@@ -16,6 +12,10 @@ from nextlabel.client.services.pool import Pool
 from nextlabel.client.services.projects import Projects
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import Runs
+from nextlabel.client.transport.addresses import DEFAULT_SERVER, is_loopback
+from nextlabel.client.transport.calls import Awaiting, Blocking, Mode
+from nextlabel.client.transport.channel import Tls
+from nextlabel.client.transport.connection import Connection, Target
 
 
 class _Services(Generic[Mode]):

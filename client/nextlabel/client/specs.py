@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nextlabel.client.settings import cost, strategy_spec
+from nextlabel.client.messages.settings import cost, strategy_spec
 from nextlabel.v1.run_service_pb2 import (
     AnnotatorSpec,
     AnthropicAnnotator,

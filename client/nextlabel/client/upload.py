@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from nextlabel.client.connection import Backoff, Connection
-from nextlabel.client.encoding import EncodedBatch, RejectedItem
-from nextlabel.client.enums import enum_name
 from nextlabel.client.errors import NextlabelError
-from nextlabel.client.threads import ThreadReader
+from nextlabel.client.messages.enums import enum_name
+from nextlabel.client.messages.item_batches import EncodedBatch, RejectedItem
+from nextlabel.client.transport.connection import Backoff, Connection
+from nextlabel.client.transport.threads import ThreadReader
 from nextlabel.v1.pool_service_pb2 import AddItemsHeader, AddItemsRequest, AddItemsResponse
 
 if TYPE_CHECKING:

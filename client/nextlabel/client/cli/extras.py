@@ -1,31 +1,28 @@
 """Commands of other parts of the distribution, found by their entry points."""
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
 import typer
+
+from nextlabel.client.cli.catalogue import SERVER
 
 INSTALL_SERVER = "install it with: pip install 'nextlabel[server]'"
 
 ENTRY_POINTS = "nextlabel.commands"
 
-_SERVER_COMMANDS = {
-    "serve": "Run the server.",
-    "demo": "See the main job run on bundled data.",
-    "simulate": "Compare strategies on your data, with error bars.",
-    "doctor": "Check an installation and a data directory.",
-    "backup": "Back up a data directory while it is served.",
-    "restore": "Restore a backup.",
-    "local-llm": "Serve a small LLM on this machine.",
-}
-
 _PASS_ALL = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
-def mount_extras(app: typer.Typer) -> None:
-    """Add the commands that installed parts offer; those of a missing server say how to install it."""
-    mounted = set()
+def offered_command(name: str) -> Any:
+    """The command of this name that an installed part offers, as typer runs it.
+
+    A command of the server that cannot be loaded says, when it runs, what is missing and how to install it. None for
+    a name that nobody offers.
+    """
+    # It takes longer to import than the help page to show.
+    from importlib.metadata import entry_points
+
     reason = "it is not installed"
     for entry_point in entry_points(group=ENTRY_POINTS):
         try:
@@ -33,21 +30,23 @@ def mount_extras(app: typer.Typer) -> None:
         except ImportError as error:
             reason = str(error)
             continue
-        for name, summary, command in offered:
-            _mount(app, name, summary, command)
-            mounted.add(name)
-    for name, summary in _SERVER_COMMANDS.items():
-        if name not in mounted:
-            app.command(name, help=f"{summary} (needs the server extra)", context_settings=_PASS_ALL)(
-                _missing(name, reason)
-            )
+        for found, _, command in offered:
+            if found == name:
+                return runnable(name, command)
+    if name not in SERVER:
+        return None
+    return runnable(name, _missing(name, reason), context_settings=_PASS_ALL)
 
 
-def _mount(app: typer.Typer, name: str, summary: str, command: typer.Typer | Callable[..., Any]) -> None:
+def runnable(name: str, command: typer.Typer | Callable[..., Any], **settings: Any) -> Any:
+    """The command as typer runs it: a group when it is an application, else a single command with these settings."""
+    parent = typer.Typer(add_completion=False)
+    parent.callback()(lambda: None)
     if isinstance(command, typer.Typer):
-        app.add_typer(command, name=name, help=summary)
+        parent.add_typer(command, name=name)
     else:
-        app.command(name)(command)
+        parent.command(name, **settings)(command)
+    return typer.main.get_group(parent).commands[name]
 
 
 def _missing(name: str, reason: str) -> Callable[[], None]:

@@ -1,27 +1,14 @@
 """The application: global options, the commands, and the way in."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli import (
-    budget,
-    export,
-    guidelines,
-    label,
-    pool,
-    predict,
-    project,
-    query,
-    report,
-    run,
-    token,
-    train,
-)
-from nextlabel.client.cli.extras import mount_extras
+from nextlabel.client.cli.catalogue import OWN
+from nextlabel.client.cli.group import LazyGroup
 from nextlabel.client.cli.problems import complain
 from nextlabel.client.cli.session import Session
 
@@ -30,24 +17,16 @@ Exit codes: 0 done; 1 failed, or some items were not taken; 2 wrong usage; 3 a b
 Global options may stand before or after the command. NO_COLOR turns colours off.
 """
 
-_GROUPS = {
-    "project": project.app,
-    "pool": pool.app,
-    "run": run.app,
-    "budget": budget.app,
-    "guidelines": guidelines.app,
-    "token": token.app,
-}
-_COMMANDS: Mapping[str, tuple[Callable[..., None], str]] = {
-    "report": (report.report, report.EPILOG),
-    "predict": (predict.predict, predict.EPILOG),
-    "label": (label.label, label.EPILOG),
-    "query": (query.query, query.EPILOG),
-    "train": (train.train, train.EPILOG),
-    "export": (export.export, export.EPILOG),
-}
 _GLOBAL_VALUES = frozenset({"--server", "--token", "--profile", "--ca", "--certificate", "--key", "--timeout"})
 _GLOBAL_FLAGS = frozenset({"--tls", "--insecure", "--debug"})
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"nextlabel {version('nextlabel')}")
+        raise typer.Exit
 
 
 def root(
@@ -68,6 +47,9 @@ def root(
     ] = False,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Deadline of each short call.")] = 30.0,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Which item is worth a label next, who should give it, and what did it buy?"""
     ctx.obj = Session(
@@ -84,20 +66,17 @@ def root(
 
 
 def build_app() -> typer.Typer:
-    """The whole command line, with the commands of the extras that are installed."""
+    """The whole command line; each command is imported when it is called."""
     app = typer.Typer(
         name="nextlabel",
+        cls=LazyGroup,
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         epilog=EPILOG,
     )
     app.callback()(root)
-    for name, group in _GROUPS.items():
-        app.add_typer(group, name=name)
-    for name, (command, epilog) in _COMMANDS.items():
-        app.command(name, epilog=epilog)(command)
-    mount_extras(app)
     return app
 
 
@@ -110,7 +89,7 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
     What follows `--`, and the options of commands that are not ours, stay where they are.
     """
     first = next((argument for argument in arguments if not argument.startswith("-")), "")
-    if first not in _GROUPS and first not in _COMMANDS:
+    if first not in OWN:
         return list(arguments)
     ahead: list[str] = []
     rest: list[str] = []

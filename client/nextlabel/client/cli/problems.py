@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 
 from nextlabel.client.cli.extras import INSTALL_SERVER
-from nextlabel.client.cli.terminal import printable
+from nextlabel.client.cli.output.terminal import printable
 
 FAILED = 1
 BUDGET_EXHAUSTED = 3

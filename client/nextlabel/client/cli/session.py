@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from nextlabel.client.addresses import DEFAULT_SERVER
-from nextlabel.client.cli.profiles import Profile, load_profile
+from nextlabel.client.transport.addresses import DEFAULT_SERVER
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
+    from nextlabel.client.cli.profiles import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,9 @@ class Session:
             timeout_s=self.timeout_s,
         )
 
-    def _profile(self) -> Profile:
+    def _profile(self) -> "Profile":
+        from nextlabel.client.cli.profiles import Profile, load_profile
+
         # A server that was named makes the profile superfluous, and its file need not even be readable.
         return Profile() if self.server else load_profile(self.profile)
 

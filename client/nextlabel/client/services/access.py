@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from nextlabel.client.calls import Mode, Service, call, stream
-from nextlabel.client.enums import enum_value
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.v1 import access_service_pb2 as pb
 from nextlabel.v1.access_service_pb2_grpc import AccessServiceStub
 

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.calls import Mode, Service, call, stream
-from nextlabel.client.enums import enum_value
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.v1 import budget_service_pb2 as pb
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from nextlabel.client.answers import encode_answer
-from nextlabel.client.calls import Mode, Service, call, stream
-from nextlabel.client.connection import LONG_CALL_S
-from nextlabel.client.enums import enum_value
-from nextlabel.client.settings import duration, strategy_spec
+from nextlabel.client.messages.answers import encode_answer
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.settings import duration, strategy_spec
+from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1.annotation_pb2 import Annotation, Consensus, Outcome
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.client.calls import Mode, Service, call, stream
-from nextlabel.client.connection import LONG_CALL_S
-from nextlabel.client.encoding import encode_embeddings
-from nextlabel.client.enums import enum_value
 from nextlabel.client.items import Columns
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.item_batches import encode_embeddings
 from nextlabel.client.sources import blocks
+from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
 from nextlabel.v1.pool_pb2 import Split

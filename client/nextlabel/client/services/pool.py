@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.client.answers import encode_answer
-from nextlabel.client.calls import Mode, Service, call, stream
-from nextlabel.client.encoding import ItemEncoder
-from nextlabel.client.enums import enum_value
 from nextlabel.client.items import Columns
+from nextlabel.client.messages.answers import encode_answer
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.item_batches import ItemEncoder
 from nextlabel.client.sources import blocks
+from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.client.upload import AddResult, Upload
 from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.pool_pb2 import SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from nextlabel.client.calls import Mode, Service, call, stream
-from nextlabel.client.connection import LONG_CALL_S
-from nextlabel.client.enums import enum_value
-from nextlabel.client.settings import duration, learner_settings, strategy_spec
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.settings import duration, learner_settings, strategy_spec
+from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import project_service_pb2 as pb
 from nextlabel.v1.annotation_pb2 import AnnotationType, Cost
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.calls import Mode, Service, call
-from nextlabel.client.enums import enum_value
+from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.transport.calls import Mode, Service, call
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.calls import Mode, Service, call, stream
+from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.v1 import run_service_pb2 as pb
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
 

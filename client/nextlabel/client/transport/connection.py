@@ -11,9 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from nextlabel.client.channel import Tls, open_channel
 from nextlabel.client.errors import may_resume, nextlabel_error, raise_from
-from nextlabel.client.threads import ThreadReader
+from nextlabel.client.transport.channel import Tls, open_channel
+from nextlabel.client.transport.threads import ThreadReader
 from nextlabel.v1.project_service_pb2 import GetProjectRequest
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 

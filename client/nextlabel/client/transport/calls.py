@@ -12,7 +12,7 @@ from functools import update_wrapper
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
-from nextlabel.client.connection import Connection
+from nextlabel.client.transport.connection import Connection
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files import (
+from nextlabel.client.cli.item_files import (
     EncodingOption,
     FormatOption,
     IdOption,
@@ -20,7 +20,7 @@ from nextlabel.client.cli.files import (
     wait_until_embedded,
 )
 from nextlabel.client.cli.options import OverlapOption, StrategyOption, key_values
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -95,7 +95,7 @@ def create(
     held_out = None if holdout is None else open_items(holdout, columns, file_format, encoding)
     code = 0
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         project = client.projects.create(
             name,
@@ -126,7 +126,7 @@ def create(
 def list_projects(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """List the projects that you may see."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         emit_many((plain(project) for project in client.projects.list()), _COLUMNS, output)
 
@@ -135,7 +135,7 @@ def list_projects(ctx: typer.Context, output: OutputOption = Output.TABLE) -> No
 def show(ctx: typer.Context, name: str, output: OutputOption = Output.TABLE) -> None:
     """Show a project with its settings and counts."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         _show(plain(client.projects.get(name)), output)
 
@@ -161,7 +161,7 @@ def update(
     if not add_labels and not strategy_param and all(change is None for change in changes):
         raise typer.BadParameter("give at least one thing to change; see nextlabel project update --help")
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         labels: dict[str, str] | None = None
         if add_labels:

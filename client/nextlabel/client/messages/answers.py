@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nextlabel.client.enums import enum_name, enum_value
+from nextlabel.client.messages.enums import enum_name, enum_value
 from nextlabel.v1.annotation_pb2 import (
     ANNOTATION_TYPE_MULTI_LABEL,
     ANNOTATION_TYPE_PAIRWISE_PREFERENCE,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files import (
+from nextlabel.client.cli.item_files import (
     EncodingOption,
     FormatOption,
     IdOption,
@@ -17,10 +17,10 @@ from nextlabel.client.cli.files import (
 )
 from nextlabel.client.cli.known_labels import upload_known_labels
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.watching import watch_run
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
-from nextlabel.client.cli.watching import watch_run
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -193,7 +193,7 @@ def start(
     known = None if labels_from is None else open_items(labels_from, columns, file_format, encoding)
     with session(ctx).connect() as client:
         from nextlabel.client import run_spec
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         if known is not None:
             upload_known_labels(client, project, label_set, known)
@@ -250,7 +250,7 @@ def show(
 ) -> None:
     """Show how a run stands."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         _show(plain(client.runs.get(project, run or _newest(client, project))), output)
 
@@ -259,7 +259,7 @@ def show(
 def list_runs(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """List the runs of a project, newest first."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         emit_many((plain(run) for run in client.runs.list(project)), _COLUMNS, output)
 
@@ -270,7 +270,7 @@ def stop(
 ) -> None:
     """Ask a run to stop after the answers that are under way."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         _show(plain(client.runs.stop(project, run or _newest(client, project))), output)
 
@@ -324,7 +324,7 @@ def _annotator(kind: AnnotatorKind, *, label_set: str, noise: float, llm: _Llm) 
 def _prompt_options(
     *, demonstrations: int, demonstration_selection: Demonstrations, data_marking: Marking | None, **options: Any
 ) -> "PromptOptions":
-    from nextlabel.client.enums import enum_value
+    from nextlabel.client.messages.enums import enum_value
     from nextlabel.v1.run_service_pb2 import DataMarking, DemonstrationSelection, PromptOptions
 
     prompt = PromptOptions(demonstration_count=demonstrations, **options)

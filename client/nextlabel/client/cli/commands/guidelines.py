@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files import read_text
+from nextlabel.client.cli.item_files import read_text
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
-from nextlabel.client.cli.terminal import printable
 
 app = typer.Typer(help="Add, list, show, accept and reject versions of the codebook.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def add(
     """Store a new version of the guidelines."""
     text = read_text(file)
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         _show(plain(client.projects.add_guidelines(project, text, accept=accept)), output)
 
@@ -47,7 +47,7 @@ def add(
 def list_guidelines(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """List the versions, newest first."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         emit_many((plain(version) for version in client.projects.list_guidelines(project)), _COLUMNS, output)
 
@@ -61,7 +61,7 @@ def show(
 ) -> None:
     """Show the text of a version, and the critique it came from."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         guidelines = plain(client.projects.get_guidelines(project, version))
     emit_one(guidelines, output)
@@ -86,8 +86,8 @@ def propose(
     With --measure the annotator answers half of the gold items under both versions; the critic sees none of those.
     """
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
-        from nextlabel.client.settings import cost
+        from nextlabel.client.messages.plain import plain
+        from nextlabel.client.messages.settings import cost
 
         response = client.projects.propose_guidelines(
             project,
@@ -110,7 +110,7 @@ def accept(
 ) -> None:
     """Put a version in force."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         _show(plain(client.projects.accept_guidelines(project, version)), output)
 
@@ -121,7 +121,7 @@ def reject(
 ) -> None:
     """Turn a proposed version down."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         _show(plain(client.projects.reject_guidelines(project, version)), output)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -55,11 +55,11 @@ def report(
     annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Report what the labels bought: accuracy and macro-F1 on the holdout against labels, tokens, dollars, seconds."""
+    """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds."""
     runs = run or []
     form = None if plot is None else _plot_form(plot)
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         if plot is not None and form is not None:
             content = client.reports.plot(project, runs=runs, form=form, axis=axis.value, measure=measure.value)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextlabel.client.cli.files import (
+from nextlabel.client.cli.item_files import (
     EncodingOption,
     FormatOption,
     IdOption,
@@ -15,11 +15,11 @@ from nextlabel.client.cli.files import (
     open_items,
 )
 from nextlabel.client.cli.known_labels import labeled_ids
+from nextlabel.client.cli.labeling.terminal import label_in_terminal
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, emit_one
+from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.problems import FAILED, list_problems
 from nextlabel.client.cli.session import session
-from nextlabel.client.cli.terminal_labeling import label_in_terminal
 from nextlabel.client.readers.file import ItemFile
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def label(
     encoding: EncodingOption = "utf-8",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Label items, the most useful ones first, one after the other in the terminal; or submit a file of answers.
+    """Label items in the terminal, the most useful ones first; or submit a file of answers.
 
     In the terminal every answer is stored at once; s skips an item, q ends and gives the rest back.
     """
@@ -66,7 +66,7 @@ def label(
 
 def _submit_file(client: "Client", project: str, annotator: str, answers: ItemFile) -> tuple[dict[str, int], list[str]]:
     """How many answers had which status, and why the refused ones were refused."""
-    from nextlabel.client.enums import enum_name
+    from nextlabel.client.messages.enums import enum_name
 
     counts: dict[str, int] = {}
     refused: list[str] = []

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -45,7 +45,7 @@ def create(
     """Create a token. Its secret is shown once, here."""
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         created = client.access.create_token(name, role.value, project=project, expires=expires)
         record = {**plain(created.token), "secret": created.secret}
@@ -57,7 +57,7 @@ def create(
 def list_tokens(ctx: typer.Context, output: OutputOption = Output.TABLE) -> None:
     """List the tokens, without their secrets."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         emit_many((plain(token) for token in client.access.list_tokens()), _COLUMNS, output)
 

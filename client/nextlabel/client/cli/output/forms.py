@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from nextlabel.client.cli.terminal import printable
+from nextlabel.client.cli.output.terminal import printable
 
 Record = Mapping[str, Any]
 TableColumns = Mapping[str, Callable[[Record], Any]]

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import say
-from nextlabel.client.cli.terminal import printable
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -72,7 +72,7 @@ def _ask(leased: "LeasedItem", settings: "Project", read: Callable[[str], Any]) 
     for number, label_class in enumerate(settings.label_space.classes, start=1):
         console.print(Text(printable(f"{number:>3} {label_class.name}  {label_class.description}")))
     if leased.HasField("suggestion"):
-        from nextlabel.client.answers import plain_answer
+        from nextlabel.client.messages.answers import plain_answer
 
         suggested = plain_answer(leased.suggestion.answer)
         console.print(Text(printable(f"suggestion by {leased.suggestion.annotator}: {suggested}"), style="italic"))

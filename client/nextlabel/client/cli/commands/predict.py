@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files import (
+from nextlabel.client.cli.item_files import (
     EncodingOption,
     FileArgument,
     FormatOption,
@@ -17,7 +17,7 @@ from nextlabel.client.cli.files import (
 )
 from nextlabel.client.cli.known_labels import row_ids
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many, percent
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, percent
 from nextlabel.client.cli.problems import FAILED, list_problems
 from nextlabel.client.cli.session import session
 from nextlabel.client.readers.file import ItemFile
@@ -62,7 +62,7 @@ def predict(
 def _predictions(
     client: "Client", project: str, items: ItemFile, missing: list[int], candidates: int, model_version: int
 ) -> Iterator[dict[str, Any]]:
-    from nextlabel.client.cli.plain import plain
+    from nextlabel.client.messages.plain import plain
 
     ids: deque[str] = deque()
 

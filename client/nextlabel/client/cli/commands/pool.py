@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files import (
+from nextlabel.client.cli.item_files import (
     EncodingOption,
     FileArgument,
     FormatOption,
@@ -22,7 +22,7 @@ from nextlabel.client.cli.files import (
     wait_until_embedded,
 )
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -113,7 +113,7 @@ def add(
 def status(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """Show how many items there are of each sort."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         record = plain(client.pool.status(project))
     counts = record.pop("counts") or {}
@@ -131,7 +131,7 @@ def list_items(
 ) -> None:
     """Show items with their state and label, in the order in which they were added."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         found = client.pool.list(project, split=split, state=state, page_size=min(limit, 1_000))
         emit_many(map(plain, islice(found, limit)), _ITEMS, output)
@@ -141,7 +141,7 @@ def list_items(
 def show(ctx: typer.Context, project: ProjectArgument, item_id: str, output: OutputOption = Output.TABLE) -> None:
     """Show one item and what is known about it."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         detail = plain(client.pool.get(project, item_id))
     emit_one(detail, output, shown=_shown(detail))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
-from nextlabel.client.cli.output import Output, OutputOption, TableColumns, emit_many
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -50,7 +50,7 @@ def query(
         if lease_to is not None:
             emit_many(_lease(client, project, lease_to, count, ttl), _LEASED, output)
             return
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         batch = client.labeling.select(
             project, count, strategy=strategy, strategy_params=key_values(strategy_param), seed=seed

@@ -8,8 +8,8 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from nextlabel.client.answers import plain_answer
-from nextlabel.client.enums import enum_name
+from nextlabel.client.messages.answers import plain_answer
+from nextlabel.client.messages.enums import enum_name
 from nextlabel.v1.annotation_pb2 import Answer
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output import Output, OutputOption, Record, TableColumns, emit_many, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, usd
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -66,7 +66,7 @@ def show(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Ou
     PRESUMED is the part of what is spent that is the worst case of calls whose server died before their cost was known.
     """
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         emit_many((plain(budget) for budget in client.budgets.list(project)), _COLUMNS, output)
 
@@ -96,7 +96,7 @@ def set_budget(
     if not any(given.values()):
         raise typer.BadParameter("give at least one of --labels, --tokens and --usd")
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         window = "day" if day else "total"
         budgets = [
@@ -131,7 +131,7 @@ def ledger(
 ) -> None:
     """Show the ledger line by line, oldest first: everything that was reserved, settled, released or limited."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         entries = client.budgets.ledger(project, run=run, deleted=deleted)
         emit_many((plain(entry) for entry in entries), _ENTRY_COLUMNS, output)
@@ -141,7 +141,7 @@ def ledger(
 def reservations(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """Show what is reserved and neither settled nor released, oldest first, and who may still settle it."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         found = client.budgets.reservations(project)
         emit_many((plain(reservation) for reservation in found), _RESERVATION_COLUMNS, output)

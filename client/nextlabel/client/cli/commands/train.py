@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
-from nextlabel.client.cli.output import Output, OutputOption, emit_one, percent
+from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one, percent
 from nextlabel.client.cli.session import session
 
 EPILOG = "Example: nextlabel train news"
@@ -20,7 +20,7 @@ def train(
 ) -> None:
     """Train the learner on the labels so far and show the new model version."""
     with session(ctx).connect() as client:
-        from nextlabel.client.cli.plain import plain
+        from nextlabel.client.messages.plain import plain
 
         version = plain(client.learner.train(project, cold_start=cold, seed=seed))
     evaluation = version["evaluation"]

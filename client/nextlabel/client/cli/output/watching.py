@@ -10,9 +10,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nextlabel.client.cli.output import Output, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import Output, emit_one, percent, usd
+from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
-from nextlabel.client.cli.terminal import printable
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -58,7 +58,7 @@ class RunView:
 
     def take(self, event: "RunEvent") -> None:
         """Take an event in."""
-        from nextlabel.client.enums import enum_name
+        from nextlabel.client.messages.enums import enum_name
 
         current = self.rounds.setdefault(event.round, Round()) if event.round else Round()
         match event.WhichOneof("event"):
@@ -97,7 +97,7 @@ class RunView:
 
 def watch_run(client: "Client", project: str, run_id: str, output: Output) -> int:
     """Show the rounds of a run on stderr until it ends, then the run on stdout; returns the exit code."""
-    from nextlabel.client.cli.plain import plain
+    from nextlabel.client.messages.plain import plain
 
     view = RunView()
     console = Console(stderr=True)

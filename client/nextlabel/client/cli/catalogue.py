@@ -1,0 +1,28 @@
+"""Which commands there are, without importing any: the help page is there at once, whatever a command needs."""
+
+OWN = {
+    "project": "Create, list, show, update and delete projects.",
+    "pool": "Add items, look at them and see how the pool stands.",
+    "run": "Start, watch, show, list and stop runs.",
+    "budget": "Set limits and see what was spent.",
+    "guidelines": "Add, list, show, accept and reject versions of the codebook.",
+    "token": "Create, list and revoke bearer tokens.",
+    "report": "Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.",
+    "predict": "Predict the labels of the texts in a file: one result for each, in order.",
+    "label": "Label items in the terminal, the most useful ones first; or submit a file of answers.",
+    "query": "Show the items that are worth a label next, best first.",
+    "train": "Train the learner on the labels so far and show the new model version.",
+    "export": "Export the annotations as JSON Lines.",
+}
+"""The commands that call a server, with what each does."""
+
+SERVER = {
+    "serve": "Run the server.",
+    "demo": "See the main job run on bundled data.",
+    "simulate": "Compare strategies on your data, with error bars.",
+    "doctor": "Check an installation and a data directory.",
+    "backup": "Back up a data directory while it is served.",
+    "restore": "Restore a backup.",
+    "local-llm": "Serve a small LLM on this machine.",
+}
+"""The commands of the server, which is an extra."""

@@ -1,0 +1,1 @@
+"""Labeling at the command line."""

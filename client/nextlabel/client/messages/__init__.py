@@ -1,0 +1,1 @@
+"""The messages of the API from plain values, and back."""
