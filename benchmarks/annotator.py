@@ -34,19 +34,16 @@ sys.path.insert(0, str(ROOT))
 
 from annotator_bars import calibration, cost, injection, local  # noqa: E402
 
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings  # noqa: E402
-from nextlabel.server.annotators.asking import ModelSettings  # noqa: E402
-from nextlabel.server.annotators.llm import Conduct, LlmAnnotator  # noqa: E402
-from nextlabel.server.annotators.pricing import Price  # noqa: E402
-from nextlabel.server.annotators.retry import RetryPolicy  # noqa: E402
-from nextlabel.server.domain.annotation import (  # noqa: E402
-    AnnotationType,
-    Cost,
-    Guidelines,
-    ItemToAnnotate,
-    LabelDefinition,
-    Task,
-)
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint  # noqa: E402
+from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator  # noqa: E402
+from nextlabel.server.annotators.llm.asking import ModelSettings  # noqa: E402
+from nextlabel.server.annotators.paid_calls.pricing import Price  # noqa: E402
+from nextlabel.server.annotators.paid_calls.retry import RetryPolicy  # noqa: E402
+from nextlabel.server.values.answers import AnnotationType  # noqa: E402
+from nextlabel.server.values.guidelines import Guidelines  # noqa: E402
+from nextlabel.server.values.money.costs import Cost  # noqa: E402
+from nextlabel.server.values.projects import LabelClass  # noqa: E402
+from nextlabel.server.values.tasks import ItemToAnnotate, Task  # noqa: E402
 from tests.annotators.crashes import audit_runs  # noqa: E402
 from tests.annotators.ledger import MemoryLedger  # noqa: E402
 from tests.fake_anthropic import FakeAnthropic, Faults  # noqa: E402
@@ -77,7 +74,7 @@ def fake_process(*options: str) -> Iterator[str]:
 
 
 def make_task() -> Task:
-    labels = tuple(LabelDefinition(name) for name in ("billing", "shipping", "other"))
+    labels = tuple(LabelClass(name) for name in ("billing", "shipping", "other"))
     return Task(AnnotationType.SINGLE_LABEL, labels, Guidelines("Sort mails to a shop by what they are about."))
 
 
@@ -88,7 +85,7 @@ def make_items(count: int) -> list[ItemToAnnotate]:
 def make_annotator(url: str, ledger: MemoryLedger, concurrency: int, **changes: Any) -> LlmAnnotator:
     values: dict[str, Any] = {
         "name": "bench",
-        "endpoint": AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=url)),
+        "endpoint": AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=url)),
         "settings": ModelSettings(model="claude-haiku-4-5"),
         "price": PRICE,
         "ledger": ledger,
@@ -127,7 +124,7 @@ async def label(url: str, count: int, concurrency: int) -> tuple[float, int]:
 
 async def bare_sdk(url: str, count: int, concurrency: int) -> float:
     """Seconds that the SDK alone needs for as many trivial calls: the floor on this machine."""
-    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=url))
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=url))
     waiting = iter(range(count))
 
     async def work() -> None:

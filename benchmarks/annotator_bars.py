@@ -19,33 +19,26 @@ import numpy as np
 from labeled_sets import LabeledSet, load_set, load_texts
 from numpy.typing import NDArray
 
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-from nextlabel.server.annotators.asking import ModelSettings
-from nextlabel.server.annotators.batching import BatchingAnnotator, BatchPolicy
-from nextlabel.server.annotators.calibration import Calibrator, GoldCheck
-from nextlabel.server.annotators.label_scores import BatchCalibratedAnnotator
-from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
-from nextlabel.server.annotators.marking import Marking
-from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
-from nextlabel.server.annotators.pricing import CacheTtl, Price, load_prices
-from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
+from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
+from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator
+from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
+from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price, load_prices
+from nextlabel.server.annotators.prompting.marking import Marking
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.assessment.calibration import Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
-from nextlabel.server.domain.annotation import (
-    AnnotationType,
-    Answer,
-    Candidate,
-    Cost,
-    Demonstration,
-    Guidelines,
-    ItemToAnnotate,
-    Label,
-    LabelDefinition,
-    Task,
-)
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.values.answers import AnnotationType, Answer, Candidate, Label
+from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
 from tests.annotators.attacks import attacks
 from tests.annotators.durable import DurableLedger
 from tests.annotators.ledger import MemoryLedger
@@ -84,7 +77,7 @@ def set_task(rows: list[tuple[str, str]], shots_per_label: int) -> Task:
     by_label: dict[str, list[str]] = defaultdict(list)
     for text, label in rows:
         by_label[label].append(text)
-    labels = tuple(LabelDefinition(name, f"texts such as: {by_label[name][-1][:120]}") for name in sorted(by_label))
+    labels = tuple(LabelClass(name, f"texts such as: {by_label[name][-1][:120]}") for name in sorted(by_label))
     shown = tuple(
         Demonstration(f"demo-{name}-{number}", text, Label(name))
         for name in sorted(by_label)
@@ -134,7 +127,7 @@ async def _cost_of_way(
     with tempfile.TemporaryDirectory() as folder:
         ledger = DurableLedger(Path(folder) / "ledger.sqlite", 10**12)
         async with FakeAnthropic(brain=Known(truth)) as fake:
-            endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=fake.url))
+            endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
             single = LlmAnnotator(
                 name="bench",
                 endpoint=endpoint,
@@ -143,13 +136,13 @@ async def _cost_of_way(
                 ledger=ledger,
                 technique=technique,
             )
-            annotator = BatchingAnnotator(
+            annotator = MessageBatchAnnotator(
                 annotator=single,
                 endpoint=endpoint,
                 ledger=ledger,
                 journal=ledger,
                 price=PRICE,
-                policy=BatchPolicy(poll_s=0.01),
+                policy=MessageBatchPolicy(poll_s=0.01),
             )
             quote = await single.quote(task, items, batch=in_batches)
             labels = 0
@@ -199,13 +192,13 @@ def injection(_: argparse.Namespace) -> dict[str, Any]:
     """Share of attacks that flip the label of a model which obeys any instruction that is not marked as data."""
     texts = attacks("billing")
     items = [ItemToAnnotate(name, row, text) for row, (name, text) in enumerate(texts.items())]
-    labels = tuple(LabelDefinition(name) for name in ("billing", "shipping", "other"))
+    labels = tuple(LabelClass(name) for name in ("billing", "shipping", "other"))
     task = Task(AnnotationType.SINGLE_LABEL, labels, Guidelines("Sort mails to a shop by what they are about."))
 
     async def flips(technique: Technique) -> int:
         honest = Scripted(lambda asked: compose(asked, lambda _: "shipping"))
         async with FakeAnthropic(brain=Gullible(honest)) as fake:
-            endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=fake.url))
+            endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
             annotator = LlmAnnotator(
                 name="bench",
                 endpoint=endpoint,
@@ -231,7 +224,7 @@ def injection(_: argparse.Namespace) -> dict[str, Any]:
 
 def local(arguments: argparse.Namespace) -> dict[str, Any]:
     """A small real model on this machine labels real items and teaches the learner: what either of them reaches."""
-    from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
+    from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
 
     model = LocalLlm(LocalLlmSettings(context_tokens=1_024))
     try:
@@ -254,7 +247,7 @@ async def _local_set(model: Any, folder: Path, arguments: argparse.Namespace) ->
     texts = [text for text in load_texts(folder) if text.lower() not in tested]
     order = np.random.default_rng(arguments.seed).permutation(len(texts))
     asked, unlabeled = order[: arguments.items + LOCAL_GOLD], order[arguments.items + LOCAL_GOLD :]
-    labels = tuple(LabelDefinition(label) for label in data.classes)
+    labels = tuple(LabelClass(label) for label in data.classes)
     task = Task(AnnotationType.SINGLE_LABEL, labels, Guidelines(LOCAL_SETS[folder.name]))
     annotator = _local_annotator(model)
     items = [ItemToAnnotate(f"{folder.name}-{row}", int(row), texts[row]) for row in asked]
@@ -278,7 +271,7 @@ async def _local_set(model: Any, folder: Path, arguments: argparse.Namespace) ->
 
 
 def _local_annotator(model: Any) -> LlmAnnotator:
-    settings = OpenAiSettings(model.base_url, api_key=model.api_key, logprobs=True, top_logprobs=1_000)
+    settings = OpenAiConnection(model.base_url, api_key=model.api_key, logprobs=True, top_logprobs=1_000)
     return LlmAnnotator(
         name="local",
         endpoint=OpenAiEndpoint(settings),

@@ -17,7 +17,7 @@ import numpy as np
 from labeled_sets import load_texts
 from sentence_transformers import SentenceTransformer
 
-from nextlabel.server.learners.embedder import DEFAULT_MODEL, Embedder, resolve_model
+from nextlabel.server.learners.embedding.embedder import DEFAULT_MODEL, Embedder, resolve_model
 from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
 
 

@@ -65,7 +65,7 @@ def _embeddings(folder: Path, part: str, rows: list[dict[str, str]], cache: Path
     if not ready.exists():
         ready = cache / f"{folder.name}.{part}.minilm.f16.npy"
     if not ready.exists():
-        from nextlabel.server.learners.embedder import Embedder
+        from nextlabel.server.learners.embedding.embedder import Embedder
 
         cache.mkdir(parents=True, exist_ok=True)
         np.save(ready, Embedder().embed([row["text"] for row in rows]))

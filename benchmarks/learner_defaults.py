@@ -19,13 +19,13 @@ import numpy as np
 from labeled_sets import LabeledSet, load_set, set_folders
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.candidates import RECIPES
-from nextlabel.server.learners.description import Candidate
+from nextlabel.server.learners.candidates.candidates import RECIPES
+from nextlabel.server.learners.candidates.description import LearnerCandidate
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.logistic import LogisticSettings
+from nextlabel.server.learners.candidates.neighbours import neighbour_graph, walk
+from nextlabel.server.learners.candidates.pool_training import PoolRecipe, WeightedLabels, train_with_pool
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE
-from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.logistic import LogisticSettings
-from nextlabel.server.learners.neighbours import neighbour_graph, walk
-from nextlabel.server.learners.pool_training import Labels, PoolRecipe, train_with_pool
 
 FIRST_SEED = 100
 SIZES = (20, 100, 500)
@@ -35,12 +35,12 @@ SIZES = (20, 100, 500)
 class Case:
     """Labels, a pool sample and the walk's opinion of it, on one set."""
 
-    labels: Labels
+    labels: WeightedLabels
     pool_MD: NDArray[np.float32]
     walk_MC: NDArray[np.float32]
     settings: LogisticSettings
 
-    def recipe(self, recipe: PoolRecipe) -> LinearHead:
+    def recipe(self, recipe: PoolRecipe) -> TrainedHead:
         walk_MC = self.walk_MC if recipe.graph else None
         return train_with_pool(self.labels, self.pool_MD, walk_MC, recipe, self.settings)
 
@@ -48,7 +48,7 @@ class Case:
 def make_case(data: LabeledSet, n: int, seed: int, with_walk: bool) -> Case:
     order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
     labeled, pool = order[:n], order[n:][:MAX_POOL_SAMPLE]
-    labels = Labels(data.train_embeddings_ND[labeled], data.train_labels_N[labeled], np.ones(n, np.float32))
+    labels = WeightedLabels(data.train_embeddings_ND[labeled], data.train_labels_N[labeled], np.ones(n, np.float32))
     pool_MD = data.train_embeddings_ND[pool]
     walk_MC = np.empty((0, len(data.classes)), np.float32)
     if with_walk:
@@ -57,7 +57,7 @@ def make_case(data: LabeledSet, n: int, seed: int, with_walk: bool) -> Case:
     return Case(labels, pool_MD, walk_MC, LogisticSettings(len(data.classes)))
 
 
-def accuracy(head: LinearHead, data: LabeledSet, centre_D: NDArray[np.float32] | float = 0.0) -> float:
+def accuracy(head: TrainedHead, data: LabeledSet, centre_D: NDArray[np.float32] | float = 0.0) -> float:
     predicted = head.logits(np.asarray(data.test_embeddings_MD - centre_D, np.float32)).argmax(axis=1)
     return float((predicted == data.test_labels_M).mean())
 
@@ -81,7 +81,7 @@ def recipe_variants(data: LabeledSet, case: Case) -> Iterator[tuple[str, float]]
         ("1 round", lambda recipe: replace(recipe, rounds=1)),
         ("6 rounds", lambda recipe: replace(recipe, rounds=6)),
     ]
-    for candidate in (Candidate.SELF_TRAINING, Candidate.AGREEMENT, Candidate.BALANCED_AGREEMENT):
+    for candidate in (LearnerCandidate.SELF_TRAINING, LearnerCandidate.AGREEMENT, LearnerCandidate.BALANCED_AGREEMENT):
         for name, change in changes:
             yield f"{candidate}: {name}", accuracy(case.recipe(change(RECIPES[candidate])), data)
 

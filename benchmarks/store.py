@@ -25,25 +25,17 @@ from statistics import median
 
 import numpy as np
 
-from nextlabel.server.domain.annotation import Answer, ConfidenceKind, Label, Outcome, Provenance
-from nextlabel.server.domain.ports import NewItems, StateStore, Transaction
-from nextlabel.server.domain.state import (
-    Annotation,
-    AnnotationType,
-    AnnotatorKind,
-    Batch,
-    Choice,
-    LabelClass,
-    Lease,
-    LeaseItem,
-    LeaseState,
-    Pick,
-    Project,
-    ProjectId,
-    StoredReply,
-)
+from nextlabel.server.ports.pool_store import NewItems
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.access import StoredReply
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.answers import AnnotationType, Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.projects import Component, LabelClass, Project
 
 COMMIT_ROWS = 10_000
 DIMENSION = 384
@@ -158,12 +150,12 @@ async def state_rate(url: str, cycles: int) -> dict[str, float]:
 def fill(tx: Transaction, picks: int) -> None:
     tx.projects.insert(
         Project(
-            PROJECT, "benchmark", AnnotationType.SINGLE_LABEL, (LabelClass("a"),), 1, "", 0, Choice(), Choice(),
+            PROJECT, "benchmark", AnnotationType.SINGLE_LABEL, (LabelClass("a"),), 1, "", 0, Component(), Component(),
             1, 600.0, 0.0, False, NOW, NOW,
         )
     )  # fmt: skip
     for first in range(0, picks, 1_000):
-        batch = Batch(f"batch-{first}", PROJECT, "", 0, Choice(), 0, picks, 0, NOW)
+        batch = Batch(f"batch-{first}", PROJECT, "", 0, Component(), 0, picks, 0, NOW)
         rows = range(first, first + 1_000)
         tx.labeling.add_batch(batch, [Pick(batch.id, r, r, f"item-{r}", 0.5, None, "", False) for r in rows])
 

@@ -16,13 +16,13 @@ from labeled_sets import set_folders
 from strategies_page import Study, write_page
 
 from nextlabel.client.items import Columns
-from nextlabel.server.learners.embedder import Embedder
+from nextlabel.server.learners.embedding.embedder import Embedder
 from nextlabel.server.learners.specification import parse_learner_spec
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
+from nextlabel.server.simulation.data.source import Source, load
 from nextlabel.server.simulation.record import Record, identity_of
 from nextlabel.server.simulation.settings import Protocol, check_strategies
 from nextlabel.server.simulation.simulation import simulate
-from nextlabel.server.simulation.source import Source, load
 
 STRATEGIES = "random,margin,entropy,k_center,badge,typiclust,margin_kmeans,default"
 COLUMNS = Columns(required=frozenset({"text", "label"}))

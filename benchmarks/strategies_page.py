@@ -12,22 +12,22 @@ import numpy as np
 from nextlabel.server.plots import Measure, PlotFormat
 from nextlabel.server.simulation.bootstrap import Interval, mean_interval
 from nextlabel.server.simulation.cell import Cell, Point
-from nextlabel.server.simulation.comparison import Summary, Verdict, compare, verdict
+from nextlabel.server.simulation.comparison import Standing, Summary, compare, verdict
 from nextlabel.server.simulation.curves import Curves, normalised_aulc
-from nextlabel.server.simulation.dataset import Dataset
-from nextlabel.server.simulation.files import draw
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.record import CellKey
-from nextlabel.server.simulation.report import format_interval
+from nextlabel.server.simulation.reporting.files import draw
+from nextlabel.server.simulation.reporting.report import format_interval
 from nextlabel.server.simulation.settings import BASELINE, Protocol
 
 DEFAULT = "default"
 CHECKPOINTS = (50, 100, 200, 500)
 MARKS = {
-    Verdict.BASELINE: "",
-    Verdict.BETTER: " ▲",
-    Verdict.WORSE: " ▼",
-    Verdict.NOT_BETTER: " ○",
-    Verdict.UNKNOWN: " ?",
+    Standing.BASELINE: "",
+    Standing.BETTER: " ▲",
+    Standing.WORSE: " ▼",
+    Standing.NOT_BETTER: " ○",
+    Standing.UNKNOWN: " ?",
 }
 
 
@@ -181,7 +181,7 @@ def _default_against_others(studies: Sequence[Study]) -> Iterator[str]:
         row = {name: _gap(study, name) for name in names if name in study.strategies}
         yield _row(study.name, *(_signed(*row[name]) if name in row else "" for name in names))
         lower += [f"{name} on {study.name}" for name, (gap, _) in row.items() if gap.mean < 0]
-        below += [f"{name} on {study.name}" for name, found in row.items() if verdict(*found) is Verdict.WORSE]
+        below += [f"{name} on {study.name}" for name, found in row.items() if verdict(*found) is Standing.WORSE]
     yield ""
     yield f"`default` has a lower mean than: {', '.join(lower) or 'none'}."
     yield f"Significantly lower than: {', '.join(below) or 'none'}."
@@ -212,7 +212,7 @@ def _names(studies: Sequence[Study]) -> list[str]:
 
 def _signed(value: Interval, seeds: int, digits: int = 3) -> str:
     text = format_interval(value, digits=digits, signed=True)
-    return f"**{text}**" if verdict(value, seeds) in (Verdict.BETTER, Verdict.WORSE) else text
+    return f"**{text}**" if verdict(value, seeds) in (Standing.BETTER, Standing.WORSE) else text
 
 
 def _head(*columns: str) -> tuple[str, str]:

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-from nextlabel.server.annotators.asking import ModelSettings
-from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
-from nextlabel.server.domain.annotation import Cost
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
+from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.values.money.costs import Cost
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, FakeClock
 from tests.fake_anthropic import FakeAnthropic
@@ -37,7 +37,7 @@ async def make_annotator(fake: FakeAnthropic, ledger: MemoryLedger) -> AsyncIter
     def make(**changes: Any) -> LlmAnnotator:
         values: dict[str, Any] = {
             "name": "claude",
-            "endpoint": AnthropicEndpoint(AnthropicSettings(api_key="test-key", base_url=fake.url)),
+            "endpoint": AnthropicEndpoint(AnthropicConnection(api_key="test-key", base_url=fake.url)),
             "settings": ModelSettings(model=MODEL),
             "price": PRICE,
             "ledger": ledger,

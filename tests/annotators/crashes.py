@@ -10,9 +10,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nextlabel.server.annotators.batching import BatchingAnnotator, BatchPolicy
-from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
-from nextlabel.server.annotators.technique import Technique
+from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
+from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
+from nextlabel.server.annotators.prompting.technique import Technique
 from tests.annotators.durable import DurableLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Faults
@@ -27,7 +27,7 @@ EXHAUSTED = 3
 
 def work(url: str, path: str, batches: bool, limit: int) -> None:
     """Annotate everything, in a process of its own. Exit code 3: the budget is exhausted."""
-    from nextlabel.server.domain.errors import BudgetExhausted
+    from nextlabel.server.values.errors import BudgetExhausted
 
     try:
         asyncio.run(_annotate(url, Path(path), batches, limit))
@@ -36,11 +36,11 @@ def work(url: str, path: str, batches: bool, limit: int) -> None:
 
 
 async def _annotate(url: str, path: Path, batches: bool, limit: int) -> None:
-    from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-    from nextlabel.server.annotators.asking import ModelSettings
+    from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+    from nextlabel.server.annotators.llm.asking import ModelSettings
 
     ledger = DurableLedger(path, limit)
-    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=url))
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=url))
     single = LlmAnnotator(
         name="claude",
         endpoint=endpoint,
@@ -50,8 +50,8 @@ async def _annotate(url: str, path: Path, batches: bool, limit: int) -> None:
         technique=Technique(items_per_request=PACKED),
         conduct=Conduct(concurrency=CONCURRENCY, retry=FAST),
     )
-    policy = BatchPolicy(max_requests=4, poll_s=0.02, grace_s=0.3)
-    batching = BatchingAnnotator(
+    policy = MessageBatchPolicy(max_requests=4, poll_s=0.02, grace_s=0.3)
+    batching = MessageBatchAnnotator(
         annotator=single, endpoint=endpoint, ledger=ledger, journal=ledger, price=PRICE, policy=policy
     )
     annotator = batching if batches else single

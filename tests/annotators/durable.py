@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from nextlabel.server.annotators.ports import BatchIntent, ReservationId, StoredAnswer
-from nextlabel.server.domain.annotation import Cost, Usage
-from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.ids import ReservationId
+from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 
 _SCHEMA = """
 create table if not exists reservations (id integer primary key, key text unique, worst integer, open integer);
@@ -92,7 +93,7 @@ class DurableLedger:
         keys, usage, cost, request_id, latency_ms = json.loads(row[1])
         return StoredAnswer(keys, row[0], Usage(**usage), Cost(**cost), request_id, latency_ms)
 
-    async def intend(self, intent: BatchIntent) -> None:
+    async def intend(self, intent: MessageBatchIntent) -> None:
         body = json.dumps(
             {
                 "intent_id": intent.intent_id,
@@ -114,11 +115,11 @@ class DurableLedger:
         with self._transaction() as db:
             db.execute("update intents set open = 0 where id = ?", (intent_id,))
 
-    async def open_intents(self) -> Sequence[BatchIntent]:
+    async def open_intents(self) -> Sequence[MessageBatchIntent]:
         rows = self._db.execute("select body, batch_id from intents where open order by rowid").fetchall()
         intents = []
         for body, batch_id in rows:
             facts = json.loads(body)
             worst = {custom_id: Cost(**cost) for custom_id, cost in facts.pop("worst").items()}
-            intents.append(BatchIntent(**facts, worst=worst, batch_id=batch_id))
+            intents.append(MessageBatchIntent(**facts, worst=worst, batch_id=batch_id))
         return intents

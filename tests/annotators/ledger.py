@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from itertools import count
 
-from nextlabel.server.annotators.ports import ReservationId, StoredAnswer
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.ids import ReservationId
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.paid_calls import StoredAnswer
 
 
 @dataclass

@@ -4,7 +4,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 
-from nextlabel.server.annotators.calibration import GoldCheck
+from nextlabel.server.assessment.calibration import GoldCheck
 
 Draw = Callable[[random.Random], tuple[Mapping[str, float], float]]
 """Draws the signals of one answer and the probability that it is right."""

@@ -4,10 +4,13 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-from nextlabel.server.annotators.ports import Annotator
-from nextlabel.server.annotators.pricing import Price
-from nextlabel.server.annotators.retry import RetryPolicy
-from nextlabel.server.domain.annotation import AnnotationType, Answer, Guidelines, ItemToAnnotate, LabelDefinition, Task
+from nextlabel.server.annotators.paid_calls.pricing import Price
+from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
+from nextlabel.server.ports.annotators import Annotator
+from nextlabel.server.values.answers import AnnotationType, Answer
+from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 MODEL = "claude-haiku-4-5"
 LABELS = ("billing", "shipping", "other")
@@ -26,7 +29,7 @@ FAST = RetryPolicy(first_delay_s=0.01, max_delay_s=0.05, max_retry_after_s=5.0)
 def make_task(**changes: Any) -> Task:
     values: dict[str, Any] = {
         "annotation_type": AnnotationType.SINGLE_LABEL,
-        "labels": tuple(LabelDefinition(name, f"about {name}") for name in LABELS),
+        "labels": tuple(LabelClass(name, f"about {name}") for name in LABELS),
         "guidelines": Guidelines("Sort mails to a shop by what they are about."),
     }
     return Task(**{**values, **changes})

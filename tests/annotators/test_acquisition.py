@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.annotators.acquisition import LlmChooser, opinions
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-from nextlabel.server.annotators.asking import ModelSettings
-from nextlabel.server.annotators.clock import SystemClock
-from nextlabel.server.annotators.critique import GuidelineCritic
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.metering import MeteredCaller
-from nextlabel.server.annotators.throttle import Throttle
-from nextlabel.server.domain.advice import Opinions
-from nextlabel.server.domain.annotation import Cost, Guidelines, ItemToAnnotate, Label
-from nextlabel.server.domain.critique import Critique, Disagreement
-from nextlabel.server.domain.errors import FailedPrecondition
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.llm.chooser import LlmChooser, opinions
+from nextlabel.server.annotators.llm.critic import GuidelineCritic
+from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
+from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.values.advice import Opinions
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.critiques import Critique, Disagreement
+from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Fault, Scripted
@@ -29,7 +32,7 @@ MakeAnnotator = Callable[..., LlmAnnotator]
 
 @pytest.fixture
 async def make_caller(fake: FakeAnthropic) -> Any:
-    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=fake.url))
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
 
     def make(ledger: MemoryLedger) -> MeteredCaller:
         clock = SystemClock()

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-from nextlabel.server.annotators.batching import BatchingAnnotator, BatchPolicy
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.domain.annotation import Answer, Outcome
-from nextlabel.server.domain.errors import AnnotatorStopped, BudgetExhausted
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.answers import Answer, Outcome
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from tests.annotators.crashes import audit_runs
 from tests.annotators.durable import DurableLedger
 from tests.annotators.shop import PRICE, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
 
 MakeAnnotator = Callable[..., LlmAnnotator]
-QUICK = BatchPolicy(max_requests=8, poll_s=0.01, grace_s=0.2)
+QUICK = MessageBatchPolicy(max_requests=8, poll_s=0.01, grace_s=0.2)
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def books(tmp_path: Path) -> DurableLedger:
 
 def batching(
     make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, **changes: Any
-) -> BatchingAnnotator:
-    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="key", base_url=fake.url))
+) -> MessageBatchAnnotator:
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
     single = make_annotator(endpoint=endpoint, ledger=books, **changes)
-    return BatchingAnnotator(
+    return MessageBatchAnnotator(
         annotator=single, endpoint=endpoint, ledger=books, journal=books, price=PRICE, policy=QUICK
     )
 

@@ -6,16 +6,13 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from nextlabel.server.annotators.calibration import (
-    MIN_GOLD,
-    Calibrator,
-    GoldCheck,
-)
-from nextlabel.server.annotators.evidence import LearnerEvidence, SecondOpinion
-from nextlabel.server.annotators.llm import LlmAnnotator, Lookups
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator, Lookups
+from nextlabel.server.annotators.llm.evidence import LearnerEvidence, SecondOpinion
 from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.assessment.calibration import MIN_GOLD, Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error
-from nextlabel.server.domain.annotation import ConfidenceKind, ItemToAnnotate, Label
+from nextlabel.server.values.answers import ConfidenceKind, Label
+from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.annotators.miscalibrated import ANNOTATORS, answers_of
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import pytest
 
 from nextlabel.server.annotators.canaries import CanaryAnnotator, make_canary
-from nextlabel.server.annotators.llm import LlmAnnotator
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.replay import ReplayAnnotator
-from nextlabel.server.domain.annotation import Answer, ItemToAnnotate, Label, Outcome, Provenance, Task
-from nextlabel.server.domain.canaries import CanaryEnd, CanaryTally
-from nextlabel.server.domain.errors import AnnotatorStopped
+from nextlabel.server.assessment.canaries import CanaryEnd, CanaryTally
+from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.errors import AnnotatorStopped
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Gullible, Scripted
 from tests.fake_anthropic.brains import compose

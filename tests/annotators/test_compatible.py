@@ -10,19 +10,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from nextlabel.server.annotators.asking import ModelSettings
-from nextlabel.server.annotators.label_scores import (
-    BatchCalibratedAnnotator,
-    batch_calibrated,
-    label_distribution,
-)
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.local_llm import MODEL_VARIABLE, find_model
-from nextlabel.server.annotators.openai_endpoint import OpenAiEndpoint, OpenAiSettings
-from nextlabel.server.annotators.pricing import load_prices
-from nextlabel.server.annotators.wire import Failure, FailureKind, HttpReply, Reply, TokenChoice
-from nextlabel.server.domain.annotation import Label, Outcome
-from nextlabel.server.domain.errors import AnnotatorStopped, FailedPrecondition, InvalidArgument, Unavailable
+from nextlabel.server.annotators.endpoints.local_llm import MODEL_VARIABLE, find_model
+from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
+from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply, TokenChoice
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator, batch_calibrated, label_distribution
+from nextlabel.server.annotators.paid_calls.pricing import load_prices
+from nextlabel.server.values.answers import Label, Outcome
+from nextlabel.server.values.errors import AnnotatorStopped, FailedPrecondition, InvalidArgument, Unavailable
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import LABELS, collect, make_items, make_task
 
@@ -82,7 +78,7 @@ def make_compatible(make_annotator: MakeAnnotator, server: Server) -> MakeAnnota
     def make(**changes: Any) -> LlmAnnotator:
         options = changes.pop("options", {})
         return make_annotator(
-            endpoint=OpenAiEndpoint(OpenAiSettings(server.url, **options)),
+            endpoint=OpenAiEndpoint(OpenAiConnection(server.url, **options)),
             settings=ModelSettings(model="local/small"),
             price=load_prices().price_of("local/small"),
             **changes,
@@ -119,7 +115,7 @@ async def test_a_server_that_ignores_the_schema_is_found_out_by_the_probe(
 
 async def test_a_server_that_is_not_there_is_unavailable(make_annotator: MakeAnnotator) -> None:
     annotator = make_annotator(
-        endpoint=OpenAiEndpoint(OpenAiSettings("http://127.0.0.1:9/v1")), settings=ModelSettings(model="local/x")
+        endpoint=OpenAiEndpoint(OpenAiConnection("http://127.0.0.1:9/v1")), settings=ModelSettings(model="local/x")
     )
     with pytest.raises(Unavailable, match="unreachable"):
         await annotator.check()
@@ -176,7 +172,7 @@ def test_a_token_may_begin_before_the_label() -> None:
         "choices": [{"message": {"content": ""}, "finish_reason": "stop", "logprobs": {"content": content}}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1},
     }
-    reply = OpenAiEndpoint(OpenAiSettings("http://x/v1")).read(HttpReply(200, {}, json.dumps(body).encode()))
+    reply = OpenAiEndpoint(OpenAiConnection("http://x/v1")).read(HttpReply(200, {}, json.dumps(body).encode()))
     assert isinstance(reply, Reply)
     assert probabilities(*reply.label_tokens) == {"billing": 0.5, "shipping": 0.5, "other": 0.0}
 
@@ -230,7 +226,7 @@ async def test_batch_calibrated_annotator_relabels_and_says_so(
     ],
 )
 def test_replies_that_are_no_completions(status: int, body: bytes, kind: FailureKind) -> None:
-    result = OpenAiEndpoint(OpenAiSettings("http://x/v1")).read(HttpReply(status, {}, body))
+    result = OpenAiEndpoint(OpenAiConnection("http://x/v1")).read(HttpReply(status, {}, body))
     assert isinstance(result, Failure)
     assert result.kind is kind
 
@@ -240,7 +236,7 @@ def test_a_refusal_field_is_a_refusal() -> None:
         "choices": [{"message": {"content": None, "refusal": "I cannot."}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 1, "completion_tokens": 1},
     }
-    result = OpenAiEndpoint(OpenAiSettings("http://x/v1")).read(HttpReply(200, {}, json.dumps(body).encode()))
+    result = OpenAiEndpoint(OpenAiConnection("http://x/v1")).read(HttpReply(200, {}, json.dumps(body).encode()))
     assert isinstance(result, Reply)
     assert result.stop.value == "refused"
 

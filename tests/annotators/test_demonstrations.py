@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from nextlabel.server.annotators.demonstrations import DemonstrationLibrary, LabelEmbeddings
-from nextlabel.server.domain.annotation import Demonstration, ItemToAnnotate, Label
+from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary, LabelEmbeddings
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
 
 LABELS = ("a", "b", "c")
 

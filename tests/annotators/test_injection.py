@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.marking import DATAMARK, Fence, Marking, clean, looks_like_instructions
-from nextlabel.server.annotators.packing import packs
-from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.domain.annotation import Demonstration, ItemToAnnotate, Label, Outcome, Text
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.prompting.marking import DATAMARK, Fence, Marking, clean, looks_like_instructions
+from nextlabel.server.annotators.prompting.packing import packs
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.answers import Label, Outcome, Text
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
 from tests.annotators.attacks import attacks
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Gullible, Known

@@ -3,16 +3,10 @@
 from collections.abc import Sequence
 
 from nextlabel.server.annotators.learner import LearnerAnnotator
-from nextlabel.server.annotators.rates import OutcomeRates
-from nextlabel.server.domain.annotation import (
-    Answer,
-    ConfidenceKind,
-    Cost,
-    ItemToAnnotate,
-    Label,
-    Outcome,
-    Provenance,
-)
+from nextlabel.server.annotators.llm.outcome_rates import OutcomeRates
+from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.annotators.shop import LABELS, collect, make_items, make_task
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from nextlabel.client import AsyncClient, connect_async, openai_compatible, run_spec
-from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
+from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
 from nextlabel.server.app import running
 from nextlabel.server.demo import data_set
-from nextlabel.server.domain.errors import FailedPrecondition
 from nextlabel.server.settings import load_settings
+from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.v1.annotation_pb2 import ANNOTATOR_KIND_LLM, OUTCOME_CANDIDATES, OUTCOME_LABEL, Annotation
 from nextlabel.v1.budget_service_pb2 import LEDGER_ENTRY_KIND_SETTLE
 from nextlabel.v1.run_service_pb2 import (

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
-from nextlabel.server.annotators.retry import RetryPolicy
-from nextlabel.server.annotators.throttle import Throttle, TokenBucket
-from nextlabel.server.annotators.wire import Failure, FailureKind
-from nextlabel.server.domain.annotation import Answer, Outcome
-from nextlabel.server.domain.errors import AnnotatorStopped
+from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind
+from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
+from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
+from nextlabel.server.annotators.paid_calls.throttle import Throttle, TokenBucket
+from nextlabel.server.values.answers import Answer, Outcome
+from nextlabel.server.values.errors import AnnotatorStopped
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-from nextlabel.server.annotators.asking import ModelSettings
-from nextlabel.server.annotators.llm import Conduct, LlmAnnotator
-from nextlabel.server.annotators.metering import MeteredCaller
-from nextlabel.server.annotators.ports import ReservationId
-from nextlabel.server.annotators.pricing import CacheTtl, load_prices
-from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.annotators.throttle import Throttle
-from nextlabel.server.domain.annotation import Answer, Cost, Outcome, Usage
-from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted, InvalidArgument
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
+from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
+from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
+from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.answers import Answer, Outcome
+from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted, InvalidArgument
+from nextlabel.server.values.ids import ReservationId
+from nextlabel.server.values.money.costs import Cost, Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
@@ -54,7 +55,7 @@ class LingeringLedger(MemoryLedger):
 
 async def test_a_call_that_is_cancelled_while_it_reserves_leaves_nothing_reserved(clock: FakeClock) -> None:
     ledger = LingeringLedger(Cost(labels=1, tokens=1, micro_usd=1))
-    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="test-key"))
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="test-key"))
     caller = MeteredCaller(
         endpoint=endpoint,
         ledger=ledger,
@@ -127,7 +128,7 @@ async def test_changed_guidelines_or_wording_are_another_question(
 ) -> None:
     items = make_items(3)
     await collect(make_annotator(), make_task(), items)
-    from nextlabel.server.domain.annotation import Guidelines
+    from nextlabel.server.values.guidelines import Guidelines
 
     await collect(make_annotator(), make_task(guidelines=Guidelines("Sort by mood.", 2)), items)
     await collect(make_annotator(technique=Technique(justification=True)), make_task(), items)

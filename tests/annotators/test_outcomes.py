@@ -6,25 +6,25 @@ from collections.abc import Callable
 
 import pytest
 
-from nextlabel.server.annotators.anthropic_replies import read_anthropic_reply
-from nextlabel.server.annotators.decoding import decode
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.annotators.wire import Failure, FailureKind, HttpReply, Reply, Stop
-from nextlabel.server.domain.annotation import (
+from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply
+from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply, Stop
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.llm.decoding import decode
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.answers import (
     AnnotationType,
     Answer,
-    Choice,
     ConfidenceKind,
     Label,
     MultiLabel,
     Outcome,
     Preference,
+    PreferredAlternative,
     Score,
     Text,
-    Usage,
 )
-from nextlabel.server.domain.errors import AnnotatorStopped
+from nextlabel.server.values.errors import AnnotatorStopped
+from nextlabel.server.values.money.costs import Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import LABELS, MODEL, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
@@ -133,9 +133,9 @@ async def test_breaker_stops_a_run_of_invalid_answers_and_keeps_what_was_paid(
 
 
 async def test_unreachable_endpoint_is_failed_and_free(make_annotator: MakeAnnotator, ledger: MemoryLedger) -> None:
-    from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
+    from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 
-    endpoint = AnthropicEndpoint(AnthropicSettings(api_key="k", base_url="http://127.0.0.1:9"))
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="k", base_url="http://127.0.0.1:9"))
     answers = await collect(make_annotator(endpoint=endpoint), make_task(), make_items(1))
     assert [answer.outcome for answer in answers.values()] == [Outcome.FAILED]
     assert ledger.spent.micro_usd == 0
@@ -207,7 +207,7 @@ def test_retry_after_forms(headers: dict[str, str], seconds: float | None) -> No
         (AnnotationType.MULTI_LABEL, {"labels": ["other", "billing"]}, MultiLabel(("billing", "other"))),
         (AnnotationType.MULTI_LABEL, {"labels": []}, MultiLabel(())),
         (AnnotationType.SCORE, {"score": 0.25}, Score(0.25)),
-        (AnnotationType.PREFERENCE, {"better": "second"}, Preference(Choice.B)),
+        (AnnotationType.PREFERENCE, {"better": "second"}, Preference(PreferredAlternative.B)),
         (AnnotationType.TEXT, {"text": "An answer."}, Text("An answer.")),
     ],
 )

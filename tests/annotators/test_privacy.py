@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.redaction import RedactingAnnotator, Redactor
-from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.domain.annotation import ItemToAnnotate
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.prompting.redaction import RedactingAnnotator, Redactor
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.annotators.shop import collect, make_task
 from tests.fake_anthropic import FakeAnthropic, Scripted
 from tests.fake_anthropic.brains import compose

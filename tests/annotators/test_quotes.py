@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from nextlabel.server.annotators.llm import LlmAnnotator
-from nextlabel.server.annotators.technique import Technique
-from nextlabel.server.domain.annotation import Guidelines, LabelDefinition
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.projects import LabelClass
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic
@@ -66,7 +67,7 @@ async def test_an_endpoint_that_cannot_count_gives_an_estimate_that_says_so(
 async def test_many_labels_are_quoted_by_their_usual_length(
     make_annotator: MakeAnnotator, ledger: MemoryLedger
 ) -> None:
-    labels = tuple(LabelDefinition(f"a rather long intent name {number}") for number in range(80))
+    labels = tuple(LabelClass(f"a rather long intent name {number}") for number in range(80))
     annotator, task = make_annotator(), make_task(labels=labels)
     quote = await annotator.quote(task, make_items(40))
     await collect(annotator, task, make_items(40))

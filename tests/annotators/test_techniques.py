@@ -6,28 +6,26 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from nextlabel.server.annotators.anthropic_endpoint import AnthropicEndpoint, AnthropicSettings
-from nextlabel.server.annotators.asking import ModelSettings
-from nextlabel.server.annotators.llm import LlmAnnotator, Lookups
-from nextlabel.server.annotators.packing import packs
-from nextlabel.server.annotators.prompts import variant_label_order
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.llm.annotator import LlmAnnotator, Lookups
+from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.prompting.packing import packs
+from nextlabel.server.annotators.prompting.prompts import variant_label_order
+from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
+from nextlabel.server.annotators.prompting.templates import VARIABLES, check_template
 from nextlabel.server.annotators.replay import ReplayAnnotator
-from nextlabel.server.annotators.technique import Retrieval, Technique
-from nextlabel.server.annotators.templates import VARIABLES, check_template
-from nextlabel.server.domain.annotation import (
+from nextlabel.server.values.answers import (
     AnnotationType,
     Candidate,
-    Choice,
     ConfidenceKind,
-    Demonstration,
-    ItemToAnnotate,
     Label,
-    LabelDefinition,
     Outcome,
     Preference,
-    Task,
+    PreferredAlternative,
 )
-from nextlabel.server.domain.errors import AnnotatorStopped, InvalidArgument, Unavailable
+from nextlabel.server.values.errors import AnnotatorStopped, InvalidArgument, Unavailable
+from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
 from tests.annotators.shop import LABELS, PRICE, collect, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Fault, Scripted
 from tests.fake_anthropic.brains import compose
@@ -131,7 +129,7 @@ async def test_plurality_wins_and_its_share_is_a_signal(make_annotator: MakeAnno
 
 
 def test_variants_permute_the_labels_reproducibly() -> None:
-    labels = tuple(LabelDefinition(f"label {number}") for number in range(8))
+    labels = tuple(LabelClass(f"label {number}") for number in range(8))
     assert variant_label_order(labels, 0) == labels
     orders = {variant_label_order(labels, variant) for variant in range(4)}
     assert len(orders) == 4
@@ -204,7 +202,7 @@ async def test_preference_is_asked_in_both_orders_and_position_bias_becomes_a_ti
 ) -> None:
     task = make_task(annotation_type=AnnotationType.PREFERENCE, labels=())
     answers = await collect(make_annotator(), task, [_pair(1)])
-    assert answers["pair-1"].body == Preference(Choice.TIE), "the fake always prefers the first"
+    assert answers["pair-1"].body == Preference(PreferredAlternative.TIE), "the fake always prefers the first"
     assert fake.books.charged_requests == 2
     first, second = (request["messages"][0]["content"] for request in fake.requests)
     assert first.index("Hello 1") < first.index("Hi 1")
@@ -219,7 +217,7 @@ async def test_consistent_preference_stands(make_annotator: MakeAnnotator, fake:
     fake.brain = Scripted(prefers_hi)
     task = make_task(annotation_type=AnnotationType.PREFERENCE, labels=())
     answers = await collect(make_annotator(), task, [_pair(1)])
-    assert answers["pair-1"].body == Preference(Choice.B)
+    assert answers["pair-1"].body == Preference(PreferredAlternative.B)
     assert answers["pair-1"].signals == {"verbalised": pytest.approx(0.8), "agreement": 1.0}
 
 
@@ -230,7 +228,7 @@ class FirstLetters:
 
 async def test_preselection_shows_only_the_closest_labels(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
     names = [f"intent {number:03d}" for number in range(150)]
-    task = Task(AnnotationType.SINGLE_LABEL, tuple(LabelDefinition(name) for name in names), make_task().guidelines)
+    task = Task(AnnotationType.SINGLE_LABEL, tuple(LabelClass(name) for name in names), make_task().guidelines)
     technique = Technique(preselected_labels=5)
     annotator = make_annotator(technique=technique, lookups=Lookups(label_similarity=FirstLetters()))
     await collect(annotator, task, [ItemToAnnotate("x", 0, "intent 077")])
@@ -311,7 +309,7 @@ async def test_check_passes_and_finds_out_a_server_that_ignores_the_schema(
 
 
 async def test_gateways_get_our_headers_and_prefix_paths(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
-    settings = AnthropicSettings(api_key="k", base_url=fake.url, headers={"anthropic-version": "2023-06-01"})
+    settings = AnthropicConnection(api_key="k", base_url=fake.url, headers={"anthropic-version": "2023-06-01"})
     annotator = make_annotator(endpoint=AnthropicEndpoint(settings), settings=ModelSettings(model="claude-haiku-4-5"))
     answers = await collect(annotator, make_task(), make_items(1))
     assert next(iter(answers.values())).provenance.api_version == "2023-06-01"

@@ -12,11 +12,11 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
-from nextlabel.server.api.auth import secret_hash
-from nextlabel.server.api.health import Probe
-from nextlabel.server.api.server import ApiServer
-from nextlabel.server.domain.state import AccessToken, Role
+from nextlabel.server.api.boundary.auth import secret_hash
+from nextlabel.server.api.boundary.health import Probe
+from nextlabel.server.api.boundary.server import ApiServer
 from nextlabel.server.settings import load_settings
+from nextlabel.server.values.access import AccessToken, Role
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

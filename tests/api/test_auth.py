@@ -11,10 +11,10 @@ import grpc
 import pytest
 from google.rpc import status_pb2
 
-from nextlabel.server.api.auth import new_secret, secret_hash
-from nextlabel.server.api.server import BindError
-from nextlabel.server.domain.errors import NotFound
-from nextlabel.server.domain.state import Role
+from nextlabel.server.api.boundary.auth import new_secret, secret_hash
+from nextlabel.server.api.boundary.server import BindError
+from nextlabel.server.values.access import Role
+from nextlabel.server.values.errors import NotFound
 from nextlabel.v1 import project_service_pb2
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer, ProjectServiceStub
 from tests.api.conftest import NOW, ManualClock, Serve, Serving, Tokens

@@ -13,9 +13,9 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from nextlabel.server.api.calls import current_call
-from nextlabel.server.domain import errors
-from nextlabel.server.domain.state import Role
+from nextlabel.server.api.boundary.calls import current_call
+from nextlabel.server.values import errors
+from nextlabel.server.values.access import Role
 from nextlabel.v1 import pool_pb2, pool_service_pb2, project_service_pb2
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceServicer, PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer, ProjectServiceStub

@@ -4,12 +4,12 @@ import uuid
 
 import pytest
 
-from nextlabel.server.api.auth import LOCAL
-from nextlabel.server.api.calls import Call, enter
-from nextlabel.server.api.idempotency import Replies, ReplySlot
-from nextlabel.server.store.memory.state_store import MemoryStateStore
+from nextlabel.server.api.boundary.auth import LOCAL
+from nextlabel.server.api.boundary.calls import Call, enter
+from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.v1.learner_service_pb2 import TrainRequest, TrainResponse
 from tests.api.conftest import ManualClock
+from tests.memory_store.state_store import MemoryStateStore
 
 
 class CrashedError(Exception):

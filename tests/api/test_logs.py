@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from nextlabel.server.api.logs import configure_logs, hide_secrets
+from nextlabel.server.api.boundary.logs import configure_logs, hide_secrets
 
 
 @pytest.fixture

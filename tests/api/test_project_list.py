@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from nextlabel.server.api.auth import LOCAL
-from nextlabel.server.api.calls import Call, enter
-from nextlabel.server.api.servicers import servicers
-from nextlabel.server.domain.annotation import Label
-from nextlabel.server.domain.state import Split
-from nextlabel.server.domain.submissions import KnownRows, Submission
+from nextlabel.server.api.boundary.auth import LOCAL
+from nextlabel.server.api.boundary.calls import Call, enter
+from nextlabel.server.api.services.servicers import servicers
+from nextlabel.server.domain.labeling.submissions import KnownRows, Submission
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.pool import Split
 from nextlabel.v1.project_service_pb2 import ListProjectsRequest
 from tests.domain.service import Service
 

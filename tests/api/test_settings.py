@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.addresses import is_loopback
 from nextlabel.server.settings import SettingsError, load_settings
+from nextlabel.server.system.addresses import is_loopback
 
 
 @pytest.fixture(autouse=True)

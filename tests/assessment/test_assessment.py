@@ -7,8 +7,9 @@ import pytest
 from nextlabel.server.assessment.agreement import krippendorff_alpha, paired_difference, wilson_interval
 from nextlabel.server.assessment.consensus import Consensus, consensus
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
-from nextlabel.server.domain.annotation import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
-from nextlabel.server.domain.state import Annotation, AnnotatorKind, ProjectId
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.answers import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.ids import ProjectId
 
 CLASSES = ("a", "b", "c")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

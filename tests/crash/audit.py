@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nextlabel.server.domain.ports import PoolStore
-from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.store.sql import schema
+from nextlabel.server.values.ids import ProjectId
 from tests.crash.books import replayed_books
 from tests.crash.history import OVERLAP, Acknowledged, ProjectHistory, answer_of, label_of
 

@@ -16,11 +16,11 @@ from typing import Any, TypeVar
 
 from typing_extensions import override
 
-from nextlabel.server import parts
-from nextlabel.server.api.calls import current_call
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.api.boundary.calls import current_call
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.wiring import parts
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nextlabel.server.api.logs import configure_logs
+from nextlabel.server.api.boundary.logs import configure_logs
 from nextlabel.server.app import serve
-from nextlabel.server.event_loop import run
 from nextlabel.server.settings import load_settings
+from nextlabel.server.system.event_loop import run
 from tests.crash.fail_points import FailPoints, arm
 
 # Loaded at first use by a server; here once for all of them.

@@ -5,28 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.budgets import Budgets
-from nextlabel.server.domain.labeling import Labeling
-from nextlabel.server.domain.limits import Limits
-from nextlabel.server.domain.projects import NewProject, Projects
-from nextlabel.server.domain.state import (
-    AnnotatorChoice,
-    Batch,
-    Choice,
-    LabelClass,
-    Pick,
-    Plateau,
-    Project,
-    Run,
-    RunSpec,
-    RunState,
-    StopReason,
-)
-from nextlabel.server.domain.submissions import Submissions
-from nextlabel.server.store.memory.contents import Contents
-from nextlabel.server.store.memory.state_store import MemoryTransaction
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.projects.projects import NewProject, Projects
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Component, LabelClass, Project
+from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunSpec, RunState, StopReason
 from tests.domain.service import Service
+from tests.memory_store.contents import Contents
+from tests.memory_store.state_store import MemoryTransaction
 
 
 class FakeClock:
@@ -52,7 +42,7 @@ class Desk:
         self.clock = FakeClock()
         self.tx = MemoryTransaction(Contents())
         self.budgets = Budgets(self.clock, new_id)
-        self.labeling = Labeling(self.clock, new_id, self.budgets, Limits())
+        self.labeling = Leases(self.clock, new_id, self.budgets, Limits())
         self.submissions = Submissions(self.labeling)
         self.projects = Projects(self.clock, new_id, Limits(), self.budgets, lambda _: None, lambda _: None)
 
@@ -69,13 +59,13 @@ class Desk:
 
     def add_batch(self, project: Project, rows: range, run: str = "", batch: str = "") -> Batch:
         batch_id = batch or f"batch-{rows.start}"
-        stored = Batch(batch_id, project.id, run, 1, Choice("random"), 0, 100, 0, self.clock.now())
+        stored = Batch(batch_id, project.id, run, 1, Component("random"), 0, 100, 0, self.clock.now())
         picks = [Pick(batch_id, i, row, f"item{row}", 0.0, None, "", False) for i, row in enumerate(rows)]
         self.tx.labeling.add_batch(stored, picks)
         return stored
 
     def add_run(self, project: Project, run: str = "run", state: RunState = RunState.RUNNING) -> None:
-        spec = RunSpec(AnnotatorChoice("anthropic"), Choice("random"), 5, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
+        spec = RunSpec(AnnotatorChoice("anthropic"), Component("random"), 5, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
         self.tx.runs.add(Run(run, project.id, spec, state, StopReason.NONE, "", 1, self.clock.now(), None))
 
 

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.domain.accounts import LedgerKind
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.state import AnnotatorChoice, Batch, Choice, Pick, Project, Run, Split
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.ledger import LedgerKind
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Component, Project
+from nextlabel.server.values.runs import AnnotatorChoice, Run
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 
@@ -74,5 +77,5 @@ async def llm_service(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Async
         await service.close()
 
 
-def strategy(name: str, **params: Any) -> Choice:
-    return Choice(name, params)
+def strategy(name: str, **params: Any) -> Component:
+    return Component(name, params)

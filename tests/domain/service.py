@@ -8,23 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.server.domain.annotation import Cost, Label
-from nextlabel.server.domain.incoming import IncomingItems
-from nextlabel.server.domain.ingest_group import Receipt
-from nextlabel.server.domain.projects import NewProject, ProjectChanges
-from nextlabel.server.domain.state import (
-    AnnotatorChoice,
-    Choice,
-    LabelClass,
-    Plateau,
-    Project,
-    Run,
-    RunSpec,
-    Split,
-)
-from nextlabel.server.domain.submissions import KnownRows, Submission
-from nextlabel.server.parts import Parts, open_parts
+from nextlabel.server.domain.labeling.submissions import KnownRows, Submission
+from nextlabel.server.domain.pool.incoming import IncomingItems
+from nextlabel.server.domain.pool.ingest_group import Receipt
+from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.settings import load_settings
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Component, LabelClass, Project
+from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunSpec
+from nextlabel.server.wiring.parts import Parts, open_parts
 
 CLASSES = ("left", "right", "up")
 DIMENSION = 8
@@ -90,7 +84,7 @@ class Service:
         await self.parts.store.write(lambda tx: tx.pool.put_replay_labels(project.id, "truth", list(labels.items())))
         values: dict[str, object] = {
             "annotator": AnnotatorChoice("replay", {"label_set": "truth"}),
-            "strategy": Choice("margin"),
+            "strategy": Component("margin"),
             "batch_size": 6,
             "audit_share": 0.0,
             "limit": Cost(labels=18),

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.canary_runs import tally_of
-from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.domain.state import StopReason
+from nextlabel.server.domain.quality.canary_runs import tally_of
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.runs import StopReason
 from tests.domain.llm_service import GOLD, LABELS_BY_TEXT, LlmService, llm_service
 from tests.domain.service import CLASSES
 from tests.fake_anthropic import Asked, Gullible, Scripted

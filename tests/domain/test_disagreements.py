@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from nextlabel.server.domain.annotation import Answer, ItemToAnnotate, Label, Outcome, Provenance
-from nextlabel.server.domain.disagreements import Disagreements
-from nextlabel.server.domain.pool import Pool
-from nextlabel.server.domain.state import Annotation, AnnotatorKind, Project, ProjectId, ReferenceItem, Split
+from nextlabel.server.domain.pool.pools import KnownPool
+from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.store import values as v
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,10 +48,10 @@ class Stored:
 
     def __init__(self, annotations: Sequence[Annotation], references: Sequence[ReferenceItem] = ()) -> None:
         self._annotations = annotations
-        self._pool = Pool(v.P)
+        self._pool = KnownPool(v.P)
         self._pool.add_references(references)
 
-    async def open(self, project: ProjectId) -> Pool:
+    async def open(self, project: ProjectId) -> KnownPool:
         return self._pool
 
     async def rows(self, project: Project) -> dict[int, list[Annotation]]:

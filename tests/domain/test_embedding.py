@@ -3,9 +3,10 @@ import asyncio
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.incoming import IncomingItems
-from nextlabel.server.domain.projects import NewProject
-from nextlabel.server.domain.state import LabelClass, Split
+from nextlabel.server.domain.pool.incoming import IncomingItems
+from nextlabel.server.domain.projects.projects import NewProject
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import LabelClass
 from tests.domain.service import DIMENSION, Service
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from nextlabel.server.domain.errors import Unavailable
-from nextlabel.server.domain.grouped_reads import MOST_ROWS, GroupedReads
-from nextlabel.server.domain.ports import StoredItem
+from nextlabel.server.domain.pool.grouped_reads import MOST_ROWS, GroupedReads
+from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.values.errors import Unavailable
 
 
 class Store:

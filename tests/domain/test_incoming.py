@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.errors import InvalidArgument
-from nextlabel.server.domain.incoming import IncomingItems, check_items, normalised
-from nextlabel.server.domain.limits import Limits
-from nextlabel.server.domain.state import Split
+from nextlabel.server.domain.pool.incoming import IncomingItems, check_items, normalised
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.pool import Split
 
 LIMITS = Limits(item_text_bytes=40, item_id_bytes=10, item_metadata_bytes=20, batch_items=10)
 

@@ -3,11 +3,11 @@ import asyncio
 import numpy as np
 import pytest
 
-from nextlabel.server.domain import ingest
-from nextlabel.server.domain.errors import DomainError, InvalidArgument, Unavailable
-from nextlabel.server.domain.incoming import IncomingItems
-from nextlabel.server.domain.ingest_group import Receipt
-from nextlabel.server.domain.state import Split
+from nextlabel.server.domain.pool import ingest
+from nextlabel.server.domain.pool.incoming import IncomingItems
+from nextlabel.server.domain.pool.ingest_group import Receipt
+from nextlabel.server.values.errors import DomainError, InvalidArgument, Unavailable
+from nextlabel.server.values.pool import Split
 from tests.domain.service import Service, gathered
 
 

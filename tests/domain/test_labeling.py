@@ -1,16 +1,17 @@
 import pytest
 
-from nextlabel.server.domain.accounts import Window
-from nextlabel.server.domain.annotation import Label, MultiLabel
-from nextlabel.server.domain.errors import (
+from nextlabel.server.domain.labeling.submissions import KnownRows, Submission, SubmitStatus
+from nextlabel.server.values.answers import Label, MultiLabel
+from nextlabel.server.values.errors import (
     BudgetDimension,
     BudgetExhausted,
     FailedPrecondition,
     InvalidArgument,
     NotFound,
 )
-from nextlabel.server.domain.state import LeaseState, RunState
-from nextlabel.server.domain.submissions import KnownRows, Submission, SubmitStatus
+from nextlabel.server.values.leases import LeaseState
+from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.runs import RunState
 
 NOBODY = KnownRows({}, {})
 

@@ -1,6 +1,6 @@
 import pytest
 
-from nextlabel.server.domain.state import Split
+from nextlabel.server.values.pool import Split
 from tests.domain.service import CLASSES, vectors
 
 IDS = [f"i{n}" for n in range(30)]

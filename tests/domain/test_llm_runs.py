@@ -2,11 +2,14 @@
 
 import pytest
 
-from nextlabel.server.domain.accounts import LedgerKind
-from nextlabel.server.domain.annotation import ConfidenceKind, Cost
-from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.domain.ledger import RunLedger
-from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason
+from nextlabel.server.domain.budgets.paid_calls import RunLedger
+from nextlabel.server.values.answers import ConfidenceKind
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.ledger import LedgerKind
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Component
+from nextlabel.server.values.runs import AnnotatorChoice, RunState, StopReason
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.brains import Known
@@ -93,7 +96,7 @@ async def test_a_dollar_budget_ends_the_run_and_what_was_bought_is_learned_from(
 async def test_the_llm_strategy_takes_what_the_model_chooses_and_fills_up_with_a_reason(service, fake):
     project = await filled(service)
     await service.replay_run(
-        project, TRUTH, annotator=claude(), strategy=Choice("llm"), limit=Cost(labels=6, micro_usd=1_000_000)
+        project, TRUTH, annotator=claude(), strategy=Component("llm"), limit=Cost(labels=6, micro_usd=1_000_000)
     )
     (batch,) = await service.parts.store.read(lambda tx: tx.labeling.batches(project.id))
     picks = await service.parts.store.read(lambda tx: tx.labeling.picks(batch.id))
@@ -106,7 +109,7 @@ async def test_the_llm_strategy_takes_what_the_model_chooses_and_fills_up_with_a
 async def test_the_llm_strategy_needs_an_llm(service):
     project = await filled(service)
     with pytest.raises(InvalidArgument, match="'llm'"):
-        await service.replay_run(project, TRUTH, strategy=Choice("llm"))
+        await service.replay_run(project, TRUTH, strategy=Component("llm"))
 
 
 async def test_gold_items_calibrate_the_confidence_and_never_train(service):

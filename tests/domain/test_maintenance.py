@@ -1,6 +1,6 @@
 import pytest
 
-from nextlabel.server.domain import maintenance
+from nextlabel.server.domain.housekeeping import maintenance
 
 
 async def test_a_pool_that_cannot_be_compacted_keeps_no_other_from_it(service, monkeypatch):

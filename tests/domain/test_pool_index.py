@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.server.domain.pool_index import PoolIndex, hash_texts
+from nextlabel.server.domain.pool.index import PoolIndex, hash_texts
 
 
 @given(st.lists(st.lists(st.text(min_size=1, max_size=3), unique=True, max_size=20), max_size=6), st.data())

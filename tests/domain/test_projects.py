@@ -1,8 +1,9 @@
 import pytest
 
-from nextlabel.server.domain.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.domain.projects import ProjectChanges
-from nextlabel.server.domain.state import GuidelinesStatus, LabelClass
+from nextlabel.server.domain.projects.projects import ProjectChanges
+from nextlabel.server.values.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.guidelines import GuidelinesStatus
+from nextlabel.server.values.projects import LabelClass
 
 
 def violations(error) -> dict[str, str]:

@@ -2,13 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from nextlabel.server.domain import reconciliation
-from nextlabel.server.domain.accounts import Holder, LedgerKind
-from nextlabel.server.domain.annotation import BatchIntent, Cost
-from nextlabel.server.domain.errors import FailedPrecondition, NotFound
-from nextlabel.server.domain.state import (
-    RunState,
-)
+from nextlabel.server.domain.budgets import reconciliation
+from nextlabel.server.values.errors import FailedPrecondition, NotFound
+from nextlabel.server.values.money.budgets import Holder
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.ledger import LedgerKind
+from nextlabel.server.values.money.paid_calls import MessageBatchIntent
+from nextlabel.server.values.runs import RunState
 
 WORST = Cost(tokens=10, micro_usd=500)
 
@@ -24,7 +24,7 @@ def reserve(desk, project, key, run="run", worst=WORST):
 
 
 def intend(desk, project, *keys):
-    intent = BatchIntent("intent", 0.0, {k: {} for k in keys}, dict.fromkeys(keys, WORST), "annotation", "model")
+    intent = MessageBatchIntent("intent", 0.0, {k: {} for k in keys}, dict.fromkeys(keys, WORST), "annotation", "model")
     desk.tx.budgets.put_intent(project.id, intent)
 
 

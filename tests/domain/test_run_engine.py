@@ -3,12 +3,15 @@ import asyncio
 import pytest
 
 from nextlabel.server.annotators.replay import ReplayAnnotator
-from nextlabel.server.domain.accounts import Window
-from nextlabel.server.domain.annotation import Cost, Label
-from nextlabel.server.domain.errors import BudgetDimension, InvalidArgument, NotFound
-from nextlabel.server.domain.rounds import Rounds
-from nextlabel.server.domain.state import AnnotatorChoice, Choice, RunState, Split, StopReason
-from nextlabel.server.domain.submissions import KnownRows, Submission
+from nextlabel.server.domain.labeling.submissions import KnownRows, Submission
+from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Component
+from nextlabel.server.values.runs import AnnotatorChoice, RunState, StopReason
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(60)]
@@ -164,8 +167,8 @@ async def test_a_run_without_labels_to_replay_is_refused_with_the_sets_there_are
         {"annotator": AnnotatorChoice("oracle")},
         {"annotator": AnnotatorChoice("replay", {})},
         {"annotator": AnnotatorChoice("replay", {"label_set": "x", "noise": 2.0})},
-        {"strategy": Choice("marginn")},
-        {"strategy": Choice("margin", {"temprature": 1.0})},
+        {"strategy": Component("marginn")},
+        {"strategy": Component("margin", {"temprature": 1.0})},
         {"batch_size": 0},
         {"audit_share": 2.0},
         {"limit": Cost(labels=-1)},

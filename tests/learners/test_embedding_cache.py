@@ -1,6 +1,6 @@
 import numpy as np
 
-from nextlabel.server.learners.embedding_cache import CachingEmbedder
+from nextlabel.server.learners.embedding.cache import CachingEmbedder
 
 
 class Counting:

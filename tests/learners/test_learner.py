@@ -10,8 +10,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from nextlabel.server.learners import learner
+from nextlabel.server.learners.candidates.description import LearnerCandidate
 from nextlabel.server.learners.committee import train_committee
-from nextlabel.server.learners.description import Candidate
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
@@ -78,7 +78,7 @@ def test_the_pool_helps_where_classes_are_clusters(topics: Blobs) -> None:
     plain = train(few, topics.embeddings[100:1300], PLAIN, 0, None)
     default = train(few, topics.embeddings[100:1300], DEFAULT, 0, None)
     assert default.description.choice is not None
-    assert default.description.choice.candidate is not Candidate.PLAIN
+    assert default.description.choice.candidate is not LearnerCandidate.PLAIN
     assert _accuracy(default, topics) > _accuracy(plain, topics) + 0.03
 
 
@@ -94,7 +94,7 @@ def test_untrusted_labels_choose_nothing(topics: Blobs) -> None:
     few, pool = topics.training(slice(60), trusted=False), topics.embeddings[100:1300]
     default = train(few, pool, DEFAULT, 0, None)
     assert default.description.choice is not None
-    assert default.description.choice.candidate is Candidate.PLAIN
+    assert default.description.choice.candidate is LearnerCandidate.PLAIN
     np.testing.assert_array_equal(default.predict_proba(pool), train(few, pool, PLAIN, 0, None).predict_proba(pool))
 
 

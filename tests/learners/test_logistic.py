@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.logistic import LogisticSettings, class_balance, fit_logistic
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.logistic import LogisticSettings, class_balance, fit_logistic
 from tests.learners.blobs import Blobs, make_blobs
 
 
@@ -39,7 +39,7 @@ def test_classes_without_labels_get_probability_zero(blobs: Blobs) -> None:
 
 @pytest.mark.parametrize(("seen", "expected"), [([], [1 / 3] * 3), ([1], [0, 1, 0]), ([0, 2], [0.5, 0, 0.5])])
 def test_constant_heads(seen: list[int], expected: list[float]) -> None:
-    head = LinearHead.constant(3, 4, np.array(seen, int))
+    head = TrainedHead.constant(3, 4, np.array(seen, int))
     probabilities = head.predict_proba(np.ones((2, 4), np.float32))
     np.testing.assert_array_equal(probabilities, np.array([expected, expected], np.float32))
 

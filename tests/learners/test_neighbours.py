@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextlabel.server.learners import neighbours
-from nextlabel.server.learners.neighbours import FROM_NEIGHBOURS, NEIGHBOURS, neighbour_graph, walk
+from nextlabel.server.learners.candidates import neighbours
+from nextlabel.server.learners.candidates.neighbours import FROM_NEIGHBOURS, NEIGHBOURS, neighbour_graph, walk
 from tests.learners.blobs import Blobs, make_blobs
 
 

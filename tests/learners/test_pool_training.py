@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextlabel.server.learners.logistic import LogisticSettings
-from nextlabel.server.learners.pool_training import (
+from nextlabel.server.learners.candidates.logistic import LogisticSettings
+from nextlabel.server.learners.candidates.pool_training import (
     NEGLIGIBLE_MASS,
-    Labels,
     PoolRecipe,
+    WeightedLabels,
     pseudo_labels,
     train_with_pool,
 )
@@ -18,8 +18,8 @@ from tests.learners.blobs import Blobs
 SETTINGS = LogisticSettings(5)
 
 
-def _labels(blobs: Blobs, n: int) -> Labels:
-    return Labels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
+def _labels(blobs: Blobs, n: int) -> WeightedLabels:
+    return WeightedLabels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
 
 
 def test_weights_follow_the_squared_margin_and_sum_to_the_mass() -> None:
@@ -57,7 +57,7 @@ def test_rounds_are_fits_on_labels_and_pseudo_labels(blobs: Blobs, rounds: int) 
     weighted = labels.balanced(5, 1.0)
     for _ in range(rounds):
         pseudo = pseudo_labels(pool, head.predict_proba(pool), recipe.mass * 30).balanced(5, 0.5)
-        head = Labels(
+        head = WeightedLabels(
             np.concatenate([weighted.embeddings_ND, pseudo.embeddings_ND]),
             np.concatenate([weighted.labels_N, pseudo.labels_N]),
             np.concatenate([weighted.weights_N, pseudo.weights_N]),

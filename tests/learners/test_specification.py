@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nextlabel.server.domain.errors import InvalidArgument
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
+from nextlabel.server.values.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server import backup
-from nextlabel.server.backup import Places, back_up, put_back
-from nextlabel.server.domain.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.operations import backup
+from nextlabel.server.operations.backup import Places, back_up, put_back
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.ids import ProjectId
 from tests.operations.conftest import Serving, add, create, exit_code, item_ids
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.doctor import Check, Status, check_settings, check_space, examine
-from nextlabel.server.doctor_state import check_state
+from nextlabel.server.operations.doctor import Check, Status, check_settings, check_space, examine
+from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.settings import load_settings
 from tests.operations.conftest import Serving, add, create, exit_code, settings_of
 

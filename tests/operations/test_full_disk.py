@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from nextlabel.client import AsyncClient, NextlabelError
-from nextlabel.server.backup import MANIFEST, Places, back_up
-from nextlabel.server.doctor import Status
-from nextlabel.server.doctor_state import check_state
-from nextlabel.server.domain.errors import DomainError
+from nextlabel.server.operations.backup import MANIFEST, Places, back_up
+from nextlabel.server.operations.doctor import Status
+from nextlabel.server.operations.doctor_state import check_state
+from nextlabel.server.values.errors import DomainError
 from tests.operations.conftest import Serving, add, create, exit_code, item_ids, settings_of
 
 REFUSALS = {"DATABASE_NOT_WRITABLE", "POOL_NOT_WRITABLE", "DISK_FULL"}

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.server.domain.ports import NewItems
-from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from nextlabel.server.values.ids import ProjectId
 
 PROJECT = ProjectId("p")
 

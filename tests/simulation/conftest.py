@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nextlabel.server.learners.specification import parse_learner_spec
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import Protocol
 
 CLASSES = ("cooking", "sports", "weather")

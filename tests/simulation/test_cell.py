@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from nextlabel.server.simulation.cell import full_data_point, run_cell
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import Protocol
 from nextlabel.strategies import ArrayPool, SelectionContext, get_strategy
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nextlabel.server.simulation.comparison import Verdict, compare
+from nextlabel.server.simulation.comparison import Standing, compare
 from nextlabel.server.simulation.curves import Curves
 
 LABELS = np.array([20, 40, 60])
@@ -18,16 +18,16 @@ def curves(gain: float, seeds: int, spread: float = 0.0) -> Curves:
 @pytest.mark.parametrize(
     ("gain", "spread", "seeds", "verdict"),
     [
-        (0.01, 0.0, 10, Verdict.BETTER),
-        (-0.01, 0.0, 10, Verdict.WORSE),
-        (0.01, 0.05, 10, Verdict.NOT_BETTER),
-        (0.01, 0.0, 4, Verdict.UNKNOWN),
-        (0.01, 0.0, 1, Verdict.UNKNOWN),
+        (0.01, 0.0, 10, Standing.BETTER),
+        (-0.01, 0.0, 10, Standing.WORSE),
+        (0.01, 0.05, 10, Standing.NOT_BETTER),
+        (0.01, 0.0, 4, Standing.UNKNOWN),
+        (0.01, 0.0, 1, Standing.UNKNOWN),
     ],
 )
-def test_the_verdict_is_about_paired_differences(gain: float, spread: float, seeds: int, verdict: Verdict) -> None:
+def test_the_verdict_is_about_paired_differences(gain: float, spread: float, seeds: int, verdict: Standing) -> None:
     random, other = compare({"random": curves(0, seeds), "other": curves(gain, seeds, spread)}, 1.0)
-    assert random.verdict is Verdict.BASELINE
+    assert random.verdict is Standing.BASELINE
     assert other.verdict is verdict
     assert other.aulc_accuracy_vs_random.mean == pytest.approx(gain)
 

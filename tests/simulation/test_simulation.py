@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.simulation import workers
 from nextlabel.server.simulation.cell import Cell, run_cell
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.record import CELLS
 from nextlabel.server.simulation.settings import Protocol, check_strategies
 from nextlabel.server.simulation.simulation import simulate
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 
 MakeProtocol = Callable[..., Protocol]
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from nextlabel.client.items import Columns
-from nextlabel.server.domain.errors import InvalidArgument
-from nextlabel.server.simulation.embeddings import cached_embeddings
-from nextlabel.server.simulation.source import Source, load
+from nextlabel.server.simulation.data.embeddings import cached_embeddings
+from nextlabel.server.simulation.data.source import Source, load
+from nextlabel.server.values.errors import InvalidArgument
 from tests.simulation.conftest import Files, write_rows
 
 COLUMNS = Columns(required=frozenset({"text", "label"}))

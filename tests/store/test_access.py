@@ -3,9 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import StateStore
-from nextlabel.server.domain.state import Role
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.access import Role
+from nextlabel.server.values.errors import Aborted
 from tests.store import values as v
 
 

@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from nextlabel.server.domain.accounts import Budget, LedgerEntry, LedgerKind, Limit, Window
-from nextlabel.server.domain.annotation import BatchIntent, Cost, StoredAnswer, Usage
-from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import Aborted
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.money.budgets import Budget, Limit, Window
+from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.money.ledger import LedgerEntry, LedgerKind
+from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 from tests.store import values as v
 
 OTHER = ProjectId("p2")
@@ -132,7 +134,7 @@ async def test_a_paid_answer_is_kept_under_each_key_and_the_first_stays(funded: 
 
 
 async def test_batch_intents_are_replaced_until_finished(funded: StateStore) -> None:
-    first = BatchIntent("i1", 12.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "annotation", "model")
+    first = MessageBatchIntent("i1", 12.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "annotation", "model")
     second = replace(first, intent_id="i2", batch_id="b2")
     await funded.write(lambda tx: tx.budgets.put_intent(v.P, first))
     await funded.write(lambda tx: tx.budgets.put_intent(v.P, second))

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
-from nextlabel.server.domain.accounts import LedgerKind, Window
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.budgets import Budgets
-from nextlabel.server.domain.errors import BudgetDimension, BudgetExhausted
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.ledger import LedgerKind
 from tests.store import values as v
 from tests.store.conftest import BACKENDS
 from tests.store.machines import MODERATE, StoreMachine

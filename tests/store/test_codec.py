@@ -5,26 +5,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nextlabel.server.domain.annotation import (
+from nextlabel.server.store import codec
+from nextlabel.server.values.answers import (
     Answer,
-    BatchIntent,
     Body,
     Candidate,
-    Choice,
     ConfidenceKind,
-    Cost,
     Label,
     MultiLabel,
     Outcome,
     Preference,
+    PreferredAlternative,
     Provenance,
     Score,
     Text,
-    Usage,
 )
-from nextlabel.server.domain.errors import DataLoss
-from nextlabel.server.domain.state import RunSpec
-from nextlabel.server.store import codec
+from nextlabel.server.values.errors import DataLoss
+from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.money.paid_calls import MessageBatchIntent
+from nextlabel.server.values.runs import RunSpec
 from tests.store import values as v
 from tests.store.test_models_and_runs import run
 
@@ -35,7 +34,7 @@ bodies = st.one_of(
     st.builds(Label, texts),
     st.builds(MultiLabel, st.lists(texts, max_size=3).map(tuple)),
     st.builds(Score, st.floats(allow_nan=False, allow_infinity=False)),
-    st.builds(Preference, st.sampled_from(Choice)),
+    st.builds(Preference, st.sampled_from(PreferredAlternative)),
     st.builds(Text, texts),
 )
 provenances = st.builds(
@@ -72,8 +71,8 @@ def test_an_answer_comes_back_equal_and_has_one_form(answer: Answer) -> None:
 
 
 def test_a_batch_intent_comes_back_with_its_nested_values() -> None:
-    intent = BatchIntent("i", 1.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "line", "m")
-    assert codec.loads(BatchIntent, codec.dumps(BatchIntent, intent)) == intent
+    intent = MessageBatchIntent("i", 1.5, {"c": {"k": "1"}}, {"c": Cost(1, 2, 3)}, "line", "m")
+    assert codec.loads(MessageBatchIntent, codec.dumps(MessageBatchIntent, intent)) == intent
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from functools import partial
 
 import pytest
 
-from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import LeaseState, Pick, ProjectId
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.batches import Pick
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.leases import LeaseState
 from tests.store import values as v
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import lance
 import pytest
 
-from nextlabel.server.domain.errors import ResourceExhausted, Unavailable
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.errors import ResourceExhausted, Unavailable
 from tests.store import values as v
 from tests.store.test_pool_store import P, add, all_rows, expected, new_items, scanned, stored, vectors
 
@@ -171,7 +171,7 @@ def test_a_project_id_cannot_leave_the_pool_folder(tmp_path: Path, bad: str) -> 
 
 APPEND_UNTIL_KILLED = """
 import asyncio, sys
-from nextlabel.server.domain.state import Segment
+from nextlabel.server.values.pool import Segment
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from tests.store import values as v

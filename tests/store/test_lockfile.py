@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.domain.errors import FailedPrecondition, Unavailable
 from nextlabel.server.store.lockfile import DirectoryLock
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 
 HOLD = """
 import sys, time

@@ -9,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument, Unavailable
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
+from nextlabel.server.values.money.costs import Cost
 from tests.store import values as v
 from tests.store.conftest import open_and_close
 

@@ -4,35 +4,40 @@ from functools import partial
 
 import pytest
 
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.errors import Aborted, AlreadyExists
-from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import (
-    AnnotatorChoice,
-    Choice,
-    ModelVersion,
-    Plateau,
-    ProjectId,
-    Run,
-    RunEvent,
-    RunSpec,
-    RunState,
-    StopReason,
-)
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import Aborted, AlreadyExists
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Component
+from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunEvent, RunSpec, RunState, StopReason
 from tests.store import values as v
 
 
 def model(version: int) -> ModelVersion:
     evaluation = {"confusion": [[1, 0], [0, 2]], "name": "\u00e9"}
     return ModelVersion(
-        v.P, version, "r", 1, Choice("x", {"C": 1.0}), {}, 20, Cost(20, 5, 7), 0.25, 1.5, 0.5, None, evaluation, v.NOW
+        v.P,
+        version,
+        "r",
+        1,
+        Component("x", {"C": 1.0}),
+        {},
+        20,
+        Cost(20, 5, 7),
+        0.25,
+        1.5,
+        0.5,
+        None,
+        evaluation,
+        v.NOW,
     )
 
 
 def run(name: str, of: ProjectId = v.P) -> Run:
     spec = RunSpec(
         annotator=AnnotatorChoice("replay", {"noise": 0.1}),
-        strategy=Choice("margin"),
+        strategy=Component("margin"),
         batch_size=20,
         audit_share=0.1,
         limit=Cost(200, 0, 0),

@@ -10,9 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from nextlabel.server.domain.ports import PoolStore
+from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
-from nextlabel.server.store.memory.pool_store import MemoryPoolStore
+from tests.memory_store.pool_store import MemoryPoolStore
 from tests.store.machines import MODERATE
 from tests.store.test_pool_store import P, all_rows, expected, new_items, scanned, stored, vectors
 

@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.errors import InvalidArgument, NotFound
-from nextlabel.server.domain.ports import NewItems, PoolStore, StoredItem
-from nextlabel.server.domain.state import ProjectId
+from nextlabel.server.ports.pool_store import NewItems, PoolStore, StoredItem
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
-from nextlabel.server.store.memory.pool_store import MemoryPoolStore
+from nextlabel.server.values.errors import InvalidArgument, NotFound
+from nextlabel.server.values.ids import ProjectId
+from tests.memory_store.pool_store import MemoryPoolStore
 
 P = ProjectId("p1")
 D = 8

@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from nextlabel.server.domain.errors import Aborted
-from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import ProjectId, ReferenceItem, Segment, Split
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import Aborted
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import ReferenceItem, Segment, Split
 from tests.store import values as v
 
 OTHER = ProjectId("p2")

@@ -11,9 +11,9 @@ from functools import partial
 import psycopg
 import pytest
 
-from nextlabel.server.domain.errors import Aborted, InvalidArgument, Unavailable
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.errors import Aborted, InvalidArgument, Unavailable
 from tests.store import values as v
 
 

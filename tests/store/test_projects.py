@@ -3,10 +3,11 @@ from functools import partial
 
 import pytest
 
-from nextlabel.server.domain.annotation import Cost
-from nextlabel.server.domain.errors import Aborted, AlreadyExists
-from nextlabel.server.domain.ports import StateStore, Transaction
-from nextlabel.server.domain.state import Guidelines, GuidelinesEffect, GuidelinesStatus, ProjectId
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import Aborted, AlreadyExists
+from nextlabel.server.values.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.money.costs import Cost
 from tests.store import values as v
 
 
@@ -42,9 +43,11 @@ async def test_projects_are_listed_in_pages_by_name(store: StateStore) -> None:
 
 
 async def test_guidelines_versions_keep_their_text(store: StateStore) -> None:
-    first = Guidelines(v.P, 1, "text", GuidelinesStatus.ACCEPTED, "me", "", v.NOW)
+    first = GuidelinesVersion(v.P, 1, "text", GuidelinesStatus.ACCEPTED, "me", "", v.NOW)
     effect = GuidelinesEffect(50, 0.7, 0.8, -0.02, 0.21, Cost(tokens=900, micro_usd=1_200))
-    second = Guidelines(v.P, 2, "more", GuidelinesStatus.PROPOSED, "llm", "why", v.NOW, base_version=1, effect=effect)
+    second = GuidelinesVersion(
+        v.P, 2, "more", GuidelinesStatus.PROPOSED, "llm", "why", v.NOW, base_version=1, effect=effect
+    )
     await store.write(lambda tx: tx.projects.insert(v.project()))
     await store.write(lambda tx: tx.projects.add_guidelines(second))
     await store.write(lambda tx: tx.projects.add_guidelines(first))
@@ -59,7 +62,7 @@ async def test_guidelines_versions_keep_their_text(store: StateStore) -> None:
 def fill(tx: Transaction, project: ProjectId) -> None:
     """Give a project one of everything that can belong to it."""
     tx.projects.insert(v.project(project))
-    tx.projects.add_guidelines(Guidelines(project, 1, "t", GuidelinesStatus.ACCEPTED, "me", "", v.NOW))
+    tx.projects.add_guidelines(GuidelinesVersion(project, 1, "t", GuidelinesStatus.ACCEPTED, "me", "", v.NOW))
     tx.pool.acknowledge(project, "u", 4, v.NOW)
     tx.pool.delete_rows(project, [3], v.NOW)
     tx.pool.put_replay_labels(project, "set", [("i", "a")])

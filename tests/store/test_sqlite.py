@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.domain.errors import Aborted, DataLoss, InvalidArgument, ResourceExhausted, Unavailable
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.sql import sqlite
 from nextlabel.server.store.sql.sqlite_errors import translated
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.errors import Aborted, DataLoss, InvalidArgument, ResourceExhausted, Unavailable
 from tests.store import values as v
 
 

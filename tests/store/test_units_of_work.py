@@ -3,8 +3,8 @@ from functools import partial
 
 import pytest
 
-from nextlabel.server.domain.errors import AlreadyExists
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import AlreadyExists
 from tests.store import values as v
 
 

@@ -3,34 +3,17 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from nextlabel.server.domain.accounts import LedgerEntry, LedgerKind, Reservation
-from nextlabel.server.domain.annotation import (
-    Answer,
-    ConfidenceKind,
-    Cost,
-    Label,
-    Outcome,
-    Provenance,
-    Usage,
-)
-from nextlabel.server.domain.ports import Transaction
-from nextlabel.server.domain.state import (
-    AccessToken,
-    Annotation,
-    AnnotationType,
-    AnnotatorKind,
-    Batch,
-    Choice,
-    LabelClass,
-    Lease,
-    LeaseItem,
-    LeaseState,
-    Pick,
-    Project,
-    ProjectId,
-    Role,
-    StoredReply,
-)
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.values.access import AccessToken, Role, StoredReply
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.answers import AnnotationType, Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.money.budgets import Reservation
+from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.money.ledger import LedgerEntry, LedgerKind
+from nextlabel.server.values.projects import Component, LabelClass, Project
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 P = ProjectId("p1")
@@ -49,8 +32,8 @@ def project(id: str = "p1", name: str | None = None) -> Project:  # noqa: A002
         guidelines_version=1,
         embedding_model="minilm",
         embedding_dimension=384,
-        learner=Choice("logistic", {"C": 10.0, "nested": {"x": [1, 2, None, True]}}),
-        strategy=Choice("margin"),
+        learner=Component("logistic", {"C": 10.0, "nested": {"x": [1, 2, None, True]}}),
+        strategy=Component("margin"),
         overlap=1,
         lease_ttl_s=600.5,
         audit_share=0.1,
@@ -61,7 +44,7 @@ def project(id: str = "p1", name: str | None = None) -> Project:  # noqa: A002
 
 
 def batch(id: str = "b1", of: ProjectId = P, run: str = "", seed: int = 2**64 - 1) -> Batch:  # noqa: A002
-    return Batch(id, of, run, 1, Choice("margin", {"k": 3}), 2, 100, seed, NOW)
+    return Batch(id, of, run, 1, Component("margin", {"k": 3}), 2, 100, seed, NOW)
 
 
 def pick(row: int, batch: str = "b1", position: int | None = None, taken: int = 0) -> Pick:

@@ -11,13 +11,13 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
-from nextlabel.server.api.health import Probe
-from nextlabel.server.api.server import ApiServer
-from nextlabel.server.api.servicers import StoredTokens, servicers
-from nextlabel.server.api.services import SERVICES
-from nextlabel.server.metrics import StateMetrics
-from nextlabel.server.parts import Parts, open_parts
+from nextlabel.server.api.boundary.health import Probe
+from nextlabel.server.api.boundary.server import ApiServer
+from nextlabel.server.api.boundary.services import SERVICES
+from nextlabel.server.api.services.servicers import StoredTokens, servicers
+from nextlabel.server.operations.state_metrics import StateMetrics
 from nextlabel.server.settings import Settings
+from nextlabel.server.wiring.parts import Parts, open_parts
 
 _log = structlog.get_logger(__name__)
 

@@ -22,9 +22,9 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
-from nextlabel.server.addresses import checked_bind, is_loopback
-from nextlabel.server.domain.limits import Limits
-from nextlabel.server.domain.state import Role
+from nextlabel.server.system.addresses import checked_bind, is_loopback
+from nextlabel.server.values.access import Role
+from nextlabel.server.values.limits import Limits
 
 _ENV_PREFIX = "NEXTLABEL_"
 _config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", default=None)

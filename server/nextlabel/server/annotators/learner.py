@@ -3,15 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from nextlabel.server.domain.annotation import (
-    Answer,
-    ConfidenceKind,
-    ItemToAnnotate,
-    Label,
-    Outcome,
-    Provenance,
-    Task,
-)
+from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 
 class LabelPredictor(Protocol):

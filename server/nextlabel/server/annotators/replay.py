@@ -3,16 +3,9 @@
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from nextlabel.server.domain.annotation import (
-    Answer,
-    Body,
-    Cost,
-    ItemToAnnotate,
-    Label,
-    Outcome,
-    Provenance,
-    Task,
-)
+from nextlabel.server.values.answers import Answer, Body, Label, Outcome, Provenance
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 
 class ReplayAnnotator:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.domain.annotation import ConfidenceKind
-from nextlabel.server.domain.state import Annotation
+from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.answers import ConfidenceKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import typer
 from nextlabel.server.cli.errors import reported
 
 if TYPE_CHECKING:
-    from nextlabel.server.backup import Places
+    from nextlabel.server.operations.backup import Places
     from nextlabel.server.settings import Settings
 
 
@@ -27,7 +27,7 @@ def backup(
 
     Example: nextlabel backup --data-dir ./data /backups/2026-11-22
     """
-    from nextlabel.server.backup import back_up
+    from nextlabel.server.operations.backup import back_up
     from nextlabel.server.settings import load_settings
 
     settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)
@@ -47,7 +47,7 @@ def restore(
 
     Example: nextlabel restore /backups/2026-11-22 --data-dir ./data
     """
-    from nextlabel.server.backup import put_back
+    from nextlabel.server.operations.backup import put_back
 
     found = put_back(source, data_dir)
     typer.echo(
@@ -60,8 +60,8 @@ def _local_places(settings: Settings) -> Places:
     """Return where the server keeps its files; refuse what cannot be copied as files."""
     from urllib.parse import unquote, urlsplit
 
-    from nextlabel.server.backup import Places
-    from nextlabel.server.domain.errors import FailedPrecondition
+    from nextlabel.server.operations.backup import Places
+    from nextlabel.server.values.errors import FailedPrecondition
 
     places = Places.within(settings.data_dir)
     url, pools = settings.store.url, settings.store.pool_url

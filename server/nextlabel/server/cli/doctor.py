@@ -4,42 +4,35 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nextlabel.server.cli.errors import reported
-
-
-class Output(StrEnum):
-    """What is printed on standard output."""
-
-    TABLE = "table"
-    JSON = "json"
+from nextlabel.server.cli.output import ReportForm
 
 
 @reported
 def doctor(
     data_dir: Annotated[Path | None, typer.Option(help="Data directory of the server.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")] = None,
-    output: Annotated[Output, typer.Option(help="What to print.")] = Output.TABLE,
+    output: Annotated[ReportForm, typer.Option(help="What to print.")] = ReportForm.TABLE,
 ) -> None:
     """Check the installation and a data directory, which may be in use; exit code 1 when something fails.
 
     Example: nextlabel doctor --data-dir ./data --output json
     """
-    from nextlabel.server.doctor import Status, examine
+    from nextlabel.server.operations.doctor import Status, examine
     from nextlabel.server.settings import load_settings
 
     settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)
     checks = []
     for check in examine(settings):
         checks.append(check)
-        if output is Output.TABLE:
+        if output is ReportForm.TABLE:
             typer.echo(f"{check.status.value:8} {check.name}: {check.message}")
-    if output is Output.JSON:
+    if output is ReportForm.JSON:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     if any(check.status is Status.FAILURE for check in checks):
         raise typer.Exit(1)

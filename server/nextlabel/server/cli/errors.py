@@ -36,9 +36,9 @@ def _exit_code(error: Exception) -> int | None:
         error.msg = f"{error.name} is not installed; run: pip install 'nextlabel[server]'"
         error.args = (error.msg,)
         return 1
-    from nextlabel.server.api.server import BindError
-    from nextlabel.server.domain.errors import DomainError, InvalidArgument
+    from nextlabel.server.api.boundary.server import BindError
     from nextlabel.server.settings import SettingsError
+    from nextlabel.server.values.errors import DomainError, InvalidArgument
 
     if isinstance(error, (SettingsError, InvalidArgument)):
         return 2

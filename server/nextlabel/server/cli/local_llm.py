@@ -25,7 +25,7 @@ def local_llm(
     """
     from threading import Event
 
-    from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
+    from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
 
     server = LocalLlm(LocalLlmSettings(model_file=model, port=port))
     typer.echo(f"{server.model} serves the OpenAI API on {server.base_url}, key {server.api_key}")

@@ -45,9 +45,9 @@ def serve(
         overrides["log"] = {"level": log_level}
     settings = load_settings(overrides, config)
 
-    from nextlabel.server.api.logs import configure_logs
+    from nextlabel.server.api.boundary.logs import configure_logs
     from nextlabel.server.app import serve as serve_until_stopped
-    from nextlabel.server.event_loop import run
+    from nextlabel.server.system.event_loop import run
 
     configure_logs(settings.log.level, settings.log.format)
     host = settings.bind.rpartition(":")[0]

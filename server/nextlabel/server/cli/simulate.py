@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +12,7 @@ from typing import Annotated
 import typer
 
 from nextlabel.server.cli.errors import reported
-
-
-class Output(StrEnum):
-    """What is printed on standard output."""
-
-    TABLE = "table"
-    JSON = "json"
+from nextlabel.server.cli.output import ReportForm
 
 
 @reported
@@ -53,7 +46,7 @@ def simulate(
         Path | None, typer.Option(help="Folder for all points (CSV, Parquet), plots and finished cells.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the finished cells in --out.")] = True,
-    output: Annotated[Output, typer.Option(help="What to print.")] = Output.TABLE,
+    output: Annotated[ReportForm, typer.Option(help="What to print.")] = ReportForm.TABLE,
 ) -> None:
     """Compare strategies on fully labeled data: what labels bought, against random, with error bars.
 
@@ -64,15 +57,15 @@ def simulate(
     from rich.console import Console
 
     from nextlabel.client.items import Columns
-    from nextlabel.server.learners.embedder import Embedder
+    from nextlabel.server.learners.embedding.embedder import Embedder
     from nextlabel.server.learners.specification import parse_learner_spec
-    from nextlabel.server.simulation import terminal
-    from nextlabel.server.simulation.embeddings import default_cache
-    from nextlabel.server.simulation.files import write_files
-    from nextlabel.server.simulation.report import document
+    from nextlabel.server.simulation.data.embeddings import default_cache
+    from nextlabel.server.simulation.data.source import Source, load
+    from nextlabel.server.simulation.reporting import terminal
+    from nextlabel.server.simulation.reporting.files import write_files
+    from nextlabel.server.simulation.reporting.report import document
     from nextlabel.server.simulation.settings import Protocol, check_seeds, check_strategies
     from nextlabel.server.simulation.simulation import simulate as run
-    from nextlabel.server.simulation.source import Source, load
 
     names = check_strategies([name.strip() for name in strategies.split(",") if name.strip()])
     protocol = Protocol(batch_size, budget_labels, seed_labels, noise, parse_learner_spec(learner, {}))
@@ -90,7 +83,7 @@ def simulate(
     found = document(result, dataset, protocol)
     if out is not None:
         write_files(result, found, out)
-    if output is Output.JSON:
+    if output is ReportForm.JSON:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
         terminal.print_result(Console(), result, dataset, protocol)

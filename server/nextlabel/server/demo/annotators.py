@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nextlabel.client.specs import anthropic, openai_compatible, replay
 from nextlabel.server.demo.arms import LABEL_SET
-from nextlabel.server.domain.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, AnnotatorSpec, PromptOptions
 
 
@@ -62,7 +62,7 @@ def annotator_for(name: str, model: str) -> Iterator[DemoAnnotator]:
 @contextlib.contextmanager
 def _local_model() -> Iterator[DemoAnnotator]:
     """Return a model on this machine, asked so that a very small one does what it can."""
-    from nextlabel.server.annotators.local_llm import LocalLlm, LocalLlmSettings
+    from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
 
     server = LocalLlm(LocalLlmSettings(context_tokens=1_024))
     prompt = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)

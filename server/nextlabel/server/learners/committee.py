@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.estimators import HeadClassifier
 from nextlabel.server.learners.learner import logistic_settings, starting_head, teach
-from nextlabel.server.learners.linear import LinearHead
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.targets import targets_of
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -15,7 +15,7 @@ from nextlabel.server.learners.training import TrainingSet
 MAX_MEMBERS = 50
 
 
-def train_committee(training: TrainingSet, model: Model, members: int, seed: int) -> tuple[LinearHead, ...]:
+def train_committee(training: TrainingSet, model: Model, members: int, seed: int) -> tuple[TrainedHead, ...]:
     """Logistic regressions on bootstrap samples of the labels, started from the model where it is linear.
 
     Deterministic in its arguments. A member is unsure about classes that its sample misses: it gives them 0.
@@ -37,7 +37,7 @@ def train_committee(training: TrainingSet, model: Model, members: int, seed: int
         for _ in range(members):
             if n == 0:
                 heads.append(
-                    LinearHead.constant(training.n_classes, training.embeddings_ND.shape[1], np.array([], int))
+                    TrainedHead.constant(training.n_classes, training.embeddings_ND.shape[1], np.array([], int))
                 )
                 continue
             labels = targets_of(training.take(rng.integers(0, n, n))).labels

@@ -11,11 +11,11 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from nextlabel.server.learners.candidates import CandidateFitter
-from nextlabel.server.learners.description import Candidate
-from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.logistic import LogisticSettings
-from nextlabel.server.learners.pool_training import Labels
+from nextlabel.server.learners.candidates.candidates import CandidateFitter
+from nextlabel.server.learners.candidates.description import LearnerCandidate
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.logistic import LogisticSettings
+from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
@@ -36,9 +36,9 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         settings: LogisticSettings,
-        candidate: Candidate = Candidate.PLAIN,
+        candidate: LearnerCandidate = LearnerCandidate.PLAIN,
         pool: Float32 | None = None,
-        start: LinearHead | None = None,
+        start: TrainedHead | None = None,
     ) -> None:
         self.settings = settings
         self.candidate = candidate
@@ -50,7 +50,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = np.ones(len(y), np.float32) if sample_weight is None else sample_weight
         trusted = np.ones(len(y), np.bool_) if clamped is None else clamped
         pool = np.empty((0, X.shape[1]), np.float32) if self.pool is None else self.pool
-        fitter = CandidateFitter(Labels(X, y, weights), trusted, pool, self.settings)
+        fitter = CandidateFitter(WeightedLabels(X, y, weights), trusted, pool, self.settings)
         self.head_ = fitter.fit(self.candidate, np.arange(len(y)), self.start)
         self.classes_ = np.arange(self.settings.n_classes)
         return self

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
-from nextlabel.server.learners.candidates import CandidateFitter
-from nextlabel.server.learners.choice import (
+from nextlabel.server.learners.candidates.candidates import CandidateFitter
+from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,
     MAX_TRUSTED,
     MIN_TRUSTED,
@@ -20,15 +20,15 @@ from nextlabel.server.learners.choice import (
     cross_validate,
     unchosen,
 )
-from nextlabel.server.learners.description import Candidate, Choice, TrainingDescription
+from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate, TrainingDescription
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.logistic import LogisticSettings, class_balance, fit_logistic, head_over
 from nextlabel.server.learners.estimators import (
     HeadClassifier,
     IncrementalSgd,
     linear_discriminant,
     nearest_neighbors,
 )
-from nextlabel.server.learners.linear import LinearHead
-from nextlabel.server.learners.logistic import LogisticSettings, class_balance, fit_logistic, head_over
 from nextlabel.server.learners.model import Model, ProbabilisticClassifier
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.targets import Targets, targets_of
@@ -70,16 +70,16 @@ def train(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fitted:
-    linear: LinearHead | None = None
+    linear: TrainedHead | None = None
     estimator: ProbabilisticClassifier | None = None
-    choice: Choice | None = None
+    choice: CandidateChoice | None = None
     warm: bool = False
 
 
 def _fit(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
     seen = np.unique(training.labels_N)
     if len(seen) == 0 or (len(seen) == 1 and training.probabilities_NC is None):
-        return _Fitted(LinearHead.constant(training.n_classes, training.embeddings_ND.shape[1], seen))
+        return _Fitted(TrainedHead.constant(training.n_classes, training.embeddings_ND.shape[1], seen))
     if spec.estimator in ("default", "logistic_regression"):
         return _fit_head(training, pool_MD, spec, seed, previous)
     if spec.estimator == "sgd":
@@ -96,8 +96,8 @@ def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: 
     targets = targets_of(training)
     start = starting_head(previous, training)
     choice = _choice(targets, pool_MD, settings, seed, previous) if spec.estimator == "default" else None
-    candidate = Candidate.PLAIN if choice is None else choice.candidate
-    if candidate is Candidate.PLAIN and start is not None:
+    candidate = LearnerCandidate.PLAIN if choice is None else choice.candidate
+    if candidate is LearnerCandidate.PLAIN and start is not None:
         settings = replace(settings, tolerance=WARM_TOLERANCE)
     classifier = HeadClassifier(settings, candidate, pool_MD, start)
     teach(
@@ -112,7 +112,7 @@ def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: 
 
 def _choice(
     targets: Targets, pool_MD: Float32, settings: LogisticSettings, seed: int, previous: Model | None
-) -> Choice:
+) -> CandidateChoice:
     trusted = np.flatnonzero(targets.trusted_R)
     last = previous.description.choice if previous is not None else None
     if last is not None and not last.is_stale(len(trusted)):
@@ -129,8 +129,8 @@ def _choice(
     rough = replace(settings, tolerance=CHOICE_TOLERANCE)
     fitter = CandidateFitter(labels, is_trusted, pool_MD[:CHOICE_POOL_SAMPLE], rough)
     held_out = np.arange(len(trusted))
-    scores = cross_validate(fitter, list(Candidate), labels.embeddings_ND, labels.labels_N, held_out, rng)
-    return Choice(choose(scores), scores, len(trusted))
+    scores = cross_validate(fitter, list(LearnerCandidate), labels.embeddings_ND, labels.labels_N, held_out, rng)
+    return CandidateChoice(choose(scores), scores, len(trusted))
 
 
 def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
@@ -182,7 +182,7 @@ def logistic_settings(spec: LearnerSpec, n_classes: int) -> LogisticSettings:
     return LogisticSettings(n_classes, spec.number("C"), spec.choice("class_weight") == "balanced")
 
 
-def starting_head(previous: Model | None, training: TrainingSet) -> LinearHead | None:
+def starting_head(previous: Model | None, training: TrainingSet) -> TrainedHead | None:
     """The previous head over the label space of now, classes matched by name; None if it does not fit."""
     if previous is None or previous.linear is None:
         return None
@@ -191,7 +191,7 @@ def starting_head(previous: Model | None, training: TrainingSet) -> LinearHead |
         return None
     if previous.classes == training.classes:
         return head
-    start = LinearHead.constant(training.n_classes, head.coef_CD.shape[1], np.array([0]))
+    start = TrainedHead.constant(training.n_classes, head.coef_CD.shape[1], np.array([0]))
     index = {name: i for i, name in enumerate(previous.classes)}
     kept = [(now, index[name]) for now, name in enumerate(training.classes) if name in index]
     for now, before in kept:

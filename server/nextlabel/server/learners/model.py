@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.description import TrainingDescription
-from nextlabel.server.learners.linear import LinearHead
+from nextlabel.server.learners.candidates.description import TrainingDescription
+from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
@@ -38,7 +38,7 @@ class Model:
 
     classes: tuple[str, ...]
     spec: LearnerSpec
-    linear: LinearHead | None
+    linear: TrainedHead | None
     estimator: ProbabilisticClassifier | None
     description: TrainingDescription
 

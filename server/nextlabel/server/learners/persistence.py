@@ -16,11 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from nextlabel.server.domain.errors import DataLoss
-from nextlabel.server.learners.description import Candidate, CandidateScore, Choice, TrainingDescription
-from nextlabel.server.learners.linear import LinearHead
+from nextlabel.server.learners.candidates.description import (
+    CandidateChoice,
+    CandidateScore,
+    LearnerCandidate,
+    TrainingDescription,
+)
+from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.values.errors import DataLoss
 
 FORMAT = "nextlabel-model-1"
 TRUSTED_TYPES = (
@@ -120,7 +125,7 @@ def _from_record(record: dict[str, Any]) -> Model:
     return Model(
         classes=tuple(record["classes"]),
         spec=LearnerSpec(spec["estimator"], tuple(sorted(spec["params"].items()))),
-        linear=None if head is None else LinearHead(*(np.asarray(head[key]) for key in ("coef", "intercept"))),
+        linear=None if head is None else TrainedHead(*(np.asarray(head[key]) for key in ("coef", "intercept"))),
         estimator=record["estimator"],
         description=_description(json.loads(record["description"])),
     )
@@ -131,8 +136,8 @@ def _description(record: dict[str, Any]) -> TrainingDescription:
     return TrainingDescription(choice=None if choice is None else _choice(choice), **record)
 
 
-def _choice(record: dict[str, Any]) -> Choice:
+def _choice(record: dict[str, Any]) -> CandidateChoice:
     scores = tuple(
-        CandidateScore(**{**score, "candidate": Candidate(score["candidate"])}) for score in record["scores"]
+        CandidateScore(**{**score, "candidate": LearnerCandidate(score["candidate"])}) for score in record["scores"]
     )
-    return Choice(Candidate(record["candidate"]), scores, record["trusted"])
+    return CandidateChoice(LearnerCandidate(record["candidate"]), scores, record["trusted"])

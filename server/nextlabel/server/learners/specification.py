@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from nextlabel.server.domain.errors import InvalidArgument
+from nextlabel.server.values.errors import InvalidArgument
 
 ParameterValue = str | float | int | bool
 
@@ -37,7 +37,7 @@ class NumberRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OneOf:
     """One of a few strings."""
 
     default: str
@@ -67,9 +67,9 @@ def _as_number(value: ParameterValue) -> float | None:
 
 
 _REGULARIZATION = NumberRange(default=10.0, low=1e-4, high=1e4)
-_CLASS_WEIGHT = Choice(default="balanced", allowed=("balanced", "uniform"))
+_CLASS_WEIGHT = OneOf(default="balanced", allowed=("balanced", "uniform"))
 
-ESTIMATORS: Mapping[str, Mapping[str, NumberRange | Choice]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf]] = MappingProxyType(
     {
         "default": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
         "logistic_regression": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
@@ -81,7 +81,7 @@ ESTIMATORS: Mapping[str, Mapping[str, NumberRange | Choice]] = MappingProxyType(
         "lda": {"shrinkage": NumberRange(default=0.5, low=0.0, high=1.0)},
         "nearest_neighbors": {
             "n_neighbors": NumberRange(default=5, low=1, high=100, integral=True),
-            "weights": Choice(default="distance", allowed=("distance", "uniform")),
+            "weights": OneOf(default="distance", allowed=("distance", "uniform")),
         },
     }
 )

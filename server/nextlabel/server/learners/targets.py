@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.pool_training import Labels
+from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.training import TrainingSet
 
 MAX_CLASSES_A_SOFT_LABEL = 5
@@ -17,7 +17,7 @@ MAX_CLASSES_A_SOFT_LABEL = 5
 class Targets:
     """Weighted labels and which of them are trusted, (R,); R is above N where soft labels were spread."""
 
-    labels: Labels
+    labels: WeightedLabels
     trusted_R: NDArray[np.bool_]
 
 
@@ -29,12 +29,12 @@ def targets_of(training: TrainingSet) -> Targets:
     goes to the classes kept. Trusted rows keep their label.
     """
     if training.probabilities_NC is None:
-        labels = Labels(training.embeddings_ND, training.labels_N, training.weights_N)
+        labels = WeightedLabels(training.embeddings_ND, training.labels_N, training.weights_N)
         return Targets(labels, training.trusted_N)
     share_NC = _kept_share(training, training.probabilities_NC)
     rows, classes = np.nonzero(share_NC)
     weights = training.weights_N[rows] * share_NC[rows, classes]
-    return Targets(Labels(training.embeddings_ND[rows], classes, weights), training.trusted_N[rows])
+    return Targets(WeightedLabels(training.embeddings_ND[rows], classes, weights), training.trusted_N[rows])
 
 
 def _kept_share(training: TrainingSet, probabilities_NC: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.annotators.replay import noisy_label
-from nextlabel.server.domain.selection_context import selection_context
+from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.training import TrainingSet
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import BASELINE, Protocol
 from nextlabel.strategies import (
     ArrayPool,

@@ -21,7 +21,7 @@ MIN_SEEDS = 5
 """Below this no verdict: seeds that agree by chance are too likely (one time in 8 for 4, in both directions)."""
 
 
-class Verdict(StrEnum):
+class Standing(StrEnum):
     """How a strategy stands against random by the area under the accuracy curve."""
 
     BASELINE = "baseline"
@@ -32,7 +32,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CurvePoint:
+class MeanPoint:
     """Means over seeds after so many labels; ``accuracy_vs_random`` is the paired difference."""
 
     labels: int
@@ -62,8 +62,8 @@ class Summary:
     labels_to_95pct: float | None
     labels_to_95pct_interval: tuple[float | None, float | None]
     labels_saved_vs_random: Interval
-    verdict: Verdict
-    learning_curve: tuple[CurvePoint, ...]
+    verdict: Standing
+    learning_curve: tuple[MeanPoint, ...]
 
 
 def compare(curves: Mapping[str, Curves], full_data_accuracy: float) -> tuple[Summary, ...]:
@@ -94,28 +94,28 @@ def _summary(name: str, own: Curves, random: Curves, full_data_accuracy: float) 
         labels_to_95pct=_finite(float(labels_to_target(equal_weights @ own.accuracy_SP)[0])),
         labels_to_95pct_interval=_finite_bounds(labels_to_target(weights_BS @ own.accuracy_SP), seeds),
         labels_saved_vs_random=interval(float(saved(equal_weights)[0]), saved(weights_BS), seeds),
-        verdict=Verdict.BASELINE if name == BASELINE else verdict(difference, seeds),
+        verdict=Standing.BASELINE if name == BASELINE else verdict(difference, seeds),
         learning_curve=_learning_curve(own, random),
     )
 
 
-def _learning_curve(own: Curves, random: Curves) -> tuple[CurvePoint, ...]:
+def _learning_curve(own: Curves, random: Curves) -> tuple[MeanPoint, ...]:
     columns = zip(
         own.labels_P, own.accuracy_SP.T, own.macro_f1_SP.T, (own.accuracy_SP - random.accuracy_SP).T, strict=True
     )
     return tuple(
-        CurvePoint(int(labels), mean_interval(accuracy), mean_interval(macro_f1), mean_interval(difference))
+        MeanPoint(int(labels), mean_interval(accuracy), mean_interval(macro_f1), mean_interval(difference))
         for labels, accuracy, macro_f1, difference in columns
     )
 
 
-def verdict(difference: Interval, seeds: int) -> Verdict:
+def verdict(difference: Interval, seeds: int) -> Standing:
     """Say what a paired difference over so many seeds shows."""
     if seeds < MIN_SEEDS or difference.low is None or difference.high is None:
-        return Verdict.UNKNOWN
+        return Standing.UNKNOWN
     if difference.low > 0:
-        return Verdict.BETTER
-    return Verdict.WORSE if difference.high < 0 else Verdict.NOT_BETTER
+        return Standing.BETTER
+    return Standing.WORSE if difference.high < 0 else Standing.NOT_BETTER
 
 
 def _finite_bounds(labels_B: Float64, seeds: int) -> tuple[float | None, float | None]:

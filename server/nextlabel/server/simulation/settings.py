@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nextlabel.server.domain.errors import InvalidArgument
-from nextlabel.server.domain.llm_selection import LLM_STRATEGIES
+from nextlabel.server.domain.selection.llm_strategies import LLM_STRATEGIES
 from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.strategies import Need, SelectionError, describe
 
 BASELINE = "random"

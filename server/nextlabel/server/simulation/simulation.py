@@ -10,7 +10,7 @@ from pathlib import Path
 from nextlabel.server.simulation.cell import Cell, Point, full_data_point
 from nextlabel.server.simulation.comparison import Summary, compare
 from nextlabel.server.simulation.curves import Curves
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.record import CellKey, Record, identity_of
 from nextlabel.server.simulation.settings import Protocol
 from nextlabel.server.simulation.workers import run_cells

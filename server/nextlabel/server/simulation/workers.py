@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from nextlabel.server.domain.errors import FailedPrecondition
 from nextlabel.server.learners.threads import TRAINING_THREADS
 from nextlabel.server.simulation.cell import Cell, run_cell
-from nextlabel.server.simulation.dataset import Dataset
+from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.record import CellKey
 from nextlabel.server.simulation.settings import Protocol
+from nextlabel.server.values.errors import FailedPrecondition
 
 
 def run_cells(dataset: Dataset, protocol: Protocol, cells: Sequence[CellKey], workers: int) -> Generator[Cell]:

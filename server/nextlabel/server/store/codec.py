@@ -18,7 +18,7 @@ from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from nextlabel.server.domain.errors import DataLoss
+from nextlabel.server.values.errors import DataLoss
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]

@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from nextlabel.server.domain.errors import FailedPrecondition, Unavailable
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 
 LOCK_NAME = "nextlabel.lock"
 

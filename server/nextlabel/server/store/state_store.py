@@ -7,8 +7,8 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from nextlabel.server.domain.errors import InvalidArgument
-from nextlabel.server.domain.ports import StateStore
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.errors import InvalidArgument
 
 
 def open_state_store(url: str) -> StateStore:

@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
-from nextlabel.server.domain.errors import InvalidArgument, NotFound, Unavailable
-from nextlabel.server.domain.ports import (
+from nextlabel.server.ports.pool_store import (
     EmbeddingBlock,
     Float16Matrix,
     KeyBlock,
@@ -26,9 +25,10 @@ from nextlabel.server.domain.ports import (
     Rows,
     StoredItem,
 )
-from nextlabel.server.domain.state import ProjectId
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
+from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
+from nextlabel.server.values.ids import ProjectId
 
 _ITEM_COLUMNS = ["row", "item_id", "text", "metadata"]
 _KEY_COLUMNS = ["row", "item_id", "content_hash"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.domain.ports import Rows
+from nextlabel.server.ports.pool_store import Rows
 
 Int64 = npt.NDArray[np.int64]
 

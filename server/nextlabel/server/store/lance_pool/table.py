@@ -15,10 +15,10 @@ import lance
 import numpy as np
 import pyarrow as pa
 
-from nextlabel.server.domain.errors import DataLoss, ResourceExhausted, Unavailable
-from nextlabel.server.domain.ports import Rows
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
 from nextlabel.server.store.lance_pool.row_runs import RowRuns
+from nextlabel.server.values.errors import DataLoss, ResourceExhausted, Unavailable
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from nextlabel.server.domain.errors import FailedPrecondition
+from nextlabel.server.values.errors import FailedPrecondition
 
 
 def to_latest(connection: sa.Connection) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nextlabel.server.domain.errors import Unavailable
-from nextlabel.server.domain.ports import Transaction
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.values.errors import Unavailable
 
 MAX_GROUP = 64
 """Units in one transaction: bounds how long the first of a group waits for the last."""

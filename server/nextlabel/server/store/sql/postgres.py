@@ -18,12 +18,12 @@ from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
 from sqlalchemy.engine.interfaces import Dialect
 from typing_extensions import override
 
-from nextlabel.server.domain.errors import Aborted, Unavailable
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.migrations import upgrade
 from nextlabel.server.store.sql.postgres_errors import translated
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
+from nextlabel.server.values.errors import Aborted, Unavailable
 
 T = TypeVar("T")
 

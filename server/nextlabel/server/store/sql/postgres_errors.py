@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from psycopg import errors
 
-from nextlabel.server.domain.errors import Aborted, DataLoss, InvalidArgument, ResourceExhausted, Unavailable
+from nextlabel.server.values.errors import Aborted, DataLoss, InvalidArgument, ResourceExhausted, Unavailable
 
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected, errors.LockNotAvailable)
 _FULL = (errors.DiskFull, errors.OutOfMemory, errors.TooManyConnections)

@@ -18,9 +18,9 @@ from typing import Any, Generic, NewType, TypeVar, Union, get_args, get_origin, 
 
 import sqlalchemy as sa
 
-from nextlabel.server.domain.accounts import Limit
-from nextlabel.server.domain.annotation import Cost
 from nextlabel.server.store import codec
+from nextlabel.server.values.money.budgets import Limit
+from nextlabel.server.values.money.costs import Cost
 
 V = TypeVar("V")
 Convert = Callable[[Any], Any]

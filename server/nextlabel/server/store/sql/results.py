@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlabel.server.domain.errors import Aborted
+from nextlabel.server.values.errors import Aborted
 
 
 def changed(rows: int, what: str) -> None:

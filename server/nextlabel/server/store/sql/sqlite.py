@@ -16,13 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from typing_extensions import override
 
-from nextlabel.server.domain.errors import Unavailable
-from nextlabel.server.domain.ports import StateStore, Transaction
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.sql.group_commit import GroupCommitWriter, TransactionLost, Work
 from nextlabel.server.store.sql.sqlite_errors import translated
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
+from nextlabel.server.values.errors import Unavailable
 
 T = TypeVar("T")
 

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from nextlabel.server.domain.errors import (
-    Aborted,
-    DataLoss,
-    InvalidArgument,
-    ResourceExhausted,
-    Unavailable,
-)
+from nextlabel.server.values.errors import Aborted, DataLoss, InvalidArgument, ResourceExhausted, Unavailable
 
 _PRIMARY = 0xFF
 _LOST = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from nextlabel.server.store.sql.access import SqlAccess
-from nextlabel.server.store.sql.budgets import SqlBudgets
-from nextlabel.server.store.sql.labeling import SqlLabeling
-from nextlabel.server.store.sql.models import SqlModels
-from nextlabel.server.store.sql.pool import SqlPool
-from nextlabel.server.store.sql.projects import SqlProjects
-from nextlabel.server.store.sql.runs import SqlRuns
 from nextlabel.server.store.sql.statements import Connection
+from nextlabel.server.store.sql.tables.access import SqlAccess
+from nextlabel.server.store.sql.tables.budgets import SqlBudgets
+from nextlabel.server.store.sql.tables.labeling import SqlLabeling
+from nextlabel.server.store.sql.tables.models import SqlModels
+from nextlabel.server.store.sql.tables.pool import SqlPool
+from nextlabel.server.store.sql.tables.projects import SqlProjects
+from nextlabel.server.store.sql.tables.runs import SqlRuns
 
 
 class SqlTransaction:
-    """All tables on one connection; a :class:`nextlabel.server.domain.ports.Transaction`."""
+    """All tables on one connection; a :class:`nextlabel.server.ports.state_store.Transaction`."""
 
     def __init__(self, connection: Connection) -> None:
         self.projects = SqlProjects(connection)

@@ -1,0 +1,152 @@
+"""Reading replies of the Messages API, the well-formed and the others.
+
+The API, gateways and proxies answer 200 with HTML, with error envelopes, with other vendors' shapes or with half a
+document; none of these may raise, look like an answer, or hide what was spent.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply, Stop
+from nextlabel.server.annotators.prompting.marking import clean
+from nextlabel.server.values.money.costs import Usage
+
+_STOPS = {
+    "end_turn": Stop.FINISHED,
+    "stop_sequence": Stop.FINISHED,
+    "max_tokens": Stop.TRUNCATED,
+    "model_context_window_exceeded": Stop.TRUNCATED,
+    "refusal": Stop.REFUSED,
+}
+
+# Most specific first: an error code decides, then the error type, then the status.
+_KIND_OF_CODE = {
+    "contract_spend_limit_reached": FailureKind.SPEND_LIMIT,
+    "enforced_spend_limit_reached": FailureKind.SPEND_LIMIT,
+    "linked_organization_spend_limit_reached": FailureKind.SPEND_LIMIT,
+    "linked_organization_billing_unavailable": FailureKind.SPEND_LIMIT,
+    "organization_on_hold": FailureKind.CREDENTIALS,
+    "ramp_limit_exceeded": FailureKind.RATE_LIMITED,
+}
+_KIND_OF_TYPE = {
+    "rate_limit_error": FailureKind.RATE_LIMITED,
+    "overloaded_error": FailureKind.OVERLOADED,
+    "api_error": FailureKind.SERVER_ERROR,
+    "timeout_error": FailureKind.TIMEOUT,
+    "authentication_error": FailureKind.CREDENTIALS,
+    "permission_error": FailureKind.CREDENTIALS,
+    "billing_error": FailureKind.SPEND_LIMIT,
+    "not_found_error": FailureKind.MODEL,
+    "conflict_error": FailureKind.CONFLICT,
+}
+_KIND_OF_STATUS = {
+    401: FailureKind.CREDENTIALS,
+    402: FailureKind.SPEND_LIMIT,
+    403: FailureKind.CREDENTIALS,
+    404: FailureKind.MODEL,
+    408: FailureKind.TIMEOUT,
+    409: FailureKind.CONFLICT,
+    413: FailureKind.TOO_LARGE,
+    429: FailureKind.RATE_LIMITED,
+    504: FailureKind.TIMEOUT,
+    529: FailureKind.OVERLOADED,
+}
+
+
+def read_anthropic_reply(reply: HttpReply) -> Reply | Failure:
+    """A model's reply, or why there is none. Never raises."""
+    body = parse_json(reply.body)
+    if reply.status != 200 or (isinstance(body, dict) and body.get("type") == "error"):
+        return read_error(reply, body)
+    return read_message(body, reply.headers)
+
+
+def read_message(body: Any, headers: Mapping[str, str]) -> Reply | Failure:
+    """A `message` object, of a call or of a batch result."""
+    if not isinstance(body, dict) or body.get("type") != "message":
+        return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no message")
+    usage = _usage(body.get("usage"))
+    content = body.get("content")
+    if usage is None or not isinstance(content, list):
+        return Failure(FailureKind.MALFORMED, "the message lacks its usage or its content")
+    stop_reason = str(body.get("stop_reason"))
+    return Reply(
+        text="".join(_text_of(block) for block in content),
+        stop=_STOPS.get(stop_reason, Stop.OTHER),
+        usage=usage,
+        model=str(body.get("model") or ""),
+        request_id=headers.get("request-id", ""),
+        detail=_stop_detail(stop_reason, body.get("stop_details")),
+    )
+
+
+def read_error(reply: HttpReply, body: Any) -> Failure:
+    """What an error status or error envelope means."""
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    by_status = FailureKind.SERVER_ERROR if reply.status >= 500 else FailureKind.BAD_REQUEST
+    kind = (
+        _KIND_OF_CODE.get(str(code))
+        or _KIND_OF_STATUS.get(reply.status)
+        or _KIND_OF_TYPE.get(str(error.get("type")))
+        or by_status
+    )
+    message = clean(str(error.get("message") or f"status {reply.status}"))[:300]
+    return Failure(kind, message, retry_after_s(reply.headers))
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """The wait a reply asks for: `retry-after-ms`, or `retry-after` as seconds or as a date; None when absent."""
+    try:
+        if "retry-after-ms" in headers:
+            return max(0.0, float(headers["retry-after-ms"]) / 1_000)
+        if "retry-after" not in headers:
+            return None
+        return max(0.0, float(headers["retry-after"]))
+    except ValueError:
+        return _seconds_until(headers.get("retry-after", ""), headers.get("date", ""))
+
+
+def parse_json(body: bytes) -> Any:
+    """The parsed body, or None when it is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _seconds_until(date: str, now: str) -> float | None:
+    try:
+        start = parsedate_to_datetime(now) if now else datetime.now(UTC)
+        return max(0.0, (parsedate_to_datetime(date) - start).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not isinstance(usage, dict):
+        return None
+    fresh, output, read, write = counts = [
+        usage.get(name) or 0
+        for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    ]
+    if "input_tokens" not in usage or not all(type(count) is int and count >= 0 for count in counts):
+        return None
+    return Usage(fresh, output, read, write, requests=1)
+
+
+def _text_of(block: Any) -> str:
+    if isinstance(block, dict) and block.get("type") == "text" and isinstance(block.get("text"), str):
+        return str(block["text"])
+    return ""
+
+
+def _stop_detail(stop_reason: str, details: Any) -> str:
+    if isinstance(details, dict) and details.get("category"):
+        return f"{stop_reason} ({details['category']})"
+    return stop_reason

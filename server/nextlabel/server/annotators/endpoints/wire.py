@@ -1,0 +1,178 @@
+"""What goes to and comes from an LLM endpoint, whatever dialect it speaks."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
+from nextlabel.server.annotators.prompting.schemas import JsonSchema
+from nextlabel.server.values.money.costs import Usage
+
+_HIDDEN_TOKENS = 1_500
+"""Bound on what endpoints add to a prompt by themselves: roles, and the instructions behind structured output."""
+
+
+class Charge(StrEnum):
+    """Whether an attempt has to be paid."""
+
+    PAID = "paid"
+    UNPAID = "unpaid"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One call: `system` is cacheable and comes first. `cache_ttl` None asks for no prompt caching."""
+
+    model: str
+    system: str
+    user: str
+    schema: JsonSchema
+    max_output_tokens: int
+    cache_ttl: CacheTtl | None = None
+    effort: str | None = None
+
+    def worst_usage(self) -> Usage:
+        """The most this call can use.
+
+        A token stands for at least one byte of text, so the size in bytes bounds the number of tokens from above.
+        """
+        texts = (self.system, self.user, json.dumps(self.schema))
+        bound = sum(len(text.encode()) for text in texts) + _HIDDEN_TOKENS
+        if self.cache_ttl is None:
+            return Usage(input_tokens=bound, output_tokens=self.max_output_tokens, requests=1)
+        return Usage(cache_write_tokens=bound, output_tokens=self.max_output_tokens, requests=1)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole HTTP response; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class FailureKind(StrEnum):
+    """Why an attempt gave no reply of a model."""
+
+    RATE_LIMITED = "rate limited"
+    OVERLOADED = "overloaded"
+    SERVER_ERROR = "server error"
+    CONFLICT = "conflict"
+    TIMEOUT = "timed out"
+    UNREACHABLE = "unreachable"
+    INTERRUPTED = "interrupted"
+    MALFORMED = "malformed reply"
+    BAD_REQUEST = "bad request"
+    TOO_LARGE = "too large"
+    CREDENTIALS = "credentials refused"
+    MODEL = "no such model"
+    SPEND_LIMIT = "spend limit reached"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self in _RETRYABLE
+
+    @property
+    def charge(self) -> Charge:
+        """Whether such an attempt is billed; unknown when the model may have worked for us unseen."""
+        return Charge.UNKNOWN if self in _UNKNOWN_CHARGE else Charge.UNPAID
+
+    @property
+    def stop_reason(self) -> str | None:
+        """The reason of `AnnotatorStopped` when no other item can succeed either."""
+        return _STOP_REASONS.get(self)
+
+
+_RETRYABLE = frozenset(
+    {
+        FailureKind.RATE_LIMITED,
+        FailureKind.OVERLOADED,
+        FailureKind.SERVER_ERROR,
+        FailureKind.CONFLICT,
+        FailureKind.TIMEOUT,
+        FailureKind.UNREACHABLE,
+        FailureKind.INTERRUPTED,
+        FailureKind.MALFORMED,
+    }
+)
+_UNKNOWN_CHARGE = frozenset({FailureKind.TIMEOUT, FailureKind.INTERRUPTED, FailureKind.MALFORMED})
+_STOP_REASONS = {
+    FailureKind.CREDENTIALS: "ANNOTATOR_CREDENTIALS",
+    FailureKind.MODEL: "ANNOTATOR_MODEL",
+    FailureKind.SPEND_LIMIT: "ANNOTATOR_SPEND_LIMIT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An attempt without a model's reply."""
+
+    kind: FailureKind
+    message: str
+    retry_after_s: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind.value}: {self.message}"
+
+
+class Stop(StrEnum):
+    """Why a model stopped."""
+
+    FINISHED = "finished"
+    TRUNCATED = "truncated"
+    REFUSED = "refused"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenChoice:
+    """One token of an answer, and the log-probabilities of the alternatives it was chosen from, itself included."""
+
+    token: str
+    alternatives: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's reply.
+
+    `label_tokens` are the tokens from the first character of the label on, where the endpoint gives them.
+    """
+
+    text: str
+    stop: Stop
+    usage: Usage
+    model: str
+    request_id: str = ""
+    detail: str = ""
+    label_tokens: tuple[TokenChoice, ...] = ()
+
+
+class Endpoint(Protocol):
+    """One server that speaks one dialect."""
+
+    @property
+    def api_version(self) -> str:
+        """Part of answer keys: a new version is another annotator."""
+        ...
+
+    async def send(self, request: ModelRequest, timeout_s: float) -> HttpReply | Failure:
+        """One attempt, without retries; every HTTP status is a reply, a failed transport is a `Failure`."""
+        ...
+
+    def read(self, reply: HttpReply) -> Reply | Failure:
+        """Make sense of any reply; never raises."""
+        ...
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """Input tokens of a request, free of charge; None where the endpoint cannot count."""
+        ...
+
+    async def close(self) -> None:
+        """Free connections; idempotent."""
+        ...

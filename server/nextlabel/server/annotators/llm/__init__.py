@@ -1,0 +1,1 @@
+"""An LLM as annotator, chooser and critic."""

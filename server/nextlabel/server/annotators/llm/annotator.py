@@ -1,0 +1,364 @@
+"""The LLM annotator: any endpoint, one technique, many items at a time."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field, replace
+
+from nextlabel.server.annotators.endpoints.wire import Endpoint
+from nextlabel.server.annotators.llm.asking import Asker, ModelSettings, Prepared, Sample
+from nextlabel.server.annotators.llm.consistency import CombinedDraft, combine, combine_orders, settled
+from nextlabel.server.annotators.llm.duplicates import distinct
+from nextlabel.server.annotators.llm.outcome_rates import OutcomeRates
+from nextlabel.server.annotators.llm.probe import probe
+from nextlabel.server.annotators.llm.quoting import Quote, Quoter
+from nextlabel.server.annotators.paid_calls.breaker import BreakerPolicy, CircuitBreaker
+from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
+from nextlabel.server.annotators.paid_calls.pricing import Price
+from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
+from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.annotators.paid_calls.warming import CacheWarming
+from nextlabel.server.annotators.prompting.packing import packs
+from nextlabel.server.annotators.prompting.prompts import PromptBuilder, Question
+from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
+from nextlabel.server.ports.annotators import ConfidenceModel, DemonstrationSource, LabelSimilarity, SignalSource
+from nextlabel.server.ports.paid_calls import Ledger
+from nextlabel.server.ports.system import Timer
+from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.values.answers import AnnotationType, Answer, ConfidenceKind, Label, Provenance
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
+from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
+
+_SECOND_VARIANT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Lookups:
+    """What an annotator may consult about an item; all optional."""
+
+    demonstrations: DemonstrationSource | None = None
+    label_similarity: LabelSimilarity | None = None
+    signals: Sequence[SignalSource] = ()
+    confidence: ConfidenceModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """Manners towards the endpoint and the budget. `line` is the budget line that pays."""
+
+    concurrency: int = 16
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    line: str = "annotation"
+
+
+class LlmAnnotator:
+    """Implements `Annotator` over an endpoint. One instance may serve several tasks at once."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        endpoint: Endpoint,
+        settings: ModelSettings,
+        price: Price,
+        ledger: Ledger,
+        technique: Technique | None = None,
+        conduct: Conduct | None = None,
+        lookups: Lookups | None = None,
+        rates: OutcomeRates | None = None,
+        clock: Timer | None = None,
+        rng: random.Random | None = None,
+        new_code: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        clock = clock or SystemClock()
+        self._name = name
+        self._endpoint = endpoint
+        known = settings.thinking_tokens is not None
+        self._settings = settings if known else replace(settings, thinking_tokens=price.thinking_tokens)
+        self._ledger = ledger
+        self._price = price
+        self._technique = technique or Technique()
+        self._conduct = conduct or Conduct()
+        self._lookups = lookups or Lookups()
+        self._rates = rates or OutcomeRates()
+        self._new_code = new_code
+        self._fixed_code = new_code()
+        self._warming = CacheWarming(clock, price.cache_minimum)
+        self._caller = MeteredCaller(
+            endpoint=endpoint,
+            ledger=ledger,
+            price=price,
+            throttle=Throttle(clock),
+            policy=self._conduct.retry,
+            clock=clock,
+            rng=rng or random.Random(),  # noqa: S311
+            line=self._conduct.line,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name that provenance carries."""
+        return self._name
+
+    @property
+    def rates(self) -> OutcomeRates:
+        """Outcomes so far."""
+        return self._rates
+
+    def asker(self, task: Task) -> Asker:
+        """Asks single questions of a task, outside `annotate`."""
+        return Asker(
+            builder=PromptBuilder(task, self._technique, self._fixed_code),
+            settings=self._settings,
+            endpoint=self._endpoint,
+            caller=self._caller,
+            ledger=self._ledger,
+            warming=self._warming,
+            new_code=self._new_code,
+        )
+
+    async def annotate(
+        self, task: Task, items: Sequence[ItemToAnnotate]
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
+        """Yield an answer for each item, in any order; see `Annotator.annotate`."""
+        groups = distinct(items)
+        waiting = packs([group[0] for group in groups.values()], self._technique.items_per_request)
+        async with aclosing(self._work(task, waiting)) as answers:
+            async for item, answer in answers:
+                yield item, answer
+                for twin in groups[item.item_id][1:]:
+                    yield twin, _free_copy(answer)
+
+    async def prepare(self, task: Task, items: Sequence[ItemToAnnotate]) -> list[Prepared]:
+        """The calls that `annotate` is sure to make for `items` and that are not paid yet."""
+        asker, technique = self.asker(task), self._technique
+        variants = 2 if task.annotation_type is AnnotationType.PREFERENCE else min(technique.agree, technique.samples)
+        everyone = frozenset(item.item_id for item in items)
+        prepared = []
+        for variant in range(variants):
+            questions = {
+                item.item_id: self._for_variant(task, await self.question(task, item), variant) for item in items
+            }
+            unpaid = [item for item in items if not await asker.is_paid(questions[item.item_id], variant)]
+            for pack in packs(unpaid, technique.items_per_request):
+                asked = [questions[item.item_id] for item in pack]
+                prepared.append(asker.prepare(asked, variant=variant, counted=everyone if variant else frozenset()))
+        return prepared
+
+    async def quote(
+        self, task: Task, items: Sequence[ItemToAnnotate], *, sample: int = 20, seed: int = 0, batch: bool = False
+    ) -> Quote:
+        """What `annotate` would cost, without asking anything that costs; see `Quote`."""
+        quoter = Quoter(
+            task=task,
+            technique=self._technique,
+            asker=self.asker(task),
+            endpoint=self._endpoint,
+            price=self._price,
+            ask=self.question,
+        )
+        return await quoter.quote(items, sample=sample, seed=seed, batch=batch)
+
+    async def check(self) -> None:
+        """Ask one trivial question; raises `AnnotatorStopped` or `Unavailable` when the answer does not fit."""
+        await probe(self._caller, self._settings)
+
+    async def close(self) -> None:
+        """Close the endpoint's connections."""
+        await self._endpoint.close()
+
+    async def _work(
+        self, task: Task, waiting: Iterator[list[ItemToAnnotate]]
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
+        shift = _Shift(self, task, waiting, self._conduct)
+        everything = asyncio.create_task(shift.run())
+        try:
+            while (result := await shift.results.get()) is not None:
+                yield result
+            await everything
+        finally:
+            everything.cancel()
+            with suppress(asyncio.CancelledError):
+                await everything
+        if shift.stopped is not None:
+            raise shift.stopped
+
+    async def answer_pack(
+        self, task: Task, asker: Asker, pack: Sequence[ItemToAnnotate]
+    ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
+        """Yield the answer of each item of a pack as soon as no further sample of it is needed.
+
+        When the annotator has to stop in between, items with a usable sample are still yielded.
+        """
+        questions = [await self.question(task, item) for item in pack]
+        samples: dict[str, list[Sample]] = {question.item.item_id: [] for question in questions}
+        variant = 0
+        try:
+            while questions:
+                counted = frozenset(item_id for item_id, taken in samples.items() if _usable(taken))
+                undecided = []
+                async with aclosing(asker.samples(questions, variant=variant, counted=counted)) as taking:
+                    async for question, sample in taking:
+                        taken = samples[question.item.item_id]
+                        taken.append(sample)
+                        if self._enough(task, taken):
+                            yield question.item, await self._answer(task, asker, question.item, taken)
+                            del samples[question.item.item_id]
+                        else:
+                            undecided.append(question)
+                variant += 1
+                questions = [self._for_variant(task, question, variant) for question in undecided]
+        except (BudgetExhausted, AnnotatorStopped):
+            one_order_says_nothing = task.annotation_type is AnnotationType.PREFERENCE
+            for item in pack:
+                if _usable(samples.get(item.item_id, ())) and not one_order_says_nothing:
+                    yield item, await self._answer(task, asker, item, samples[item.item_id])
+            raise
+
+    def _enough(self, task: Task, taken: Sequence[Sample]) -> bool:
+        if task.annotation_type is AnnotationType.PREFERENCE:
+            return len(taken) > _SECOND_VARIANT or not _usable(taken)
+        return settled(taken, self._technique.agree, self._technique.samples)
+
+    def _for_variant(self, task: Task, question: Question, variant: int) -> Question:
+        both_orders = task.annotation_type is AnnotationType.PREFERENCE
+        return replace(question, swapped=both_orders and variant == _SECOND_VARIANT)
+
+    async def question(self, task: Task, item: ItemToAnnotate) -> Question:
+        """An item with what the technique wants looked up for it."""
+        lookups, technique = self._lookups, self._technique
+        question = Question(item)
+        if technique.retrieval is not Retrieval.NONE and lookups.demonstrations is not None:
+            nearest = technique.retrieval is Retrieval.NEAREST
+            source = lookups.demonstrations.nearest if nearest else lookups.demonstrations.nearest_per_label
+            question = replace(question, demonstrations=tuple(await source(item, technique.shots)))
+        if 0 < technique.preselected_labels < len(task.labels) and lookups.label_similarity is not None:
+            closest = await lookups.label_similarity.closest_labels(
+                item, task.label_names, technique.preselected_labels
+            )
+            return replace(question, labels=tuple(closest))
+        return replace(question, labels=task.label_names) if technique.preselected_labels else question
+
+    async def _answer(self, task: Task, asker: Asker, item: ItemToAnnotate, taken: Sequence[Sample]) -> Answer:
+        if task.annotation_type is AnnotationType.PREFERENCE and len(taken) > _SECOND_VARIANT:
+            verdict = combine_orders(taken[0], taken[1])
+        else:
+            verdict = combine(taken)
+        signals = await self._signals(item, verdict)
+        confidence, kind = self._confidence(signals)
+        draft = verdict.draft
+        answer = Answer(
+            outcome=draft.outcome,
+            provenance=self._provenance(task, asker, taken),
+            body=draft.body,
+            candidates=draft.candidates or draft.distribution,
+            rationale=draft.rationale,
+            confidence=confidence,
+            confidence_kind=kind,
+            signals=signals,
+            detail=draft.detail,
+        )
+        self._rates.record(item, answer)
+        return answer
+
+    async def _signals(self, item: ItemToAnnotate, verdict: CombinedDraft) -> Mapping[str, float]:
+        draft = verdict.draft
+        if draft.body is None:
+            return {}
+        signals: dict[str, float] = {}
+        if draft.probability is not None:
+            signals["verbalised"] = draft.probability
+        for candidate in draft.distribution:
+            if draft.body == Label(candidate.label):
+                signals["logprob"] = candidate.probability
+        if verdict.agreement is not None:
+            signals["agreement"] = verdict.agreement
+        for source in self._lookups.signals:
+            signals |= await source.signals(item, draft.body)
+        return signals
+
+    def _confidence(self, signals: Mapping[str, float]) -> tuple[float | None, ConfidenceKind]:
+        if not signals:
+            return None, ConfidenceKind.NONE
+        if self._lookups.confidence is not None:
+            calibrated = self._lookups.confidence.probability(signals)
+            if calibrated is not None:
+                return calibrated, ConfidenceKind.CALIBRATED
+        return sum(signals.values()) / len(signals), ConfidenceKind.UNCALIBRATED
+
+    def _provenance(self, task: Task, asker: Asker, taken: Sequence[Sample]) -> Provenance:
+        usage, cost = Usage(), Cost()
+        for sample in taken:
+            usage, cost = usage + sample.usage, cost + sample.cost
+        last = taken[-1]
+        return Provenance(
+            annotator=self._name,
+            requested_model=self._settings.model,
+            answered_model=last.model,
+            prompt_hash=asker.prompt_hash,
+            schema_hash=asker.schema_hash,
+            guidelines_hash=task.guidelines.digest,
+            api_version=self._endpoint.api_version,
+            request_id=last.request_id,
+            usage=usage,
+            cost=cost,
+            latency_ms=sum(sample.latency_ms for sample in taken),
+            answer_key=last.key,
+            sample=len(taken) - 1,
+        )
+
+
+class _Shift:
+    """The workers of one `annotate` call; the first reason to stop ends the shift for all."""
+
+    def __init__(
+        self, annotator: LlmAnnotator, task: Task, waiting: Iterator[list[ItemToAnnotate]], conduct: Conduct
+    ) -> None:
+        # Bounded, so that a slow reader slows the asking instead of filling the memory.
+        self.results: asyncio.Queue[tuple[ItemToAnnotate, Answer] | None] = asyncio.Queue(4 * conduct.concurrency)
+        self.stopped: BudgetExhausted | AnnotatorStopped | None = None
+        self._annotator = annotator
+        self._task = task
+        self._waiting = waiting
+        self._workers = conduct.concurrency
+        self._breaker = CircuitBreaker(conduct.breaker)
+        self._asker = annotator.asker(task)
+
+    async def run(self) -> None:
+        """Let all workers work; None in `results` says that there are no more."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._workers):
+                    group.create_task(self._work())
+        except asyncio.CancelledError:
+            raise  # The reader has gone: a full queue would never empty.
+        except BaseException:
+            await self.results.put(None)
+            raise
+        await self.results.put(None)
+
+    async def _work(self) -> None:
+        for pack in self._waiting:
+            if self.stopped is not None:
+                return
+            try:
+                async with aclosing(self._annotator.answer_pack(self._task, self._asker, pack)) as answers:
+                    async for item, answer in answers:
+                        await self.results.put((item, answer))
+                        self._breaker.record(answer.outcome)
+                self._breaker.check()
+            except (BudgetExhausted, AnnotatorStopped) as reason:
+                self.stopped = self.stopped or reason
+                return
+
+
+def _usable(taken: Sequence[Sample]) -> bool:
+    return any(sample.draft.outcome.reaches_learner for sample in taken)
+
+
+def _free_copy(answer: Answer) -> Answer:
+    return replace(answer, provenance=replace(answer.provenance, usage=Usage(), cost=Cost()))

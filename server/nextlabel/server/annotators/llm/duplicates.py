@@ -1,0 +1,14 @@
+"""Items with equal content are asked once."""
+
+from collections.abc import Sequence
+
+from nextlabel.server.values.tasks import ItemToAnnotate
+
+
+def distinct(items: Sequence[ItemToAnnotate]) -> dict[str, list[ItemToAnnotate]]:
+    """Group items by what a model would see of them, keyed by the id of each group's first item."""
+    groups: dict[object, list[ItemToAnnotate]] = {}
+    for item in items:
+        content = (item.text, item.alternatives, tuple(sorted(item.metadata.items())))
+        groups.setdefault(content, []).append(item)
+    return {group[0].item_id: group for group in groups.values()}

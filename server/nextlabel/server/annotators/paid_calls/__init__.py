@@ -1,0 +1,1 @@
+"""Metering, prices, retries and manners of calls that cost."""

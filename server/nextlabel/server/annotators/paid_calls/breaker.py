@@ -1,0 +1,43 @@
+"""Stops a run whose answers have turned bad before they have eaten its budget."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from nextlabel.server.values.answers import Outcome
+from nextlabel.server.values.errors import AnnotatorStopped
+
+_BAD = frozenset({Outcome.INVALID, Outcome.TRUNCATED, Outcome.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerPolicy:
+    """Opens when more than `max_share` of the last `window` items ended invalid, truncated or failed.
+
+    Fewer than `min_items` prove nothing yet.
+    """
+
+    window: int = 50
+    min_items: int = 20
+    max_share: float = 0.5
+
+
+class CircuitBreaker:
+    """Watches outcomes in the order they come in."""
+
+    def __init__(self, policy: BreakerPolicy) -> None:
+        self._policy = policy
+        self._recent: deque[Outcome] = deque(maxlen=policy.window)
+
+    def record(self, outcome: Outcome) -> None:
+        """Note how an item ended."""
+        self._recent.append(outcome)
+
+    def check(self) -> None:
+        """Raise `AnnotatorStopped` when too many recent outcomes are bad."""
+        bad = sum(outcome in _BAD for outcome in self._recent)
+        if len(self._recent) >= self._policy.min_items and bad > self._policy.max_share * len(self._recent):
+            raise AnnotatorStopped(
+                f"{bad} of the last {len(self._recent)} items ended without a valid answer; "
+                "check the guidelines, the model and the endpoint, then start again",
+                reason="ANNOTATOR_INVALID_RATE",
+            )

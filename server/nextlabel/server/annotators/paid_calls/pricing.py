@@ -1,0 +1,156 @@
+"""What a call costs: a dated table of list prices, in configuration, never in code.
+
+Amounts are computed exactly, in millionths of a micro-dollar, and rounded up once per call.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.money.costs import Usage
+
+_RETIRES_SOON = timedelta(days=60)
+"""The notice that providers give at least."""
+
+_SHARED = ("cache_write_5m", "cache_write_1h", "cache_read", "batch", "cache_minimum")
+
+
+class CacheTtl(StrEnum):
+    """How long a prompt cache entry lives; the longer one costs more to write."""
+
+    FIVE_MINUTES = "5m"
+    ONE_HOUR = "1h"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Prices of one model in US dollars per million tokens, that is, micro-dollars per token.
+
+    `thinking_tokens` is the room that the model needs for thinking before it answers. `retires` is the day from which
+    on the provider no longer answers for the model, None while none is announced. `verified` False says that a figure
+    was not read on the provider's own pages.
+    """
+
+    input: Decimal
+    output: Decimal
+    cache_write_5m: Decimal
+    cache_write_1h: Decimal
+    cache_read: Decimal
+    batch: Decimal
+    cache_minimum: int
+    thinking_tokens: int = 0
+    long_prompt_above: int | None = None
+    long_prompt_input: Decimal = Decimal(0)
+    long_prompt_output: Decimal = Decimal(0)
+    retires: date | None = None
+    verified: bool = True
+
+    def micro_usd(self, usage: Usage, *, ttl: CacheTtl = CacheTtl.FIVE_MINUTES, batch: bool = False) -> int:
+        """The price of one request with this usage, rounded up to a whole micro-dollar."""
+        prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        input_price, output_price = self._rates(prompt)
+        write = self.cache_write_5m if ttl is CacheTtl.FIVE_MINUTES else self.cache_write_1h
+        weighted_input = (
+            usage.input_tokens + usage.cache_read_tokens * self.cache_read + usage.cache_write_tokens * write
+        )
+        amount = weighted_input * input_price + usage.output_tokens * output_price
+        return int((amount * (self.batch if batch else 1)).to_integral_value(ROUND_CEILING))
+
+    def warnings(self, today: date) -> tuple[str, ...]:
+        """What to tell whoever is about to rely on the model or on its price; empty when there is nothing."""
+        found = []
+        if self.retires is not None and self.retires <= today:
+            found.append(f"the model was retired on {self.retires}: the provider refuses it; choose another one")
+        elif self.retires is not None and self.retires - today <= _RETIRES_SOON:
+            found.append(f"the model retires on {self.retires}: the provider refuses it from then on")
+        if not self.verified:
+            found.append("the price was not checked against the provider's own list: the bill may differ")
+        return tuple(found)
+
+    def _rates(self, prompt_tokens: int) -> tuple[Decimal, Decimal]:
+        if self.long_prompt_above is not None and prompt_tokens > self.long_prompt_above:
+            return self.long_prompt_input, self.long_prompt_output
+        return self.input, self.output
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTable:
+    """Prices of all models that may be asked, and the day they were looked up."""
+
+    as_of: date
+    prices: Mapping[str, Price]
+    source: str
+
+    def price_of(self, model: str) -> Price:
+        """The price of a model; a name in the table that ends in `*` matches by prefix, exact names win.
+
+        Raises `InvalidArgument` for a model without a price: an unknown price is never guessed.
+        """
+        if model in self.prices:
+            return self.prices[model]
+        prefixes = [name for name in self.prices if name.endswith("*") and model.startswith(name[:-1])]
+        if prefixes:
+            return self.prices[max(prefixes, key=len)]
+        raise InvalidArgument.field(
+            "annotator.model",
+            f"no price for model {model!r} in {self.source} (as of {self.as_of}); add a table "
+            f'[models."{model}"] with input and output in USD per million tokens, or use one of: '
+            + ", ".join(sorted(self.prices)),
+            reason="PRICE_UNKNOWN",
+        )
+
+
+def load_prices(path: Path | None = None) -> PriceTable:
+    """Read the table from `path`, or the one that comes with the package.
+
+    Raises `InvalidArgument` that names the wrong entry.
+    """
+    if path is None:
+        text, source = files(__package__).joinpath("prices.toml").read_text(), "the bundled price table"
+    else:
+        text, source = path.read_text(), f"the price table {path.name}"
+    try:
+        data = tomllib.loads(text, parse_float=Decimal)
+        prices = {name: _price(name, entry, data.get("defaults", {})) for name, entry in data["models"].items()}
+        return PriceTable(as_of=data["as_of"], prices=prices, source=source)
+    except (tomllib.TOMLDecodeError, KeyError) as error:
+        raise InvalidArgument.field("annotators.prices", f"{source} is not usable: {error}") from error
+
+
+def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> Price:
+    merged = {**defaults, **entry}
+    allowed = {"input", "output", "long_prompt", "thinking_tokens", "retires", "verified", *_SHARED}
+    field = f'models."{name}"'
+    if unknown := set(merged) - allowed:
+        raise InvalidArgument.field(field, f"unknown keys {sorted(unknown)}; allowed: {sorted(allowed)}")
+    if missing := {"input", "output", *_SHARED} - set(merged):
+        raise InvalidArgument.field(field, f"keys {sorted(missing)} are missing, here and in [defaults]")
+    retires, verified = merged.pop("retires", None), merged.pop("verified", True)
+    if not isinstance(verified, bool) or (retires is not None and type(retires) is not date):
+        raise InvalidArgument.field(field, "retires must be a date such as 2026-11-30, verified true or false")
+    long_prompt = merged.pop("long_prompt", {})
+    numbers = {key: Decimal(value) for key, value in merged.items()}
+    if negative := sorted(key for key, value in numbers.items() if value < 0):
+        raise InvalidArgument.field(field, f"prices must be at least 0, but {negative} are negative")
+    return Price(
+        input=numbers["input"],
+        output=numbers["output"],
+        cache_write_5m=numbers["cache_write_5m"],
+        cache_write_1h=numbers["cache_write_1h"],
+        cache_read=numbers["cache_read"],
+        batch=numbers["batch"],
+        cache_minimum=int(numbers["cache_minimum"]),
+        thinking_tokens=int(numbers.get("thinking_tokens", 0)),
+        long_prompt_above=int(long_prompt["above"]) if long_prompt else None,
+        long_prompt_input=Decimal(long_prompt.get("input", 0)),
+        long_prompt_output=Decimal(long_prompt.get("output", 0)),
+        retires=retires,
+        verified=verified,
+    )

@@ -1,0 +1,100 @@
+"""Rate limits and cool-downs that all calls to one endpoint share."""
+
+import asyncio
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nextlabel.server.ports.system import Timer
+
+_PREFIX = "anthropic-ratelimit-"
+_WINDOW_S = 60.0
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """A limit per minute that refills continuously. Unlimited until the server names a limit."""
+
+    limit: float = math.inf
+    level: float = math.inf
+    updated_s: float = 0.0
+
+    def wait_s(self, amount: float, now_s: float) -> float:
+        """Seconds until `amount` may be taken; an amount above the limit needs a full bucket."""
+        self._refill(now_s)
+        lacking = min(amount, self.limit) - self.level
+        return max(0.0, lacking / self.limit * _WINDOW_S) if math.isfinite(self.limit) else 0.0
+
+    def take(self, amount: float) -> None:
+        """Take `amount`; the level may go below zero for an amount above the limit."""
+        self.level -= amount
+
+    def observe(self, limit: float | None, remaining: float | None, now_s: float) -> None:
+        """Learn from the server: its limit holds, and what remains is at most what it says."""
+        self._refill(now_s)
+        if limit is not None and limit > 0:
+            self.limit = limit
+            self.level = min(self.level, limit)
+        if remaining is not None:
+            self.level = min(self.level, remaining)
+
+    def _refill(self, now_s: float) -> None:
+        if math.isfinite(self.limit):
+            gained = self.limit * (now_s - self.updated_s) / _WINDOW_S
+            self.level = min(self.limit, self.level + gained)
+        self.updated_s = now_s
+
+
+class Throttle:
+    """Admits calls in the order they came, when every bucket and the shared cool-down allow."""
+
+    def __init__(self, clock: Timer) -> None:
+        self._clock = clock
+        self._queue = asyncio.Lock()
+        self._requests = TokenBucket(updated_s=clock.monotonic())
+        self._input = TokenBucket(updated_s=clock.monotonic())
+        self._output = TokenBucket(updated_s=clock.monotonic())
+        self._cool_until_s = -math.inf
+
+    async def admit(self, input_tokens: int, output_tokens: int) -> None:
+        """Return when a call with about these tokens may be sent."""
+        amounts = ((self._requests, 1), (self._input, input_tokens), (self._output, output_tokens))
+        async with self._queue:
+            while True:
+                now = self._clock.monotonic()
+                wait = max(self._cool_until_s - now, *(bucket.wait_s(amount, now) for bucket, amount in amounts))
+                if wait <= 0:
+                    break
+                await self._clock.sleep(wait)
+            for bucket, amount in amounts:
+                bucket.take(amount)
+
+    def cool_down(self, seconds: float) -> None:
+        """Admit nothing for `seconds` from now; a longer cool-down in force stays."""
+        self._cool_until_s = max(self._cool_until_s, self._clock.monotonic() + seconds)
+
+    def remaining_cool_down_s(self) -> float:
+        """Seconds until the shared cool-down ends, at least 0."""
+        return max(0.0, self._cool_until_s - self._clock.monotonic())
+
+    def observe(self, headers: Mapping[str, str]) -> None:
+        """Read the rate-limit headers of a reply; absent or unreadable ones change nothing."""
+        now = self._clock.monotonic()
+        for name, bucket in (
+            ("requests", self._requests),
+            ("input-tokens", self._input),
+            ("output-tokens", self._output),
+        ):
+            bucket.observe(
+                _number(headers.get(f"{_PREFIX}{name}-limit")),
+                _number(headers.get(f"{_PREFIX}{name}-remaining")),
+                now,
+            )
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return value if value is None or math.isfinite(value) else None

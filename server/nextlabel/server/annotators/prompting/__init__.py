@@ -1,0 +1,1 @@
+"""What is sent: wording, schema, marking, demonstrations."""

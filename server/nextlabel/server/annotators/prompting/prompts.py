@@ -1,0 +1,243 @@
+"""From a task and items to the request a model gets.
+
+The system prompt holds what all requests share (codebook, labels, fixed demonstrations, what the marks of data mean)
+and ends in the cache breakpoint; the user message holds what differs (preselected labels, retrieved demonstrations,
+items), all of it fenced as data.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nextlabel.server.annotators.prompting.canonical import digest
+from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence, clean, rule
+from nextlabel.server.annotators.prompting.schemas import JsonSchema, answer_schema
+from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.annotators.prompting.templates import render_system
+from nextlabel.server.values.answers import (
+    AnnotationType,
+    Label,
+    MultiLabel,
+    Preference,
+    PreferredAlternative,
+    Score,
+    Text,
+)
+from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+
+_PHRASES = (
+    "Decide what the guidelines say about each item.",
+    "Read each item and judge it as the guidelines ask.",
+    "For every item, find the answer that fits the guidelines best.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An item with what was looked up for it: retrieved demonstrations, and preselected labels if any."""
+
+    item: ItemToAnnotate
+    demonstrations: tuple[Demonstration, ...] = ()
+    labels: tuple[str, ...] = ()
+    swapped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is sent. `ids` are the short ids that the reply has to use, one per question, in their order."""
+
+    system: str
+    user: str
+    schema: JsonSchema
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptBuilder:
+    """Builds prompts for one task and technique.
+
+    `code` fences the fixed demonstrations: it stays the same as long as the builder lives, so that the prompt
+    cache works. Requests get a fresh code each.
+    """
+
+    task: Task
+    technique: Technique
+    code: str
+    _made: dict[tuple[str, int], str] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def build(self, questions: Sequence[Question], *, variant: int, code: str) -> Prompt:
+        """The prompt for `questions`; `variant` 0 is the canonical wording and label order."""
+        ids = tuple(f"q{number}" for number in range(1, len(questions) + 1))
+        return Prompt(
+            system=self.system(variant),
+            user=self._user(questions, ids, Fence(code, self.technique.marking)),
+            schema=answer_schema(self.task, self.technique, ids),
+            ids=ids,
+        )
+
+    def system(self, variant: int) -> str:
+        """The part of the prompt that all requests of a variant share."""
+        return self._once("system", variant, lambda: _system(self.task, self.technique, variant, self.code))
+
+    def prompt_hash(self, variant: int = 0) -> str:
+        """SHA-256 of the wording: everything but items and random codes."""
+        return self._once("prompt", variant, lambda: _prompt_hash(self.task, self.technique, variant))
+
+    def schema_hash(self) -> str:
+        """SHA-256 of the schema that one item is answered in."""
+        return self._once("schema", 0, lambda: digest(answer_schema(self.task, self.technique, ("q1",))))
+
+    def _once(self, what: str, variant: int, make: Callable[[], str]) -> str:
+        """What does not depend on the items is made once a builder: hashing a task costs more than all else here."""
+        made = self._made.get((what, variant))
+        if made is None:
+            made = self._made[what, variant] = make()
+        return made
+
+    def answer_key(self, question: Question, *, model: str, api_version: str, variant: int, attempt: int) -> str:
+        """The content address of an answer: equal questions share it whatever else is in the request."""
+        return digest(
+            {
+                "model": model,
+                "api_version": api_version,
+                "prompt": self.prompt_hash(variant),
+                "schema": self.schema_hash(),
+                "guidelines": self.task.guidelines.digest,
+                "item": _content(question.item),
+                "demonstrations": [
+                    [shown.text, _shown_body(shown), shown.rationale] for shown in question.demonstrations
+                ],
+                "labels": question.labels,
+                "swapped": question.swapped,
+                "packed": self.technique.items_per_request > 1,
+                "attempt": attempt,
+            }
+        )
+
+    def _user(self, questions: Sequence[Question], ids: Sequence[str], fence: Fence) -> str:
+        parts = []
+        if options := _in_order(self.task, [name for question in questions for name in question.labels]):
+            parts.append("Labels to choose from here:\n" + _label_lines(options))
+        shown = {demo.item_id: demo for question in questions for demo in question.demonstrations}
+        if shown:
+            parts.append("Similar items and their answers:\n" + _demonstrations(tuple(shown.values()), fence))
+        parts += [_item(question, name, fence) for question, name in zip(questions, ids, strict=True)]
+        parts.append(_closing(self.task, self.technique, ids))
+        return "\n\n".join(parts)
+
+
+def variant_label_order(labels: Sequence[LabelClass], variant: int) -> tuple[LabelClass, ...]:
+    """The labels as variant `variant` lists them: 0 in their own order, the others permuted, reproducibly."""
+    ordered = list(labels)
+    if variant:
+        random.Random(variant).shuffle(ordered)  # noqa: S311
+    return tuple(ordered)
+
+
+def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
+    fence = Fence(code, technique.marking)
+    labels = "" if technique.preselected_labels else _label_lines(variant_label_order(task.labels, variant))
+    wording = render_system(
+        technique.template,
+        instruction=_PHRASES[variant % len(_PHRASES)],
+        guidelines=task.guidelines.text,
+        labels=labels,
+        demonstrations=_demonstrations(task.demonstrations, fence),
+        data_rule=fence.explain() if task.demonstrations else "",
+        answer_rule=_answer_rule(task, technique),
+    )
+    return f"{wording.rstrip()}\n\n{rule(technique.marking)}"
+
+
+def _prompt_hash(task: Task, technique: Technique, variant: int) -> str:
+    empty = Question(ItemToAnnotate(item_id="", row=0, text=""))
+    builder = PromptBuilder(task, technique, NO_CODE)
+    prompt = builder.build([empty], variant=variant, code=NO_CODE)
+    return digest([prompt.system, prompt.user])
+
+
+def _content(item: ItemToAnnotate) -> Mapping[str, object]:
+    return {
+        "text": clean(item.text),
+        "metadata": {name: clean(value) for name, value in item.metadata.items()},
+        "alternatives": [clean(text) for text in item.alternatives or ()],
+    }
+
+
+def _in_order(task: Task, names: Sequence[str]) -> tuple[LabelClass, ...]:
+    wanted = set(names)
+    return tuple(label for label in task.labels if label.name in wanted)
+
+
+def _label_lines(labels: Sequence[LabelClass]) -> str:
+    return "\n".join(
+        f"- {label.name}: {label.description}" if label.description else f"- {label.name}" for label in labels
+    )
+
+
+def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> str:
+    blocks = []
+    for shown in demonstrations:
+        answer = _shown_body(shown)
+        if isinstance(shown.body, Text):
+            answer = "\n" + fence.wrap(answer)
+        block = f"{fence.wrap(shown.text)}\nAnswer: {answer}"
+        if shown.rationale:
+            block += f"\nBecause:\n{fence.wrap(shown.rationale)}"
+        blocks.append(block)
+    return "\n\n".join(blocks)
+
+
+def _shown_body(demonstration: Demonstration) -> str:
+    match demonstration.body:
+        case Label(name):
+            return name
+        case MultiLabel(names):
+            return ", ".join(names) or "(none)"
+        case Score(value):
+            return f"{value:g}"
+        case Preference(choice):
+            return {PreferredAlternative.A: "first", PreferredAlternative.B: "second", PreferredAlternative.TIE: "tie"}[
+                choice
+            ]
+        case text:
+            return text.text
+
+
+def _item(question: Question, name: str, fence: Fence) -> str:
+    item = question.item
+    parts = [fence.wrap(item.text, id=name)]
+    parts += [f"{field} of {name}:\n{fence.wrap(value)}" for field, value in sorted(item.metadata.items())]
+    if item.alternatives is not None:
+        first, second = reversed(item.alternatives) if question.swapped else item.alternatives
+        parts += [f"First answer to {name}:", fence.wrap(first), f"Second answer to {name}:", fence.wrap(second)]
+    return "\n".join(parts)
+
+
+def _closing(task: Task, technique: Technique, ids: Sequence[str]) -> str:
+    asked = f"Answer for item {ids[0]}." if len(ids) == 1 else f"Answer once for each of {', '.join(ids)}, with its id."
+    # A template of the user's need not hold the rule for answers; ours does.
+    return asked if technique.template is None else f"{asked} {_answer_rule(task, technique)}"
+
+
+def _answer_rule(task: Task, technique: Technique) -> str:
+    low, high = task.score_range
+    rules = {
+        AnnotationType.SINGLE_LABEL: "Give exactly one label, spelled as listed.",
+        AnnotationType.MULTI_LABEL: "Give every label that applies, spelled as listed; none is an answer too.",
+        AnnotationType.SCORE: f"Give a score from {low:g} to {high:g}.",
+        AnnotationType.PREFERENCE: "Say which answer is better: first, second, or tie.",
+        AnnotationType.TEXT: "Write the text that the guidelines ask for.",
+    }
+    rule = rules[task.annotation_type]
+    if technique.candidates and task.annotation_type is AnnotationType.SINGLE_LABEL:
+        rule = (
+            f"Give up to {technique.candidates} labels that may be right, spelled as listed, most probable first, "
+            "each with its probability p between 0 and 1; one label is enough when you are sure."
+        )
+    elif technique.verbalised and task.annotation_type is not AnnotationType.TEXT:
+        rule += " As confidence give the probability, between 0 and 1, that your answer is right."
+    if technique.justification:
+        rule += " As justification cite in one short sentence the words that decided."
+    return rule

@@ -1,0 +1,1 @@
+"""What every call passes: identity, limits, decoding, errors, metrics."""

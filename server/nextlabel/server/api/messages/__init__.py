@@ -1,0 +1,1 @@
+"""One converter between messages and values for each family."""

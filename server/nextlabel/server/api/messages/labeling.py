@@ -1,0 +1,59 @@
+"""Between messages and picks, leases and submissions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nextlabel.server.api.messages.annotations import body_of
+from nextlabel.server.api.messages.values import timestamp
+from nextlabel.server.domain.labeling.leases import Leased
+from nextlabel.server.domain.labeling.submissions import Submission, SubmitResult, SubmitStatus
+from nextlabel.server.values.batches import Pick
+from nextlabel.v1 import labeling_service_pb2 as pb
+from nextlabel.v1 import pool_pb2
+
+_STATUSES = {
+    SubmitStatus.ACCEPTED: pb.SUBMIT_STATUS_ACCEPTED,
+    SubmitStatus.ACCEPTED_LATE: pb.SUBMIT_STATUS_ACCEPTED_LATE,
+    SubmitStatus.DUPLICATE: pb.SUBMIT_STATUS_DUPLICATE,
+    SubmitStatus.REFUSED: pb.SUBMIT_STATUS_REFUSED,
+}
+
+
+def pick_message(pick: Pick) -> pb.Pick:
+    """Return the message of a pick; a score of NaN is none."""
+    return pb.Pick(
+        item_id=pick.item_id,
+        score=None if math.isnan(pick.score) else pick.score,
+        inclusion_probability=pick.inclusion_probability,
+        reason=pick.reason,
+        audit=pick.audit,
+    )
+
+
+def lease_message(leased: Leased) -> pb.Lease:
+    """Return the message of a lease, its items by id only."""
+    return pb.Lease(
+        lease_id=leased.lease.id,
+        annotator=leased.lease.annotator,
+        batch=leased.picks[0].batch if leased.picks else "",
+        items=[pb.LeasedItem(item=pool_pb2.Item(id=pick.item_id), pick=pick_message(pick)) for pick in leased.picks],
+        expire_time=timestamp(leased.lease.expires_at),
+    )
+
+
+def submission_of(message: pb.SubmittedAnnotation, field: str) -> Submission:
+    """Return one submitted answer, or raise InvalidArgument when it holds none."""
+    return Submission(
+        item_id=message.item_id,
+        body=body_of(message.answer, f"{field}.answer"),
+        rationale=message.rationale,
+        feedback=message.feedback,
+        confidence=message.confidence if message.HasField("confidence") else None,
+    )
+
+
+def result_messages(results: Sequence[SubmitResult]) -> list[pb.SubmitResult]:
+    """Return the messages of what became of submitted answers."""
+    return [pb.SubmitResult(item_id=r.item_id, status=_STATUSES[r.status], message=r.message) for r in results]

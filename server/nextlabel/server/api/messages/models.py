@@ -1,0 +1,93 @@
+"""Between messages and model versions, evaluations and the learning curve."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.api.messages.values import learner_settings, timestamp
+from nextlabel.server.learners.evaluation import Evaluation
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.projects import Project
+from nextlabel.v1 import annotation_pb2
+from nextlabel.v1 import learner_service_pb2 as pb
+from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+
+
+def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVersion:
+    """Return the message of a model version with the summary of its evaluation."""
+    return pb.ModelVersion(
+        project=project.name,
+        version=version.version,
+        learner=learner_settings(version.learner),
+        description=str(version.description.get("candidate", "")),
+        labels=version.labels,
+        trusted_labels=version.description.get("trusted_labels", 0),
+        warm_start=version.description.get("warm_start", False),
+        train_seconds=version.train_seconds,
+        evaluation=_summary(version),
+        run=version.run,
+        create_time=timestamp(version.created_at),
+    )
+
+
+def _summary(version: ModelVersion) -> pb.Evaluation | None:
+    if version.accuracy is None or version.macro_f1 is None:
+        return None
+    return pb.Evaluation(
+        items=version.evaluation.get("items", 0),
+        accuracy=version.accuracy,
+        macro_f1=version.macro_f1,
+        calibration_error=version.evaluation.get("calibration_error", 0.0),
+    )
+
+
+def evaluation_message(evaluation: Evaluation) -> pb.Evaluation:
+    """Return the message of an evaluation, by class and with the confusions that occurred."""
+    names = [scores.name for scores in evaluation.per_class]
+    cells = np.argwhere(evaluation.confusion_CC > 0).tolist()
+    return pb.Evaluation(
+        items=evaluation.n,
+        accuracy=evaluation.accuracy,
+        macro_f1=evaluation.macro_f1,
+        calibration_error=evaluation.ece,
+        classes=[
+            pb.ClassScore(label=s.name, precision=s.precision, recall=s.recall, f1=s.f1, items=s.support)
+            for s in evaluation.per_class
+        ],
+        confusion=[
+            pb.ConfusionCell(label=names[t], predicted=names[p], items=int(evaluation.confusion_CC[t, p]))
+            for t, p in cells
+        ],
+    )
+
+
+def curve_point(version: ModelVersion) -> LearningCurvePoint:
+    """Return the point of the learning curve that an evaluated model version is."""
+    return LearningCurvePoint(
+        labels=version.labels,
+        tokens=version.spent.tokens,
+        micro_usd=version.spent.micro_usd,
+        seconds=version.seconds,
+        accuracy=version.accuracy or 0.0,
+        macro_f1=version.macro_f1 or 0.0,
+        model_version=version.version,
+        holdout_items=version.evaluation.get("items", 0),
+        time=timestamp(version.created_at),
+    )
+
+
+def predictions(probabilities_nC: npt.NDArray[np.float32], project: Project, candidates: int) -> list[pb.Prediction]:
+    """Return the message of each prediction with its `candidates` most probable classes."""
+    names = project.class_names
+    best_n = probabilities_nC.argmax(axis=1).tolist()
+    # A stable sort keeps the order of the label space among equals, as argmax does.
+    order_nk = np.argsort(-probabilities_nC, axis=1, kind="stable")[:, :candidates].tolist() if candidates else None
+    found = []
+    for i, best in enumerate(best_n):
+        prediction = pb.Prediction(label=names[best], probability=float(probabilities_nC[i, best]))
+        for c in order_nk[i] if order_nk else ():
+            candidate = annotation_pb2.Candidate(label=names[c], probability=float(probabilities_nC[i, c]))
+            prediction.candidates.append(candidate)
+        found.append(prediction)
+    return found

@@ -1,0 +1,209 @@
+"""Between messages and items: batches to take in, stored items to show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from google.protobuf import json_format
+
+from nextlabel.server.api.messages.annotations import label_answer
+from nextlabel.server.api.messages.values import json_of, matrix_of
+from nextlabel.server.domain.pool.incoming import IncomingItems, ItemError
+from nextlabel.server.domain.pool.ingest_group import Receipt
+from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.projects import Project
+from nextlabel.v1 import pool_pb2
+from nextlabel.v1 import pool_service_pb2 as pb
+
+_SPLITS = {
+    pool_pb2.SPLIT_UNSPECIFIED: Split.POOL,
+    pool_pb2.SPLIT_POOL: Split.POOL,
+    pool_pb2.SPLIT_HOLDOUT: Split.HOLDOUT,
+    pool_pb2.SPLIT_GOLD: Split.GOLD,
+}
+SPLIT_MESSAGES = {
+    Split.POOL: pool_pb2.SPLIT_POOL,
+    Split.HOLDOUT: pool_pb2.SPLIT_HOLDOUT,
+    Split.GOLD: pool_pb2.SPLIT_GOLD,
+    Split.SHADOWED: pool_pb2.SPLIT_POOL,
+}
+
+
+def split_of(split: pool_pb2.Split.ValueType, field: str) -> Split:
+    """Return a split; UNSPECIFIED is POOL."""
+    if split not in _SPLITS:
+        raise InvalidArgument.field(field, f"{split} is no split; use POOL, HOLDOUT or GOLD")
+    return _SPLITS[split]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBatch:
+    """The items of a batch that could be read, their places in the batch, and what was wrong with the others."""
+
+    incoming: IncomingItems
+    places: list[int]
+    unreadable: list[ItemError]
+
+    def response(self, receipt: Receipt) -> pb.AddItemsResponse:
+        """Return the acknowledgement of the whole batch."""
+        errors = [*self.unreadable, *(self._placed(error) for error in receipt.errors)]
+        return pb.AddItemsResponse(
+            sequence=receipt.sequence,
+            accepted=receipt.accepted,
+            duplicates=receipt.duplicates,
+            errors=[
+                pb.ItemError(
+                    index=error.index,
+                    item_id=error.item_id[:256],
+                    reason=pb.ItemErrorReason.Value(f"ITEM_ERROR_REASON_{error.reason}"),
+                    message=error.message,
+                )
+                for error in sorted(errors, key=lambda error: error.index)
+            ],
+        )
+
+    def _placed(self, error: ItemError) -> ItemError:
+        """Return an error with the place of its item in the batch as the client sent it."""
+        place = self.places[error.index]
+        if place == error.index:
+            return error
+        message = error.message.replace(f"items[{error.index}]", f"items[{place}]", 1)
+        return ItemError(place, error.item_id, error.reason, message)
+
+
+def decode_batch(batch: pb.ItemBatch, project: Project, limits: Limits) -> DecodedBatch:
+    """Return the columns of a batch.
+
+    Raises:
+        InvalidArgument: something concerns the whole batch: its size, or the shape of the embeddings. Found here, it
+            ends the stream before anything of the batch or after it is queued.
+    """
+    n = _checked_size(batch, limits)
+    matrix = matrix_of(batch.embeddings, "batch.embeddings") if batch.HasField("embeddings") else None
+    if matrix is not None and matrix.shape != (n, project.embedding_dimension):
+        raise InvalidArgument.field(
+            "batch.embeddings",
+            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {n} items; this project's "
+            f"embeddings have {project.embedding_dimension} dimensions, one row an item",
+        )
+    if matrix is None and n and not project.embedding_model:
+        raise InvalidArgument.field("batch.embeddings", "this project takes items with their embeddings only")
+    if batch.HasField("columns"):
+        plain = IncomingItems(
+            list(batch.columns.ids), list(batch.columns.texts), [""] * n, [Split.POOL] * n, [""] * n, matrix
+        )
+        return DecodedBatch(plain, list(range(n)), [])
+    return _decode_items(batch.items, matrix, limits)
+
+
+def _checked_size(batch: pb.ItemBatch, limits: Limits) -> int:
+    """Return the number of items."""
+    n = len(batch.items)
+    if batch.HasField("columns"):
+        if n:
+            raise InvalidArgument.field("batch.columns", "give items one by one or in columns, not both in one batch")
+        n = len(batch.columns.ids)
+        if len(batch.columns.texts) != n:
+            raise InvalidArgument.field(
+                "batch.columns.texts", f"{len(batch.columns.texts)} texts for {n} ids; one for each is needed"
+            )
+    if n > limits.batch_items:
+        raise InvalidArgument.field("batch.items", f"at most {limits.batch_items} items, got {n}")
+    return n
+
+
+def _decode_items(
+    items: Sequence[pool_pb2.Item], matrix: npt.NDArray[np.floating] | None, limits: Limits
+) -> DecodedBatch:
+    ids, texts, metadata, splits, labels = [], [], [], [], []
+    places: list[int] = []
+    unreadable: list[ItemError] = []
+    for place, item in enumerate(items):
+        try:
+            # The common case costs no call: plain pool items carry neither metadata nor a split or reference.
+            extra = _extra(item, f"items[{place}]", limits) if len(item.ListFields()) > 2 else _PLAIN
+        except _UnreadableError as error:
+            unreadable.append(ItemError(place, item.id, error.reason, str(error)))
+            continue
+        places.append(place)
+        ids.append(item.id)
+        texts.append(item.text)
+        metadata.append(extra[0])
+        splits.append(extra[1])
+        labels.append(extra[2])
+    if matrix is not None and unreadable:
+        matrix = matrix[places]
+    return DecodedBatch(IncomingItems(ids, texts, metadata, splits, labels, matrix), places, unreadable)
+
+
+_PLAIN = ("", Split.POOL, "")
+
+
+class _UnreadableError(ValueError):
+    """An item whose message does not say what the server can take."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
+def _extra(item: pool_pb2.Item, path: str, limits: Limits) -> tuple[str, Split, str]:
+    """Return the metadata as JSON text, the split and the reference label of an item."""
+    if item.HasField("pair"):
+        raise _UnreadableError("PAIR_INVALID", f"{path}.pair: this server takes no pairs of texts yet")
+    try:
+        split = split_of(item.split, f"{path}.split")
+    except InvalidArgument as error:
+        raise _UnreadableError("REFERENCE_INVALID", error.message) from error
+    kind = item.reference.WhichOneof("body") if item.HasField("reference") else "single_label"
+    if kind != "single_label":
+        raise _UnreadableError("REFERENCE_INVALID", f"{path}.reference: must be a single label")
+    label = item.reference.single_label.label
+    return (_metadata(item, path, limits) if item.HasField("metadata") else ""), split, label
+
+
+def _metadata(item: pool_pb2.Item, path: str, limits: Limits) -> str:
+    try:
+        values = json_of(item.metadata, f"{path}.metadata")
+    except InvalidArgument as error:
+        raise _UnreadableError("METADATA_INVALID", error.message) from error
+    if _depth(values) > limits.metadata_depth:
+        raise _UnreadableError(
+            "METADATA_INVALID", f"{path}.metadata: nested more than {limits.metadata_depth} levels deep"
+        )
+    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0
+
+
+def item_message(stored: StoredItem, reference: ReferenceItem | None) -> pool_pb2.Item:
+    """Return the message of a stored item, with its reference answer if it has one."""
+    split = reference.split if reference else Split.POOL
+    item = pool_pb2.Item(id=stored.item_id, text=stored.text, split=SPLIT_MESSAGES[split])
+    if stored.metadata:
+        json_format.Parse(stored.metadata, item.metadata)
+    if reference and split is not Split.SHADOWED:
+        item.reference.CopyFrom(label_answer(reference.label))
+    return item
+
+
+def check_texts(texts: Sequence[str], field: str, limits: Limits) -> None:
+    """Raise InvalidArgument when there are too many texts or one is too long to be embedded."""
+    if len(texts) > limits.batch_items:
+        raise InvalidArgument.field(field, f"at most {limits.batch_items} texts a message, got {len(texts)}")
+    for i, text in enumerate(texts):
+        if len(text.encode()) > limits.item_text_bytes:
+            raise InvalidArgument.field(f"{field}[{i}]", f"at most {limits.item_text_bytes} bytes of UTF-8")

@@ -1,0 +1,1 @@
+"""Thin servicers: translate, call, translate back."""

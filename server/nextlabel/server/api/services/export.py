@@ -1,0 +1,105 @@
+"""Annotations and consensus as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+
+from nextlabel.server.api.messages.annotations import annotation_message
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
+from nextlabel.server.values.projects import Project
+from nextlabel.v1 import labeling_service_pb2 as pb
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Writes lines in chunks, so that memory does not grow with the project."""
+
+    store: StateStore
+    projects: Projects
+    pools: Pools
+    labels: Labels
+
+    def lines(
+        self, project: Project, form: pb.ExportFormat.ValueType, run: str, *, trusted_only: bool
+    ) -> AsyncIterator[Sequence[str]]:
+        """Return chunks of lines.
+
+        Raises:
+            InvalidArgument: an unknown format.
+            NotImplementedYet: a format for annotation types that this server does not take yet.
+        """
+        if form in (pb.EXPORT_FORMAT_UNSPECIFIED, pb.EXPORT_FORMAT_RECORDS):
+            return self._records(project, run, trusted_only)
+        if form == pb.EXPORT_FORMAT_SFT:
+            if run:
+                raise InvalidArgument.field("run", "the consensus is that of all runs; leave it empty for SFT")
+            return self._fine_tuning(project, trusted_only)
+        if form == pb.EXPORT_FORMAT_DPO:
+            raise NotImplementedYet("format: DPO needs pairs of texts, which this server does not take yet")
+        raise InvalidArgument.field("format", "must be RECORDS, SFT or DPO")
+
+    async def _records(self, project: Project, run: str, trusted_only: bool) -> AsyncIterator[Sequence[str]]:
+        """Yield every annotation with its text and provenance, oldest first."""
+        after = 0
+        while True:
+            found = await self._annotations(project, run, after)
+            if not found:
+                return
+            after = found[-1].id
+            kept = [a for a in found if a.trusted or not trusted_only]
+            texts = await self._texts(project, [a.row for a in kept])
+            yield [_line(_record(a, texts[a.row])) for a in kept if a.row in texts]
+
+    async def _annotations(self, project: Project, run: str, after: int) -> Sequence[Annotation]:
+        return await self.store.read(
+            lambda tx: tx.labeling.annotations(project.id, run=run or None, after_id=after, limit=_CHUNK)
+        )
+
+    async def _fine_tuning(self, project: Project, trusted_only: bool) -> AsyncIterator[Sequence[str]]:
+        """Yield one instruction, input and output for each labeled item, in the order in which they were added."""
+        guidelines = await self.store.read(lambda tx: self.projects.guidelines(tx, project))
+        instruction = guidelines.text or f"Answer with one of: {', '.join(project.class_names)}."
+        agreed = await self.labels.consensus(project)
+        rows = sorted(row for row, consensus in agreed.items() if consensus.trusted or not trusted_only)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            texts = await self._texts(project, chunk)
+            yield [
+                _line(
+                    {
+                        "instruction": instruction,
+                        "input": texts[row],
+                        "output": agreed[row].label,
+                        "item_id": agreed[row].item_id,
+                        "probability": agreed[row].probability,
+                        "trusted": agreed[row].trusted,
+                        "guidelines_version": guidelines.version,
+                    }
+                )
+                for row in chunk
+                if row in texts
+            ]
+
+    async def _texts(self, project: Project, rows: Sequence[int]) -> dict[int, str]:
+        return {item.row: item.text for item in await self.pools.items(project.id, rows)}
+
+
+def _record(annotation: Annotation, text: str) -> dict[str, Any]:
+    message = json_format.MessageToDict(annotation_message(annotation), preserving_proto_field_name=True)
+    return {"text": text, "label": annotation.label, **message}
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,278 @@
+"""LabelingService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
+from nextlabel.server.api.messages.annotations import (
+    annotation_message,
+    annotator_kind,
+    consensus_message,
+    cost_message,
+    outcome_of,
+)
+from nextlabel.server.api.messages.labeling import pick_message, result_messages, submission_of
+from nextlabel.server.api.messages.values import (
+    number_of,
+    page,
+    page_size,
+    page_token,
+    seconds_of,
+    strategy_of,
+    strategy_spec,
+    timestamp,
+)
+from nextlabel.server.api.services.export import Export
+from nextlabel.server.api.services.leased_items import LeasedItems
+from nextlabel.server.api.services.leasing import Leasing
+from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.services.replay_upload import ReplayUpload
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.labeling.submissions import KnownRows, Submission, Submissions, SubmitResult, SubmitStatus
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.selection.selector import Query, Selector
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.errors import InvalidArgument, NotFound
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Project
+from nextlabel.v1 import labeling_service_pb2 as pb
+from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceServicer
+
+_REFUSED_SPLITS = {
+    Split.HOLDOUT: "a holdout item takes no annotations; it only evaluates",
+    Split.SHADOWED: "its text is that of a holdout or gold item, so it takes no annotations",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelingServicer(LabelingServiceServicer):
+    """Translates calls about batches, leases and annotations."""
+
+    store: StateStore
+    finder: ProjectFinder
+    replies: Replies
+    selector: Selector
+    leasing: Leasing
+    leased_items: LeasedItems
+    labeling: Leases
+    submissions: Submissions
+    labels: Labels
+    pools: Pools
+    replay_upload: ReplayUpload
+    export: Export
+    signals: Signals
+    limits: Limits
+
+    async def SelectBatch(self, request: pb.SelectBatchRequest, context: Any) -> pb.SelectBatchResponse:
+        """Run a strategy now."""
+        project = await self.finder.project(request.project)
+        query = Query(
+            count=request.count,
+            strategy=strategy_of(request.strategy, "strategy") if request.HasField("strategy") else project.strategy,
+            audit_share=request.audit_share if request.HasField("audit_share") else project.audit_share,
+            seed=request.seed,
+        )
+
+        def response(batch: Batch, picks: Sequence[Pick]) -> pb.SelectBatchResponse:
+            return pb.SelectBatchResponse(
+                batch=batch.id,
+                picks=[pick_message(pick) for pick in picks],
+                model_version=batch.model_version,
+                pool_version=batch.pool_rows,
+                strategy=strategy_spec(batch.strategy),
+            )
+
+        async def select(slot: ReplySlot[pb.SelectBatchResponse]) -> pb.SelectBatchResponse:
+            def save(tx: Transaction, batch: Batch, picks: Sequence[Pick]) -> None:
+                slot.save(tx, response(batch, picks))
+
+            return response(*await self.selector.select(project, query, also=save))
+
+        _check_query(query)
+        return await self.replies.around(request, pb.SelectBatchResponse, select)
+
+    async def LeaseItems(self, request: pb.LeaseItemsRequest, context: Any) -> pb.LeaseItemsResponse:
+        """Give an annotator items to answer."""
+        project = await self.finder.project(request.project)
+        response = await self.leasing.lease(project, request)
+        await self.leased_items.fill(project, response.lease.items)
+        return response
+
+    async def ExtendLease(self, request: pb.ExtendLeaseRequest, context: Any) -> pb.ExtendLeaseResponse:
+        """Move the expiry of a lease."""
+        project = await self.finder.project(request.project)
+        ttl_s = seconds_of(request.ttl) if request.HasField("ttl") else None
+
+        def work(tx: Transaction) -> pb.ExtendLeaseResponse:
+            lease = self.labeling.extend(tx, project, request.lease_id, ttl_s)
+            return pb.ExtendLeaseResponse(expire_time=timestamp(lease.expires_at))
+
+        return await self.replies.once(request, pb.ExtendLeaseResponse, work)
+
+    async def ReleaseLease(self, request: pb.ReleaseLeaseRequest, context: Any) -> pb.ReleaseLeaseResponse:
+        """Give the unanswered items of a lease back."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.ReleaseLeaseResponse:
+            return pb.ReleaseLeaseResponse(released=self.labeling.release(tx, project, request.lease_id))
+
+        return await self.replies.once(request, pb.ReleaseLeaseResponse, work)
+
+    async def SubmitAnnotations(
+        self, request: pb.SubmitAnnotationsRequest, context: Any
+    ) -> pb.SubmitAnnotationsResponse:
+        """Take answers, each for itself."""
+        if len(request.annotations) > self.limits.lease_items:
+            raise InvalidArgument.field(
+                "annotations", f"at most {self.limits.lease_items}, got {len(request.annotations)}"
+            )
+        project = await self.finder.project(request.project)
+        readable, refused = _read_submissions(request.annotations)
+        # A lease knows the rows of its items, and takes answers about no others.
+        asked = [] if request.lease_id else [s.item_id for s in readable.values()]
+        known = await self._known_rows(project, asked)
+
+        def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
+            given = self.submissions.submit(
+                tx, project, request.annotator, request.lease_id, list(readable.values()), known
+            )
+            results = refused | dict(zip(readable, given, strict=True))
+            return pb.SubmitAnnotationsResponse(results=result_messages([results[i] for i in sorted(results)]))
+
+        response = await self.replies.once(request, pb.SubmitAnnotationsResponse, work)
+        self.signals.notify(f"labeling/{project.id}")
+        return response
+
+    async def _known_rows(self, project: Project, item_ids: Sequence[str]) -> KnownRows:
+        if not item_ids:
+            return KnownRows({}, {})
+        pool = await self.pools.open(project.id)
+        found = (await self.pools.find(project.id, item_ids)).tolist()
+        rows = {item_id: row for item_id, row in zip(item_ids, found, strict=True) if row >= 0}
+        references = {row: pool.references[row].split for row in rows.values() if row in pool.references}
+        return KnownRows(
+            rows, {row: _REFUSED_SPLITS[split] for row, split in references.items() if split in _REFUSED_SPLITS}
+        )
+
+    async def ListAnnotations(self, request: pb.ListAnnotationsRequest, context: Any) -> pb.ListAnnotationsResponse:
+        """List annotations, oldest first."""
+        project = await self.finder.project(request.project)
+        size, after = page_size(request.page_size), number_of(request.page_token)
+        outcome = outcome_of(request.outcome)
+        rows: list[int] | None = None
+        if request.item_id:
+            rows = [(await self.pools.item(project.id, request.item_id)).row]
+
+        def wanted(annotation: Annotation) -> bool:
+            return request.annotator in ("", annotation.annotator) and outcome in (None, annotation.outcome)
+
+        def work(tx: Transaction) -> list[Annotation]:
+            found: list[Annotation] = []
+            last = after
+            while len(found) <= size:
+                read = tx.labeling.annotations(
+                    project.id, rows=rows, run=request.run or None, after_id=last, limit=size + 1
+                )
+                found += filter(wanted, read)
+                if len(read) <= size:
+                    break
+                last = read[-1].id
+            return found
+
+        found = await self.store.read(work)
+        return pb.ListAnnotationsResponse(
+            annotations=[annotation_message(annotation) for annotation in found[:size]],
+            next_page_token=page_token(found[size - 1].id) if len(found) > size else "",
+        )
+
+    async def GetConsensus(self, request: pb.GetConsensusRequest, context: Any) -> pb.GetConsensusResponse:
+        """Return what the annotations of an item add up to."""
+        project = await self.finder.project(request.project)
+        row = int((await self.pools.find(project.id, [request.item_id]))[0])
+        if row < 0:
+            raise NotFound("item", request.item_id)
+        agreed = (await self.labels.consensus(project)).get(row)
+        return pb.GetConsensusResponse(consensus=None if agreed is None else consensus_message(agreed, project))
+
+    async def ListConsensus(self, request: pb.ListConsensusRequest, context: Any) -> pb.ListConsensusResponse:
+        """List the consensus of every item that has one, in the order in which the items were added."""
+        project = await self.finder.project(request.project)
+        size, after = page_size(request.page_size), number_of(request.page_token) - 1
+        agreed = await self.labels.consensus(project)
+        rows = sorted(row for row in agreed if row > after)
+        return pb.ListConsensusResponse(
+            consensus=[consensus_message(agreed[row], project) for row in rows[:size]],
+            next_page_token=page_token(rows[size - 1] + 1) if len(rows) > size else "",
+        )
+
+    async def UploadReplayLabels(
+        self, requests: AsyncIterator[pb.UploadReplayLabelsRequest], context: Any
+    ) -> pb.UploadReplayLabelsResponse:
+        """Store known labels."""
+        opening = await anext(requests, None)
+        if opening is None or not opening.HasField("header"):
+            raise InvalidArgument.field("header", "must come in the first message of the stream")
+        project = await self.finder.project(opening.header.project)
+        return await self.replay_upload.take(project, opening.header.label_set, requests)
+
+    async def ExportAnnotations(
+        self, request: pb.ExportAnnotationsRequest, context: Any
+    ) -> AsyncIterator[pb.ExportAnnotationsResponse]:
+        """Export annotations or the consensus as JSON Lines."""
+        project = await self.finder.project(request.project)
+        async for lines in self.export.lines(project, request.format, request.run, trusted_only=request.trusted_only):
+            data = "".join(f"{line}\n" for line in lines).encode()
+            yield pb.ExportAnnotationsResponse(lines=data, line_count=len(lines))
+
+    async def ListAnnotators(self, request: pb.ListAnnotatorsRequest, context: Any) -> pb.ListAnnotatorsResponse:
+        """List who has annotated, by name."""
+        project = await self.finder.project(request.project)
+        own: dict[str, list[Annotation]] = {}
+        for given in (await self.labels.rows(project)).values():
+            for annotation in given:
+                own.setdefault(annotation.annotator, []).append(annotation)
+        annotators = [_annotator(name, own[name]) for name in sorted(own)]
+        entries, token = page(annotators, request.page_token, request.page_size)
+        return pb.ListAnnotatorsResponse(annotators=entries, next_page_token=token)
+
+
+def _check_query(query: Query) -> None:
+    if query.seed < 0:
+        raise InvalidArgument.field("seed", f"must not be negative, got {query.seed}")
+    if not 0.0 <= query.audit_share <= 1.0:
+        raise InvalidArgument.field("audit_share", f"from 0 to 1, got {query.audit_share:g}")
+
+
+def _read_submissions(
+    messages: Sequence[pb.SubmittedAnnotation],
+) -> tuple[dict[int, Submission], dict[int, SubmitResult]]:
+    """Return the answers that could be read and the refusals of the others, each by its place in the call."""
+    readable: dict[int, Submission] = {}
+    refused: dict[int, SubmitResult] = {}
+    for place, message in enumerate(messages):
+        try:
+            readable[place] = submission_of(message, f"annotations[{place}]")
+        except InvalidArgument as error:
+            refused[place] = SubmitResult(message.item_id, SubmitStatus.REFUSED, error.message)
+    return readable, refused
+
+
+def _annotator(name: str, annotations: Sequence[Annotation]) -> pb.Annotator:
+    return pb.Annotator(
+        name=name,
+        kind=annotator_kind(annotations[0].kind),
+        annotation_count=len(annotations),
+        cost=cost_message(sum((a.answer.provenance.cost for a in annotations), start=Cost())),
+        last_time=timestamp(max(a.created_at for a in annotations)),
+    )

@@ -1,0 +1,174 @@
+"""LearnerService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
+from nextlabel.server.api.messages.models import evaluation_message, model_version_message, predictions
+from nextlabel.server.api.messages.pool import check_texts
+from nextlabel.server.api.messages.values import matrix_of, page
+from nextlabel.server.api.services import catalogue
+from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.pool.embedding import Embedding
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Project
+from nextlabel.v1 import learner_service_pb2 as pb
+from nextlabel.v1 import pool_pb2
+from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceServicer
+
+_MAX_EMBEDDINGS = 10_000
+_EVALUATED_SPLITS = {
+    pool_pb2.SPLIT_UNSPECIFIED: Split.HOLDOUT,
+    pool_pb2.SPLIT_HOLDOUT: Split.HOLDOUT,
+    pool_pb2.SPLIT_GOLD: Split.GOLD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerServicer(LearnerServiceServicer):
+    """Translates calls about models."""
+
+    store: StateStore
+    finder: ProjectFinder
+    replies: Replies
+    learning: Learning
+    embedding: Embedding
+    pools: Pools
+    limits: Limits
+
+    async def Train(self, request: pb.TrainRequest, context: Any) -> pb.TrainResponse:
+        """Train now and publish a version."""
+        check_seed(request.seed, "seed")
+        project = await self.finder.project(request.project)
+
+        def response(version: ModelVersion) -> pb.TrainResponse:
+            return pb.TrainResponse(model_version=model_version_message(version, project))
+
+        async def train(slot: ReplySlot[pb.TrainResponse]) -> pb.TrainResponse:
+            version = await self.learning.train(
+                project,
+                cold=request.cold_start,
+                seed=request.seed,
+                also=lambda tx, version: slot.save(tx, response(version)),
+            )
+            return response(version)
+
+        return await self.replies.around(request, pb.TrainResponse, train)
+
+    async def ListModelVersions(
+        self, request: pb.ListModelVersionsRequest, context: Any
+    ) -> pb.ListModelVersionsResponse:
+        """List the versions, newest first."""
+        project = await self.finder.project(request.project)
+        versions = await self.store.read(lambda tx: tx.models.list(project.id))
+        entries, token = page([*reversed(versions)], request.page_token, request.page_size)
+        messages = [model_version_message(version, project) for version in entries]
+        return pb.ListModelVersionsResponse(model_versions=messages, next_page_token=token)
+
+    async def GetModelVersion(self, request: pb.GetModelVersionRequest, context: Any) -> pb.GetModelVersionResponse:
+        """Return a version, by default the newest."""
+        project = await self.finder.project(request.project)
+        version = await self.store.read(
+            lambda tx: tx.models.get(project.id, request.version) if request.version else tx.models.latest(project.id)
+        )
+        if version is None:
+            raise NotFound("model version", f"{project.name}/{request.version or 'newest'}")
+        return pb.GetModelVersionResponse(model_version=model_version_message(version, project))
+
+    async def Predict(self, request: pb.PredictRequest, context: Any) -> pb.PredictResponse:
+        """Predict the labels of some inputs."""
+        project = await self.finder.project(request.project)
+        version, found = await self._predicted(project, request.input, request.model_version, request.candidate_count)
+        return pb.PredictResponse(predictions=found, model_version=version)
+
+    async def PredictStream(
+        self, requests: AsyncIterator[pb.PredictStreamRequest], context: Any
+    ) -> AsyncIterator[pb.PredictStreamResponse]:
+        """Predict the labels of any number of inputs, all by the version that the first message names."""
+        project: Project | None = None
+        version = 0
+        async for request in requests:
+            if project is None:
+                project = await self.finder.project(request.project)
+                version = request.model_version
+            version, found = await self._predicted(project, request.input, version, request.candidate_count)
+            yield pb.PredictStreamResponse(predictions=found, model_version=version)
+
+    async def _predicted(
+        self, project: Project, given: pb.PredictionInput, version: int, candidates: int
+    ) -> tuple[int, Sequence[pb.Prediction]]:
+        if candidates < 0:
+            raise InvalidArgument.field("candidate_count", f"must not be negative, got {candidates}")
+        embeddings = await self._embeddings(project, given)
+        used, probabilities = await self.learning.predict(project, embeddings, version)
+        return used.version, predictions(probabilities, project, candidates)
+
+    async def _embeddings(self, project: Project, given: pb.PredictionInput) -> npt.NDArray[np.floating]:
+        kind = given.WhichOneof("input")
+        if kind == "texts":
+            return await self._embedded(project, given.texts.texts)
+        if kind == "items":
+            return await self._stored(project, given.items.item_ids)
+        if kind == "embeddings":
+            matrix = matrix_of(given.embeddings, "input.embeddings")
+            if len(matrix) > _MAX_EMBEDDINGS:
+                raise InvalidArgument.field("input.embeddings", f"at most {_MAX_EMBEDDINGS} rows, got {len(matrix)}")
+            if not np.isfinite(matrix).all():
+                raise InvalidArgument.field("input.embeddings", "holds NaN or infinity")
+            return matrix
+        raise InvalidArgument.field("input", "must hold texts, items or embeddings")
+
+    async def _embedded(self, project: Project, texts: Sequence[str]) -> npt.NDArray[np.float16]:
+        if not project.embedding_model:
+            raise FailedPrecondition(
+                f"project {project.name} takes given embeddings; send embeddings instead of texts",
+                reason="EMBEDDINGS_GIVEN",
+            )
+        check_texts(texts, "input.texts.texts", self.limits)
+        return await self.embedding.embed_texts(list(texts))
+
+    async def _stored(self, project: Project, item_ids: Sequence[str]) -> npt.NDArray[np.float16]:
+        if len(item_ids) > self.limits.predict_items:
+            raise InvalidArgument.field("input.items.item_ids", f"at most {self.limits.predict_items} items")
+        rows = (await self.pools.find(project.id, item_ids)).tolist()
+        for item_id, row in zip(item_ids, rows, strict=True):
+            if row < 0:
+                raise NotFound("item", item_id)
+        return await self.pools.embeddings(project.id, rows)
+
+    async def Evaluate(self, request: pb.EvaluateRequest, context: Any) -> pb.EvaluateResponse:
+        """Measure a version on holdout or gold items."""
+        if request.split not in _EVALUATED_SPLITS:
+            raise InvalidArgument.field("split", "must be HOLDOUT or GOLD: other items have no reference answer")
+        project = await self.finder.project(request.project)
+        split = _EVALUATED_SPLITS[request.split]
+        version, evaluation = await self.learning.evaluate(project, request.model_version, split)
+        return pb.EvaluateResponse(evaluation=evaluation_message(evaluation), model_version=version.version)
+
+    async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:
+        """List the strategies."""
+        return pb.ListStrategiesResponse(strategies=catalogue.strategies())
+
+    async def ListEstimators(self, request: pb.ListEstimatorsRequest, context: Any) -> pb.ListEstimatorsResponse:
+        """List the estimators."""
+        return pb.ListEstimatorsResponse(estimators=catalogue.estimators())
+
+
+def check_seed(seed: int, field: str) -> None:
+    """Raise InvalidArgument for a negative seed."""
+    if seed < 0:
+        raise InvalidArgument.field(field, f"must not be negative, got {seed}")

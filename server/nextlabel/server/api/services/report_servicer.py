@@ -1,0 +1,171 @@
+"""ReportService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
+from nextlabel.server.api.messages.models import curve_point
+from nextlabel.server.api.messages.projects import counts_message
+from nextlabel.server.api.messages.runs import canary_counts, outcome_counts
+from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.services.run_messages import RunMessages
+from nextlabel.server.assessment.agreement import Estimate
+from nextlabel.server.domain.reports.reports import AnnotatorReport, Reports
+from nextlabel.server.domain.runs.runs import Runs
+from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.projects import Project
+from nextlabel.v1 import report_service_pb2 as pb
+from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+from nextlabel.v1.report_service_pb2_grpc import ReportServiceServicer
+
+_FORMATS = {
+    pb.PLOT_FORMAT_UNSPECIFIED: PlotFormat.VEGA_LITE,
+    pb.PLOT_FORMAT_VEGA_LITE: PlotFormat.VEGA_LITE,
+    pb.PLOT_FORMAT_SVG: PlotFormat.SVG,
+    pb.PLOT_FORMAT_PNG: PlotFormat.PNG,
+}
+_AXES = {
+    pb.CURVE_AXIS_UNSPECIFIED: Axis.LABELS,
+    pb.CURVE_AXIS_LABELS: Axis.LABELS,
+    pb.CURVE_AXIS_TOKENS: Axis.TOKENS,
+    pb.CURVE_AXIS_USD: Axis.USD,
+    pb.CURVE_AXIS_SECONDS: Axis.SECONDS,
+}
+_MEASURES = {
+    pb.CURVE_MEASURE_UNSPECIFIED: Measure.ACCURACY,
+    pb.CURVE_MEASURE_ACCURACY: Measure.ACCURACY,
+    pb.CURVE_MEASURE_MACRO_F1: Measure.MACRO_F1,
+}
+_X_VALUES: Mapping[Axis, Callable[[ModelVersion], float]] = {
+    Axis.LABELS: lambda version: version.labels,
+    Axis.TOKENS: lambda version: version.spent.tokens,
+    Axis.USD: lambda version: version.spent.micro_usd / 1e6,
+    Axis.SECONDS: lambda version: version.seconds,
+}
+_MAX_RUNS = 50
+
+E = TypeVar("E")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportServicer(ReportServiceServicer):
+    """Translates calls about reports."""
+
+    store: StateStore
+    finder: ProjectFinder
+    reports: Reports
+    runs: Runs
+    run_messages: RunMessages
+    executor: Executor
+
+    async def GetLearningCurve(self, request: pb.GetLearningCurveRequest, context: Any) -> pb.GetLearningCurveResponse:
+        """Return the learning curve of a project or of one run."""
+        project = await self.finder.project(request.project)
+        strategy = ""
+        if request.run:
+            run = await self.store.read(lambda tx: self.runs.get(tx, project, request.run))
+            strategy = run.spec.strategy.name
+        points = [curve_point(version) for version in await self.reports.learning_curve(project, request.run)]
+        curve = pb.LearningCurve(project=project.name, run=request.run, strategy=strategy, points=points)
+        return pb.GetLearningCurveResponse(learning_curve=curve)
+
+    async def RenderLearningCurve(
+        self, request: pb.RenderLearningCurveRequest, context: Any
+    ) -> pb.RenderLearningCurveResponse:
+        """Draw learning curves, one line for each run."""
+        if len(request.runs) > _MAX_RUNS:
+            raise InvalidArgument.field("runs", f"at most {_MAX_RUNS}, got {len(request.runs)}")
+        plot_format = _known(_FORMATS, request.format, "format")
+        axis = _known(_AXES, request.axis, "axis")
+        measure = _known(_MEASURES, request.measure, "measure")
+        project = await self.finder.project(request.project)
+        points: list[CurvePoint] = []
+        for run_id in request.runs or ("",):
+            series = project.name if not run_id else await self._series(project, run_id)
+            curve = await self.reports.learning_curve(project, run_id)
+            points += _points(series, curve, axis, measure)
+        spec = learning_curve_spec(points, axis, measure, project.name)
+        content, media_type = await self.executor.run(lambda: render(spec, plot_format))
+        return pb.RenderLearningCurveResponse(content=content, media_type=media_type)
+
+    async def _series(self, project: Project, run_id: str) -> str:
+        run = await self.store.read(lambda tx: self.runs.get(tx, project, run_id))
+        return f"{run.spec.strategy.name} ({run.id[:8]})"
+
+    async def GetAnnotatorReport(
+        self, request: pb.GetAnnotatorReportRequest, context: Any
+    ) -> pb.GetAnnotatorReportResponse:
+        """Return how each annotator does."""
+        project = await self.finder.project(request.project)
+        found = await self.reports.annotators(project, request.annotator)
+        return pb.GetAnnotatorReportResponse(annotators=[_annotator(report) for report in found])
+
+    async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
+        """Return a project at a glance."""
+        project = await self.finder.project(request.project)
+        overview = await self.reports.overview(project)
+        message = pb.Overview(
+            project=project.name,
+            counts=counts_message(overview.counts),
+            spent=cost_message(overview.spent),
+            reserved=cost_message(overview.reserved),
+            latest=_latest(overview.latest),
+            label_accuracy=_estimate(overview.label_accuracy),
+            active_runs=[await self.run_messages.message(project, run) for run in overview.active_runs],
+            outcomes=outcome_counts(overview.outcomes),
+        )
+        return pb.GetOverviewResponse(overview=message)
+
+
+def _known(table: Mapping[E, T], value: E, field: str) -> T:
+    if value not in table:
+        raise InvalidArgument.field(field, f"{value} is none of the values of this enumeration")
+    return table[value]
+
+
+def _latest(version: ModelVersion | None) -> LearningCurvePoint | None:
+    return None if version is None or version.accuracy is None else curve_point(version)
+
+
+def _points(series: str, curve: Sequence[ModelVersion], axis: Axis, measure: Measure) -> list[CurvePoint]:
+    x = _X_VALUES[axis]
+    return [CurvePoint(series, x(version), getattr(version, measure.value) or 0.0) for version in curve]
+
+
+def _estimate(estimate: Estimate | None) -> pb.Estimate | None:
+    if estimate is None:
+        return None
+    return pb.Estimate(value=estimate.value, low=estimate.low, high=estimate.high, items=estimate.items)
+
+
+def _annotator(report: AnnotatorReport) -> pb.AnnotatorReport:
+    by_class: dict[str, dict[str, int]] = {}
+    for (label, outcome), count in report.outcomes.items():
+        by_class.setdefault(label, {})[outcome] = count
+    return pb.AnnotatorReport(
+        annotator=report.annotator,
+        kind=annotator_kind(report.kind),
+        classes=[
+            pb.ClassOutcomes(label=label, outcomes=outcome_counts(counts)) for label, counts in sorted(by_class.items())
+        ],
+        gold_accuracy=_estimate(report.gold_accuracy),
+        agreement=_estimate(report.agreement),
+        krippendorff_alpha=report.krippendorff_alpha,
+        calibration_error=report.calibration_error,
+        reliability=[
+            pb.ReliabilityBin(low=b.low, high=b.high, items=b.items, confidence=b.confidence, accuracy=b.accuracy)
+            for b in report.reliability
+        ],
+        cost=cost_message(report.cost),
+        canaries=None if report.canaries is None else canary_counts(report.canaries),
+    )

@@ -1,0 +1,142 @@
+"""RunService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.api.boundary.idempotency import Replies
+from nextlabel.server.api.messages.annotations import cost_message
+from nextlabel.server.api.messages.runs import event_message, run_spec_of
+from nextlabel.server.api.messages.values import page
+from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.services.run_messages import RunMessages
+from nextlabel.server.domain.runs.engine import RunEngine
+from nextlabel.server.domain.runs.runs import Runs
+from nextlabel.server.ports.quotes import RunQuotes
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import RunSpec
+from nextlabel.v1 import run_service_pb2 as pb
+from nextlabel.v1.run_service_pb2_grpc import RunServiceServicer
+
+_WATCH_POLL_S = 1.0
+_EVENTS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RunServicer(RunServiceServicer):
+    """Translates calls about runs."""
+
+    store: StateStore
+    finder: ProjectFinder
+    replies: Replies
+    runs: Runs
+    engine: RunEngine
+    messages: RunMessages
+    quotes: RunQuotes
+    signals: Signals
+
+    async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:
+        """Record a run; the engine takes it up."""
+        project = await self.finder.project(request.project)
+        spec = run_spec_of(request.spec, project)
+
+        def work(tx: Transaction) -> pb.StartRunResponse:
+            return pb.StartRunResponse(run=self.messages.within(tx, project, self.runs.start(tx, project, spec)))
+
+        response = await self.replies.once(request, pb.StartRunResponse, work)
+        self.engine.wake()
+        return response
+
+    async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:
+        """Return a run."""
+        project = await self.finder.project(request.project)
+        message = await self.store.read(
+            lambda tx: self.messages.within(tx, project, self.runs.get(tx, project, request.run_id))
+        )
+        return pb.GetRunResponse(run=message)
+
+    async def ListRuns(self, request: pb.ListRunsRequest, context: Any) -> pb.ListRunsResponse:
+        """List the runs, newest first."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> tuple[list[pb.Run], str]:
+            newest_first = [*reversed(self.runs.list(tx, project))]
+            entries, token = page(newest_first, request.page_token, request.page_size)
+            return [self.messages.within(tx, project, run) for run in entries], token
+
+        runs, token = await self.store.read(work)
+        return pb.ListRunsResponse(runs=runs, next_page_token=token)
+
+    async def StopRun(self, request: pb.StopRunRequest, context: Any) -> pb.StopRunResponse:
+        """Ask a run to stop."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.StopRunResponse:
+            return pb.StopRunResponse(
+                run=self.messages.within(tx, project, self.runs.stop(tx, project, request.run_id))
+            )
+
+        response = await self.replies.once(request, pb.StopRunResponse, work)
+        self.engine.wake()
+        self.signals.notify(f"labeling/{project.id}")
+        return response
+
+    async def QuoteRun(self, request: pb.QuoteRunRequest, context: Any) -> pb.QuoteRunResponse:
+        """Estimate what a run would cost."""
+        if request.sample_items < 0:
+            raise InvalidArgument.field("sample_items", f"must not be negative, got {request.sample_items}")
+        project = await self.finder.project(request.project)
+        spec = run_spec_of(request.spec, project)
+        _check_size(spec)
+        self.runs.check_strategy(spec.strategy)
+        quote = await self.quotes.quote(project, spec, request.sample_items)
+        return pb.QuoteRunResponse(
+            low=cost_message(quote.low),
+            expected=cost_message(quote.expected),
+            upper=cost_message(quote.upper),
+            assumptions=quote.assumptions,
+        )
+
+    async def WatchRun(self, request: pb.WatchRunRequest, context: Any) -> AsyncIterator[pb.WatchRunResponse]:
+        """Send the events of a run until it has ended and all are sent."""
+        if request.after_number < 0:
+            raise InvalidArgument.field("after_number", f"must not be negative, got {request.after_number}")
+        project = await self.finder.project(request.project)
+        after = request.after_number
+        while True:
+            ended, after, events = await self._events(project, request.run_id, after)
+            for event in events:
+                yield pb.WatchRunResponse(event=event)
+            if events:
+                continue
+            if ended:
+                return
+            await self.signals.wait(f"run/{request.run_id}", _WATCH_POLL_S)
+
+    async def _events(self, project: Project, run_id: str, after: int) -> tuple[bool, int, list[pb.RunEvent]]:
+        """Return whether the run has ended, the number of the last event read, and the events after `after`."""
+
+        def work(tx: Transaction) -> tuple[bool, int, list[pb.RunEvent]]:
+            run = self.runs.get(tx, project, run_id)
+            read = tx.runs.events(run_id, after, _EVENTS_AT_ONCE)
+            messages = [message for event in read if (message := event_message(tx, event, project)) is not None]
+            return run.state.ended, read[-1].number if read else after, messages
+
+        return await self.store.read(work)
+
+
+def _check_size(spec: RunSpec) -> None:
+    """Raise InvalidArgument for the sizes that a quote multiplies, as starting the run would."""
+    if spec.batch_size < 1:
+        raise InvalidArgument.field("spec.batch_size", f"must be positive, got {spec.batch_size}")
+    if spec.max_rounds < 0:
+        raise InvalidArgument.field("spec.max_rounds", f"must not be negative, got {spec.max_rounds}")
+    if spec.limit.labels < 0:
+        raise InvalidArgument.field("spec.limits.labels", f"must not be negative, got {spec.limit.labels}")

@@ -1,0 +1,1 @@
+"""Guidelines that an LLM proposes."""

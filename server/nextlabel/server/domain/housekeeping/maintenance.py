@@ -1,0 +1,99 @@
+"""Housekeeping: expired leases, old replies, calls that were cut off, deleted projects, small fragments."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.reconciliation import abandon_old_calls
+from nextlabel.server.domain.housekeeping.removal import Removal
+from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.pool.embedding import all_projects
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.values.ids import ProjectId
+
+COMPACT_EVERY_ROWS = 200_000
+COMPACT_AT_LATEST_ROWS = 5_000_000
+
+
+class Maintenance:
+    """A background task that keeps the stores tidy. Correctness never waits for it."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        pools: Pools,
+        labeling: Leases,
+        budgets: Budgets,
+        removal: Removal,
+        executor: Executor,
+        clock: Clock,
+        replies_kept_s: float,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._labeling = labeling
+        self._budgets = budgets
+        self._removal = removal
+        self._executor = executor
+        self._clock = clock
+        self._replies_kept = timedelta(seconds=replies_kept_s)
+        self._compacted: dict[ProjectId, int] = {}
+        self._rows: dict[ProjectId, int] = {}
+
+    async def run(self, on_error: Callable[[BaseException], None], every_s: float = 5.0) -> None:
+        """Tidy up until cancelled."""
+        while True:
+            try:
+                await self.tidy()
+            except Exception as error:  # noqa: BLE001  (housekeeping is tried again, whatever went wrong)
+                on_error(error)
+            await asyncio.sleep(every_s)
+
+    async def tidy(self) -> None:
+        """Do what is due now.
+
+        Raises:
+            ExceptionGroup: pools could not be compacted; everything else is done.
+        """
+        while await self._store.write(lambda tx: self._labeling.expire(tx, None)):
+            pass
+        before = self._clock.now() - self._replies_kept
+        await self._store.write(lambda tx: tx.access.forget_replies(before))
+        await self._store.write(lambda tx: abandon_old_calls(tx, self._budgets))
+        await self._removal.drop_left_over()
+        failures: list[Exception] = []
+        for project in await self._store.read(all_projects):
+            try:
+                await self._compact_if_due(project)
+            except Exception as error:  # noqa: BLE001  (one damaged pool must not keep the others untidy)
+                failures.append(error)
+        if failures:
+            raise ExceptionGroup("pools that could not be compacted", failures)
+
+    async def _compact_if_due(self, project: ProjectId) -> None:
+        rows = await self._store.read(lambda tx: tx.pool.committed_rows(project))
+        if self._is_due(project, rows):
+            await self._compact(project, rows)
+
+    def _is_due(self, project: ProjectId, rows: int) -> bool:
+        """Compact what has grown much, once it has stopped growing: meanwhile uploads have to wait."""
+        resting = self._rows.get(project) == rows
+        self._rows[project] = rows
+        grown = rows - self._compacted.setdefault(project, rows)
+        return grown >= (COMPACT_EVERY_ROWS if resting else COMPACT_AT_LATEST_ROWS)
+
+    async def _compact(self, project: ProjectId, rows: int) -> None:
+        pool = await self._pools.open(project)
+        async with (
+            pool.writing,
+            self._store.exclusive(f"ingest/{project}") as mine,
+            self._store.exclusive(f"embed/{project}") as too,
+        ):
+            if mine and too:
+                await self._executor.run(lambda: self._pools.arrays.compact(project))
+                self._compacted[project] = rows

@@ -1,0 +1,34 @@
+"""Drops what is left of deleted projects outside of the StateStore: caches, model files, the pool."""
+
+from __future__ import annotations
+
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.selection.selector import Selector
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.ids import ProjectId
+
+
+class Removal:
+    """Texts and embeddings go when their project goes, at the latest after the next start."""
+
+    def __init__(self, store: StateStore, labels: Labels, selector: Selector, learning: Learning, pools: Pools) -> None:
+        self._store = store
+        self._labels = labels
+        self._selector = selector
+        self._learning = learning
+        self._pools = pools
+
+    async def drop(self, project: ProjectId) -> None:
+        """Drop all that is left of a deleted project; dropping again changes nothing."""
+        self._labels.forget(project)
+        self._selector.forget(project)
+        self._learning.forget(project)
+        await self._pools.close(project)
+        await self._store.write(lambda tx: tx.projects.mark_dropped(project))
+
+    async def drop_left_over(self) -> None:
+        """Drop what a server left of deleted projects when it was killed."""
+        for project in await self._store.read(lambda tx: tx.projects.undropped()):
+            await self.drop(project)

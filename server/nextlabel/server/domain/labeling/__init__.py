@@ -1,0 +1,1 @@
+"""Leases, answers and what is labeled so far."""

@@ -1,0 +1,65 @@
+"""What is labeled so far, kept in memory and followed by reading only what is new."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from nextlabel.server.assessment.consensus import Consensus, consensus
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.projects import Project
+
+
+@dataclass(slots=True)
+class _Labels:
+    last_id: int = 0
+    by_row: dict[int, list[Annotation]] = field(default_factory=lambda: defaultdict(list))
+    consensus: dict[int, Consensus] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+
+
+class Labels:
+    """The annotations of every project by row, and what they add up to."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+        self._projects: dict[ProjectId, _Labels] = {}
+
+    async def consensus(self, project: Project) -> dict[int, Consensus]:
+        """Return the consensus of every row that has one, in order of first annotation."""
+        return (await self._follow(project)).consensus
+
+    async def annotations(self, project: Project, row: int) -> Sequence[Annotation]:
+        """Return the annotations of one row, oldest first."""
+        return tuple((await self._follow(project)).by_row.get(row, ()))
+
+    async def rows(self, project: Project) -> dict[int, list[Annotation]]:
+        """Return all annotations by row."""
+        return (await self._follow(project)).by_row
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        self._projects.pop(project, None)
+
+    async def _follow(self, project: Project) -> _Labels:
+        known = self._projects.setdefault(project.id, _Labels())
+        after = known.last_id
+        new = await self._store.read(lambda tx: tx.labeling.annotations(project.id, after_id=after))
+        # Another caller may have taken the same annotations in while this one was reading.
+        fresh = [a for a in new if a.id > known.last_id]
+        for annotation in fresh:
+            known.by_row[annotation.row].append(annotation)
+            known.last_id = annotation.id
+        changed = dict.fromkeys(a.row for a in fresh)
+        # Classes are only ever added at the end: who still has fewer knows the project as it was.
+        if len(project.class_names) > len(known.classes):
+            known.classes = project.class_names
+            changed = dict.fromkeys(known.by_row)
+        for row in changed:
+            agreed = consensus(known.by_row[row], known.classes)
+            if agreed is not None:
+                known.consensus[row] = agreed
+        return known

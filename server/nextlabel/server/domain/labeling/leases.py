@@ -1,0 +1,195 @@
+"""Leases: who may label what until when (invariant 5); and keeping what the server's own annotators answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.answers import Answer, Label
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Project
+
+LABELS_LINE = "labels"
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A lease with the picks it covers, in the order of the strategy."""
+
+    lease: Lease
+    picks: Sequence[Pick]
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Units of work on leases and annotations; each runs inside the caller's transaction."""
+
+    clock: Clock
+    new_id: Callable[[], str]
+    budgets: Budgets
+    limits: Limits
+
+    def lease(
+        self, tx: Transaction, project: Project, annotator: str, count: int, ttl_s: float | None = None
+    ) -> Leased | None:
+        """Hand up to ``count`` open picks to an annotator; None when no pick is open for them.
+
+        Each leased item reserves one label of the budgets.
+
+        Raises:
+            InvalidArgument: a field is out of its range.
+            BudgetExhausted: no label may be spent any more.
+        """
+        ttl = self._checked_lease(annotator, count, project.lease_ttl_s if ttl_s is None else ttl_s)
+        self.expire(tx, project.id)
+        picks = list(tx.labeling.claim_open_picks(project.id, annotator, project.overlap, count))
+        if not picks:
+            return None
+        runs = {batch: self.paying_run(tx, batch) for batch in {p.batch for p in picks}}
+        run = runs[picks[0].batch]
+        affordable = self.budgets.affordable_labels(tx, project.id, run)
+        keep = [p for p in picks if runs[p.batch] == run][:affordable]
+        kept = {(p.batch, p.row) for p in keep}
+        tx.labeling.free_slots([slot for p in picks if (slot := (p.batch, p.row)) not in kept])
+        reservation = self.budgets.reserve(tx, project.id, run, Cost(labels=max(1, len(keep))), LABELS_LINE)
+        now = self.clock.now()
+        lease = Lease(
+            id=self.new_id(),
+            project=project.id,
+            annotator=annotator,
+            state=LeaseState.ACTIVE,
+            reservation=reservation.id,
+            expires_at=now + ttl,
+            created_at=now,
+        )
+        tx.labeling.add_lease(lease, [LeaseItem(lease.id, p.batch, p.row, p.item_id) for p in keep])
+        return Leased(lease, keep)
+
+    def extend(self, tx: Transaction, project: Project, lease_id: str, ttl_s: float | None = None) -> Lease:
+        """Let an active lease run for another ``ttl_s`` seconds from now."""
+        lease = self.owned_lease(tx, project, lease_id)
+        now = self.clock.now()
+        if lease.state is not LeaseState.ACTIVE or lease.expires_at <= now:
+            raise FailedPrecondition(
+                f"lease {lease_id} is over; lease the items again (answers to it are still taken where useful)",
+                reason="LEASE_OVER",
+            )
+        ttl = self._checked_lease(lease.annotator, 1, project.lease_ttl_s if ttl_s is None else ttl_s)
+        tx.labeling.set_lease(lease.id, LeaseState.ACTIVE, now + ttl)
+        return replace(lease, expires_at=now + ttl)
+
+    def release(self, tx: Transaction, project: Project, lease_id: str) -> int:
+        """Give the unanswered items of a lease back; return how many there were."""
+        lease = self.owned_lease(tx, project, lease_id)
+        return self.end(tx, lease, LeaseState.RELEASED) if lease.state is LeaseState.ACTIVE else 0
+
+    def expire(self, tx: Transaction, project: ProjectId | None, limit: int = 1_000) -> int:
+        """End the leases whose time is over; return how many."""
+        over = tx.labeling.expired_leases(project, self.clock.now(), limit)
+        for lease in over:
+            self.end(tx, lease, LeaseState.EXPIRED)
+        return len(over)
+
+    def record(
+        self,
+        tx: Transaction,
+        project: Project,
+        batch: Batch,
+        answers: Sequence[tuple[int, str, Answer]],
+        *,
+        annotator: str,
+        kind: AnnotatorKind,
+        trusted: bool,
+        reservation: str,
+    ) -> int:
+        """Keep a server-side annotator's answers, (row, item id, answer) each; return how many carry a label.
+
+        Labels are settled under ``reservation``, if one is given; answers that were recorded before are neither kept
+        nor booked again.
+        """
+        annotations = [
+            new_annotation(project, row, item_id, annotator, kind, answer, batch, trusted=trusted, at=self.clock.now())
+            for row, item_id, answer in answers
+        ]
+        new = tx.labeling.add_annotations(annotations)
+        labels = sum(a.outcome.reaches_learner for a, is_new in zip(annotations, new, strict=True) if is_new)
+        if labels and reservation:
+            self.budgets.settle(tx, reservation, Cost(labels=labels), close=False)
+        return labels
+
+    def end(self, tx: Transaction, lease: Lease, state: LeaseState) -> int:
+        """End an active lease: its unanswered items, whose number is returned, and its labels are free again."""
+        unanswered = [i for i in tx.labeling.lease_items(lease.id) if not i.answered]
+        tx.labeling.free_slots([(i.batch, i.row) for i in unanswered])
+        tx.labeling.set_lease(lease.id, state, lease.expires_at)
+        self.budgets.release(tx, lease.reservation)
+        return len(unanswered)
+
+    def owned_lease(self, tx: Transaction, project: Project, lease_id: str) -> Lease:
+        """Return a lease of this project, or raise NotFound."""
+        lease = tx.labeling.lease(lease_id)
+        if lease is None or lease.project != project.id:
+            raise NotFound("lease", lease_id)
+        return lease
+
+    def paying_run(self, tx: Transaction, batch_id: str) -> str:
+        """Return the run whose budget answers to a batch count against; '' for the project's alone.
+
+        What a run left open stays worth asking when it has ended, but its budget buys nothing any more.
+        """
+        batch = tx.labeling.batch(batch_id)
+        run = tx.runs.get(batch.run) if batch and batch.run else None
+        return run.id if run and not run.state.ended else ""
+
+    def _checked_lease(self, annotator: str, count: int, ttl_s: float) -> timedelta:
+        violations = []
+        if not annotator or not annotator.isprintable() or len(annotator) > self.limits.class_name_bytes:
+            violations.append(("annotator", f"give a name of 1 to {self.limits.class_name_bytes} printable characters"))
+        if not 1 <= count <= self.limits.lease_items:
+            violations.append(("count", f"from 1 to {self.limits.lease_items}, got {count}"))
+        if not 1.0 <= ttl_s <= 86_400.0:
+            violations.append(("ttl", f"from 1 second to 1 day, got {ttl_s:g} seconds"))
+        if violations:
+            raise InvalidArgument(violations)
+        return timedelta(seconds=ttl_s)
+
+
+def new_annotation(
+    project: Project,
+    row: int,
+    item_id: str,
+    annotator: str,
+    kind: AnnotatorKind,
+    answer: Answer,
+    batch: Batch | None,
+    *,
+    trusted: bool,
+    at: datetime,
+) -> Annotation:
+    """Return the annotation that an answer becomes; the store numbers it."""
+    return Annotation(
+        id=0,
+        project=project.id,
+        row=row,
+        item_id=item_id,
+        annotator=annotator,
+        kind=kind,
+        trusted=trusted,
+        outcome=answer.outcome,
+        label=answer.body.name if isinstance(answer.body, Label) else None,
+        answer=answer,
+        run=batch.run if batch else "",
+        round=batch.round if batch else 0,
+        batch=batch.id if batch else "",
+        created_at=at,
+    )

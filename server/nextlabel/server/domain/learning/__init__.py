@@ -1,0 +1,1 @@
+"""Training, prediction and what the labels say about an item."""

@@ -1,0 +1,345 @@
+"""Trains, keeps, evaluates and serves the models of the projects; each version is immutable."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from nextlabel.server.assessment.consensus import Consensus
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.evaluation import Evaluation, evaluate
+from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.persistence import DamagedModelError, load_model, save_model
+from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
+from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Component, Project
+
+_KEPT_MODELS = 16
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labeled:
+    """The rows a model may be trained on, with their training set."""
+
+    rows_N: Rows
+    training: TrainingSet
+
+
+def learner_spec(choice: Component) -> LearnerSpec:
+    """Return the validated specification of a project's learner."""
+    return parse_learner_spec(choice.name, choice.params)
+
+
+class Learning:
+    """Models of every project. Arrays are worked on in the executor, never on the event loop."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        pools: Pools,
+        labels: Labels,
+        executor: Executor,
+        clock: Clock,
+        budgets: Budgets,
+        models_dir: Path,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._labels = labels
+        self._executor = executor
+        self._clock = clock
+        self._budgets = budgets
+        self._models_dir = models_dir
+        self._loaded: OrderedDict[tuple[ProjectId, int], Model] = OrderedDict()
+        self._samples: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = {}
+        self._evaluation_sets: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = {}
+
+    async def train(
+        self,
+        project: Project,
+        *,
+        run: str = "",
+        round_number: int = 0,
+        cold: bool = False,
+        seed: int = 0,
+        also: Callable[[Transaction, ModelVersion], None] | None = None,
+    ) -> ModelVersion:
+        """Train on the labels known now, evaluate on the holdout, and publish the next version.
+
+        ``also`` is done in the transaction that publishes. One trainer a project works at a time, on whichever server;
+        another waits for it.
+
+        Raises:
+            FailedPrecondition: the project's annotation type has no learner.
+        """
+        _check_type(project)
+        async with self._only_trainer(project.id):
+            # A round of a run takes long: classes may have been added since, and a version trained that knows them.
+            known = project
+            project = await self._store.read(lambda tx: tx.projects.by_id(known.id) or known)
+            labeled = await self.labeled(project)
+            latest = await self._store.read(lambda tx: tx.models.latest(project.id))
+            previous = None if cold or latest is None else await self._loaded_or_none(latest)
+            sample = await self._pool_sample(project)
+            spec = learner_spec(project.learner)
+            model = await self._executor.run(lambda: train(labeled.training, sample, spec, seed, previous))
+            evaluation = await self._evaluate(project, model, Split.HOLDOUT)
+            version = latest.version + 1 if latest else 1
+            path = self._path(project.id, version)
+            await self._executor.run(lambda: _save(model, path))
+
+            def publish(tx: Transaction) -> ModelVersion:
+                published = self._publish(tx, project, version, run, round_number, model, evaluation)
+                if also is not None:
+                    also(tx, published)
+                return published
+
+            published = await self._store.write(publish)
+        self._keep(project.id, version, model)
+        return published
+
+    async def model(self, project: Project, version: int = 0) -> tuple[ModelVersion, Model]:
+        """Return a version, by default the newest. A damaged file is reported and trained anew, not trusted.
+
+        Raises:
+            NotFound: there is no such version.
+            FailedPrecondition: nothing was trained yet.
+        """
+        found = await self._store.read(
+            lambda tx: tx.models.get(project.id, version) if version else tx.models.latest(project.id)
+        )
+        if found is None and version:
+            raise NotFound("model version", f"{project.name}/{version}")
+        if found is None:
+            raise FailedPrecondition(
+                f"project {project.name} has no model yet; submit labels and call Train, or start a run",
+                reason="NO_MODEL",
+            )
+        model = await self._loaded_or_none(found)
+        if model is not None:
+            return found, model
+        if version:
+            raise FailedPrecondition(
+                f"the file of model version {version} is damaged; use the newest version", reason="MODEL_DAMAGED"
+            )
+        return await self.model(project, (await self.train(project, cold=True)).version)
+
+    async def predict(
+        self, project: Project, embeddings_nD: npt.NDArray[np.floating], version: int = 0
+    ) -> tuple[ModelVersion, npt.NDArray[np.float32]]:
+        """Return class probabilities, (n, C) in the order of the label space, and the version they are from.
+
+        A class that was added after the version was trained gets 0.
+        """
+        if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
+            raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
+        found, model = await self.model(project, version)
+        probabilities = await self._executor.run(lambda: model.predict_proba(embeddings_nD))
+        added = len(project.classes) - model.n_classes
+        return found, np.pad(probabilities, ((0, 0), (0, added))) if added > 0 else probabilities
+
+    async def evaluate(self, project: Project, version: int, split: Split) -> tuple[ModelVersion, Evaluation]:
+        """Evaluate a version on the holdout or gold items.
+
+        Raises:
+            FailedPrecondition: the split has no (embedded) items.
+        """
+        found, model = await self.model(project, version)
+        evaluation = await self._evaluate(project, model, split)
+        if evaluation is None:
+            raise FailedPrecondition(
+                f"project {project.name} has no embedded {split.value} items; add some with their labels",
+                reason="NO_EVALUATION_ITEMS",
+            )
+        return found, evaluation
+
+    async def labeled(self, project: Project) -> Labeled:
+        """Return the training set: consensus labels of embedded pool items (never of holdout or gold)."""
+        pool = await self._pools.open(project.id)
+        place = {name: i for i, name in enumerate(project.class_names)}
+        # A caller may know the project as it was before a class was added that has labels already.
+        agreed = {row: c for row, c in (await self._labels.consensus(project)).items() if c.label in place}
+        rows = np.fromiter(agreed, np.int64, len(agreed))
+        usable = ~np.isin(rows, pool.unusable_rows()) & await self._embedded(project.id, rows)
+        rows = rows[usable]
+        embeddings = await self._pools.embeddings(project.id, rows.tolist()) if len(rows) else None
+        found = [agreed[row] for row in rows.tolist()]
+        return Labeled(
+            rows,
+            TrainingSet(
+                embeddings_ND=np.zeros((0, project.embedding_dimension), np.float32)
+                if embeddings is None
+                else embeddings.astype(np.float32),
+                labels_N=np.fromiter((place[c.label] for c in found), np.int64, len(found)),
+                trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
+                weights_N=np.ones(len(found), np.float32),
+                probabilities_NC=_distributions(found, len(place)) if found else None,
+                classes=project.class_names,
+            ),
+        )
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept in memory of a deleted project, and its model files."""
+        for key in [k for k in self._loaded if k[0] == project]:
+            del self._loaded[key]
+        self._samples.pop(project, None)
+        for split in Split:
+            self._evaluation_sets.pop((project, split), None)
+        for file in (self._models_dir / project).glob("*"):
+            file.unlink(missing_ok=True)
+
+    @contextlib.asynccontextmanager
+    async def _only_trainer(self, project: ProjectId) -> AsyncIterator[None]:
+        while True:
+            async with self._store.exclusive(f"train/{project}") as mine:
+                if mine:
+                    yield
+                    return
+            await asyncio.sleep(0.05)
+
+    def _publish(
+        self,
+        tx: Transaction,
+        project: Project,
+        version: int,
+        run: str,
+        round_number: int,
+        model: Model,
+        evaluation: Evaluation | None,
+    ) -> ModelVersion:
+        now = self._clock.now()
+        started = tx.runs.get(run) if run else None
+        since = started.created_at if started else project.created_at
+        description = model.description
+        published = ModelVersion(
+            project=project.id,
+            version=version,
+            run=run,
+            round=round_number,
+            learner=project.learner,
+            description={
+                "candidate": description.choice.candidate.value if description.choice else project.learner.name,
+                "trusted_labels": description.trusted,
+                "warm_start": description.warm,
+            },
+            labels=description.labels,
+            spent=self._budgets.spent(tx, project.id, run or None),
+            train_seconds=description.seconds,
+            seconds=(now - since).total_seconds(),
+            accuracy=evaluation.accuracy if evaluation else None,
+            macro_f1=evaluation.macro_f1 if evaluation else None,
+            evaluation={"items": evaluation.n, "calibration_error": evaluation.ece} if evaluation else {},
+            created_at=now,
+        )
+        tx.models.add(published)
+        return published
+
+    async def _evaluate(self, project: Project, model: Model, split: Split) -> Evaluation | None:
+        pool = await self._pools.open(project.id)
+        references = [r for r in pool.references.values() if r.split is split and r.label in model.classes]
+        rows = np.fromiter((r.row for r in references), np.int64, len(references))
+        embedded = await self._embedded(project.id, rows)
+        references = [r for r, there in zip(references, embedded, strict=True) if there]
+        if not references:
+            return None
+        matrix = await self._evaluation_embeddings(project.id, split, [r.row for r in references])
+        place = {name: i for i, name in enumerate(model.classes)}
+        labels = np.array([place[r.label] for r in references], np.int64)
+        return await self._executor.run(lambda: evaluate(model, matrix, labels))
+
+    async def _evaluation_embeddings(
+        self, project: ProjectId, split: Split, rows: Sequence[int]
+    ) -> npt.NDArray[np.float32]:
+        kept = self._evaluation_sets.get((project, split))
+        if kept is None or kept[0] != rows:
+            kept = (rows, (await self._pools.embeddings(project, rows)).astype(np.float32))
+            self._evaluation_sets[project, split] = kept
+        return kept[1]
+
+    async def _pool_sample(self, project: Project) -> npt.NDArray[np.float32]:
+        """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""
+        pool = await self._pools.open(project.id)
+        size = pool.index.next_row
+        kept = self._samples.get(project.id)
+        if kept is None or kept[0] != size:
+            rng = np.random.default_rng(size)
+            rows = np.sort(rng.choice(size, min(size, 2 * MAX_POOL_SAMPLE), replace=False)) if size else np.arange(0)
+            rows = rows[~np.isin(rows, pool.unusable_rows())]
+            rows = rows[await self._embedded(project.id, rows)][:MAX_POOL_SAMPLE]
+            matrix = np.zeros((0, project.embedding_dimension), np.float32)
+            if len(rows):
+                matrix = (await self._pools.embeddings(project.id, rows.tolist())).astype(np.float32)
+            kept = self._samples[project.id] = (size, matrix)
+        return kept[1]
+
+    async def _embedded(self, project: ProjectId, rows_n: Rows) -> npt.NDArray[np.bool_]:
+        """Return for n rows whether they have an embedding."""
+        waiting = await self._store.read(lambda tx: tx.pool.segments(project, embedded=False))
+        embedded = np.ones(len(rows_n), np.bool_)
+        for segment in waiting:
+            embedded &= ~((rows_n >= segment.first_row) & (rows_n < segment.first_row + segment.row_count))
+        return embedded
+
+    async def _loaded_or_none(self, version: ModelVersion) -> Model | None:
+        """Return the model of a version; None (and a log line) when its file cannot be trusted."""
+        key = (version.project, version.version)
+        if key in self._loaded:
+            self._loaded.move_to_end(key)
+            return self._loaded[key]
+        path = self._path(*key)
+        try:
+            model = await self._executor.run(lambda: load_model(path))
+        except (DamagedModelError, FileNotFoundError) as error:
+            _log.error("model_damaged", project=version.project, version=version.version, problem=str(error))
+            return None
+        self._keep(*key, model)
+        return model
+
+    def _keep(self, project: ProjectId, version: int, model: Model) -> None:
+        self._loaded[project, version] = model
+        while len(self._loaded) > _KEPT_MODELS:
+            self._loaded.popitem(last=False)
+
+    def _path(self, project: ProjectId, version: int) -> Path:
+        return self._models_dir / project / f"{version:06d}.skops"
+
+
+def _save(model: Model, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(model, path)
+
+
+def _distributions(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.float32]:
+    """Return the consensus of n items over the first ``classes`` classes, (n, C), rows summing to 1."""
+    shares: npt.NDArray[np.float32] = np.stack([c.probabilities_C[:classes] for c in found])
+    whole = shares.shape[1] == found[0].probabilities_C.shape[0]
+    return shares if whole else shares / shares.sum(axis=1, keepdims=True)
+
+
+def _check_type(project: Project) -> None:
+    if project.annotation_type is not AnnotationType.SINGLE_LABEL:
+        raise FailedPrecondition(
+            f"project {project.name} asks for {project.annotation_type.value} annotations, which no learner is "
+            "trained on; they can be collected and exported",
+            reason="NO_LEARNER",
+        )

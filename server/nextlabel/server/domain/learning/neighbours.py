@@ -1,0 +1,99 @@
+"""What a project's labels and learner say about an item: demonstrations for a prompt, evidence about an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
+
+NEIGHBOURS = 10
+
+
+class LabeledNeighbours:
+    """Implements the annotators' `DemonstrationSource` and `LearnerOpinion` for one project.
+
+    Only trusted labels of pool items are used, never those of holdout or gold items (invariant 7). What is known is
+    taken up again whenever there are new labels.
+    """
+
+    def __init__(self, project: Project, pools: Pools, labels: Labels, learning: Learning) -> None:
+        self._project = project
+        self._pools = pools
+        self._labels = labels
+        self._learning = learning
+        self._known = -1
+        self._rows = np.empty(0, np.int64)
+        self._classes = np.empty(0, np.int64)
+        self._embeddings = np.empty((0, 0), np.float32)
+        self._library = DemonstrationLibrary((), self._embeddings, ())
+
+    async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
+        """Return the k labeled items most similar to ``item``, most similar first, itself excluded."""
+        await self._follow()
+        return await self._library.nearest(item, k)
+
+    async def nearest_per_label(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
+        """Return k labeled items over as many labels as possible, nearest first."""
+        await self._follow()
+        return await self._library.nearest_per_label(item, k)
+
+    async def probability(self, item: ItemToAnnotate, label: str) -> float | None:
+        """Return the learner's probability of ``label``; None when there is no model yet."""
+        if item.embedding is None:
+            return None
+        try:
+            _, probabilities = await self._learning.predict(self._project, np.array([item.embedding], np.float32))
+        except FailedPrecondition:
+            return None
+        return float(probabilities[0, self._project.class_names.index(label)])
+
+    async def neighbour_share(self, item: ItemToAnnotate, label: str) -> float | None:
+        """Return the share of the ten nearest labeled items with ``label``; None when fewer are labeled."""
+        order = (await self._by_similarity(item))[:NEIGHBOURS]
+        if len(order) < NEIGHBOURS:
+            return None
+        return float((self._classes[order] == self._project.class_names.index(label)).mean())
+
+    async def _by_similarity(self, item: ItemToAnnotate) -> npt.NDArray[np.int64]:
+        """Return positions of the labeled items, the most similar first."""
+        await self._follow()
+        if item.embedding is None or not len(self._rows):
+            return np.empty(0, np.int64)
+        similarity = self._embeddings @ np.asarray(item.embedding, np.float32)
+        order: npt.NDArray[np.int64] = np.argsort(-similarity, kind="stable")
+        others: npt.NDArray[np.int64] = order[self._rows[order] != item.row]
+        return others
+
+    async def _follow(self) -> None:
+        known = len(await self._labels.consensus(self._project))
+        if known == self._known:
+            return
+        labeled = await self._learning.labeled(self._project)
+        trusted = labeled.training.trusted_N
+        self._rows = labeled.rows_N[trusted]
+        self._classes = labeled.training.labels_N[trusted]
+        self._embeddings = labeled.training.embeddings_ND[trusted]
+        self._library = await self._demonstrations()
+        self._known = known
+
+    async def _demonstrations(self) -> DemonstrationLibrary:
+        pool = await self._pools.open(self._project.id)
+        reserved = [r.item_id for r in pool.references.values()]
+        texts = {item.row: item for item in await self._pools.items(self._project.id, self._rows.tolist())}
+        there = np.array([row in texts for row in self._rows.tolist()], np.bool_)
+        names = self._project.class_names
+        shown = [
+            Demonstration(texts[row].item_id, texts[row].text, Label(names[label]))
+            for row, label in zip(self._rows[there].tolist(), self._classes[there].tolist(), strict=True)
+        ]
+        return DemonstrationLibrary(shown, self._embeddings[there], reserved)

@@ -1,0 +1,141 @@
+"""Embeds in the background what came into the pools without embeddings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.embedding.cache import TextEmbedder
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import Segment
+
+CHUNK_ROWS = 1_024
+
+
+class Embedding:
+    """One background task that embeds all projects' waiting segments, oldest first."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        pools: Pools,
+        executor: Executor,
+        clock: Clock,
+        signals: Signals,
+        embedder: TextEmbedder,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._executor = executor
+        self._clock = clock
+        self._signals = signals
+        self.embedder = embedder
+        self._wake = asyncio.Event()
+        self._underway: dict[ProjectId, int] = {}
+        self._rate: dict[ProjectId, float] = {}
+
+    def wake(self) -> None:
+        """Look for waiting segments now."""
+        self._wake.set()
+
+    def underway(self, project: ProjectId) -> int:
+        """Return how many rows of the current segment are embedded but not yet durable."""
+        return self._underway.get(project, 0)
+
+    def rate(self, project: ProjectId) -> float:
+        """Return rows embedded per second, measured over the last chunk; 0 when idle."""
+        return self._rate.get(project, 0.0)
+
+    async def dimension(self) -> int:
+        """Return the length of the model's vectors; the first call loads the model."""
+        return await self._executor.run(lambda: self.embedder.dimension)
+
+    async def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
+        """Embed texts for a caller."""
+        return await self._executor.run(lambda: self.embedder.embed(texts))
+
+    async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
+        """Embed until cancelled; an error is reported and tried again at the next wake-up."""
+        while True:
+            self._wake.clear()
+            try:
+                while await self._embed_waiting(on_error):
+                    pass
+            except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
+                on_error(error)
+            try:
+                await asyncio.wait_for(self._wake.wait(), poll_s)
+            except TimeoutError:
+                continue
+
+    async def _embed_waiting(self, on_error: Callable[[BaseException], None]) -> bool:
+        """Embed one waiting segment of each project; False when none was embedded."""
+        worked = False
+        for project in await self._store.read(all_projects):
+            try:
+                worked |= await self._embed_next(project)
+            except Exception as error:  # noqa: BLE001  (one damaged pool must not stop the others' embedding)
+                on_error(error)
+        return worked
+
+    async def _embed_next(self, project: ProjectId) -> bool:
+        """Embed the oldest waiting segment of a project; False when there is none, or another server embeds it."""
+        async with self._store.exclusive(f"embed/{project}") as mine:
+            waiting = await self._store.read(lambda tx: tx.pool.segments(project, embedded=False)) if mine else ()
+            if not waiting:
+                return False
+            try:
+                await self._embed(waiting[0])
+            finally:
+                self._underway.pop(project, None)
+                self._rate.pop(project, None)
+        self._signals.notify(f"pool/{project}")
+        return True
+
+    async def _embed(self, segment: Segment) -> None:
+        project = segment.project
+        pool = await self._pools.open(project)
+        stop = segment.first_row + segment.row_count
+        parts: list[npt.NDArray[np.float16]] = []
+        rows: list[int] = []
+        arrays = self._pools.arrays
+        for first in range(segment.first_row, stop, CHUNK_ROWS):
+            last = min(first + CHUNK_ROWS, stop)
+            items = await self._executor.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
+            items = [item for item in items if item.row not in pool.deleted]
+            if not items:
+                continue
+            began = self._clock.now()
+            parts.append(await self.embed_texts([item.text for item in items]))
+            seconds = (self._clock.now() - began).total_seconds()
+            rows += [item.row for item in items]
+            self._rate[project] = len(items) / seconds if seconds > 0 else 0.0
+            self._underway[project] = len(rows)
+            self._signals.notify(f"pool/{project}")
+        if parts:
+            matrix, row_array = np.concatenate(parts), np.asarray(rows, np.int64)
+            await self._executor.run(lambda: arrays.append_embeddings(project, row_array, matrix))
+        await self._store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
+
+    async def wait(self, project: ProjectId) -> None:
+        """Return when nothing of a project waits for its embedding."""
+        while await self._store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
+            self.wake()
+            await self._signals.wait(f"pool/{project}", 1.0)
+
+
+def all_projects(tx: Transaction) -> list[ProjectId]:
+    """Return the ids of all projects."""
+    found: list[ProjectId] = []
+    after = ""
+    while page := tx.projects.list(after, 1_000):
+        found += [p.id for p in page]
+        after = page[-1].name
+    return found

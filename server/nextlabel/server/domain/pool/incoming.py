@@ -1,0 +1,211 @@
+"""Checks the items of one ingest message: what is wrong with one item never costs the others."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.pool.index import Hashes, hash_texts
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Project
+from nextlabel.strategies.arrays import as_float32
+
+_UNIT_TOLERANCE = 0.01
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemError:
+    """Why one item of a message was not taken; ``index`` is its place in the message."""
+
+    index: int
+    item_id: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingItems:
+    """Columns of n items. ``embeddings_nD`` is None when the server shall embed them; labels are '' for the pool."""
+
+    item_ids: Sequence[str]
+    texts: Sequence[str]
+    metadata: Sequence[str]
+    splits: Sequence[Split]
+    labels: Sequence[str]
+    embeddings_nD: npt.NDArray[np.floating] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedItems:
+    """The items of a message that passed, with their hashes, and what was wrong with the others.
+
+    ``indexes`` are the places of the passing items in the message.
+    """
+
+    item_ids: list[str]
+    texts: list[str]
+    metadata: list[str]
+    splits: list[Split]
+    labels: list[str]
+    embeddings_nD: npt.NDArray[np.float16] | None
+    keys_n: Hashes
+    contents_n: Hashes
+    indexes: list[int]
+    errors: list[ItemError]
+
+
+def normalised(text: str) -> str:
+    """Return a text without the differences that near-duplicates have: case, width, spacing and punctuation."""
+    folded = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return _NOT_WORD.sub(" ", folded.casefold()).strip()
+
+
+def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> CheckedItems:
+    """Split a message into items to take and per-item errors.
+
+    Raises:
+        InvalidArgument: something concerns the whole message: its size, or the shape of the embeddings.
+    """
+    n = len(incoming.item_ids)
+    if n > limits.batch_items:
+        raise InvalidArgument.field("batch.items", f"at most {limits.batch_items} items a message, got {n}")
+    embeddings, unusable = _checked_embeddings(incoming, project)
+    errors: list[ItemError] = []
+    indexes: list[int] = []
+    if not unusable and _evidently_fine(incoming, limits):
+        return _taken(incoming, embeddings, list(range(n)), [])
+    for i in range(n):
+        problem = _problem(incoming, i, project, limits) or (
+            ("EMBEDDING_INVALID", f"items[{i}]: its embedding holds NaN or infinity, or has no length")
+            if i in unusable
+            else None
+        )
+        if problem is None:
+            indexes.append(i)
+        else:
+            errors.append(ItemError(i, incoming.item_ids[i], *problem))
+    return _taken(incoming, embeddings, indexes, errors)
+
+
+def _taken(
+    incoming: IncomingItems,
+    embeddings: npt.NDArray[np.float16] | None,
+    indexes: list[int],
+    errors: list[ItemError],
+) -> CheckedItems:
+    whole = not errors
+
+    def chosen(column: Sequence[str]) -> list[str]:
+        return list(column) if whole else [column[i] for i in indexes]
+
+    ids, texts, metadata = chosen(incoming.item_ids), chosen(incoming.texts), chosen(incoming.metadata)
+    splits, labels = [incoming.splits[i] for i in indexes], chosen(incoming.labels)
+    contents = hash_texts(texts)
+    if any(metadata):
+        contents ^= hash_texts([f"\0{m}" for m in metadata])
+    if any(labels):
+        contents ^= hash_texts([f"{split}\0{label}" for split, label in zip(splits, labels, strict=True)])
+    return CheckedItems(
+        item_ids=ids,
+        texts=texts,
+        metadata=metadata,
+        splits=splits,
+        labels=labels,
+        embeddings_nD=None if embeddings is None else (embeddings if whole else embeddings[indexes]),
+        keys_n=hash_texts(ids),
+        contents_n=contents,
+        indexes=indexes,
+        errors=errors,
+    )
+
+
+def _checked_embeddings(incoming: IncomingItems, project: Project) -> tuple[npt.NDArray[np.float16] | None, set[int]]:
+    """Return the embeddings at unit length, which learners and strategies assume, and the rows that cannot be."""
+    matrix = incoming.embeddings_nD
+    if matrix is None:
+        if not project.embedding_model and incoming.item_ids:
+            raise InvalidArgument.field(
+                "batch.embeddings",
+                f"this project was created for embeddings given by its clients; send one of dimension "
+                f"{project.embedding_dimension} with every item",
+            )
+        return None, set()
+    if matrix.shape != (len(incoming.item_ids), project.embedding_dimension):
+        raise InvalidArgument.field(
+            "batch.embeddings",
+            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {len(incoming.item_ids)} items; "
+            f"this project's embeddings have {project.embedding_dimension} dimensions, one row an item",
+        )
+    wide = as_float32(matrix)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = np.einsum("nd,nd->n", wide, wide)
+    unusable = set(np.flatnonzero(~(np.isfinite(squared) & (squared > 0))).tolist())
+    if matrix.dtype == np.float16 and (np.abs(squared - 1) < _UNIT_TOLERANCE).all():
+        return matrix.astype(np.float16, copy=False), unusable
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (wide / np.sqrt(squared)[:, None]).astype(np.float16), unusable
+
+
+def _evidently_fine(incoming: IncomingItems, limits: Limits) -> bool:
+    """Return whether no item can have a problem, by looking at whole columns: the usual case, and a fast one."""
+    ids, texts = incoming.item_ids, incoming.texts
+    return bool(ids) and (
+        all(ids)
+        and max(map(len, ids)) * 4 <= limits.item_id_bytes
+        and all(map(str.isprintable, ids))
+        and all(texts)
+        and not any(map(str.isspace, texts))
+        and max(map(len, texts)) * 4 <= limits.item_text_bytes
+        and max(map(len, incoming.metadata)) <= limits.item_metadata_bytes
+        and not any(incoming.labels)
+        and all(split is Split.POOL for split in incoming.splits)
+    )
+
+
+def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) -> tuple[str, str] | None:
+    """Return (reason, message) when item i cannot be taken."""
+    item_id, text = incoming.item_ids[i], incoming.texts[i]
+    if not item_id:
+        return "ID_MISSING", f"items[{i}].id: must not be empty"
+    if len(item_id) * 4 > limits.item_id_bytes and len(item_id.encode()) > limits.item_id_bytes:
+        return "ID_INVALID", f"items[{i}].id: at most {limits.item_id_bytes} bytes of UTF-8"
+    if not item_id.isprintable():
+        return "ID_INVALID", f"items[{i}].id: must not hold control characters"
+    if not text or text.isspace():
+        return "TEXT_MISSING", f"items[{i}].text: must not be empty"
+    if len(text) * 4 > limits.item_text_bytes and len(text.encode()) > limits.item_text_bytes:
+        return (
+            "TEXT_TOO_LONG",
+            f"items[{i}].text: {len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text",
+        )
+    if len(incoming.metadata[i]) > limits.item_metadata_bytes:
+        return "METADATA_INVALID", f"items[{i}].metadata: at most {limits.item_metadata_bytes} bytes as JSON"
+    return _label_problem(incoming.splits[i], incoming.labels[i], i, project)
+
+
+def _label_problem(split: Split, label: str, i: int, project: Project) -> tuple[str, str] | None:
+    if split is Split.POOL:
+        if label:
+            return (
+                "REFERENCE_INVALID",
+                f"items[{i}].reference: pool items carry none; submit an annotation, or use split HOLDOUT or GOLD",
+            )
+        return None
+    if label not in project.class_names:
+        return "REFERENCE_INVALID", f"items[{i}].reference: {unknown_label(label, project)}"
+    return None
+
+
+def unknown_label(label: str, project: Project) -> str:
+    """Say that a label is not in the label space, with the classes there are."""
+    shown = ", ".join(repr(c) for c in project.class_names[:20])
+    more = f" and {len(project.classes) - 20} more" if len(project.classes) > 20 else ""
+    return f"{label!r} is not a class of this project; classes: {shown}{more}"

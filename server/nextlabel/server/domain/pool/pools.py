@@ -1,0 +1,226 @@
+"""The pools as this process knows them: which ids they hold, and which rows must neither be asked nor trained on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.pool.grouped_reads import GroupedReads
+from nextlabel.server.domain.pool.index import PoolIndex, hash_texts
+from nextlabel.server.ports.pool_store import PoolStore, Rows, StoredItem
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.tasks import ItemToAnnotate
+
+
+@dataclass(slots=True)
+class KnownPool:
+    """What is cached of one project's pool. The database stays the arbiter; this follows it."""
+
+    project: ProjectId
+    index: PoolIndex = field(default_factory=PoolIndex)
+    references: dict[int, ReferenceItem] = field(default_factory=dict)
+    reference_hashes: set[int] = field(default_factory=set)
+    deleted: set[int] = field(default_factory=set)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def add_references(self, items: Sequence[ReferenceItem]) -> None:
+        """Take note of holdout, gold and shadowed items."""
+        for item in items:
+            self.references[item.row] = item
+            if item.split is not Split.SHADOWED:
+                self.reference_hashes.add(item.text_hash)
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Take note of deleted rows."""
+        self.deleted.update(rows)
+        for row in rows:
+            self.references.pop(row, None)
+
+    def unusable_rows(self) -> Rows:
+        """Return the rows that are never asked or trained on: references, shadowed and deleted ones, ascending."""
+        return np.unique(np.fromiter((*self.references, *self.deleted), np.int64))
+
+
+class Pools:
+    """Opens pools on first use: removes what a crash left over, then loads the index."""
+
+    def __init__(self, store: StateStore, arrays: PoolStore, executor: Executor) -> None:
+        self._store = store
+        self.arrays = arrays
+        self._executor = executor
+        self._open: dict[ProjectId, asyncio.Task[KnownPool]] = {}
+        self._reads: dict[ProjectId, GroupedReads] = {}
+
+    async def open(self, project: ProjectId) -> KnownPool:
+        """Return a project's pool, up to date with what this process has committed."""
+        task = self._open.get(project)
+        if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
+            task = asyncio.get_running_loop().create_task(self._load(project))
+            self._open[project] = task
+            self._reads[project] = GroupedReads(partial(self._read_items, project))
+        return await asyncio.shield(task)
+
+    async def close(self, project: ProjectId) -> None:
+        """Forget a deleted project and remove its arrays."""
+        self._open.pop(project, None)
+        self._reads.pop(project, None)
+        await self._executor.run(lambda: self.arrays.drop(project))
+
+    async def catch_up(self, pool: KnownPool) -> None:
+        """Take note of what other processes have committed; the caller holds ``pool.writing``."""
+        known = pool.index.next_row
+
+        def changes(tx: Transaction) -> tuple[int, Sequence[ReferenceItem], Sequence[int]]:
+            committed = tx.pool.committed_rows(pool.project)
+            if committed == known:
+                return committed, (), ()
+            return committed, tx.pool.references(pool.project), tx.pool.deleted_rows(pool.project)
+
+        committed, references, deleted = await self._store.read(changes)
+        if committed == known:
+            return
+        pool.add_references(references)
+        pool.deleted.update(deleted)
+        await self._executor.run(lambda: self._load_keys(pool, committed))
+
+    @contextlib.asynccontextmanager
+    async def selecting(self, project: ProjectId) -> AsyncIterator[None]:
+        """Keep other selections of a project out, on every server, until the batch is recorded."""
+        while True:
+            async with self._store.exclusive(f"select/{project}") as mine:
+                if mine:
+                    yield
+                    return
+            await asyncio.sleep(0.02)
+
+    async def find(self, project: ProjectId, item_ids: Sequence[str]) -> Rows:
+        """Return the rows of items, −1 where an id is unknown or deleted."""
+        pool = await self.open(project)
+        rows, _ = pool.index.find(hash_texts(item_ids))
+        if (rows < 0).any():
+            async with pool.writing:
+                await self.catch_up(pool)
+            rows, _ = pool.index.find(hash_texts(item_ids))
+        return rows
+
+    async def delete(
+        self,
+        project: ProjectId,
+        item_ids: Sequence[str],
+        at: datetime,
+        also: Callable[[Transaction, Sequence[str]], None] | None = None,
+    ) -> Sequence[str]:
+        """Delete items for good, texts and embeddings included; return the ids that are in no item.
+
+        Annotations of them stay in the books but no longer train. ``also`` is done in the transaction that deletes.
+        """
+        # A caller that goes away in between would leave items in this process that the database has deleted.
+        return await asyncio.shield(asyncio.create_task(self._delete(project, item_ids, at, also)))
+
+    async def _delete(
+        self,
+        project: ProjectId,
+        item_ids: Sequence[str],
+        at: datetime,
+        also: Callable[[Transaction, Sequence[str]], None] | None,
+    ) -> Sequence[str]:
+        pool = await self.open(project)
+        async with pool.writing:
+            await self.catch_up(pool)
+            keys = hash_texts(item_ids)
+            rows, _ = pool.index.find(keys)
+            known = np.unique(rows[rows >= 0]).tolist()
+            unknown = [item_id for item_id, row in zip(item_ids, rows.tolist(), strict=True) if row < 0]
+
+            def work(tx: Transaction) -> None:
+                if known:
+                    tx.pool.delete_rows(project, known, at)
+                if also is not None:
+                    also(tx, unknown)
+
+            await self._store.write(work)
+            if known:
+                pool.forget(known)
+                pool.index.remove(keys)
+                await self._executor.run(lambda: self.arrays.delete(project, known))
+        return unknown
+
+    async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
+        """Return items in the order of ``rows``, deleted ones left out."""
+        await self.open(project)
+        return await self._reads[project].items(rows)
+
+    async def _read_items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
+        return await self._executor.run(lambda: self.arrays.items(project, rows))
+
+    async def item(self, project: ProjectId, item_id: str) -> StoredItem:
+        """Return one item by its id, or raise NotFound."""
+        row = int((await self.find(project, [item_id]))[0])
+        found = await self.items(project, [row]) if row >= 0 else ()
+        if not found or found[0].item_id != item_id:
+            raise NotFound("item", item_id)
+        return found[0]
+
+    async def embeddings(self, project: ProjectId, rows: Sequence[int]) -> npt.NDArray[np.float16]:
+        """Return embeddings in the order of ``rows``; NotFound when one has none yet."""
+        await self.open(project)
+        return await self._executor.run(lambda: self.arrays.embeddings(project, rows))
+
+    async def to_annotate(self, project: ProjectId, rows: Sequence[int]) -> list[ItemToAnnotate]:
+        """Return embedded items as annotators see them, in the order of ``rows``, deleted ones left out.
+
+        Raises:
+            NotFound: one has no embedding yet.
+        """
+        stored = await self.items(project, rows)
+        if not stored:
+            return []
+        embeddings = await self.embeddings(project, [item.row for item in stored])
+        return [
+            ItemToAnnotate(item.item_id, item.row, item.text, embedding=tuple(map(float, vector)))
+            for item, vector in zip(stored, embeddings, strict=True)
+        ]
+
+    async def _load(self, project: ProjectId) -> KnownPool:
+        pool = KnownPool(project)
+
+        def committed(tx: Transaction) -> tuple[int, list[tuple[int, int]], Sequence[ReferenceItem], Sequence[int]]:
+            embedded = [(s.first_row, s.row_count) for s in tx.pool.segments(project, embedded=True)]
+            references = tx.pool.references(project)
+            return tx.pool.committed_rows(project), embedded, references, tx.pool.deleted_rows(project)
+
+        async with self._store.exclusive(f"ingest/{project}") as mine, self._store.exclusive(f"embed/{project}") as too:
+            rows, embedded, references, deleted = await self._store.read(committed)
+            # Only who keeps all others from appending may tell a crash's orphan from somebody's append under way.
+            if mine and too:
+                await self._executor.run(lambda: self._recover(project, rows, embedded, deleted))
+        pool.add_references(references)
+        pool.deleted.update(deleted)
+        await self._executor.run(lambda: self._load_keys(pool, rows))
+        return pool
+
+    def _recover(
+        self, project: ProjectId, rows: int, embedded: Sequence[tuple[int, int]], deleted: Sequence[int]
+    ) -> None:
+        self.arrays.recover(project, rows, embedded)
+        if deleted:
+            self.arrays.delete(project, deleted)
+
+    def _load_keys(self, pool: KnownPool, committed: int) -> None:
+        self.arrays.refresh(pool.project)
+        for block in self.arrays.scan_keys(pool.project, pool.index.next_row):
+            mine = (block.rows_n < committed) & ~np.isin(block.rows_n, np.fromiter(pool.deleted, np.int64))
+            ids = [i for i, keep in zip(block.item_ids, mine, strict=True) if keep]
+            pool.index.add(hash_texts(ids), block.content_hashes_n[mine], block.rows_n[mine])
+        pool.index.next_row = committed

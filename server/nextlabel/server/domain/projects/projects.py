@@ -1,0 +1,275 @@
+"""Projects and their guidelines: rules and units of work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.reconciliation import close_books
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.guidelines import Guidelines, GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.projects import Component, LabelClass, Project
+from nextlabel.server.values.tasks import Task
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_LABELED_TYPES = (AnnotationType.SINGLE_LABEL, AnnotationType.MULTI_LABEL)
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """What a user states when creating a project; the rest has defaults.
+
+    An empty ``embedding_model`` means that every item comes with its embedding.
+    """
+
+    name: str
+    classes: Sequence[LabelClass]
+    embedding_model: str
+    embedding_dimension: int
+    annotation_type: AnnotationType = AnnotationType.SINGLE_LABEL
+    guidelines: str = ""
+    learner: Component = field(default_factory=Component)
+    strategy: Component = field(default_factory=Component)
+    overlap: int = 1
+    lease_ttl_s: float = 600.0
+    audit_share: float = 0.0
+    show_suggestions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectChanges:
+    """Fields to change; None leaves a field as it is. Classes can be added and described, not removed."""
+
+    classes: Sequence[LabelClass] | None = None
+    learner: Component | None = None
+    strategy: Component | None = None
+    overlap: int | None = None
+    lease_ttl_s: float | None = None
+    audit_share: float | None = None
+    show_suggestions: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Projects:
+    """Creates and changes projects.
+
+    ``check_learner`` and ``check_strategy`` raise InvalidArgument for a name or parameter that does not exist, so
+    that a typing error surfaces here and not after hours of labeling.
+    """
+
+    clock: Clock
+    new_id: Callable[[], str]
+    limits: Limits
+    budgets: Budgets
+    check_learner: Callable[[Component], None]
+    check_strategy: Callable[[Component], None]
+
+    def create(self, tx: Transaction, new: NewProject) -> Project:
+        """Store a new project with its first guidelines.
+
+        Raises:
+            InvalidArgument: a field is out of its range.
+            AlreadyExists: the name is taken.
+        """
+        if not _NAME.fullmatch(new.name):
+            raise InvalidArgument.field(
+                "name", "use 1 to 63 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit"
+            )
+        now = self.clock.now()
+        project = Project(
+            id=ProjectId(self.new_id()),
+            name=new.name,
+            annotation_type=new.annotation_type,
+            classes=tuple(new.classes),
+            guidelines_version=1,
+            embedding_model=new.embedding_model,
+            embedding_dimension=new.embedding_dimension,
+            learner=new.learner,
+            strategy=new.strategy,
+            overlap=new.overlap,
+            lease_ttl_s=new.lease_ttl_s,
+            audit_share=new.audit_share,
+            show_suggestions=new.show_suggestions,
+            created_at=now,
+            updated_at=now,
+        )
+        self._check(project)
+        tx.projects.insert(project)
+        first = GuidelinesVersion(project.id, 1, new.guidelines, GuidelinesStatus.ACCEPTED, "", "", now)
+        self._insert_guidelines(tx, first)
+        return project
+
+    def get(self, tx: Transaction, name: str) -> Project:
+        """Return a project by name, or raise NotFound."""
+        project = tx.projects.by_name(name)
+        if project is None:
+            raise NotFound("project", name)
+        return project
+
+    def update(self, tx: Transaction, name: str, changes: ProjectChanges) -> Project:
+        """Apply changes and return the project as it is now."""
+        project = self.get(tx, name)
+        named = {
+            key: value
+            for key in (
+                "learner", "strategy", "overlap", "lease_ttl_s", "audit_share", "show_suggestions"
+            )
+            if (value := getattr(changes, key)) is not None
+        }  # fmt: skip
+        if changes.classes is not None:
+            named["classes"] = _merged_classes(project.classes, changes.classes)
+        changed = replace(project, **named, updated_at=self.clock.now())
+        self._check(changed)
+        tx.projects.update(changed)
+        return changed
+
+    def delete(self, tx: Transaction, name: str) -> Project:
+        """Remove a project and all of it but its ledger, whose books are closed; return it as it was."""
+        project = self.get(tx, name)
+        close_books(tx, self.budgets, project.id)
+        tx.projects.delete(project.id, self.clock.now())
+        return project
+
+    def add_guidelines(
+        self,
+        tx: Transaction,
+        name: str,
+        text: str,
+        *,
+        author: str,
+        comment: str = "",
+        accept: bool = True,
+        base_version: int = 0,
+        effect: GuidelinesEffect | None = None,
+    ) -> GuidelinesVersion:
+        """Add a version; an accepted one is what annotators see from now on.
+
+        Raises:
+            NotFound: there is no version ``base_version``.
+        """
+        project = self.get(tx, name)
+        if base_version:
+            self.guidelines(tx, project, base_version)
+        version = tx.projects.guidelines(project.id)[-1].version + 1
+        added = GuidelinesVersion(
+            project=project.id,
+            version=version,
+            text=text,
+            status=GuidelinesStatus.ACCEPTED if accept else GuidelinesStatus.PROPOSED,
+            author=author,
+            comment=comment,
+            created_at=self.clock.now(),
+            base_version=base_version,
+            effect=effect,
+        )
+        self._insert_guidelines(tx, added)
+        if accept:
+            self._use_guidelines(tx, project, version)
+        return added
+
+    def decide_guidelines(self, tx: Transaction, name: str, version: int, *, accept: bool) -> GuidelinesVersion:
+        """Accept or reject a version. A version that annotators already used stays as it was."""
+        project = self.get(tx, name)
+        guidelines = self.guidelines(tx, project, version)
+        if not accept and version == project.guidelines_version:
+            raise FailedPrecondition(
+                f"guidelines version {version} is in use; accept another version instead of rejecting it",
+                reason="GUIDELINES_IN_USE",
+            )
+        decided = replace(guidelines, status=GuidelinesStatus.ACCEPTED if accept else GuidelinesStatus.REJECTED)
+        tx.projects.set_guidelines_status(decided)
+        if accept:
+            self._use_guidelines(tx, project, version)
+        return decided
+
+    def guidelines(self, tx: Transaction, project: Project, version: int = 0) -> GuidelinesVersion:
+        """Return a version of the guidelines, by default the one in use."""
+        wanted = version or project.guidelines_version
+        for guidelines in tx.projects.guidelines(project.id):
+            if guidelines.version == wanted:
+                return guidelines
+        raise NotFound("guidelines", f"{project.name}/{wanted}")
+
+    def task(self, tx: Transaction, project: Project) -> Task:
+        """Return what annotators of a project are asked now."""
+        guidelines = self.guidelines(tx, project)
+        return Task(
+            annotation_type=project.annotation_type,
+            labels=project.classes,
+            guidelines=Guidelines(guidelines.text, guidelines.version),
+        )
+
+    def _use_guidelines(self, tx: Transaction, project: Project, version: int) -> None:
+        tx.projects.update(replace(project, guidelines_version=version, updated_at=self.clock.now()))
+
+    def _insert_guidelines(self, tx: Transaction, guidelines: GuidelinesVersion) -> None:
+        if len(guidelines.text.encode()) > self.limits.guidelines_bytes:
+            raise InvalidArgument.field("guidelines", f"at most {self.limits.guidelines_bytes} bytes of UTF-8")
+        tx.projects.add_guidelines(guidelines)
+
+    def _check(self, project: Project) -> None:
+        violations = [
+            *_class_violations(project, self.limits),
+            *_range_violations(project, self.limits),
+        ]
+        if violations:
+            raise InvalidArgument(violations)
+        self.check_learner(project.learner)
+        self.check_strategy(project.strategy)
+
+
+def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:
+    """Return what is wrong with a label space, field by field."""
+    classes = project.classes
+    path = "label_space.classes"
+    if project.annotation_type in _LABELED_TYPES and len(classes) < 2:
+        return [(path, f"a label space needs at least 2 classes, got {len(classes)}")]
+    if len(classes) > limits.classes:
+        return [(path, f"at most {limits.classes} classes, got {len(classes)}")]
+    found = []
+    first_seen: dict[str, int] = {}
+    for i, c in enumerate(classes):
+        if not c.name.strip() or c.name != c.name.strip():
+            found.append((f"{path}[{i}].name", "must not be empty or begin or end with a space"))
+        elif not c.name.isprintable():
+            found.append((f"{path}[{i}].name", "must not hold control characters"))
+        elif len(c.name.encode()) > limits.class_name_bytes:
+            found.append((f"{path}[{i}].name", f"at most {limits.class_name_bytes} bytes of UTF-8"))
+        elif c.name in first_seen:
+            found.append((f"{path}[{i}].name", f"{c.name!r} is already class {first_seen[c.name]}"))
+        if len(c.description.encode()) > limits.class_description_bytes:
+            found.append((f"{path}[{i}].description", f"at most {limits.class_description_bytes} bytes"))
+        first_seen.setdefault(c.name, i)
+    return found
+
+
+def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:
+    found = []
+    if not 1 <= project.embedding_dimension <= limits.embedding_dimension:
+        found.append(("embedding.dimension", f"from 1 to {limits.embedding_dimension}"))
+    if not 1 <= project.overlap <= limits.overlap:
+        found.append(("overlap", f"from 1 to {limits.overlap} annotators an item, got {project.overlap}"))
+    if not 1.0 <= project.lease_ttl_s <= 86_400.0:
+        found.append(("lease_ttl", f"from 1 second to 1 day, got {project.lease_ttl_s:g} seconds"))
+    if not 0.0 <= project.audit_share <= 1.0:
+        found.append(("audit_share", f"from 0 to 1, got {project.audit_share:g}"))
+    return found
+
+
+def _merged_classes(present: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+    """Return the new label space, which must keep every present class in its place."""
+    names = [c.name for c in wanted[: len(present)]]
+    if names != [c.name for c in present]:
+        raise InvalidArgument.field(
+            "label_space.classes",
+            "classes may be added at the end and described anew, not removed, renamed or reordered; expected to "
+            f"begin with {', '.join(repr(c.name) for c in present[:10])}",
+        )
+    return tuple(wanted)

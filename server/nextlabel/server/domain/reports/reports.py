@@ -1,0 +1,219 @@
+"""What the work has bought: the learning curve, what annotators are worth, and where a project stands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.server.assessment.agreement import Estimate, krippendorff_alpha, wilson_interval
+from nextlabel.server.assessment.canaries import CanaryTally
+from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.quality.canary_runs import tallies
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import ReferenceItem, Segment, Split
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import Run, RunState
+
+UNKNOWN_CLASS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCounts:
+    """How many items are in which state. ``pool`` counts askable items: no holdout, gold, shadowed or deleted ones."""
+
+    pool: int
+    unlabeled: int
+    leased: int
+    labeled: int
+    unresolved: int
+    holdout: int
+    gold: int
+    embedded: int
+    awaiting_embedding: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorReport:
+    """What one annotator answered and how good it was where that can be told.
+
+    ``outcomes`` counts (class, outcome), the class '' where there was no label. Accuracy is against the gold items;
+    agreement is with the consensus of the others. Calibration errors need confidences on gold items.
+    """
+
+    annotator: str
+    kind: AnnotatorKind
+    outcomes: dict[tuple[str, str], int]
+    gold_accuracy: Estimate | None
+    agreement: Estimate | None
+    krippendorff_alpha: float | None
+    calibration_error: float | None
+    reliability: Sequence[ReliabilityBin]
+    cost: Cost
+    canaries: CanaryTally | None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Where a project stands. ``label_accuracy`` is estimated from the gold items, None without any answered."""
+
+    counts: PoolCounts
+    spent: Cost
+    reserved: Cost
+    latest: ModelVersion | None
+    label_accuracy: Estimate | None
+    active_runs: Sequence[Run]
+    outcomes: dict[str, int]
+
+
+class Reports:
+    """Reads; changes nothing, and opens no pool: every count is in the StateStore."""
+
+    def __init__(self, store: StateStore, labels: Labels) -> None:
+        self._store = store
+        self._labels = labels
+
+    async def learning_curve(self, project: Project, run: str = "") -> Sequence[ModelVersion]:
+        """Return the evaluated model versions of a project or of one run, oldest first."""
+        models = await self._store.read(lambda tx: tx.models.list(project.id))
+        return [m for m in models if m.accuracy is not None and (not run or m.run == run)]
+
+    async def pool_counts(self, project: Project) -> PoolCounts:
+        """Count the items of a project by state."""
+        by_row = await self._labels.rows(project)
+        agreed = await self._labels.consensus(project)
+        stored = await self._store.read(lambda tx: _stored(tx, project))
+        splits = Counter(r.split for r in stored.references)
+        unusable = {r.row for r in stored.references} | stored.deleted
+        labeled = set(agreed) - unusable
+        answered = set(by_row) - unusable
+        open_rows = stored.picked_on_leases - answered - unusable
+        askable = stored.committed - len(unusable)
+        awaiting = sum(s.row_count for s in stored.waiting)
+        return PoolCounts(
+            pool=askable,
+            unlabeled=askable - len(answered),
+            leased=len(open_rows),
+            labeled=len(labeled),
+            unresolved=len(answered - labeled),
+            holdout=splits[Split.HOLDOUT],
+            gold=splits[Split.GOLD],
+            embedded=stored.committed - awaiting - len(stored.deleted),
+            awaiting_embedding=awaiting,
+        )
+
+    async def annotators(self, project: Project, annotator: str = "") -> Sequence[AnnotatorReport]:
+        """Report on every annotator, or on one."""
+        gold = await self._gold(project)
+        by_row = await self._labels.rows(project)
+        own: dict[str, list[Annotation]] = {}
+        for given in by_row.values():
+            for annotation in given:
+                own.setdefault(annotation.annotator, []).append(annotation)
+        checked = await self._store.read(lambda tx: tallies(tx, tx.runs.list(project.id)))
+        return [
+            _report(name, annotations, gold, by_row, checked.get(name))
+            for name, annotations in sorted(own.items())
+            if annotator in ("", name)
+        ]
+
+    async def overview(self, project: Project) -> Overview:
+        """Return where a project stands."""
+
+        def work(tx: Transaction) -> tuple[ModelVersion | None, Sequence[Run], Cost, Cost]:
+            spent, reserved = Cost(), Cost()
+            for reservation in tx.budgets.open_reservations(project.id):
+                reserved += reservation.remaining
+            for entry in tx.budgets.entries(project.id):
+                if entry.kind == "settle":
+                    spent += entry.amount
+            active = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
+            return tx.models.latest(project.id), active, spent, reserved
+
+        latest, active, spent, reserved = await self._store.read(work)
+        gold = await self._gold(project)
+        by_row = await self._labels.rows(project)
+        outcomes = Counter(a.outcome.value for given in by_row.values() for a in given)
+        checked = [a for row in gold for a in by_row.get(row, ())]
+        return Overview(
+            counts=await self.pool_counts(project),
+            spent=spent,
+            reserved=reserved,
+            latest=latest,
+            label_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
+            active_runs=active,
+            outcomes=dict(outcomes),
+        )
+
+    async def _gold(self, project: Project) -> dict[int, str]:
+        """Return the trusted labels of the gold items by row."""
+        found = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
+        return {r.row: r.label for r in found}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What the StateStore knows of a pool. ``picked_on_leases`` has every picked row while any lease is active."""
+
+    committed: int
+    waiting: Sequence[Segment]
+    references: Sequence[ReferenceItem]
+    deleted: set[int]
+    picked_on_leases: set[int]
+
+
+def _stored(tx: Transaction, project: Project) -> _Stored:
+    picked = tx.labeling.picked_rows(project.id) if tx.labeling.active_leases(project.id) else ()
+    return _Stored(
+        committed=tx.pool.committed_rows(project.id),
+        waiting=tx.pool.segments(project.id, embedded=False),
+        references=tx.pool.references(project.id),
+        deleted=set(tx.pool.deleted_rows(project.id)),
+        picked_on_leases=set(picked),
+    )
+
+
+def _report(
+    name: str,
+    annotations: Sequence[Annotation],
+    gold: dict[int, str],
+    by_row: dict[int, list[Annotation]],
+    canaries: CanaryTally | None,
+) -> AnnotatorReport:
+    checked = [a for a in annotations if a.row in gold and a.label is not None]
+    pairs = [
+        (a.label, other.label)
+        for a in annotations
+        if a.label is not None
+        for other in by_row[a.row]
+        if other.annotator != name and other.label is not None
+    ]
+    confident = [a for a in checked if a.answer.confidence is not None]
+    confidences = np.array([a.answer.confidence for a in confident], np.float64)
+    correct = np.array([a.label == gold[a.row] for a in confident], np.bool_)
+    cost = Cost()
+    for a in annotations:
+        cost += a.answer.provenance.cost
+    shared = [[a.label for a in by_row[row] if a.label is not None] for row in {a.row for a in annotations}]
+    return AnnotatorReport(
+        annotator=name,
+        kind=annotations[0].kind,
+        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome.value) for a in annotations)),
+        gold_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
+        agreement=_share(sum(a == b for a, b in pairs), len(pairs)),
+        krippendorff_alpha=krippendorff_alpha(shared),
+        calibration_error=expected_calibration_error(confidences, correct) if len(confident) else None,
+        reliability=reliability(confidences, correct) if len(confident) else (),
+        cost=cost,
+        canaries=canaries if canaries and canaries.asked else None,
+    )
+
+
+def _share(hits: int, n: int) -> Estimate | None:
+    return wilson_interval(hits, n) if n else None

@@ -1,0 +1,1 @@
+"""Server-side loops of rounds."""

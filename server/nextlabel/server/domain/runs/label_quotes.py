@@ -1,0 +1,38 @@
+"""How many labels a run can buy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.ports.quotes import RunQuote
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class LabelQuotes:
+    """How many labels a run can buy: as many as limits, budgets, rounds and the pool allow."""
+
+    store: StateStore
+    budgets: Budgets
+    reports: Reports
+
+    async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
+        """Return the most labels that the run can buy; targets and a plateau may end it before the first."""
+        unlabeled = (await self.reports.pool_counts(project)).unlabeled
+        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
+        bounds = {
+            "items of the pool that wait to be picked": unlabeled,
+            "labels that the limits of the run allow": spec.limit.labels or None,
+            "labels that the budget of the project allows": affordable,
+            "labels in the most rounds allowed": spec.max_rounds * spec.batch_size or None,
+        }
+        known = {name: bound for name, bound in bounds.items() if bound is not None}
+        most = Cost(labels=min(known.values()))
+        ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds
+        low = Cost(labels=min(spec.batch_size, most.labels)) if ends_early else most
+        return RunQuote(low, most, most, [f"{bound} {name}" for name, bound in known.items()])

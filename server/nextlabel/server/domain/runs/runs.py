@@ -1,0 +1,159 @@
+"""Runs as records: starting, stopping and reading them. The engine beside does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.reconciliation import abandon_run
+from nextlabel.server.domain.quality.canary_runs import check_canaries
+from nextlabel.server.domain.selection.llm_strategies import llm_strategy
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.values.ids import JsonObject
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.projects import Component, Project
+from nextlabel.server.values.runs import AnnotatorChoice, Run, RunEvent, RunSpec, RunState, StopReason
+
+REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Units of work on runs.
+
+    ``check_annotator``, ``check_strategy`` and ``check_advisor`` raise InvalidArgument for kinds, names and options
+    that do not exist. An advisor is the LLM that a strategy asks.
+    """
+
+    clock: Clock
+    new_id: Callable[[], str]
+    limits: Limits
+    budgets: Budgets
+    check_annotator: Callable[[AnnotatorChoice], None]
+    check_strategy: Callable[[Component], None]
+    check_advisor: Callable[[AnnotatorChoice], None]
+
+    def start(self, tx: Transaction, project: Project, spec: RunSpec) -> Run:
+        """Record a run with its budget; the engine takes it up.
+
+        Raises:
+            InvalidArgument: a field is out of range or unknown.
+            NotFound: there are no labels to replay under the name that is given.
+            FailedPrecondition: canaries are asked for and there is no gold to make them of.
+        """
+        self._check(spec)
+        if spec.annotator.kind == REPLAY:
+            _check_replay_set(tx, project, str(spec.annotator.options["label_set"]))
+        check_canaries(tx, project, spec.annotator)
+        run = Run(
+            id=self.new_id(),
+            project=project.id,
+            spec=spec,
+            state=RunState.RUNNING,
+            stop_reason=StopReason.NONE,
+            message="",
+            round=0,
+            created_at=self.clock.now(),
+            ended_at=None,
+        )
+        tx.runs.add(run)
+        for dimension in BudgetDimension:
+            bound = getattr(spec.limit, dimension.value)
+            if bound:
+                self.budgets.set_limit(tx, project.id, run.id, Window.TOTAL, dimension, bound)
+        return run
+
+    def get(self, tx: Transaction, project: Project, run_id: str) -> Run:
+        """Return a run of a project, or raise NotFound."""
+        run = tx.runs.get(run_id)
+        if run is None or run.project != project.id:
+            raise NotFound("run", run_id)
+        return run
+
+    def list(self, tx: Transaction, project: Project) -> Sequence[Run]:
+        """Return a project's runs, oldest first."""
+        return tx.runs.list(project.id)
+
+    def stop(self, tx: Transaction, project: Project, run_id: str) -> Run:
+        """Ask a run to stop after what is under way; a run that has ended stays as it is."""
+        run = self.get(tx, project, run_id)
+        if run.state is not RunState.RUNNING:
+            return run
+        stopping = replace(run, state=RunState.STOPPING)
+        tx.runs.update(stopping)
+        return stopping
+
+    def end(self, tx: Transaction, run_id: str, reason: StopReason, message: str) -> Run:
+        """Record how a run ended, and close what it has left open in the books; the first ending stays."""
+        run = tx.runs.get(run_id)
+        if run is None:
+            raise NotFound("run", run_id)
+        if run.state.ended:
+            return run
+        failed = reason in (StopReason.ERROR, StopReason.PROVIDER_SPEND_LIMIT, StopReason.ANNOTATOR_UNRELIABLE)
+        ended = replace(
+            run,
+            state=RunState.FAILED if failed else RunState.FINISHED,
+            stop_reason=reason,
+            message=message,
+            ended_at=self.clock.now(),
+        )
+        tx.runs.update(ended)
+        abandon_run(tx, self.budgets, run.project, run.id)
+        payload = {"state": ended.state.value, "stop_reason": reason.value, "detail": message}
+        self.note(tx, ended, "run_ended", payload)
+        return ended
+
+    def begin_round(self, tx: Transaction, run: Run) -> Run:
+        """Count a round."""
+        begun = replace(tx.runs.get(run.id) or run, round=run.round + 1)
+        tx.runs.update(begun)
+        return begun
+
+    def note(self, tx: Transaction, run: Run, kind: str, payload: JsonObject) -> RunEvent:
+        """Append an event for those who watch."""
+        numbered = {**payload, "round": run.round}
+        return tx.runs.add_event(RunEvent(run.id, 0, kind, numbered, self.clock.now()))
+
+    def _check(self, spec: RunSpec) -> None:
+        violations = [
+            (f"spec.{path}", message)
+            for path, wrong, message in (
+                (
+                    "batch_size",
+                    not 1 <= spec.batch_size <= self.limits.query_batch,
+                    f"from 1 to {self.limits.query_batch}, got {spec.batch_size}",
+                ),
+                ("audit_share", not 0 <= spec.audit_share <= 1, f"from 0 to 1, got {spec.audit_share:g}"),
+                ("targets.accuracy", not 0 <= spec.target_accuracy <= 1, "from 0 to 1"),
+                ("targets.macro_f1", not 0 <= spec.target_macro_f1 <= 1, "from 0 to 1"),
+                ("targets.plateau_rounds", spec.plateau.rounds < 0, "must not be negative"),
+                ("max_rounds", spec.max_rounds < 0, "must not be negative"),
+                *(
+                    (f"limits.{d.value}", getattr(spec.limit, d.value) < 0, "must not be negative")
+                    for d in BudgetDimension
+                ),
+            )
+            if wrong
+        ]
+        if violations:
+            raise InvalidArgument(violations)
+        self.check_strategy(spec.strategy)
+        self.check_annotator(spec.annotator)
+        if (llm := llm_strategy(spec.strategy)) is not None:
+            self.check_advisor(llm.asked(spec.annotator))
+
+
+def _check_replay_set(tx: Transaction, project: Project, label_set: str) -> None:
+    present = tx.pool.replay_sets(project.id)
+    if label_set not in present:
+        those = ", ".join(map(repr, present)) or "none yet: upload one first"
+        raise NotFound(
+            "replay label set",
+            label_set,
+            message=f"project {project.name} has no replay labels named {label_set!r}; it has {those}",
+        )

@@ -1,0 +1,1 @@
+"""Which items are worth a label next."""

@@ -1,0 +1,278 @@
+"""Chooses query batches: one streaming pass of a strategy over what is embedded and not yet asked."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Labeled, Learning
+from nextlabel.server.domain.pool.pools import KnownPool, Pools
+from nextlabel.server.domain.selection.advised import AdvisedSelection, Request
+from nextlabel.server.domain.selection.context import selection_context
+from nextlabel.server.domain.selection.llm_strategies import llm_strategy
+from nextlabel.server.ports.pool_store import PoolStore, Rows
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.projects import Component, Project
+from nextlabel.server.values.runs import AnnotatorChoice
+from nextlabel.strategies import (
+    Annotations,
+    Block,
+    NearestLabeled,
+    Need,
+    Selection,
+    SelectionContext,
+    SelectionError,
+    Strategy,
+    get_strategy,
+    with_audit,
+)
+
+
+def strategy_of(choice: Component) -> Strategy:
+    """Return the strategy of a name with its parameters; for one that asks an LLM, the one that makes the shortlist.
+
+    Raises:
+        InvalidArgument: an unknown name or parameter; the message lists the allowed ones.
+    """
+    if (llm := llm_strategy(choice)) is not None:
+        return strategy_of(Component(llm.shortlist))
+    try:
+        return get_strategy(choice.name, **choice.params)
+    except SelectionError as error:
+        raise InvalidArgument.field("strategy", str(error).removeprefix("strategy: ")) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What to select: how many items, how, and for which round of which run.
+
+    ``annotator`` is that of the run; a strategy that asks an LLM asks this one unless it names another.
+    """
+
+    count: int
+    strategy: Component
+    audit_share: float
+    seed: int
+    run: str = ""
+    round_number: int = 0
+    leasable: bool = True
+    annotator: AnnotatorChoice | None = None
+
+
+class AskableRows:
+    """The rows that may be asked, as strategies stream them: embedded, not asked before, no holdout or gold.
+
+    ``pool_rows`` is the size of the pool that they are taken from; what is added meanwhile is not looked at.
+    """
+
+    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int) -> None:
+        self._arrays = arrays
+        self._project = project
+        self._excluded = excluded
+        self.pool_rows = pool_rows
+        self._length: int | None = None
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = sum(int(self._usable(b.rows_n).sum()) for b in self._arrays.scan_embeddings(self._project))
+        return self._length
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all candidates, in the same order at every pass."""
+        for block in self._arrays.scan_embeddings(self._project):
+            usable = self._usable(block.rows_n)
+            if usable.all():
+                yield Block(block.rows_n, block.embeddings_nD)
+            elif usable.any():
+                yield Block(block.rows_n[usable], block.embeddings_nD[usable])
+
+    def take(self, rows: Rows) -> npt.NDArray[np.float16]:
+        """Return embeddings in the order of ``rows``."""
+        return self._arrays.embeddings(self._project, rows.tolist())
+
+    def item_ids(self, rows: Rows) -> Sequence[str]:
+        """Return item ids in the order of ``rows``."""
+        return [item.item_id for item in self._arrays.items(self._project, rows.tolist())]
+
+    def ids_by_row(self, rows: Rows) -> Mapping[int, str]:
+        """Return the item ids of rows; those that were deleted meanwhile are left out."""
+        return {item.row: item.item_id for item in self._arrays.items(self._project, rows.tolist())}
+
+    def _usable(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
+        usable: npt.NDArray[np.bool_] = rows_n < self.pool_rows
+        if len(self._excluded):
+            at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
+            usable &= self._excluded[at] != rows_n
+        return usable
+
+
+class Selector:
+    """Selects and records query batches, one at a time a project so that no item is picked twice."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        pools: Pools,
+        labels: Labels,
+        learning: Learning,
+        advised: AdvisedSelection,
+        executor: Executor,
+        clock: Clock,
+        new_id: Callable[[], str],
+        limits: Limits,
+    ) -> None:
+        self._store = store
+        self._pools = pools
+        self._labels = labels
+        self._learning = learning
+        self._advised = advised
+        self._executor = executor
+        self._clock = clock
+        self._new_id = new_id
+        self._limits = limits
+        self._nearest: defaultdict[ProjectId, NearestLabeled] = defaultdict(NearestLabeled)
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept in memory of a deleted project."""
+        self._nearest.pop(project, None)
+
+    async def select(
+        self, project: Project, query: Query, also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None
+    ) -> tuple[Batch, Sequence[Pick]]:
+        """Select a batch and record it with everything it depends on; an exhausted pool gives an empty batch.
+
+        ``also`` is done in the transaction that records the batch, of an empty one too.
+        Before the first model exists, a strategy that needs one gives way to uniform picks, which say so.
+
+        Raises:
+            InvalidArgument: count or strategy are out of range or unknown.
+        """
+        if not 1 <= query.count <= self._limits.query_batch:
+            raise InvalidArgument.field("count", f"from 1 to {self._limits.query_batch}, got {query.count}")
+        strategy = strategy_of(query.strategy)
+        async with self._pools.selecting(project.id):
+            pool = await self._pools.open(project.id)
+            latest = await self._store.read(lambda tx: tx.models.latest(project.id))
+            labeled = await self._learning.labeled(project)
+            context, model = await self._context(project, strategy, latest, labeled, query.seed)
+            fallback = ""
+            if missing := _missing(strategy, context):
+                fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
+                strategy = get_strategy("random")
+            candidates = await self._candidates(project, pool, strategy)
+            if (llm := llm_strategy(query.strategy)) is not None:
+                request = Request(llm, query.count, query.audit_share, query.annotator, query.run)
+                selection = await self._advised.select(project, request, strategy, candidates, context)
+            else:
+                audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
+                selection = await self._executor.run(lambda: audited.select(candidates, query.count, context))
+            batch = Batch(
+                id=self._new_id(),
+                project=project.id,
+                run=query.run,
+                round=query.round_number,
+                strategy=query.strategy,
+                model_version=model,
+                pool_rows=candidates.pool_rows,
+                seed=query.seed,
+                created_at=self._clock.now(),
+            )
+            ids = await self._executor.run(lambda: candidates.ids_by_row(selection.rows_k))
+            picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
+            await self._store.write(lambda tx: _record(tx, batch, picks, also))
+        return batch, picks
+
+    async def _candidates(self, project: Project, pool: KnownPool, strategy: Strategy) -> AskableRows:
+        excluded = pool.unusable_rows()
+        if Need.ANNOTATOR_LABELS not in strategy.needs:
+            picked = await self._store.read(lambda tx: tx.labeling.picked_rows(project.id))
+            agreed = await self._labels.consensus(project)
+            asked = np.fromiter((*picked, *agreed), np.int64, len(picked) + len(agreed))
+            excluded = np.union1d(excluded, asked)
+        return AskableRows(self._pools.arrays, project.id, excluded, pool.index.next_row)
+
+    async def _context(
+        self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int
+    ) -> tuple[SelectionContext, int]:
+        """Return what the strategy may know, and the version of the model in it (0 without one)."""
+        annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
+        version, model = 0, None
+        if latest is not None and len(labeled.training.labels_N):
+            current, model = await self._learning.model(project)
+            version = current.version
+        nearest = self._nearest[project.id]
+        context = await self._executor.run(
+            lambda: selection_context(strategy, model, labeled.training, seed, annotations=annotations, nearest=nearest)
+        )
+        return context, version
+
+    async def _annotations(self, project: Project) -> Annotations:
+        place = {name: i for i, name in enumerate(project.class_names)}
+        annotators: dict[str, int] = {}
+        answers = [
+            (row, annotators.setdefault(a.annotator, len(annotators)), place[a.label])
+            for row, given in (await self._labels.rows(project)).items()
+            for a in {a.annotator: a for a in given}.values()
+            if a.label in place
+        ]
+        columns = np.array(answers, np.int64).reshape(-1, 3).T
+        return Annotations(columns[0], columns[1], columns[2])
+
+
+def _record(
+    tx: Transaction,
+    batch: Batch,
+    picks: Sequence[Pick],
+    also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None,
+) -> None:
+    if picks:
+        tx.labeling.add_batch(batch, picks)
+    if also is not None:
+        also(tx, batch, picks)
+
+
+def _missing(strategy: Strategy, context: SelectionContext) -> str:
+    """Say which of the strategy's needs the context lacks at a cold start; '' when none."""
+    lacking = []
+    if Need.PROBABILITIES in strategy.needs and context.predictor is None:
+        lacking.append("a model")
+    if Need.COMMITTEE in strategy.needs and not context.committee:
+        lacking.append("a committee")
+    if Need.LABELED in strategy.needs and not (context.labeled and len(context.labeled)):
+        lacking.append("labels")
+    return " and ".join(lacking)
+
+
+def _picks(
+    batch: Batch, selection: Selection, ids: Mapping[int, str], fallback: str, slots_taken: int
+) -> Sequence[Pick]:
+    def known(value: float) -> float | None:
+        return None if math.isnan(value) else value
+
+    return [
+        Pick(
+            batch=batch.id,
+            position=position,
+            row=row,
+            item_id=ids[row],
+            score=float(selection.scores_k[position]),
+            inclusion_probability=known(float(selection.inclusion_probabilities_k[position])),
+            reason=fallback or selection.reasons_k[position],
+            audit=bool(selection.audit_k[position]),
+            slots_taken=slots_taken,
+        )
+        for position, row in enumerate(selection.rows_k.tolist())
+        if row in ids
+    ]

@@ -1,0 +1,1 @@
+"""The ways to train a classifier, and the choice between them."""

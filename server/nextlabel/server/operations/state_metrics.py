@@ -1,0 +1,61 @@
+"""Metrics of what the server keeps: pool, leases, spend, runs and the age of the models."""
+
+from __future__ import annotations
+
+import asyncio
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.values.money.ledger import LedgerKind
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import RunState
+from nextlabel.server.wiring.parts import Parts
+
+_EVERY_S = 10.0
+
+
+class StateMetrics:
+    """Gauges for Prometheus, read from the store every ten seconds rather than at every scrape."""
+
+    def __init__(self, parts: Parts, registry: CollectorRegistry) -> None:
+        self._parts = parts
+        self._rows = Gauge("nextlabel_pool_rows", "Rows ever committed.", ["project"], registry=registry)
+        self._waiting = Gauge("nextlabel_pool_unembedded_rows", "Rows to embed.", ["project"], registry=registry)
+        self._leases = Gauge("nextlabel_active_leases", "Leases not over yet.", ["project"], registry=registry)
+        self._labels = Gauge("nextlabel_labels", "Annotations with a label.", ["project"], registry=registry)
+        self._spent = Gauge(
+            "nextlabel_spent", "Settled amounts of the ledger.", ["project", "dimension"], registry=registry
+        )
+        self._model_age = Gauge(
+            "nextlabel_model_age_seconds", "Age of the newest model version.", ["project"], registry=registry
+        )
+        self._runs = Gauge("nextlabel_active_runs", "Runs under way.", ["project"], registry=registry)
+
+    def start(self) -> None:
+        """Keep the gauges up to date in the background, until the parts are closed."""
+        self._parts.background.append(asyncio.create_task(self._follow(), name="metrics"))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._parts.store.read(self._update)
+            await asyncio.sleep(_EVERY_S)
+
+    def _update(self, tx: Transaction) -> None:
+        for project in tx.projects.list("", 1_000):
+            self._update_project(tx, project)
+
+    def _update_project(self, tx: Transaction, project: Project) -> None:
+        name = project.name
+        self._rows.labels(name).set(tx.pool.committed_rows(project.id))
+        self._waiting.labels(name).set(sum(s.row_count for s in tx.pool.segments(project.id, embedded=False)))
+        self._leases.labels(name).set(tx.labeling.active_leases(project.id))
+        self._labels.labels(name).set(tx.labeling.count_annotations(project.id))
+        spent = tx.budgets.total(project.id, LedgerKind.SETTLE)
+        for dimension in ("labels", "tokens", "micro_usd"):
+            self._spent.labels(name, dimension).set(getattr(spent, dimension))
+        latest = tx.models.latest(project.id)
+        if latest is not None:
+            self._model_age.labels(name).set((self._parts.clock.now() - latest.created_at).total_seconds())
+        running = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
+        self._runs.labels(name).set(len(running))

@@ -1,0 +1,121 @@
+"""Texts and embeddings of pools, kept as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.values.ids import ProjectId
+
+Rows = npt.NDArray[np.int64]
+
+
+Float16Matrix = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item as the pool keeps it. ``metadata`` is JSON text, empty when there is none."""
+
+    row: int
+    item_id: str
+    text: str
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewItems:
+    """Columns of items to append, all of one length. Hashes are unsigned 64-bit."""
+
+    item_ids: Sequence[str]
+    texts: Sequence[str]
+    metadata: Sequence[str]
+    content_hashes: npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBlock:
+    """Identity of n consecutive stored items."""
+
+    rows_n: Rows
+    item_ids: Sequence[str]
+    content_hashes_n: npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingBlock:
+    """Embeddings of n pool rows."""
+
+    rows_n: Rows
+    embeddings_nD: Float16Matrix
+
+
+class PoolStore(Protocol):
+    """Texts and embeddings of every project's pool. Blocking: call it from worker threads."""
+
+    def append_items(self, project: ProjectId, first_row: int, items: NewItems) -> None:
+        """Append items as rows ``first_row …``; durable when this returns, visible once the StateStore says so."""
+        ...
+
+    def append_embeddings(self, project: ProjectId, rows_n: Rows, embeddings_nD: Float16Matrix) -> None:
+        """Append embeddings of rows; durable when this returns.
+
+        Raises:
+            InvalidArgument: the dimension differs from what the project has.
+        """
+        ...
+
+    def recover(self, project: ProjectId, committed_rows: int, embedded: Sequence[tuple[int, int]]) -> int:
+        """Remove orphans of a crash: items at or above ``committed_rows``, embeddings outside ``embedded``.
+
+        ``embedded`` holds (first row, row count) ranges. Returns how many rows were removed.
+        """
+        ...
+
+    def refresh(self, project: ProjectId) -> None:
+        """See what other processes have appended."""
+        ...
+
+    def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
+        """Return items in the order of ``rows``; deleted or unknown rows are left out."""
+        ...
+
+    def scan_keys(self, project: ProjectId, first_row: int = 0) -> Iterator[KeyBlock]:
+        """Stream the identities of rows ``first_row …`` in row order."""
+        ...
+
+    def scan_items(self, project: ProjectId, first_row: int, stop_row: int) -> Iterator[StoredItem]:
+        """Stream items of a range of rows in row order."""
+        ...
+
+    def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
+        """Stream all embeddings in a stable order, in blocks of at most ``block_rows``; memory stays flat."""
+        ...
+
+    def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
+        """Return embeddings in the order of ``rows``.
+
+        Raises:
+            NotFound: a row has no embedding.
+        """
+        ...
+
+    def embedded_rows(self, project: ProjectId) -> int:
+        """Return the number of rows with an embedding."""
+        ...
+
+    def delete(self, project: ProjectId, rows: Iterable[int]) -> None:
+        """Remove texts and embeddings of rows, physically by the next compaction at the latest."""
+        ...
+
+    def compact(self, project: ProjectId) -> None:
+        """Merge small fragments into ones of about 65,536 rows and drop old versions."""
+        ...
+
+    def drop(self, project: ProjectId) -> None:
+        """Remove everything of a project."""
+        ...

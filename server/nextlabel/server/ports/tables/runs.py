@@ -1,0 +1,41 @@
+"""Runs and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.runs import Run, RunEvent, RunState
+
+
+class RunTable(Protocol):
+    """Runs and their events."""
+
+    def add(self, run: Run) -> None:
+        """Add a run."""
+        ...
+
+    def update(self, run: Run) -> None:
+        """Replace state, reason, message, round and end of a run."""
+        ...
+
+    def get(self, run: str) -> Run | None:
+        """Return a run by id."""
+        ...
+
+    def list(self, project: ProjectId | None = None, states: Sequence[RunState] | None = None) -> Sequence[Run]:
+        """Return runs, oldest first."""
+        ...
+
+    def add_event(self, event: RunEvent) -> RunEvent:
+        """Append an event; its number is assigned: one more than the run's last."""
+        ...
+
+    def events(self, run: str, after_number: int, limit: int) -> Sequence[RunEvent]:
+        """Return events with a greater number, in order."""
+        ...
+
+    def last_event(self, run: str, kind: str) -> RunEvent | None:
+        """Return the newest event of a kind."""
+        ...

@@ -1,0 +1,1 @@
+"""Labeled data for simulations."""

@@ -1,0 +1,72 @@
+"""The query that finds the open picks an annotator may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as p
+
+from nextlabel.server.store.sql import schema
+from nextlabel.server.store.sql.statements import Statement
+from nextlabel.server.values.leases import LeaseState
+
+_annotations = schema.annotations.c
+_leases = schema.leases.c
+_items = schema.lease_items.c
+_deleted = schema.deleted_rows.c
+
+
+def open_picks(overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> Statement:
+    """Return the query for ``:count`` open picks of ``:project`` (and ``:run``) for ``:annotator``, oldest first.
+
+    Each number of taken slots below ``overlap`` is one branch, so that the index over (project, slots_taken, seq)
+    yields the picks in order and a branch reads no more rows than it needs. Where there are row locks, a branch
+    locks what it returns and passes over what others hold.
+    """
+    branches = [_branch(slots, overlap, of_run, columns).subquery(f"taken_{slots}") for slots in range(overlap)]
+    merged = sa.union_all(*[sa.select(b) for b in branches]).subquery("open_picks")
+    return Statement(sa.select(merged).order_by(merged.c.seq).limit(p("count")))
+
+
+def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
+    pick = schema.picks.c
+    older = schema.picks.alias("older")
+    leased: sa.Select[Any] = (
+        sa.select(sa.literal_column("1"))
+        .select_from(schema.lease_items.join(schema.leases, _leases.id == _items.lease))
+        .where(_items.project == pick.project, _items.row == pick.row)
+        .where(_leases.annotator == p("annotator"), _leases.state == sa.literal_column(f"'{LeaseState.ACTIVE.value}'"))
+        .correlate(schema.picks)
+    )
+    answered: sa.Select[Any] = (
+        sa.select(sa.literal_column("1"))
+        .where(_annotations.project == pick.project, _annotations.row == pick.row)
+        .where(_annotations.annotator == p("annotator"))
+        .correlate(schema.picks)
+    )
+    deleted: sa.Select[Any] = (
+        sa.select(sa.literal_column("1"))
+        .where(_deleted.project == pick.project, _deleted.row == pick.row)
+        .correlate(schema.picks)
+    )
+    # Of several open picks of one row only the oldest is offered: nobody gets a row twice in one claim.
+    repeated: sa.Select[Any] = (
+        sa.select(sa.literal_column("1"))
+        .where(older.c.project == pick.project, older.c.row == pick.row, older.c.seq < pick.seq)
+        # The sum keeps SQLite from preferring the index over slots_taken, which finds nearly every pick.
+        .where(older.c.slots_taken + sa.literal_column("0") < sa.literal_column(str(overlap)))
+        .correlate(schema.picks)
+    )
+    if of_run:
+        repeated = repeated.where(older.c.run == pick.run)
+    query = (
+        sa.select(pick.seq, *columns)
+        .where(pick.project == p("project"), pick.slots_taken == sa.literal_column(str(slots)))
+        .where(~answered.exists(), ~leased.exists(), ~deleted.exists(), ~repeated.exists())
+        .order_by(pick.seq)
+        .limit(p("count"))
+        .with_for_update(skip_locked=True, of=schema.picks)
+    )
+    return query.where(pick.run == p("run")) if of_run else query

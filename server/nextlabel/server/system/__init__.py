@@ -1,0 +1,1 @@
+"""Clocks, signals, addresses and the event loop."""

@@ -1,0 +1,1 @@
+"""Frozen dataclasses and errors that everything else speaks in; they have no behaviour of their own."""

@@ -1,0 +1,40 @@
+"""Annotations: one annotator's answer about one item, as it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.answers import Answer, Outcome
+from nextlabel.server.values.ids import ProjectId
+
+
+class AnnotatorKind(StrEnum):
+    """Where an annotation came from."""
+
+    HUMAN = "human"
+    LLM = "llm"
+    REPLAY = "replay"
+    LEARNER = "learner"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One annotator's answer about one item; never changed. ``trusted`` ones may clamp the learner."""
+
+    id: int
+    project: ProjectId
+    row: int
+    item_id: str
+    annotator: str
+    kind: AnnotatorKind
+    trusted: bool
+    outcome: Outcome
+    label: str | None
+    answer: Answer
+    run: str
+    round: int
+    batch: str
+    created_at: datetime

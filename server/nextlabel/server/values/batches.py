@@ -1,0 +1,43 @@
+"""Query batches and their picks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.projects import Component
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A query batch: what was selected, from what, under which settings and seed (invariant 6)."""
+
+    id: str
+    project: ProjectId
+    run: str
+    round: int
+    strategy: Component
+    model_version: int
+    pool_rows: int
+    seed: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One item of a query batch. ``slots_taken`` counts its active leases and the annotations it received.
+
+    ``score`` is NaN where the strategy scores nothing.
+    """
+
+    batch: str
+    position: int
+    row: int
+    item_id: str
+    score: float
+    inclusion_probability: float | None
+    reason: str
+    audit: bool
+    slots_taken: int = 0

@@ -1,0 +1,26 @@
+"""Criticising guidelines: what a critic sees, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nextlabel.server.values.answers import Body
+from nextlabel.server.values.tasks import ItemToAnnotate
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """An item that an annotator labeled otherwise than gold or a person; ``rationale`` is the annotator's."""
+
+    item: ItemToAnnotate
+    given: Body
+    trusted: Body
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Critique:
+    """What a critic finds wrong with guidelines, and the whole amended text."""
+
+    critique: str
+    guidelines: str

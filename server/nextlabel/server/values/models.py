@@ -1,0 +1,31 @@
+"""Model versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.ids import JsonObject, ProjectId
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Component
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """An immutable trained model and what it cost to get there: a point of the learning curve."""
+
+    project: ProjectId
+    version: int
+    run: str
+    round: int
+    learner: Component
+    description: JsonObject
+    labels: int
+    spent: Cost
+    train_seconds: float
+    seconds: float
+    accuracy: float | None
+    macro_f1: float | None
+    evaluation: JsonObject
+    created_at: datetime

@@ -1,0 +1,1 @@
+"""Amounts, budgets and the lines of the books."""

@@ -1,0 +1,50 @@
+"""Amounts: tokens of model calls, and what is counted against budgets."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and requests of one or more model calls, failed attempts included.
+
+    `input_tokens` are those neither read from nor written to a prompt cache; the three input counts add up.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    requests: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All tokens of the calls, in and out."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cache_read_tokens + other.cache_read_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.requests + other.requests,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An amount of each budget dimension: labels, tokens, and money in millionths of a US dollar."""
+
+    labels: int = 0
+    tokens: int = 0
+    micro_usd: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.labels + other.labels, self.tokens + other.tokens, self.micro_usd + other.micro_usd)
+
+    def __sub__(self, other: "Cost") -> "Cost":
+        return Cost(self.labels - other.labels, self.tokens - other.tokens, self.micro_usd - other.micro_usd)
+
+    def fits(self, limit: "Cost") -> bool:
+        """True when no dimension exceeds that of `limit`."""
+        return self.labels <= limit.labels and self.tokens <= limit.tokens and self.micro_usd <= limit.micro_usd

@@ -1,0 +1,44 @@
+"""What the StateStore knows of a pool: which rows there are, and what they serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.ids import ProjectId
+
+
+class Split(StrEnum):
+    """Which purpose an item serves; holdout and gold items never train (invariant 7).
+
+    A shadowed item came for the pool and says the same as a holdout or gold item, so it neither trains nor is asked.
+    """
+
+    POOL = "pool"
+    HOLDOUT = "holdout"
+    GOLD = "gold"
+    SHADOWED = "shadowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A run of rows committed together; ``embedded`` once their embeddings are durable too."""
+
+    project: ProjectId
+    first_row: int
+    row_count: int
+    embedded: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceItem:
+    """A holdout or gold item with its trusted label."""
+
+    row: int
+    item_id: str
+    split: Split
+    label: str
+    text_hash: int

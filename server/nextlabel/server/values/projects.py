@@ -1,0 +1,51 @@
+"""A project and its label space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.ids import JsonObject, ProjectId
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """One class of a label space."""
+
+    name: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A named component with its parameters: an estimator or a strategy."""
+
+    name: str = "default"
+    params: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A label space, its settings and the pool and learner behind them."""
+
+    id: ProjectId
+    name: str
+    annotation_type: AnnotationType
+    classes: tuple[LabelClass, ...]
+    guidelines_version: int
+    embedding_model: str
+    embedding_dimension: int
+    learner: Component
+    strategy: Component
+    overlap: int
+    lease_ttl_s: float
+    audit_share: float
+    show_suggestions: bool
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the label space's order."""
+        return tuple(c.name for c in self.classes)

@@ -1,0 +1,54 @@
+"""What annotators are asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nextlabel.server.values.answers import AnnotationType, Body
+from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.projects import LabelClass
+
+
+@dataclass(frozen=True, slots=True)
+class ItemToAnnotate:
+    """What an annotator may know about an item.
+
+    `metadata` holds only fields that the project allows to be shown. `alternatives` are the two texts of a
+    preference; `text` is then what they answer to. `embedding` is used to retrieve demonstrations, never sent.
+    """
+
+    item_id: str
+    row: int
+    text: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    alternatives: tuple[str, str] | None = None
+    embedding: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """An annotated example shown to a model. Never an item of the holdout or the gold set."""
+
+    item_id: str
+    text: str
+    body: Body
+    rationale: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked about each item.
+
+    `score_range` bounds `Score` answers, both ends included. `demonstrations` are the fixed ones that every
+    request shows; retrieved ones come from a `DemonstrationSource`.
+    """
+
+    annotation_type: AnnotationType
+    labels: tuple[LabelClass, ...]
+    guidelines: Guidelines
+    demonstrations: tuple[Demonstration, ...] = ()
+    score_range: tuple[float, float] = (0.0, 1.0)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Names of the label space, in its order."""
+        return tuple(label.name for label in self.labels)

@@ -1,0 +1,1 @@
+"""Builds every part from the settings and connects them; the only place that knows all."""

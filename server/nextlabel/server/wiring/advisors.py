@@ -1,0 +1,82 @@
+"""Makes the LLMs that strategies ask for advice out of the operator's settings."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nextlabel.server.annotators.llm.chooser import LlmChooser, opinions
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.paid_calls import RunLedger
+from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.ports.annotators import Annotator
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.settings import AnnotatorSettings
+from nextlabel.server.values.advice import Opinions, ShortlistChoice
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import AnnotatorChoice
+from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.wiring.llm_connections import LlmConnection, check_llm, connect
+from nextlabel.server.wiring.lookups import ProjectLookups
+
+
+@dataclass(frozen=True, slots=True)
+class LlmAdvisor:
+    """Implements the domain's `Advisor`."""
+
+    chooser: LlmChooser
+    annotator: Annotator
+    store: StateStore
+    projects: Projects
+
+    async def choose(
+        self, project: Project, shortlist: Sequence[ItemToAnnotate], k: int, labeled: Mapping[str, int]
+    ) -> ShortlistChoice:
+        """Ask the LLM to choose; see `Advisor.choose`."""
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
+        return await self.chooser.choose(task, shortlist, k, labeled)
+
+    async def opinions(self, project: Project, shortlist: Sequence[ItemToAnnotate]) -> Opinions:
+        """Have the LLM label the items; see `Advisor.opinions`."""
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
+        return await opinions(self.annotator, task, shortlist)
+
+    async def close(self) -> None:
+        """Close the annotator, whose connections the chooser shares."""
+        await self.annotator.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LlmAdvisors:
+    """Implements the domain's `AdvisorSource`."""
+
+    store: StateStore
+    projects: Projects
+    budgets: Budgets
+    clock: Clock
+    lookups: ProjectLookups
+    settings: AnnotatorSettings
+
+    def check(self, choice: AnnotatorChoice) -> None:
+        """See `AdvisorSource.check`."""
+        check_llm(choice, self.settings, "strategy.params")
+
+    async def open(self, project: Project, choice: AnnotatorChoice, line: str, run: str) -> LlmAdvisor:
+        """Return an advisor; its annotator has no message batches, since a selection does not wait for a day."""
+        ledger = RunLedger(self.store, self.budgets, self.clock, project.id, run)
+        connection = connect(choice, self.settings, ledger)
+        # Its own confidence, not the learner's, says how sure the model is.
+        stack = connection.stack(await self.lookups.for_prompts(project), line=line)
+        return LlmAdvisor(chooser_of(connection, line), stack.annotator, self.store, self.projects)
+
+
+def chooser_of(connection: LlmConnection, line: str) -> LlmChooser:
+    """Return who chooses items by a model, on a budget line."""
+    return LlmChooser(
+        caller=connection.caller(line),
+        settings=connection.model,
+        new_code=lambda: secrets.token_hex(8),
+        redact=connection.options.redact,
+    )

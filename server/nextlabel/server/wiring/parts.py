@@ -1,0 +1,214 @@
+"""Builds the parts of a server from its settings and connects them; the only place that knows every part."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from nextlabel.server.compute.threads import Threads
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.guidelines.proposals import GuidelineProposals
+from nextlabel.server.domain.housekeeping.maintenance import Maintenance
+from nextlabel.server.domain.housekeeping.removal import Removal
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.learning import Learning, learner_spec
+from nextlabel.server.domain.pool.embedding import Embedding
+from nextlabel.server.domain.pool.ingest import Ingest
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.domain.runs.engine import RunEngine
+from nextlabel.server.domain.runs.label_quotes import LabelQuotes
+from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.domain.runs.runs import Runs
+from nextlabel.server.domain.selection.advised import AdvisedSelection
+from nextlabel.server.domain.selection.selector import Selector, strategy_of
+from nextlabel.server.learners.embedding.cache import CachingEmbedder
+from nextlabel.server.learners.embedding.embedder import Embedder
+from nextlabel.server.ports.pool_store import PoolStore
+from nextlabel.server.ports.quotes import RunQuotes
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.settings import Settings
+from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.wiring.advisors import LlmAdvisors
+from nextlabel.server.wiring.critics import GuidelineCritics
+from nextlabel.server.wiring.lookups import ProjectLookups
+from nextlabel.server.wiring.quotes import AllQuotes
+from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
+
+_log = structlog.get_logger(__name__)
+_DISK_THREADS = 4
+_NICENESS = 5
+# What one server's compaction must leave for the scans of the others.
+_LONGEST_SCAN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a servicer may call. `start` sets the background work going; `close` ends it in order."""
+
+    settings: Settings
+    store: StateStore
+    arrays: PoolStore
+    clock: Clock
+    limits: Limits
+    signals: Signals
+    pools: Pools
+    ingest: Ingest
+    embedding: Embedding
+    projects: Projects
+    budgets: Budgets
+    labels: Labels
+    labeling: Leases
+    submissions: Submissions
+    learning: Learning
+    selector: Selector
+    runs: Runs
+    engine: RunEngine
+    quotes: RunQuotes
+    proposals: GuidelineProposals
+    reports: Reports
+    removal: Removal
+    maintenance: Maintenance
+    threads: tuple[Threads, ...]
+    background: list[asyncio.Task[None]]
+
+    def start(self) -> None:
+        """Begin embedding, driving runs and housekeeping."""
+        for name, work in (
+            ("embedding", self.embedding.run(_reporter("embedding"))),
+            ("runs", self.engine.run(_reporter("runs"))),
+            ("maintenance", self.maintenance.run(_reporter("maintenance"))),
+        ):
+            self.background.append(asyncio.create_task(work, name=name))
+
+    async def close(self) -> None:
+        """Stop background work at its next safe point, finish what is queued, and release the data directory."""
+        await self.ingest.drain()
+        for task in self.background:
+            task.cancel()
+        for task in self.background:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for threads in self.threads:
+            await asyncio.to_thread(threads.close)
+        await self.store.close()
+
+
+def open_parts(settings: Settings) -> Parts:
+    """Open the stores, bringing the database up to date, and build everything over them. Blocks.
+
+    Raises:
+        DomainError: the data directory is in use, not writable, or of a newer version.
+    """
+    directory = settings.data_dir
+    store = open_state_store(settings.store.url or f"sqlite:///{directory / 'state.db'}")
+    alone = settings.store.url is None or settings.store.url.startswith("sqlite")
+    arrays = LancePoolStore(
+        settings.store.pool_url or str(directory / "pools"),
+        keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
+    )
+    clock, limits, signals = SystemClock(), settings.limits.limits(), Signals()
+    disk = Threads("disk", _DISK_THREADS)
+    compute = Threads("compute", settings.compute.threads, _NICENESS)
+    encoder = Threads("embed", 1, _NICENESS)
+    embedder = CachingEmbedder(Embedder(settings.embedding.model))
+    pools = Pools(store, arrays, disk)
+    budgets = Budgets(clock, _new_id)
+    labels = Labels(store)
+    embedding = Embedding(store, pools, encoder, clock, signals, embedder)
+    learning = Learning(store, pools, labels, compute, clock, budgets, directory / "models")
+    labeling = Leases(clock, _new_id, budgets, limits)
+    projects = Projects(
+        clock=clock,
+        new_id=_new_id,
+        limits=limits,
+        budgets=budgets,
+        check_learner=lambda choice: _ignore(learner_spec(choice)),
+        check_strategy=lambda choice: _ignore(strategy_of(choice)),
+    )
+    disagreements = Disagreements(pools, labels)
+    lookups = ProjectLookups(pools, labels, learning, embedding)
+    advisors = LlmAdvisors(store, projects, budgets, clock, lookups, settings.annotators)
+    advised = AdvisedSelection(pools, labels, compute, advisors)
+    selector = Selector(store, pools, labels, learning, advised, compute, clock, _new_id, limits)
+    runs = Runs(
+        clock=clock,
+        new_id=_new_id,
+        limits=limits,
+        budgets=budgets,
+        check_annotator=lambda choice: check_annotator(choice, settings.annotators),
+        check_strategy=lambda choice: _ignore(strategy_of(choice)),
+        check_advisor=advisors.check,
+    )
+    reports = Reports(store, labels)
+    removal = Removal(store, labels, selector, learning, pools)
+    rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, reports, signals, clock)
+    annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
+    quotes = AllQuotes(
+        LabelQuotes(store, budgets, reports),
+        store,
+        pools,
+        projects,
+        budgets,
+        clock,
+        lookups,
+        settings.annotators,
+    )
+    critics = GuidelineCritics(lookups, settings.annotators)
+    return Parts(
+        settings=settings,
+        store=store,
+        arrays=arrays,
+        clock=clock,
+        limits=limits,
+        signals=signals,
+        pools=pools,
+        ingest=Ingest(store, pools, disk, clock, limits, signals),
+        embedding=embedding,
+        projects=projects,
+        budgets=budgets,
+        labels=labels,
+        labeling=labeling,
+        submissions=Submissions(labeling),
+        learning=learning,
+        selector=selector,
+        runs=runs,
+        engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, clock),
+        quotes=quotes,
+        proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
+        reports=reports,
+        removal=removal,
+        maintenance=Maintenance(store, pools, labeling, budgets, removal, disk, clock, settings.store.replies_kept_s),
+        threads=(compute, encoder, disk),
+        background=[],
+    )
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex
+
+
+def _ignore(_: object) -> None:
+    """Call for the check alone."""
+
+
+def _reporter(work: str) -> Callable[[BaseException], None]:
+    def report(error: BaseException) -> None:
+        _log.error("background_work_failed", work=work, exc_info=error)
+
+    return report

@@ -1,0 +1,197 @@
+"""What a run that asks an LLM would cost, counted on a sample of the pool without asking the model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.server.annotators.llm.chooser import usual_choice
+from nextlabel.server.annotators.llm.quoting import quote_request
+from nextlabel.server.annotators.paid_calls.pricing import load_prices
+from nextlabel.server.assessment.canaries import canary_share
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.paid_calls import RunLedger
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.domain.runs.label_quotes import LabelQuotes
+from nextlabel.server.domain.runs.rounds import GOLD_ITEMS
+from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrategy, llm_strategy
+from nextlabel.server.ports.quotes import RunQuote
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.settings import AnnotatorSettings
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import AnnotatorChoice, RunSpec
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.wiring.advisors import chooser_of
+from nextlabel.server.wiring.llm_connections import LlmOptions, connect
+from nextlabel.server.wiring.lookups import ProjectLookups
+
+_COUNTED_REQUESTS = 20
+_SAMPLED_ITEMS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Items of the pool that sizes are counted on, and how many requests are counted."""
+
+    task: Task
+    items: Sequence[ItemToAnnotate]
+    requests: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Amounts:
+    """How many items are asked about: at least, probably and at most."""
+
+    low: float
+    expected: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllQuotes:
+    """Implements the domain's `RunQuotes` for every kind of annotator."""
+
+    labels: LabelQuotes
+    store: StateStore
+    pools: Pools
+    projects: Projects
+    budgets: Budgets
+    clock: Clock
+    lookups: ProjectLookups
+    settings: AnnotatorSettings
+
+    async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
+        """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
+        bound = await self.labels.quote(project, spec, sample_items)
+        llm = llm_strategy(spec.strategy)
+        if not bound.upper.labels or not (spec.annotator.is_llm or llm):
+            return bound
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
+        items = await self._sampled(project, spec.seed)
+        sample = _Sample(task, items, sample_items or _COUNTED_REQUESTS, spec.seed)
+        asked = [spec.annotator] if spec.annotator.is_llm else []
+        asked += [llm.asked(spec.annotator)] if llm else []
+        quotes = [RunQuote(Cost(), Cost(), Cost(), self._warnings(asked)), bound]
+        if spec.annotator.is_llm:
+            quotes.append(await self._annotation(project, spec, bound, sample))
+        if llm is not None and llm.name == CHOOSING:
+            quotes.append(await self._choosing(project, spec, llm, bound, sample))
+        elif llm is not None:
+            quotes.append(await self._shortlists(project, spec, llm, bound, sample))
+        return _added(quotes)
+
+    def _warnings(self, asked: Sequence[AnnotatorChoice]) -> Sequence[str]:
+        prices, today = load_prices(self.settings.prices), self.clock.now().date()
+        found = [w for choice in asked for w in prices.price_of(LlmOptions(choice).model).warnings(today)]
+        return [f"WARNING: {warning}" for warning in dict.fromkeys(found)]
+
+    async def _annotation(self, project: Project, spec: RunSpec, bound: RunQuote, sample: _Sample) -> RunQuote:
+        """Quote the items to annotate, the canaries among them, and the gold items that are checked first."""
+        pool = await self.pools.open(project.id)
+        gold = min(GOLD_ITEMS, sum(r.split is Split.GOLD for r in pool.references.values()))
+        asked = 1.0 + canary_share(spec.annotator)
+        amounts = _Amounts(
+            bound.low.labels * asked, bound.expected.labels * asked + gold, bound.upper.labels * asked + gold
+        )
+        batches = LlmOptions(spec.annotator).batches
+        quote = await self._items(project, spec.annotator, amounts, sample, batches=batches)
+        extras = [f"{gold} gold items are checked first"] if gold else []
+        if asked > 1.0:
+            extras.append(f"{asked - 1.0:g} canaries an item")
+        return RunQuote(quote.low, quote.expected, quote.upper, [*quote.assumptions, *extras])
+
+    async def _shortlists(
+        self, project: Project, spec: RunSpec, llm: LlmStrategy, bound: RunQuote, sample: _Sample
+    ) -> RunQuote:
+        """Quote the labels of shortlists; those of picked items are the annotator's own where it is the same LLM."""
+        asked = llm.asked(spec.annotator)
+        size = llm.shortlist_size(spec.batch_size)
+        again = asked is spec.annotator
+        more = size - spec.batch_size if again else size
+        waiting = (await self.labels.reports.pool_counts(project)).unlabeled
+        rounds = math.ceil(bound.upper.labels / spec.batch_size)
+        most = min(rounds * more, waiting - bound.upper.labels if again else waiting)
+        quote = await self._items(project, asked, _Amounts(min(more, most), most, most), sample)
+        said = f"{llm.name} has {asked.options['model']} label shortlists of {size} items, each item once"
+        return RunQuote(quote.low, quote.expected, quote.upper, [said])
+
+    async def _items(
+        self,
+        project: Project,
+        choice: AnnotatorChoice,
+        amounts: _Amounts,
+        sample: _Sample,
+        *,
+        batches: bool = False,
+    ) -> RunQuote:
+        stack = connect(choice, self.settings, self._ledger(project)).stack(await self.lookups.for_prompts(project))
+        try:
+            quote = await stack.llm.quote(
+                sample.task, sample.items, sample=sample.requests, seed=sample.seed, batch=batches
+            )
+        finally:
+            await stack.annotator.close()
+        count = len(sample.items)
+        return RunQuote(
+            _scaled(quote.low, amounts.low / count),
+            _scaled(quote.expected, amounts.expected / count),
+            _scaled(quote.upper, amounts.upper / count),
+            [f"tokens of {count} items drawn from the pool, {_how(counted=quote.counted)}"],
+        )
+
+    async def _choosing(
+        self, project: Project, spec: RunSpec, llm: LlmStrategy, bound: RunQuote, sample: _Sample
+    ) -> RunQuote:
+        """Quote one request a round, with a shortlist in it."""
+        connection = connect(llm.asked(spec.annotator), self.settings, self._ledger(project))
+        size = llm.shortlist_size(spec.batch_size)
+        try:
+            request = chooser_of(connection, llm.line).request(
+                sample.task, sample.items[:size], spec.batch_size, dict.fromkeys(sample.task.label_names, 10)
+            )
+            one = await quote_request(connection.endpoint, connection.price, request, usual_choice(spec.batch_size))
+        finally:
+            await connection.endpoint.close()
+        share = size / len(sample.items[:size])
+        return RunQuote(
+            _scaled(one.low, share * math.ceil(bound.low.labels / spec.batch_size)),
+            _scaled(one.expected, share * math.ceil(bound.expected.labels / spec.batch_size)),
+            _scaled(one.upper, share * math.ceil(bound.upper.labels / spec.batch_size)),
+            [f"{llm.name} shows a shortlist of {size} items in each round, {_how(counted=one.counted)}"],
+        )
+
+    def _ledger(self, project: Project) -> RunLedger:
+        return RunLedger(self.store, self.budgets, self.clock, project.id, "")
+
+    async def _sampled(self, project: Project, seed: int) -> list[ItemToAnnotate]:
+        pool = await self.pools.open(project.id)
+        rows = np.setdiff1d(np.arange(pool.index.next_row), pool.unusable_rows())
+        drawn = np.random.default_rng(seed).permutation(rows)[:_SAMPLED_ITEMS]
+        stored = await self.pools.items(project.id, np.sort(drawn).tolist())
+        return [ItemToAnnotate(item.item_id, item.row, item.text) for item in stored]
+
+
+def _how(*, counted: bool) -> str:
+    return "counted by the endpoint" if counted else "estimated from bytes, since the endpoint cannot count"
+
+
+def _scaled(cost: Cost, factor: float) -> Cost:
+    """Return tokens and money of a cost that comes ``factor`` times; labels are quoted apart."""
+    return Cost(0, round(cost.tokens * factor), round(cost.micro_usd * factor))
+
+
+def _added(quotes: Sequence[RunQuote]) -> RunQuote:
+    return RunQuote(
+        sum((q.low for q in quotes), start=Cost()),
+        sum((q.expected for q in quotes), start=Cost()),
+        sum((q.upper for q in quotes), start=Cost()),
+        [assumption for q in quotes for assumption in q.assumptions],
+    )

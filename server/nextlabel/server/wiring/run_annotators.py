@@ -1,0 +1,144 @@
+"""Makes the annotators that runs name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nextlabel.server.annotators.canaries import CanaryAnnotator
+from nextlabel.server.annotators.learner import LearnerAnnotator
+from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
+from nextlabel.server.assessment.canaries import canary_share
+from nextlabel.server.assessment.gold_confidence import GoldConfidence
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.quality.canary_runs import tally_of
+from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.ports.annotators import Annotator
+from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
+from nextlabel.server.ports.run_annotators import RunAnnotator
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.settings import AnnotatorSettings
+from nextlabel.server.values.annotations import AnnotatorKind
+from nextlabel.server.values.answers import Body, Label
+from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import LLM_KINDS, AnnotatorChoice, Run
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.wiring.llm_connections import check_llm, connect
+from nextlabel.server.wiring.lookups import ProjectLookups
+
+KINDS = ("replay", "human", "learner", *LLM_KINDS)
+
+
+def check_annotator(choice: AnnotatorChoice, settings: AnnotatorSettings) -> None:
+    """Check the options of an annotator before a run is started.
+
+    Raises:
+        InvalidArgument: an unknown kind, or an option out of range.
+        FailedPrecondition: the operator has not configured what the kind needs.
+    """
+    options = choice.options
+    if choice.kind not in KINDS:
+        raise InvalidArgument.field("spec.annotator", f"choose one of {', '.join(KINDS)}")
+    if choice.kind == "replay":
+        if not options.get("label_set"):
+            raise InvalidArgument.field("spec.annotator.replay.label_set", "name a set uploaded by UploadReplayLabels")
+        _share(options, "noise", "spec.annotator.replay.noise")
+    if choice.kind == "learner":
+        _share(options, "min_probability", "spec.annotator.learner.min_probability")
+    if choice.is_llm:
+        check_llm(choice, settings)
+
+
+class RunAnnotators:
+    """Implements the engine's `AnnotatorSource`."""
+
+    def __init__(
+        self,
+        store: StateStore,
+        learning: Learning,
+        lookups: ProjectLookups,
+        disagreements: Disagreements,
+        settings: AnnotatorSettings,
+    ) -> None:
+        self._store = store
+        self._learning = learning
+        self._lookups = lookups
+        self._disagreements = disagreements
+        self._settings = settings
+
+    async def open(self, project: Project, run: Run, ledger: Ledger, journal: MessageBatchJournal) -> RunAnnotator:
+        """Return the annotator of a run, checked."""
+        choice = run.spec.annotator
+        if choice.kind == "replay":
+            return await self._replay(project, run)
+        if choice.kind == "learner":
+            version, _ = await self._learning.model(project)
+            predictor = ModelPredictor(self._learning, project, version.version)
+            learner = LearnerAnnotator(predictor, float(choice.options.get("min_probability", 0.0)))
+            return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
+        calibration = GoldConfidence()
+        lookups = await self._lookups.with_evidence(project, calibration)
+        stack = connect(choice, self._settings, ledger).stack(lookups, journal=journal)
+        try:
+            await stack.annotator.check()
+        except DomainError:
+            await stack.annotator.close()
+            raise
+        if not canary_share(choice):
+            return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration)
+        watched = await self._with_canaries(project, run, stack.annotator)
+        return RunAnnotator(watched, AnnotatorKind.LLM, False, calibration, lambda: watched.tally)
+
+    async def _with_canaries(self, project: Project, run: Run, annotator: Annotator) -> CanaryAnnotator:
+        async def gold(task: Task) -> Sequence[tuple[ItemToAnnotate, Label]]:
+            return await self._disagreements.right_on_gold(project, annotator.name, task.guidelines.digest)
+
+        before = await self._store.read(lambda tx: tally_of(tx, run))
+        share = canary_share(run.spec.annotator)
+        return CanaryAnnotator(annotator, share=share, gold=gold, seed=run.id, before=before)
+
+    async def _replay(self, project: Project, run: Run) -> RunAnnotator:
+        options = run.spec.annotator.options
+        label_set, noise = str(options["label_set"]), float(options.get("noise", 0.0))
+        labels = await self._store.read(lambda tx: tx.pool.replay_labels(project.id, label_set))
+        if not labels:
+            raise FailedPrecondition(
+                f"project {project.name} has no replay labels named {label_set!r}; upload them first",
+                reason="NO_REPLAY_LABELS",
+            )
+        answers: Mapping[str, Body] = {
+            item_id: Label(noisy_label(label, item_id, project.class_names, noise, run.spec.seed))
+            for item_id, label in labels.items()
+        }
+        trusted = bool(options.get("trusted", noise == 0.0))
+        return RunAnnotator(ReplayAnnotator(f"replay:{label_set}", answers), AnnotatorKind.REPLAY, trusted)
+
+
+class ModelPredictor:
+    """A model version as the learner annotator asks it."""
+
+    def __init__(self, learning: Learning, project: Project, version: int) -> None:
+        self._learning = learning
+        self._project = project
+        self._version = version
+
+    @property
+    def version(self) -> str:
+        """Names the model version."""
+        return str(self._version)
+
+    async def probabilities(self, items: Sequence[ItemToAnnotate]) -> Sequence[Sequence[float]]:
+        """Return (n, C) probabilities in the order of the label space."""
+        matrix = np.array([item.embedding for item in items], np.float32)
+        _, probabilities = await self._learning.predict(self._project, matrix, self._version)
+        rows: list[list[float]] = probabilities.tolist()
+        return rows
+
+
+def _share(options: Mapping[str, Any], name: str, path: str) -> None:
+    value = float(options.get(name, 0.0))
+    if not 0.0 <= value <= 1.0:
+        raise InvalidArgument.field(path, f"from 0 to 1, got {value:g}")
