@@ -43,6 +43,9 @@ def reliability(confidences: npt.ArrayLike, is_right: npt.ArrayLike, bins: int =
 def expected_calibration_error(confidences: npt.ArrayLike, is_right: npt.ArrayLike, bins: int = BINS) -> float:
     """Return the mean gap between confidence and accuracy over equal bins (Guo et al. 2017), in [0, 1].
 
+    >>> round(expected_calibration_error([0.9, 0.9, 0.9, 0.9], [True, True, True, False]), 2)
+    0.15
+
     Raises:
         ValueError: there are no confidences.
     """

@@ -30,7 +30,11 @@ _INT64_MAX = (1 << 63) - 1
 
 
 def to_micros(at: datetime) -> int:
-    """Return microseconds since 1970-01-01 UTC; raise ValueError for a time without a zone."""
+    """Return microseconds since 1970-01-01 UTC; raise ValueError for a time without a zone.
+
+    >>> to_micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
     if at.tzinfo is None:
         raise ValueError(f"a stored time needs a time zone, got {at.isoformat()}")
     return (at - _EPOCH) // _MICROSECOND
@@ -49,7 +53,11 @@ def to_signed(unsigned: int) -> int:
 
 
 def to_unsigned(signed: int) -> int:
-    """Reverse :func:`to_signed`."""
+    """Reverse :func:`to_signed`.
+
+    >>> to_unsigned(to_signed(2**64 - 1)) == 2**64 - 1
+    True
+    """
     return signed % _UINT64
 
 

@@ -12,6 +12,9 @@ _UNIX = ("unix:", "unix-abstract:")
 def checked_bind(bind: str) -> str:
     """Return the address.
 
+    >>> checked_bind("127.0.0.1:50051")
+    '127.0.0.1:50051'
+
     Raises:
         ValueError: it has no port that can be listened on.
     """
@@ -25,7 +28,11 @@ def checked_bind(bind: str) -> str:
 
 
 def is_loopback(bind: str) -> bool:
-    """True for addresses that only this machine can reach; host names other than localhost are not resolved."""
+    """True for addresses that only this machine can reach; host names other than localhost are not resolved.
+
+    >>> is_loopback("127.0.0.1:50051"), is_loopback("[::1]:1"), is_loopback("0.0.0.0:50051")
+    (True, True, False)
+    """
     if bind.startswith(_UNIX):
         return True
     host = bind.rpartition(":")[0].strip("[]")

@@ -6,7 +6,12 @@ from nextlabel.server.values.tasks import ItemToAnnotate
 
 
 def distinct(items: Sequence[ItemToAnnotate]) -> dict[str, list[ItemToAnnotate]]:
-    """Group items by what a model would see of them, keyed by the id of each group's first item."""
+    """Group items by what a model would see of them, keyed by the id of each group's first item.
+
+    >>> items = [ItemToAnnotate("a", 0, "hi"), ItemToAnnotate("b", 1, "bye"), ItemToAnnotate("c", 2, "hi")]
+    >>> {first: [item.item_id for item in group] for first, group in distinct(items).items()}
+    {'a': ['a', 'c'], 'b': ['b']}
+    """
     groups: dict[object, list[ItemToAnnotate]] = {}
     for item in items:
         content = (item.text, item.alternatives, tuple(sorted(item.metadata.items())))

@@ -15,6 +15,10 @@ def packs(items: Sequence[ItemToAnnotate], items_per_request: int) -> Iterator[l
 
     Shuffling takes away the order of the input, which may carry the answers. An item that reads like
     instructions to the model goes alone, so that it cannot reach its neighbours; so does a very long one.
+
+    >>> items = [ItemToAnnotate(f"i{n}", n, "my card is lost") for n in range(5)]
+    >>> [len(pack) for pack in packs(items, 2)]
+    [2, 2, 1]
     """
     if items_per_request == 1:
         yield from ([item] for item in items)

@@ -19,7 +19,11 @@ _RECENT = 65_536
 
 
 def hash_texts(texts: Sequence[str]) -> Hashes:
-    """Return 64-bit hashes (XXH3) of n strings, the same on every machine."""
+    """Return 64-bit hashes (XXH3) of n strings, the same on every machine.
+
+    >>> [hex(h) for h in hash_texts(["a", "b"]).tolist()]
+    ['0xe6c632b61e964e1f', '0x575a0b1c44d8843f']
+    """
     digest = xxhash.xxh3_64_intdigest
     return np.fromiter((digest(t.encode()) for t in texts), dtype=np.uint64, count=len(texts))
 

@@ -46,5 +46,9 @@ class Cost:
         return Cost(self.labels - other.labels, self.tokens - other.tokens, self.micro_usd - other.micro_usd)
 
     def fits(self, limit: "Cost") -> bool:
-        """True when no dimension exceeds that of `limit`."""
+        """True when no dimension exceeds that of `limit`.
+
+        >>> Cost(labels=1, micro_usd=5).fits(Cost(labels=2, micro_usd=5)), Cost(labels=3).fits(Cost(labels=2))
+        (True, False)
+        """
         return self.labels <= limit.labels and self.tokens <= limit.tokens and self.micro_usd <= limit.micro_usd
