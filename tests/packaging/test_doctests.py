@@ -18,10 +18,11 @@ def modules_with_examples():
                 yield ".".join(path.relative_to(root).with_suffix("").parts)
 
 
-@pytest.mark.parametrize("name", modules_with_examples())
+@pytest.mark.parametrize("name", list(modules_with_examples()))
 def test_the_examples_of_a_module_are_true(name):
     failed, attempted = doctest.testmod(importlib.import_module(name.removesuffix(".__init__")))
-    assert attempted and not failed
+    assert attempted
+    assert not failed
 
 
 def test_there_are_examples_to_check():
