@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from nextlabel.server.assessment.agreement import krippendorff_alpha, paired_difference, wilson_interval
 from nextlabel.server.assessment.consensus import Consensus, consensus
+from nextlabel.server.assessment.intervals import paired_difference, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.answers import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
@@ -90,20 +90,6 @@ def test_wilson_interval_of_a_textbook_example():
     assert wilson_interval(0, 5).low == 0.0
     with pytest.raises(ValueError, match="hits"):
         wilson_interval(3, 2)
-
-
-def test_krippendorff_alpha_of_his_example():
-    # Krippendorff 2011, section B: nominal data of two observers, alpha = 0.095.
-    first = ["0", "1", "0", "0", "0", "0", "0", "0", "1", "0"]
-    second = ["1", "1", "1", "0", "0", "1", "0", "0", "0", "0"]
-    assert krippendorff_alpha([list(pair) for pair in zip(first, second, strict=True)]) == pytest.approx(
-        0.095, abs=1e-3
-    )
-
-
-def test_krippendorff_alpha_needs_disagreement_to_be_possible():
-    assert krippendorff_alpha([["a", "a"], ["a"]]) is None
-    assert krippendorff_alpha([["a", "a"], ["b", "b"]]) == 1.0
 
 
 def test_calibration_error_is_the_gap_weighted_by_bin():

@@ -327,7 +327,7 @@ Global___ReliabilityBin: _TypeAlias = ReliabilityBin  # noqa: Y015
 
 @_typing.final
 class Estimate(_message.Message):
-    """A share with its 95 % confidence interval."""
+    """A share or a coefficient with its 95 % confidence interval."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -376,6 +376,9 @@ class AnnotatorReport(_message.Message):
     RELIABILITY_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     CANARIES_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    FLEISS_KAPPA_FIELD_NUMBER: _builtins.int
+    ON_GOLD_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """Name of the annotator."""
     kind: _annotation_pb2.AnnotatorKind.ValueType
@@ -385,7 +388,9 @@ class AnnotatorReport(_message.Message):
     raw_calibration_error: _builtins.float
     """Expected calibration error of its raw confidence on gold; absent without gold or confidence."""
     calibration_error: _builtins.float
-    """Expected calibration error of its calibrated confidence; absent as long as it is not calibrated."""
+    """Expected calibration error of the confidence it delivers once calibrated, cross-validated on gold; absent with
+    fewer gold items than a calibrator needs.
+    """
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassOutcomes]:
         """How its answers turned out, by class."""
@@ -410,6 +415,18 @@ class AnnotatorReport(_message.Message):
     def canaries(self) -> _run_service_pb2.CanaryCounts:
         """How it answered canary items, over all runs; absent when it was given none."""
 
+    @_builtins.property
+    def alpha(self) -> Global___Estimate:
+        """Krippendorff's alpha with its interval; copies of one answer count once. Absent without overlap."""
+
+    @_builtins.property
+    def fleiss_kappa(self) -> Global___Estimate:
+        """Fleiss' kappa of the items that it shares with others; absent without overlap."""
+
+    @_builtins.property
+    def on_gold(self) -> Global___GoldComparison:
+        """Its newest answers beside the gold items; absent without gold."""
+
     def __init__(
         self,
         *,
@@ -424,10 +441,13 @@ class AnnotatorReport(_message.Message):
         reliability: _abc.Iterable[Global___ReliabilityBin] | None = ...,
         cost: _annotation_pb2.Cost | None = ...,
         canaries: _run_service_pb2.CanaryCounts | None = ...,
+        alpha: Global___Estimate | None = ...,
+        fleiss_kappa: Global___Estimate | None = ...,
+        on_gold: Global___GoldComparison | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "raw_calibration_error", b"raw_calibration_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibration_error: _TypeAlias = _typing.Literal["calibration_error"]  # noqa: Y015
     _WhichOneofArgType__calibration_error: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error"]  # noqa: Y015
@@ -443,6 +463,82 @@ class AnnotatorReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__raw_calibration_error) -> _WhichOneofReturnType__raw_calibration_error | None: ...
 
 Global___AnnotatorReport: _TypeAlias = AnnotatorReport  # noqa: Y015
+
+@_typing.final
+class GoldComparison(_message.Message):
+    """Answers beside the labels of the gold items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MACRO_F1_FIELD_NUMBER: _builtins.int
+    COHEN_KAPPA_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def macro_f1(self) -> Global___Estimate:
+        """Macro-F1 over the classes that occur."""
+
+    @_builtins.property
+    def cohen_kappa(self) -> Global___Estimate:
+        """Cohen's kappa with gold; absent where one class is all there is."""
+
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassAgreement]:
+        """The classes, in the order of the label space."""
+
+    def __init__(
+        self,
+        *,
+        macro_f1: Global___Estimate | None = ...,
+        cohen_kappa: Global___Estimate | None = ...,
+        classes: _abc.Iterable[Global___ClassAgreement] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cohen_kappa", b"cohen_kappa", "macro_f1", b"macro_f1"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "cohen_kappa", b"cohen_kappa", "macro_f1", b"macro_f1"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldComparison: _TypeAlias = GoldComparison  # noqa: Y015
+
+@_typing.final
+class ClassAgreement(_message.Message):
+    """How well one class is told from the others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """The class."""
+    @_builtins.property
+    def recall(self) -> Global___Estimate:
+        """Share of its gold items that were given the class; absent without such."""
+
+    @_builtins.property
+    def precision(self) -> Global___Estimate:
+        """Share of the gold items given the class that have it; absent without such."""
+
+    @_builtins.property
+    def given(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Gold items of this class by the class they were given, in the order of the label space."""
+
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        recall: Global___Estimate | None = ...,
+        precision: Global___Estimate | None = ...,
+        given: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["precision", b"precision", "recall", b"recall"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given", b"given", "label", b"label", "precision", b"precision", "recall", b"recall"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassAgreement: _TypeAlias = ClassAgreement  # noqa: Y015
 
 @_typing.final
 class GetAnnotatorReportRequest(_message.Message):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from nextlabel.server.assessment.agreement import wilson_interval
+from nextlabel.server.assessment.intervals import wilson_interval
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.runs import AnnotatorChoice
 

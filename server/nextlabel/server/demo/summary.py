@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import mean, stdev
 
-from nextlabel.server.assessment.agreement import wilson_interval
+from nextlabel.server.assessment.intervals import wilson_interval
 from nextlabel.server.demo.arms import ArmResult
 from nextlabel.server.plots import CurvePoint
 

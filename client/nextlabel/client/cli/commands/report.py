@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import (
+    Output,
+    OutputOption,
+    Record,
+    TableColumns,
+    emit_many,
+    emit_one,
+    percent,
+    usd,
+)
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -82,12 +91,23 @@ def report(
 _ANNOTATOR_COLUMNS: TableColumns = {
     "ANNOTATOR": lambda a: a["annotator"],
     "KIND": lambda a: a["kind"],
-    "ON GOLD": lambda a: percent(a["gold_accuracy"]["value"]) if a["gold_accuracy"] else None,
-    "AGREEMENT": lambda a: percent(a["agreement"]["value"]) if a["agreement"] else None,
+    "ON GOLD": lambda a: _sure(a["gold_accuracy"]),
+    "MACRO-F1": lambda a: _sure(a["on_gold"]["macro_f1"]) if a["on_gold"] else None,
+    "KAPPA": lambda a: _sure(a["on_gold"]["cohen_kappa"], percent=False) if a["on_gold"] else None,
+    "AGREEMENT": lambda a: _sure(a["agreement"]),
+    "ALPHA": lambda a: _sure(a["alpha"], percent=False),
     "CALIBRATION ERROR": lambda a: None if a["calibration_error"] is None else f"{a['calibration_error']:.3f}",
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
 }
+
+
+def _sure(estimate: Record | None, *, percent: bool = True) -> str | None:
+    """A figure with its 95 % interval."""
+    if estimate is None:
+        return None
+    form = "{value:.1%} ({low:.1%} to {high:.1%})" if percent else "{value:.2f} ({low:.2f} to {high:.2f})"
+    return form.format(**estimate)
 
 
 def _plot_form(path: Path) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
+from nextlabel.server.api.messages.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.projects import counts_message
-from nextlabel.server.api.messages.runs import canary_counts, outcome_counts
+from nextlabel.server.api.messages.quality import annotator_report, estimate
+from nextlabel.server.api.messages.runs import outcome_counts
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.run_messages import RunMessages
-from nextlabel.server.assessment.agreement import Estimate
-from nextlabel.server.domain.reports.reports import AnnotatorReport, Reports
+from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render
 from nextlabel.server.ports.state_store import StateStore
@@ -108,7 +108,7 @@ class ReportServicer(ReportServiceServicer):
         """Return how each annotator does."""
         project = await self.finder.project(request.project)
         found = await self.reports.annotators(project, request.annotator)
-        return pb.GetAnnotatorReportResponse(annotators=[_annotator(report) for report in found])
+        return pb.GetAnnotatorReportResponse(annotators=[annotator_report(report) for report in found])
 
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
         """Return a project at a glance."""
@@ -120,7 +120,7 @@ class ReportServicer(ReportServiceServicer):
             spent=cost_message(overview.spent),
             reserved=cost_message(overview.reserved),
             latest=_latest(overview.latest),
-            label_accuracy=_estimate(overview.label_accuracy),
+            label_accuracy=estimate(overview.label_accuracy),
             active_runs=[await self.run_messages.message(project, run) for run in overview.active_runs],
             outcomes=outcome_counts(overview.outcomes),
         )
@@ -140,32 +140,3 @@ def _latest(version: ModelVersion | None) -> LearningCurvePoint | None:
 def _points(series: str, curve: Sequence[ModelVersion], axis: Axis, measure: Measure) -> list[CurvePoint]:
     x = _X_VALUES[axis]
     return [CurvePoint(series, x(version), getattr(version, measure.value) or 0.0) for version in curve]
-
-
-def _estimate(estimate: Estimate | None) -> pb.Estimate | None:
-    if estimate is None:
-        return None
-    return pb.Estimate(value=estimate.value, low=estimate.low, high=estimate.high, items=estimate.items)
-
-
-def _annotator(report: AnnotatorReport) -> pb.AnnotatorReport:
-    by_class: dict[str, dict[str, int]] = {}
-    for (label, outcome), count in report.outcomes.items():
-        by_class.setdefault(label, {})[outcome] = count
-    return pb.AnnotatorReport(
-        annotator=report.annotator,
-        kind=annotator_kind(report.kind),
-        classes=[
-            pb.ClassOutcomes(label=label, outcomes=outcome_counts(counts)) for label, counts in sorted(by_class.items())
-        ],
-        gold_accuracy=_estimate(report.gold_accuracy),
-        agreement=_estimate(report.agreement),
-        krippendorff_alpha=report.krippendorff_alpha,
-        calibration_error=report.calibration_error,
-        reliability=[
-            pb.ReliabilityBin(low=b.low, high=b.high, items=b.items, confidence=b.confidence, accuracy=b.accuracy)
-            for b in report.reliability
-        ],
-        cost=cost_message(report.cost),
-        canaries=None if report.canaries is None else canary_counts(report.canaries),
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nextlabel.server.assessment.agreement import paired_difference
+from nextlabel.server.assessment.intervals import paired_difference
 from nextlabel.server.domain.budgets.budgets import NOTHING, Budgets
 from nextlabel.server.domain.budgets.paid_calls import CallLedger, RunLedger
 from nextlabel.server.domain.pool.embedding import Embedding

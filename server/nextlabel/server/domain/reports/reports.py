@@ -6,22 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from nextlabel.server.assessment.agreement import Estimate, krippendorff_alpha, wilson_interval
-from nextlabel.server.assessment.canaries import CanaryTally
-from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.quality.canary_runs import tallies
+from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem, Segment, Split
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import Run, RunState
-
-UNKNOWN_CLASS = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +32,6 @@ class PoolCounts:
     gold: int
     embedded: int
     awaiting_embedding: int
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatorReport:
-    """What one annotator answered and how good it was where that can be told.
-
-    ``outcomes`` counts (class, outcome), the class '' where there was no label. Accuracy is against the gold items;
-    agreement is with the consensus of the others. Calibration errors need confidences on gold items.
-    """
-
-    annotator: str
-    kind: AnnotatorKind
-    outcomes: dict[tuple[str, str], int]
-    gold_accuracy: Estimate | None
-    agreement: Estimate | None
-    krippendorff_alpha: float | None
-    calibration_error: float | None
-    reliability: Sequence[ReliabilityBin]
-    cost: Cost
-    canaries: CanaryTally | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +93,7 @@ class Reports:
                 own.setdefault(annotation.annotator, []).append(annotation)
         checked = await self._store.read(lambda tx: tallies(tx, tx.runs.list(project.id)))
         return [
-            _report(name, annotations, gold, by_row, checked.get(name))
+            annotator_report(project, name, annotations, gold, by_row, checked.get(name))
             for name, annotations in sorted(own.items())
             if annotator in ("", name)
         ]
@@ -176,42 +151,6 @@ def _stored(tx: Transaction, project: Project) -> _Stored:
         references=tx.pool.references(project.id),
         deleted=set(tx.pool.deleted_rows(project.id)),
         picked_on_leases=set(picked),
-    )
-
-
-def _report(
-    name: str,
-    annotations: Sequence[Annotation],
-    gold: dict[int, str],
-    by_row: dict[int, list[Annotation]],
-    canaries: CanaryTally | None,
-) -> AnnotatorReport:
-    checked = [a for a in annotations if a.row in gold and a.label is not None]
-    pairs = [
-        (a.label, other.label)
-        for a in annotations
-        if a.label is not None
-        for other in by_row[a.row]
-        if other.annotator != name and other.label is not None
-    ]
-    confident = [a for a in checked if a.answer.confidence is not None]
-    confidences = np.array([a.answer.confidence for a in confident], np.float64)
-    correct = np.array([a.label == gold[a.row] for a in confident], np.bool_)
-    cost = Cost()
-    for a in annotations:
-        cost += a.answer.provenance.cost
-    shared = [[a.label for a in by_row[row] if a.label is not None] for row in {a.row for a in annotations}]
-    return AnnotatorReport(
-        annotator=name,
-        kind=annotations[0].kind,
-        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome.value) for a in annotations)),
-        gold_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
-        agreement=_share(sum(a == b for a, b in pairs), len(pairs)),
-        krippendorff_alpha=krippendorff_alpha(shared),
-        calibration_error=expected_calibration_error(confidences, correct) if len(confident) else None,
-        reliability=reliability(confidences, correct) if len(confident) else (),
-        cost=cost,
-        canaries=canaries if canaries and canaries.asked else None,
     )
 
 

@@ -1,9 +1,7 @@
-"""How far annotators agree, with how sure we can be of it."""
+"""How sure we can be of a figure."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -12,7 +10,7 @@ _Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A share in [0, 1], or a difference of two, with its 95 % interval and the number of items behind it."""
+    """A figure (a share, a difference of two, a coefficient) with its 95 % interval and the items behind it."""
 
     value: float
     low: float
@@ -28,11 +26,16 @@ def wilson_interval(hits: int, n: int) -> Estimate:
     """
     if n < 1 or not 0 <= hits <= n:
         raise ValueError(f"{hits} hits of {n}; hits must lie between 0 and n, and n be at least 1")
-    share = hits / n
+    low, high = wilson_bounds(hits / n, n)
+    return Estimate(hits / n, low, high, n)
+
+
+def wilson_bounds(share: float, n: float) -> tuple[float, float]:
+    """Return the bounds of Wilson's interval for a share of ``n`` items, of which neither need be a whole number."""
     squared = _Z_95**2
     centre = (share + squared / (2 * n)) / (1 + squared / n)
     half = _Z_95 * sqrt(share * (1 - share) / n + squared / (4 * n * n)) / (1 + squared / n)
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def paired_difference(gained: int, lost: int, n: int) -> Estimate:
@@ -49,21 +52,3 @@ def paired_difference(gained: int, lost: int, n: int) -> Estimate:
     up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
     half = _Z_95 * sqrt((up + down - (up - down) ** 2) / (n + 2))
     return Estimate((gained - lost) / n, max(-1.0, up - down - half), min(1.0, up - down + half), n)
-
-
-def krippendorff_alpha(units: Sequence[Sequence[str]]) -> float | None:
-    """Return Krippendorff's alpha for nominal labels (Krippendorff 2011), None when it is not defined.
-
-    ``units`` holds the labels that each item was given. 1 is perfect agreement, 0 what chance gives. Items with fewer
-    than two labels do not count; with one label overall there is no disagreement to measure against.
-    """
-    pairable = [labels for labels in units if len(labels) > 1]
-    totals = Counter(label for labels in pairable for label in labels)
-    n = totals.total()
-    if len(totals) < 2:
-        return None
-    observed = sum(
-        (len(labels) ** 2 - sum(c * c for c in Counter(labels).values())) / (len(labels) - 1) for labels in pairable
-    )
-    expected = (n * n - sum(c * c for c in totals.values())) / (n - 1)
-    return 1 - observed / expected

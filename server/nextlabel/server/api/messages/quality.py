@@ -1,0 +1,62 @@
+"""Figures about annotators and labels as messages."""
+
+from __future__ import annotations
+
+from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
+from nextlabel.server.api.messages.runs import canary_counts, outcome_counts
+from nextlabel.server.assessment.agreement.confusion import Comparison
+from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
+from nextlabel.v1 import report_service_pb2 as pb
+
+
+def estimate(found: Estimate | None) -> pb.Estimate | None:
+    """Return a figure with its interval."""
+    if found is None:
+        return None
+    return pb.Estimate(value=found.value, low=found.low, high=found.high, items=found.items)
+
+
+def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:
+    """Return the report on an annotator."""
+    by_class: dict[str, dict[str, int]] = {}
+    for (label, outcome), count in report.outcomes.items():
+        by_class.setdefault(label, {})[outcome] = count
+    alpha, on_gold = report.krippendorff_alpha, report.on_gold
+    return pb.AnnotatorReport(
+        annotator=report.annotator,
+        kind=annotator_kind(report.kind),
+        classes=[
+            pb.ClassOutcomes(label=label, outcomes=outcome_counts(counts)) for label, counts in sorted(by_class.items())
+        ],
+        gold_accuracy=None if on_gold is None else estimate(on_gold.accuracy),
+        agreement=estimate(report.agreement),
+        krippendorff_alpha=None if alpha is None else alpha.value,
+        alpha=estimate(alpha),
+        fleiss_kappa=estimate(report.fleiss_kappa),
+        raw_calibration_error=report.raw_calibration_error,
+        calibration_error=report.calibration_error,
+        reliability=[
+            pb.ReliabilityBin(low=b.low, high=b.high, items=b.items, confidence=b.confidence, accuracy=b.accuracy)
+            for b in report.reliability
+        ],
+        cost=cost_message(report.cost),
+        canaries=None if report.canaries is None else canary_counts(report.canaries),
+        on_gold=None if on_gold is None else _comparison(on_gold),
+    )
+
+
+def _comparison(found: Comparison) -> pb.GoldComparison:
+    return pb.GoldComparison(
+        macro_f1=estimate(found.macro_f1),
+        cohen_kappa=estimate(found.kappa),
+        classes=[
+            pb.ClassAgreement(
+                label=one.label,
+                recall=estimate(one.recall),
+                precision=estimate(one.precision),
+                given=found.confusion_CC[place].tolist(),
+            )
+            for place, one in enumerate(found.per_class)
+        ],
+    )

@@ -1,0 +1,25 @@
+"""Intervals of statistics that have no formula of their own."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+
+def jackknife_bounds(
+    value: float, without_one_n: npt.NDArray[np.float64], counts_n: npt.NDArray[np.float64]
+) -> tuple[float, float]:
+    """Return the 95 % bounds of a statistic from its values without one item (Tukey 1958, Efron and Stein 1981).
+
+    ``without_one_n`` holds the statistic without one item of the n-th kind, of which there are ``counts_n``.
+    """
+    total = float(counts_n.sum())
+    if total < 2:
+        return -np.inf, np.inf
+    mean = float(counts_n @ without_one_n) / total
+    variance = (total - 1) / total * float(counts_n @ (without_one_n - mean) ** 2)
+    half = float(stdtrit(total - 1, 0.975)) * sqrt(variance)
+    return value - half, value + half

@@ -1,0 +1,139 @@
+"""What one annotator is worth: its answers beside gold and beside the others'."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.server.assessment.agreement.confusion import Comparison, compare
+from nextlabel.server.assessment.agreement.copies import independent
+from nextlabel.server.assessment.agreement.distances import Metric
+from nextlabel.server.assessment.agreement.kappa import fleiss_kappa, label_counts
+from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
+from nextlabel.server.assessment.calibration import GoldCheck
+from nextlabel.server.assessment.canaries import CanaryTally
+from nextlabel.server.assessment.delivered import delivered_confidences
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
+from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.answers import Body, ConfidenceKind, Label, MultiLabel, Preference, Score
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Project
+
+UNKNOWN_CLASS = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorReport:
+    """What one annotator answered and how good it was where that can be told.
+
+    ``outcomes`` counts (class, outcome), the class '' where there was no label. ``on_gold`` compares its newest
+    answers with the gold items; agreement, alpha and Fleiss' kappa are with the others' answers, copies left out.
+    ``raw_calibration_error`` is that of confidences as the annotator gave them, ``calibration_error`` that of the
+    confidences delivered, cross-validated; ``reliability`` shows the one in use.
+    """
+
+    annotator: str
+    kind: AnnotatorKind
+    outcomes: dict[tuple[str, str], int]
+    on_gold: Comparison | None
+    agreement: Estimate | None
+    krippendorff_alpha: Estimate | None
+    fleiss_kappa: Estimate | None
+    raw_calibration_error: float | None
+    calibration_error: float | None
+    reliability: Sequence[ReliabilityBin]
+    cost: Cost
+    canaries: CanaryTally | None
+
+
+def annotator_report(
+    project: Project,
+    name: str,
+    annotations: Sequence[Annotation],
+    gold: Mapping[int, str],
+    by_row: Mapping[int, Sequence[Annotation]],
+    canaries: CanaryTally | None,
+) -> AnnotatorReport:
+    """Report on the annotator ``name``, whose annotations are ``annotations``; ``by_row`` has everybody's."""
+    checked = list({a.row: a for a in annotations if a.row in gold and a.label is not None}.values())
+    shared = [independent(by_row[row]) for row in dict.fromkeys(a.row for a in annotations)]
+    shared = [given for given in shared if len(given) > 1 and any(a.annotator == name for a in given)]
+    agreed = [is_same for given in shared for is_same in _agreements(name, given)]
+    raw, delivered = _raw(checked, gold), _delivered(checked, gold)
+    in_use = delivered or raw
+    cost = Cost()
+    for a in annotations:
+        cost += a.answer.provenance.cost
+    return AnnotatorReport(
+        annotator=name,
+        kind=annotations[0].kind,
+        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome.value) for a in annotations)),
+        on_gold=compare([gold[a.row] for a in checked], [a.label or "" for a in checked], project.class_names),
+        agreement=wilson_interval(sum(agreed), len(agreed)) if agreed else None,
+        krippendorff_alpha=_alpha(shared),
+        fleiss_kappa=fleiss_kappa(label_counts([[a.label or "" for a in g] for g in shared], project.class_names)),
+        raw_calibration_error=expected_calibration_error(*raw) if raw else None,
+        calibration_error=expected_calibration_error(*delivered) if delivered else None,
+        reliability=reliability(*in_use) if in_use else (),
+        cost=cost,
+        canaries=canaries if canaries and canaries.asked else None,
+    )
+
+
+def _agreements(name: str, given: Sequence[Annotation]) -> list[bool]:
+    mine = next(a for a in given if a.annotator == name)
+    return [mine.answer.body == other.answer.body for other in given if other is not mine]
+
+
+def _alpha(shared: Sequence[Sequence[Annotation]]) -> Estimate | None:
+    """Return alpha by the distance that fits the type of answer; None for written answers, which have none."""
+    bodies = [[a.answer.body for a in given if a.answer.body is not None] for given in shared]
+    first = next((body for given in bodies for body in given), None)
+    if isinstance(first, MultiLabel):
+        return krippendorff_alpha([[frozenset(_names(b)) for b in given] for given in bodies], Metric.MASI)
+    if isinstance(first, Score):
+        return krippendorff_alpha(
+            [[b.value for b in given if isinstance(b, Score)] for given in bodies], Metric.INTERVAL
+        )
+    if isinstance(first, Label):
+        return krippendorff_alpha([[b.name for b in given if isinstance(b, Label)] for given in bodies])
+    if isinstance(first, Preference):
+        return krippendorff_alpha([[b.choice.value for b in given if isinstance(b, Preference)] for given in bodies])
+    return None
+
+
+def _names(body: Body) -> Sequence[str]:
+    return body.names if isinstance(body, MultiLabel) else ()
+
+
+_Judged = tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]
+
+
+def _raw(checked: Sequence[Annotation], gold: Mapping[int, str]) -> _Judged | None:
+    """Return the confidences that were not calibrated, with whether the answers were right; None without any."""
+    found = [
+        (a.answer.confidence, a.label == gold[a.row])
+        for a in checked
+        if a.answer.confidence is not None and a.answer.confidence_kind is not ConfidenceKind.CALIBRATED
+    ]
+    if not found:
+        return None
+    return np.array([c for c, _ in found], np.float64), np.array([r for _, r in found], np.bool_)
+
+
+def _delivered(checked: Sequence[Annotation], gold: Mapping[int, str]) -> _Judged | None:
+    """Return cross-validated confidences under the newest guidelines; older answers say nothing about these."""
+    if not checked:
+        return None
+    newest = max(checked, key=lambda a: a.id).answer.provenance.guidelines_hash
+    return delivered_confidences(
+        {
+            a.item_id: GoldCheck(a.answer.signals, a.label == gold[a.row])
+            for a in checked
+            if a.answer.provenance.guidelines_hash == newest
+        }
+    )
