@@ -12,7 +12,7 @@ import pytest
 from google.rpc import status_pb2
 
 from nextlabel.server.api.boundary.auth import new_secret, secret_hash
-from nextlabel.server.api.boundary.server import BindError
+from nextlabel.server.system.addresses import BindError
 from nextlabel.server.values.access import Role
 from nextlabel.server.values.errors import NotFound
 from nextlabel.v1 import project_service_pb2

@@ -55,7 +55,7 @@ def _serve(order: dict[str, Any]) -> None:
         configure_logs(settings.log.level, settings.log.format)
         if order["fail_points"]:
             arm(FailPoints(Path(order["fail_points"])))
-        run(serve(settings, lambda port: _say({"pid": os.getpid(), "port": port})))
+        run(serve(settings, lambda port, _: _say({"pid": os.getpid(), "port": port})))
         code = 0
     except BaseException as error:  # noqa: BLE001  (a fork must never go on as its parent)
         print(f"server ended: {error!r}", file=sys.stderr, flush=True)

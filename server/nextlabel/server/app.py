@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gc
 import signal
+import tempfile
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
@@ -17,14 +19,17 @@ from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.services.servicers import StoredTokens, servicers
 from nextlabel.server.operations.state_metrics import StateMetrics
 from nextlabel.server.settings import Settings
+from nextlabel.server.system.addresses import BindError
 from nextlabel.server.wiring.parts import Parts, open_parts
 
 _log = structlog.get_logger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[int]:
+async def running(settings: Settings, inside: Path | None = None) -> AsyncIterator[int]:
     """Serve within the block; the value is the port number (0 for unix sockets).
+
+    ``inside`` is a unix socket to serve on as well.
 
     Raises:
         DomainError: the stores cannot be opened.
@@ -34,6 +39,8 @@ async def running(settings: Settings) -> AsyncIterator[int]:
     try:
         registry = CollectorRegistry()
         api = ApiServer(settings, servicers(parts), _probes(parts), StoredTokens(parts.store), parts.clock, registry)
+        if inside is not None:
+            api.listen_inside(inside)
         port = await api.start()
         parts.start()
         _serve_metrics(settings, registry, parts)
@@ -45,19 +52,51 @@ async def running(settings: Settings) -> AsyncIterator[int]:
         await parts.close()
 
 
-async def serve(settings: Settings, on_ready: Callable[[int], None]) -> None:
-    """Serve until SIGTERM or SIGINT; calls under way are finished before this returns."""
+async def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; calls under way are finished before this returns.
+
+    ``on_ready`` is told the port, and the URL of the pages, '' without them.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings) as port:
-        _log.info("serving", bind=settings.bind, port=port, data_dir=str(settings.data_dir))
-        _collect_seldom()
-        on_ready(port)
-        await stop.wait()
-        _log.info("draining")
+    with tempfile.TemporaryDirectory(prefix="nextlabel-") as private:
+        inside = Path(private) / "api.sock" if settings.web.bind else None
+        async with running(settings, inside) as port, _pages(settings, inside) as url:
+            _log.info("serving", bind=settings.bind, port=port, pages=url, data_dir=str(settings.data_dir))
+            _collect_seldom()
+            on_ready(port, url)
+            await stop.wait()
+            _log.info("draining")
     _log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def _pages(settings: Settings, inside: Path | None) -> AsyncIterator[str]:
+    """Serve dashboard and labeling page within the block; the value is their URL, '' without them.
+
+    Raises:
+        BindError: the address that was asked for cannot be bound.
+    """
+    if inside is None or settings.web.bind is None:
+        yield ""
+        return
+    from nextlabel.client.transport.channel import open_channel
+    from nextlabel.server.web.serving import WebAddress, serving
+
+    tls = settings.tls
+    address = WebAddress(settings.web.bind, settings.web.hosts, tls.certificate, tls.key)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            url = await stack.enter_async_context(serving(address, open_channel(f"unix:{inside}", None), settings.bind))
+        except BindError as error:
+            if "web" in settings.model_fields_set:
+                raise
+            # Nobody asked for this address: another server on this machine may well have it.
+            _log.warning("no_pages", reason=str(error))
+            url = ""
+        yield url
 
 
 def _collect_seldom() -> None:

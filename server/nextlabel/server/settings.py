@@ -26,6 +26,7 @@ from nextlabel.server.system.addresses import checked_bind, is_loopback
 from nextlabel.server.values.access import Role
 from nextlabel.server.values.limits import Limits
 
+DEFAULT_WEB_BIND = "127.0.0.1:50080"
 _ENV_PREFIX = "NEXTLABEL_"
 _config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", default=None)
 
@@ -244,6 +245,16 @@ class MetricsSettings(_Section):
     """Address such as `127.0.0.1:9464` where metrics are served over HTTP; off by default."""
 
 
+class WebSettings(_Section):
+    """Dashboard and labeling page."""
+
+    bind: str | None = DEFAULT_WEB_BIND
+    """Address of the pages, `HOST:PORT`, port 0 for a free one; none to leave them out."""
+
+    hosts: tuple[str, ...] = ()
+    """Names that browsers may know this server by besides that of the address; `*` for any, if a proxy checks them."""
+
+
 class LogSettings(_Section):
     """Logs, to standard error."""
 
@@ -301,6 +312,9 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """Metrics."""
 
+    web: WebSettings = Field(default_factory=WebSettings)
+    """Pages for people."""
+
     log: LogSettings = Field(default_factory=LogSettings)
     """Logs."""
 
@@ -320,7 +334,20 @@ class Settings(BaseSettings):
     @property
     def tokens_required(self) -> bool:
         """True when a call needs a token or a certificate with a role."""
-        return not is_loopback(self.bind) if self.auth.required is None else self.auth.required
+        return self._exposed if self.auth.required is None else self.auth.required
+
+    @property
+    def _exposed(self) -> bool:
+        return not all(is_loopback(bind) for bind in (self.bind, self.web.bind) if bind)
+
+    @field_validator("web")
+    @classmethod
+    def _a_web_port_is_named(cls, web: WebSettings) -> WebSettings:
+        if web.bind and web.bind.startswith("unix"):
+            raise ValueError(f"web.bind: browsers cannot reach {web.bind}; name HOST:PORT")
+        if web.bind:
+            checked_bind(web.bind)
+        return web
 
     @field_validator("bind")
     @classmethod
@@ -329,11 +356,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _not_exposed(self) -> Self:
-        if self.insecure or is_loopback(self.bind):
+        if self.insecure or not self._exposed:
             return self
         if not (self.tls.enabled and self.tokens_required):
+            exposed = f"bind={self.bind}" if not is_loopback(self.bind) else f"web.bind={self.web.bind}"
             raise ValueError(
-                f"bind={self.bind} can be reached from other machines: set tls.certificate and tls.key and leave "
+                f"{exposed} can be reached from other machines: set tls.certificate and tls.key and leave "
                 "auth.required on, bind to 127.0.0.1 instead, or set insecure (--insecure) on a network you trust"
             )
         return self

@@ -18,6 +18,7 @@ OWN = {
 
 SERVER = {
     "serve": "Run the server.",
+    "web": "Serve dashboard and labeling page of a server elsewhere.",
     "demo": "See the main job run on bundled data.",
     "simulate": "Compare strategies on your data, with error bars.",
     "doctor": "Check an installation and a data directory.",

@@ -11,12 +11,14 @@ from nextlabel.server.cli.doctor import doctor
 from nextlabel.server.cli.local_llm import local_llm
 from nextlabel.server.cli.serve import serve
 from nextlabel.server.cli.simulate import simulate
+from nextlabel.server.cli.web import web
 
 
 def commands() -> Sequence[tuple[str, str, Callable[..., Any]]]:
     """Return (name, one-line help, typer function) of every command."""
     functions: dict[str, Callable[..., Any]] = {
         "serve": serve,
+        "web": web,
         "demo": demo,
         "simulate": simulate,
         "doctor": doctor,

@@ -21,6 +21,10 @@ def serve(
     ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file, TOML. Environment and options win.")] = None,
     metrics: Annotated[str | None, typer.Option(help="HOST:PORT where metrics for Prometheus are served.")] = None,
+    web: Annotated[
+        str | None, typer.Option(help="HOST:PORT of dashboard and labeling page. Default 127.0.0.1:50080.")
+    ] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="Leave the pages out.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow an address beyond loopback without TLS and tokens.")
@@ -41,6 +45,8 @@ def serve(
         overrides["insecure"] = True
     if metrics is not None:
         overrides["metrics"] = {"bind": metrics}
+    if web is not None or no_web:
+        overrides["web"] = {"bind": None if no_web else web}
     if log_level is not None:
         overrides["log"] = {"level": log_level}
     settings = load_settings(overrides, config)
@@ -52,7 +58,9 @@ def serve(
     configure_logs(settings.log.level, settings.log.format)
     host = settings.bind.rpartition(":")[0]
 
-    def say(port: int) -> None:
+    def say(port: int, pages: str) -> None:
         typer.echo(f"nextlabel serves {settings.data_dir} on {f'{host}:{port}' if port else settings.bind}")
+        if pages:
+            typer.echo(f"dashboard and labeling page: {pages}")
 
     run(serve_until_stopped(settings, say))

@@ -9,6 +9,10 @@ MAX_PORT = 65_535
 _UNIX = ("unix:", "unix-abstract:")
 
 
+class BindError(OSError):
+    """An address cannot be bound; the message says which and what to do."""
+
+
 def checked_bind(bind: str) -> str:
     """Return the address.
 

@@ -18,10 +18,7 @@ from nextlabel.server.api.boundary.metrics import CallMetrics
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings import ApiSettings, Settings, TlsSettings
-
-
-class BindError(OSError):
-    """The address cannot be bound; the message says which and what to do."""
+from nextlabel.server.system.addresses import BindError
 
 
 class ApiServer:
@@ -48,6 +45,12 @@ class ApiServer:
         if settings.api.reflection:
             names = [*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME]
             reflection.enable_server_reflection(names, self._server)
+
+    def listen_inside(self, socket: Path) -> str:
+        """Serve on a unix socket as well, for the pages of this process; call before `start`. Return its address."""
+        address = f"unix:{socket}"
+        self._server.add_insecure_port(address)
+        return address
 
     async def start(self) -> int:
         """Open the port and serve; return its number, 0 for unix sockets.

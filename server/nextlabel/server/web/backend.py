@@ -1,0 +1,119 @@
+"""The service as the pages see it: calls over one channel, each with the token of who looks at the page."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import grpc
+
+from nextlabel.client.errors import raise_from
+from nextlabel.v1.access_service_pb2_grpc import AccessServiceStub
+from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
+from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
+from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
+from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
+from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
+from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
+
+if TYPE_CHECKING:
+    from nextlabel.v1.access_service_pb2_grpc import AccessServiceAsyncStub
+    from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceAsyncStub
+    from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceAsyncStub
+    from nextlabel.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
+    from nextlabel.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
+    from nextlabel.v1.report_service_pb2_grpc import ReportServiceAsyncStub
+    from nextlabel.v1.run_service_pb2_grpc import RunServiceAsyncStub
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+CALL_S = 30.0
+
+
+class Backend:
+    """One channel to the service. It belongs to the event loop of its first call.
+
+    ``server`` names it in messages to people. Calls raise NextlabelError with the sentences of the service.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, server: str) -> None:
+        self._channel = channel
+        self.server = server
+
+    @cached_property
+    def projects(self) -> ProjectServiceAsyncStub:
+        """Projects and guidelines."""
+        return ProjectServiceStub(self._channel)
+
+    @cached_property
+    def pool(self) -> PoolServiceAsyncStub:
+        """Items."""
+        return PoolServiceStub(self._channel)
+
+    @cached_property
+    def labeling(self) -> LabelingServiceAsyncStub:
+        """Leases and annotations."""
+        return LabelingServiceStub(self._channel)
+
+    @cached_property
+    def runs(self) -> RunServiceAsyncStub:
+        """Runs."""
+        return RunServiceStub(self._channel)
+
+    @cached_property
+    def budgets(self) -> BudgetServiceAsyncStub:
+        """Budgets and the ledger."""
+        return BudgetServiceStub(self._channel)
+
+    @cached_property
+    def reports(self) -> ReportServiceAsyncStub:
+        """Curves and reports."""
+        return ReportServiceStub(self._channel)
+
+    @cached_property
+    def access(self) -> AccessServiceAsyncStub:
+        """Tokens."""
+        return AccessServiceStub(self._channel)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page: the backend, called with their token (empty where the server asks for none)."""
+
+    backend: Backend
+    token: str
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What goes with every call."""
+        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
+
+    async def call(self, method: Callable[..., Any], request: Any) -> Any:
+        """Make a unary call.
+
+        Raises:
+            NextlabelError: what the service answered instead.
+        """
+        try:
+            return await method(request, timeout=CALL_S, metadata=self.metadata)
+        except grpc.aio.AioRpcError as error:
+            raise_from(error, self.backend.server)
+
+    async def stream(self, method: Callable[..., Any], request: Any) -> AsyncIterator[Any]:
+        """Make a call that answers with a stream.
+
+        Raises:
+            NextlabelError: what the service answered instead.
+        """
+        try:
+            async for response in method(request, metadata=self.metadata):
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise_from(error, self.backend.server)

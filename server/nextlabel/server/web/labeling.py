@@ -1,0 +1,170 @@
+"""The labeling page, and what its script asks for: items on lease, and places for answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from google.protobuf.json_format import MessageToDict
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from nextlabel.client.errors import NextlabelError
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.web.answers import answer_kind, answer_message, answer_value
+from nextlabel.server.web.sessions import session_of, visitor
+from nextlabel.v1 import labeling_service_pb2 as pb
+from nextlabel.v1 import project_service_pb2 as projects_pb
+
+PREFETCH = 12
+"""Items on a lease of the page."""
+
+_PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"})
+_TAKEN = frozenset({pb.SUBMIT_STATUS_ACCEPTED, pb.SUBMIT_STATUS_ACCEPTED_LATE, pb.SUBMIT_STATUS_DUPLICATE})
+
+
+async def label_page(request: Request) -> Response:
+    """Show the page for one project."""
+    name = request.path_params["project"]
+    if not session_of(request).name:
+        return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
+    who = visitor(request)
+    response = await who.call(who.backend.projects.GetProject, projects_pb.GetProjectRequest(project=name))
+    guidelines = ""
+    if response.project.guidelines_version:
+        found = await who.call(who.backend.projects.GetGuidelines, projects_pb.GetGuidelinesRequest(project=name))
+        guidelines = found.guidelines.text
+    project = response.project
+    score = project.score_range
+    config = {
+        "project": name,
+        "annotator": session_of(request).name,
+        "kind": answer_kind(project.annotation_type),
+        "classes": [{"name": c.name, "description": c.description} for c in project.label_space.classes],
+        "range": [score.minimum, score.maximum] if project.HasField("score_range") else [0.0, 1.0],
+        "prefetch": PREFETCH,
+    }
+    context = {"project": project, "config": config, "guidelines": guidelines, "classes": config["classes"]}
+    page: Response = request.app.state.templates.TemplateResponse(request, "label.html", context)
+    return page
+
+
+async def lease(request: Request) -> Response:
+    """Give the page items to show: ``{request_id, annotator, count}``."""
+    asked = await _json(request)
+    call = pb.LeaseItemsRequest(
+        request_id=_text(asked, "request_id"),
+        project=request.path_params["project"],
+        annotator=_text(asked, "annotator"),
+        count=PREFETCH,
+    )
+    who = visitor(request)
+    given = (await who.call(who.backend.labeling.LeaseItems, call)).lease
+    return JSONResponse(
+        {
+            "lease_id": given.lease_id,
+            "expires_at": given.expire_time.ToMilliseconds() if given.lease_id else 0,
+            "items": [_shown(leased) for leased in given.items],
+        }
+    )
+
+
+async def submit(request: Request) -> Response:
+    """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment}]}``."""
+    asked = await _json(request)
+    answers = asked.get("answers")
+    if not isinstance(answers, list) or not all(isinstance(given, Mapping) for given in answers):
+        raise InvalidArgument.field("answers", "expected a list of objects")
+    call = pb.SubmitAnnotationsRequest(
+        request_id=_text(asked, "request_id"),
+        project=request.path_params["project"],
+        annotator=_text(asked, "annotator"),
+        lease_id=_text(asked, "lease_id"),
+        annotations=[_submitted(given, f"answers[{i}]") for i, given in enumerate(answers)],
+    )
+    who = visitor(request)
+    results = (await who.call(who.backend.labeling.SubmitAnnotations, call)).results
+    return JSONResponse(
+        {"results": [{"item_id": r.item_id, "taken": r.status in _TAKEN, "message": r.message} for r in results]}
+    )
+
+
+async def release(request: Request) -> Response:
+    """Give the unanswered items of a lease back: ``{request_id, lease_id}``."""
+    asked = await _json(request)
+    call = pb.ReleaseLeaseRequest(
+        request_id=_text(asked, "request_id"),
+        project=request.path_params["project"],
+        lease_id=_text(asked, "lease_id"),
+    )
+    who = visitor(request)
+    return JSONResponse({"released": (await who.call(who.backend.labeling.ReleaseLease, call)).released})
+
+
+async def progress(request: Request) -> Response:
+    """Say how far the project is."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    project = (await who.call(who.backend.projects.GetProject, projects_pb.GetProjectRequest(project=name))).project
+    return JSONResponse({"labeled": project.counts.labeled, "pool": project.counts.pool})
+
+
+def as_json(handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    """Answer errors of the service as JSON, with a status that tells the page whether to try again."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            answer: Response = await handler(request)
+        except InvalidArgument as error:
+            return JSONResponse({"message": error.message, "reason": error.reason}, 400)
+        except NextlabelError as error:
+            again = error.code.name in _PASSING or error.retry_after_s is not None
+            status = 503 if again else 401 if error.code.name == "UNAUTHENTICATED" else 409
+            return JSONResponse({"message": error.message, "reason": error.reason}, status)
+        return answer
+
+    return answered
+
+
+def _shown(leased: pb.LeasedItem) -> dict[str, Any]:
+    item = leased.item
+    shown: dict[str, Any] = {"id": item.id, "text": item.text, "metadata": MessageToDict(item.metadata)}
+    if item.HasField("pair"):
+        shown["pair"] = [item.pair.a, item.pair.b]
+    if leased.HasField("suggestion"):
+        suggestion = leased.suggestion
+        shown["suggestion"] = {
+            "answer": answer_value(suggestion.answer),
+            "confidence": suggestion.confidence if suggestion.HasField("confidence") else None,
+            "annotator": suggestion.annotator,
+        }
+    return shown
+
+
+def _submitted(given: Mapping[str, Any], path: str) -> pb.SubmittedAnnotation:
+    answer = given.get("answer")
+    if not isinstance(answer, Mapping):
+        raise InvalidArgument.field(f"{path}.answer", "expected an object such as {'label': 'billing'}")
+    submitted = pb.SubmittedAnnotation(item_id=_text(given, "item_id"), answer=answer_message(answer, f"{path}.answer"))
+    if comment := _text(given, "comment"):
+        submitted.feedback = comment
+    return submitted
+
+
+async def _json(request: Request) -> Mapping[str, Any]:
+    try:
+        asked = json.loads(await request.body())
+    except ValueError as error:
+        raise InvalidArgument.field("body", "expected JSON") from error
+    if not isinstance(asked, Mapping):
+        raise InvalidArgument.field("body", "expected a JSON object")
+    return asked
+
+
+def _text(asked: Mapping[str, Any], field: str) -> str:
+    value = asked.get(field, "")
+    if not isinstance(value, str):
+        raise InvalidArgument.field(field, "expected a string")
+    return value

@@ -1,0 +1,241 @@
+"""The operators' pages: projects, figures, items, guidelines, books."""
+
+from __future__ import annotations
+
+import difflib
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response, StreamingResponse
+
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.web.sessions import visitor
+from nextlabel.v1 import budget_service_pb2 as budgets_pb
+from nextlabel.v1 import labeling_service_pb2 as labeling_pb
+from nextlabel.v1 import pool_pb2, pool_service_pb2
+from nextlabel.v1 import project_service_pb2 as projects_pb
+from nextlabel.v1 import report_service_pb2 as reports_pb
+from nextlabel.v1 import run_service_pb2 as runs_pb
+
+Choice = TypeVar("Choice")
+
+PAGE_ROWS = 50
+_ACTIVE = frozenset({runs_pb.RUN_STATE_PENDING, runs_pb.RUN_STATE_RUNNING, runs_pb.RUN_STATE_STOPPING})
+_AXES = {
+    "labels": reports_pb.CURVE_AXIS_LABELS,
+    "usd": reports_pb.CURVE_AXIS_USD,
+    "seconds": reports_pb.CURVE_AXIS_SECONDS,
+}
+_MEASURES = {"accuracy": reports_pb.CURVE_MEASURE_ACCURACY, "macro_f1": reports_pb.CURVE_MEASURE_MACRO_F1}
+_DIMENSIONS = {
+    "labels": budgets_pb.BUDGET_DIMENSION_LABELS,
+    "tokens": budgets_pb.BUDGET_DIMENSION_TOKENS,
+    "usd": budgets_pb.BUDGET_DIMENSION_MICRO_USD,
+}
+
+
+async def projects(request: Request) -> Response:
+    """List the projects that the visitor may see."""
+    who = visitor(request)
+    asked = projects_pb.ListProjectsRequest(page_size=PAGE_ROWS, page_token=request.query_params.get("page", ""))
+    found = await who.call(who.backend.projects.ListProjects, asked)
+    return _page(request, "projects.html", projects=found.projects, next_page=found.next_page_token)
+
+
+async def overview(request: Request) -> Response:
+    """Show a project; its figures follow what happens."""
+    return _page(request, "overview.html", **await _overview(request))
+
+
+async def overview_figures(request: Request) -> Response:
+    """Return the part of the overview that changes."""
+    return _page(request, "figures.html", **await _overview(request))
+
+
+async def _overview(request: Request) -> dict[str, Any]:
+    name = request.path_params["project"]
+    who = visitor(request)
+    backend = who.backend
+    project = (await who.call(backend.projects.GetProject, projects_pb.GetProjectRequest(project=name))).project
+    figures = (await who.call(backend.reports.GetOverview, reports_pb.GetOverviewRequest(project=name))).overview
+    curve = await who.call(backend.reports.GetLearningCurve, reports_pb.GetLearningCurveRequest(project=name))
+    runs = (await who.call(backend.runs.ListRuns, runs_pb.ListRunsRequest(project=name, page_size=PAGE_ROWS))).runs
+    budgets = await who.call(backend.budgets.ListBudgets, budgets_pb.ListBudgetsRequest(project=name))
+    quality = await who.call(backend.reports.GetAnnotatorReport, reports_pb.GetAnnotatorReportRequest(project=name))
+    return {
+        "project": project,
+        "figures": figures,
+        "points": curve.learning_curve.points,
+        "runs": runs,
+        "active": [run for run in runs if run.state in _ACTIVE],
+        "budgets": [budget for budget in budgets.budgets if not budget.run],
+        "annotators": quality.annotators,
+    }
+
+
+async def curve(request: Request) -> Response:
+    """Draw the learning curve."""
+    who = visitor(request)
+    asked = reports_pb.RenderLearningCurveRequest(
+        project=request.path_params["project"],
+        format=reports_pb.PLOT_FORMAT_SVG,
+        axis=_one_of(_AXES, request.query_params.get("axis", "labels"), "axis"),
+        measure=_one_of(_MEASURES, request.query_params.get("measure", "accuracy"), "measure"),
+    )
+    drawn = await who.call(who.backend.reports.RenderLearningCurve, asked)
+    return Response(drawn.content, media_type=drawn.media_type)
+
+
+async def items(request: Request) -> Response:
+    """List items with their state and consensus."""
+    query = request.query_params
+    who = visitor(request)
+    state, split = query.get("state", ""), query.get("split", "")
+    asked = pool_service_pb2.ListItemsRequest(
+        project=request.path_params["project"],
+        state=_enum(pool_pb2.ItemState, "ITEM_STATE_", state, "state"),
+        split=_enum(pool_pb2.Split, "SPLIT_", split, "split"),
+        page_size=PAGE_ROWS,
+        page_token=query.get("page", ""),
+    )
+    found = await who.call(who.backend.pool.ListItems, asked)
+    return _page(
+        request,
+        "items.html",
+        project_name=request.path_params["project"],
+        items=found.items,
+        next_page=found.next_page_token,
+        state=state,
+        split=split,
+        states=_names(pool_pb2.ItemState, "ITEM_STATE_"),
+        splits=_names(pool_pb2.Split, "SPLIT_"),
+    )
+
+
+async def guidelines(request: Request) -> Response:
+    """Show the versions of the guidelines, each with what it changed."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    asked = projects_pb.ListGuidelinesRequest(project=name, page_size=PAGE_ROWS)
+    versions = (await who.call(who.backend.projects.ListGuidelines, asked)).guidelines
+    texts = {version.version: version.text for version in versions}
+    shown = [(version, _changes(texts.get(version.base_version, ""), version.text)) for version in versions]
+    return _page(request, "guidelines.html", project_name=name, versions=shown)
+
+
+async def decide_guidelines(request: Request) -> Response:
+    """Put a version in force, or turn it down."""
+    name, version = request.path_params["project"], request.path_params["version"]
+    who = visitor(request)
+    form = await request.form()
+    if form.get("decision") == "accept":
+        accept = projects_pb.AcceptGuidelinesRequest(request_id=_new_id(), project=name, version=version)
+        await who.call(who.backend.projects.AcceptGuidelines, accept)
+    else:
+        reject = projects_pb.RejectGuidelinesRequest(request_id=_new_id(), project=name, version=version)
+        await who.call(who.backend.projects.RejectGuidelines, reject)
+    return RedirectResponse(f"/projects/{name}/guidelines", 303)
+
+
+async def ledger(request: Request) -> Response:
+    """Show the books, oldest first."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    asked = budgets_pb.ListLedgerEntriesRequest(
+        project=name, page_size=PAGE_ROWS, page_token=request.query_params.get("page", "")
+    )
+    found = await who.call(who.backend.budgets.ListLedgerEntries, asked)
+    return _page(request, "ledger.html", project_name=name, entries=found.entries, next_page=found.next_page_token)
+
+
+async def set_budget(request: Request) -> Response:
+    """Set a limit of the project, or lift it."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    form = await request.form()
+    dimension = str(form.get("dimension", ""))
+    asked = budgets_pb.SetBudgetRequest(
+        request_id=str(form.get("request_id") or _new_id()),
+        project=name,
+        dimension=_one_of(_DIMENSIONS, dimension, "dimension"),
+        window=budgets_pb.BUDGET_WINDOW_DAY if form.get("window") == "day" else budgets_pb.BUDGET_WINDOW_TOTAL,
+    )
+    limit = str(form.get("limit", "")).strip()
+    if limit:
+        asked.limit = _amount(limit, dimension)
+    await who.call(who.backend.budgets.SetBudget, asked)
+    return RedirectResponse(f"/projects/{name}", 303)
+
+
+async def stop_run(request: Request) -> Response:
+    """Ask a run to stop."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    asked = runs_pb.StopRunRequest(request_id=_new_id(), project=name, run_id=request.path_params["run"])
+    await who.call(who.backend.runs.StopRun, asked)
+    return RedirectResponse(f"/projects/{name}", 303)
+
+
+async def export(request: Request) -> Response:
+    """Hand the annotations out as JSON Lines."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    asked = labeling_pb.ExportAnnotationsRequest(project=name, format=labeling_pb.EXPORT_FORMAT_RECORDS)
+    responses = who.stream(who.backend.labeling.ExportAnnotations, asked)
+    # The first part is waited for, so that a refusal becomes a page and not a cut-off file.
+    first = await anext(responses, None)
+
+    async def lines() -> AsyncIterator[bytes]:
+        if first is not None:
+            yield first.lines
+        async for response in responses:
+            yield response.lines
+
+    headers = {"content-disposition": f'attachment; filename="{name}.jsonl"'}
+    return StreamingResponse(lines(), media_type="application/jsonl", headers=headers)
+
+
+def _page(request: Request, template: str, **context: Any) -> Response:
+    context["new_id"] = _new_id
+    page: Response = request.app.state.templates.TemplateResponse(request, template, context)
+    return page
+
+
+def _changes(before: str, after: str) -> list[str]:
+    """Return the lines of a unified difference, without its headings."""
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2))
+    return lines[2:]
+
+
+def _amount(limit: str, dimension: str) -> int:
+    """Return a limit in the unit of the API; dollars may have decimals."""
+    try:
+        number = float(limit.replace(",", ""))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e12 or (dimension != "usd" and not number.is_integer()):
+        kind = "an amount of dollars such as 2.50" if dimension == "usd" else "a whole number"
+        raise InvalidArgument.field("limit", f"expected {kind}, or nothing for no limit; got {limit!r}")
+    return round(number * 1e6) if dimension == "usd" else int(number)
+
+
+def _one_of(choices: Mapping[str, Choice], name: str, field: str) -> Choice:
+    if name not in choices:
+        raise InvalidArgument.field(field, f"one of {', '.join(choices)}, got {name!r}")
+    return choices[name]
+
+
+def _names(enum: Any, prefix: str) -> list[str]:
+    return [name.removeprefix(prefix).lower() for name in enum.keys()[1:]]
+
+
+def _enum(enum: Any, prefix: str, name: str, field: str) -> Any:
+    if not name:
+        return 0
+    return _one_of({n: enum.Value(prefix + n.upper()) for n in _names(enum, prefix)}, name, field)
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())

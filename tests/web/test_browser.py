@@ -1,0 +1,159 @@
+"""The labeling page and the dashboard in a real browser, over a real server that is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from nextlabel.v1 import labeling_service_pb2 as pb
+from nextlabel.v1 import project_service_pb2
+from tests.api.services.conftest import Api
+from tests.web.conftest import Server
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+WAIT_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A page of a visitor who is logged in; what the console complains of is kept."""
+
+    def __init__(self, browser: Browser, server: Server, name: str = "ann", scheme: str = "light") -> None:
+        self.context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.server = server
+        self.page.goto(f"{server.url}/login")
+        self.page.fill("input[name=name]", name)
+        self.page.click("main button")
+
+    def _note(self, message: ConsoleMessage) -> None:
+        # A server that was killed on purpose is no fault of the page.
+        if message.type in ("error", "warning") and "ERR_" not in message.text:
+            self.complaints.append(message.text)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(f"{self.server.url}{path}")
+        return self.page
+
+
+def filled(server: Server, count: int) -> tuple[Api, str]:
+    api = server.api()
+    return api, api.filled(count)
+
+
+def answers_of(api: Api, project: str, annotator: str = "ann") -> dict[str, list[str]]:
+    """Every stored answer of an annotator by item."""
+    found: dict[str, list[str]] = {}
+    token = ""
+    while True:
+        request = pb.ListAnnotationsRequest(project=project, annotator=annotator, page_size=1_000, page_token=token)
+        page = api.labeling.ListAnnotations(request, wait_for_ready=True)
+        for annotation in page.annotations:
+            found.setdefault(annotation.item_id, []).append(annotation.answer.single_label.label)
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def all_saved(page: Page) -> None:
+    page.wait_for_selector("#kept[data-waiting='0']", timeout=WAIT_MS)
+
+
+def label_by_key(page: Page, count: int) -> dict[str, str]:
+    """Press a key for each item that is shown, the right one by the number in its text."""
+    given: dict[str, str] = {}
+    for _ in range(count):
+        page.wait_for_selector("#card:not([hidden])", timeout=WAIT_MS)
+        number = int(page.inner_text("#text").rsplit(" ", 1)[1])
+        page.keyboard.press("12"[number % 2])
+        given[f"item-{number}"] = ("cold", "warm")[number % 2]
+    return given
+
+
+def test_twenty_items_by_keyboard_are_kept_once_each(browser: Browser, server: Server) -> None:
+    api, project = filled(server, 40)
+    visit = Visit(browser, server)
+    page = visit.open(f"/projects/{project}/label")
+    given = label_by_key(page, 20)
+    all_saved(page)
+    assert len(given) == 20
+    assert {item: labels[-1:] for item, labels in answers_of(api, project).items()} == {
+        item: [label] for item, label in given.items()
+    }
+    assert not visit.complaints
+
+
+def test_no_answer_is_lost_or_doubled_by_kills_a_dead_connection_and_a_reload(browser: Browser, mortal: Server) -> None:
+    api, project = filled(mortal, 60)
+    visit = Visit(browser, mortal)
+    page = visit.open(f"/projects/{project}/label")
+    given = label_by_key(page, 8)
+    mortal.kill()
+    given |= label_by_key(page, 2)
+    mortal.start()
+    given |= label_by_key(page, 8)
+    visit.context.set_offline(True)
+    given |= label_by_key(page, 3)
+    visit.context.set_offline(False)
+    page.reload()
+    given |= label_by_key(page, 5)
+    mortal.kill()
+    given |= label_by_key(page, 1)
+    mortal.start()
+    given |= label_by_key(page, 6)
+    all_saved(page)
+    stored = answers_of(api, project)
+    assert stored == {item: [label] for item, label in given.items()}
+
+
+def test_a_skipped_item_comes_again_after_the_others(browser: Browser, server: Server) -> None:
+    api, project = filled(server, 6)
+    page = Visit(browser, server).open(f"/projects/{project}/label")
+    page.wait_for_selector("#card:not([hidden])")
+    first = page.inner_text("#text")
+    page.keyboard.press("s")
+    assert page.inner_text("#text") != first
+    label_by_key(page, 6)
+    all_saved(page)
+    assert answers_of(api, project) == {f"item-{n}": [("cold", "warm")[n % 2]] for n in range(6)}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_and_quiet(browser: Browser, server: Server, scheme: str) -> None:
+    api, project = filled(server, 12)
+    proposal = project_service_pb2.CreateGuidelinesRequest(project=project, text="Cold or warm?\nSay.", accept=True)
+    api.projects.CreateGuidelines(proposal)
+    visit = Visit(browser, server, scheme=scheme)
+    for path in ("", "/items", "/guidelines", "/ledger", "/start", "/label"):
+        page = visit.open(f"/projects/{project}{path}")
+        page.wait_for_load_state("networkidle") if path else page.wait_for_selector("main")
+        found = Axe().run(page).response["violations"]
+        assert not found, f"{path}: {json.dumps(found)[:2_000]}"
+    visit.open("/")
+    assert not Axe().run(visit.page).response["violations"]
+    assert not visit.complaints
+
+
+def test_the_dashboard_follows_what_happens(browser: Browser, server: Server) -> None:
+    api, project = filled(server, 12)
+    page = Visit(browser, server).open(f"/projects/{project}")
+    page.wait_for_selector("text=Nobody has answered yet")
+    other = Visit(browser, server, name="bob").open(f"/projects/{project}/label")
+    label_by_key(other, 3)
+    all_saved(other)
+    page.wait_for_selector("th:has-text('bob')", timeout=WAIT_MS)
+    assert answers_of(api, project, "bob")
