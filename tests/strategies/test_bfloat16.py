@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, bfloat16, get_strategy
+from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy, rough
 from nextlabel.strategies.arrays import Array, Floats
 from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.strategies.errors import NotFiniteError
 
-ROWS, DIMENSION, CLASSES = 20_000, 64, 30
+ROWS, DIMENSION, CLASSES = 20_000, 64, 4
 
 
 @pytest.fixture(scope="module")
@@ -23,13 +23,13 @@ def rounded() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def context() -> SelectionContext:
     rng = np.random.default_rng(1)
-    coef: Floats = rng.standard_normal((CLASSES, DIMENSION)).astype(np.float32) * 4
+    coef: Floats = rng.standard_normal((CLASSES, DIMENSION)).astype(np.float32) * 1.5
     return SelectionContext(LinearHead(coef, rng.standard_normal(CLASSES).astype(np.float32)), seed=3)
 
 
 @pytest.fixture(autouse=True)
 def native(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bfloat16, "cpu_multiplies_bfloat16", lambda: True)
+    monkeypatch.setattr(rough, "cpu_multiplies_bfloat16", lambda: True)
 
 
 @pytest.mark.parametrize("strategy", ["margin", "ratio", "least_confidence", "entropy"])
@@ -38,7 +38,7 @@ def test_picks_are_those_of_float32_on_the_same_pool(
 ) -> None:
     native = get_strategy(strategy).select(ArrayPool(rounded), 50, context).rows_k
     float32 = get_strategy(strategy).select(ArrayPool(rounded.float().numpy()), 50, context).rows_k
-    assert len(np.intersect1d(native, float32)) >= 48
+    assert native.tolist() == float32.tolist()
 
 
 def test_most_rows_need_no_exact_score(
@@ -53,7 +53,7 @@ def test_most_rows_need_no_exact_score(
 
     monkeypatch.setattr(LinearHead, "logits", counted)
     get_strategy("margin").select(ArrayPool(rounded), 50, context)
-    assert sum(exact) <= 0.1 * ROWS
+    assert sum(exact) <= 0.12 * ROWS
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])

@@ -8,6 +8,7 @@ import pytest
 from nextlabel.strategies import ArrayPool, LabeledSet, LinearHead, NearestLabeled, SelectionContext, get_strategy
 from nextlabel.strategies.arrays import Array, Floats
 from nextlabel.strategies.candidates import Candidates
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.pickers import greedy_distance
 from nextlabel.strategies.pickers.badge import between_gradients, squared_lengths
 from nextlabel.strategies.pickers.clusters import ClusterMargin
@@ -118,7 +119,7 @@ def test_ranked_batch_equals_its_formula(
 
 
 def gradient_embeddings(head: LinearHead, embeddings: Floats) -> Array:
-    residual = head.predict_proba(embeddings).astype(np.float64)
+    residual = np.asarray(head.predict_proba(embeddings.astype(np.float64)))
     residual[np.arange(len(residual)), residual.argmax(axis=1)] -= 1
     return (residual[:, :, None] * embeddings[:, None, :]).reshape(len(embeddings), -1)
 
@@ -190,7 +191,7 @@ def test_probcover_is_greedy_coverage_with_balls(embeddings: Floats, context: Se
 
 def test_the_estimated_radius_is_pure_for_the_stated_share(rng: np.random.Generator) -> None:
     two = np.concatenate([rng.normal(0, 0.1, (100, 3)), rng.normal(5, 0.1, (100, 3))]).astype(np.float32)
-    radius = pure_radius(two, 2, rng)
+    radius = pure_radius(on_grid(two), 2, rng)
     nearest_other = np.sqrt(squared(two[:100], two[100:]).min(axis=1))
     assert np.mean(nearest_other > radius) >= 0.9
     assert radius > 4

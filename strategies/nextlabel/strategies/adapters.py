@@ -47,7 +47,7 @@ class ModalPicker:
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Let modAL's function choose."""
         estimator = ModalCommittee(context) if self.committee else ModalLearner(context, context.require_predictor())
-        answer = self.query(estimator, all_embeddings(candidates), n_instances=k, **self.options)
+        answer = self.query(estimator, all_embeddings(candidates).astype(np.float32), n_instances=k, **self.options)
         positions = answer[0] if isinstance(answer, tuple) else answer
         return Picks(checked(positions, len(candidates), k, "modAL"))
 
@@ -76,7 +76,7 @@ class SkactivemlPicker:
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Let scikit-activeml choose among the candidates."""
-        unlabeled = all_embeddings(candidates)
+        unlabeled = all_embeddings(candidates).astype(np.float32)
         labeled = context.labeled or LabeledSet(unlabeled[:0], np.empty(0, np.int64))
         X = np.concatenate([np.asarray(labeled.embeddings_LD, np.float32).reshape(-1, unlabeled.shape[1]), unlabeled])
         y = np.concatenate([labeled.classes_L.astype(np.float64), np.full(len(candidates), np.nan)])

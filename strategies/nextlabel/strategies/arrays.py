@@ -12,6 +12,9 @@ Array: TypeAlias = Any
 """An array of any library of the array API standard; here NumPy arrays and torch tensors."""
 
 Floats: TypeAlias = npt.NDArray[np.float32]
+Exact: TypeAlias = npt.NDArray[np.float64]
+"""Values on the grid of ``nextlabel.strategies.exact``, or sums of products of such."""
+
 Rows: TypeAlias = npt.NDArray[np.int64]
 
 

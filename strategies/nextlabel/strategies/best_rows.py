@@ -10,6 +10,9 @@ from nextlabel.strategies.arrays import Floats, Rows
 
 ItemIds = Callable[[Rows], Sequence[str]]
 
+SPARE = 1024
+"""Rows held beyond twice those wanted before the worst are dropped."""
+
 
 class BestRows:
     """Keeps the ``k`` rows that come first by (score descending, item id ascending).
@@ -30,6 +33,11 @@ class BestRows:
         self._scores: list[Floats] = []
         self._held = 0
 
+    @property
+    def least(self) -> float:
+        """A score below which no row can be kept any more; rises as rows are offered."""
+        return float(self._threshold)
+
     def add(self, rows_n: Rows, scores_n: Floats) -> None:
         """Offer rows with their scores."""
         hopeful = np.flatnonzero(scores_n >= self._threshold)
@@ -38,7 +46,7 @@ class BestRows:
         self._rows.append(rows_n[hopeful])
         self._scores.append(scores_n[hopeful])
         self._held += len(hopeful)
-        if self._held > 2 * self._k + 4096:
+        if self._held > 2 * self._k + SPARE:
             self._keep(*self._cut())
 
     def ordered(self) -> tuple[Rows, Floats]:

@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 
 from nextlabel.strategies.arrays import Array, Floats, as_float32, contiguous, like
 from nextlabel.strategies.errors import PoolError
+from nextlabel.strategies.exact import is_exact, on_grid
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -62,7 +63,7 @@ class LinearHead:
         return softmax(self.logits(embeddings_nD)).T
 
     def logits(self, embeddings_nD: Array) -> Array:
-        """Return class-major logits, float32, shape (C, n)."""
+        """Return class-major logits, shape (C, n): float32, or exact for embeddings on the grid."""
         return _affine(embeddings_nD, self.coef_CD, self.intercept_C)
 
 
@@ -84,11 +85,12 @@ class Predictor(Protocol):
 
 
 def predictor_logits(predictor: Predictor, embeddings_nD: Array) -> Array:
-    """Return logits (C, n) whose softmax is the predictor's probabilities."""
+    """Return logits (C, n) whose softmax is the predictor's probabilities; float64 if the embeddings are."""
     if predictor.linear is not None:
         return predictor.linear.logits(embeddings_nD)
-    probabilities_nC = as_float32(predictor.predict_proba(embeddings_nD))
+    probabilities_nC = predictor.predict_proba(embeddings_nD)
     xp = array_namespace(probabilities_nC)
+    probabilities_nC = xp.astype(probabilities_nC, xp.float64 if is_exact(embeddings_nD) else xp.float32)
     return xp.log(xp.clip(contiguous(probabilities_nC.T), SMALLEST, None))
 
 
@@ -117,6 +119,8 @@ def softmax(logits: Array) -> Array:
 def _affine(embeddings_nD: Array, coef_CD: Floats, intercept_C: Floats) -> Array:
     # Rows times columns is the faster product; the reductions over classes that follow are faster
     # on contiguous class rows. The transposing copy costs less than either loses.
-    product_nC = as_float32(embeddings_nD) @ like(coef_CD, embeddings_nD).T
+    exact = is_exact(embeddings_nD)
+    coef = like(on_grid(coef_CD) if exact else coef_CD, embeddings_nD)
+    product_nC = (embeddings_nD if exact else as_float32(embeddings_nD)) @ coef.T
     product_nC += like(intercept_C, embeddings_nD)
     return contiguous(product_nC.T)

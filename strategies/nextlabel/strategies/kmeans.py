@@ -1,7 +1,6 @@
 """Weighted k-means on a shortlist: k-means++ seeding, then Lloyd's iterations by matrix products.
 
-Bit-for-bit reproducible from its generator, which scikit-learn's threaded Lloyd is not on more than two
-threads.
+Reproducible from its generator on every processor, which scikit-learn's threaded Lloyd is not.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arrays import Exact, Floats, Rows
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.nearest import nearest_of, squared_distances
 from nextlabel.strategies.rejection import STALE_PICKS, draw_by_distance
 
@@ -21,19 +21,19 @@ ROWS = 4096
 
 @dataclass(frozen=True, slots=True)
 class Clusters:
-    """Centers, float32 (k, D), and each point's cluster, int64 (m,)."""
+    """Centers on the grid, shape (k, D), and each point's cluster, int64 (m,)."""
 
-    centers_kD: Floats
+    centers_kD: Exact
     labels_m: Rows
 
 
 def kmeans(
-    points_mD: Floats, k: int, rng: np.random.Generator, weights_m: Floats | None = None, iterations: int = 20
+    points_mD: Exact, k: int, rng: np.random.Generator, weights_m: Floats | None = None, iterations: int = 20
 ) -> Clusters:
     """Cluster points into ``k``; 1 <= k <= m.
 
     Args:
-        points_mD: float32, shape (m, D).
+        points_mD: on the grid, shape (m, D).
         k: number of clusters; some stay empty when fewer points are distinct.
         rng: seeds the centers.
         weights_m: weight of each point, at least 0 and not all 0; equal when left out.
@@ -51,7 +51,7 @@ def kmeans(
     return Clusters(centers_kD, labels_m)
 
 
-def plus_plus(points_mD: Floats, k: int, rng: np.random.Generator, weights_m: Floats) -> Rows:
+def plus_plus(points_mD: Exact, k: int, rng: np.random.Generator, weights_m: Floats) -> Rows:
     """Return ``k`` positions drawn by weight times squared distance (Arthur and Vassilvitskii 2007)."""
 
     def between(ours: Rows, others: Rows) -> Floats:
@@ -72,7 +72,7 @@ def plus_plus(points_mD: Floats, k: int, rng: np.random.Generator, weights_m: Fl
     return np.asarray(picked, np.int64)
 
 
-def nearest_center(points_mD: Floats, centers_kD: Floats) -> Rows:
+def nearest_center(points_mD: Exact, centers_kD: Exact) -> Rows:
     """Return the index of each point's nearest center, the lowest among equals, shape (m,)."""
     half_norms_k = 0.5 * np.einsum("kd,kd->k", centers_kD, centers_kD)
     labels_m = np.empty(len(points_mD), np.int64)
@@ -83,13 +83,13 @@ def nearest_center(points_mD: Floats, centers_kD: Floats) -> Rows:
     return labels_m
 
 
-def _means(points_mD: Floats, labels_m: Rows, weights_m: Floats, previous_kD: Floats) -> Floats:
+def _means(points_mD: Exact, labels_m: Rows, weights_m: Floats, previous_kD: Exact) -> Exact:
     """Return the weighted mean of each cluster; a cluster without weight keeps its center."""
     k = len(previous_kD)
     members = csr_array((weights_m, (labels_m, np.arange(len(points_mD)))), shape=(k, len(points_mD)))
-    weight_k = np.bincount(labels_m, weights_m, minlength=k).astype(np.float32)
-    sums_kD = np.asarray(members @ points_mD, np.float32)
+    weight_k = np.bincount(labels_m, weights_m, minlength=k)
+    sums_kD = members @ points_mD
     filled = weight_k > 0
     centers_kD = previous_kD.copy()
-    centers_kD[filled] = sums_kD[filled] / weight_k[filled, None]
+    centers_kD[filled] = on_grid(sums_kD[filled] / weight_k[filled, None])
     return centers_kD

@@ -7,31 +7,33 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Floats, Rows, as_float32, like, to_numpy
+from nextlabel.strategies.arrays import Array, Exact, Floats, Rows, like, to_numpy
 from nextlabel.strategies.errors import NotFiniteError
+from nextlabel.strategies.exact import exactly
 from nextlabel.strategies.pool import Pool
 from nextlabel.strategies.tiles import Tile, map_tiles
 
 
 def squared_distances(embeddings_nD: Array, centers_mD: Array) -> Array:
-    """Return squared Euclidean distances, shape (n, m), at least 0."""
-    embeddings, centers = as_float32(embeddings_nD), as_float32(like(centers_mD, embeddings_nD))
+    """Return squared Euclidean distances, float64, shape (n, m), at least 0, 0 between equal rows."""
+    embeddings, centers = exactly(embeddings_nD), like(exactly(centers_mD), embeddings_nD)
     xp = array_namespace(embeddings)
+    # The order of these sums is nearest_of's: both round alike where grids differ.
     distances = embeddings @ centers.T
+    distances -= xp.sum(centers * centers, axis=1) / 2
     distances *= -2
-    distances += xp.sum(centers * centers, axis=1)
     distances += xp.sum(embeddings * embeddings, axis=1)[:, None]
     return xp.clip(distances, 0, None)
 
 
 def nearest_of(embeddings_nD: Array, centers_mD: Array) -> Floats:
-    """Return each row's squared distance to its nearest center, shape (n,); inf without centers.
+    """Return each row's squared distance to its nearest center, float32, shape (n,); inf without centers.
 
     A row that is not finite gives NaN or infinity, which callers check.
     """
     if len(centers_mD) == 0:
         return np.full(len(embeddings_nD), np.inf, np.float32)
-    embeddings, centers = as_float32(embeddings_nD), as_float32(like(centers_mD, embeddings_nD))
+    embeddings, centers = exactly(embeddings_nD), like(exactly(centers_mD), embeddings_nD)
     xp = array_namespace(embeddings)
     with np.errstate(invalid="ignore"):
         closeness_nm = embeddings @ centers.T
@@ -63,7 +65,7 @@ def nearest_squared_distance(pool: Pool, centers_mD: Array, near_N: Floats | Non
     return near
 
 
-def check_finite(values_n: Floats, rows_n: Rows, what: str) -> None:
+def check_finite(values_n: Floats | Exact, rows_n: Rows, what: str) -> None:
     """Raise NotFiniteError for the first row whose value is NaN or infinite."""
     finite = np.isfinite(values_n)
     if not finite.all():

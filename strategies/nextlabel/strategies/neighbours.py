@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows, as_float32, like, to_numpy
+from nextlabel.strategies.arrays import Exact, Floats, Rows, like, to_numpy
 from nextlabel.strategies.candidates import SubPool
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.nearest import check_finite
 from nextlabel.strategies.pool import Pool
 from nextlabel.strategies.randomness import row_uniforms
@@ -47,15 +48,20 @@ class NeighbourCandidates:
 
 
 def nearest_rows(pool: Pool, queries_qD: Floats, neighbors: int) -> Rows:
-    """Return the rows of highest inner product with each query, best first, shape (q, min(neighbors, N))."""
+    """Return the rows of highest inner product with each query, best first, shape (q, min(neighbors, N)).
 
-    def best_of_tile(tile: Tile) -> tuple[Floats, Rows]:
-        embeddings_nD = as_float32(tile.block.embeddings_nD)
-        products_qn = to_numpy(like(queries_qD, embeddings_nD) @ embeddings_nD.T)
+    Ties by row number.
+    """
+
+    exact_qD = on_grid(queries_qD)
+
+    def best_of_tile(tile: Tile) -> tuple[Exact, Rows]:
+        embeddings_nD = on_grid(tile.block.embeddings_nD)
+        products_qn = to_numpy(like(exact_qD, embeddings_nD) @ embeddings_nD.T)
         check_finite(products_qn.sum(axis=0), tile.block.rows_n, "similarity")
         return _best(products_qn, np.broadcast_to(tile.block.rows_n, products_qn.shape), neighbors)
 
-    similarities = np.empty((len(queries_qD), 0), np.float32)
+    similarities = np.empty((len(queries_qD), 0))
     rows = np.empty((len(queries_qD), 0), np.int64)
     for tile_similarities, tile_rows in map_tiles(pool, best_of_tile):
         similarities, rows = _best(
@@ -63,14 +69,11 @@ def nearest_rows(pool: Pool, queries_qD: Floats, neighbors: int) -> Rows:
             np.concatenate([rows, tile_rows], axis=1),
             neighbors,
         )
-    order = np.lexsort((rows, -similarities), axis=1)
-    return np.take_along_axis(rows, order, axis=1)
+    return rows
 
 
-def _best(similarities_qn: Floats, rows_qn: Rows, neighbors: int) -> tuple[Floats, Rows]:
-    if similarities_qn.shape[1] <= neighbors:
-        return similarities_qn, rows_qn
-    kept = np.argpartition(-similarities_qn, neighbors - 1, axis=1)[:, :neighbors]
+def _best(similarities_qn: Exact, rows_qn: Rows, neighbors: int) -> tuple[Exact, Rows]:
+    kept = np.lexsort((rows_qn, -similarities_qn), axis=1)[:, :neighbors]
     return np.take_along_axis(similarities_qn, kept, axis=1), np.take_along_axis(rows_qn, kept, axis=1)
 
 

@@ -7,8 +7,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Floats, Rows, to_numpy
+from nextlabel.strategies.arrays import Array, Floats, Rows
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import as_scores, on_grid
 from nextlabel.strategies.nearest import check_finite
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.tiles import Tile, map_tiles
@@ -18,7 +19,9 @@ class Scorer(Protocol):
     """A pointwise acquisition function.
 
     A row's score depends on that row and the context alone, so that any cut of the pool gives the same
-    scores. ``score`` is called from several threads at once and must not change the scorer.
+    scores. Embeddings come in float64 on a grid on which their products are exact (see ``exact``), and scores
+    are rounded to 2^-30: work in float64 and on a scale of about 1, and every processor ranks alike.
+    ``score`` is called from several threads at once and must not change the scorer.
 
     Attributes:
         needs: inputs the context must hold.
@@ -27,7 +30,7 @@ class Scorer(Protocol):
     @property
     def needs(self) -> frozenset[Need]: ...  # noqa: D102
     def score(self, block: Block, context: SelectionContext) -> Array:
-        """Return one float32 score a row, shape (n,); higher = ask."""
+        """Return one score a row, shape (n,); higher = ask."""
         ...
 
 
@@ -52,10 +55,14 @@ def score_pool(
     fitted = scorer.fit(pool, context) if isinstance(scorer, PoolScorer) else scorer
 
     def score(tile: Tile) -> tuple[Rows, Floats]:
-        block = tile.block if narrow is None else narrow(tile.block)
-        rows_n = block.rows_n
         with np.errstate(invalid="ignore", over="ignore"):
-            scores_n = to_numpy(fitted.score(block, context))
+            block = tile.block if narrow is None else narrow(tile.block)
+        rows_n = block.rows_n
+        if len(block) == 0:
+            return rows_n, np.empty(0, np.float32)
+        with np.errstate(invalid="ignore", over="ignore"):
+            exact = Block(rows_n, on_grid(block.embeddings_nD)) if scorer.needs else block
+            scores_n = as_scores(fitted.score(exact, context))
         check_finite(scores_n, rows_n, "score")
         return rows_n, scores_n
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from nextlabel.strategies.best_rows import BestRows
-from nextlabel.strategies.bfloat16 import promising
 from nextlabel.strategies.candidates import Candidates, Picker, SubPool
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.nearest import pool_rows
-from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.randomness import generator
+from nextlabel.strategies.rough import contested
 from nextlabel.strategies.scorer import Scorer, score_pool
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.selection import Selection
@@ -142,7 +141,10 @@ class ScoreAndPick(TwoSteps):
 def best_of(pool: Pool, scorer: Scorer, size: int, context: SelectionContext) -> Candidates:
     """Return the ``size`` rows of highest score, best first, ties by item id."""
     best = BestRows(size, pool.item_ids)
-    narrow = partial(promising, wanted=size, scorer=scorer, context=context)
+
+    def narrow(block: Block) -> Block:
+        return contested(block, size, best.least, scorer, context)
+
     for rows_n, scores_n in score_pool(pool, scorer, context, narrow):
         best.add(rows_n, scores_n)
     rows_m, scores_m = best.ordered()

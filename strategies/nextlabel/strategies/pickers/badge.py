@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Floats, Rows, as_float32, like, to_numpy
+from nextlabel.strategies.arrays import Array, Exact, Floats, Rows, like, to_numpy
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.heads import Predictor, predictor_logits, softmax
 from nextlabel.strategies.nearest import check_finite
 from nextlabel.strategies.pickers.distances import embeddings_of, first_of_best
@@ -53,36 +54,36 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Gradients:
-    """Factors of some rows' gradients: residuals r, float32 (q, C), and embeddings x, float32 (q, D)."""
+    """Exact factors of some rows' gradients: residuals r, shape (q, C), and embeddings x, shape (q, D)."""
 
-    residuals_qC: Floats
-    embeddings_qD: Floats
+    residuals_qC: Exact
+    embeddings_qD: Exact
 
-    def squared_lengths(self) -> Floats:
+    def squared_lengths(self) -> Exact:
         """Return the squared length of every gradient, shape (q,)."""
-        lengths: Floats = (self.residuals_qC**2).sum(axis=1) * (self.embeddings_qD**2).sum(axis=1)
+        lengths: Exact = (self.residuals_qC**2).sum(axis=1) * (self.embeddings_qD**2).sum(axis=1)
         return lengths
 
     def squared_distances(self, others: Gradients) -> Floats:
         """Return the squared distance to each of some other gradients, shape (q, p)."""
         inner = (self.residuals_qC @ others.residuals_qC.T) * (self.embeddings_qD @ others.embeddings_qD.T)
-        squared: Floats = self.squared_lengths()[:, None] + others.squared_lengths() - 2 * inner
-        return np.maximum(squared, 0, out=squared)
+        squared: Exact = self.squared_lengths()[:, None] + others.squared_lengths() - 2 * inner
+        return np.maximum(squared, 0).astype(np.float32)
 
 
 def residuals(predictor: Predictor, embeddings_nD: Array) -> Array:
-    """Return p - e of every row, class-major, shape (C, n); e marks the most probable class."""
+    """Return p - e of every row on the grid, shape (n, C); e marks the most probable class."""
     logits_Cn = predictor_logits(predictor, embeddings_nD)
     xp = array_namespace(logits_Cn)
     best_n = xp.argmax(logits_Cn, axis=0)
     classes_C1 = like(np.arange(len(logits_Cn)), embeddings_nD)[:, None]
-    return softmax(logits_Cn) - xp.astype(classes_C1 == best_n, logits_Cn.dtype)
+    return on_grid((softmax(logits_Cn) - xp.astype(classes_C1 == best_n, logits_Cn.dtype)).T)
 
 
 def gradients_at(candidates: Candidates, positions: Rows, predictor: Predictor) -> Gradients:
     """Return the gradients of some candidates."""
     embeddings_qD = embeddings_of(candidates, positions)
-    return Gradients(np.ascontiguousarray(to_numpy(residuals(predictor, embeddings_qD)).T), embeddings_qD)
+    return Gradients(to_numpy(residuals(predictor, embeddings_qD)), embeddings_qD)
 
 
 def between_gradients(candidates: Candidates, predictor: Predictor) -> Between:
@@ -94,20 +95,20 @@ def between_gradients(candidates: Candidates, predictor: Predictor) -> Between:
     return between
 
 
-def squared_lengths(candidates: Candidates, predictor: Predictor) -> Floats:
+def squared_lengths(candidates: Candidates, predictor: Predictor) -> Exact:
     """Return the squared length of every candidate's gradient, shape (m,); one pass.
 
     Raises:
         NotFiniteError: a length is NaN or infinite.
     """
 
-    def measure(tile: Tile) -> Floats:
-        embeddings_nD = as_float32(tile.block.embeddings_nD)
+    def measure(tile: Tile) -> Exact:
+        embeddings_nD = on_grid(tile.block.embeddings_nD)
         with np.errstate(invalid="ignore", over="ignore"):
-            residuals_Cn = residuals(predictor, embeddings_nD)
-            xp = array_namespace(residuals_Cn)
-            lengths = xp.sum(residuals_Cn**2, axis=0) * xp.sum(embeddings_nD**2, axis=1)
-        lengths_n: Floats = to_numpy(lengths)
+            residuals_nC = residuals(predictor, embeddings_nD)
+            xp = array_namespace(residuals_nC)
+            lengths = xp.sum(residuals_nC**2, axis=1) * xp.sum(embeddings_nD**2, axis=1)
+        lengths_n: Exact = to_numpy(lengths)
         check_finite(lengths_n, tile.block.rows_n, "gradient")
         return lengths_n
 
@@ -115,14 +116,14 @@ def squared_lengths(candidates: Candidates, predictor: Predictor) -> Floats:
 
 
 def _bring_up_to_date(
-    near_m: Floats, squared_m: Floats, fresh: Gradients, candidates: Candidates, predictor: Predictor
+    near_m: Floats, squared_m: Exact, fresh: Gradients, candidates: Candidates, predictor: Predictor
 ) -> None:
     """Lower ``near_m`` to the squared distance to the nearest of the fresh picks; one pass."""
     fresh_squared_q = fresh.squared_lengths()
 
     def lower(tile: Tile) -> None:
-        embeddings_nD = as_float32(tile.block.embeddings_nD)
-        residuals_nC = residuals(predictor, embeddings_nD).T
+        embeddings_nD = on_grid(tile.block.embeddings_nD)
+        residuals_nC = residuals(predictor, embeddings_nD)
         products = embeddings_nD @ like(fresh.embeddings_qD, embeddings_nD).T
         products *= residuals_nC @ like(fresh.residuals_qC, embeddings_nD).T
         products *= -2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arrays import Exact, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
@@ -103,7 +103,7 @@ class DropQuery:
         return Picks(flipping[nearest_to_each(embeddings_fD, kmeans(embeddings_fD, k, rng).centers_kD)])
 
 
-def nearest_to_each(points_mD: Floats, centers_kD: Floats) -> Rows:
+def nearest_to_each(points_mD: Exact, centers_kD: Exact) -> Rows:
     """Return for every center the nearest point that no earlier center took, shape (k,)."""
     norms_m = np.einsum("md,md->m", points_mD, points_mD)
     taken = np.zeros(len(points_mD), np.bool_)
@@ -118,7 +118,7 @@ def nearest_to_each(points_mD: Floats, centers_kD: Floats) -> Rows:
     return chosen
 
 
-def average_linkage(points_mD: Floats, clusters: int) -> Rows:
+def average_linkage(points_mD: Exact, clusters: int) -> Rows:
     """Return average-linkage cluster labels, shape (m,); memory m^2 / 2 float64."""
     from scipy.cluster.hierarchy import fcluster, linkage
 

@@ -3,7 +3,7 @@
 All three maximise the weighted mean over evaluation rows of the kernel similarity to the nearest chosen
 row. The objective is submodular, so a gain computed earlier is an upper bound and only the candidate of
 highest bound is evaluated again (lazy greedy, Minoux 1978). Kernel rows are computed when needed;
-no m x m matrix is kept.
+no m x m matrix is kept. Similarities and weights are rounded so that gains are exact sums.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.strategies.arrays import Floats, Rows, to_numpy
+from nextlabel.strategies.arrays import Exact, Floats, Rows, to_numpy
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.heads import SMALLEST
 from nextlabel.strategies.kmeans import kmeans
 from nextlabel.strategies.nearest import nearest_of
 from nextlabel.strategies.pickers.distances import all_embeddings, first_of_best
@@ -29,7 +30,11 @@ CHUNK = 64
 REVIEWED = 16
 """Candidates evaluated anew at once between picks."""
 
-Kernel = Callable[[Floats], Floats]
+SIMILARITY_GRID = 2.0**-20
+WEIGHT_GRID = 2.0**-16
+"""Products of both, summed over up to 2^17 rows, are exact in float64."""
+
+Kernel = Callable[[Exact], Exact]
 """Similarity in [0, 1] as a function of squared distance."""
 
 
@@ -39,10 +44,11 @@ class Gaussian:
 
     scale: float
 
-    def __call__(self, squared: Floats) -> Floats:
-        """Return the similarity, in place."""
-        squared *= np.float32(-0.5 / self.scale**2)
-        return np.exp(squared, out=squared)
+    def __call__(self, squared: Exact) -> Exact:
+        """Return the similarity on SIMILARITY_GRID."""
+        similarity = np.exp(squared * (-0.5 / self.scale**2))
+        similarity /= SIMILARITY_GRID
+        return np.rint(similarity, out=similarity) * SIMILARITY_GRID
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +57,9 @@ class Ball:
 
     radius: float
 
-    def __call__(self, squared: Floats) -> Floats:
+    def __call__(self, squared: Exact) -> Exact:
         """Return the similarity."""
-        return (squared <= np.float32(self.radius**2)).astype(np.float32)
+        return (squared <= self.radius**2).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ class ProbCover:
         return Picks(greedy_cover(candidates, embeddings_mD, weights_m, Ball(radius), k, context))
 
 
-def pure_radius(embeddings_mD: Floats, clusters: int, rng: np.random.Generator, purity: float = 0.95) -> float:
+def pure_radius(embeddings_mD: Exact, clusters: int, rng: np.random.Generator, purity: float = 0.95) -> float:
     """Return the largest radius whose ball around a row stays inside its cluster for ``purity`` of the rows."""
     labels_m = kmeans(embeddings_mD, clusters, rng).labels_m
     foreign_m = np.full(len(embeddings_mD), np.inf, np.float32)
@@ -129,7 +135,7 @@ def pure_radius(embeddings_mD: Floats, clusters: int, rng: np.random.Generator, 
 
 def greedy_cover(
     candidates: Candidates,
-    embeddings_mD: Floats,
+    embeddings_mD: Exact,
     weights_m: Floats,
     kernel: Kernel,
     k: int,
@@ -138,18 +144,19 @@ def greedy_cover(
     """Return ``k`` positions that greedily maximise weighted coverage of the candidates."""
     everything = np.arange(len(candidates), dtype=np.int64)
     norms_m = np.einsum("md,md->m", embeddings_mD, embeddings_mD)
+    weights_m = np.rint(weights_m / max(weights_m.max(), SMALLEST) / WEIGHT_GRID) * WEIGHT_GRID
 
-    def similarities(positions: Rows) -> Floats:
+    def similarities(positions: Rows) -> Exact:
         squared = embeddings_mD @ embeddings_mD[positions].T
         squared *= -2
         squared += norms_m[:, None]
         squared += norms_m[positions]
         return kernel(np.maximum(squared, 0, out=squared))
 
-    covered_m = np.zeros(len(candidates), np.float32)
+    covered_m = np.zeros(len(candidates))
     if len(context.labeled_embeddings):
-        covered_m = kernel(nearest_of(embeddings_mD, context.labeled_embeddings))
-    gains_m = np.full(len(candidates), np.inf, np.float32)
+        covered_m = kernel(nearest_of(embeddings_mD, context.labeled_embeddings).astype(np.float64))
+    gains_m = np.full(len(candidates), np.inf)
     evaluated_at = np.full(len(candidates), -1, np.int64)
     picked: list[int] = []
     while len(picked) < k:
@@ -167,7 +174,7 @@ def greedy_cover(
     return np.asarray(picked, np.int64)
 
 
-def _highest_stale(gains_m: Floats, stale_m: npt.NDArray[np.bool_], count: int) -> Rows:
+def _highest_stale(gains_m: Exact, stale_m: npt.NDArray[np.bool_], count: int) -> Rows:
     """Return the positions of the highest stale bounds, at most ``count``."""
     stale = np.flatnonzero(stale_m & (gains_m > -np.inf))
     if len(stale) <= count:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Floats, Rows, as_float32, to_numpy
+from nextlabel.strategies.arrays import Exact, Floats, Rows, to_numpy
 from nextlabel.strategies.candidates import Candidates
 from nextlabel.strategies.context import SelectionContext
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.nearest import Bounds, check_finite, nearest_squared_distance
 
 
@@ -22,20 +23,20 @@ def bounds_to_labeled(candidates: Candidates, context: SelectionContext) -> Boun
     return Bounds.exact(nearest_squared_distance(candidates.pool, labeled_LD))
 
 
-def embeddings_of(candidates: Candidates, positions: Rows) -> Floats:
-    """Return float32 embeddings of some candidates on the host, shape (len(positions), D)."""
-    return np.asarray(to_numpy(as_float32(candidates.pool.take(candidates.rows_m[positions]))))
+def embeddings_of(candidates: Candidates, positions: Rows) -> Exact:
+    """Return exact embeddings of some candidates on the host, shape (len(positions), D)."""
+    return np.asarray(to_numpy(on_grid(candidates.pool.take(candidates.rows_m[positions]))))
 
 
-def all_embeddings(candidates: Candidates) -> Floats:
-    """Return every candidate's embedding, float32 on the host, shape (m, D); for shortlists."""
-    blocks: list[Array] = [to_numpy(as_float32(block.embeddings_nD)) for block in candidates.pool.blocks()]
+def all_embeddings(candidates: Candidates) -> Exact:
+    """Return every candidate's exact embedding on the host, shape (m, D); for shortlists."""
+    blocks: list[Exact] = [to_numpy(on_grid(block.embeddings_nD)) for block in candidates.pool.blocks()]
     embeddings = np.concatenate(blocks)
     check_finite(embeddings.sum(axis=1), candidates.rows_m, "embedding")
     return embeddings
 
 
-def first_of_best(values: Floats, positions: Rows, candidates: Candidates) -> int:
+def first_of_best(values: Floats | Exact, positions: Rows, candidates: Candidates) -> int:
     """Return the index of the largest value; among equals the one of lowest item id.
 
     ``positions`` are the candidates the values belong to.

@@ -17,6 +17,7 @@ from nextlabel.strategies.arrays import Floats, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.nearest import Bounds, nearest_of, nearest_squared_distance
 from nextlabel.strategies.pickers.distances import bounds_to_labeled, embeddings_of, first_of_best
 
@@ -144,7 +145,7 @@ class _Search:
         self._value = value
         self._everything = np.arange(len(candidates), dtype=np.int64)
         self.near_m = bounds.near_m.copy()
-        self.points = [bounds.missing_pD] if len(bounds.missing_pD) else []
+        self.points = [on_grid(bounds.missing_pD)] if len(bounds.missing_pD) else []
         self.picked: list[int] = []
 
     def pick(self, position: int) -> None:
@@ -173,7 +174,6 @@ class _Search:
         near = self.near_m[kept]
         if self.points:
             near = np.minimum(near, nearest_of(embeddings, np.concatenate(self.points)))
-        norms = np.einsum("md,md->m", embeddings, embeddings)
         gone = np.isin(kept, self.picked)
         reached = np.inf
         while len(self.picked) < k:
@@ -185,7 +185,7 @@ class _Search:
             point, gone[best] = embeddings[best], True
             self.picked.append(int(kept[best]))
             self.points.append(point[None])
-            np.minimum(near, np.maximum(norms - 2 * (embeddings @ point) + point @ point, 0), out=near)
+            np.minimum(near, nearest_of(embeddings, point[None]), out=near)
         self.near_m[kept] = near
         return bool(reached < limit or len(self.picked) > since)
 

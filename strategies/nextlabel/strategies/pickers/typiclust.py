@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arrays import Exact, Floats, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.kmeans import kmeans
 from nextlabel.strategies.pickers.distances import all_embeddings
 
@@ -43,7 +44,7 @@ class TypiClust:
         """Choose k, cluster after cluster."""
         embeddings_mD = all_embeddings(candidates)
         labeled_LD = context.labeled_embeddings
-        points = np.concatenate([embeddings_mD, labeled_LD]) if len(labeled_LD) else embeddings_mD
+        points = np.concatenate([embeddings_mD, on_grid(labeled_LD)]) if len(labeled_LD) else embeddings_mD
         n_clusters = min(len(labeled_LD) + k, max(self.max_clusters, k), len(points))
         labels = kmeans(points, n_clusters, rng, iterations=self.iterations).labels_m
         own_m = labels[: len(embeddings_mD)]
@@ -65,7 +66,7 @@ class TypiClust:
         return Picks(np.asarray(picked, np.int64))
 
 
-def typicality(points_nD: Floats, neighbors: int) -> Floats:
+def typicality(points_nD: Exact, neighbors: int) -> Floats:
     """Return 1 / mean distance to the nearest neighbours within these points, shape (n,)."""
     norms = np.einsum("nd,nd->n", points_nD, points_nD)
     typical = np.empty(len(points_nD), np.float32)
@@ -74,7 +75,8 @@ def typicality(points_nD: Floats, neighbors: int) -> Floats:
     for start in range(0, len(points_nD), chunk):
         part = slice(start, start + chunk)
         squared = norms[part, None] + norms - 2 * (points_nD[part] @ points_nD.T)
-        nearest = np.partition(np.maximum(squared, 0), used, axis=1)[:, : used + 1]
+        # Sorted, because a sum depends on its order and the order that a partition leaves on the processor.
+        nearest = np.sort(np.partition(np.maximum(squared, 0), used, axis=1)[:, : used + 1], axis=1)
         # The row itself is among them at distance 0 and adds nothing to the sum.
         typical[part] = used / np.maximum(np.sqrt(nearest).sum(axis=1), np.float32(1e-6)) if used else 1.0
     return typical

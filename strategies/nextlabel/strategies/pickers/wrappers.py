@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arrays import Exact, Floats, Rows
 from nextlabel.strategies.candidates import Candidates, Picker, Picks, SubPool
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import exactly, on_grid
 from nextlabel.strategies.heads import predictor_logits
 from nextlabel.strategies.pickers.distances import all_embeddings
 
@@ -105,6 +106,7 @@ def some_candidates(candidates: Candidates, positions: Rows) -> Candidates:
     return replace(candidates, pool=SubPool(candidates.pool, rows), rows_m=rows, scores_m=scores)
 
 
-def _unit(embeddings_mD: Floats) -> Floats:
-    lengths = np.linalg.norm(embeddings_mD, axis=1, keepdims=True)
-    return np.asarray(embeddings_mD / np.maximum(lengths, 1e-12), np.float32)
+def _unit(embeddings_mD: Exact | Floats) -> Exact:
+    exact_mD = exactly(embeddings_mD)
+    lengths_m = np.sqrt(np.sum(exact_mD * exact_mD, axis=1, keepdims=True))
+    return np.asarray(on_grid(exact_mD / np.maximum(lengths_m, 1e-12)))

@@ -8,6 +8,7 @@ from array_api_compat import array_namespace
 
 from nextlabel.strategies.arrays import Array, kth_smallest, like
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import exactly
 from nextlabel.strategies.heads import SMALLEST, predictor_logits, softmax
 from nextlabel.strategies.nearest import squared_distances
 from nextlabel.strategies.pool import Block
@@ -33,14 +34,15 @@ class Contrastive:
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Return the mean divergence; as products with the neighbour mask, not a loop over neighbours."""
         predictor, labeled = context.require_predictor(), context.require_labeled()
-        own_Cn = _log_probabilities(predictor_logits(predictor, block.embeddings_nD))
+        embeddings_nD = exactly(block.embeddings_nD)
+        own_Cn = _log_probabilities(predictor_logits(predictor, embeddings_nD))
         xp = array_namespace(own_Cn)
-        labeled_LD = like(labeled.embeddings_LD, block.embeddings_nD)
+        labeled_LD = like(exactly(labeled.embeddings_LD), block.embeddings_nD)
         theirs_CL = _log_probabilities(predictor_logits(predictor, labeled_LD))
         probabilities_CL = xp.exp(theirs_CL)
         negative_entropy_L = xp.sum(probabilities_CL * theirs_CL, axis=0)
 
-        distances_nL = squared_distances(block.embeddings_nD, labeled_LD)
+        distances_nL = squared_distances(embeddings_nD, labeled_LD)
         farthest_n1 = kth_smallest(distances_nL, min(self.neighbors, len(labeled)))
         near_nL = xp.astype(distances_nL <= farthest_n1, own_Cn.dtype)
         cross_n = xp.sum((near_nL @ probabilities_CL.T).T * own_Cn, axis=0)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, as_float32, like, to_numpy
+from nextlabel.strategies.arrays import Array, like, to_numpy
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import exactly, on_grid
 from nextlabel.strategies.heads import predictor_logits
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.randomness import generator, row_uniforms
@@ -37,7 +38,7 @@ class DropInconsistency:
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Return count + fraction; masks are seeded by the tile's first row."""
         predictor = context.require_predictor()
-        embeddings_nD = as_float32(block.embeddings_nD)
+        embeddings_nD = exactly(block.embeddings_nD)
         logits_Cn = predictor_logits(predictor, embeddings_nD)
         xp = array_namespace(logits_Cn)
         usual_n = xp.argmax(logits_Cn, axis=0)
@@ -46,6 +47,6 @@ class DropInconsistency:
         for _ in range(self.passes):
             drawn = rng.integers(0, 256, size=tuple(embeddings_nD.shape), dtype=np.uint8)
             kept = like((drawn >= round(256 * self.rate)).astype(np.float32), embeddings_nD)
-            dropped_n = xp.argmax(predictor_logits(predictor, embeddings_nD * kept / (1 - self.rate)), axis=0)
+            dropped_n = xp.argmax(predictor_logits(predictor, on_grid(embeddings_nD * kept / (1 - self.rate))), axis=0)
             flips_n = flips_n + xp.astype(dropped_n != usual_n, logits_Cn.dtype)
         return to_numpy(flips_n) + row_uniforms(block.rows_n, context.seed, "dropout/tie")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Floats, as_float32, like, to_numpy
+from nextlabel.strategies.arrays import Array, Exact, like, to_numpy
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import exactly, on_grid
 from nextlabel.strategies.nearest import check_finite, nearest_of
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.scorer import Scorer
@@ -55,41 +56,42 @@ class Density:
 
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Score with the block as the whole pool; ``fit`` first for any other."""
-        mean_D = np.mean(_unit(to_numpy(as_float32(block.embeddings_nD))), axis=0)
-        return _DensityAround(self.inner, self.beta, mean_D).score(block, context)
+        mean_D = np.mean(to_numpy(_unit(exactly(block.embeddings_nD))), axis=0)
+        return _DensityAround(self.inner, self.beta, on_grid(mean_D[None])[0]).score(block, context)
 
 
 @dataclass(frozen=True, slots=True)
 class _DensityAround:
     inner: Scorer
     beta: float
-    mean_D: Floats
+    mean_D: Exact
 
     @property
     def needs(self) -> frozenset[Need]:
         return self.inner.needs | {Need.EMBEDDINGS}
 
     def score(self, block: Block, context: SelectionContext) -> Array:
-        embeddings_nD = _unit(as_float32(block.embeddings_nD))
+        embeddings_nD = _unit(exactly(block.embeddings_nD))
         xp = array_namespace(embeddings_nD)
         similarity_n = xp.clip(embeddings_nD @ like(self.mean_D, embeddings_nD), 0, None)
         return self.inner.score(block, context) * similarity_n**self.beta
 
 
-def mean_direction(pool: Pool) -> Floats:
-    """Return the mean of the pool's unit-length embeddings, float32, shape (D,)."""
+def mean_direction(pool: Pool) -> Exact:
+    """Return the mean of the pool's unit-length embeddings on the grid, shape (D,)."""
 
-    def total(tile: Tile) -> Floats:
-        unit_nD = _unit(as_float32(tile.block.embeddings_nD))
+    def total(tile: Tile) -> Exact:
+        unit_nD = _unit(on_grid(tile.block.embeddings_nD))
         xp = array_namespace(unit_nD)
         check_finite(to_numpy(xp.sum(unit_nD, axis=1)), tile.block.rows_n, "direction")
-        return to_numpy(xp.sum(unit_nD, axis=0)).astype(np.float64)
+        return np.asarray(to_numpy(xp.sum(unit_nD, axis=0)))
 
-    return np.asarray(sum(map_tiles(pool, total)) / max(1, len(pool)), np.float32)
+    total_D = sum(map_tiles(pool, total))
+    return np.asarray(on_grid(np.atleast_1d(total_D)[None] / max(1, len(pool)))[0])
 
 
 def _unit(embeddings_nD: Array) -> Array:
     xp = array_namespace(embeddings_nD)
     lengths = xp.sqrt(xp.sum(embeddings_nD * embeddings_nD, axis=1, keepdims=True))
     with np.errstate(invalid="ignore"):
-        return embeddings_nD / xp.clip(lengths, 1e-12, None)
+        return on_grid(embeddings_nD / xp.clip(lengths, 1e-12, None))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, to_numpy
+from nextlabel.strategies.arrays import Array
 from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.exact import as_scores
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.randomness import row_gumbels
 from nextlabel.strategies.scorer import Scorer
@@ -39,6 +40,6 @@ class Power:
 
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Return the perturbed log weights."""
-        inner_n = to_numpy(self.inner.score(block, context)).astype(np.float64)
+        inner_n = as_scores(self.inner.score(block, context)).astype(np.float64)
         log_weights_n = self.beta * np.log(np.maximum(inner_n + self.offset, _SMALLEST))
         return (log_weights_n + row_gumbels(block.rows_n, context.seed, STREAM)).astype(np.float32)

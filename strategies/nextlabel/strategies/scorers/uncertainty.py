@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import log
 
 from array_api_compat import array_namespace
 
@@ -62,9 +63,9 @@ class LogitScorer(ABC):
     def of_logits(self, logits_Cn: Array) -> Array:
         """Return the scores of class-major logits, shape (n,)."""
 
-    def rough(self, logits_Cn: Array) -> Array:
-        """Return numbers that order rows nearly as the scores do, from logits of few bits."""
-        return self.of_logits(logits_Cn)
+    @abstractmethod
+    def slope(self, n_classes: int) -> float:
+        """Return a bound of how much the score moves when every logit moves by at most 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,9 @@ class Margin(LogitScorer):
         first, second = top_two(logits_Cn)
         return xp.expm1(second - first) / _total(logits_Cn, first)
 
-    def rough(self, logits_Cn: Array) -> Array:
-        """Return minus the logits' gap: what lies near the boundary by one lies near it by the other."""
-        first, second = top_two(logits_Cn)
-        return second - first
+    def slope(self, n_classes: int) -> float:
+        """Return 1: each of the two probabilities moves by half a logit at most."""
+        return 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,10 @@ class LeastConfidence(LogitScorer):
         first = array_namespace(logits_Cn).max(logits_Cn, axis=0)
         return 1 - 1 / _total(logits_Cn, first)
 
+    def slope(self, n_classes: int) -> float:
+        """Return 1/2, the largest derivative of a logistic function times two logits that part."""
+        return 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Ratio(LogitScorer):
@@ -129,6 +133,10 @@ class Ratio(LogitScorer):
         # The product keeps an infinite logit from passing as a ratio of 0.
         return array_namespace(logits_Cn).exp(second - first) + 0 * first
 
+    def slope(self, n_classes: int) -> float:
+        """Return 2: the gap of two logits, under an exponential that is at most 1."""
+        return 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Entropy(LogitScorer):
@@ -137,6 +145,10 @@ class Entropy(LogitScorer):
     def of_logits(self, logits_Cn: Array) -> Array:
         """Return -sum p log p."""
         return entropy_of_logits(logits_Cn)
+
+    def slope(self, n_classes: int) -> float:
+        """Return 1 + log C, above the mean distance of log p from its mean."""
+        return 1.0 + log(n_classes)
 
 
 def entropy_of_logits(logits: Array) -> Array:
