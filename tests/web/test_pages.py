@@ -10,6 +10,7 @@ import pytest
 from nextlabel.v1 import access_service_pb2 as access_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import pool_service_pb2, project_service_pb2
+from nextlabel.v1.annotation_pb2 import ANNOTATION_TYPE_SINGLE_LABEL as SINGLE_LABEL
 from tests.api.services.conftest import GIVEN, batch, header, items, label, label_space, request_id
 from tests.web.conftest import ADMIN, Server, violations, visitor
 
@@ -22,7 +23,7 @@ def hostile_project(server: Server) -> str:
     api = server.api()
     name = f"hostile-{request_id()[:8]}"
     project = project_service_pb2.Project(
-        name=name, annotation_type=1, label_space=label_space(HOSTILE, "plain"), embedding=GIVEN
+        name=name, annotation_type=SINGLE_LABEL, label_space=label_space(HOSTILE, "plain"), embedding=GIVEN
     )
     metadata = (("authorization", f"Bearer {ADMIN}"),)
     api.projects.CreateProject(
