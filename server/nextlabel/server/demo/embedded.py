@@ -25,7 +25,7 @@ def embedded_server(data_dir: Path, environment: dict[str, str] | None = None) -
     data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / "server.log"
     command = [sys.executable, "-m", "nextlabel.client.cli", "serve"]
-    command += ["--data-dir", str(data_dir), "--bind", "127.0.0.1:0"]
+    command += ["--data-dir", str(data_dir), "--bind", "127.0.0.1:0", "--no-web"]
     with log_path.open("ab") as log:
         server = subprocess.Popen(  # noqa: S603
             command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environment or {})}, text=True
