@@ -4,6 +4,7 @@
 from typing import Any
 
 import grpc
+from google.rpc import error_details_pb2
 
 from nextlabel.v1 import access_service_pb2 as access
 from nextlabel.v1 import access_service_pb2_grpc as access_grpc
@@ -39,6 +40,18 @@ class Learner(learner_grpc.LearnerServiceServicer):
         return learner.TrainResponse(model_version=version)
 
     async def Predict(self, request: Any, context: Any) -> Any:
+        for i, text in enumerate(request.input.texts.texts):
+            if len(text) > self.state.longest_text:
+                violation = error_details_pb2.BadRequest.FieldViolation(
+                    field=f"input.texts.texts[{i}]", description=f"at most {self.state.longest_text} bytes of UTF-8"
+                )
+                await abort(
+                    context,
+                    grpc.StatusCode.INVALID_ARGUMENT,
+                    f"input.texts.texts[{i}]: too long",
+                    "INVALID_ARGUMENT",
+                    error_details_pb2.BadRequest(field_violations=[violation]),
+                )
         predictions = [self._prediction(text, request.candidate_count) for text in request.input.texts.texts]
         return learner.PredictResponse(predictions=predictions, model_version=1)
 

@@ -50,6 +50,7 @@ class State:
         self.budgets: dict[tuple[str, str, int], budget.Budget] = {}
         self.closed_reservations: dict[str, bool] = {}
         self.tokens: dict[str, access.Token] = {}
+        self.longest_text = 1_000_000
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []
         self.released: list[str] = []

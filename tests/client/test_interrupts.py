@@ -4,8 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
-from nextlabel.client import Client
 from tests.client.fake_state import State
 from tests.client.fakes import FakeServer
 
@@ -41,13 +41,12 @@ def test_an_upload_from_a_pipe_that_never_ends_can_be_interrupted(server: FakeSe
     assert err.decode() in ("", *said)
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly(server: FakeServer, news: str, client: Client) -> None:
-    command = start(server, "predict", news, "-", "--output", "jsonl")
-    assert command.stdin is not None
+def test_a_reader_that_leaves_ends_the_command_quietly(server: FakeServer, news: str, tmp_path: Path) -> None:
+    texts = tmp_path / "texts.jsonl"
+    texts.write_bytes(b"".join(b'{"text": "%d"}\n' % i for i in range(20_000)))
+    command = start(server, "predict", news, str(texts), "--output", "jsonl")
     assert command.stdout is not None
     assert command.stderr is not None
-    command.stdin.write(b"".join(b'{"text": "%d"}\n' % i for i in range(20_000)))
-    command.stdin.close()
     command.stdout.readline()
     command.stdout.close()
     command.wait(30)

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from nextlabel.client import Client, Columns, content_id
-from nextlabel.client.sources import BLOCK_ROWS, UnknownColumnError, blocks
+from nextlabel.client.sources import BLOCK_ROWS, blocks
+from nextlabel.client.tables import UnknownColumnError
 from tests.client.fake_state import State
 
 DATA: dict[str, list[Any]] = {"id": [1, 2, None], "text": ["one", "two", "three"], "year": [1999, None, 2001]}

@@ -7,21 +7,17 @@ such an object has imported them, and nobody else has to.
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, islice
 from typing import Any, Protocol, runtime_checkable
 
 from nextlabel.client.items import Columns, Item, Rows
+from nextlabel.client.messages.names import several
+from nextlabel.client.row_checks import RowError, checked_text
+from nextlabel.client.tables import Table, table_blocks
 
 BLOCK_ROWS = 1_000
 """Rows in a block, and with it in a message: more does not make the transfer any faster."""
-
-
-class UnknownColumnError(ValueError):
-    """A column was named that the source does not have."""
-
-    def __init__(self, column: str, available: Iterable[str], role: str) -> None:
-        listed = ", ".join(map(str, available)) or "none"
-        super().__init__(f"{role}: there is no column {column!r}; the columns are: {listed}")
 
 
 @runtime_checkable
@@ -44,6 +40,16 @@ def blocks(source: Any, columns: Columns, embeddings_ND: Any = None) -> Iterator
     """
     rows = _plain_blocks(source, columns)
     return rows if embeddings_ND is None else _with_embeddings(rows, embeddings_ND)
+
+
+def texts_of(source: Any, columns: Columns) -> Iterator[str]:
+    """The texts of a source, in order. Raises ValueError, naming the row, where there is none."""
+    for rows in blocks(several(source, "texts"), columns):
+        for number, text in zip(rows.numbers, rows.texts, strict=True):
+            try:
+                yield checked_text(text)
+            except RowError as error:
+                raise ValueError(f"row {number}: {error}") from None
 
 
 def _plain_blocks(source: Any, columns: Columns) -> Iterator[Rows]:
@@ -127,58 +133,21 @@ def record_rows(numbers: Sequence[int], records: Sequence[Mapping[str, Any]], co
     )
 
 
-def table_blocks(tables: Iterable[Mapping[str, Sequence[Any]]], columns: Columns) -> Iterator[Rows]:
-    """The rows of tables that all have the same columns, each at most BLOCK_ROWS rows long.
-
-    Raises UnknownColumnError when a table lacks a column that is required.
-    """
-    first = 0
-    for table in tables:
-        check_columns(table.keys(), columns)
-        known = _known_columns(table, columns)
-        length = len(next(iter(known.values())))
-        if length:
-            yield Rows(
-                numbers=range(first, first + length),
-                texts=known.get("text", [None] * length),
-                ids=known.get("id"),
-                labels=known.get("label"),
-                metadata=_metadata(table, columns.metadata),
-            )
-        first += length
-
-
-def check_columns(available: Iterable[str], columns: Columns) -> None:
-    """Raise UnknownColumnError when a column that is required is not among the available ones."""
-    available = list(available)
-    roles = [("text", columns.text), ("id", columns.id), ("label", columns.label)]
-    wanted = [(role, name) for role, name in roles if role in columns.required]
-    for role, name in [*wanted, *(("metadata", name) for name in columns.metadata)]:
-        if name not in available:
-            raise UnknownColumnError(name or "", available, role)
-    if not any(name in available for _, name in roles[:2]):
-        raise UnknownColumnError(columns.text, available, "text")
-
-
-def _known_columns(table: Mapping[str, Sequence[Any]], columns: Columns) -> dict[str, Sequence[Any]]:
-    roles = {"text": columns.text, "id": columns.id, "label": columns.label}
-    return {role: table[name] for role, name in roles.items() if name is not None and name in table}
-
-
-def _metadata(table: Mapping[str, Sequence[Any]], names: tuple[str, ...]) -> list[dict[str, Any]] | None:
-    if not names:
-        return None
-    return [dict(zip(names, values, strict=True)) for values in zip(*(table[n] for n in names), strict=True)]
-
-
-def _pandas_tables(frame: Any) -> Iterator[Mapping[str, Sequence[Any]]]:
+def _pandas_tables(frame: Any) -> Iterator[Table]:
+    names = [str(name) for name in frame.columns]
     for start in range(0, len(frame), BLOCK_ROWS):
         part = frame.iloc[start : start + BLOCK_ROWS]
-        # pandas marks a missing value by several objects; here it is None.
-        yield {str(name): part[name].astype(object).where(part[name].notna(), None).tolist() for name in part}
+        yield Table(names, len(part), partial(_pandas_column, part))
 
 
-def _arrow_tables(source: Any) -> Iterator[Mapping[str, Sequence[Any]]]:
+def _pandas_column(frame: Any, index: int) -> Sequence[Any]:
+    column = frame.iloc[:, index]
+    # pandas marks a missing value by several objects; here it is None.
+    values: Sequence[Any] = column.astype(object).where(column.notna(), None).tolist()
+    return values
+
+
+def _arrow_tables(source: Any) -> Iterator[Table]:
     pyarrow = sys.modules["pyarrow"]
     if isinstance(source, pyarrow.RecordBatch):
         source = pyarrow.Table.from_batches([source])
@@ -188,37 +157,25 @@ def _arrow_tables(source: Any) -> Iterator[Mapping[str, Sequence[Any]]]:
             yield arrow_table(batch.slice(start, BLOCK_ROWS))
 
 
-def arrow_table(batch: Any) -> Mapping[str, Sequence[Any]]:
-    """The columns of an Arrow RecordBatch, converted when they are asked for."""
-    return _LazyColumns(batch)
+def arrow_table(batch: Any) -> Table:
+    """An Arrow RecordBatch; columns that nobody chose, such as a large binary one, are never converted."""
+    return Table(batch.schema.names, batch.num_rows, lambda index: batch.column(index).to_pylist())
 
 
-class _LazyColumns(Mapping[str, Sequence[Any]]):
-    """Columns that nobody chose, such as a large binary one, are never converted."""
-
-    def __init__(self, batch: Any) -> None:
-        self._batch = batch
-
-    def __getitem__(self, name: str) -> Sequence[Any]:
-        if name not in self._batch.schema.names:
-            raise KeyError(name)
-        column: Sequence[Any] = self._batch.column(name).to_pylist()
-        return column
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._batch.schema.names)
-
-    def __len__(self) -> int:
-        return int(self._batch.num_columns)
-
-
-def _dataset_tables(dataset: Any) -> Iterator[Mapping[str, Sequence[Any]]]:
-    names = _class_names(dataset)
+def _dataset_tables(dataset: Any) -> Iterator[Table]:
+    classes = _class_names(dataset)
     for part in dataset.iter(batch_size=BLOCK_ROWS):
-        yield {
-            column: [_class_name(names[column], v) for v in values] if column in names else values
-            for column, values in part.items()
-        }
+        names = list(part)
+        length = len(part[names[0]]) if names else 0
+        yield Table(names, length, partial(_dataset_column, part, names, classes))
+
+
+def _dataset_column(
+    part: Mapping[str, Sequence[Any]], names: Sequence[str], classes: Mapping[str, Sequence[str]], index: int
+) -> Sequence[Any]:
+    name = names[index]
+    values = part[name]
+    return [_class_name(classes[name], value) for value in values] if name in classes else values
 
 
 def _class_names(dataset: Any) -> Mapping[str, Sequence[str]]:

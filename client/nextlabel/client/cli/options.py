@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import csv
 import json
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -12,6 +13,26 @@ StrategyOption = Annotated[
 ]
 OverlapOption = Annotated[int, typer.Option("--overlap", min=1, help="Annotators that each item is given to.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
+
+
+def listed_names(listed: str) -> list[str]:
+    """The names in a text with commas between; one that holds a comma stands in quotes.
+
+    >>> listed_names('sports, "arts, letters"')
+    ['sports', 'arts, letters']
+
+    Raises a usage error for quotes that do not fit and for an empty name.
+    """
+    if not listed:
+        return []
+    try:
+        (names,) = csv.reader([listed], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError) as error:
+        raise typer.BadParameter(f"expected names with commas between, got {listed!r} ({error})") from None
+    names = [name.strip() for name in names]
+    if not all(names):
+        raise typer.BadParameter(f"there is an empty name in {listed!r}")
+    return names
 
 
 def key_values(pairs: Sequence[str] | None) -> dict[str, Any]:

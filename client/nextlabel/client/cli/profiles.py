@@ -14,6 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from nextlabel.client.readers.text import read_text
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -44,8 +46,8 @@ def load_profile(name: str | None) -> Profile:
             return Profile()
         raise ValueError(f"profile: {name!r} was asked for, but there is no file {path}")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = tomllib.loads(read_text(path))
+    except ValueError as error:
         raise ValueError(f"{path}: not valid TOML: {error}") from None
     profiles = content.get("profiles", {})
     name = name or content.get("default")

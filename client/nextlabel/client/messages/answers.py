@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from nextlabel.client.messages.enums import enum_name, enum_value
+from nextlabel.client.messages.names import class_name
 from nextlabel.v1.annotation_pb2 import (
     ANNOTATION_TYPE_MULTI_LABEL,
     ANNOTATION_TYPE_PAIRWISE_PREFERENCE,
@@ -60,7 +61,7 @@ def _single_label(value: Any) -> Answer:
     # An integer label is a class named by digits; a float would be one only by accident of a table's missing values.
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"label: expected the name of a class, got {value!r}")
-    return Answer(single_label=SingleLabel(label=str(value)))
+    return Answer(single_label=SingleLabel(label=class_name(str(value))))
 
 
 def _multi_label(value: Any) -> Answer:
@@ -69,7 +70,7 @@ def _multi_label(value: Any) -> Answer:
     labels = list(value) if isinstance(value, Iterable) else [value]
     if not all(isinstance(label, str) for label in labels):
         raise ValueError(f"label: expected names of classes, got {value!r}")
-    return Answer(multi_label=MultiLabel(labels=labels))
+    return Answer(multi_label=MultiLabel(labels=map(class_name, labels)))
 
 
 def _score(value: Any) -> Answer:

@@ -9,6 +9,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.struct_pb2 import Struct
 
 from nextlabel.client.items import Rows, content_id
+from nextlabel.client.row_checks import RowError, checked_id, checked_text, is_missing
 from nextlabel.v1.annotation_pb2 import Answer
 from nextlabel.v1.pool_pb2 import (
     DATA_TYPE_FLOAT16,
@@ -52,14 +53,6 @@ class EncodedBatch:
     message: ItemBatch
     rows: Sequence[int]
     rejected: tuple[RejectedItem, ...]
-
-
-class RowError(ValueError):
-    """A row that no item can be made of."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +114,7 @@ class ItemEncoder:
                 items.append(self._item(rows, i))
                 kept.append(i)
             except RowError as error:
-                item_id = "" if rows.ids is None or _is_missing(rows.ids[i]) else str(rows.ids[i])
+                item_id = "" if rows.ids is None or is_missing(rows.ids[i]) else str(rows.ids[i])
                 rejected.append(RejectedItem(rows.numbers[i], item_id, error.reason, str(error)))
         message = ItemBatch(items=items)
         if rows.embeddings_ND is not None and items:
@@ -129,12 +122,8 @@ class ItemEncoder:
         return EncodedBatch(message, [rows.numbers[i] for i in kept], tuple(rejected))
 
     def _item(self, rows: Rows, i: int) -> Item:
-        text = _checked_text(rows.texts[i])
-        try:
-            item = Item(id=_checked_id(None if rows.ids is None else rows.ids[i], text), text=text)
-        except ValueError:
-            raise RowError("ID_INVALID", "id: it is not valid Unicode") from None
-        item.split = self.split
+        text = checked_text(rows.texts[i])
+        item = Item(id=checked_id(None if rows.ids is None else rows.ids[i], text), text=text, split=self.split)
         if rows.metadata is not None and rows.metadata[i]:
             item.metadata.CopyFrom(_struct(rows.metadata[i]))
         if self.answer is not None:
@@ -143,7 +132,7 @@ class ItemEncoder:
 
     def _reference(self, label: Any) -> Answer:
         assert self.answer is not None
-        if _is_missing(label):
+        if is_missing(label):
             raise RowError("REFERENCE_INVALID", "label: it is missing; holdout and gold items need one")
         try:
             return self.answer(label)
@@ -183,39 +172,9 @@ def _ids(rows: Rows) -> Sequence[str]:
     if rows.ids is None:
         return [content_id(text) for text in rows.texts]
     return [
-        item_id if type(item_id) is str and item_id else _checked_id(item_id, text)
+        item_id if type(item_id) is str and item_id else checked_id(item_id, text)
         for item_id, text in zip(rows.ids, rows.texts, strict=True)
     ]
-
-
-def _checked_text(text: Any) -> str:
-    if _is_missing(text):
-        raise RowError("TEXT_MISSING", "text: it is missing")
-    if not isinstance(text, str):
-        raise RowError("TEXT_MISSING", f"text: expected a text, got {type(text).__name__}")
-    if not _is_unicode(text):
-        raise RowError("TEXT_MISSING", "text: it is not valid Unicode; check the encoding of the source")
-    return text
-
-
-def _checked_id(item_id: Any, text: str) -> str:
-    if _is_missing(item_id):
-        return content_id(text)
-    if isinstance(item_id, bool | float | list | dict):
-        raise RowError("ID_INVALID", f"id: expected a text or a whole number, got {item_id!r}")
-    return str(item_id)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _struct(metadata: Any) -> Struct:

@@ -1,6 +1,11 @@
-"""What can be wrong with a file, and with a line of it."""
+"""What reading a file gives: records, what is wrong with a line, and what is wrong with the file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+Record = tuple[int, Mapping[str, Any]]
+"""The number of a line or row, from 1, and what it holds."""
 
 
 @dataclass(frozen=True, slots=True)

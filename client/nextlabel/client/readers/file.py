@@ -1,29 +1,37 @@
 """Items from a file of any known format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from nextlabel.client.items import Columns, Rows
-from nextlabel.client.readers.delimited import read_delimited
-from nextlabel.client.readers.errors import FileError, LineProblem
-from nextlabel.client.readers.jsonl import Record, read_jsonl
+from nextlabel.client.readers.delimited import DelimitedReader
+from nextlabel.client.readers.dialects import SEPARATORS, Dialect, sniffed_dialect, uses_quotes
+from nextlabel.client.readers.errors import FileError, LineProblem, Record
+from nextlabel.client.readers.excel import ExcelReader
+from nextlabel.client.readers.formats import FORMATS, format_of
+from nextlabel.client.readers.json_records import read_json
 from nextlabel.client.readers.parquet import read_parquet
-from nextlabel.client.readers.source import STDIN, ByteSource
-from nextlabel.client.sources import BLOCK_ROWS, check_columns, record_rows, table_blocks
-
-FORMATS = ("jsonl", "csv", "tsv", "parquet")
+from nextlabel.client.readers.source import ByteSource
+from nextlabel.client.readers.text import TextSource
+from nextlabel.client.sources import BLOCK_ROWS, record_rows
+from nextlabel.client.tables import check_columns, table_blocks
 
 MAX_LISTED = 1_000
 """How many malformed lines are kept; all of them are counted."""
 
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet"}
+_USUAL_SEPARATOR = {"csv": ",", "tsv": "\t"}
 
 
 class ItemFile:
-    """The items of a JSON Lines, CSV, TSV or Parquet file, or of standard input ("-").
+    """The items of a JSON Lines, JSON, CSV, TSV, Parquet or Excel file, or of standard input ("-").
 
-    gzip is recognised by its content. The format follows the name unless it is given; standard input is JSON
-    Lines. Malformed lines are passed over: `problem_count` counts them and `problems` keeps the first of them.
+    gzip is recognised by its content. What is not given is sniffed: the `file_format` by content and name, the
+    `encoding` and `separator` (one character, or comma, semicolon, tab or pipe) by the beginning; `notes` says in
+    words what was found that is not the usual. A file without a `header` has columns that are named by their numbers,
+    from "1". `sheet` names that of a workbook, else it is the first.
+
+    Malformed lines are passed over: `problem_count` counts them and `problems` keeps the first of them.
 
     Raises FileError for an unknown format, and while it is read: TruncatedFileError for a file that ends in the
     middle, FileError for other damage, UnknownColumnError. What came before such an error was yielded.
@@ -35,62 +43,113 @@ class ItemFile:
         *,
         columns: Columns | None = None,
         file_format: str | None = None,
-        encoding: str = "utf-8",
+        encoding: str | None = None,
+        separator: str | None = None,
+        header: bool = True,
+        sheet: str | None = None,
     ) -> None:
+        if Path(path).is_dir():
+            raise FileError(f"{path} is a folder; give a file in it")
         self.columns = columns or Columns()
         self.problems: list[LineProblem] = []
         self.problem_count = 0
-        self._format = file_format or _format_of(path)
-        if self._format not in FORMATS:
-            raise FileError(f"format: {self._format!r} is not one of {', '.join(FORMATS)}")
+        self.notes: list[str] = []
         self._encoding = encoding
+        self._separator = _separator(separator)
+        self._has_header = header
+        self._sheet = sheet
+        if file_format is not None and file_format not in FORMATS:
+            raise FileError(f"format: {file_format!r} is not one of {', '.join(FORMATS)}")
         self._source = ByteSource(path)
+        self._format = file_format or format_of(path, self._source.head())
+        self._blocks = self._read()
+        self._prepared: list[Rows] = []
 
     @property
-    def is_columnar(self) -> bool:
-        """Whether the file has rows, which count from 0, instead of lines."""
-        return self._format == "parquet"
+    def unit(self) -> str:
+        """What the numbers of rows count: a "line", or a "row"; those of Parquet count from 0."""
+        return "row" if self._format in ("parquet", "xlsx") else "line"
 
     @property
     def fraction_read(self) -> float | None:
         """How much of the file has been read, in [0, 1]; None when that is not known."""
-        return None if self.is_columnar else self._source.fraction_read
+        return None if self.unit == "row" else self._source.fraction_read
+
+    def prepare(self) -> None:
+        """Read the first block, which `blocks` yields later: what is wrong from the start is raised before any work."""
+        if not self._prepared:
+            self._prepared = [rows for rows in (next(self._blocks, None),) if rows is not None]
 
     def blocks(self) -> Iterator[Rows]:
         """The items in blocks, once."""
-        with self._source:
-            if self.is_columnar:
-                yield from table_blocks(read_parquet(self._source, self._column_names()), self.columns)
-            else:
-                yield from _record_blocks(self._records(), self.columns)
+        yield from self._prepared
+        yield from self._blocks
 
-    def _records(self) -> Iterator[Record]:
-        match self._format:
-            case "jsonl":
-                return read_jsonl(self._source, self._encoding, self._report)
-            case "csv":
-                return read_delimited(self._source, self._encoding, ",", self._report)
-            case _:
-                return read_delimited(self._source, self._encoding, "\t", self._report)
+    def _read(self) -> Iterator[Rows]:
+        with self._source:
+            match self._format:
+                case "parquet":
+                    yield from table_blocks(read_parquet(self._source, self.columns), self.columns)
+                case "xlsx":
+                    yield from self._excel_blocks()
+                case "jsonl":
+                    yield from self._json_blocks()
+                case _:
+                    yield from self._delimited_blocks(_USUAL_SEPARATOR[self._format])
+
+    def _text(self) -> TextSource:
+        text = TextSource(self._source, self._encoding)
+        if self._encoding is None and text.encoding != "utf-8":
+            self.notes.append(text.encoding)
+        return text
+
+    def _json_blocks(self) -> Iterator[Rows]:
+        checked = False
+        for chunk in _chunks_before_error(read_json(self._text(), self._report)):
+            if not checked:
+                # Objects may lack some keys: those of the whole first block count.
+                check_columns(dict.fromkeys(key for _, record in chunk for key in record), self.columns)
+                checked = True
+            yield _rows(chunk, self.columns)
+
+    def _delimited_blocks(self, usual: str) -> Iterator[Rows]:
+        text = self._text()
+        dialect = self._dialect(text, usual)
+        if self._separator is None and dialect.separator != usual:
+            self.notes.append(str(dialect))
+        reader = DelimitedReader(text, dialect, self._report, has_header=self._has_header)
+        check_columns(reader.header, self.columns)
+        for chunk in _chunks_before_error(reader.records()):
+            yield _rows(chunk, self.columns)
+
+    def _dialect(self, text: TextSource, usual: str) -> Dialect:
+        lines = text.head_lines
+        if self._separator is not None:
+            return Dialect(self._separator, quoted=uses_quotes(lines, self._separator))
+        wanted = (self.columns.text, self.columns.id, self.columns.label)
+        return sniffed_dialect(lines, usual, {name for name in wanted if name is not None})
+
+    def _excel_blocks(self) -> Iterator[Rows]:
+        reader = ExcelReader(self._source, self._sheet, has_header=self._has_header)
+        if self._sheet is None and len(reader.sheets) > 1:
+            self.notes.append(f"sheet {reader.sheet!r} of {len(reader.sheets)}")
+        check_columns(reader.header, self.columns)
+        for chunk in _chunks_before_error(reader.records()):
+            yield _rows([(number, self._with_text(record)) for number, record in chunk], self.columns)
+
+    def _with_text(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        # A spreadsheet makes a number of every text that looks like one.
+        value = record.get(self.columns.text)
+        return {**record, self.columns.text: str(value)} if isinstance(value, int | float) else record
 
     def _report(self, problem: LineProblem) -> None:
         self.problem_count += 1
         if len(self.problems) < MAX_LISTED:
             self.problems.append(problem)
 
-    def _column_names(self) -> list[str]:
-        named = (self.columns.text, self.columns.id, self.columns.label, *self.columns.metadata)
-        return [name for name in named if name is not None]
 
-
-def _record_blocks(records: Iterator[Record], columns: Columns) -> Iterator[Rows]:
-    checked = False
-    for chunk in _chunks_before_error(records):
-        if not checked:
-            # Records of JSON Lines may lack some columns: those of the whole first block count.
-            check_columns(dict.fromkeys(key for _, record in chunk for key in record), columns)
-            checked = True
-        yield record_rows([number for number, _ in chunk], [record for _, record in chunk], columns)
+def _rows(chunk: Sequence[Record], columns: Columns) -> Rows:
+    return record_rows([number for number, _ in chunk], [record for _, record in chunk], columns)
 
 
 def _chunks_before_error(records: Iterator[Record]) -> Iterator[list[Record]]:
@@ -110,14 +169,10 @@ def _chunks_before_error(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield chunk
 
 
-def _format_of(path: str | Path) -> str:
-    if str(path) == STDIN:
-        return "jsonl"
-    if Path(path).is_dir():
-        raise FileError(f"{path} is a folder; give a file in it")
-    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    if not suffixes or suffixes[-1] not in _SUFFIXES:
-        raise FileError(f"{path}: cannot tell the format by the name; say which it is: {', '.join(FORMATS)}")
-    return _SUFFIXES[suffixes[-1]]
+def _separator(given: str | None) -> str | None:
+    if given is None:
+        return None
+    separator = SEPARATORS.get(given, given)
+    if len(separator) != 1 or separator in '"\r\n':
+        raise FileError(f"separator: expected one character, or one of {', '.join(SEPARATORS)}, got {given!r}")
+    return separator

@@ -1,21 +1,27 @@
-"""The bytes and lines of a file or of standard input, unpacked when they are gzip."""
+"""The bytes of a file or of standard input, unpacked when they are gzip."""
 
 import gzip
 import io
+import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 from nextlabel.client.readers.errors import FileError, TruncatedFileError
 
 STDIN = "-"
 """The path that stands for standard input."""
 
+HEAD_BYTES = 2**16
+"""Bytes at the beginning by which encoding and separator are recognised."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
-_WIDE_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 class ByteSource:
@@ -27,9 +33,9 @@ class ByteSource:
         self.name = "standard input" if self.is_stdin else str(path)
         # A thread that still reads sys.stdin at the end of the process makes the interpreter abort; so it gets a
         # reader of its own.
-        self._packed = (
-            open(sys.stdin.fileno(), "rb", closefd=False) if self.is_stdin else self.path.open("rb")  # noqa: SIM115
-        )
+        file = sys.stdin.fileno() if self.is_stdin else self.path
+        packed = open(file, "rb", HEAD_BYTES, closefd=not self.is_stdin)  # noqa: SIM115  (read elsewhere)
+        self._packed = cast("io.BufferedReader", packed)
         self.size = self.path.stat().st_size if self.path.is_file() and not self.is_stdin else None
 
     def __enter__(self) -> Self:
@@ -49,47 +55,44 @@ class ByteSource:
         """How much of the file has been read, in [0, 1]; None when its size is not known."""
         if not self.size:
             return None
-        return 1.0 if self._packed.closed else self._packed.raw.tell() / self.size
+        return 1.0 if self._packed.closed else self._packed.tell() / self.size
 
-    def open(self) -> io.BufferedReader | gzip.GzipFile:
+    @cached_property
+    def content(self) -> io.BufferedReader | gzip.GzipFile:
         """The content, unpacked."""
         if self._packed.peek(2)[:2] == _GZIP_MAGIC:
             return gzip.GzipFile(fileobj=self._packed, mode="rb")
         return self._packed
 
-    def lines(self, encoding: str) -> Iterator[str]:
-        r"""The lines with their line ends, split at "\n" and "\r\n" only.
-
-        Bytes that are no text in `encoding` come as lone surrogates: see `is_text`. Raises TruncatedFileError
-        or FileError after the last whole line that could be read.
-        """
+    @contextmanager
+    def unpacking(self) -> Iterator[None]:
+        """What is wrong with gzip data while the content is read, as TruncatedFileError or FileError."""
         try:
-            yield from self._decoded(encoding)
+            yield
         except EOFError:
             raise TruncatedFileError(
                 f"{self.name} ends in the middle of its gzip data; copy or download it again"
             ) from None
         except (zlib.error, gzip.BadGzipFile) as error:
             raise FileError(f"{self.name} is damaged gzip data ({error}); copy or download it again") from None
-        except UnicodeDecodeError as error:
-            raise FileError(f"{self.name} is not {encoding} ({error.reason}); pass its encoding") from None
-        except LookupError:
-            raise FileError(f"{encoding!r} is not the name of an encoding, such as utf-8 or latin-1") from None
 
-    def _decoded(self, encoding: str) -> Iterator[str]:
-        content = self.open()
-        if (head := content.peek(2)[:2]) in _WIDE_BOMS and encoding == "utf-8":
-            raise FileError(f"{self.name} is not UTF-8 but UTF-16; pass its encoding: {_WIDE_BOMS[head]}")
-        codec = "utf-8-sig" if encoding == "utf-8" else encoding
-        yield from io.TextIOWrapper(content, codec, errors="surrogateescape", newline="\n")
+    def head(self) -> bytes:
+        """The beginning of the content without taking it: what the first look at it gives, at most HEAD_BYTES.
 
+        Empty when there is nothing, or nothing that can be unpacked: who reads on learns why.
+        """
+        try:
+            with self.unpacking():
+                return self.content.peek(HEAD_BYTES)[:HEAD_BYTES]
+        except FileError:
+            return b""
 
-def is_text(line: str) -> bool:
-    """Whether a line that `lines` gave is wholly text in its encoding."""
-    if line.isascii():
-        return True
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    def seekable(self) -> IO[bytes]:
+        """The content where any part can be read: some formats are read from their end."""
+        if not self.is_stdin and self.content is self._packed:
+            return self._packed
+        spooled = tempfile.TemporaryFile()  # noqa: SIM115  (whoever reads keeps it)
+        with self.unpacking():
+            shutil.copyfileobj(self.content, spooled)
+        spooled.seek(0)
+        return spooled

@@ -2,12 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nextlabel.client.messages.answers import encode_answer
+from nextlabel.client.messages.chunks import chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.settings import duration, strategy_spec
 from nextlabel.client.transport.calls import Mode, Service, call, stream
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 Answers = Mapping[str, Any] | Iterable[pb.SubmittedAnnotation]
 """Answers by item id, or messages for whoever has a rationale, a confidence or a duration to add."""
-
-_REPLAY_BATCH = 1_000
-_SUBMIT_BATCH = 1_000
 
 
 class Labeling(Service[Mode]):
@@ -104,7 +101,7 @@ class Labeling(Service[Mode]):
                 for item_id, answer in answers.items()
             ]
         results: list[pb.SubmitResult] = []
-        for chunk in _chunks(answers, _SUBMIT_BATCH):
+        for chunk in chunks(answers, pb.SubmittedAnnotation.ByteSize):
             request = pb.SubmitAnnotationsRequest(
                 project=project, annotator=annotator, lease_id=lease_id, annotations=chunk
             )
@@ -168,12 +165,12 @@ class Labeling(Service[Mode]):
 
         def requests() -> Iterator[pb.UploadReplayLabelsRequest]:
             yield pb.UploadReplayLabelsRequest(header=pb.ReplayLabelsHeader(project=project, label_set=label_set))
-            for chunk in _chunks(pairs, _REPLAY_BATCH):
-                known = [
-                    pb.ReplayLabel(item_id=item_id, answer=encode_answer(answer, annotation_type))
-                    for item_id, answer in chunk
-                ]
-                yield pb.UploadReplayLabelsRequest(batch=pb.ReplayLabelBatch(labels=known))
+            known = (
+                pb.ReplayLabel(item_id=item_id, answer=encode_answer(answer, annotation_type))
+                for item_id, answer in pairs
+            )
+            for chunk in chunks(known, pb.ReplayLabel.ByteSize):
+                yield pb.UploadReplayLabelsRequest(batch=pb.ReplayLabelBatch(labels=chunk))
 
         return await self._connection.client_stream(self._stub.UploadReplayLabels, requests(), timeout_s=timeout_s)
 
@@ -201,9 +198,3 @@ class Labeling(Service[Mode]):
         pages = self._connection.pages(self._stub.ListAnnotators, request, lambda page: page.annotators)
         async for page in pages:
             yield page
-
-
-def _chunks(elements: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    iterator = iter(elements)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

@@ -1,13 +1,15 @@
 """Training, prediction and evaluation."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nextlabel.client.items import Columns
+from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import encode_embeddings
-from nextlabel.client.sources import blocks
+from nextlabel.client.messages.names import several
+from nextlabel.client.sources import texts_of
 from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import learner_service_pb2 as pb
@@ -53,8 +55,9 @@ class Learner(Service[Mode]):
     async def predict(
         self,
         project: str,
-        texts: Sequence[str] = (),
+        texts: Any = None,
         *,
+        columns: Columns | None = None,
         item_ids: Sequence[str] = (),
         embeddings: "ndarray[Any, Any] | None" = None,
         candidates: int = 0,
@@ -63,29 +66,41 @@ class Learner(Service[Mode]):
     ) -> pb.PredictResponse:
         """Predict the labels of up to 1,000 texts or items, or of 10,000 embeddings (a matrix, a row each).
 
-        Give exactly one of the three. `candidates` is how many classes to return with probabilities for each.
+        Give exactly one of the three. Texts are given as items are to `pool.add`: texts, dicts, a table, an ItemFile;
+        `columns` says which column holds them. `candidates` is how many classes to return with probabilities for each.
+
+        Raises ValueError for a row without a text, naming it.
         """
         request = pb.PredictRequest(
             project=project,
             model_version=model_version,
-            input=_prediction_input(texts, item_ids, embeddings),
+            input=_prediction_input(texts, columns or Columns(), item_ids, embeddings),
             candidate_count=candidates,
         )
         return await self._connection.unary(self._stub.Predict, request, timeout_s=timeout_s)
 
     @stream
     async def predict_stream(
-        self, project: str, texts: Iterable[str], *, candidates: int = 0, model_version: int = 0
+        self,
+        project: str,
+        texts: Any,
+        *,
+        columns: Columns | None = None,
+        candidates: int = 0,
+        model_version: int = 0,
     ) -> AsyncIterator[Sequence[pb.Prediction]]:
-        """Predict any number of texts: one prediction for each, in order, all by the same model version."""
+        """Predict any number of texts: one prediction for each, in order, all by the same model version.
+
+        Texts are given as for `predict`.
+        """
         requests = (
             pb.PredictStreamRequest(
                 project=project,
                 model_version=model_version,
-                input=pb.PredictionInput(texts=pb.TextList(texts=block.texts)),
+                input=pb.PredictionInput(texts=pb.TextList(texts=chunk)),
                 candidate_count=candidates,
             )
-            for block in blocks(texts, Columns())
+            for chunk in text_chunks(texts_of(texts, columns or Columns()))
         )
         async for response in self._connection.exchange(self._stub.PredictStream, requests):
             yield response.predictions
@@ -119,14 +134,13 @@ class Learner(Service[Mode]):
 
 
 def _prediction_input(
-    texts: Sequence[str], item_ids: Sequence[str], embeddings: "ndarray[Any, Any] | None"
+    texts: Any, columns: Columns, item_ids: Sequence[str], embeddings: "ndarray[Any, Any] | None"
 ) -> pb.PredictionInput:
-    if sum((bool(texts), bool(item_ids), embeddings is not None)) != 1:
+    given_texts = list(texts_of(texts, columns)) if texts is not None else []
+    if sum((bool(given_texts), bool(item_ids), embeddings is not None)) != 1:
         raise ValueError("input: give texts, item_ids or embeddings, and only one of them")
     if embeddings is not None:
         return pb.PredictionInput(embeddings=encode_embeddings(embeddings))
-    if isinstance(texts, str) or isinstance(item_ids, str):
-        raise TypeError("input: expected a sequence of texts or ids, got str; put a single one into a list")
-    if texts:
-        return pb.PredictionInput(texts=pb.TextList(texts=texts))
-    return pb.PredictionInput(items=pb.ItemIdList(item_ids=item_ids))
+    if given_texts:
+        return pb.PredictionInput(texts=pb.TextList(texts=given_texts))
+    return pb.PredictionInput(items=pb.ItemIdList(item_ids=several(item_ids, "item_ids")))

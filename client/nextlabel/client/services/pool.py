@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nextlabel.client.items import Columns
 from nextlabel.client.messages.answers import encode_answer
+from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import ItemEncoder
-from nextlabel.client.sources import blocks
+from nextlabel.client.messages.names import several
+from nextlabel.client.sources import blocks, texts_of
 from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.client.upload import AddResult, Upload
 from nextlabel.v1 import pool_service_pb2 as pb
@@ -100,7 +102,7 @@ class Pool(Service[Mode]):
     @call
     async def delete(self, project: str, item_ids: Iterable[str]) -> pb.DeleteItemsResponse:
         """Delete up to 1,000 items with their annotations; the result lists the ids that no item has."""
-        request = pb.DeleteItemsRequest(project=project, item_ids=item_ids)
+        request = pb.DeleteItemsRequest(project=project, item_ids=several(item_ids, "item_ids"))
         return await self._connection.unary(self._stub.DeleteItems, request)
 
     @call
@@ -119,8 +121,11 @@ class Pool(Service[Mode]):
             yield [response.status]
 
     @stream
-    async def embed(self, project: str, texts: Iterable[str]) -> AsyncIterator[Sequence[EmbeddingMatrix]]:
-        """Embed texts with the embedder of the project: one matrix for every 1,000 texts, in order."""
-        requests = (pb.EmbedRequest(project=project, texts=block.texts) for block in blocks(texts, Columns()))
+    async def embed(
+        self, project: str, texts: Any, *, columns: Columns | None = None
+    ) -> AsyncIterator[Sequence[EmbeddingMatrix]]:
+        """Embed texts, given as items are to `add`, with the embedder of the project: matrices for them, in order."""
+        chunked = text_chunks(texts_of(texts, columns or Columns()))
+        requests = (pb.EmbedRequest(project=project, texts=chunk) for chunk in chunked)
         async for response in self._connection.exchange(self._stub.Embed, requests):
             yield [response.embeddings]

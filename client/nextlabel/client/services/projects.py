@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.names import class_name, several
 from nextlabel.client.messages.settings import duration, learner_settings, strategy_spec
 from nextlabel.client.transport.calls import Mode, Service, call, stream
 from nextlabel.client.transport.connection import LONG_CALL_S
@@ -70,7 +71,7 @@ class Projects(Service[Mode]):
             lease_ttl=duration(lease_ttl_s),
             audit_share=audit_share,
             show_suggestions=show_suggestions,
-            prompt_metadata=prompt_metadata,
+            prompt_metadata=several(prompt_metadata, "prompt_metadata"),
         )
         if score_range is not None:
             project.score_range.minimum, project.score_range.maximum = score_range
@@ -117,7 +118,7 @@ class Projects(Service[Mode]):
             "lease_ttl": duration(lease_ttl_s),
             "audit_share": audit_share,
             "show_suggestions": show_suggestions,
-            "prompt_metadata": prompt_metadata,
+            "prompt_metadata": None if prompt_metadata is None else several(prompt_metadata, "prompt_metadata"),
         }
         changes = {field: value for field, value in changes.items() if value is not None}
         request = pb.UpdateProjectRequest(
@@ -198,6 +199,6 @@ class Projects(Service[Mode]):
 
 
 def label_space(labels: LabelNames) -> pb.LabelSpace:
-    """The label space with these classes, in this order."""
-    described = labels.items() if isinstance(labels, Mapping) else ((name, "") for name in labels)
-    return pb.LabelSpace(classes=[pb.LabelClass(name=n, description=d) for n, d in described])
+    """The label space with these classes, in this order. Raises TypeError for a text instead of names."""
+    described = labels.items() if isinstance(labels, Mapping) else ((name, "") for name in several(labels, "labels"))
+    return pb.LabelSpace(classes=[pb.LabelClass(name=class_name(n), description=d) for n, d in described])

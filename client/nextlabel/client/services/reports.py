@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.names import several
 from nextlabel.client.transport.calls import Mode, Service, call
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
@@ -42,7 +43,7 @@ class Reports(Service[Mode]):
         """
         request = pb.RenderLearningCurveRequest(
             project=project,
-            runs=runs,
+            runs=several(runs, "runs"),
             format=enum_value(pb.PlotFormat, form, "form"),
             axis=enum_value(pb.CurveAxis, axis, "axis"),
             measure=enum_value(pb.CurveMeasure, measure, "measure"),

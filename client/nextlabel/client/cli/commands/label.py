@@ -1,26 +1,16 @@
 """`nextlabel label`: answer items in the terminal, or submit answers from a file."""
 
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextlabel.client.cli.item_files import (
-    EncodingOption,
-    FormatOption,
-    IdOption,
-    LabelOption,
-    TextOption,
-    chosen_columns,
-    open_items,
-)
-from nextlabel.client.cli.known_labels import labeled_ids
+from nextlabel.client.cli.answer_files import FileAnswers, read_answers
 from nextlabel.client.cli.labeling.terminal import label_in_terminal
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.problems import FAILED, list_problems
+from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
-from nextlabel.client.readers.file import ItemFile
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -28,9 +18,7 @@ if TYPE_CHECKING:
 EPILOG = "Examples: nextlabel label news --annotator ann;  nextlabel label news --annotator ann --from answers.csv"
 
 
-_SUBMIT_BATCH = 1_000
-
-
+@reads_files
 def label(
     ctx: typer.Context,
     project: ProjectArgument,
@@ -42,9 +30,9 @@ def label(
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
-    file_format: FormatOption = None,
-    encoding: EncodingOption = "utf-8",
     output: OutputOption = Output.TABLE,
+    *,
+    reading: Reading,
 ) -> None:
     """Label items in the terminal, the most useful ones first; or submit a file of answers.
 
@@ -55,26 +43,27 @@ def label(
             label_in_terminal(client, project, annotator=annotator, count=count)
         return
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
-    answers = open_items(answers_from, columns, file_format, encoding)
+    items = reading.open(answers_from, columns)
     with session(ctx).connect() as client:
-        counts, refused = _submit_file(client, project, annotator, answers)
-    list_problems((f"line {p.line}: {p.message}" for p in answers.problems), answers.problem_count, "malformed lines")
+        read = read_answers(client, project, items)
+        counts, refused = _submit(client, project, annotator, read, items.unit)
     list_problems(refused, counts.get("refused", 0), "answers refused")
-    emit_one({"project": project, **counts, "malformed_lines": answers.problem_count}, output)
-    raise typer.Exit(FAILED if answers.problem_count or counts.get("refused") else 0)
+    passed_over = items.problem_count + len(read.problems)
+    emit_one({"project": project, **counts, "passed_over": passed_over}, output)
+    raise typer.Exit(FAILED if passed_over or refused else 0)
 
 
-def _submit_file(client: "Client", project: str, annotator: str, answers: ItemFile) -> tuple[dict[str, int], list[str]]:
+def _submit(
+    client: "Client", project: str, annotator: str, read: FileAnswers, unit: str
+) -> tuple[dict[str, int], list[str]]:
     """How many answers had which status, and why the refused ones were refused."""
     from nextlabel.client.messages.enums import enum_name
 
     counts: dict[str, int] = {}
     refused: list[str] = []
-    pairs = labeled_ids(answers)
-    while batch := dict(islice(pairs, _SUBMIT_BATCH)):
-        for result in client.labeling.submit(project, batch, annotator=annotator):
-            status = enum_name(result, "status")
-            counts[status] = counts.get(status, 0) + 1
-            if status == "refused":
-                refused.append(f"item {result.item_id}: {result.message}")
+    for result in client.labeling.submit(project, read.answers, annotator=annotator):
+        status = enum_name(result, "status")
+        counts[status] = counts.get(status, 0) + 1
+        if status == "refused":
+            refused.append(f"{unit} {read.rows[result.item_id]}, item {result.item_id}: {result.message}")
     return counts, refused

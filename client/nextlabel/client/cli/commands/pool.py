@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.item_files import (
-    EncodingOption,
-    FileArgument,
-    FormatOption,
-    IdOption,
-    LabelOption,
-    MetadataOption,
-    TextOption,
-    add_file,
-    chosen_columns,
-    open_items,
-    report_untaken,
-    wait_until_embedded,
-)
+from nextlabel.client.cli.adding import add_file, report_untaken, wait_until_embedded
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.reading import (
+    FileArgument,
+    IdOption,
+    LabelOption,
+    MetadataOption,
+    Reading,
+    TextOption,
+    chosen_columns,
+    reads_files,
+)
 from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:
@@ -61,6 +58,7 @@ _ITEMS: TableColumns = {
     epilog="Examples: nextlabel pool add news texts.csv --text body --id uuid --metadata source,year;  "
     "zcat big.jsonl.gz | nextlabel pool add news -"
 )
+@reads_files
 def add(
     ctx: typer.Context,
     project: ProjectArgument,
@@ -75,13 +73,13 @@ def add(
     embeddings: Annotated[
         Path | None, typer.Option(metavar="FILE.npy", help="Embeddings: a matrix with a row for each item.")
     ] = None,
-    file_format: FormatOption = None,
-    encoding: EncodingOption = "utf-8",
     wait: Annotated[bool, typer.Option("--wait", help="Wait until every item has its embedding.")] = False,
     upload_id: Annotated[
         str | None, typer.Option(metavar="UUID", help="Continue the upload of this id with the same file.")
     ] = None,
     output: OutputOption = Output.TABLE,
+    *,
+    reading: Reading,
 ) -> None:
     """Stream a file into the pool. What is reported as added is durable.
 
@@ -91,7 +89,7 @@ def add(
     columns = chosen_columns(
         text=text, id_column=id_column, label=label, metadata=metadata, labeled=split is not Split.POOL
     )
-    items = open_items(file, columns, file_format, encoding)
+    items = reading.open(file, columns)
     matrix = None if embeddings is None else _load_matrix(embeddings)
     with session(ctx).connect() as client:
         result = add_file(client, project, items, split=split.value, embeddings=matrix, upload_id=upload_id)

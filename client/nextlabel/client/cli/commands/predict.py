@@ -1,29 +1,26 @@
 """`nextlabel predict`: label a file with the learner."""
 
-from collections import deque
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.item_files import (
-    EncodingOption,
-    FileArgument,
-    FormatOption,
-    IdOption,
-    TextOption,
-    chosen_columns,
-    open_items,
-)
-from nextlabel.client.cli.known_labels import row_ids
+from nextlabel.client.cli.adding import report_malformed
+from nextlabel.client.cli.answer_files import row_id
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, percent
 from nextlabel.client.cli.problems import FAILED, list_problems
+from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.chunks import chunks
 from nextlabel.client.readers.file import ItemFile
+from nextlabel.client.row_checks import RowError, checked_text
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
+    from nextlabel.v1.learner_service_pb2 import Prediction
 
 EPILOG = "Example: nextlabel predict news new.csv --text body --output jsonl"
 
@@ -33,51 +30,100 @@ _COLUMNS: TableColumns = {
     "LABEL": lambda p: p["label"],
     "PROBABILITY": lambda p: percent(p["probability"]),
 }
+_REFUSED_TEXT = re.compile(r"input\.texts\.texts\[(\d+)\]")
 
 
+@reads_files
 def predict(
     ctx: typer.Context,
     project: ProjectArgument,
     file: FileArgument,
     text: TextOption = None,
     id_column: IdOption = None,
-    file_format: FormatOption = None,
-    encoding: EncodingOption = "utf-8",
     candidates: Annotated[
         int, typer.Option(min=0, help="How many classes to give with their probabilities, best first.")
     ] = 0,
     model_version: Annotated[int, typer.Option(min=0, help="Model version. (default: the newest)")] = 0,
     output: OutputOption = Output.TABLE,
+    *,
+    reading: Reading,
 ) -> None:
     """Predict the labels of the texts in a file: one result for each, in order."""
-    items = open_items(file, chosen_columns(text=text, id_column=id_column), file_format, encoding)
-    missing: list[int] = []
+    items = reading.open(file, chosen_columns(text=text, id_column=id_column))
+    problems: list[str] = []
     with session(ctx).connect() as client:
-        emit_many(_predictions(client, project, items, missing, candidates, model_version), _COLUMNS, output)
-    list_problems((f"line {p.line}: {p.message}" for p in items.problems), items.problem_count, "malformed lines")
-    list_problems((f"line {number}: it has no text" for number in missing), len(missing), "lines passed over")
-    raise typer.Exit(FAILED if items.problem_count or missing else 0)
+        learner = _Learner(client, project, candidates, model_version)
+        emit_many(_predictions(learner, items, problems), _COLUMNS, output)
+    report_malformed(items)
+    list_problems(problems, len(problems), f"{items.unit}s passed over")
+    raise typer.Exit(FAILED if items.problem_count or problems else 0)
 
 
-def _predictions(
-    client: "Client", project: str, items: ItemFile, missing: list[int], candidates: int, model_version: int
-) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A text of the file."""
+
+    number: int
+    item_id: str
+    text: str
+
+
+@dataclass(slots=True)
+class _Learner:
+    """The learner of a project; the model version of its first answer gives all others."""
+
+    client: "Client"
+    project: str
+    candidates: int
+    model_version: int
+
+    def predict(self, rows: list[_Row]) -> "Sequence[Prediction]":
+        from nextlabel.client.transport.connection import LONG_CALL_S
+
+        response = self.client.learner.predict(
+            self.project,
+            [row.text for row in rows],
+            candidates=self.candidates,
+            model_version=self.model_version,
+            timeout_s=LONG_CALL_S,
+        )
+        self.model_version = response.model_version
+        return response.predictions
+
+
+def _predictions(learner: _Learner, items: ItemFile, problems: list[str]) -> Iterator[dict[str, Any]]:
     from nextlabel.client.messages.plain import plain
 
-    ids: deque[str] = deque()
+    for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text)):
+        for row, prediction in _predicted(learner, rows, items.unit, problems):
+            record = {"id": row.item_id, "label": prediction.label, "probability": prediction.probability}
+            if learner.candidates:
+                record["candidates"] = [plain(candidate) for candidate in prediction.candidates]
+            yield record
 
-    def texts() -> Iterator[str]:
-        for rows in items.blocks():
-            for number, item_id, text in zip(rows.numbers, row_ids(rows), rows.texts, strict=True):
-                if isinstance(text, str) and text:
-                    ids.append(item_id)
-                    yield text
-                else:
-                    missing.append(number)
 
-    predicted = client.learner.predict_stream(project, texts(), candidates=candidates, model_version=model_version)
-    for prediction in predicted:
-        record = {"id": ids.popleft(), "label": prediction.label, "probability": prediction.probability}
-        if candidates:
-            record["candidates"] = [plain(candidate) for candidate in prediction.candidates]
-        yield record
+def _usable(items: ItemFile, problems: list[str]) -> Iterator[_Row]:
+    for rows in items.blocks():
+        for i, number in enumerate(rows.numbers):
+            try:
+                yield _Row(number, row_id(rows, i), checked_text(rows.texts[i]))
+            except RowError as error:
+                problems.append(f"{items.unit} {number}: {error}")
+
+
+def _predicted(
+    learner: _Learner, rows: list[_Row], unit: str, problems: list[str]
+) -> "Iterator[tuple[_Row, Prediction]]":
+    """Each row with its prediction; one that the service refuses is a problem, and the others are asked again."""
+    from nextlabel.client.errors import NextlabelError
+
+    while rows:
+        try:
+            yield from zip(rows, learner.predict(rows), strict=True)
+            return
+        except NextlabelError as error:
+            refused = [(int(found[1]), v) for v in error.violations if (found := _REFUSED_TEXT.match(v.field))]
+            if not refused:
+                raise
+            problems += [f"{unit} {rows[i].number}, item {rows[i].item_id}: {v.description}" for i, v in refused]
+            rows = [row for i, row in enumerate(rows) if i not in dict(refused)]

@@ -2,27 +2,21 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.item_files import (
-    EncodingOption,
-    FormatOption,
-    IdOption,
-    LabelOption,
-    TextOption,
-    add_file,
-    chosen_columns,
-    open_items,
-    read_text,
-    report_untaken,
-    wait_until_embedded,
-)
-from nextlabel.client.cli.options import OverlapOption, StrategyOption, key_values
+from nextlabel.client.cli.adding import add_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.options import OverlapOption, StrategyOption, key_values, listed_names
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
+from nextlabel.client.readers.text import read_text
+
+if TYPE_CHECKING:
+    from nextlabel.client import Client
+    from nextlabel.client.readers.file import ItemFile
 
 app = typer.Typer(help="Create, list, show, update and delete projects.", no_args_is_help=True)
 
@@ -52,6 +46,7 @@ _COLUMNS: TableColumns = {
     epilog="Example: nextlabel project create news --labels sports,politics --guidelines codebook.md "
     "--holdout test.jsonl.gz"
 )
+@reads_files
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits, . _ and -.")],
@@ -72,8 +67,6 @@ def create(
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
-    file_format: FormatOption = None,
-    encoding: EncodingOption = "utf-8",
     embedding_model: Annotated[
         str, typer.Option(help="sentence-transformers model on the server. (default: the server's)")
     ] = "",
@@ -89,10 +82,12 @@ def create(
         bool, typer.Option("--show-suggestions", help="Show people what an LLM or the learner suggests.")
     ] = False,
     output: OutputOption = Output.TABLE,
+    *,
+    reading: Reading,
 ) -> None:
     """Create a project, and upload its holdout."""
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
-    held_out = None if holdout is None else open_items(holdout, columns, file_format, encoding)
+    held_out = None if holdout is None else reading.open(holdout, columns)
     code = 0
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
@@ -115,11 +110,28 @@ def create(
         )
         say(f"created project {name}")
         if held_out is not None:
-            code = report_untaken(held_out, add_file(client, name, held_out, split="holdout"))
-            wait_until_embedded(client, name)
+            code = _add_holdout(client, name, held_out)
             project = client.projects.get(name)
         _show(plain(project), output)
     raise typer.Exit(code)
+
+
+def _add_holdout(client: "Client", name: str, held_out: "ItemFile") -> int:
+    """Upload the holdout of a project that was just created; returns the exit code.
+
+    When nothing of it can be used, the project goes again, so that the command can be repeated.
+    """
+    try:
+        result = add_file(client, name, held_out, split="holdout")
+        if not result.accepted:
+            report_untaken(held_out, result)
+            raise ValueError("the holdout has no item that could be used")
+    except BaseException:
+        client.projects.delete(name)
+        say(f"project {name} was not kept, as its holdout could not be added")
+        raise
+    wait_until_embedded(client, name)
+    return report_untaken(held_out, result)
 
 
 @app.command("list", epilog="Example: nextlabel project list --output jsonl")
@@ -166,7 +178,7 @@ def update(
         labels: dict[str, str] | None = None
         if add_labels:
             labels = {c.name: c.description for c in client.projects.get(name).label_space.classes}
-            labels |= dict.fromkeys(_split(add_labels), "")
+            labels |= dict.fromkeys(listed_names(add_labels), "")
         project = client.projects.update(
             name,
             labels=labels,
@@ -210,19 +222,15 @@ def _show(project: dict[str, Any], output: Output) -> None:
 
 def _labels(listed: str, file: Path | None) -> list[str] | dict[str, str]:
     if file is None:
-        return _split(listed)
+        return listed_names(listed)
     if listed:
         raise typer.BadParameter("give --labels or --labels-file, not both")
-    lines = [line for line in read_text(file).splitlines() if line.strip()]
+    lines = [line for line in read_text(file).split("\n") if line.strip()]
     names = [line.partition("\t")[0].strip() for line in lines]
     if len(set(names)) < len(names):
         repeated = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(f"{file}: {', '.join(map(repr, repeated))} is there more than once")
     return {name: line.partition("\t")[2].strip() for name, line in zip(names, lines, strict=True)}
-
-
-def _split(listed: str) -> list[str]:
-    return [name.strip() for name in listed.split(",")] if listed else []
 
 
 def _score_range(value: str) -> tuple[float, float] | None:

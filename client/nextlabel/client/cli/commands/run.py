@@ -6,20 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.item_files import (
-    EncodingOption,
-    FormatOption,
-    IdOption,
-    LabelOption,
-    TextOption,
-    chosen_columns,
-    open_items,
-)
-from nextlabel.client.cli.known_labels import upload_known_labels
+from nextlabel.client.cli.answer_files import upload_known_labels
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
 from nextlabel.client.cli.output.watching import watch_run
 from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:
@@ -77,6 +69,7 @@ _COLUMNS: TableColumns = {
     "--batch-size 20 --budget-labels 200 --watch;  "
     "nextlabel run start news --annotator anthropic --model MODEL --budget-usd 1.50"
 )
+@reads_files
 def start(
     ctx: typer.Context,
     project: ProjectArgument,
@@ -89,8 +82,6 @@ def start(
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
-    file_format: FormatOption = None,
-    encoding: EncodingOption = "utf-8",
     model: Annotated[str, typer.Option(help="Model that answers.", rich_help_panel=_PROMPTS)] = "",
     base_url: Annotated[
         str, typer.Option(help="Compatible server to ask; the server must allow it.", rich_help_panel=_PROMPTS)
@@ -184,13 +175,15 @@ def start(
     quote: Annotated[bool, typer.Option("--quote", help="Estimate the cost and start nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show the rounds until the run ends.")] = False,
     output: OutputOption = Output.TABLE,
+    *,
+    reading: Reading,
 ) -> None:
     """Start a run: select, annotate, train and evaluate on the server, round after round.
 
     A run that ends because its budget is used up has done its work: the exit code is 0.
     """
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
-    known = None if labels_from is None else open_items(labels_from, columns, file_format, encoding)
+    known = None if labels_from is None else reading.open(labels_from, columns)
     with session(ctx).connect() as client:
         from nextlabel.client import run_spec
         from nextlabel.client.messages.plain import plain

@@ -11,7 +11,7 @@ from typing import Any
 from nextlabel.client.items import Columns, content_id
 from nextlabel.client.readers.errors import FileError, LineProblem
 from nextlabel.client.readers.file import ItemFile
-from nextlabel.client.sources import UnknownColumnError
+from nextlabel.client.tables import UnknownColumnError
 from nextlabel.server.values.errors import InvalidArgument
 
 

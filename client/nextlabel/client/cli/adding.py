@@ -1,0 +1,71 @@
+"""Adding files to a pool: progress, and what was not taken."""
+
+from typing import TYPE_CHECKING, Any
+
+from nextlabel.client.cli.output.progress import progress_bar
+from nextlabel.client.cli.problems import FAILED, list_problems, say
+from nextlabel.client.readers.file import ItemFile
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    from nextlabel.client import AddResult, Client
+
+
+def add_file(
+    client: "Client",
+    project: str,
+    items: ItemFile,
+    *,
+    split: str,
+    embeddings: "ndarray[Any, Any] | None" = None,
+    upload_id: str | None = None,
+) -> "AddResult":
+    """Upload a file with a progress bar; says how to resume when it is interrupted."""
+    with progress_bar(f"adding to {project}") as advance:
+        durable = 0
+
+        def on_progress(result: "AddResult") -> None:
+            nonlocal durable
+            durable = result.accepted + result.duplicates + result.resumed
+            advance(f"{durable:,} items", items.fraction_read)
+
+        try:
+            return client.pool.add(
+                project, items, split=split, embeddings=embeddings, upload_id=upload_id, on_progress=on_progress
+            )
+        except BaseException:
+            if durable:
+                say(f"{durable:,} items are in the pool; add the file again for the rest")
+            raise
+
+
+def report_untaken(items: ItemFile, result: "AddResult") -> int:
+    """Say on stderr which lines and items were not taken; returns the exit code."""
+    report_malformed(items)
+    list_problems(
+        (f"{items.unit} {e.row}, item {e.item_id or '?'}: {e.message}" for e in result.errors),
+        result.rejected,
+        "items not taken",
+    )
+    return FAILED if items.problem_count or result.rejected else 0
+
+
+def report_malformed(items: ItemFile) -> None:
+    """Say on stderr which lines of a file could not be read."""
+    list_problems(
+        (f"{items.unit} {problem.line}: {problem.message}" for problem in items.problems),
+        items.problem_count,
+        f"malformed {items.unit}s passed over",
+    )
+
+
+def wait_until_embedded(client: "Client", project: str) -> None:
+    """Wait, with a progress bar, until every item of the project has its embedding."""
+    with progress_bar("embedding") as advance:
+        for status in client.pool.watch(project):
+            counts = status.counts
+            total = counts.embedded + counts.awaiting_embedding
+            advance(f"{counts.embedded:,} of {total:,}", counts.embedded / total if total else 1.0)
+            if counts.awaiting_embedding == 0:
+                return

@@ -1,0 +1,137 @@
+"""Options of commands that read item files."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from nextlabel.client.cli.options import listed_names
+from nextlabel.client.cli.problems import say
+from nextlabel.client.items import Columns
+from nextlabel.client.readers.file import ItemFile
+
+
+class FileFormat(StrEnum):
+    """Formats of item files."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    TSV = "tsv"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+
+
+FileArgument = Annotated[
+    str,
+    typer.Argument(metavar="FILE", help="JSON, CSV, TSV, Parquet or Excel, plain or gzip; - for stdin."),
+]
+TextOption = Annotated[str | None, typer.Option("--text", help="Column of the texts. (default: text)")]
+IdOption = Annotated[
+    str | None,
+    typer.Option("--id", help="Column of the ids. (default: id if there is one, else a hash of the text)"),
+]
+LabelOption = Annotated[str | None, typer.Option("--label", help="Column of the labels. (default: label)")]
+MetadataOption = Annotated[
+    str, typer.Option("--metadata", metavar="A,B", help='Columns that become metadata; "a, b" in quotes is one.')
+]
+
+_PANEL = "How the file is read"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a file is read; what is not given is found out."""
+
+    file_format: Annotated[
+        FileFormat | None,
+        typer.Option("--format", help="Format. (default: by content and name)", rich_help_panel=_PANEL),
+    ] = None
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--encoding", help="Encoding of a text file, such as utf-8. (default: sniffed)", rich_help_panel=_PANEL
+        ),
+    ] = None
+    separator: Annotated[
+        str | None,
+        typer.Option(
+            "--separator",
+            help="A character, or comma, semicolon, tab or pipe. (default: sniffed)",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    header: Annotated[
+        bool,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether the first line names the columns; else they are called 1, 2, 3.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = True
+    sheet: Annotated[
+        str | None, typer.Option("--sheet", help="Sheet of a workbook. (default: the first)", rich_help_panel=_PANEL)
+    ] = None
+
+    def open(self, path: str, columns: Columns) -> ItemFile:
+        """The item file, its beginning read, so that nothing begins with a file that cannot be used.
+
+        Says on stderr what was sniffed that is not the usual. Raises FileError, UnknownColumnError or OSError.
+        """
+        items = ItemFile(
+            path,
+            columns=columns,
+            file_format=self.file_format and self.file_format.value,
+            encoding=self.encoding,
+            separator=self.separator,
+            header=self.header,
+            sheet=self.sheet,
+        )
+        items.prepare()
+        if items.notes:
+            say(f"reading {path}: {', '.join(items.notes)}")
+        return items
+
+
+def reads_files(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for each field of Reading in the place of its parameter `reading`."""
+    hints = get_type_hints(Reading, include_extras=True)
+    fields = inspect.signature(Reading).parameters.values()
+    options = [inspect.Parameter(f.name, f.KEYWORD_ONLY, default=f.default, annotation=hints[f.name]) for f in fields]
+
+    @wraps(command)
+    def wrapper(**given: Any) -> None:
+        chosen = {option.name: given.pop(option.name) for option in options}
+        command(**given, reading=Reading(**chosen))
+
+    own = [
+        parameter.replace(kind=parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command).parameters.values()
+        if parameter.name != "reading"
+    ]
+    wrapper.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
+    return wrapper
+
+
+def chosen_columns(
+    *,
+    text: str | None = None,
+    id_column: str | None = None,
+    label: str | None = None,
+    metadata: str = "",
+    labeled: bool = False,
+) -> Columns:
+    """The columns that were named, which have to be there, and the defaults of the others."""
+    required = {role for role, name in (("text", text), ("id", id_column), ("label", label)) if name}
+    required |= {"label"} if labeled else {"text"}
+    return Columns(
+        text=text or "text",
+        id=id_column or "id",
+        label=label or "label",
+        metadata=tuple(listed_names(metadata)),
+        required=frozenset(required),
+    )

@@ -1,0 +1,66 @@
+"""What a row has to hold: the one rule for texts, ids and missing values, whatever reads them."""
+
+from typing import Any
+
+from nextlabel.client.items import content_id
+
+
+class RowError(ValueError):
+    """A row that cannot be used: why for programs, and why for people."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty.
+
+    >>> [is_missing(value) for value in (None, "", 0, " ")]
+    [True, True, False, False]
+    """
+    return value is None or (isinstance(value, str) and not value)
+
+
+def checked_text(text: Any) -> str:
+    """The text of a row. Raises RowError TEXT_MISSING when it is missing or none."""
+    if is_missing(text):
+        raise RowError("TEXT_MISSING", "text: it is missing")
+    if not isinstance(text, str):
+        raise RowError("TEXT_MISSING", f"text: expected a text, got {type(text).__name__}")
+    if not is_unicode(text):
+        raise RowError("TEXT_MISSING", "text: it is not valid Unicode; check the encoding of the source")
+    return text
+
+
+def checked_id(item_id: Any, text: Any) -> str:
+    """The id of a row: its own, or that of its text when it has none.
+
+    >>> checked_id(7, "a text"), checked_id(None, "a text") == content_id("a text")
+    ('7', True)
+
+    Raises RowError ID_INVALID, or TEXT_MISSING when there is no id and no text either.
+    """
+    if is_missing(item_id):
+        return content_id(checked_text(text))
+    if isinstance(item_id, bool | float | list | dict):
+        raise RowError("ID_INVALID", f"id: expected a text or a whole number, got {item_id!r}")
+    given = str(item_id)
+    if not is_unicode(given):
+        raise RowError("ID_INVALID", "id: it is not valid Unicode")
+    return given
+
+
+def is_unicode(text: str) -> bool:
+    r"""Whether a text can be sent: lone surrogates stand for bytes that were no text.
+
+    >>> is_unicode("café"), is_unicode("caf\udce9")
+    (True, False)
+    """
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Columns by role from tables of any make: which column is meant, and what its rows hold."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.client.items import Columns, Rows
+
+
+class UnknownColumnError(ValueError):
+    """A column was named that the source does not have, or has more than once."""
+
+    def __init__(self, column: str, available: Sequence[str], role: str) -> None:
+        if (times := list(available).count(column)) > 1:
+            super().__init__(f"{role}: there are {times} columns {column!r}; rename all but one")
+        else:
+            listed = ", ".join(available) or "none"
+            super().__init__(f"{role}: there is no column {column!r}; the columns are: {listed}")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Some rows by column: the names, which may repeat, and what a column holds, by its position."""
+
+    names: Sequence[str]
+    length: int
+    column: Callable[[int], Sequence[Any]]
+
+
+def table_blocks(tables: Iterable[Table], columns: Columns) -> Iterator[Rows]:
+    """The rows of tables that all have the same columns, each a block long.
+
+    Raises UnknownColumnError when a table lacks a column that is required, or has a chosen one more than once.
+    """
+    first = 0
+    for table in tables:
+        check_columns(table.names, columns)
+        if table.length:
+            yield Rows(
+                numbers=range(first, first + table.length),
+                texts=_column(table, columns.text) or [None] * table.length,
+                ids=_column(table, columns.id),
+                labels=_column(table, columns.label),
+                metadata=_metadata(table, columns.metadata),
+            )
+        first += table.length
+
+
+def check_columns(available: Iterable[str], columns: Columns) -> None:
+    """Raise UnknownColumnError when a column that is required is missing, or a chosen one is there more than once."""
+    available = list(available)
+    roles = {"text": columns.text, "id": columns.id, "label": columns.label}
+    for role, name in [*roles.items(), *(("metadata", name) for name in columns.metadata)]:
+        required = role == "metadata" or role in columns.required
+        if available.count(name or "") > 1 or (required and name not in available):
+            raise UnknownColumnError(name or "", available, role)
+    if columns.text not in available and columns.id not in available:
+        raise UnknownColumnError(columns.text, available, "text")
+
+
+def _column(table: Table, name: str | None) -> Sequence[Any] | None:
+    return table.column(table.names.index(name)) if name is not None and name in table.names else None
+
+
+def _metadata(table: Table, names: tuple[str, ...]) -> list[dict[str, Any]] | None:
+    if not names:
+        return None
+    chosen = [table.column(table.names.index(name)) for name in names]
+    return [dict(zip(names, values, strict=True)) for values in zip(*chosen, strict=True)]
