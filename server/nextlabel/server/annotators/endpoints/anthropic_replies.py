@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply, Stop
-from nextlabel.server.annotators.prompting.marking import clean
+from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.money.costs import Usage
 
 _STOPS = {

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
-from nextlabel.server.annotators.prompting.schemas import JsonSchema
+from nextlabel.server.tasks.json_schema import JsonSchema
 from nextlabel.server.values.money.costs import Usage
 
 _HIDDEN_TOKENS = 1_500

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint
 from nextlabel.server.annotators.llm.asking import Asker, ModelSettings, Prepared, Sample
-from nextlabel.server.annotators.llm.consistency import CombinedDraft, combine, combine_orders, settled
 from nextlabel.server.annotators.llm.duplicates import distinct
 from nextlabel.server.annotators.llm.outcome_rates import OutcomeRates
 from nextlabel.server.annotators.llm.probe import probe
@@ -27,7 +26,9 @@ from nextlabel.server.ports.annotators import ConfidenceModel, DemonstrationSour
 from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.ports.system import Timer
 from nextlabel.server.system.clock import SystemClock
-from nextlabel.server.values.answers import AnnotationType, Answer, ConfidenceKind, Label, Provenance
+from nextlabel.server.tasks.drafts import CombinedDraft
+from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Provenance
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
@@ -136,7 +137,7 @@ class LlmAnnotator:
     async def prepare(self, task: Task, items: Sequence[ItemToAnnotate]) -> list[Prepared]:
         """The calls that `annotate` is sure to make for `items` and that are not paid yet."""
         asker, technique = self.asker(task), self._technique
-        variants = 2 if task.annotation_type is AnnotationType.PREFERENCE else min(technique.agree, technique.samples)
+        variants, _ = task_type(task.annotation_type).samples(technique.agree, technique.samples)
         everyone = frozenset(item.item_id for item in items)
         prepared = []
         for variant in range(variants):
@@ -213,19 +214,18 @@ class LlmAnnotator:
                 variant += 1
                 questions = [self._for_variant(task, question, variant) for question in undecided]
         except (BudgetExhausted, AnnotatorStopped):
-            one_order_says_nothing = task.annotation_type is AnnotationType.PREFERENCE
+            one_order_says_nothing = task_type(task.annotation_type).both_orders
             for item in pack:
                 if _usable(samples.get(item.item_id, ())) and not one_order_says_nothing:
                     yield item, await self._answer(task, asker, item, samples[item.item_id])
             raise
 
     def _enough(self, task: Task, taken: Sequence[Sample]) -> bool:
-        if task.annotation_type is AnnotationType.PREFERENCE:
-            return len(taken) > _SECOND_VARIANT or not _usable(taken)
-        return settled(taken, self._technique.agree, self._technique.samples)
+        drafts = [sample.draft for sample in taken]
+        return task_type(task.annotation_type).enough(drafts, self._technique.agree, self._technique.samples)
 
     def _for_variant(self, task: Task, question: Question, variant: int) -> Question:
-        both_orders = task.annotation_type is AnnotationType.PREFERENCE
+        both_orders = task_type(task.annotation_type).both_orders
         return replace(question, swapped=both_orders and variant == _SECOND_VARIANT)
 
     async def question(self, task: Task, item: ItemToAnnotate) -> Question:
@@ -244,10 +244,7 @@ class LlmAnnotator:
         return replace(question, labels=task.label_names) if technique.preselected_labels else question
 
     async def _answer(self, task: Task, asker: Asker, item: ItemToAnnotate, taken: Sequence[Sample]) -> Answer:
-        if task.annotation_type is AnnotationType.PREFERENCE and len(taken) > _SECOND_VARIANT:
-            verdict = combine_orders(taken[0], taken[1])
-        else:
-            verdict = combine(taken)
+        verdict = task_type(task.annotation_type).combine([sample.draft for sample in taken])
         signals = await self._signals(item, verdict)
         confidence, kind = self._confidence(signals)
         draft = verdict.draft

@@ -4,14 +4,16 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint, Failure, HttpReply, ModelRequest, Reply
-from nextlabel.server.annotators.llm.decoding import Draft, decode
+from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
 from nextlabel.server.annotators.paid_calls.warming import CacheWarming
 from nextlabel.server.annotators.prompting.prompts import Prompt, PromptBuilder, Question
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.values.answers import AnnotationType, Outcome
+from nextlabel.server.tasks.drafts import Draft
+from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.money.paid_calls import StoredAnswer
 from nextlabel.server.values.tasks import Task
@@ -238,7 +240,7 @@ class Asker:
 
     def _max_output_tokens(self, items: int) -> int:
         settings, task = self._settings, self._builder.task
-        per_item = settings.text_tokens if task.annotation_type is AnnotationType.TEXT else settings.answer_tokens
+        per_item = settings.text_tokens if task_type(task.annotation_type).writes_text else settings.answer_tokens
         if self._builder.technique.justification:
             per_item += settings.justification_tokens
         per_item += 24 * self._builder.technique.candidates

@@ -12,10 +12,11 @@ from contextlib import aclosing
 from nextlabel.server.annotators.endpoints.wire import Failure, ModelRequest, Reply, Stop
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
-from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence, clean
+from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence
 from nextlabel.server.annotators.prompting.redaction import Redactor
-from nextlabel.server.annotators.prompting.schemas import closed_object
 from nextlabel.server.ports.annotators import Annotator
+from nextlabel.server.tasks.json_schema import closed_object
+from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
 from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted

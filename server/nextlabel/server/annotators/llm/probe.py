@@ -9,8 +9,8 @@ from nextlabel.server.annotators.endpoints.wire import Failure, ModelRequest, Re
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
-from nextlabel.server.annotators.prompting.schemas import closed_object
 from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.tasks.json_schema import closed_object
 from nextlabel.server.values.answers import AnnotationType
 from nextlabel.server.values.errors import AnnotatorStopped, Unavailable
 from nextlabel.server.values.guidelines import Guidelines

@@ -19,7 +19,8 @@ from nextlabel.server.annotators.paid_calls.pricing import Price
 from nextlabel.server.annotators.prompting.packing import packs
 from nextlabel.server.annotators.prompting.prompts import Question
 from nextlabel.server.annotators.prompting.technique import Technique
-from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.tasks.answer_form import usual_answer
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
@@ -27,7 +28,6 @@ _UNEQUAL_SHARE = 0.15
 """Share of items whose first samples are taken to disagree and need a further one."""
 _THINKING_SHARE = 0.25
 """Share of the room for thinking that is taken to be used; how much a model thinks cannot be counted beforehand."""
-_JUSTIFICATION = "The text says so in the words that it uses at its very beginning."
 _BYTES_PER_TOKEN = 3.6
 _LOW_SHARE = 0.6
 """Answers may be shorter, and samples smaller, than the usual shape; a low estimate allows for this much."""
@@ -143,11 +143,11 @@ class Quoter:
 
     def _passes(self) -> tuple[float, float]:
         """Requests per pack: at least, and usually."""
-        technique = self._technique
-        if self._task.annotation_type is AnnotationType.PREFERENCE:
-            return 2, 2
-        least = min(technique.agree, technique.samples)
-        return least, least + (_UNEQUAL_SHARE if technique.samples > least else 0.0)
+        least, most = self._samples()
+        return least, least + (_UNEQUAL_SHARE if most > least else 0.0)
+
+    def _samples(self) -> tuple[int, int]:
+        return task_type(self._task.annotation_type).samples(self._technique.agree, self._technique.samples)
 
     async def _sizes(self, groups: Sequence[Sequence[Question]]) -> _Sizes:
         requests = [self._asker.prepare(group, variant=0).request for group in groups]
@@ -166,24 +166,7 @@ class Quoter:
         return tokens
 
     def _usual_answer(self, items: int) -> Any:
-        technique = self._technique
-        names = sorted(self._task.label_names, key=len) or [""]
-        label = names[len(names) // 2]
-        text = _JUSTIFICATION * 8
-        by_type: dict[AnnotationType, dict[str, Any]] = {
-            AnnotationType.SINGLE_LABEL: {"label": label},
-            AnnotationType.MULTI_LABEL: {"labels": [label]},
-            AnnotationType.SCORE: {"score": 0.5},
-            AnnotationType.PREFERENCE: {"better": "second"},
-            AnnotationType.TEXT: {"text": text},
-        }
-        answer = by_type[self._task.annotation_type]
-        if technique.candidates and self._task.annotation_type is AnnotationType.SINGLE_LABEL:
-            answer = {"candidates": [{"label": label, "p": 0.7}, {"label": label, "p": 0.2}]}
-        elif technique.verbalised and self._task.annotation_type is not AnnotationType.TEXT:
-            answer["confidence"] = 0.9
-        if technique.justification:
-            answer["justification"] = _JUSTIFICATION
+        answer = usual_answer(self._task, self._technique.form)
         if items == 1:
             return answer
         return {"answers": [{"id": f"q{number}", **answer} for number in range(1, items + 1)]}
@@ -206,8 +189,7 @@ class Quoter:
     def _ceiling(self, groups: Sequence[Sequence[Question]], chosen: Sequence[Sequence[Question]], batch: bool) -> Cost:
         """Every pack asked in every variant, every item of it again alone at every further attempt, at full length."""
         technique = self._technique
-        both_orders = self._task.annotation_type is AnnotationType.PREFERENCE
-        passes = 2 if both_orders else technique.samples
+        _, passes = self._samples()
         total = Cost(labels=sum(len(group) for group in groups))
         for attempt in range(1, technique.attempts + 1):
             alone = attempt > 1

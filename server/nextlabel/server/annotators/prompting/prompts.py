@@ -10,19 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.server.annotators.prompting.canonical import digest
-from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence, clean, rule
-from nextlabel.server.annotators.prompting.schemas import JsonSchema, answer_schema
+from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence, rule
+from nextlabel.server.annotators.prompting.schemas import answer_schema
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.annotators.prompting.templates import render_system
-from nextlabel.server.values.answers import (
-    AnnotationType,
-    Label,
-    MultiLabel,
-    Preference,
-    PreferredAlternative,
-    Score,
-    Text,
-)
+from nextlabel.server.tasks.answer_form import answer_rule
+from nextlabel.server.tasks.json_schema import JsonSchema
+from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.projects import LabelClass
 from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
 
@@ -106,7 +101,8 @@ class PromptBuilder:
                 "guidelines": self.task.guidelines.digest,
                 "item": _content(question.item),
                 "demonstrations": [
-                    [shown.text, _shown_body(shown), shown.rationale] for shown in question.demonstrations
+                    [shown.text, type_of(shown.body).shown(shown.body), shown.rationale]
+                    for shown in question.demonstrations
                 ],
                 "labels": question.labels,
                 "swapped": question.swapped,
@@ -145,7 +141,7 @@ def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
         labels=labels,
         demonstrations=_demonstrations(task.demonstrations, fence),
         data_rule=fence.explain() if task.demonstrations else "",
-        answer_rule=_answer_rule(task, technique),
+        answer_rule=answer_rule(task, technique.form),
     )
     return f"{wording.rstrip()}\n\n{rule(technique.marking)}"
 
@@ -179,30 +175,15 @@ def _label_lines(labels: Sequence[LabelClass]) -> str:
 def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> str:
     blocks = []
     for shown in demonstrations:
-        answer = _shown_body(shown)
-        if isinstance(shown.body, Text):
+        kind = type_of(shown.body)
+        answer = kind.shown(shown.body)
+        if kind.writes_text:
             answer = "\n" + fence.wrap(answer)
         block = f"{fence.wrap(shown.text)}\nAnswer: {answer}"
         if shown.rationale:
             block += f"\nBecause:\n{fence.wrap(shown.rationale)}"
         blocks.append(block)
     return "\n\n".join(blocks)
-
-
-def _shown_body(demonstration: Demonstration) -> str:
-    match demonstration.body:
-        case Label(name):
-            return name
-        case MultiLabel(names):
-            return ", ".join(names) or "(none)"
-        case Score(value):
-            return f"{value:g}"
-        case Preference(choice):
-            return {PreferredAlternative.A: "first", PreferredAlternative.B: "second", PreferredAlternative.TIE: "tie"}[
-                choice
-            ]
-        case text:
-            return text.text
 
 
 def _item(question: Question, name: str, fence: Fence) -> str:
@@ -218,26 +199,4 @@ def _item(question: Question, name: str, fence: Fence) -> str:
 def _closing(task: Task, technique: Technique, ids: Sequence[str]) -> str:
     asked = f"Answer for item {ids[0]}." if len(ids) == 1 else f"Answer once for each of {', '.join(ids)}, with its id."
     # A template of the user's need not hold the rule for answers; ours does.
-    return asked if technique.template is None else f"{asked} {_answer_rule(task, technique)}"
-
-
-def _answer_rule(task: Task, technique: Technique) -> str:
-    low, high = task.score_range
-    rules = {
-        AnnotationType.SINGLE_LABEL: "Give exactly one label, spelled as listed.",
-        AnnotationType.MULTI_LABEL: "Give every label that applies, spelled as listed; none is an answer too.",
-        AnnotationType.SCORE: f"Give a score from {low:g} to {high:g}.",
-        AnnotationType.PREFERENCE: "Say which answer is better: first, second, or tie.",
-        AnnotationType.TEXT: "Write the text that the guidelines ask for.",
-    }
-    rule = rules[task.annotation_type]
-    if technique.candidates and task.annotation_type is AnnotationType.SINGLE_LABEL:
-        rule = (
-            f"Give up to {technique.candidates} labels that may be right, spelled as listed, most probable first, "
-            "each with its probability p between 0 and 1; one label is enough when you are sure."
-        )
-    elif technique.verbalised and task.annotation_type is not AnnotationType.TEXT:
-        rule += " As confidence give the probability, between 0 and 1, that your answer is right."
-    if technique.justification:
-        rule += " As justification cite in one short sentence the words that decided."
-    return rule
+    return asked if technique.template is None else f"{asked} {answer_rule(task, technique.form)}"

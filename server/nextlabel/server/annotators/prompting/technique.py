@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nextlabel.server.annotators.prompting.marking import Marking
+from nextlabel.server.tasks.drafts import AnswerForm
 from nextlabel.server.values.errors import InvalidArgument
 
 
@@ -42,6 +43,11 @@ class Technique:
     preselected_labels: int = 0
     marking: Marking = Marking.DELIMITERS
     template: str | None = None
+
+    @property
+    def form(self) -> AnswerForm:
+        """What an answer holds."""
+        return AnswerForm(self.candidates, confidence=self.verbalised, justification=self.justification)
 
     def __post_init__(self) -> None:
         limits = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from nextlabel.server.domain.pool.incoming import unknown_label
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.tasks.label_space import unknown_label
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects import Project

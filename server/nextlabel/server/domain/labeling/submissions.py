@@ -7,35 +7,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases, new_annotation
-from nextlabel.server.domain.pool.incoming import unknown_label
 from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.tasks.answer_form import body_problem
 from nextlabel.server.values.annotations import AnnotatorKind
 from nextlabel.server.values.answers import (
-    AnnotationType,
     Answer,
     Body,
     ConfidenceKind,
-    Label,
-    MultiLabel,
     Outcome,
-    Preference,
     Provenance,
-    Score,
-    Text,
 )
 from nextlabel.server.values.batches import Batch
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects import Project
-
-_BODIES: Mapping[AnnotationType, type[Body]] = {
-    AnnotationType.SINGLE_LABEL: Label,
-    AnnotationType.MULTI_LABEL: MultiLabel,
-    AnnotationType.SCORE: Score,
-    AnnotationType.PREFERENCE: Preference,
-    AnnotationType.TEXT: Text,
-}
 
 
 class SubmitStatus(StrEnum):
@@ -153,7 +139,7 @@ class Submissions:
         item_id = submission.item_id
         leased = call.leased.get(item_id)
         row = leased.row if leased else known.rows.get(item_id, -1)
-        problem = _body_problem(submission, project)
+        problem = _problem(submission, project)
         if not problem and call.lease is not None and leased is None:
             problem = f"item {item_id!r} is not on this lease"
         elif not problem and row < 0:
@@ -266,17 +252,10 @@ def _answer(submission: Submission, annotator: str) -> Answer:
     )
 
 
-def _body_problem(submission: Submission, project: Project) -> str:
+def _problem(submission: Submission, project: Project) -> str:
     """Say what is wrong with an answer for this project; '' when nothing is."""
-    body = submission.body
-    if not isinstance(body, _BODIES[project.annotation_type]):
-        return f"this project asks for answers of type {project.annotation_type.value}"
-    names = (body.name,) if isinstance(body, Label) else body.names if isinstance(body, MultiLabel) else ()
-    for name in names:
-        if name not in project.class_names:
-            return unknown_label(name, project)
-    if isinstance(body, Score) and not 0.0 <= body.value <= 1.0:
-        return f"a score lies from 0 to 1, got {body.value:g}"
+    if problem := body_problem(submission.body, project):
+        return problem
     if submission.confidence is not None and not 0.0 <= submission.confidence <= 1.0:
         return f"a confidence lies from 0 to 1, got {submission.confidence:g}"
     return ""

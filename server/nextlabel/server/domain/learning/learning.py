@@ -26,7 +26,7 @@ from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
-from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
@@ -337,7 +337,7 @@ def _distributions(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.f
 
 
 def _check_type(project: Project) -> None:
-    if project.annotation_type is not AnnotationType.SINGLE_LABEL:
+    if not task_type(project.annotation_type).one_class:
         raise FailedPrecondition(
             f"project {project.name} asks for {project.annotation_type.value} annotations, which no learner is "
             "trained on; they can be collected and exported",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.pool.index import Hashes, hash_texts
+from nextlabel.server.tasks.label_space import unknown_label
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import Split
@@ -202,10 +203,3 @@ def _label_problem(split: Split, label: str, i: int, project: Project) -> tuple[
     if label not in project.class_names:
         return "REFERENCE_INVALID", f"items[{i}].reference: {unknown_label(label, project)}"
     return None
-
-
-def unknown_label(label: str, project: Project) -> str:
-    """Say that a label is not in the label space, with the classes there are."""
-    shown = ", ".join(repr(c) for c in project.class_names[:20])
-    more = f" and {len(project.classes) - 20} more" if len(project.classes) > 20 else ""
-    return f"{label!r} is not a class of this project; classes: {shown}{more}"

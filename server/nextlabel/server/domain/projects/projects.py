@@ -10,6 +10,7 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import close_books
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.answers import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.guidelines import Guidelines, GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
@@ -19,7 +20,6 @@ from nextlabel.server.values.projects import Component, LabelClass, Project
 from nextlabel.server.values.tasks import Task
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_LABELED_TYPES = (AnnotationType.SINGLE_LABEL, AnnotationType.MULTI_LABEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +229,7 @@ def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
     """Return what is wrong with a label space, field by field."""
     classes = project.classes
     path = "label_space.classes"
-    if project.annotation_type in _LABELED_TYPES and len(classes) < 2:
+    if task_type(project.annotation_type).needs_classes and len(classes) < 2:
         return [(path, f"a label space needs at least 2 classes, got {len(classes)}")]
     if len(classes) > limits.classes:
         return [(path, f"at most {limits.classes} classes, got {len(classes)}")]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from nextlabel.server.assessment.canaries import CanaryTally, canary_share
 from nextlabel.server.ports.state_store import Transaction
-from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
@@ -25,7 +25,7 @@ def check_canaries(tx: Transaction, project: Project, annotator: AnnotatorChoice
     """
     if not canary_share(annotator):
         return
-    if project.annotation_type is not AnnotationType.SINGLE_LABEL:
+    if not task_type(project.annotation_type).one_class:
         raise InvalidArgument.field(
             f"spec.annotator.{annotator.kind}.prompt.canary_share", "canaries are for projects of single labels only"
         )

@@ -1,0 +1,70 @@
+"""The frame around a judgement, the same for every type: how sure the model is, and why."""
+
+from dataclasses import replace
+from typing import Any
+
+from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError, probability_in
+from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.tasks.visible_text import clean
+from nextlabel.server.values.answers import Body
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.tasks import Task
+
+_MAX_RATIONALE_CHARACTERS = 1_000
+_USUAL_JUSTIFICATION = "The text says so in the words that it uses at its very beginning."
+
+
+def answer_rule(task: Task, form: AnswerForm) -> str:
+    """The sentences of the prompt that say what an answer holds."""
+    kind = task_type(task.annotation_type)
+    rule = kind.rule(task, form)
+    if kind.states_confidence(form):
+        rule += " As confidence give the probability, between 0 and 1, that your answer is right."
+    if form.justification:
+        rule += " As justification cite in one short sentence the words that decided."
+    return rule
+
+
+def answer_properties(task: Task, form: AnswerForm) -> dict[str, Any]:
+    """The properties of the JSON object that holds an answer, with their schemas."""
+    kind = task_type(task.annotation_type)
+    properties = dict(kind.properties(task, form))
+    if kind.states_confidence(form):
+        properties["confidence"] = {"type": "number"}
+    if form.justification:
+        properties["justification"] = {"type": "string"}
+    return properties
+
+
+def usual_answer(task: Task, form: AnswerForm) -> dict[str, Any]:
+    """An answer of the usual length, to estimate what answers cost."""
+    kind = task_type(task.annotation_type)
+    answer = dict(kind.usual(task, form))
+    if kind.states_confidence(form):
+        answer["confidence"] = 0.9
+    if form.justification:
+        answer["justification"] = _USUAL_JUSTIFICATION
+    return answer
+
+
+def read_answer(entry: Any, task: Task, form: AnswerForm) -> Draft:
+    """The draft that one decoded answer is. Raises `InvalidAnswerError` for what does not fit the task."""
+    if not isinstance(entry, dict):
+        raise InvalidAnswerError("the answer is no object")
+    draft = task_type(task.annotation_type).read(entry, task, form)
+    rationale = entry.get("justification", "")
+    if isinstance(rationale, str):
+        draft = replace(draft, rationale=clean(rationale)[:_MAX_RATIONALE_CHARACTERS])
+    if draft.probability is not None or "confidence" not in entry:
+        return draft
+    probability = probability_in(entry["confidence"])
+    detail = "" if probability is not None else "the stated confidence is no probability and was dropped"
+    return replace(draft, probability=probability, detail=detail)
+
+
+def body_problem(body: Body, project: Project) -> str:
+    """What is wrong with an answer that was submitted to a project; '' when nothing is."""
+    kind = task_type(project.annotation_type)
+    if not isinstance(body, kind.body):
+        return f"this project asks for answers of type {project.annotation_type.value}"
+    return kind.problem(body, project)

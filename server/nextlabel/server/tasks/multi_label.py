@@ -1,0 +1,49 @@
+"""Multi-label: every class of the label space that applies, none included."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
+from nextlabel.server.tasks.label_space import known_label, label_schema, unknown_label, usual_label
+from nextlabel.server.tasks.task_type import TaskType
+from nextlabel.server.values.answers import MultiLabel, Outcome
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.tasks import Task
+
+
+class MultiLabelType(TaskType[MultiLabel]):
+    """Any number of classes of the label space."""
+
+    body = MultiLabel
+    needs_classes = True
+
+    @override
+    def rule(self, task: Task, form: AnswerForm) -> str:
+        return "Give every label that applies, spelled as listed; none is an answer too."
+
+    @override
+    def properties(self, task: Task, form: AnswerForm) -> Mapping[str, Any]:
+        return {"labels": {"type": "array", "items": label_schema(task)}}
+
+    @override
+    def usual(self, task: Task, form: AnswerForm) -> Mapping[str, Any]:
+        return {"labels": [usual_label(task)]}
+
+    @override
+    def read(self, entry: Mapping[str, Any], task: Task, form: AnswerForm) -> Draft:
+        labels = entry.get("labels")
+        if not isinstance(labels, list):
+            raise InvalidAnswerError("labels are no list")
+        chosen = {known_label(label, task) for label in labels}
+        return Draft(Outcome.LABEL, body=MultiLabel(tuple(name for name in task.label_names if name in chosen)))
+
+    @override
+    def shown(self, body: MultiLabel) -> str:
+        return ", ".join(body.names) or "(none)"
+
+    @override
+    def problem(self, body: MultiLabel, project: Project) -> str:
+        wrong = next((name for name in body.names if name not in project.class_names), None)
+        return "" if wrong is None else unknown_label(wrong, project)
