@@ -98,10 +98,22 @@ class ApiSettings(_Section):
     """The same for one caller."""
 
     concurrent_streams: Count = 256
-    """Streams under way at a time."""
+    """Streams under way at a time; as many streams that only watch have places of their own."""
 
     concurrent_streams_per_caller: Count = 192
     """The same for one caller."""
+
+    connections: Count = 4_096
+    """Connections at a time; never more than half of the files that the process may have open."""
+
+    calls_per_connection: Count = 128
+    """Calls under way on one connection; clients keep more waiting on their side."""
+
+    request_wait_s: Seconds = 60.0
+    """Longest time from the beginning of a call to its first request."""
+
+    unknown_request_wait_s: Seconds = 5.0
+    """The same for calls that need no token, such as health checks."""
 
     default_deadline_s: Seconds = 600.0
     """Longest time of a unary call whose client set no deadline."""

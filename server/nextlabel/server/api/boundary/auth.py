@@ -4,13 +4,16 @@ A token's secret is 256 random bits, so its plain SHA-256 is stored: there is no
 protect, and the lookup by hash takes the same time for every wrong secret.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from nextlabel.server.api.boundary.admission import Arrivals
 from nextlabel.server.api.boundary.calls import Principal
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.access import AccessToken, Role
@@ -18,6 +21,8 @@ from nextlabel.server.values.errors import Unauthenticated
 
 _SECRET_PREFIX = "nlt_"  # noqa: S105 -- marks secrets for scanners, is none itself
 _MAX_SECRET_CHARS = 256
+_UNKNOWN_LOOKUPS = 4
+_GOOD_TOKENS = 4_096
 
 LOCAL = Principal(id="local", name="local", role=Role.ADMIN)
 
@@ -38,6 +43,40 @@ class TokenSource(Protocol):
     async def token_by_hash(self, token_hash: str) -> AccessToken | None:
         """Return the token whose secret has this hash."""
         ...
+
+
+class TokenLookup:
+    """Looks tokens up so that secrets that nobody was given cannot keep the store from those that are good.
+
+    Only a few unknown secrets are looked up at a time; those that were good before go ahead of them. Every call looks
+    its token up anew, so that a revoked one ends at once.
+    """
+
+    def __init__(self, tokens: TokenSource, queue: Arrivals) -> None:
+        self._tokens = tokens
+        self._queue = queue
+        self._turn = asyncio.Semaphore(_UNKNOWN_LOOKUPS)
+        self._good: OrderedDict[str, None] = OrderedDict()
+
+    async def token_by_hash(self, token_hash: str) -> AccessToken | None:
+        """Return the token whose secret has this hash.
+
+        Raises:
+            OverdueRequestError, ResourceExhausted: too many unknown secrets are being looked up.
+        """
+        if token_hash in self._good:
+            token = await self._tokens.token_by_hash(token_hash)
+        else:
+            async with self._queue.waiting(), self._turn:
+                token = await self._tokens.token_by_hash(token_hash)
+        if token is None or token.revoked_at is not None:
+            self._good.pop(token_hash, None)
+        else:
+            self._good[token_hash] = None
+            self._good.move_to_end(token_hash)
+            while len(self._good) > _GOOD_TOKENS:
+                self._good.popitem(last=False)
+        return token
 
 
 @dataclass(frozen=True, slots=True)

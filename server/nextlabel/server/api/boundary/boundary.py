@@ -1,7 +1,8 @@
 """The one boundary that every call passes, health checks and reflection included.
 
-gRPC would decode requests before any interceptor runs and answer malformed bytes with UNKNOWN. So the boundary takes
-raw bytes and decodes them itself, after it knows the caller. It writes the responses of streams itself, too: then
+gRPC would wait for requests without end, decode them before any interceptor runs, and answer malformed bytes with
+UNKNOWN. So the boundary begins with the headers of a call, finds out who calls, waits for the request as long as that
+caller may take, and decodes it itself. It writes the responses of streams itself, too: then
 errors and cancellation that come up while a stream is iterated arrive in here and nowhere else.
 """
 
@@ -12,7 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
@@ -21,10 +22,11 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
-from nextlabel.server.api.boundary.admission import Admission
+from nextlabel.server.api.boundary.admission import Places
 from nextlabel.server.api.boundary.auth import LOCAL, Authenticator, Credentials, certificate_names
 from nextlabel.server.api.boundary.calls import Call, Principal, enter
 from nextlabel.server.api.boundary.metrics import CallMetrics
+from nextlabel.server.api.boundary.refusals import Refusals
 from nextlabel.server.api.boundary.rules import RULES, Rule
 from nextlabel.server.api.boundary.status import ServerDeadlineError, error_status, is_fault
 from nextlabel.server.values.access import Role
@@ -34,6 +36,9 @@ _log = structlog.stdlib.get_logger(__name__)
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REFERENCE_HEADER = "x-request-id"
 _FAREWELL_S = 0.2
+_REFUSALS_AT_ONCE = 100
+_REFUSALS_PER_S = 100.0
+_REFUSALS_WAITING = 8_192
 
 # Generic in the type stubs only.
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -71,16 +76,15 @@ class Boundary(grpc.aio.ServerInterceptor):
     def __init__(
         self,
         authenticator: Authenticator,
-        unary_admission: Admission,
-        stream_admission: Admission,
+        places: Places,
         metrics: CallMetrics,
         *,
         default_deadline_s: float,
         rules: Mapping[str, Rule] = RULES,
     ) -> None:
         self._authenticator = authenticator
-        self._unary_admission = unary_admission
-        self._stream_admission = stream_admission
+        self._places = places
+        self._refusals = Refusals(burst=_REFUSALS_AT_ONCE, per_s=_REFUSALS_PER_S, waiting=_REFUSALS_WAITING)
         self._metrics = metrics
         self._default_deadline_s = default_deadline_s
         self._rules = rules
@@ -111,12 +115,12 @@ class Boundary(grpc.aio.ServerInterceptor):
             request_streaming=bool(handler.request_streaming),
             unary=not (handler.request_streaming or handler.response_streaming),
         )
-        make, respond = {
-            (False, False): (grpc.unary_unary_rpc_method_handler, self._respond_once),
-            (True, False): (grpc.stream_unary_rpc_method_handler, self._respond_once),
-            (False, True): (grpc.unary_stream_rpc_method_handler, self._respond_many),
-            (True, True): (grpc.stream_stream_rpc_method_handler, self._respond_many),
-        }[handler.request_streaming, handler.response_streaming]
+        # Taken as a stream, a request is waited for in here, where it has a limit: gRPC would wait for ever.
+        make, respond = (
+            (grpc.stream_stream_rpc_method_handler, self._respond_many)
+            if handler.response_streaming
+            else (grpc.stream_unary_rpc_method_handler, self._respond_once)
+        )
         guarded: _Handler = make(
             respond(endpoint),
             request_deserializer=None,
@@ -125,17 +129,15 @@ class Boundary(grpc.aio.ServerInterceptor):
         return guarded
 
     def _respond_once(self, endpoint: _Endpoint) -> Callable[[Any, Context], Awaitable[Any]]:
-        async def respond(raw: Any, context: Context) -> Any:
-            async with self._call(endpoint, context) as principal:
-                requests = await _requests(endpoint, principal, raw)
+        async def respond(messages: Any, context: Context) -> Any:
+            async with self._call(endpoint, context, messages) as requests:
                 return await endpoint.behaviour(requests, context)
 
         return respond
 
     def _respond_many(self, endpoint: _Endpoint) -> Callable[[Any, Context], Awaitable[None]]:
-        async def respond(raw: Any, context: Context) -> None:
-            async with self._call(endpoint, context) as principal:
-                requests = await _requests(endpoint, principal, raw)
+        async def respond(messages: Any, context: Context) -> None:
+            async with self._call(endpoint, context, messages) as requests:
                 responses = endpoint.behaviour(requests, context)
                 if not hasattr(responses, "__aiter__"):
                     # The standard health service writes to the context itself.
@@ -148,19 +150,26 @@ class Boundary(grpc.aio.ServerInterceptor):
         return respond
 
     @asynccontextmanager
-    async def _call(self, endpoint: _Endpoint, context: Context) -> AsyncIterator[Principal]:
-        """Surround one call: everything that goes wrong inside becomes a status, everything is counted once."""
+    async def _call(self, endpoint: _Endpoint, context: Context, messages: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        """Surround one call; the value is its request, or an iterator of its requests.
+
+        Everything that goes wrong inside becomes a status, everything is counted once, before the caller is told.
+        """
         started = time.perf_counter()
         headers = _headers(context)
         reference = _reference(headers)
         structlog.contextvars.bind_contextvars(method=endpoint.method, reference=reference)
         self._metrics.started(endpoint.method)
-        code = "CANCELLED"
+        code, status = "CANCELLED", None
+        known = False
         try:
-            async with self._admitted(endpoint, context, headers) as principal:
-                enter(Call(endpoint.method, reference, principal))
+            principal = await self._principal(endpoint, context, headers)
+            known = principal is not _ANYONE
+            enter(Call(endpoint.method, reference, principal))
+            requests = await self._requests(endpoint, principal, messages)
+            with self._place(endpoint, principal, context):
                 async with self._limited(endpoint, context):
-                    yield principal
+                    yield requests
             code = "OK"
         except grpc.aio.AbortError:
             code = _name(context.code())
@@ -170,38 +179,59 @@ class Boundary(grpc.aio.ServerInterceptor):
                 _log.exception("call failed")
             status = rpc_status.to_status(error_status(error, endpoint.method, reference))
             code = _name(status.code)
-            await context.abort_with_status(status)
         finally:
             seconds = time.perf_counter() - started
             self._metrics.ended(endpoint.method, code, seconds)
             _log.debug("call ended", code=code, seconds=round(seconds, 6))
+        if status is not None:
+            if not known:
+                await self._refusals.turn()
+            await context.abort_with_status(status)
 
-    @asynccontextmanager
-    async def _admitted(
-        self, endpoint: _Endpoint, context: Context, headers: Mapping[str, list[str]]
-    ) -> AsyncIterator[Principal]:
-        """Hold a place for the call and find out who calls. Health checks pass even when all places are taken."""
-        if endpoint.rule.open and endpoint.unary:
-            yield _ANYONE
-            return
-        admission = self._unary_admission if endpoint.unary else self._stream_admission
-        with admission.place():
-            principal = _ANYONE
-            if not endpoint.rule.open:
-                names = certificate_names(context.auth_context())
-                credentials = Credentials(headers.get("authorization", []), names)
-                principal = await self._authenticator.principal(credentials)
-            structlog.contextvars.bind_contextvars(caller=principal.name)
-            endpoint.rule.check_role(principal)
-            with admission.place_of(principal.id if principal.id not in _SHARED else _host(context.peer())):
-                yield principal
+    async def _principal(self, endpoint: _Endpoint, context: Context, headers: Mapping[str, list[str]]) -> Principal:
+        """Find out who calls, before anything of the call is waited for or kept."""
+        if endpoint.rule.open:
+            return _ANYONE
+        names = certificate_names(context.auth_context())
+        principal = await self._authenticator.principal(Credentials(headers.get("authorization", []), names))
+        structlog.contextvars.bind_contextvars(caller=principal.name)
+        endpoint.rule.check_role(principal)
+        return principal
+
+    async def _requests(self, endpoint: _Endpoint, principal: Principal, messages: AsyncIterator[bytes]) -> Any:
+        """Return the decoded request, or an iterator of decoded requests, of a caller who may see the project in it.
+
+        The first request of a stream names the project for all, so it is read before the servicer is called.
+        """
+        arrivals = self._places.unknown_arrivals if endpoint.rule.open else self._places.arrivals
+        async with arrivals.waiting():
+            first = await anext(messages, None)
+        if endpoint.request_streaming:
+            opening = [] if first is None else [_checked(endpoint, principal, first)]
+            return _stream(endpoint, opening, messages)
+        if first is None:
+            raise InvalidArgument.field("request", f"{endpoint.method} takes one request, and none came")
+        return _checked(endpoint, principal, first)
+
+    def _place(self, endpoint: _Endpoint, principal: Principal, context: Context) -> AbstractContextManager[None]:
+        """Hold a place of the call's kind. Health checks need none: they are answered on the spot."""
+        places, rule = self._places, endpoint.rule
+        if rule.open and endpoint.unary:
+            return nullcontext()
+        if rule.open:
+            admission = places.unknown
+        elif endpoint.unary:
+            admission = places.calls
+        else:
+            admission = places.watchers if rule.endless else places.streams
+        return admission.place(_host(context.peer()) if principal.id in _SHARED else principal.id)
 
     def _limited(self, endpoint: _Endpoint, context: Context) -> AbstractAsyncContextManager[None]:
         """Bound how long a call lasts: the server's own deadline for unary calls that come without one."""
         if endpoint.rule.endless:
             return self._until_drained()
-        given = cast("float | None", context.time_remaining())
-        return _within(self._default_deadline_s if endpoint.unary and given is None else None)
+        bounded = endpoint.rule.open or (endpoint.unary and context.time_remaining() is None)
+        return _within(self._default_deadline_s if bounded else None)
 
     @asynccontextmanager
     async def _until_drained(self) -> AsyncIterator[None]:
@@ -246,19 +276,6 @@ async def _write(context: Context, response: Any) -> None:
         await context.write(response)
     except grpc.aio.InternalError as error:
         raise asyncio.CancelledError from error
-
-
-async def _requests(endpoint: _Endpoint, principal: Principal, raw: Any) -> Any:
-    """Return the decoded request, or an iterator of decoded requests, of a caller who may see the project in it.
-
-    The first request of a stream names the project for all, so it is read before the servicer is called.
-    """
-    if not endpoint.request_streaming:
-        return _checked(endpoint, principal, raw)
-    messages = aiter(raw)
-    first = await anext(messages, None)
-    opening = [] if first is None else [_checked(endpoint, principal, first)]
-    return _stream(endpoint, opening, messages)
 
 
 def _checked(endpoint: _Endpoint, principal: Principal, raw: bytes) -> Message:

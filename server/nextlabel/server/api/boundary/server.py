@@ -10,8 +10,8 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
-from nextlabel.server.api.boundary.admission import Admission
-from nextlabel.server.api.boundary.auth import Authenticator, TokenSource
+from nextlabel.server.api.boundary.admission import Places
+from nextlabel.server.api.boundary.auth import Authenticator, TokenLookup, TokenSource
 from nextlabel.server.api.boundary.boundary import Boundary
 from nextlabel.server.api.boundary.health import Probe, ServiceHealth
 from nextlabel.server.api.boundary.metrics import CallMetrics
@@ -19,6 +19,7 @@ from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings import ApiSettings, Settings, TlsSettings
 from nextlabel.server.system.addresses import BindError
+from nextlabel.server.system.open_files import open_files_allowed
 
 
 class ApiServer:
@@ -37,7 +38,7 @@ class ApiServer:
         self.health = ServiceHealth(probes)
         self._settings = settings
         self._boundary = _boundary(settings, tokens, clock, registry)
-        self._server = _new_server(settings, self._boundary)
+        self._server = grpc.aio.server(interceptors=[self._boundary], options=_options(settings.api))
         self._watching: asyncio.Task[None] | None = None
         for name, service in SERVICES.items():
             service.add(servicers.get(name) or service.unimplemented(), self._server)
@@ -73,29 +74,17 @@ class ApiServer:
         await self._server.stop(self._settings.api.drain_s)
 
 
-def _new_server(settings: Settings, boundary: Boundary) -> grpc.aio.Server:
-    """gRPC's own limit on calls is only a backstop for the boundary's, which can say when to come again."""
-    calls = settings.api.concurrent_calls + settings.api.concurrent_streams
-    return grpc.aio.server(interceptors=[boundary], options=_options(settings.api), maximum_concurrent_rpcs=2 * calls)
-
-
 def _boundary(settings: Settings, tokens: TokenSource, clock: Clock, registry: CollectorRegistry) -> Boundary:
     admin_token = settings.auth.admin_token
+    places = Places.of(settings.api)
     authenticator = Authenticator(
-        tokens,
+        TokenLookup(tokens, places.unknown_tokens),
         clock,
         required=settings.tokens_required,
         admin_secret=admin_token.get_secret_value() if admin_token else None,
         certificate_roles=settings.tls.client_roles,
     )
-    api = settings.api
-    return Boundary(
-        authenticator,
-        Admission(total=api.concurrent_calls, per_caller=api.concurrent_calls_per_caller),
-        Admission(total=api.concurrent_streams, per_caller=api.concurrent_streams_per_caller),
-        CallMetrics(registry),
-        default_deadline_s=api.default_deadline_s,
-    )
+    return Boundary(authenticator, places, CallMetrics(registry), default_deadline_s=settings.api.default_deadline_s)
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: TlsSettings) -> int:
@@ -113,6 +102,9 @@ def _bind(server: grpc.aio.Server, address: str, tls: TlsSettings) -> int:
 def _options(settings: ApiSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
+        # Connections must leave files to the stores.
+        ("grpc.max_allowed_incoming_connections", min(settings.connections, open_files_allowed() // 2)),
+        ("grpc.max_concurrent_streams", settings.calls_per_connection),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         # Without this a second server on the same port would silently get half of the connections.
         ("grpc.so_reuseport", 0),

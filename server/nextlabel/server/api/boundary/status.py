@@ -10,6 +10,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from nextlabel.server.api.boundary.admission import OverdueRequestError
 from nextlabel.server.values import errors
 
 ERROR_DOMAIN = "nextlabel"
@@ -46,7 +47,7 @@ class ServerDeadlineError(Exception):
 
 def is_fault(error: Exception) -> bool:
     """True for errors that are the server's fault: callers get a reference, the log gets the rest."""
-    return not isinstance(error, errors.DomainError | NotImplementedError | ServerDeadlineError)
+    return not isinstance(error, errors.DomainError | NotImplementedError | ServerDeadlineError | OverdueRequestError)
 
 
 def error_status(error: Exception, method: str, reference: str) -> status_pb2.Status:
@@ -59,6 +60,9 @@ def error_status(error: Exception, method: str, reference: str) -> status_pb2.St
     if isinstance(error, ServerDeadlineError):
         message = f"the call took longer than the {error.seconds:g} s allowed to calls without a deadline"
         return _status(code_pb2.DEADLINE_EXCEEDED, message, "DEADLINE_EXCEEDED")
+    if isinstance(error, OverdueRequestError):
+        message = f"no request came within {error.seconds:g} s of the beginning of the call; send it with the call"
+        return _status(code_pb2.DEADLINE_EXCEEDED, message, "REQUEST_OVERDUE")
     message = f"internal error; the server's log has the details under reference {reference}"
     return _status(code_pb2.INTERNAL, message, "INTERNAL")
 
