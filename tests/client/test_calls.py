@@ -233,6 +233,13 @@ def test_a_run_spec_carries_budget_and_targets(client: Client, news: str, state:
     assert sent.annotator == run.AnnotatorSpec(replay=run.ReplayAnnotator(label_set="truth", noise=0.1))
 
 
+@pytest.mark.parametrize("budget", ["budget_labels", "budget_tokens", "budget_usd"])
+@pytest.mark.parametrize("limit", [0, -1, 1e-9, float("nan"), float("inf")])
+def test_a_budget_that_buys_nothing_is_refused(budget: str, limit: float) -> None:
+    with pytest.raises(ValueError, match=f"{budget}: .* buys nothing; give more, or leave it out for no limit"):
+        run_spec(replay("truth"), **{budget: limit})  # type: ignore[arg-type]
+
+
 def test_an_unknown_enum_name_lists_the_allowed_ones(client: Client, news: str) -> None:
     with pytest.raises(ValueError, match="dimension: 'euros' is not one of labels, tokens, micro_usd"):
         client.budgets.set(news, "euros", 1)

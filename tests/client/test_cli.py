@@ -128,6 +128,13 @@ def test_an_llm_run_carries_its_prompt_and_dollars(cli: Cli, news: str, state: S
     assert spec.annotator.anthropic.prompt.rationale
 
 
+@pytest.mark.parametrize("option", ["--budget-labels", "--budget-tokens", "--budget-usd"])
+def test_a_budget_of_nothing_starts_nothing(cli: Cli, news: str, state: State, option: str) -> None:
+    done = cli("run", "start", news, "--annotator", "human", option, "0")
+    assert (done.code, "0 buys nothing; give more, or leave it out" in done.err) == (1, True)
+    assert not state.runs
+
+
 def test_a_quote_starts_nothing(cli: Cli, news: str, state: State) -> None:
     done = cli("run", "start", news, "--annotator", "human", "--quote", "--output", "json")
     assert done.json["expected"]["micro_usd"] == 120_000

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nextlabel.client.messages.settings import cost, strategy_spec
+from nextlabel.client.messages.settings import limits, strategy_spec
 from nextlabel.v1.run_service_pb2 import (
     AnnotatorSpec,
     AnthropicAnnotator,
@@ -69,9 +69,9 @@ def run_spec(
     strategy_params: Mapping[str, Any] | None = None,
     batch_size: int = 0,
     audit_share: float | None = None,
-    budget_labels: int = 0,
-    budget_tokens: int = 0,
-    budget_usd: float = 0.0,
+    budget_labels: int | None = None,
+    budget_tokens: int | None = None,
+    budget_usd: float | None = None,
     target_accuracy: float = 0.0,
     target_macro_f1: float = 0.0,
     plateau_rounds: int = 0,
@@ -79,17 +79,19 @@ def run_spec(
     max_rounds: int = 0,
     seed: int = 0,
 ) -> RunSpec:
-    """A run with this annotator; what is 0 or empty is left to the project or has no limit.
+    """A run with this annotator; what is not given is left to the project or has no limit.
 
     The run ends when a budget is used up, when accuracy or macro-F1 on the holdout, in (0, 1], reach a target,
     when accuracy gained less than `plateau_gain` over `plateau_rounds`, or after `max_rounds`.
+
+    Raises ValueError for a budget that buys nothing.
     """
     return RunSpec(
         annotator=annotator,
         strategy=strategy_spec(strategy, strategy_params),
         batch_size=batch_size,
         audit_share=audit_share,
-        limits=cost(labels=budget_labels, tokens=budget_tokens, usd=budget_usd),
+        limits=limits(labels=budget_labels, tokens=budget_tokens, usd=budget_usd),
         targets=Targets(
             accuracy=target_accuracy,
             macro_f1=target_macro_f1,

@@ -1,5 +1,6 @@
 """Messages that several services take, from plain values."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,9 +24,27 @@ def learner_settings(estimator: str, params: Mapping[str, Any] | None = None) ->
     return LearnerSettings(estimator=estimator, params=_struct(params)) if estimator else None
 
 
-def cost(*, labels: int = 0, tokens: int = 0, usd: float = 0.0) -> Cost:
-    """An amount; dollars are rounded to micro-dollars."""
-    return Cost(labels=labels, tokens=tokens, micro_usd=round(usd * MICRO_USD))
+def limits(*, labels: int | None = None, tokens: int | None = None, usd: float | None = None) -> Cost:
+    """The most that may be spent; None is no limit, and dollars are rounded to micro-dollars.
+
+    >>> limits(usd=1.5).micro_usd
+    1500000
+
+    Raises ValueError for a limit that buys nothing: on the wire 0 says that there is no limit.
+    """
+    return Cost(
+        labels=_bought("budget_labels", labels, 1),
+        tokens=_bought("budget_tokens", tokens, 1),
+        micro_usd=_bought("budget_usd", usd, MICRO_USD),
+    )
+
+
+def _bought(field: str, limit: float | None, unit: int) -> int:
+    if limit is None:
+        return 0
+    if not math.isfinite(limit) or round(limit * unit) < 1:
+        raise ValueError(f"{field}: {limit:g} buys nothing; give more, or leave it out for no limit of its own")
+    return round(limit * unit)
 
 
 def duration(seconds: float | None) -> Duration | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import grpc
 
+from nextlabel.client.transport.addresses import is_loopback
+
 MAX_MESSAGE_BYTES = 16 * 2**20
 """Most bytes of one message in either direction: what the server takes."""
 
@@ -57,20 +59,26 @@ def _read(path: Path | None) -> bytes | None:
 
 def open_channel(server: str, tls: Tls | None) -> grpc.aio.Channel:
     """Open a channel to `server` ("host:port"); nothing is sent before the first call."""
-    options = [
+    options = channel_options(server, encrypted=tls is not None)
+    if tls is None:
+        return grpc.aio.insecure_channel(server, options=options)
+    return grpc.aio.secure_channel(server, tls.credentials(), options=options)
+
+
+def channel_options(server: str, *, encrypted: bool) -> list[tuple[str, int | str]]:
+    """How gRPC behaves on a channel to `server`."""
+    return [
         ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
         ("grpc.enable_retries", 1),
+        # gRPC goes by http_proxy for every address, this machine's own too. A proxy reads what is not encrypted, the
+        # token with it.
+        ("grpc.enable_http_proxy", int(encrypted and not is_loopback(server))),
         # By default a client that has found the server away does not look for it again for up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.min_reconnect_backoff_ms", 200),
-        ("grpc.max_reconnect_backoff_ms", 3_000),
-        # Without it the channel waits up to two minutes before it looks whether a server is back.
         ("grpc.max_reconnect_backoff_ms", 2_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ]
-    if tls is None:
-        return grpc.aio.insecure_channel(server, options=options)
-    return grpc.aio.secure_channel(server, tls.credentials(), options=options)

@@ -136,6 +136,6 @@ def _spec(plan: Plan, arm: Arm) -> RunSpec:
         strategy=arm.strategy,
         batch_size=plan.batch_size,
         budget_labels=plan.budget_labels,
-        budget_usd=0.0 if arm.from_truth else plan.budget_usd,
+        budget_usd=None if arm.from_truth else plan.budget_usd or None,
         seed=arm.seed,
     )

@@ -78,7 +78,7 @@ def propose(
         int, typer.Option(min=0, show_default="the server's", help="Most disagreements to show it.")
     ] = 0,
     measure_on_gold: Annotated[bool, typer.Option("--measure", help="Measure the proposal on gold.")] = False,
-    budget_usd: Annotated[float, typer.Option(min=0, show_default=False, help="Most US dollars to spend.")] = 0.0,
+    budget_usd: Annotated[float | None, typer.Option(help="Most US dollars to spend.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Have an LLM propose guidelines from what the newest run's LLM got wrong: a new version, not in force.
@@ -87,14 +87,14 @@ def propose(
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
-        from nextlabel.client.messages.settings import cost
+        from nextlabel.client.messages.settings import limits
 
         response = client.projects.propose_guidelines(
             project,
             model=model,
             max_disagreements=max_disagreements,
             measure_on_gold=measure_on_gold,
-            limit=cost(usd=budget_usd),
+            limit=limits(usd=budget_usd),
         )
         proposal = plain(response)
         before = client.projects.get_guidelines(project, response.guidelines.base_version).text

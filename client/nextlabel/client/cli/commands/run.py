@@ -145,15 +145,9 @@ def start(
     ] = 0,
     audit_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share drawn at random.")] = None,
     seed: SeedOption = 0,
-    budget_labels: Annotated[
-        int, typer.Option(min=0, show_default=False, help="Most labels.", rich_help_panel=_LIMITS)
-    ] = 0,
-    budget_tokens: Annotated[
-        int, typer.Option(min=0, show_default=False, help="Most tokens.", rich_help_panel=_LIMITS)
-    ] = 0,
-    budget_usd: Annotated[
-        float, typer.Option(min=0, show_default=False, help="Most US dollars.", rich_help_panel=_LIMITS)
-    ] = 0.0,
+    budget_labels: Annotated[int | None, typer.Option(help="Most labels.", rich_help_panel=_LIMITS)] = None,
+    budget_tokens: Annotated[int | None, typer.Option(help="Most tokens.", rich_help_panel=_LIMITS)] = None,
+    budget_usd: Annotated[float | None, typer.Option(help="Most US dollars.", rich_help_panel=_LIMITS)] = None,
     target_accuracy: Annotated[
         float, typer.Option(min=0, show_default=False, max=1, help="Accuracy that is enough.", rich_help_panel=_LIMITS)
     ] = 0.0,
