@@ -1,0 +1,144 @@
+"""Rows of named columns into a file, in the form that its ending names."""
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nextlabel.client.readers.errors import FileError
+
+Row = Mapping[str, Any]
+
+MAX_SHEET_ROWS = 1_048_575
+"""Rows of an Excel sheet under its header."""
+
+# Programs for spreadsheets take a cell that begins so for a formula (OWASP, "CSV injection").
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def check_ending(path: Path) -> None:
+    """Check that there is a writer for the ending of a file.
+
+    Raises FileError, naming the endings that there are.
+    """
+    _writer_of(path)
+
+
+def write_table(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
+    """Write rows with these columns, in this order; a missing value is empty. Returns how many rows there were.
+
+    The file is there whole or not at all. Text that a spreadsheet would take for a formula gets an apostrophe before
+    it in CSV and Excel.
+
+    Raises FileError for an ending without a writer, a missing package, or more rows than a sheet can hold.
+    """
+    write = _writer_of(path)
+    with _replacing(path) as beside:
+        return write(beside, names, rows)
+
+
+def _writer_of(path: Path) -> Callable[[Path, Sequence[str], Iterable[Row]], int]:
+    writer = _WRITERS.get(path.suffix.lower())
+    if writer is None:
+        raise FileError(f"{path}: the ending says the form; give one of {', '.join(_WRITERS)}")
+    return writer
+
+
+def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
+    # The mark tells spreadsheets that the file is in UTF-8.
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(map(_cell, names))
+        return _counted(rows, lambda row: writer.writerow([_cell(row.get(name)) for name in names]))
+
+
+def _write_jsonl(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
+    with path.open("w", encoding="utf-8") as file:
+        return _counted(
+            rows, lambda row: file.write(json.dumps({n: row.get(n) for n in names}, ensure_ascii=False) + "\n")
+        )
+
+
+def _write_excel(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
+    try:
+        from openpyxl import Workbook
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    except ImportError:
+        raise FileError("writing Excel workbooks needs openpyxl: pip install 'nextlabel[excel]'") from None
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet("labels")
+    sheet.append([_cell(name) for name in names])
+
+    def add(row: Row) -> None:
+        cells = [_cell(row.get(name)) for name in names]
+        sheet.append([ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell for cell in cells])
+
+    written = _counted(rows, add, MAX_SHEET_ROWS)
+    workbook.save(path)
+    return written
+
+
+def _write_parquet(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise FileError("writing Parquet needs pyarrow: pip install 'nextlabel[parquet]'") from None
+    kept = list(rows)
+    columns = {name: _column(pa, [row.get(name) for row in kept]) for name in names}
+    parquet.write_table(pa.table(columns), path)
+    return len(kept)
+
+
+def _column(pa: Any, values: list[Any]) -> Any:
+    """A column of the type of its values; of text where they are of several."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if value is None else _text(value) for value in values])
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[str], Iterable[Row]], int]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_jsonl,
+    ".xlsx": _write_excel,
+    ".parquet": _write_parquet,
+}
+
+
+def _cell(value: Any) -> Any:
+    if value is None or isinstance(value, int | float):
+        return value
+    text = _text(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _counted(rows: Iterable[Row], write: Callable[[Row], Any], most: int | None = None) -> int:
+    count = 0
+    for row in rows:
+        if count == most:
+            raise FileError(f"a sheet holds {most:,} rows; write .csv or .parquet instead")
+        write(row)
+        count += 1
+    return count
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place when the block ends well."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

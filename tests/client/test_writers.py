@@ -1,0 +1,68 @@
+"""What is written comes back from the readers, whatever the ending."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextlabel.client.items import Columns
+from nextlabel.client.readers.errors import FileError
+from nextlabel.client.readers.file import ItemFile
+from nextlabel.client.writers.table import write_table
+
+ENDINGS = (".csv", ".jsonl", ".xlsx", ".parquet")
+TEXTS = ["plain", 'with "quotes", and; separators\tand tabs', "two\nlines", "Grüße 你好 🙂", "'quoted'"]
+
+
+def read(path: Path) -> list[tuple[str, str]]:
+    columns = Columns(metadata=("note",))
+    rows = list(ItemFile(path, columns=columns).blocks())
+    return [(t, m.get("note") or "") for block in rows for t, m in zip(block.texts, block.metadata or (), strict=True)]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_what_is_written_is_read_back(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"out{ending}"
+    rows = [{"text": text, "note": text[::-1], "more": 1} for text in TEXTS]
+    assert write_table(path, ["text", "note"], rows) == len(rows)
+    assert read(path) == [(text, text[::-1]) for text in TEXTS]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip), max_size=8))
+def test_any_text_survives_csv_but_for_the_apostrophe_before_formulas(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("written") / "out.csv"
+    write_table(path, ["text", "note"], [{"text": text, "note": "n"} for text in texts])
+    expected = [f"'{text}" if text[0] in "=+-@" else text for text in texts]
+    assert [text for text, _ in read(path)] == expected
+
+
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_a_spreadsheet_finds_no_formula(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"out{ending}"
+    write_table(path, ["text", "note"], [{"text": '=HYPERLINK("http://evil","x")', "note": "@SUM(1)"}])
+    assert read(path) == [('\'=HYPERLINK("http://evil","x")', "'@SUM(1)")]
+
+
+def test_an_unknown_ending_names_those_there_are_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"\.csv, \.jsonl, \.xlsx, \.parquet"):
+        write_table(tmp_path / "out.doc", ["text"], [])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_write_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("before")
+
+    def rows():
+        yield {"text": "one"}
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError):
+        write_table(path, ["text"], rows())
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
