@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy
+from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy, with_audit
 from nextlabel.strategies.arrays import Floats
 
 
@@ -28,6 +28,22 @@ def test_sums_weighted_by_power_probabilities_are_unbiased(beta: float, embeddin
         estimates.append((values[batch.rows_k] / batch.inclusion_probabilities_k).sum())
     error = np.std(estimates) / np.sqrt(len(estimates))
     assert abs(np.mean(estimates) - values.sum()) < 4 * error
+
+
+@pytest.mark.parametrize("name", ["power_margin", "random"])
+@pytest.mark.parametrize(("n", "k"), [(30, 12), (30, 26), (40, 8), (60, 20)])
+def test_either_kind_of_row_of_an_audited_batch_gives_unbiased_sums(
+    name: str, n: int, k: int, embeddings: Floats, head: LinearHead
+) -> None:
+    pool, values = ArrayPool(embeddings[:n]), embeddings[:n, 0].astype(np.float64) + 2
+    strategy = with_audit(get_strategy(name), 0.3)
+    estimates = []
+    for seed in range(600):
+        batch = strategy.select(pool, k, SelectionContext(predictor=head, seed=seed))
+        weighted = values[batch.rows_k] / batch.inclusion_probabilities_k
+        estimates.append((weighted[~batch.audit_k].sum(), weighted[batch.audit_k].sum()))
+    error = np.std(estimates, axis=0) / np.sqrt(len(estimates))
+    assert (np.abs(np.mean(estimates, axis=0) - values.sum()) < 4 * error).all()
 
 
 def test_power_probabilities_are_one_when_the_pool_is_taken_whole(embeddings: Floats, head: LinearHead) -> None:

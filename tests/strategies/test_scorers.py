@@ -94,6 +94,44 @@ def test_active_lab_trusts_annotators_who_agree_with_others(rng: np.random.Gener
     assert found[199] > found[198]
 
 
+def answered_rows(seed: int, several: bool) -> tuple[LinearHead, Floats, Array]:
+    """Return a head, embeddings, and answers (N, M) of which NaN is none; the last rows have no answer."""
+    rng = np.random.default_rng(seed)
+    n_classes, n_annotators, n = int(rng.integers(2, 6)), int(rng.integers(2, 6)), 120
+    embeddings = rng.standard_normal((n + 40, 8)).astype(np.float32)
+    coef = (rng.uniform(0.3, 3) * rng.standard_normal((n_classes, 8))).astype(np.float32)
+    head = LinearHead(coef, np.zeros(n_classes, np.float32))
+    truth = head.predict_proba(embeddings).argmax(axis=1)
+    right = rng.random((n, n_annotators)) < rng.uniform(0.3, 1, n_annotators)
+    said = np.where(right, truth[:n, None], rng.integers(0, n_classes, (n, n_annotators))).astype(np.float64)
+    said[rng.random(said.shape) < (0.5 if several else 1.0)] = np.nan
+    unanswered = np.isnan(said).all(axis=1)
+    said[unanswered, rng.integers(0, n_annotators, unanswered.sum())] = truth[:n][unanswered]
+    return head, embeddings, said
+
+
+@pytest.mark.parametrize("several", [True, False])
+@pytest.mark.parametrize("seed", range(12))
+def test_active_lab_equals_cleanlab_s(seed: int, several: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cleanlab.internal import multiannotator_utils
+    from cleanlab.multiannotator import get_active_learning_scores
+
+    # cleanlab 2.9 counts float labels by order of occurrence, so that its temperature fits other classes.
+    by_class = multiannotator_utils.value_counts
+    monkeypatch.setattr(
+        multiannotator_utils,
+        "value_counts",
+        lambda labels, num_classes: by_class(labels.astype(int), num_classes=num_classes),
+    )
+    head, embeddings, said = answered_rows(seed, several)
+    rows, who = np.nonzero(~np.isnan(said))
+    answers = Annotations(rows, who, said[rows, who].astype(np.int64))
+    found = scores("active_lab", embeddings, SelectionContext(head, annotations=answers))
+    probabilities = head.predict_proba(embeddings.astype(np.float64))
+    answered, new = get_active_learning_scores(said, probabilities[: len(said)], probabilities[len(said) :])
+    np.testing.assert_allclose(found, 1 - np.concatenate([answered, new]), atol=1e-5)
+
+
 def test_annotations_of_unequal_length_are_refused() -> None:
     with pytest.raises(PoolError, match="differ in length"):
         Annotations(np.array([1]), np.array([1, 2]), np.array([0]))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Rows
+from nextlabel.strategies.arrays import Array, Rows
 from nextlabel.strategies.best_rows import BestRows
 from nextlabel.strategies.candidates import AuditDraw, Candidates
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
-from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.randomness import generator, row_uniforms
 from nextlabel.strategies.selection import Selection
 from nextlabel.strategies.strategy import ParameterValue, Strategy, TwoSteps
@@ -25,8 +26,9 @@ class Audited(TwoSteps):
     """A strategy whose batches contain uniform draws from the whole pool.
 
     A batch of k has k * share audit rows, rounded up or down at random so that the share is right on
-    average. Estimates weighted by their probability are unbiased whatever the strategy prefers. A row
-    drawn for the audit stays an audit row if the strategy wants it too.
+    average. The strategy chooses the rest from what the audit left. Sums over either kind of row, weighted by the
+    inverse of the recorded probability, are unbiased: a row of the audit was drawn with a / N, and another one
+    was left by the audit and then chosen, with (1 - a / N) times the strategy's own probability.
 
     Attributes:
         inner: the strategy that fills the rest.
@@ -52,24 +54,25 @@ class Audited(TwoSteps):
         return self.inner.needs
 
     def shortlist(self, pool: Pool, k: int, context: SelectionContext) -> Candidates:
-        """Return the inner strategy's candidates together with the audit draw."""
-        candidates = self.inner.shortlist(pool, k, context)
+        """Return the audit draw and the inner strategy's candidates beside it."""
+        if k < 1:
+            raise ParameterError(f"k: {k}; a batch has at least 1 item")
+        context.check(self.needs, self.name)
         rng = generator(context.seed, "audit/size")
         size = min(int(self.share * k + rng.random()), len(pool))
-        return replace(candidates, audit=draw_audit(pool, size, context.seed))
+        draw = draw_audit(pool, size, context.seed)
+        return replace(self.inner.shortlist(WithoutRows(pool, draw.rows_a), max(1, k - size), context), audit=draw)
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext) -> Selection:
         """Let the inner strategy fill what the audit leaves; audit rows come last."""
         draw = candidates.audit
-        if draw is None or len(draw.rows_a) == 0:
+        if draw is None:
             return self.inner.pick(candidates, k, context)
-        room = max(0, k - len(draw.rows_a))
-        chosen = Selection.empty()
-        # Asking for the room alone keeps the strategy's own batch; the whole k covers any overlap.
-        for wanted in (room, k):
-            if len(chosen) < room:
-                chosen = without_rows(self.inner.pick(candidates, wanted, context), draw.rows_a)
-        return chosen.only(np.arange(min(room, len(chosen)))).then(audit_selection(draw))
+        room = k - len(draw.rows_a)
+        chosen = self.inner.pick(candidates, room, context) if room > 0 else Selection.empty()
+        left = 1 - draw.probability
+        chosen = replace(chosen, inclusion_probabilities_k=chosen.inclusion_probabilities_k * left)
+        return chosen.then(audit_selection(draw))
 
 
 def with_audit(strategy: Strategy, share: float) -> Strategy:
@@ -91,6 +94,33 @@ def draw_audit(pool: Pool, size: int, seed: int) -> AuditDraw:
     for block in pool.blocks():
         best.add(block.rows_n, row_uniforms(block.rows_n, seed, "audit"))
     return AuditDraw(best.ordered()[0], size / len(pool))
+
+
+class WithoutRows:
+    """A pool without some of its rows; its blocks are views."""
+
+    def __init__(self, source: Pool, rows: Rows) -> None:
+        self._source = source
+        self._gone = np.sort(rows)
+
+    def __len__(self) -> int:
+        return len(self._source) - len(self._gone)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield what lies between the rows left out."""
+        for block in self._source.blocks():
+            gone = np.flatnonzero(np.isin(block.rows_n, self._gone))
+            for start, stop in pairwise([-1, *gone.tolist(), len(block)]):
+                if stop > start + 1:
+                    yield Block(block.rows_n[start + 1 : stop], block.embeddings_nD[start + 1 : stop])
+
+    def take(self, rows: Rows) -> Array:
+        """Return the source's embeddings."""
+        return self._source.take(rows)
+
+    def item_ids(self, rows: Rows) -> Sequence[str]:
+        """Return the source's ids."""
+        return self._source.item_ids(rows)
 
 
 def audit_selection(draw: AuditDraw) -> Selection:

@@ -18,13 +18,14 @@ from nextlabel.strategies.pickers.top import Top, UniformSample
 from nextlabel.strategies.pickers.typiclust import TypiClust
 from nextlabel.strategies.pickers.wrappers import ClassBalanced, Distinct
 from nextlabel.strategies.scorer import Scorer
+from nextlabel.strategies.scorers.active_lab import ActiveLab
 from nextlabel.strategies.scorers.committee import Bald, ConsensusEntropy, MaxDisagreement, VoteEntropy
 from nextlabel.strategies.scorers.contrastive import Contrastive
 from nextlabel.strategies.scorers.dropout import DropInconsistency
 from nextlabel.strategies.scorers.geometry import Density, DistanceToLabeled
 from nextlabel.strategies.scorers.power import Power
 from nextlabel.strategies.scorers.random import Random
-from nextlabel.strategies.scorers.relabel import ActiveLab, AnnotatorDisagreement
+from nextlabel.strategies.scorers.relabel import AnnotatorDisagreement
 from nextlabel.strategies.scorers.uncertainty import Doubt, Entropy, LeastConfidence, Margin, Ratio
 from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
 

@@ -19,10 +19,10 @@ class Selection:
         rows_k: int64 pool rows, unique, shape (k,), in order of picking; audit rows last.
         scores_k: float32 scores, higher = ask; NaN where the strategy scores nothing.
         inclusion_probabilities_k: float64 probability in (0, 1] with which the row entered the batch;
-            NaN where the choice is deterministic or the probability has no closed form. For audit rows
-            it is the probability of the uniform draw; for power sampling it is conditional on the
-            threshold that row k + 1 set (Kool et al. 2019, arXiv 1903.06059), which makes sums weighted
-            by its inverse unbiased.
+            NaN where the choice is deterministic or the probability has no closed form. Rows of the audit
+            and others have the probability of entering the way they did; sums weighted by its inverse are
+            unbiased over either kind alone. For power sampling it is conditional on the threshold that
+            row k + 1 set (Kool et al. 2019, arXiv 1903.06059).
         reasons_k: a short reason each.
         audit_k: True for rows of the audit share.
     """

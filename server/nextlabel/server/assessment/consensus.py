@@ -2,8 +2,9 @@
 
 Trusted annotations (people, replay of known truth) outvote all others: a language model never overrides a person.
 Among equals every annotator has one vote, spread over its candidates where it named several; a calibrated
-confidence weighs the vote. Majority vote is the estimator that Dawid-Skene models refine; with the one to three
-annotations an item that a budget allows, it is also what they agree with.
+confidence weighs the vote. That is majority vote: it knows nothing of who errs how often. Models that do, as
+Dawid-Skene, are better where annotators differ, also at three answers an item; they need many items and assume that
+errors are independent, which those of language models are not.
 """
 
 from __future__ import annotations
