@@ -60,7 +60,7 @@ class BudgetTable(Protocol):
         ...
 
     def append(self, entry: LedgerEntry) -> None:
-        """Append a line to the books; its id is assigned by the store."""
+        """Append a line to the books; its id is assigned by the store, in the order of visibility within a project."""
         ...
 
     def entries(

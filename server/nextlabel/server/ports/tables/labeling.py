@@ -83,7 +83,7 @@ class LabelingTable(Protocol):
         ...
 
     def add_annotations(self, annotations: Sequence[Annotation]) -> Sequence[bool]:
-        """Append annotations; ids are assigned by the store.
+        """Append annotations; ids are assigned by the store, and become visible in their order within a project.
 
         The result says per annotation whether it was new: (project, row, annotator, batch) is unique.
         """

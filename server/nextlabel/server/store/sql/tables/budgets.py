@@ -18,6 +18,7 @@ from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
 from nextlabel.server.store.sql.statements import UNLIMITED, Connection, Statement
 from nextlabel.server.store.sql.tables import answers
+from nextlabel.server.store.sql.tables.order import keep_order
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.budgets import Budget, Reservation
 from nextlabel.server.values.money.costs import Cost
@@ -98,7 +99,7 @@ class SqlBudgets(BudgetTable):
 
     @override
     def lock(self, project: ProjectId) -> None:
-        self._sql.lock(f"budgets/{project}")
+        keep_order(self._sql, project)
 
     @override
     def budget(self, project: ProjectId, run: str) -> Sequence[Budget]:
@@ -143,6 +144,7 @@ class SqlBudgets(BudgetTable):
 
     @override
     def append(self, entry: LedgerEntry) -> None:
+        keep_order(self._sql, entry.project)
         values = _ENTRY.bind(entry)
         del values["id"]
         self._sql.run(_APPEND, values)

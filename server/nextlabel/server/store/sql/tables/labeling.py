@@ -19,6 +19,7 @@ from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
 from nextlabel.server.store.sql.statements import Connection, Statement, among
 from nextlabel.server.store.sql.tables.claims import open_picks
+from nextlabel.server.store.sql.tables.order import keep_order
 from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
@@ -207,6 +208,8 @@ class SqlLabeling(LabelingTable):
 
     @override
     def add_annotations(self, annotations: Sequence[Annotation]) -> Sequence[bool]:
+        for project in sorted({a.project for a in annotations}):
+            keep_order(self._sql, project)
         params = [_ANNOTATION.bind(a) for a in annotations]
         for values in params:
             del values["id"]
