@@ -38,7 +38,7 @@ from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection,
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator  # noqa: E402
 from nextlabel.server.annotators.llm.asking import ModelSettings  # noqa: E402
 from nextlabel.server.annotators.paid_calls.pricing import Price  # noqa: E402
-from nextlabel.server.annotators.paid_calls.retry import RetryPolicy  # noqa: E402
+from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy  # noqa: E402
 from nextlabel.server.values.answers import AnnotationType  # noqa: E402
 from nextlabel.server.values.guidelines import Guidelines  # noqa: E402
 from nextlabel.server.values.money.costs import Cost  # noqa: E402
@@ -89,8 +89,8 @@ def make_annotator(url: str, ledger: MemoryLedger, concurrency: int, **changes: 
         "settings": ModelSettings(model="claude-haiku-4-5"),
         "price": PRICE,
         "ledger": ledger,
-        "conduct": Conduct(concurrency=concurrency, retry=RetryPolicy(max_attempts=30, max_delay_s=2.0)),
-        "rng": random.Random(0),
+        "conduct": Conduct(concurrency=concurrency),
+        "manners": Manners(RetryPolicy(max_attempts=30, max_delay_s=2.0), rng=random.Random(0)),
     }
     return LlmAnnotator(**{**values, **changes})
 
@@ -124,12 +124,14 @@ async def label(url: str, count: int, concurrency: int) -> tuple[float, int]:
 
 async def bare_sdk(url: str, count: int, concurrency: int) -> float:
     """Seconds that the SDK alone needs for as many trivial calls: the floor on this machine."""
-    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=url))
+    from anthropic import AsyncAnthropic, DefaultAioHttpClient
+
+    client = AsyncAnthropic(api_key="key", base_url=url, max_retries=0, http_client=DefaultAioHttpClient())
     waiting = iter(range(count))
 
     async def work() -> None:
         for number in waiting:
-            await endpoint.client.messages.create(
+            await client.messages.create(
                 model="claude-haiku-4-5",
                 max_tokens=50,
                 messages=[{"role": "user", "content": f"{number}"}],
@@ -139,7 +141,7 @@ async def bare_sdk(url: str, count: int, concurrency: int) -> float:
     started = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(concurrency)))
     seconds = time.perf_counter() - started
-    await endpoint.close()
+    await client.close()
     return seconds
 
 

@@ -24,8 +24,11 @@ from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenA
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator
-from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
+from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator
+from nextlabel.server.annotators.paid_calls.accounts import Account
+from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price, load_prices
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.marking import Marking
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.assessment.calibration import Calibrator, GoldCheck
@@ -128,9 +131,12 @@ async def _cost_of_way(
         ledger = DurableLedger(Path(folder) / "ledger.sqlite", 10**12)
         async with FakeAnthropic(brain=Known(truth)) as fake:
             endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
+            account, manners = Account(), Manners()
             single = LlmAnnotator(
                 name="bench",
                 endpoint=endpoint,
+                account=account,
+                manners=manners,
                 settings=ModelSettings(model=MODEL, cache_ttl=ttl),
                 price=PRICE,
                 ledger=ledger,
@@ -138,11 +144,10 @@ async def _cost_of_way(
             )
             annotator = MessageBatchAnnotator(
                 annotator=single,
-                endpoint=endpoint,
+                calls=MessageBatchCalls(endpoint, ledger, account.throttle, manners, MessageBatchWaits(poll_s=0.01)),
                 ledger=ledger,
-                journal=ledger,
                 price=PRICE,
-                policy=MessageBatchPolicy(poll_s=0.01),
+                account=account,
             )
             quote = await single.quote(task, items, batch=in_batches)
             labels = 0

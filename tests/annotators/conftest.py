@@ -7,6 +7,7 @@ import pytest
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.values.money.costs import Cost
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, FakeClock
@@ -41,8 +42,8 @@ async def make_annotator(fake: FakeAnthropic, ledger: MemoryLedger) -> AsyncIter
             "settings": ModelSettings(model=MODEL),
             "price": PRICE,
             "ledger": ledger,
-            "conduct": Conduct(retry=FAST, concurrency=8),
-            "rng": random.Random(0),
+            "conduct": Conduct(concurrency=8),
+            "manners": Manners(FAST, rng=random.Random(0)),
         }
         made.append(LlmAnnotator(**{**values, **changes}))
         return made[-1]

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
+from nextlabel.server.annotators.paid_calls.accounts import Account
+from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from tests.annotators.durable import DurableLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, make_items, make_task
@@ -41,6 +44,7 @@ async def _annotate(url: str, path: Path, batches: bool, limit: int) -> None:
 
     ledger = DurableLedger(path, limit)
     endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=url))
+    account, manners = Account(), Manners(FAST)
     single = LlmAnnotator(
         name="claude",
         endpoint=endpoint,
@@ -48,11 +52,18 @@ async def _annotate(url: str, path: Path, batches: bool, limit: int) -> None:
         price=PRICE,
         ledger=ledger,
         technique=Technique(items_per_request=PACKED),
-        conduct=Conduct(concurrency=CONCURRENCY, retry=FAST),
+        conduct=Conduct(concurrency=CONCURRENCY),
+        account=account,
+        manners=manners,
     )
-    policy = MessageBatchPolicy(max_requests=4, poll_s=0.02, grace_s=0.3)
+    waits = MessageBatchWaits(poll_s=0.02, grace_s=0.3)
     batching = MessageBatchAnnotator(
-        annotator=single, endpoint=endpoint, ledger=ledger, journal=ledger, price=PRICE, policy=policy
+        annotator=single,
+        calls=MessageBatchCalls(endpoint, ledger, account.throttle, manners, waits),
+        ledger=ledger,
+        price=PRICE,
+        account=account,
+        policy=MessageBatchPolicy(max_requests=4),
     )
     annotator = batching if batches else single
     async for _ in annotator.annotate(make_task(), make_items(ITEMS)):

@@ -1,6 +1,5 @@
 """The LLM as acquisition function and as critic of the guidelines."""
 
-import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,9 @@ from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.chooser import LlmChooser, opinions
 from nextlabel.server.annotators.llm.critic import GuidelineCritic
+from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
-from nextlabel.server.annotators.paid_calls.throttle import Throttle
-from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.values.advice import Opinions
 from nextlabel.server.values.answers import Label
 from nextlabel.server.values.critiques import Critique, Disagreement
@@ -35,15 +34,12 @@ async def make_caller(fake: FakeAnthropic) -> Any:
     endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
 
     def make(ledger: MemoryLedger) -> MeteredCaller:
-        clock = SystemClock()
         return MeteredCaller(
             endpoint=endpoint,
             ledger=ledger,
             price=PRICE,
-            throttle=Throttle(clock),
-            policy=FAST,
-            clock=clock,
-            rng=random.Random(0),
+            account=Account(),
+            manners=Manners(FAST),
             line="acquisition",
         )
 

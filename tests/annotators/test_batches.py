@@ -9,16 +9,19 @@ import pytest
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
+from nextlabel.server.annotators.paid_calls.accounts import Account
+from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from tests.annotators.crashes import audit_runs
 from tests.annotators.durable import DurableLedger
-from tests.annotators.shop import PRICE, collect, make_items, make_task
+from tests.annotators.shop import FAST, PRICE, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
 
 MakeAnnotator = Callable[..., LlmAnnotator]
-QUICK = MessageBatchPolicy(max_requests=8, poll_s=0.01, grace_s=0.2)
+QUICK = MessageBatchWaits(poll_s=0.01, grace_s=0.2)
 
 
 @pytest.fixture
@@ -30,9 +33,15 @@ def batching(
     make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, **changes: Any
 ) -> MessageBatchAnnotator:
     endpoint = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url))
-    single = make_annotator(endpoint=endpoint, ledger=books, **changes)
+    account, manners = changes.pop("account", Account()), changes.pop("manners", Manners(FAST))
+    single = make_annotator(endpoint=endpoint, ledger=books, account=account, manners=manners, **changes)
     return MessageBatchAnnotator(
-        annotator=single, endpoint=endpoint, ledger=books, journal=books, price=PRICE, policy=QUICK
+        annotator=single,
+        calls=MessageBatchCalls(endpoint, books, account.throttle, manners, QUICK),
+        ledger=books,
+        price=PRICE,
+        account=account,
+        policy=MessageBatchPolicy(max_requests=8),
     )
 
 
@@ -54,7 +63,7 @@ async def test_batches_cost_half_and_answer_everything(
     assert half == pytest.approx(single.spent() / 2, abs=len(items))
 
 
-async def test_what_a_batch_leaves_open_is_asked_singly(
+async def test_what_a_message_batch_leaves_undone_goes_into_another_one_and_only_invalid_answers_are_asked_singly(
     make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
 ) -> None:
     fake.faults.script.extend(
@@ -63,7 +72,8 @@ async def test_what_a_batch_leaves_open_is_asked_singly(
     answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(8))
     outcomes = sorted(answer.outcome for answer in answers.values())
     assert outcomes == [Outcome.LABEL] * 7 + [Outcome.REFUSED]
-    assert len(fake.requests) == 2, "the invalid answer a second time, the failed one for the first time"
+    assert len(fake.batches.created) == 2, "the overloaded request a second time"
+    assert len(fake.requests) == 1, "the invalid answer a second time"
     assert books.spent() == fake.books.micro_usd
     assert books.open_reservations() == 0
 

@@ -9,12 +9,12 @@ import pytest
 
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
-from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
+from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy
 from nextlabel.server.annotators.paid_calls.throttle import Throttle, TokenBucket
 from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped
 from tests.annotators.ledger import MemoryLedger
-from tests.annotators.shop import FAST, FakeClock, collect, make_items, make_task
+from tests.annotators.shop import FAST, MODEL, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.faults import overloaded, rate_limited
 
@@ -27,7 +27,9 @@ async def test_under_429_and_529_nothing_is_early_lost_doubled_or_misbooked(
     fake.faults.rates = [(0.2, rate_limited(0.05)), (0.05, overloaded())]
     items = make_items(150)
     policy = RetryPolicy(max_attempts=20, first_delay_s=0.01, max_delay_s=0.05)
-    answers = await collect(make_annotator(conduct=Conduct(concurrency=32, retry=policy)), make_task(), items)
+    answers = await collect(
+        make_annotator(conduct=Conduct(concurrency=32), manners=Manners(policy)), make_task(), items
+    )
     assert fake.statuses[429] > 10
     assert fake.statuses[529] > 2
     assert fake.early_retries == 0
@@ -44,7 +46,7 @@ async def test_a_wait_longer_than_the_cap_stops_the_run_instead_of_sleeping_or_r
     fake.faults.script = deque([rate_limited(3_600)])
     answers: dict[str, Answer] = {}
     with pytest.raises(AnnotatorStopped) as stopped:
-        await collect(make_annotator(clock=clock), make_task(), make_items(50), into=answers)
+        await collect(make_annotator(manners=Manners(FAST, clock)), make_task(), make_items(50), into=answers)
     assert stopped.value.reason == "ANNOTATOR_RATE_LIMITED"
     assert len(answers) == fake.statuses[200] < 8
     assert fake.statuses[429] == 1
@@ -57,7 +59,9 @@ async def test_one_item_that_keeps_failing_takes_no_other_with_it(
 ) -> None:
     fake.faults.script = deque([overloaded()] * 3)
     policy = RetryPolicy(max_attempts=3, first_delay_s=0.001)
-    answers = await collect(make_annotator(conduct=Conduct(concurrency=1, retry=policy)), make_task(), make_items(5))
+    answers = await collect(
+        make_annotator(conduct=Conduct(concurrency=1), manners=Manners(policy)), make_task(), make_items(5)
+    )
     outcomes = [answer.outcome for answer in answers.values()]
     assert outcomes == [Outcome.FAILED] + [Outcome.LABEL] * 4
 
@@ -96,34 +100,36 @@ def test_what_cannot_be_cured_is_not_retried(kind: FailureKind) -> None:
 async def test_throttle_learns_limits_from_headers_and_paces_calls(clock: FakeClock) -> None:
     throttle = Throttle(clock)
     throttle.observe(
+        MODEL,
         {
             "anthropic-ratelimit-requests-limit": "60",
             "anthropic-ratelimit-requests-remaining": "2",
             "anthropic-ratelimit-input-tokens-limit": "not a number",
-        }
+        },
     )
     start = clock.now
     for _ in range(5):
-        await throttle.admit(100, 100)
+        await throttle.admit(MODEL, 100, 100)
     assert clock.now - start == pytest.approx(3.0)
 
 
 async def test_input_and_output_limits_are_kept_apart(clock: FakeClock) -> None:
     throttle = Throttle(clock)
     throttle.observe(
+        MODEL,
         {
             "anthropic-ratelimit-input-tokens-limit": "6000",
             "anthropic-ratelimit-input-tokens-remaining": "6000",
             "anthropic-ratelimit-output-tokens-limit": "600",
             "anthropic-ratelimit-output-tokens-remaining": "600",
-        }
+        },
     )
     start = clock.now
-    await throttle.admit(6_000, 1)
+    await throttle.admit(MODEL, 6_000, 1)
     assert clock.now == start
-    await throttle.admit(100, 1)
+    await throttle.admit(MODEL, 100, 1)
     assert clock.now - start == pytest.approx(1.0)
-    await throttle.admit(1, 600)
+    await throttle.admit(MODEL, 1, 600)
     assert clock.now - start == pytest.approx(1.0, abs=0.2)
 
 
@@ -132,7 +138,7 @@ async def test_cool_down_is_shared_and_only_grows(clock: FakeClock) -> None:
     throttle.cool_down(5.0)
     throttle.cool_down(1.0)
     start = clock.now
-    await asyncio.gather(*(throttle.admit(1, 1) for _ in range(3)))
+    await asyncio.gather(*(throttle.admit(MODEL, 1, 1) for _ in range(3)))
     assert clock.now - start == pytest.approx(5.0)
 
 

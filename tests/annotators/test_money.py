@@ -1,7 +1,6 @@
 """Reserve, settle, refund; nothing paid twice, nothing overspent."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -12,9 +11,10 @@ import pytest
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
-from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted, InvalidArgument
@@ -60,10 +60,8 @@ async def test_a_call_that_is_cancelled_while_it_reserves_leaves_nothing_reserve
         endpoint=endpoint,
         ledger=ledger,
         price=PRICE,
-        throttle=Throttle(clock),
-        policy=FAST,
-        clock=clock,
-        rng=random.Random(0),
+        account=Account(clock),
+        manners=Manners(FAST, clock),
         line="annotation",
     )
     reserving = asyncio.create_task(caller.reserve("key", Cost(tokens=1)))
@@ -149,7 +147,7 @@ async def test_packed_requests_are_split_into_shares_that_add_up(
 
 
 async def test_budget_lines_are_kept_apart(make_annotator: MakeAnnotator, ledger: MemoryLedger) -> None:
-    conduct = Conduct(retry=FAST, line="acquisition")
+    conduct = Conduct(line="acquisition")
     await collect(make_annotator(conduct=conduct), make_task(), make_items(2))
     assert set(ledger.lines) == {"acquisition"}
 

@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsError as SettingsSourceError,
 )
 
+from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.system.addresses import checked_bind, is_loopback
 from nextlabel.server.values.access import Role
 from nextlabel.server.values.limits import Limits
@@ -204,45 +205,6 @@ class EmbeddingSettings(_Section):
     """A sentence-transformers model: a local path, an installed package, or a name on the hub, tried in this order."""
 
 
-class AnthropicSettings(_Section):
-    """The Anthropic API or a gateway compatible with it."""
-
-    api_key: SecretStr | None = Field(default_factory=lambda: _secret_from("ANTHROPIC_API_KEY"))
-    """Key; by default `ANTHROPIC_API_KEY`."""
-
-    base_url: str = Field(default_factory=lambda: os.environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com")
-    """Base URL; by default `ANTHROPIC_BASE_URL`, else the public API."""
-
-
-class OpenAiCompatibleSettings(_Section):
-    """A server compatible with the OpenAI chat completions API."""
-
-    api_key: SecretStr | None = None
-    """Key, if the server needs one."""
-
-    base_url: str | None = None
-    """Base URL, such as `http://127.0.0.1:8080/v1`."""
-
-    top_logprobs: int = Field(default=20, ge=1, le=1_000)
-    """Alternatives to each token that runs with log-probabilities ask for; llama.cpp allows more than the usual 20."""
-
-
-class AnnotatorSettings(_Section):
-    """LLM annotators."""
-
-    anthropic: AnthropicSettings = Field(default_factory=AnthropicSettings)
-    """The Anthropic API."""
-
-    openai_compatible: OpenAiCompatibleSettings = Field(default_factory=OpenAiCompatibleSettings)
-    """Another LLM server."""
-
-    allowed_hosts: tuple[str, ...] = ()
-    """Hosts besides those of the base URLs above that a run may name; no key is ever sent to another one."""
-
-    prices: Path | None = None
-    """Price table, TOML; by default the one that comes with the server."""
-
-
 class ComputeSettings(_Section):
     """Work on arrays and training."""
 
@@ -422,8 +384,3 @@ def _known(path: str) -> str:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             section = annotation
     return "known here: " + ", ".join(section.model_fields)
-
-
-def _secret_from(variable: str) -> SecretStr | None:
-    value = os.environ.get(variable)
-    return SecretStr(value) if value else None

@@ -26,7 +26,7 @@ class Draft:
     """What one reply says about one item, before provenance and calibration.
 
     `probability` is the verbalised one, or None. `distribution` is over the whole label space, from token
-    probabilities, or empty.
+    probabilities, or empty. `final` says that asking about the item alone once more, with more room, would not help.
     """
 
     outcome: Outcome
@@ -36,6 +36,7 @@ class Draft:
     probability: float | None = None
     distribution: tuple[Candidate, ...] = ()
     detail: str = ""
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

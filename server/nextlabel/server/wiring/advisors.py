@@ -13,12 +13,11 @@ from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.settings import AnnotatorSettings
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.values.tasks import ItemToAnnotate
-from nextlabel.server.wiring.llm_connections import LlmConnection, check_llm, connect
+from nextlabel.server.wiring.llm_connections import LlmConnection, LlmConnections, check_llm
 from nextlabel.server.wiring.lookups import ProjectLookups
 
 
@@ -57,16 +56,16 @@ class LlmAdvisors:
     budgets: Budgets
     clock: Clock
     lookups: ProjectLookups
-    settings: AnnotatorSettings
+    connections: LlmConnections
 
     def check(self, choice: AnnotatorChoice) -> None:
         """See `AdvisorSource.check`."""
-        check_llm(choice, self.settings, "strategy.params")
+        check_llm(choice, self.connections.settings, "strategy.params")
 
     async def open(self, project: Project, choice: AnnotatorChoice, line: str, run: str) -> LlmAdvisor:
         """Return an advisor; its annotator has no message batches, since a selection does not wait for a day."""
         ledger = RunLedger(self.store, self.budgets, self.clock, project.id, run)
-        connection = connect(choice, self.settings, ledger)
+        connection = self.connections.connect(choice, ledger, run)
         # Its own confidence, not the learner's, says how sure the model is.
         stack = connection.stack(await self.lookups.for_prompts(project), line=line)
         return LlmAdvisor(chooser_of(connection, line), stack.annotator, self.store, self.projects)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from nextlabel.server.annotators.llm.critic import GuidelineCritic
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.settings import AnnotatorSettings
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import AnnotatorChoice
-from nextlabel.server.wiring.llm_connections import check_llm, connect, price_of
+from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm, price_of
 from nextlabel.server.wiring.lookups import ProjectLookups
 
 GUIDELINES_LINE = "guidelines"
@@ -21,18 +20,18 @@ class GuidelineCritics:
     """Implements the domain's `CriticSource`: critique and measurement spend from the budget line ``guidelines``."""
 
     lookups: ProjectLookups
-    settings: AnnotatorSettings
+    connections: LlmConnections
 
     def check(self, annotator: AnnotatorChoice, model: str) -> None:
         """See `CriticSource.check`."""
-        check_llm(annotator, self.settings)
-        price_of(model, self.settings, "model")
+        check_llm(annotator, self.connections.settings)
+        price_of(model, self.connections.settings, "model")
 
     async def open(self, project: Project, annotator: AnnotatorChoice, model: str, ledger: Ledger) -> GuidelineCritic:
         """Return a critic beside the annotator whose guidelines it criticises, at the same endpoint."""
-        connection = connect(annotator, self.settings, ledger)
+        connection = self.connections.connect(annotator, ledger)
         stack = connection.stack(await self.lookups.for_prompts(project), line=GUIDELINES_LINE)
-        critic = connection.to(model, price_of(model, self.settings, "model"))
+        critic = connection.to(model, price_of(model, self.connections.settings, "model"))
         return GuidelineCritic(
             caller=critic.caller(GUIDELINES_LINE),
             settings=critic.model,

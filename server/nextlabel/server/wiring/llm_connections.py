@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
 
-from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection as AnthropicEndpointSettings
-from nextlabel.server.annotators.endpoints.anthropic import AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator, Lookups
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator
+from nextlabel.server.annotators.paid_calls.accounts import Account, Accounts
+from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import Price, load_prices
-from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
-from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.marking import Marking
 from nextlabel.server.annotators.prompting.redaction import RedactingAnnotator
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
+from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.assessment.canaries import canary_share
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
-from nextlabel.server.settings import AnnotatorSettings
-from nextlabel.server.system.clock import SystemClock
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.system.halt import Halt, Halts
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.runs import AnnotatorChoice
+from nextlabel.server.wiring.destinations import Destination, destination
 
 ANNOTATION_LINE = "annotation"
 _CANDIDATES = 3
@@ -98,7 +97,7 @@ def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = 
     """Check an LLM's options before anything is asked; ``path`` is the field they are in, by default a run's.
 
     Raises:
-        InvalidArgument: an option is missing or out of range, the model has no price, or the host is not allowed.
+        InvalidArgument: an option is missing or out of range, the model has no price, or its URL is not allowed.
         FailedPrecondition: the operator has not configured the endpoint.
     """
     options = LlmOptions(choice)
@@ -111,11 +110,9 @@ def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = 
         raise InvalidArgument.field(
             f"{path}.prompt.canary_share", f"from 0 to {_MOST_CANARIES}, got {canary_share(choice):g}"
         )
-    if choice.kind == "anthropic":
-        _anthropic_key(settings)
-    elif options.batches:
+    if options.batches and choice.kind != "anthropic":
         raise InvalidArgument.field(f"{path}.prompt.message_batches", "only the Anthropic API has message batches")
-    _base_url(choice, settings)
+    destination(choice, settings, path)
 
 
 def price_of(model: str, settings: AnnotatorSettings, field: str) -> Price:
@@ -137,6 +134,9 @@ class LlmConnection:
     model: ModelSettings
     price: Price
     ledger: Ledger
+    account: Account
+    manners: Manners
+    stop_at_other_model: bool = False
 
     def to(self, model: str, price: Price) -> LlmConnection:
         """Return the connection to another model behind the same endpoint, whose connections it shares."""
@@ -145,15 +145,12 @@ class LlmConnection:
 
     def caller(self, line: str) -> MeteredCaller:
         """Return who asks single questions on a budget line."""
-        clock = SystemClock()
         return MeteredCaller(
             endpoint=self.endpoint,
             ledger=self.ledger,
             price=self.price,
-            throttle=Throttle(clock),
-            policy=RetryPolicy(),
-            clock=clock,
-            rng=random.Random(0),  # noqa: S311
+            account=self.account,
+            manners=self.manners,
             line=line,
         )
 
@@ -171,13 +168,18 @@ class LlmConnection:
             technique=self.options.technique(),
             conduct=Conduct(concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency), line=line),
             lookups=lookups,
-            clock=SystemClock(),
-            rng=random.Random(0),  # noqa: S311
+            account=self.account,
+            manners=self.manners,
         )
         annotator: Annotator = llm
         if journal is not None and self.options.batches and isinstance(self.endpoint, AnthropicEndpoint):
             annotator = MessageBatchAnnotator(
-                annotator=llm, endpoint=self.endpoint, ledger=self.ledger, journal=journal, price=self.price, line=line
+                annotator=llm,
+                calls=MessageBatchCalls(self.endpoint, journal, self.account.throttle, self.manners),
+                ledger=self.ledger,
+                price=self.price,
+                account=self.account,
+                line=line,
             )
         if self.options.flag("batch_calibration"):
             annotator = BatchCalibratedAnnotator(annotator)
@@ -186,50 +188,52 @@ class LlmConnection:
         return LlmStack(annotator, llm)
 
 
-def connect(choice: AnnotatorChoice, settings: AnnotatorSettings, ledger: Ledger) -> LlmConnection:
-    """Connect to the model of a choice that :func:`check_llm` has passed. Call it within a running event loop."""
-    options = LlmOptions(choice)
-    base_url = _base_url(choice, settings)
-    endpoint: AnthropicEndpoint | OpenAiEndpoint
-    if choice.kind == "anthropic":
-        endpoint = AnthropicEndpoint(AnthropicEndpointSettings(_anthropic_key(settings), base_url))
-    else:
-        key = settings.openai_compatible.api_key
-        secret = key.get_secret_value() if key else ""
-        logprobs, top = options.flag("log_probabilities"), settings.openai_compatible.top_logprobs
-        endpoint = OpenAiEndpoint(OpenAiConnection(base_url, secret, logprobs=logprobs, top_logprobs=top))
-    price = load_prices(settings.prices).price_of(options.model)
-    model = ModelSettings(
+@dataclass(frozen=True, slots=True)
+class LlmConnections:
+    """Connects to models. Calls with one key to one server share its rate limits, calls of a run its halt."""
+
+    settings: AnnotatorSettings
+    accounts: Accounts
+    halts: Halts
+
+    def connect(self, choice: AnnotatorChoice, ledger: Ledger, run: str = "") -> LlmConnection:
+        """Connect to the model of a choice that :func:`check_llm` has passed, within a running event loop.
+
+        Calls end when ``run`` is halted; those outside of runs are not.
+        """
+        options, settings = LlmOptions(choice), self.settings
+        to = destination(choice, settings, f"spec.annotator.{choice.kind}")
+        price = load_prices(settings.prices).price_of(options.model)
+        return LlmConnection(
+            options=options,
+            endpoint=_endpoint(options, settings, to),
+            model=_model_settings(options, price),
+            price=price,
+            ledger=ledger,
+            account=self.accounts.of(to.base_url, to.api_key),
+            manners=Manners(halt=self.halts.of(run) if run else Halt()),
+            stop_at_other_model=settings.other_model == "stop",
+        )
+
+
+def _endpoint(options: LlmOptions, settings: AnnotatorSettings, to: Destination) -> AnthropicEndpoint | OpenAiEndpoint:
+    if options.choice.kind == "anthropic":
+        return AnthropicEndpoint(AnthropicConnection(to.api_key, to.base_url, network=to.network))
+    return OpenAiEndpoint(
+        OpenAiConnection(
+            to.base_url,
+            to.api_key or "",
+            logprobs=options.flag("log_probabilities"),
+            top_logprobs=settings.openai_compatible.top_logprobs,
+            network=to.network,
+        )
+    )
+
+
+def _model_settings(options: LlmOptions, price: Price) -> ModelSettings:
+    return ModelSettings(
         options.model,
         answer_tokens=int(options.prompt.get("max_output_tokens") or ModelSettings("").answer_tokens),
         thinking_tokens=price.thinking_tokens,
         effort=options.prompt.get("effort") or None,
     )
-    return LlmConnection(options, endpoint, model, price, ledger)
-
-
-def _base_url(choice: AnnotatorChoice, settings: AnnotatorSettings) -> str:
-    """Return the URL to ask; keys and texts are sent only to hosts that the operator has named."""
-    configured = (settings.anthropic if choice.kind == "anthropic" else settings.openai_compatible).base_url
-    wanted = str(choice.options.get("base_url") or configured or "")
-    path = f"spec.annotator.{choice.kind}.base_url"
-    if not wanted:
-        raise FailedPrecondition(
-            "the server knows no OpenAI-compatible endpoint; set annotators.openai_compatible.base_url",
-            reason="NO_ENDPOINT",
-        )
-    allowed = {urlsplit(configured).hostname if configured else None, *settings.allowed_hosts}
-    if urlsplit(wanted).hostname not in allowed:
-        raise InvalidArgument.field(
-            path, "this host is not allowed; the operator names hosts in the setting annotators.allowed_hosts"
-        )
-    return wanted
-
-
-def _anthropic_key(settings: AnnotatorSettings) -> str:
-    if settings.anthropic.api_key is None:
-        raise FailedPrecondition(
-            "the server has no key for the Anthropic API; set ANTHROPIC_API_KEY where it is started",
-            reason="NO_API_KEY",
-        )
-    return settings.anthropic.api_key.get_secret_value()

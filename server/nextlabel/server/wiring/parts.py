@@ -11,6 +11,7 @@ from datetime import timedelta
 
 import structlog
 
+from nextlabel.server.annotators.paid_calls.accounts import Accounts
 from nextlabel.server.compute.threads import Threads
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.guidelines.proposals import GuidelineProposals
@@ -42,10 +43,12 @@ from nextlabel.server.settings import Settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.wiring.advisors import LlmAdvisors
 from nextlabel.server.wiring.critics import GuidelineCritics
+from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quotes import AllQuotes
 from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
@@ -143,7 +146,9 @@ def open_parts(settings: Settings) -> Parts:
     )
     disagreements = Disagreements(pools, labels)
     lookups = ProjectLookups(pools, labels, learning, embedding)
-    advisors = LlmAdvisors(store, projects, budgets, clock, lookups, settings.annotators)
+    halts = Halts()
+    connections = LlmConnections(settings.annotators, Accounts(), halts)
+    advisors = LlmAdvisors(store, projects, budgets, clock, lookups, connections)
     advised = AdvisedSelection(pools, labels, compute, advisors)
     selector = Selector(store, pools, labels, learning, advised, compute, clock, _new_id, limits)
     runs = Runs(
@@ -158,7 +163,7 @@ def open_parts(settings: Settings) -> Parts:
     reports = Reports(store, labels)
     removal = Removal(store, labels, selector, learning, pools)
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, reports, signals, clock)
-    annotators = RunAnnotators(store, learning, lookups, disagreements, settings.annotators)
+    annotators = RunAnnotators(store, learning, lookups, disagreements, connections)
     quotes = AllQuotes(
         LabelQuotes(store, budgets, reports),
         store,
@@ -167,9 +172,9 @@ def open_parts(settings: Settings) -> Parts:
         budgets,
         clock,
         lookups,
-        settings.annotators,
+        connections,
     )
-    critics = GuidelineCritics(lookups, settings.annotators)
+    critics = GuidelineCritics(lookups, connections)
     return Parts(
         settings=settings,
         store=store,
@@ -188,7 +193,7 @@ def open_parts(settings: Settings) -> Parts:
         learning=learning,
         selector=selector,
         runs=runs,
-        engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, clock),
+        engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, halts, clock),
         quotes=quotes,
         proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
         reports=reports,

@@ -22,14 +22,13 @@ from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrate
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.settings import AnnotatorSettings
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import AnnotatorChoice, RunSpec
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from nextlabel.server.wiring.advisors import chooser_of
-from nextlabel.server.wiring.llm_connections import LlmOptions, connect
+from nextlabel.server.wiring.llm_connections import LlmConnections, LlmOptions
 from nextlabel.server.wiring.lookups import ProjectLookups
 
 _COUNTED_REQUESTS = 20
@@ -66,7 +65,7 @@ class AllQuotes:
     budgets: Budgets
     clock: Clock
     lookups: ProjectLookups
-    settings: AnnotatorSettings
+    connections: LlmConnections
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
@@ -89,7 +88,7 @@ class AllQuotes:
         return _added(quotes)
 
     def _warnings(self, asked: Sequence[AnnotatorChoice]) -> Sequence[str]:
-        prices, today = load_prices(self.settings.prices), self.clock.now().date()
+        prices, today = load_prices(self.connections.settings.prices), self.clock.now().date()
         found = [w for choice in asked for w in prices.price_of(LlmOptions(choice).model).warnings(today)]
         return [f"WARNING: {warning}" for warning in dict.fromkeys(found)]
 
@@ -132,7 +131,7 @@ class AllQuotes:
         *,
         batches: bool = False,
     ) -> RunQuote:
-        stack = connect(choice, self.settings, self._ledger(project)).stack(await self.lookups.for_prompts(project))
+        stack = self.connections.connect(choice, self._ledger(project)).stack(await self.lookups.for_prompts(project))
         try:
             quote = await stack.llm.quote(
                 sample.task, sample.items, sample=sample.requests, seed=sample.seed, batch=batches
@@ -151,7 +150,7 @@ class AllQuotes:
         self, project: Project, spec: RunSpec, llm: LlmStrategy, bound: RunQuote, sample: _Sample
     ) -> RunQuote:
         """Quote one request a round, with a shortlist in it."""
-        connection = connect(llm.asked(spec.annotator), self.settings, self._ledger(project))
+        connection = self.connections.connect(llm.asked(spec.annotator), self._ledger(project))
         size = llm.shortlist_size(spec.batch_size)
         try:
             request = chooser_of(connection, llm.line).request(

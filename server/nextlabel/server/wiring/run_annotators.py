@@ -10,6 +10,7 @@ import numpy as np
 from nextlabel.server.annotators.canaries import CanaryAnnotator
 from nextlabel.server.annotators.learner import LearnerAnnotator
 from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
+from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.assessment.canaries import canary_share
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.domain.learning.learning import Learning
@@ -19,14 +20,13 @@ from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.settings import AnnotatorSettings
 from nextlabel.server.values.annotations import AnnotatorKind
 from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import LLM_KINDS, AnnotatorChoice, Run
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
-from nextlabel.server.wiring.llm_connections import check_llm, connect
+from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm
 from nextlabel.server.wiring.lookups import ProjectLookups
 
 KINDS = ("replay", "human", "learner", *LLM_KINDS)
@@ -61,13 +61,13 @@ class RunAnnotators:
         learning: Learning,
         lookups: ProjectLookups,
         disagreements: Disagreements,
-        settings: AnnotatorSettings,
+        connections: LlmConnections,
     ) -> None:
         self._store = store
         self._learning = learning
         self._lookups = lookups
         self._disagreements = disagreements
-        self._settings = settings
+        self._connections = connections
 
     async def open(self, project: Project, run: Run, ledger: Ledger, journal: MessageBatchJournal) -> RunAnnotator:
         """Return the annotator of a run, checked."""
@@ -81,7 +81,7 @@ class RunAnnotators:
             return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
         calibration = GoldConfidence()
         lookups = await self._lookups.with_evidence(project, calibration)
-        stack = connect(choice, self._settings, ledger).stack(lookups, journal=journal)
+        stack = self._connections.connect(choice, ledger, run.id).stack(lookups, journal=journal)
         try:
             await stack.annotator.check()
         except DomainError:

@@ -1,77 +1,63 @@
 """The Messages API of Anthropic, or of a gateway that speaks it, through the official SDK."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply
+from nextlabel.server.annotators.endpoints.transport import Network, failure_in, open_client
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, ModelRequest, Reply
+from nextlabel.server.system.origins import Origin
 
 if TYPE_CHECKING:
-    from anthropic import APIConnectionError, AsyncAnthropic
+    from anthropic import AsyncAnthropic
 
 _SDK_NONSTREAMING_LIMIT = 21_000
 """The SDK refuses longer answers without streaming."""
+_BATCHES = "/v1/messages/batches"
+_RESULTS_BYTES = 2**30
+"""Results of a whole message batch come in one reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnthropicConnection:
-    """Where and how to reach the API. The key is kept out of `repr`, logs and errors.
+    """Where and how to reach the API. The key is kept out of `repr`, logs and errors; None for gateways without.
 
-    `headers` adds to or overrides the SDK's, such as `anthropic-version` for gateways that lag behind.
-    `structured` False leaves out `output_config` for gateways that refuse it; answers are validated all the same.
+    `base_url` may end in ``/v1``, as gateways print it. `headers` adds to or overrides the SDK's, such as
+    `anthropic-version` for gateways that lag behind. `structured` False leaves out `output_config` for gateways that
+    refuse it; answers are validated all the same.
     """
 
-    api_key: str = field(repr=False)
+    api_key: str | None = field(repr=False)
     base_url: str = "https://api.anthropic.com"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     structured: bool = True
-    max_connections: int = 256
+    network: Network = field(default_factory=Network)
 
 
 class AnthropicEndpoint:
     """One client, shared by all calls: starting one costs tens of milliseconds."""
 
     def __init__(self, settings: AnthropicConnection) -> None:
-        from anthropic import AsyncAnthropic, DefaultAioHttpClient
-        from httpx2 import Limits
-
         self._settings = settings
-        limits = Limits(max_connections=settings.max_connections, max_keepalive_connections=settings.max_connections)
-        # The key must never follow a redirect, and the SDK's own retries know neither budget nor deadline.
-        self._client = AsyncAnthropic(
-            api_key=settings.api_key,
-            base_url=settings.base_url,
-            max_retries=0,
-            open_telemetry=False,
-            default_headers=dict(settings.headers),
-            http_client=DefaultAioHttpClient(limits=limits, follow_redirects=False, trust_env=False),
-        )
+        self._base_url = settings.base_url.rstrip("/").removesuffix("/v1/messages").removesuffix("/v1")
+        self._client = self._connect(settings.network)
+        self._results_client: AsyncAnthropic | None = None
 
     @property
     def api_version(self) -> str:
         """The value of the `anthropic-version` header."""
         return str(self._client.default_headers["anthropic-version"])
 
-    @property
-    def client(self) -> "AsyncAnthropic":
-        """The SDK's client, for message batches."""
-        return self._client
+    def fingerprint(self, request: ModelRequest) -> object:
+        """Base URL, headers of ours and body; what only caching depends on is left out."""
+        body = self.parameters(replace(request, cache_ttl=None))
+        return [self._base_url, self.api_version, dict(self._settings.headers), body]
 
     async def send(self, request: ModelRequest, timeout_s: float) -> HttpReply | Failure:
         """One attempt."""
-        import anthropic
-
-        try:
-            response = await self._client.messages.with_raw_response.create(
-                **self.parameters(request), timeout=timeout_s
-            )
-        except anthropic.APIStatusError as error:
-            return HttpReply(error.status_code, _lower(error.response.headers), error.response.content)
-        except anthropic.APIConnectionError as error:
-            return _transport_failure(error)
-        raw = response.http_response
-        return HttpReply(raw.status_code, _lower(raw.headers), raw.content)
+        return await self._exchange(self._client, "POST", "/v1/messages", timeout_s, self.parameters(request))
 
     def read(self, reply: HttpReply) -> Reply | Failure:
         """A model's reply, or why there is none."""
@@ -108,31 +94,86 @@ class AnthropicEndpoint:
         tokens = getattr(counted, "input_tokens", None)
         return tokens if isinstance(tokens, int) else None
 
+    async def create_batch(self, requests: Sequence[Any], timeout_s: float) -> HttpReply | Failure:
+        """Create a message batch; each request is a `custom_id` with its `params`."""
+        return await self._exchange(self._client, "POST", _BATCHES, timeout_s, {"requests": requests})
+
+    async def batch(self, batch_id: str, timeout_s: float) -> HttpReply | Failure:
+        """How far a message batch is."""
+        return await self._exchange(self._client, "GET", f"{_BATCHES}/{batch_id}", timeout_s)
+
+    async def cancel_batch(self, batch_id: str, timeout_s: float) -> HttpReply | Failure:
+        """Have the requests of a message batch that are not under way left undone."""
+        return await self._exchange(self._client, "POST", f"{_BATCHES}/{batch_id}/cancel", timeout_s)
+
+    async def batches(self, after_id: str, timeout_s: float) -> HttpReply | Failure:
+        """A page of the message batches there are, the newest first; those after `after_id` unless it is empty."""
+        after = f"&after_id={after_id}" if after_id else ""
+        return await self._exchange(self._client, "GET", f"{_BATCHES}?limit=100{after}", timeout_s)
+
+    async def batch_results(self, url: str, timeout_s: float) -> HttpReply | Failure:
+        """The results of a message batch, one JSON document a line. The key goes to no other origin than ours."""
+        if not self.is_ours(url):
+            return Failure(FailureKind.REDIRECTED, "the results are said to be elsewhere")
+        if self._results_client is None:
+            self._results_client = self._connect(replace(self._settings.network, max_reply_bytes=_RESULTS_BYTES))
+        return await self._exchange(self._results_client, "GET", url, timeout_s)
+
+    def is_ours(self, url: str) -> bool:
+        """True when a URL leads to the origin that the key is for."""
+        try:
+            return Origin.of(url.partition("?")[0]) == Origin.of(self._base_url)
+        except ValueError:
+            return False
+
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+        if self._results_client is not None:
+            await self._results_client.close()
+
+    def _connect(self, network: Network) -> "AsyncAnthropic":
+        from anthropic import AsyncAnthropic, Omit
+
+        # The SDK would add what this variable names to every request, whatever its origin.
+        foreign = _header_names(os.environ.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+        left_out = {name: Omit() for name in foreign if name.lower() not in ("anthropic-version", "authorization")}
+        key = self._settings.api_key
+        headers: Any = {
+            **left_out,
+            **self._settings.headers,
+            "Authorization": Omit() if key is None else f"Bearer {key}",
+        }
+        # A key is always given, or the SDK would look for others in environment and files. Its own retries know
+        # neither budget nor deadline.
+        return AsyncAnthropic(
+            api_key=key or "none",
+            base_url=self._base_url,
+            max_retries=0,
+            open_telemetry=False,
+            default_headers=headers,
+            http_client=open_client(network),
+        )
+
+    async def _exchange(
+        self, client: "AsyncAnthropic", method: str, path: str, timeout_s: float, body: object = None
+    ) -> HttpReply | Failure:
+        import anthropic
+        import httpx2
+
+        options: Any = {"timeout": timeout_s}
+        try:
+            if method == "GET":
+                response = await client.get(path, cast_to=httpx2.Response, options=options)
+            else:
+                response = await client.post(path, cast_to=httpx2.Response, body=body, options=options)
+        except anthropic.APIStatusError as error:
+            response = error.response
+        except anthropic.APIConnectionError as error:
+            return failure_in(error) or Failure(FailureKind.INTERRUPTED, "the connection broke")
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpReply(response.status_code, headers, response.content)
 
 
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _transport_failure(error: "APIConnectionError") -> Failure:
-    import aiohttp
-    import anthropic
-
-    # The SDK's aiohttp transport calls a connection that broke after sending a ConnectError too; only the root
-    # cause tells whether the model may have worked for us.
-    never_sent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-    if any(isinstance(cause, never_sent) for cause in _causes(error)):
-        return Failure(FailureKind.UNREACHABLE, "no connection to the endpoint")
-    if isinstance(error, anthropic.APITimeoutError):
-        return Failure(FailureKind.TIMEOUT, "no answer in time")
-    return Failure(FailureKind.INTERRUPTED, "the connection broke before the answer was complete")
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
+def _header_names(lines: str) -> list[str]:
+    return [line.partition(":")[0].strip() for line in lines.split("\n") if ":" in line]

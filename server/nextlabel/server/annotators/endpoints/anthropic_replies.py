@@ -5,6 +5,7 @@ document; none of these may raise, look like an answer, or hide what was spent.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,7 +19,7 @@ _STOPS = {
     "end_turn": Stop.FINISHED,
     "stop_sequence": Stop.FINISHED,
     "max_tokens": Stop.TRUNCATED,
-    "model_context_window_exceeded": Stop.TRUNCATED,
+    "model_context_window_exceeded": Stop.CONTEXT_FULL,
     "refusal": Stop.REFUSED,
 }
 
@@ -30,6 +31,7 @@ _KIND_OF_CODE = {
     "linked_organization_billing_unavailable": FailureKind.SPEND_LIMIT,
     "organization_on_hold": FailureKind.CREDENTIALS,
     "ramp_limit_exceeded": FailureKind.RATE_LIMITED,
+    "insufficient_quota": FailureKind.SPEND_LIMIT,
 }
 _KIND_OF_TYPE = {
     "rate_limit_error": FailureKind.RATE_LIMITED,
@@ -54,6 +56,12 @@ _KIND_OF_STATUS = {
     504: FailureKind.TIMEOUT,
     529: FailureKind.OVERLOADED,
 }
+_NO_CREDIT = "credit balance is too low"
+"""An account without money is answered 400 and has no error code of its own, only this sentence."""
+_MAX_NAME_CHARACTERS = 200
+_MAX_MESSAGE_CHARACTERS = 300
+_MOST_TOKENS = 10**9
+"""More than any reply can have used; a number beyond is no usage."""
 
 
 def read_anthropic_reply(reply: HttpReply) -> Reply | Failure:
@@ -77,18 +85,23 @@ def read_message(body: Any, headers: Mapping[str, str]) -> Reply | Failure:
         text="".join(_text_of(block) for block in content),
         stop=_STOPS.get(stop_reason, Stop.OTHER),
         usage=usage,
-        model=str(body.get("model") or ""),
-        request_id=headers.get("request-id", ""),
-        detail=_stop_detail(stop_reason, body.get("stop_details")),
+        model=bounded_name(body.get("model")),
+        request_id=bounded_name(headers.get("request-id")),
+        detail=bounded_name(_stop_detail(stop_reason, body.get("stop_details"))),
     )
 
 
 def read_error(reply: HttpReply, body: Any) -> Failure:
-    """What an error status or error envelope means."""
+    """What an error status or error envelope means, in the dialects of Anthropic and of OpenAI."""
+    if 300 <= reply.status < 400:
+        return _redirected(reply)
     error = body.get("error") if isinstance(body, dict) else None
-    error = error if isinstance(error, dict) else {}
+    error = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else ""}
     details = error.get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
+    code = details.get("error_code") if isinstance(details, dict) else error.get("code")
+    message = clean(str(error.get("message") or f"status {reply.status}"))[:_MAX_MESSAGE_CHARACTERS]
+    if _NO_CREDIT in message:
+        return Failure(FailureKind.SPEND_LIMIT, message)
     by_status = FailureKind.SERVER_ERROR if reply.status >= 500 else FailureKind.BAD_REQUEST
     kind = (
         _KIND_OF_CODE.get(str(code))
@@ -96,18 +109,29 @@ def read_error(reply: HttpReply, body: Any) -> Failure:
         or _KIND_OF_TYPE.get(str(error.get("type")))
         or by_status
     )
-    message = clean(str(error.get("message") or f"status {reply.status}"))[:300]
     return Failure(kind, message, retry_after_s(reply.headers))
+
+
+def bounded_name(value: Any) -> str:
+    """A name from a reply as it may be stored: a visible string of at most 200 characters; empty for anything else."""
+    return clean(value)[:_MAX_NAME_CHARACTERS] if isinstance(value, str) else ""
+
+
+def token_counts(usage: Any, *names: str) -> tuple[int, ...] | None:
+    """Counts of tokens from a reply, 0 where one is null or absent; None when one is no count at all."""
+    counts = tuple(usage.get(name) or 0 for name in names) if isinstance(usage, dict) else ()
+    whole = all(type(count) is int and 0 <= count <= _MOST_TOKENS for count in counts)
+    return counts if counts and whole else None
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """The wait a reply asks for: `retry-after-ms`, or `retry-after` as seconds or as a date; None when absent."""
     try:
         if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1_000)
+            return _finite(float(headers["retry-after-ms"]) / 1_000)
         if "retry-after" not in headers:
             return None
-        return max(0.0, float(headers["retry-after"]))
+        return _finite(float(headers["retry-after"]))
     except ValueError:
         return _seconds_until(headers.get("retry-after", ""), headers.get("date", ""))
 
@@ -120,6 +144,12 @@ def parse_json(body: bytes) -> Any:
         return None
 
 
+def _finite(seconds: float) -> float:
+    if not math.isfinite(seconds):
+        raise ValueError(f"no time to wait: {seconds}")
+    return max(0.0, seconds)
+
+
 def _seconds_until(date: str, now: str) -> float | None:
     try:
         start = parsedate_to_datetime(now) if now else datetime.now(UTC)
@@ -128,15 +158,22 @@ def _seconds_until(date: str, now: str) -> float | None:
         return None
 
 
+def _redirected(reply: HttpReply) -> Failure:
+    target = bounded_name(reply.headers.get("location")) or "an address that it does not name"
+    return Failure(
+        FailureKind.REDIRECTED,
+        f"it answers {reply.status} and wants to go to {target}; nothing is sent there: if that is right, make it the "
+        "base URL",
+    )
+
+
 def _usage(usage: Any) -> Usage | None:
-    if not isinstance(usage, dict):
+    counts = token_counts(
+        usage, "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"
+    )
+    if counts is None or "input_tokens" not in usage:
         return None
-    fresh, output, read, write = counts = [
-        usage.get(name) or 0
-        for name in ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    ]
-    if "input_tokens" not in usage or not all(type(count) is int and count >= 0 for count in counts):
-        return None
+    fresh, output, read, write = counts
     return Usage(fresh, output, read, write, requests=1)
 
 

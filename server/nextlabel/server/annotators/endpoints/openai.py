@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.server.annotators.endpoints.anthropic_replies import parse_json, read_error
+from nextlabel.server.annotators.endpoints.anthropic_replies import (
+    bounded_name,
+    parse_json,
+    read_error,
+    token_counts,
+)
+from nextlabel.server.annotators.endpoints.transport import Network, TransportFaultError, open_client
 from nextlabel.server.annotators.endpoints.wire import (
     Failure,
     FailureKind,
@@ -17,7 +23,7 @@ from nextlabel.server.annotators.endpoints.wire import (
 from nextlabel.server.values.money.costs import Usage
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    import httpx2
 
 _STOPS = {"stop": Stop.FINISHED, "length": Stop.TRUNCATED, "content_filter": Stop.REFUSED}
 _API_VERSION = "openai-chat-completions-v1"
@@ -37,44 +43,47 @@ class OpenAiConnection:
     temperature: float | None = 0.0
     logprobs: bool = False
     top_logprobs: int = 20
-    max_connections: int = 64
+    network: Network = field(default_factory=Network)
 
 
 class OpenAiEndpoint:
-    """One session, shared by all calls. Create it inside a running event loop."""
+    """One HTTP client, shared by all calls."""
 
     def __init__(self, settings: OpenAiConnection) -> None:
         self._settings = settings
-        self._session: ClientSession | None = None
+        self._base_url = settings.base_url.rstrip("/").removesuffix("/chat/completions")
+        self._client: httpx2.AsyncClient | None = None
 
     @property
     def api_version(self) -> str:
         """The dialect; these servers have no version of their own."""
         return _API_VERSION
 
+    def fingerprint(self, request: ModelRequest) -> object:
+        """Base URL and body."""
+        return [self._base_url, _API_VERSION, self.parameters(request)]
+
     async def send(self, request: ModelRequest, timeout_s: float) -> HttpReply | Failure:
         """One attempt."""
-        import aiohttp
-
-        url = self._settings.base_url.rstrip("/") + "/chat/completions"
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        key = self._settings.api_key
+        if self._client is None:
+            self._client = open_client(self._settings.network)
         try:
-            async with self._open_session().post(
-                url, json=self.parameters(request), timeout=timeout, allow_redirects=False
-            ) as response:
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return HttpReply(response.status, headers, await response.read())
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-            return Failure(FailureKind.UNREACHABLE, f"no connection to {self._settings.base_url}")
-        except TimeoutError:
-            return Failure(FailureKind.TIMEOUT, "no answer in time")
-        except aiohttp.ClientError:
-            return Failure(FailureKind.INTERRUPTED, "the connection broke before the answer was complete")
+            response = await self._client.post(
+                f"{self._base_url}/chat/completions",
+                json=self.parameters(request),
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                timeout=timeout_s,
+            )
+        except TransportFaultError as fault:
+            return fault.failure
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return HttpReply(response.status_code, headers, response.content)
 
     def read(self, reply: HttpReply) -> Reply | Failure:
         """A model's reply, or why there is none."""
         body = parse_json(reply.body)
-        if reply.status != 200 or (isinstance(body, dict) and "error" in body):
+        if reply.status != 200 or (isinstance(body, dict) and body.get("error")):
             return read_error(reply, body)
         return _read_completion(body)
 
@@ -103,43 +112,44 @@ class OpenAiEndpoint:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-
-    def _open_session(self) -> "ClientSession":
-        import aiohttp
-
-        if self._session is None:
-            key = self._settings.api_key
-            connector = aiohttp.TCPConnector(limit=self._settings.max_connections)
-            headers = {"Authorization": f"Bearer {key}"} if key else {}
-            self._session = aiohttp.ClientSession(connector=connector, headers=headers)
-        return self._session
+        if self._client is not None:
+            await self._client.aclose()
 
 
 def _read_completion(body: Any) -> Reply | Failure:
-    try:
-        choice = body["choices"][0]
-        message = choice["message"]
-        usage = body["usage"]
-        cached = ((usage.get("prompt_tokens_details") or {}).get("cached_tokens")) or 0
-        fresh, written = usage["prompt_tokens"] - cached, usage["completion_tokens"]
-        counts = Usage(input_tokens=fresh, output_tokens=written, cache_read_tokens=cached, requests=1)
-    except (TypeError, KeyError, IndexError, AttributeError):
+    """What a completion says; any shape that is none is a failure with a name, and never raises."""
+    choice = _first(body.get("choices")) if isinstance(body, dict) else None
+    usage = _usage(body.get("usage")) if choice is not None else None
+    if choice is None or usage is None:
         return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no completion")
-    if counts.input_tokens < 0 or counts.output_tokens < 0:
-        return Failure(FailureKind.MALFORMED, "the completion's usage is negative")
-    refusal = message.get("refusal")
-    reason = str(choice.get("finish_reason"))
+    message = choice.get("message")
+    message = message if isinstance(message, dict) else {}
+    content, refusal = message.get("content"), message.get("refusal")
+    reason = bounded_name(choice.get("finish_reason")) or "no reason given"
     return Reply(
-        text=str(message.get("content") or ""),
+        text=content if isinstance(content, str) else "",
         stop=Stop.REFUSED if refusal else _STOPS.get(reason, Stop.OTHER),
-        usage=counts,
-        model=str(body.get("model") or ""),
-        request_id=str(body.get("id") or ""),
+        usage=usage,
+        model=bounded_name(body.get("model")),
+        request_id=bounded_name(body.get("id")),
         detail="refusal" if refusal else reason,
         label_tokens=_label_tokens(choice.get("logprobs")),
     )
+
+
+def _first(choices: Any) -> Mapping[str, Any] | None:
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+
+
+def _usage(usage: Any) -> Usage | None:
+    """Tokens used; None when the server does not say, since what is not counted cannot be booked."""
+    counts = token_counts(usage, "prompt_tokens", "completion_tokens")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    (cached,) = token_counts(details, "cached_tokens") or (0,)
+    if counts is None or usage.get("prompt_tokens") is None or cached > counts[0]:
+        return None
+    prompt, written = counts
+    return Usage(input_tokens=prompt - cached, output_tokens=written, cache_read_tokens=cached, requests=1)
 
 
 def _label_tokens(logprobs: Any) -> tuple[TokenChoice, ...]:
@@ -149,7 +159,7 @@ def _label_tokens(logprobs: Any) -> tuple[TokenChoice, ...]:
     (some servers generate a code fence and cut it off).
     """
     entries = logprobs.get("content") if isinstance(logprobs, dict) else None
-    if not isinstance(entries, list):
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return ()
     tokens = [str(entry.get("token", "")) for entry in entries]
     text = "".join(tokens)
@@ -162,9 +172,19 @@ def _label_tokens(logprobs: Any) -> tuple[TokenChoice, ...]:
     for token, entry in zip(tokens, entries, strict=True):
         head, position = token[: max(0, value_at - position)], position + len(token)
         if position > value_at:
-            given = {str(other["token"]): float(other["logprob"]) for other in entry.get("top_logprobs") or ()}
-            found.append(TokenChoice(token.removeprefix(head), _behind(head, given)))
+            found.append(TokenChoice(token.removeprefix(head), _behind(head, _alternatives(entry))))
     return tuple(found)
+
+
+def _alternatives(entry: Mapping[str, Any]) -> Mapping[str, float]:
+    """Log-probabilities of a token's alternatives; what is none is left out."""
+    others = entry.get("top_logprobs")
+    given = [other for other in others if isinstance(other, dict)] if isinstance(others, list) else []
+    return {
+        str(other.get("token", "")): float(other["logprob"])
+        for other in given
+        if isinstance(other.get("logprob"), int | float) and other["logprob"] <= 0
+    }
 
 
 def _behind(head: str, alternatives: Mapping[str, float]) -> Mapping[str, float]:

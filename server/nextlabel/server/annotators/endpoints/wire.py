@@ -71,6 +71,11 @@ class FailureKind(StrEnum):
     CREDENTIALS = "credentials refused"
     MODEL = "no such model"
     SPEND_LIMIT = "spend limit reached"
+    OVERSIZED = "reply too large"
+    REDIRECTED = "redirected"
+    TLS = "no trusted connection"
+    PROXY = "proxy"
+    FORBIDDEN_ADDRESS = "address not allowed"
 
     @property
     def retryable(self) -> bool:
@@ -98,13 +103,19 @@ _RETRYABLE = frozenset(
         FailureKind.UNREACHABLE,
         FailureKind.INTERRUPTED,
         FailureKind.MALFORMED,
+        FailureKind.PROXY,
     }
 )
-_UNKNOWN_CHARGE = frozenset({FailureKind.TIMEOUT, FailureKind.INTERRUPTED, FailureKind.MALFORMED})
+_UNKNOWN_CHARGE = frozenset(
+    {FailureKind.TIMEOUT, FailureKind.INTERRUPTED, FailureKind.MALFORMED, FailureKind.OVERSIZED}
+)
 _STOP_REASONS = {
     FailureKind.CREDENTIALS: "ANNOTATOR_CREDENTIALS",
     FailureKind.MODEL: "ANNOTATOR_MODEL",
     FailureKind.SPEND_LIMIT: "ANNOTATOR_SPEND_LIMIT",
+    FailureKind.REDIRECTED: "ANNOTATOR_REDIRECTED",
+    FailureKind.TLS: "ANNOTATOR_TLS",
+    FailureKind.FORBIDDEN_ADDRESS: "ANNOTATOR_ADDRESS",
 }
 
 
@@ -125,6 +136,7 @@ class Stop(StrEnum):
 
     FINISHED = "finished"
     TRUNCATED = "truncated"
+    CONTEXT_FULL = "context full"
     REFUSED = "refused"
     OTHER = "other"
 
@@ -158,7 +170,14 @@ class Endpoint(Protocol):
 
     @property
     def api_version(self) -> str:
-        """Part of answer keys: a new version is another annotator."""
+        """What provenance names: the version of the API, or the dialect where there are no versions."""
+        ...
+
+    def fingerprint(self, request: ModelRequest) -> object:
+        """All that goes out with a request and may change its answer, and where it goes; JSON, without secrets.
+
+        Answer keys are made of it, so that no two requests that differ share an answer.
+        """
         ...
 
     async def send(self, request: ModelRequest, timeout_s: float) -> HttpReply | Failure:

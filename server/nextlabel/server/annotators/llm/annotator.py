@@ -1,11 +1,12 @@
 """The LLM annotator: any endpoint, one technique, many items at a time."""
 
 import asyncio
-import random
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
+
+import structlog
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint
 from nextlabel.server.annotators.llm.asking import Asker, ModelSettings, Prepared, Sample
@@ -13,27 +14,27 @@ from nextlabel.server.annotators.llm.duplicates import distinct
 from nextlabel.server.annotators.llm.outcome_rates import OutcomeRates
 from nextlabel.server.annotators.llm.probe import probe
 from nextlabel.server.annotators.llm.quoting import Quote, Quoter
+from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.breaker import BreakerPolicy, CircuitBreaker
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import Price
-from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
-from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.paid_calls.warming import CacheWarming
 from nextlabel.server.annotators.prompting.packing import packs
 from nextlabel.server.annotators.prompting.prompts import PromptBuilder, Question
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
 from nextlabel.server.ports.annotators import ConfidenceModel, DemonstrationSource, LabelSimilarity, SignalSource
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.ports.system import Timer
-from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.tasks.drafts import CombinedDraft
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Provenance
-from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
+from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 _SECOND_VARIANT = 1
+_MAX_DETAIL_CHARACTERS = 300
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,9 @@ class Lookups:
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """Manners towards the endpoint and the budget. `line` is the budget line that pays."""
+    """How many calls at a time, when to give up, and on whose account. `line` is the budget line that pays."""
 
     concurrency: int = 16
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     line: str = "annotation"
 
@@ -71,11 +71,11 @@ class LlmAnnotator:
         conduct: Conduct | None = None,
         lookups: Lookups | None = None,
         rates: OutcomeRates | None = None,
-        clock: Timer | None = None,
-        rng: random.Random | None = None,
+        account: Account | None = None,
+        manners: Manners | None = None,
         new_code: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
-        clock = clock or SystemClock()
+        manners = manners or Manners()
         self._name = name
         self._endpoint = endpoint
         known = settings.thinking_tokens is not None
@@ -88,15 +88,15 @@ class LlmAnnotator:
         self._rates = rates or OutcomeRates()
         self._new_code = new_code
         self._fixed_code = new_code()
-        self._warming = CacheWarming(clock, price.cache_minimum)
+        self._warming = CacheWarming(manners.clock, price.cache_minimum)
+        # Of the annotator, not of one query batch: small batches would never prove anything.
+        self.breaker = CircuitBreaker(self._conduct.breaker)
         self._caller = MeteredCaller(
             endpoint=endpoint,
             ledger=ledger,
             price=price,
-            throttle=Throttle(clock),
-            policy=self._conduct.retry,
-            clock=clock,
-            rng=rng or random.Random(),  # noqa: S311
+            account=account or Account(manners.clock),
+            manners=manners,
             line=self._conduct.line,
         )
 
@@ -109,6 +109,17 @@ class LlmAnnotator:
     def rates(self) -> OutcomeRates:
         """Outcomes so far."""
         return self._rates
+
+    def failed(self, task: Task, error: Exception) -> Answer:
+        """The answer about an item that an unexpected error kept from being asked or understood."""
+        why = error.message if isinstance(error, DomainError) else "an internal error; the server's log has the details"
+        provenance = Provenance(
+            annotator=self._name,
+            requested_model=self._settings.model,
+            guidelines_hash=task.guidelines.digest,
+            api_version=self._endpoint.api_version,
+        )
+        return Answer(Outcome.FAILED, provenance, detail=why[:_MAX_DETAIL_CHARACTERS])
 
     def asker(self, task: Task) -> Asker:
         """Asks single questions of a task, outside `annotate`."""
@@ -322,7 +333,6 @@ class _Shift:
         self._task = task
         self._waiting = waiting
         self._workers = conduct.concurrency
-        self._breaker = CircuitBreaker(conduct.breaker)
         self._asker = annotator.asker(task)
 
     async def run(self) -> None:
@@ -342,15 +352,25 @@ class _Shift:
         for pack in self._waiting:
             if self.stopped is not None:
                 return
+            missing = {item.item_id: item for item in pack}
             try:
                 async with aclosing(self._annotator.answer_pack(self._task, self._asker, pack)) as answers:
                     async for item, answer in answers:
-                        await self.results.put((item, answer))
-                        self._breaker.record(answer.outcome)
-                self._breaker.check()
+                        await self._give(missing.pop(item.item_id), answer)
             except (BudgetExhausted, AnnotatorStopped) as reason:
                 self.stopped = self.stopped or reason
-                return
+            except Exception as error:  # noqa: BLE001  (whatever breaks concerns these items and no others)
+                _log.exception("items_failed", annotator=self._annotator.name, items=len(missing))
+                for item in missing.values():
+                    await self._give(item, self._annotator.failed(self._task, error))
+            try:
+                self._annotator.breaker.check()
+            except AnnotatorStopped as reason:
+                self.stopped = self.stopped or reason
+
+    async def _give(self, item: ItemToAnnotate, answer: Answer) -> None:
+        self._annotator.breaker.record(answer.outcome)
+        await self.results.put((item, answer))
 
 
 def _usable(taken: Sequence[Sample]) -> bool:

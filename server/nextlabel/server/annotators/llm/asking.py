@@ -8,6 +8,8 @@ from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
 from nextlabel.server.annotators.paid_calls.warming import CacheWarming
+from nextlabel.server.annotators.prompting.canonical import digest
+from nextlabel.server.annotators.prompting.marking import NO_CODE
 from nextlabel.server.annotators.prompting.prompts import Prompt, PromptBuilder, Question
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.ports.paid_calls import Ledger
@@ -92,6 +94,7 @@ class Asker:
         new_code: Callable[[], str],
     ) -> None:
         self._builder = builder
+        self._plain = PromptBuilder(builder.task, builder.technique, NO_CODE)
         self._settings = settings
         self._endpoint = endpoint
         self._caller = caller
@@ -121,7 +124,7 @@ class Asker:
             again = frozenset()
         unsettled = []
         for question, sample in await self._ask(questions, variant, 1, counted):
-            if sample.draft.outcome in again:
+            if sample.draft.outcome in again and not (sample.draft.final and len(questions) == 1):
                 unsettled.append((question, sample))
             else:
                 yield question, sample
@@ -133,7 +136,7 @@ class Asker:
         for attempt in range(2, self._builder.technique.attempts + 1):
             retried = (await self._ask([question], variant, attempt, counted))[0][1]
             sample = _with_earlier(retried, sample)
-            if sample.draft.outcome not in _ASK_AGAIN:
+            if sample.draft.final or sample.draft.outcome not in _ASK_AGAIN:
                 break
         return sample
 
@@ -166,13 +169,20 @@ class Asker:
         return await self._ledger.find_answer(self.key(question, variant, 1)) is not None
 
     def key(self, question: Question, variant: int, attempt: int) -> str:
-        """The content address of the answer to `question`."""
-        return self._builder.answer_key(
-            question,
-            model=self._settings.model,
-            api_version=self._endpoint.api_version,
-            variant=variant,
-            attempt=attempt,
+        """The content address of the answer to `question`: equal where all is equal that can change the answer.
+
+        What else is in the request does not count, how many items share requests does.
+        """
+        technique = self._builder.technique
+        prompt = self._plain.build([question], variant=variant, code=NO_CODE)
+        return digest(
+            {
+                "request": self._endpoint.fingerprint(self._request(prompt, attempt)),
+                "guidelines": self._builder.task.guidelines.digest,
+                "items_per_request": technique.items_per_request,
+                "variant": variant,
+                "attempt": attempt,
+            }
         )
 
     async def _ask(

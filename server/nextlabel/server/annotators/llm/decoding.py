@@ -16,13 +16,17 @@ from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.tasks import Task
 
 _MAX_DETAIL_CHARACTERS = 300
+_STOPPED = {
+    Stop.REFUSED: Outcome.REFUSED,
+    Stop.TRUNCATED: Outcome.TRUNCATED,
+    Stop.CONTEXT_FULL: Outcome.TRUNCATED,
+}
 
 
 def decode(reply: Reply, ids: Sequence[str], task: Task, technique: Technique) -> dict[str, Draft]:
     """One draft for each id of `ids`, whatever the reply says."""
-    stopped = {Stop.REFUSED: Outcome.REFUSED, Stop.TRUNCATED: Outcome.TRUNCATED}.get(reply.stop)
-    if stopped is not None:
-        return dict.fromkeys(ids, Draft(stopped, detail=_short(reply.detail)))
+    if (stopped := _STOPPED.get(reply.stop)) is not None:
+        return dict.fromkeys(ids, Draft(stopped, detail=_short(reply.detail), final=reply.stop is Stop.CONTEXT_FULL))
     try:
         if reply.stop is Stop.OTHER:
             raise InvalidAnswerError(f"the model stopped for another reason: {reply.detail}")

@@ -1,8 +1,8 @@
 """Message batches: half the price for answers that may take a day.
 
-A batch fills the ledger with paid answers; the ordinary annotator then finds them by their content addresses and
-asks only for what is still missing. A crash at any point neither loses nor repeats a batch: its intent is durable
-before it is created, and a batch whose creation was never confirmed is looked up among the recent ones.
+A message batch fills the ledger with paid answers; the ordinary annotator then finds them by their content addresses
+and asks only for what is still missing. A crash at any point neither loses nor repeats one: its intent is durable
+before it is created, and one whose creation was never confirmed is looked up among the recent ones.
 """
 
 import json
@@ -10,71 +10,68 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from nextlabel.server.annotators.endpoints.anthropic import AnthropicEndpoint
+import structlog
+
 from nextlabel.server.annotators.endpoints.anthropic_replies import read_message
-from nextlabel.server.annotators.endpoints.wire import Failure, Reply
+from nextlabel.server.annotators.endpoints.message_batch_replies import MessageBatchResult, ResultKind
+from nextlabel.server.annotators.endpoints.wire import Failure
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import Prepared
 from nextlabel.server.annotators.llm.duplicates import distinct
-from nextlabel.server.annotators.paid_calls.metering import cost_of
+from nextlabel.server.annotators.paid_calls.accounts import Account
+from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls
+from nextlabel.server.annotators.paid_calls.metering import cost_of, overrun
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price
-from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
-from nextlabel.server.ports.system import Timer
-from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.annotators.paid_calls.retry import check
+from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.values.answers import Answer
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, Unavailable
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
-if TYPE_CHECKING:
-    from anthropic.types.messages import MessageBatch
-
-_CLOCK_SKEW_S = 300.0
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class MessageBatchPolicy:
-    """Sizes and waits.
+    """Sizes of message batches, and how often a request is sent in one.
 
-    max_requests, max_bytes:  limits of one batch (the API's are 100,000 and 256 MB)
-    poll_s:                   wait between looks at a running batch
-    grace_s:                  how long after an intent a batch may still turn up before it counts as never created
+    max_requests, max_bytes:  limits of one message batch (the API's are 100,000 and 256 MB)
+    tries:                    message batches that a request is sent in until it is answered
     """
 
     max_requests: int = 10_000
     max_bytes: int = 200_000_000
-    poll_s: float = 30.0
-    grace_s: float = 120.0
+    tries: int = 3
 
 
 class MessageBatchAnnotator:
-    """Implements `Annotator`: the same answers as `annotator`, bought in batches where that is possible."""
+    """Implements `Annotator`: the same answers as `annotator`, bought in message batches where that is possible."""
 
     def __init__(
         self,
         *,
         annotator: LlmAnnotator,
-        endpoint: AnthropicEndpoint,
+        calls: MessageBatchCalls,
         ledger: Ledger,
-        journal: MessageBatchJournal,
         price: Price,
+        account: Account,
         line: str = "annotation",
         policy: MessageBatchPolicy | None = None,
-        clock: Timer | None = None,
     ) -> None:
         self._annotator = annotator
-        self._endpoint = endpoint
+        self._calls = calls
         self._ledger = ledger
-        self._journal = journal
         self._price = price
+        self._account = account
         self._line = line
         self._policy = policy or MessageBatchPolicy()
-        self._clock = clock or SystemClock()
         self._asked: dict[str, Prepared] = {}
+        self._undone: dict[str, str] = {}
+        self._overrun: AnnotatorStopped | None = None
 
     @property
     def name(self) -> str:
@@ -84,15 +81,29 @@ class MessageBatchAnnotator:
     async def annotate(
         self, task: Task, items: Sequence[ItemToAnnotate]
     ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
-        """Finish what an earlier process began, buy what is missing in batches, then yield all answers."""
-        await self.resume()
-        first_items = [group[0] for group in distinct(items).values()]
-        prepared = await self._annotator.prepare(task, first_items)
-        for chunk in self._chunks(prepared):
-            await self._buy(chunk)
-        async with aclosing(self._annotator.annotate(task, items)) as answers:
+        """Finish what an earlier process began, buy what is missing in message batches, then yield all answers.
+
+        What no message batch answered for a fault of the endpoint's fails: single calls cost twice as much. Single
+        calls repeat only what was answered and invalid.
+        """
+        groups = distinct(items)
+        first_items = [group[0] for group in groups.values()]
+        stopped: BudgetExhausted | AnnotatorStopped | None = None
+        try:
+            await self.resume()
+            left = await self._buy_all(task, first_items)
+        except (BudgetExhausted, AnnotatorStopped) as reason:
+            stopped, left = reason, await self._annotator.prepare(task, first_items)
+        unpaid = self._without_answer(left, stopped is not None)
+        for item_id, why in unpaid.items():
+            for item in groups[item_id] if stopped is None else ():
+                yield item, self._annotator.failed(task, Unavailable(f"no message batch answered: {why}"))
+        paid = [item for item_id, group in groups.items() if item_id not in unpaid for item in group]
+        async with aclosing(self._annotator.annotate(task, paid)) as answers:
             async for item, answer in answers:
                 yield item, answer
+        if stopped is not None:
+            raise stopped
 
     async def check(self) -> None:
         """Probe with a single call."""
@@ -103,15 +114,42 @@ class MessageBatchAnnotator:
         await self._annotator.close()
 
     async def resume(self) -> None:
-        """Collect or give up the batches that earlier processes left open."""
-        for intent in await self._journal.open_intents():
+        """Collect or give up the message batches that earlier processes left open."""
+        for intent in await self._calls.journal.open_intents():
             await self._finish(intent)
+
+    async def _buy_all(self, task: Task, items: Sequence[ItemToAnnotate]) -> Sequence[Prepared]:
+        """Buy what is not paid for yet; return the calls that no message batch answered."""
+        left = await self._annotator.prepare(task, items)
+        for _ in range(self._policy.tries):
+            askable = [one for one in left if not self._is_refused(one)]
+            if not askable:
+                break
+            for chunk in self._chunks(askable):
+                await self._buy(chunk)
+            left = await self._annotator.prepare(task, items)
+        return left
+
+    def _without_answer(self, left: Sequence[Prepared], everything: bool) -> dict[str, str]:
+        """The ids of items that are not to be asked singly, each with why it has no paid answer."""
+        undone = {
+            item_id: next((self._undone[key] for key in one.keys if key in self._undone), "")
+            for one in left
+            for item_id in one.asked
+        }
+        if not everything and not all(undone.values()):
+            singly = sum(not why for why in undone.values())
+            _log.warning("asked_singly", annotator=self.name, items=singly, because="refused in a message batch")
+        return {item_id: why for item_id, why in undone.items() if why or everything}
+
+    def _is_refused(self, request: Prepared) -> bool:
+        return any(self._undone.get(key) == "" for key in request.keys)
 
     def _chunks(self, prepared: Sequence[Prepared]) -> Iterator[list[Prepared]]:
         chunk: list[Prepared] = []
         size = 0
         for request in prepared:
-            bytes_of = len(request.request.system.encode()) + len(request.request.user.encode()) + 2_000
+            bytes_of = len(json.dumps(self._calls.parameters(request.request))) + 100
             full = len(chunk) >= self._policy.max_requests or size + bytes_of > self._policy.max_bytes
             if chunk and full:
                 yield chunk
@@ -122,31 +160,39 @@ class MessageBatchAnnotator:
             yield chunk
 
     async def _buy(self, chunk: Sequence[Prepared]) -> None:
+        check(self._calls.manners.halt)
         intent_id = uuid.uuid4().hex
         by_id = {f"{intent_id}-{number}": request for number, request in enumerate(chunk)}
         intent = MessageBatchIntent(
             intent_id=intent_id,
-            created_at=self._clock.wall(),
+            created_at=self._calls.manners.clock.wall(),
             requests={custom_id: request.keys for custom_id, request in by_id.items()},
             worst={custom_id: self._worst(request) for custom_id, request in by_id.items()},
             line=self._line,
             model=chunk[0].request.model,
         )
         self._asked = by_id
-        await self._journal.intend(intent)
+        await self._calls.journal.intend(intent)
         reserved = await self._reserve(intent)
         if reserved:
             requests = [
-                {"custom_id": custom_id, "params": self._endpoint.parameters(by_id[custom_id].request)}
+                {"custom_id": custom_id, "params": self._calls.parameters(by_id[custom_id].request)}
                 for custom_id in reserved
             ]
-            intent = await self._create(intent, requests)
-        await self._finish(intent)
+            created = await self._calls.create(intent, requests)
+            if isinstance(created, AnnotatorStopped):
+                await self._give_up(intent)
+                raise created
+            await self._finish(replace(intent, batch_id=created))
+        else:
+            await self._give_up(intent)
+        if self._overrun is not None:
+            raise self._overrun
         if len(reserved) < len(chunk):
             await self._raise_exhausted(intent)
 
     def _worst(self, request: Prepared) -> Cost:
-        usage = request.request.worst_usage()
+        usage = self._account.sizes.worst(request.request)
         return cost_of(self._price, usage, len(request.keys), request.request.cache_ttl, batch=True)
 
     async def _reserve(self, intent: MessageBatchIntent) -> list[str]:
@@ -166,34 +212,26 @@ class MessageBatchAnnotator:
         reservation = await self._ledger.reserve(custom_id, worst, intent.line)
         await self._ledger.release(reservation)
 
-    async def _create(self, intent: MessageBatchIntent, requests: Sequence[Any]) -> MessageBatchIntent:
-        import anthropic
-
-        try:
-            batch = await self._endpoint.client.messages.batches.create(requests=requests)
-        except anthropic.APIConnectionError:
-            return intent  # It may exist: `_finish` looks for it.
-        except anthropic.APIStatusError as error:
-            if error.status_code < 500:
-                await self._give_up(intent)
-                raise AnnotatorStopped(
-                    f"the endpoint refused a message batch: {error.api_message or error.status_code}",
-                    reason="ANNOTATOR_BATCH_REFUSED",
-                ) from error
-            return intent
-        await self._journal.submitted(intent.intent_id, batch.id)
-        return replace(intent, batch_id=batch.id)
-
     async def _finish(self, intent: MessageBatchIntent) -> None:
-        batch_id = intent.batch_id or await self._adopt(intent)
-        if not batch_id:
-            await self._give_up(intent)
-            return
-        await self._ended(batch_id)
-        async for custom_id, message in self._results(batch_id):
-            if custom_id in intent.requests and message is not None:
-                await self._settle(intent, custom_id, message)
+        """Wait for a message batch, settle what it answered, and close its intent."""
+        batch_id = intent.batch_id or await self._calls.adopt(intent)
+        if batch_id:
+            state = await self._calls.ended(batch_id)
+            if state is None:
+                await self._presume(intent)
+                return
+            for result in await self._calls.results(state):
+                if result.custom_id in intent.requests:
+                    await self._take(intent, result)
         await self._give_up(intent)
+
+    async def _take(self, intent: MessageBatchIntent, result: MessageBatchResult) -> None:
+        if result.kind is ResultKind.ANSWERED:
+            await self._settle(intent, result.custom_id, result.message)
+            return
+        # "" marks what would be refused again, and is free to ask singly, to name the reason with the item.
+        why = result.why if result.kind is ResultKind.UNDONE else ""
+        self._undone.update(dict.fromkeys(intent.requests[result.custom_id], why))
 
     async def _give_up(self, intent: MessageBatchIntent) -> None:
         """Release what was not paid and close the intent."""
@@ -205,13 +243,21 @@ class MessageBatchAnnotator:
             except BudgetExhausted:
                 continue  # It never had a reservation, so there is none to release.
             await self._ledger.release(reservation)
-        await self._journal.finished(intent.intent_id)
+        await self._calls.journal.finished(intent.intent_id)
+
+    async def _presume(self, intent: MessageBatchIntent) -> None:
+        """Book a message batch that the endpoint no longer knows at its worst case, and close the intent."""
+        _log.error("message_batch_gone", batch=intent.batch_id, requests=len(intent.requests))
+        for custom_id, worst in intent.worst.items():
+            if not await self._is_settled(intent, custom_id):
+                await self._ledger.settle(await self._ledger.reserve(custom_id, worst, intent.line), worst, None)
+        await self._calls.journal.finished(intent.intent_id)
 
     async def _is_settled(self, intent: MessageBatchIntent, custom_id: str) -> bool:
         key = next(iter(intent.requests[custom_id]))
         return await self._ledger.find_answer(key) is not None
 
-    async def _settle(self, intent: MessageBatchIntent, custom_id: str, message: dict[str, Any]) -> None:
+    async def _settle(self, intent: MessageBatchIntent, custom_id: str, message: Any) -> None:
         if await self._is_settled(intent, custom_id):
             return
         reply = read_message(message, {"request-id": custom_id})
@@ -220,77 +266,18 @@ class MessageBatchAnnotator:
             await self._ledger.settle(reservation, intent.worst[custom_id], None)
             return
         keys = intent.requests[custom_id]
-        # A batch of an earlier process is settled without its task; then every item counts as a label.
+        # A message batch of an earlier process is settled without its task; then every item counts as a label.
         asked = self._asked.get(custom_id)
         labels = asked.count_labels(asked.decode(reply)) if asked is not None else len(keys)
-        actual = self._actual(reply, labels, message)
+        actual = cost_of(self._price, reply.usage, labels, _cache_ttl(message), batch=True)
+        if asked is not None:
+            most = self._account.sizes.worst(asked.request)
+            self._overrun = overrun(self._account, asked.request, most, reply.usage) or self._overrun
         stored = StoredAnswer(keys, json.dumps(message).encode(), reply.usage, actual, request_id=custom_id)
         await self._ledger.settle(reservation, actual, stored)
 
-    def _actual(self, reply: Reply, labels: int, message: dict[str, Any]) -> Cost:
-        written = (message.get("usage") or {}).get("cache_creation") or {}
-        ttl = CacheTtl.ONE_HOUR if written.get("ephemeral_1h_input_tokens") else CacheTtl.FIVE_MINUTES
-        return cost_of(self._price, reply.usage, labels, ttl, batch=True)
 
-    async def _ended(self, batch_id: str) -> None:
-        while True:
-            batch = await self._endpoint.client.messages.batches.retrieve(batch_id)
-            if batch.processing_status == "ended":
-                self._check_host(batch.results_url)
-                return
-            await self._clock.sleep(self._policy.poll_s)
-
-    def _check_host(self, results_url: str | None) -> None:
-        """The SDK follows this URL and sends the key along, so it has to be the host we talk to anyway."""
-        base = urlsplit(str(self._endpoint.client.base_url))
-        target = urlsplit(results_url or "")
-        if (target.scheme, target.netloc) != (base.scheme, base.netloc):
-            raise AnnotatorStopped(
-                f"the results of a message batch are said to be on {target.netloc!r} instead of {base.netloc!r}; "
-                "the API key is not sent there",
-                reason="ANNOTATOR_RESULTS_HOST",
-            )
-
-    async def _results(self, batch_id: str) -> AsyncGenerator[tuple[str, dict[str, Any] | None]]:
-        """Custom id and message of each result, in any order; None for a request that failed and cost nothing."""
-        try:
-            lines = await self._endpoint.client.messages.batches.results(batch_id)
-            async for line in lines:
-                succeeded = line.result if line.result.type == "succeeded" else None
-                yield line.custom_id, succeeded.message.to_dict(mode="json") if succeeded else None
-        except json.JSONDecodeError as error:
-            raise Unavailable("the results of a message batch were cut off; run again to go on") from error
-
-    async def _adopt(self, intent: MessageBatchIntent) -> str:
-        """The id of the batch that was created for an intent without anyone hearing of it; empty if there is none."""
-        while True:
-            batch_id = await self._look_for(intent)
-            waited = self._clock.wall() - intent.created_at
-            if batch_id or waited >= self._policy.grace_s:
-                return batch_id
-            await self._clock.sleep(min(self._policy.poll_s, self._policy.grace_s - waited))
-
-    async def _look_for(self, intent: MessageBatchIntent) -> str:
-        known = {other.batch_id for other in await self._journal.open_intents()}
-        async for batch in self._endpoint.client.messages.batches.list(limit=100):
-            age = batch.created_at.timestamp() - intent.created_at
-            if age < -_CLOCK_SKEW_S:
-                break
-            possible = age <= self._policy.grace_s + _CLOCK_SKEW_S and batch.id not in known
-            if possible and _size(batch) <= len(intent.requests) and await self._belongs(batch.id, intent):
-                await self._journal.submitted(intent.intent_id, batch.id)
-                return batch.id
-        return ""
-
-    async def _belongs(self, batch_id: str, intent: MessageBatchIntent) -> bool:
-        """Only results carry custom ids, so a running batch has to be waited for."""
-        await self._ended(batch_id)
-        async with aclosing(self._results(batch_id)) as results:
-            async for custom_id, _ in results:
-                return custom_id in intent.requests
-        return False
-
-
-def _size(batch: "MessageBatch") -> int:
-    counts = batch.request_counts
-    return counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
+def _cache_ttl(message: Any) -> CacheTtl:
+    written = (message.get("usage") or {}).get("cache_creation") or {}
+    hour = isinstance(written, dict) and written.get("ephemeral_1h_input_tokens")
+    return CacheTtl.ONE_HOUR if hour else CacheTtl.FIVE_MINUTES

@@ -1,17 +1,17 @@
 """Stops a run whose answers have turned bad before they have eaten its budget."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.errors import AnnotatorStopped
 
-_BAD = frozenset({Outcome.INVALID, Outcome.TRUNCATED, Outcome.FAILED})
+_BAD = frozenset({Outcome.INVALID, Outcome.TRUNCATED, Outcome.FAILED, Outcome.REFUSED})
 
 
 @dataclass(frozen=True, slots=True)
 class BreakerPolicy:
-    """Opens when more than `max_share` of the last `window` items ended invalid, truncated or failed.
+    """Opens when more than `max_share` of the last `window` items ended refused, invalid, truncated or failed.
 
     Fewer than `min_items` prove nothing yet.
     """
@@ -36,8 +36,10 @@ class CircuitBreaker:
         """Raise `AnnotatorStopped` when too many recent outcomes are bad."""
         bad = sum(outcome in _BAD for outcome in self._recent)
         if len(self._recent) >= self._policy.min_items and bad > self._policy.max_share * len(self._recent):
+            counts = Counter(outcome for outcome in self._recent if outcome in _BAD)
+            ends = ", ".join(f"{number} {outcome.value}" for outcome, number in counts.most_common())
             raise AnnotatorStopped(
-                f"{bad} of the last {len(self._recent)} items ended without a valid answer; "
+                f"{bad} of the last {len(self._recent)} items ended without a valid answer ({ends}); "
                 "check the guidelines, the model and the endpoint, then start again",
                 reason="ANNOTATOR_INVALID_RATE",
             )

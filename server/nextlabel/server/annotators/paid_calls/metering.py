@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-import random
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+import structlog
 
 from nextlabel.server.annotators.endpoints.wire import (
     Charge,
@@ -16,18 +17,18 @@ from nextlabel.server.annotators.endpoints.wire import (
     ModelRequest,
     Reply,
 )
+from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price
-from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
-from nextlabel.server.annotators.paid_calls.throttle import Throttle
+from nextlabel.server.annotators.paid_calls.retry import Manners, Patience, check, stopped_by
 from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.ports.system import Timer
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.ids import ReservationId
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.money.paid_calls import StoredAnswer
 
 _BYTES_PER_TOKEN = 4
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +49,22 @@ def cost_of(price: Price, usage: Usage, labels: int, ttl: CacheTtl | None, *, ba
 class MeteredCaller:
     """Makes calls to one endpoint within one budget line.
 
-    Money is safe at every await: before an attempt is sent its worst case is reserved; an attempt that certainly
-    cost nothing keeps the reservation for the next one; an attempt whose fate is unknown is settled at its worst
-    case. A killed process leaves the reservation open, to be booked at its worst case by whoever finds it.
+    Money is safe at every await: before an attempt is sent its worst case is reserved; an attempt that certainly cost
+    nothing gives the reservation back; an attempt whose fate is unknown is settled at its worst case. Nothing is
+    reserved while a call waits. A killed process leaves the reservation open, to be booked at its worst case by
+    whoever finds it.
     """
 
     def __init__(
-        self,
-        *,
-        endpoint: Endpoint,
-        ledger: Ledger,
-        price: Price,
-        throttle: Throttle,
-        policy: RetryPolicy,
-        clock: Timer,
-        rng: random.Random,
-        line: str,
+        self, *, endpoint: Endpoint, ledger: Ledger, price: Price, account: Account, manners: Manners, line: str
     ) -> None:
         self._endpoint = endpoint
         self._ledger = ledger
         self._price = price
-        self._throttle = throttle
-        self._policy = policy
-        self._clock = clock
-        self._rng = rng
+        self._account = account
+        self._manners = manners
         self._line = line
+        self._overrun: AnnotatorStopped | None = None
         self._open = 0
         self._closings = 0
         self._closed_one = asyncio.Condition()
@@ -84,87 +76,72 @@ class MeteredCaller:
 
         `labels` bounds what `count_labels` may return. Raises `BudgetExhausted` and `AnnotatorStopped`.
         """
-        worst = cost_of(self._price, request.worst_usage(), labels, request.cache_ttl)
-        deadline = self._clock.monotonic() + self._policy.deadline_s
+        expected_input = (len(request.system) + len(request.user)) // _BYTES_PER_TOKEN
+        patience = Patience(self._account.throttle, self._manners)
         wasted = Cost()
-        attempt = 0
         while True:
-            attempt += 1
-            async with self._reserved(keys, worst) as booking:
-                outcome = await self._attempt(request, booking, deadline, attempt)
-                if isinstance(outcome, _Received):
-                    usage = outcome.reply.usage
-                    actual = cost_of(self._price, usage, count_labels(outcome.reply), request.cache_ttl)
-                    stored = StoredAnswer(
-                        keys=keys,
-                        raw=outcome.raw.body,
-                        usage=usage,
-                        cost=actual,
-                        request_id=outcome.reply.request_id,
-                        latency_ms=outcome.latency_ms,
-                    )
-                    await booking.settle(actual, stored)
-                    return CallResult(outcome.reply, stored, wasted)
-                attempt, failure = outcome.attempt, outcome.failure
-                if failure.kind.charge is Charge.UNKNOWN:
-                    wasted += worst
-            if reason := failure.kind.stop_reason:
-                raise AnnotatorStopped(f"the endpoint stopped us: {failure}", reason=reason)
-            if outcome.final:
-                return CallResult(failure, None, wasted)
+            await patience.admit(request.model, expected_input, request.max_output_tokens)
+            async with self._account.first_alone(request.model):
+                if self._overrun is not None:
+                    raise self._overrun
+                most = self._account.sizes.worst(request)
+                worst = cost_of(self._price, most, labels, request.cache_ttl)
+                async with self._reserved(keys, worst) as booking:
+                    outcome = await self._attempt(request, booking)
+                    if isinstance(outcome, _Received):
+                        self._overrun = overrun(self._account, request, most, outcome.reply.usage) or self._overrun
+                        stored = self._stored(request, keys, outcome, count_labels(outcome.reply))
+                        await booking.settle(stored)
+                        return CallResult(outcome.reply, stored, wasted)
+            if outcome.kind.charge is Charge.UNKNOWN:
+                wasted += worst
+            if stopped := stopped_by(outcome):
+                raise stopped
+            if not await patience.again(outcome):
+                return CallResult(outcome, None, wasted)
 
     async def ask_once(self, request: ModelRequest, content: object) -> Reply | Failure:
         """A call that yields no labels; its answer is kept under `content`, which stands for the question.
 
-        `content` is anything that JSON can hold: the request without its random codes. Raises as `call` does.
+        `content` is the request without its random codes. Raises as `call` does.
         """
-        key = digest([self._endpoint.api_version, request.model, request.schema, content])
+        key = digest(["one question", self._endpoint.fingerprint(request), content])
         if stored := await self._ledger.find_answer(key):
             return self._endpoint.read(HttpReply(200, {"request-id": stored.request_id}, stored.raw))
         result = await self.call(request, {key: ""}, 0, lambda _: 0)
         return result.reply
 
-    async def _attempt(
-        self, request: ModelRequest, booking: "_Booking", deadline: float, attempt: int
-    ) -> "_Received | _Missed":
-        """Try until a reply, a final failure, or an attempt whose charge is unknown."""
-        expected_input = sum(len(text) for text in (request.system, request.user)) // _BYTES_PER_TOKEN
-        while True:
-            cool_down = self._throttle.remaining_cool_down_s()
-            patience = min(self._policy.max_retry_after_s * 1.1, deadline - self._clock.monotonic())
-            if cool_down > patience:
-                raise _told_to_wait(cool_down)
-            await self._throttle.admit(expected_input, request.max_output_tokens)
-            started = self._clock.monotonic()
-            booking.may_be_paid = True
-            raw = await self._endpoint.send(request, self._policy.attempt_timeout_s)
-            result = self._read(raw)
-            if isinstance(result, Reply) and isinstance(raw, HttpReply):
-                return _Received(result, raw, (self._clock.monotonic() - started) * 1_000)
-            failure = result if isinstance(result, Failure) else Failure(FailureKind.MALFORMED, "no reply")
-            booking.may_be_paid = failure.kind.charge is Charge.UNKNOWN
-            final = await self._wait_to_retry(failure, attempt, deadline)
-            if final or booking.may_be_paid:
-                return _Missed(failure, attempt, final)
-            attempt += 1
+    async def _attempt(self, request: ModelRequest, booking: "_Booking") -> "_Received | Failure":
+        check(self._manners.halt)
+        clock = self._manners.clock
+        started = clock.monotonic()
+        booking.may_be_paid = True
+        raw = await self._endpoint.send(request, self._manners.retry.attempt_timeout_s)
+        result = self._read(request, raw)
+        if isinstance(result, Reply) and isinstance(raw, HttpReply):
+            return _Received(result, raw, (clock.monotonic() - started) * 1_000)
+        failure = result if isinstance(result, Failure) else Failure(FailureKind.MALFORMED, "no reply")
+        booking.may_be_paid = failure.kind.charge is Charge.UNKNOWN
+        return failure
 
-    def _read(self, raw: HttpReply | Failure) -> Reply | Failure:
+    def _read(self, request: ModelRequest, raw: HttpReply | Failure) -> Reply | Failure:
         if isinstance(raw, Failure):
             return raw
-        self._throttle.observe(raw.headers)
+        self._account.throttle.observe(request.model, raw.headers)
         return self._endpoint.read(raw)
 
-    async def _wait_to_retry(self, failure: Failure, attempt: int, deadline: float) -> bool:
-        """Wait as the policy says; True when there is to be no further attempt."""
-        if failure.kind is FailureKind.RATE_LIMITED and failure.retry_after_s is not None:
-            self._throttle.cool_down(failure.retry_after_s)
-            if failure.retry_after_s > self._policy.max_retry_after_s:
-                raise _told_to_wait(failure.retry_after_s)
-        delay = self._policy.delay_s(failure, attempt, self._rng)
-        if delay is None or self._clock.monotonic() + delay > deadline:
-            return True
-        await self._clock.sleep(delay)
-        return False
+    def _stored(
+        self, request: ModelRequest, keys: Mapping[str, str], received: "_Received", labels: int
+    ) -> StoredAnswer:
+        usage = received.reply.usage
+        return StoredAnswer(
+            keys=keys,
+            raw=received.raw.body,
+            usage=usage,
+            cost=cost_of(self._price, usage, labels, request.cache_ttl),
+            request_id=received.reply.request_id,
+            latency_ms=received.latency_ms,
+        )
 
     def _reserved(self, keys: Mapping[str, str], worst: Cost) -> "_Booking":
         # The random part makes every reservation its own: one that a killed process left open is never reused.
@@ -214,25 +191,24 @@ class MeteredCaller:
                 self._closed_one.notify_all()
 
 
+def overrun(account: Account, request: ModelRequest, worst: Usage, usage: Usage) -> AnnotatorStopped | None:
+    """Learn from a reply's usage; the error to stop with when it was more than `worst`, which was set aside."""
+    if account.sizes.learn(request, worst, usage):
+        return None
+    _log.error("reply_exceeds_reservation", model=request.model, used=usage.tokens, set_aside=worst.tokens)
+    return AnnotatorStopped(
+        f"a reply of model {request.model!r} used {usage.tokens} tokens where at most {worst.tokens} were set aside: "
+        "the endpoint counts otherwise, or lets answers exceed their limit; later calls set aside as much more, so "
+        "check the bill and the budget, then start again",
+        reason="ANNOTATOR_OVERRUN",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Received:
     reply: Reply
     raw: HttpReply
     latency_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Missed:
-    failure: Failure
-    attempt: int
-    final: bool
-
-
-def _told_to_wait(seconds: float) -> AnnotatorStopped:
-    return AnnotatorStopped(
-        f"the endpoint asks to wait {seconds:.0f} s, longer than a call may; go on later, or lower the concurrency",
-        reason="ANNOTATOR_RATE_LIMITED",
-    )
 
 
 class _Booking:
@@ -249,11 +225,11 @@ class _Booking:
         self._reservation = await self._caller.reserve(self._key, self._worst)
         return self
 
-    async def settle(self, actual: Cost, answer: StoredAnswer) -> None:
-        """Book what was paid and keep the answer."""
+    async def settle(self, answer: StoredAnswer) -> None:
+        """Book what an answer cost and keep it."""
         reservation, self._reservation = self._reservation, None
         if reservation is not None:
-            await asyncio.shield(self._caller.close_reservation(reservation, actual, answer))
+            await asyncio.shield(self._caller.close_reservation(reservation, answer.cost, answer))
 
     async def __aexit__(self, *_: object) -> None:
         if self._reservation is not None:

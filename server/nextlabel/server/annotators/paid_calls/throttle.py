@@ -1,4 +1,4 @@
-"""Rate limits and cool-downs that all calls to one endpoint share."""
+"""Rate limits and cool-downs that all calls with one key to one server share."""
 
 import asyncio
 import math
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nextlabel.server.ports.system import Timer
 
 _PREFIX = "anthropic-ratelimit-"
+_LIMITED = ("requests", "input-tokens", "output-tokens")
 _WINDOW_S = 60.0
 
 
@@ -46,28 +47,28 @@ class TokenBucket:
 
 
 class Throttle:
-    """Admits calls in the order they came, when every bucket and the shared cool-down allow."""
+    """Admits calls in the order they came, when the model's buckets and the shared cool-down allow."""
 
     def __init__(self, clock: Timer) -> None:
         self._clock = clock
-        self._queue = asyncio.Lock()
-        self._requests = TokenBucket(updated_s=clock.monotonic())
-        self._input = TokenBucket(updated_s=clock.monotonic())
-        self._output = TokenBucket(updated_s=clock.monotonic())
+        self._queues: dict[str, asyncio.Lock] = {}
+        self._buckets: dict[str, dict[str, TokenBucket]] = {}
         self._cool_until_s = -math.inf
 
-    async def admit(self, input_tokens: int, output_tokens: int) -> None:
-        """Return when a call with about these tokens may be sent."""
-        amounts = ((self._requests, 1), (self._input, input_tokens), (self._output, output_tokens))
-        async with self._queue:
+    async def admit(self, model: str, input_tokens: int, output_tokens: int) -> None:
+        """Return when a call to `model` with about these tokens may be sent; models have limits of their own."""
+        buckets = self._of(model)
+        amounts = {"requests": 1, "input-tokens": input_tokens, "output-tokens": output_tokens}
+        async with self._queues.setdefault(model, asyncio.Lock()):
             while True:
                 now = self._clock.monotonic()
-                wait = max(self._cool_until_s - now, *(bucket.wait_s(amount, now) for bucket, amount in amounts))
+                waits = (buckets[name].wait_s(amount, now) for name, amount in amounts.items())
+                wait = max(self._cool_until_s - now, *waits)
                 if wait <= 0:
                     break
                 await self._clock.sleep(wait)
-            for bucket, amount in amounts:
-                bucket.take(amount)
+            for name, amount in amounts.items():
+                buckets[name].take(amount)
 
     def cool_down(self, seconds: float) -> None:
         """Admit nothing for `seconds` from now; a longer cool-down in force stays."""
@@ -77,19 +78,18 @@ class Throttle:
         """Seconds until the shared cool-down ends, at least 0."""
         return max(0.0, self._cool_until_s - self._clock.monotonic())
 
-    def observe(self, headers: Mapping[str, str]) -> None:
+    def observe(self, model: str, headers: Mapping[str, str]) -> None:
         """Read the rate-limit headers of a reply; absent or unreadable ones change nothing."""
         now = self._clock.monotonic()
-        for name, bucket in (
-            ("requests", self._requests),
-            ("input-tokens", self._input),
-            ("output-tokens", self._output),
-        ):
-            bucket.observe(
-                _number(headers.get(f"{_PREFIX}{name}-limit")),
-                _number(headers.get(f"{_PREFIX}{name}-remaining")),
-                now,
-            )
+        for name, bucket in self._of(model).items():
+            limit, remaining = headers.get(f"{_PREFIX}{name}-limit"), headers.get(f"{_PREFIX}{name}-remaining")
+            bucket.observe(_number(limit), _number(remaining), now)
+
+    def _of(self, model: str) -> dict[str, TokenBucket]:
+        if model not in self._buckets:
+            now = self._clock.monotonic()
+            self._buckets[model] = {name: TokenBucket(updated_s=now) for name in _LIMITED}
+        return self._buckets[model]
 
 
 def _number(text: str | None) -> float | None:

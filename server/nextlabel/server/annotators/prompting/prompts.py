@@ -6,7 +6,7 @@ items), all of it fenced as data.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.server.annotators.prompting.canonical import digest
@@ -17,7 +17,6 @@ from nextlabel.server.annotators.prompting.templates import render_system
 from nextlabel.server.tasks.answer_form import answer_rule
 from nextlabel.server.tasks.json_schema import JsonSchema
 from nextlabel.server.tasks.registry import type_of
-from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.projects import LabelClass
 from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
 
@@ -90,27 +89,6 @@ class PromptBuilder:
             made = self._made[what, variant] = make()
         return made
 
-    def answer_key(self, question: Question, *, model: str, api_version: str, variant: int, attempt: int) -> str:
-        """The content address of an answer: equal questions share it whatever else is in the request."""
-        return digest(
-            {
-                "model": model,
-                "api_version": api_version,
-                "prompt": self.prompt_hash(variant),
-                "schema": self.schema_hash(),
-                "guidelines": self.task.guidelines.digest,
-                "item": _content(question.item),
-                "demonstrations": [
-                    [shown.text, type_of(shown.body).shown(shown.body), shown.rationale]
-                    for shown in question.demonstrations
-                ],
-                "labels": question.labels,
-                "swapped": question.swapped,
-                "packed": self.technique.items_per_request > 1,
-                "attempt": attempt,
-            }
-        )
-
     def _user(self, questions: Sequence[Question], ids: Sequence[str], fence: Fence) -> str:
         parts = []
         if options := _in_order(self.task, [name for question in questions for name in question.labels]):
@@ -151,14 +129,6 @@ def _prompt_hash(task: Task, technique: Technique, variant: int) -> str:
     builder = PromptBuilder(task, technique, NO_CODE)
     prompt = builder.build([empty], variant=variant, code=NO_CODE)
     return digest([prompt.system, prompt.user])
-
-
-def _content(item: ItemToAnnotate) -> Mapping[str, object]:
-    return {
-        "text": clean(item.text),
-        "metadata": {name: clean(value) for name, value in item.metadata.items()},
-        "alternatives": [clean(text) for text in item.alternatives or ()],
-    }
 
 
 def _in_order(task: Task, names: Sequence[str]) -> tuple[LabelClass, ...]:

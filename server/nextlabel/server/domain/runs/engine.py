@@ -18,6 +18,7 @@ from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetDimension, BudgetExhausted, DomainError, NotFound
@@ -30,6 +31,8 @@ _STOP_REASONS = {
     "ANNOTATOR_SPEND_LIMIT": StopReason.PROVIDER_SPEND_LIMIT,
     "ANNOTATOR_INVALID_RATE": StopReason.ANNOTATOR_UNRELIABLE,
     "ANNOTATOR_OBEYS_DATA": StopReason.ANNOTATOR_UNRELIABLE,
+    "ANNOTATOR_OTHER_MODEL": StopReason.ANNOTATOR_UNRELIABLE,
+    "RUN_STOPPED": StopReason.STOPPED,
 }
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +55,7 @@ class RunEngine:
         embedding: Embedding,
         budgets: Budgets,
         signals: Signals,
+        halts: Halts,
         clock: Clock,
     ) -> None:
         self._store = store
@@ -61,6 +65,7 @@ class RunEngine:
         self._embedding = embedding
         self._budgets = budgets
         self._signals = signals
+        self._halts = halts
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -90,9 +95,19 @@ class RunEngine:
     async def _take_up(self) -> None:
         self._tasks = {run: task for run, task in self._tasks.items() if not task.done()}
         running = await self._store.read(lambda tx: tx.runs.list(states=[RunState.RUNNING, RunState.STOPPING]))
+        for run_id in self._tasks.keys() - {run.id for run in running}:
+            self._halts.of(run_id).call()  # deleted, with its project
         for run in running:
+            if run.state is RunState.STOPPING:
+                self._halts.of(run.id).call()
             if run.id not in self._tasks:
-                self._tasks[run.id] = asyncio.create_task(self._drive_exclusively(run.id))
+                self._tasks[run.id] = asyncio.create_task(self._drive_once(run.id))
+
+    async def _drive_once(self, run_id: str) -> None:
+        try:
+            await self._drive_exclusively(run_id)
+        finally:
+            self._halts.forget(run_id)
 
     async def _drive_exclusively(self, run_id: str) -> None:
         async with self._store.exclusive(f"run/{run_id}") as mine:
