@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.server.domain.labeling.submissions import KnownRows, Submission
+from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
@@ -35,6 +36,8 @@ def vectors(labels: Sequence[str], seed: int = 0) -> np.ndarray:
 
 class Service:
     """A server without its port."""
+
+    people = AnnotatorChoice("human")
 
     def __init__(self, directory: Path) -> None:
         self.parts: Parts = open_parts(load_settings({"data_dir": directory}))

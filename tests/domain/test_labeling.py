@@ -1,6 +1,7 @@
 import pytest
 
-from nextlabel.server.domain.labeling.submissions import KnownRows, Submission, SubmitStatus
+from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.labeling.submissions import KnownRows, SubmitStatus
 from nextlabel.server.values.answers import Label, MultiLabel
 from nextlabel.server.values.errors import (
     BudgetDimension,
@@ -98,7 +99,7 @@ def test_answers_are_judged_one_by_one(desk):
     ]
     results = desk.submissions.submit(desk.tx, project, "", leased.lease.id, answers, NOBODY)
     refused = SubmitStatus.REFUSED
-    assert statuses(results) == [SubmitStatus.ACCEPTED, refused, refused, refused, SubmitStatus.DUPLICATE, refused]
+    assert statuses(results) == [SubmitStatus.ACCEPTED, refused, refused, refused, refused, refused]
     assert "'a', 'b', 'c'" in results[1].message
     (kept,) = desk.tx.labeling.annotations(project.id)
     assert (kept.item_id, kept.label, kept.trusted) == ("item0", "a", True)

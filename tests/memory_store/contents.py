@@ -40,7 +40,7 @@ class Contents:
     picks: dict[tuple[ProjectId, str, int], Pick] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     lease_items: dict[tuple[ProjectId, str, int], LeaseItem] = field(default_factory=dict)
-    annotations: dict[tuple[ProjectId, int, str, str], Annotation] = field(default_factory=dict)
+    annotations: dict[tuple[ProjectId, int, str, str, int], Annotation] = field(default_factory=dict)
     models: dict[tuple[ProjectId, int], ModelVersion] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     run_events: dict[tuple[ProjectId, str, int], RunEvent] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -45,8 +46,25 @@ class MemoryLabeling(LabelingTable):
         return sorted((p for p in self._all.picks.values() if p.batch == batch), key=lambda p: p.position)
 
     @override
-    def picked_rows(self, project: ProjectId) -> Sequence[int]:
-        return sorted({row for of, _, row in self._all.picks if of == project})
+    def picked_rows(self, project: ProjectId, run: str, times: int = 1) -> Sequence[int]:
+        picked = Counter(
+            row for of, batch, row in self._all.picks if of == project and self._all.batches[batch].run == run
+        )
+        return sorted(row for row, n in picked.items() if n >= times)
+
+    @override
+    def open_rows(self, project: ProjectId, overlap: int) -> Sequence[int]:
+        picks = self._all.picks.items()
+        return sorted({row for (of, _, row), pick in picks if of == project and pick.slots_taken < overlap})
+
+    @override
+    def leased_rows(self, project: ProjectId) -> Sequence[int]:
+        return sorted({item.row for _, item in self._held(project)})
+
+    def _held(self, project: ProjectId) -> list[tuple[Lease, LeaseItem]]:
+        """Return what is unanswered on active leases."""
+        items = ((self._all.leases[lease], i) for (of, lease, _), i in self._all.lease_items.items() if of == project)
+        return [(lease, i) for lease, i in items if lease.state is LeaseState.ACTIVE and not i.answered]
 
     @override
     def claim_open_picks(
@@ -57,17 +75,29 @@ class MemoryLabeling(LabelingTable):
         for pick in self._all.picks.values():
             batch = self._all.batches[pick.batch]
             wanted = batch.project == project and run in (None, batch.run)
-            if len(claimed) < count and wanted and pick.slots_taken < overlap and pick.row not in taken:
+            open_ = pick.slots_taken < overlap and pick.row not in taken
+            if len(claimed) < count and wanted and open_ and self._places(batch, pick.row) < overlap:
                 claimed.append(pick)
                 taken.add(pick.row)
         self.take_slots([(pick.batch, pick.row) for pick in claimed])
         return claimed
 
+    def _places(self, batch: Batch, row: int) -> int:
+        """Count who holds a row on a lease or has given it a useful answer since a batch was selected."""
+        useful = {
+            a.annotator
+            for a in self._all.annotations.values()
+            if (a.project, a.row) == (batch.project, row)
+            and a.outcome.reaches_learner
+            and a.created_at >= batch.created_at
+        }
+        return len(useful) + sum(item.row == row for _, item in self._held(batch.project))
+
     def _rows_of(self, project: ProjectId, annotator: str) -> set[int]:
         """Return the rows on an annotator's active leases and those answered by the annotator."""
         active = {k for k, v in self._all.leases.items() if v.annotator == annotator and v.state is LeaseState.ACTIVE}
         leased = {i.row for (of, lease, _), i in self._all.lease_items.items() if of == project and lease in active}
-        return leased | {row for of, row, by, _ in self._all.annotations if (of, by) == (project, annotator)}
+        return leased | {row for of, row, by, *_ in self._all.annotations if (of, by) == (project, annotator)}
 
     @override
     def free_slots(self, picks: Sequence[tuple[str, int]]) -> None:
@@ -128,11 +158,16 @@ class MemoryLabeling(LabelingTable):
         return sum(v.project == project and v.state is LeaseState.ACTIVE for v in self._all.leases.values())
 
     @override
+    def answering(self, project: ProjectId, annotator: str) -> None:
+        """There is one writer."""
+
+    @override
     def add_annotations(self, annotations: Sequence[Annotation]) -> Sequence[bool]:
         new = []
         for annotation in annotations:
             self._all.require(annotation.project)
-            key = (annotation.project, annotation.row, annotation.annotator, annotation.batch)
+            a = annotation
+            key = (a.project, a.row, a.annotator, a.batch, a.corrects)
             new.append(key not in self._all.annotations)
             if new[-1]:
                 self._all.annotations[key] = replace(annotation, id=self._all.next_id())
@@ -160,4 +195,5 @@ class MemoryLabeling(LabelingTable):
 
     @override
     def count_annotations(self, project: ProjectId, run: str | None = None) -> int:
-        return sum(a.label is not None for a in self.annotations(project, run=run))
+        corrected = {a.corrects for a in self.annotations(project)}
+        return sum(a.label is not None and a.id not in corrected for a in self.annotations(project, run=run))

@@ -79,8 +79,8 @@ class MemoryPool(PoolTable):
             self._all.references.pop((project, row), None)
 
     @override
-    def deleted_rows(self, project: ProjectId) -> Sequence[int]:
-        return sorted(row for of, row in self._all.deleted_rows if of == project)
+    def deleted_rows(self, project: ProjectId, rows: Sequence[int] | None = None) -> Sequence[int]:
+        return sorted(row for of, row in self._all.deleted_rows if of == project and (rows is None or row in rows))
 
     @override
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:

@@ -37,7 +37,9 @@ async def test_batches_and_picks_come_back(labeled: StateStore) -> None:
     assert await labeled.read(lambda tx: [b.id for b in tx.labeling.batches(v.P, "run-2")]) == ["b2"]
     expected = [v.pick(30, "b1", 0), v.pick(20, "b1", 1), v.pick(10, "b1", 2)]
     assert list(await labeled.read(lambda tx: tx.labeling.picks("b1"))) == expected
-    assert list(await labeled.read(lambda tx: tx.labeling.picked_rows(v.P))) == [10, 20, 30, 40, 50]
+    assert list(await labeled.read(lambda tx: tx.labeling.open_rows(v.P, 1))) == [10, 20, 30, 40, 50]
+    assert list(await labeled.read(lambda tx: tx.labeling.picked_rows(v.P, "run-2"))) == [10, 40, 50]
+    assert list(await labeled.read(lambda tx: tx.labeling.picked_rows(v.P, "", times=2))) == []
 
 
 async def test_claims_go_through_the_oldest_batch_first(labeled: StateStore) -> None:
@@ -74,11 +76,11 @@ async def test_overlap_offers_a_pick_to_others_but_never_twice_to_one(labeled: S
     assert await labeled.write(lambda tx: claim(tx, "eve", 2, 2)) == [10, 50]
 
 
-async def test_what_was_answered_or_released_decides_what_is_offered_again(labeled: StateStore) -> None:
+async def test_what_was_skipped_or_released_decides_what_is_offered_again(labeled: StateStore) -> None:
     def leased(tx: Transaction) -> None:
         picks = tx.labeling.claim_open_picks(v.P, "ann", 1, 2)
         tx.labeling.add_lease(v.lease("l1", "ann"), [v.lease_item(p.row, "l1", p.batch) for p in picks])
-        tx.labeling.add_annotations([v.annotation(30, "ann", "b1")])
+        tx.labeling.add_annotations([v.annotation(30, "ann", "b1", label=None)])
         tx.labeling.mark_answered("l1", [30])
         tx.labeling.free_slots([("b1", 20), ("b1", 30)])
         tx.labeling.set_lease("l1", LeaseState.RELEASED, v.at(60))
@@ -104,6 +106,26 @@ async def test_concurrent_claims_never_pass_the_overlap(store: StateStore) -> No
 async def test_slots_taken_without_a_lease_close_a_pick(labeled: StateStore) -> None:
     await labeled.write(lambda tx: tx.labeling.take_slots([("b1", 30), ("b1", 20), ("none", 1)]))
     assert await labeled.write(lambda tx: claim(tx, "ann", 1)) == [10]
+
+
+async def test_a_row_answered_outside_of_its_pick_is_offered_to_nobody_until_it_is_selected_anew(
+    labeled: StateStore,
+) -> None:
+    await labeled.write(lambda tx: tx.labeling.add_annotations([v.annotation(30, "eve", batch="")]))
+    assert await labeled.write(lambda tx: claim(tx, "ann", 1)) == [20]
+    again = replace(v.batch("b3"), created_at=v.at(1))
+    await labeled.write(lambda tx: tx.labeling.add_batch(again, [v.pick(30, "b3", 0)]))
+    assert await labeled.write(lambda tx: claim(tx, "bob")) == [10, 50, 40, 30]
+
+
+async def test_a_row_on_lease_through_one_pick_is_not_offered_through_another(labeled: StateStore) -> None:
+    def leased(tx: Transaction) -> list[int]:
+        picks = tx.labeling.claim_open_picks(v.P, "ann", 1, 3)
+        tx.labeling.add_lease(v.lease("l1", "ann"), [v.lease_item(p.row, "l1", p.batch) for p in picks])
+        return list(tx.labeling.leased_rows(v.P))
+
+    assert await labeled.write(leased) == [10, 20, 30]
+    assert await labeled.write(lambda tx: claim(tx, "bob")) == [50, 40]
 
 
 async def test_leases_and_their_items(labeled: StateStore) -> None:

@@ -49,6 +49,11 @@ class LabelingMachine(StoreMachine):
         leased = {p.row for x in self.leases if x.active and x.annotator == annotator for p in x.picked}
         return leased | {row for row, by, _ in self.answers if by == annotator}
 
+    def places(self, row: int) -> int:
+        """How many hold a row or have answered it: all batches here are as old as all answers."""
+        held = sum(p.row == row for x in self.leases if x.active for p in x.open)
+        return held + len({by for of, by, _ in self.answers if of == row})
+
     @rule(rows=st.lists(st.integers(0, 12), unique=True, min_size=1, max_size=5))
     def select(self, rows: list[int]) -> None:
         batch = self.unique("b")
@@ -61,7 +66,9 @@ class LabelingMachine(StoreMachine):
         taken = self.rows_of(annotator)
         expected: list[ModelPick] = []
         for pick in self.picks:
-            if pick.taken < overlap and pick.row not in taken and len(expected) < count:
+            if pick.row in taken or len(expected) == count:
+                continue
+            if pick.taken < overlap and self.places(pick.row) < overlap:
                 taken.add(pick.row)
                 expected.append(pick)
         name = self.unique("l")
@@ -136,7 +143,9 @@ class LabelingMachine(StoreMachine):
             picks = [p for b in tx.labeling.batches(self.project) for p in tx.labeling.picks(b.id)]
             return (
                 [(p.batch, p.row, p.slots_taken) for p in picks],
-                list(tx.labeling.picked_rows(self.project)),
+                list(tx.labeling.picked_rows(self.project, "")),
+                list(tx.labeling.open_rows(self.project, OVERLAP)),
+                list(tx.labeling.leased_rows(self.project)),
                 [(a.row, a.annotator, a.batch) for a in tx.labeling.annotations(self.project)],
                 tx.labeling.active_leases(self.project),
             )
@@ -144,6 +153,8 @@ class LabelingMachine(StoreMachine):
         assert self.read(everything) == (
             [(p.batch, p.row, p.taken) for p in self.picks],
             sorted({p.row for p in self.picks}),
+            sorted({p.row for p in self.picks if p.taken < OVERLAP}),
+            sorted({p.row for x in self.leases if x.active for p in x.open}),
             self.answers,
             sum(x.active for x in self.leases),
         )

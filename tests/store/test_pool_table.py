@@ -69,6 +69,7 @@ async def test_references_are_read_by_split_and_forgotten_with_their_row(pooled:
     await pooled.write(lambda tx: tx.pool.delete_rows(v.P, [4, 1], v.at(9)))
     assert list(await pooled.read(lambda tx: tx.pool.references(v.P))) == [holdout]
     assert list(await pooled.read(lambda tx: tx.pool.deleted_rows(v.P))) == [1, 4, 9]
+    assert list(await pooled.read(lambda tx: tx.pool.deleted_rows(v.P, [9, 2, 1]))) == [1, 9]
     assert list(await pooled.read(lambda tx: tx.pool.deleted_rows(OTHER))) == []
 
 

@@ -25,29 +25,29 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/access_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xed\x01\n\x05Token\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.nextlabel.v1.Role\x12\x0f\n\x07project\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x01\n\x12\x43reateTokenRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.nextlabel.v1.Role\x12\x0f\n\x07project\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"I\n\x13\x43reateTokenResponse\x12\"\n\x05token\x18\x01 \x01(\x0b\x32\x13.nextlabel.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListTokensResponse\x12#\n\x06tokens\x18\x01 \x03(\x0b\x32\x13.nextlabel.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12RevokeTokenRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\"9\n\x13RevokeTokenResponse\x12\"\n\x05token\x18\x01 \x01(\x0b\x32\x13.nextlabel.v1.Token*w\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_READER\x10\x01\x12\x12\n\x0eROLE_ANNOTATOR\x10\x02\x12\x11\n\rROLE_PRODUCER\x10\x03\x12\x11\n\rROLE_OPERATOR\x10\x04\x12\x0e\n\nROLE_ADMIN\x10\x05\x32\x88\x02\n\rAccessService\x12R\n\x0b\x43reateToken\x12 .nextlabel.v1.CreateTokenRequest\x1a!.nextlabel.v1.CreateTokenResponse\x12O\n\nListTokens\x12\x1f.nextlabel.v1.ListTokensRequest\x1a .nextlabel.v1.ListTokensResponse\x12R\n\x0bRevokeToken\x12 .nextlabel.v1.RevokeTokenRequest\x1a!.nextlabel.v1.RevokeTokenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/access_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x81\x02\n\x05Token\x12\x10\n\x08token_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.nextlabel.v1.Role\x12\x0f\n\x07project\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brevoke_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nannotators\x18\x08 \x03(\t\"\xae\x01\n\x12\x43reateTokenRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x04role\x18\x03 \x01(\x0e\x32\x12.nextlabel.v1.Role\x12\x0f\n\x07project\x18\x04 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nannotators\x18\x06 \x03(\t\"I\n\x13\x43reateTokenResponse\x12\"\n\x05token\x18\x01 \x01(\x0b\x32\x13.nextlabel.v1.Token\x12\x0e\n\x06secret\x18\x02 \x01(\t\":\n\x11ListTokensRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListTokensResponse\x12#\n\x06tokens\x18\x01 \x03(\x0b\x32\x13.nextlabel.v1.Token\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12RevokeTokenRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08token_id\x18\x02 \x01(\t\"9\n\x13RevokeTokenResponse\x12\"\n\x05token\x18\x01 \x01(\x0b\x32\x13.nextlabel.v1.Token*w\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_READER\x10\x01\x12\x12\n\x0eROLE_ANNOTATOR\x10\x02\x12\x11\n\rROLE_PRODUCER\x10\x03\x12\x11\n\rROLE_OPERATOR\x10\x04\x12\x0e\n\nROLE_ADMIN\x10\x05\x32\x88\x02\n\rAccessService\x12R\n\x0b\x43reateToken\x12 .nextlabel.v1.CreateTokenRequest\x1a!.nextlabel.v1.CreateTokenResponse\x12O\n\nListTokens\x12\x1f.nextlabel.v1.ListTokensRequest\x1a .nextlabel.v1.ListTokensResponse\x12R\n\x0bRevokeToken\x12 .nextlabel.v1.RevokeTokenRequest\x1a!.nextlabel.v1.RevokeTokenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.access_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROLE']._serialized_start=819
-  _globals['_ROLE']._serialized_end=938
+  _globals['_ROLE']._serialized_start=859
+  _globals['_ROLE']._serialized_end=978
   _globals['_TOKEN']._serialized_start=85
-  _globals['_TOKEN']._serialized_end=322
-  _globals['_CREATETOKENREQUEST']._serialized_start=325
-  _globals['_CREATETOKENREQUEST']._serialized_end=479
-  _globals['_CREATETOKENRESPONSE']._serialized_start=481
-  _globals['_CREATETOKENRESPONSE']._serialized_end=554
-  _globals['_LISTTOKENSREQUEST']._serialized_start=556
-  _globals['_LISTTOKENSREQUEST']._serialized_end=614
-  _globals['_LISTTOKENSRESPONSE']._serialized_start=616
-  _globals['_LISTTOKENSRESPONSE']._serialized_end=698
-  _globals['_REVOKETOKENREQUEST']._serialized_start=700
-  _globals['_REVOKETOKENREQUEST']._serialized_end=758
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=760
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=817
-  _globals['_ACCESSSERVICE']._serialized_start=941
-  _globals['_ACCESSSERVICE']._serialized_end=1205
+  _globals['_TOKEN']._serialized_end=342
+  _globals['_CREATETOKENREQUEST']._serialized_start=345
+  _globals['_CREATETOKENREQUEST']._serialized_end=519
+  _globals['_CREATETOKENRESPONSE']._serialized_start=521
+  _globals['_CREATETOKENRESPONSE']._serialized_end=594
+  _globals['_LISTTOKENSREQUEST']._serialized_start=596
+  _globals['_LISTTOKENSREQUEST']._serialized_end=654
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=656
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=738
+  _globals['_REVOKETOKENREQUEST']._serialized_start=740
+  _globals['_REVOKETOKENREQUEST']._serialized_end=798
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=800
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=857
+  _globals['_ACCESSSERVICE']._serialized_start=981
+  _globals['_ACCESSSERVICE']._serialized_end=1245
 # @@protoc_insertion_point(module_scope)

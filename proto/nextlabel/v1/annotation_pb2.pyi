@@ -77,6 +77,8 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     """An answer that is malformed or outside the label space; it is never coerced to a label."""
     OUTCOME_FAILED: _Outcome.ValueType  # 6
     """No answer came: a transport or server error that retries did not cure."""
+    OUTCOME_SKIPPED: _Outcome.ValueType  # 7
+    """A person passed the item on to others."""
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
     """What became of one request to an annotator. Only LABEL and CANDIDATES reach the learner."""
@@ -95,6 +97,8 @@ OUTCOME_INVALID: Outcome.ValueType  # 5
 """An answer that is malformed or outside the label space; it is never coerced to a label."""
 OUTCOME_FAILED: Outcome.ValueType  # 6
 """No answer came: a transport or server error that retries did not cure."""
+OUTCOME_SKIPPED: Outcome.ValueType  # 7
+"""A person passed the item on to others."""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 class _ConfidenceKind:
@@ -580,6 +584,7 @@ class Annotation(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    CORRECTS_FIELD_NUMBER: _builtins.int
     annotation_id: _builtins.str
     """Id that the server gave."""
     item_id: _builtins.str
@@ -598,6 +603,8 @@ class Annotation(_message.Message):
     """Whether the answer counts as truth: a person, gold, or a replay of true labels."""
     detail: _builtins.str
     """Why there is no answer, for REFUSED, TRUNCATED, INVALID and FAILED."""
+    corrects: _builtins.str
+    """Id of the annotation by the same annotator that this one corrects and stands instead of; empty for a first one."""
     @_builtins.property
     def answer(self) -> Global___Answer:
         """The answer."""
@@ -630,10 +637,11 @@ class Annotation(_message.Message):
         provenance: Global___Provenance | None = ...,
         detail: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        corrects: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "create_time", b"create_time", "feedback", b"feedback", "provenance", b"provenance", "rationale", b"rationale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "annotation_id", b"annotation_id", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "create_time", b"create_time", "detail", b"detail", "feedback", b"feedback", "item_id", b"item_id", "outcome", b"outcome", "provenance", b"provenance", "rationale", b"rationale", "trusted", b"trusted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "annotation_id", b"annotation_id", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "corrects", b"corrects", "create_time", b"create_time", "detail", b"detail", "feedback", b"feedback", "item_id", b"item_id", "outcome", b"outcome", "provenance", b"provenance", "rationale", b"rationale", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015

@@ -37,9 +37,13 @@ class _SubmitStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SubmitSt
     SUBMIT_STATUS_ACCEPTED_LATE: _SubmitStatus.ValueType  # 2
     """The lease had expired, the answer was still useful and is stored."""
     SUBMIT_STATUS_DUPLICATE: _SubmitStatus.ValueType  # 3
-    """This annotator has answered this item before; the first answer stands."""
+    """This annotator has given this answer about this item before."""
     SUBMIT_STATUS_REFUSED: _SubmitStatus.ValueType  # 4
     """Not stored; `message` says why."""
+    SUBMIT_STATUS_CORRECTED: _SubmitStatus.ValueType  # 5
+    """Stored instead of another answer of this annotator, which stays on record. A correction costs no second label."""
+    SUBMIT_STATUS_SKIPPED: _SubmitStatus.ValueType  # 6
+    """The annotator passed the item on: it is offered to others, not to this annotator."""
 
 class SubmitStatus(_SubmitStatus, metaclass=_SubmitStatusEnumTypeWrapper):
     """What became of one submitted answer."""
@@ -51,9 +55,13 @@ SUBMIT_STATUS_ACCEPTED: SubmitStatus.ValueType  # 1
 SUBMIT_STATUS_ACCEPTED_LATE: SubmitStatus.ValueType  # 2
 """The lease had expired, the answer was still useful and is stored."""
 SUBMIT_STATUS_DUPLICATE: SubmitStatus.ValueType  # 3
-"""This annotator has answered this item before; the first answer stands."""
+"""This annotator has given this answer about this item before."""
 SUBMIT_STATUS_REFUSED: SubmitStatus.ValueType  # 4
 """Not stored; `message` says why."""
+SUBMIT_STATUS_CORRECTED: SubmitStatus.ValueType  # 5
+"""Stored instead of another answer of this annotator, which stays on record. A correction costs no second label."""
+SUBMIT_STATUS_SKIPPED: SubmitStatus.ValueType  # 6
+"""The annotator passed the item on: it is offered to others, not to this annotator."""
 Global___SubmitStatus: _TypeAlias = SubmitStatus  # noqa: Y015
 
 class _ExportFormat:
@@ -520,6 +528,7 @@ class SubmittedAnnotation(_message.Message):
     RATIONALE_FIELD_NUMBER: _builtins.int
     FEEDBACK_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     rationale: _builtins.str
@@ -528,6 +537,8 @@ class SubmittedAnnotation(_message.Message):
     """Critique of the item or of the guidelines."""
     confidence: _builtins.float
     """Confidence that the annotator states, in [0, 1]."""
+    skip: _builtins.bool
+    """Whether the annotator passes the item on to others instead of answering; `answer` stays absent."""
     @_builtins.property
     def answer(self) -> _annotation_pb2.Answer:
         """The answer."""
@@ -540,10 +551,11 @@ class SubmittedAnnotation(_message.Message):
         rationale: _builtins.str | None = ...,
         feedback: _builtins.str | None = ...,
         confidence: _builtins.float | None = ...,
+        skip: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "rationale", b"rationale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "item_id", b"item_id", "rationale", b"rationale"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "item_id", b"item_id", "rationale", b"rationale", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -606,7 +618,7 @@ class SubmitAnnotationsRequest(_message.Message):
     project: _builtins.str
     """Name of the project."""
     annotator: _builtins.str
-    """Name of the annotator."""
+    """Name of the annotator; with a lease, its holder or empty."""
     lease_id: _builtins.str
     """Lease that the answers belong to; empty for answers without a lease."""
     @_builtins.property

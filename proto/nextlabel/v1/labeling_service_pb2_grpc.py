@@ -97,7 +97,8 @@ class LabelingServiceServicer(object):
     """
 
     def SelectBatch(self, request, context):
-        """Runs a strategy now and returns its picks, without leasing them.
+        """Runs a strategy now and returns its picks, without leasing them. A look: the items stay free for leases, runs and
+        other looks, and the same seed gives the same picks while nothing has changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +126,8 @@ class LabelingServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SubmitAnnotations(self, request, context):
-        """Stores answers. Each is accepted or refused for itself; the call succeeds either way.
+        """Stores answers. Each is accepted or refused for itself; the call succeeds either way. Another answer of an annotator
+        about an item corrects the one before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

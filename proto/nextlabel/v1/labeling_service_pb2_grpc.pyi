@@ -34,7 +34,9 @@ class LabelingServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabelingServiceAsyncStub: ...
     SelectBatch: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.SelectBatchRequest, _labeling_service_pb2.SelectBatchResponse]
-    """Runs a strategy now and returns its picks, without leasing them."""
+    """Runs a strategy now and returns its picks, without leasing them. A look: the items stay free for leases, runs and
+    other looks, and the same seed gives the same picks while nothing has changed.
+    """
     LeaseItems: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.LeaseItemsRequest, _labeling_service_pb2.LeaseItemsResponse]
     """Gives an annotator items to answer; picks a new query batch when nothing is open. Returns no lease when the pool is exhausted."""
     ExtendLease: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.ExtendLeaseRequest, _labeling_service_pb2.ExtendLeaseResponse]
@@ -42,7 +44,9 @@ class LabelingServiceStub:
     ReleaseLease: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.ReleaseLeaseRequest, _labeling_service_pb2.ReleaseLeaseResponse]
     """Gives the unanswered items of a lease back."""
     SubmitAnnotations: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.SubmitAnnotationsRequest, _labeling_service_pb2.SubmitAnnotationsResponse]
-    """Stores answers. Each is accepted or refused for itself; the call succeeds either way."""
+    """Stores answers. Each is accepted or refused for itself; the call succeeds either way. Another answer of an annotator
+    about an item corrects the one before.
+    """
     ListAnnotations: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.ListAnnotationsRequest, _labeling_service_pb2.ListAnnotationsResponse]
     """Lists annotations, oldest first."""
     GetConsensus: _grpc.UnaryUnaryMultiCallable[_labeling_service_pb2.GetConsensusRequest, _labeling_service_pb2.GetConsensusResponse]
@@ -62,7 +66,9 @@ class LabelingServiceAsyncStub(LabelingServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SelectBatch: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.SelectBatchRequest, _labeling_service_pb2.SelectBatchResponse]  # type: ignore[assignment]
-    """Runs a strategy now and returns its picks, without leasing them."""
+    """Runs a strategy now and returns its picks, without leasing them. A look: the items stay free for leases, runs and
+    other looks, and the same seed gives the same picks while nothing has changed.
+    """
     LeaseItems: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.LeaseItemsRequest, _labeling_service_pb2.LeaseItemsResponse]  # type: ignore[assignment]
     """Gives an annotator items to answer; picks a new query batch when nothing is open. Returns no lease when the pool is exhausted."""
     ExtendLease: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.ExtendLeaseRequest, _labeling_service_pb2.ExtendLeaseResponse]  # type: ignore[assignment]
@@ -70,7 +76,9 @@ class LabelingServiceAsyncStub(LabelingServiceStub):
     ReleaseLease: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.ReleaseLeaseRequest, _labeling_service_pb2.ReleaseLeaseResponse]  # type: ignore[assignment]
     """Gives the unanswered items of a lease back."""
     SubmitAnnotations: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.SubmitAnnotationsRequest, _labeling_service_pb2.SubmitAnnotationsResponse]  # type: ignore[assignment]
-    """Stores answers. Each is accepted or refused for itself; the call succeeds either way."""
+    """Stores answers. Each is accepted or refused for itself; the call succeeds either way. Another answer of an annotator
+    about an item corrects the one before.
+    """
     ListAnnotations: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.ListAnnotationsRequest, _labeling_service_pb2.ListAnnotationsResponse]  # type: ignore[assignment]
     """Lists annotations, oldest first."""
     GetConsensus: _aio.UnaryUnaryMultiCallable[_labeling_service_pb2.GetConsensusRequest, _labeling_service_pb2.GetConsensusResponse]  # type: ignore[assignment]
@@ -92,7 +100,9 @@ class LabelingServiceServicer:
         request: _labeling_service_pb2.SelectBatchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_labeling_service_pb2.SelectBatchResponse, _abc.Awaitable[_labeling_service_pb2.SelectBatchResponse]]:
-        """Runs a strategy now and returns its picks, without leasing them."""
+        """Runs a strategy now and returns its picks, without leasing them. A look: the items stay free for leases, runs and
+        other looks, and the same seed gives the same picks while nothing has changed.
+        """
 
     def LeaseItems(
         self,
@@ -120,7 +130,9 @@ class LabelingServiceServicer:
         request: _labeling_service_pb2.SubmitAnnotationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_labeling_service_pb2.SubmitAnnotationsResponse, _abc.Awaitable[_labeling_service_pb2.SubmitAnnotationsResponse]]:
-        """Stores answers. Each is accepted or refused for itself; the call succeeds either way."""
+        """Stores answers. Each is accepted or refused for itself; the call succeeds either way. Another answer of an annotator
+        about an item corrects the one before.
+        """
 
     def ListAnnotations(
         self,

@@ -26,19 +26,21 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from nextlabel.v1 import annotation_pb2 as nextlabel_dot_v1_dot_annotation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17nextlabel/v1/pool.proto\x12\x0cnextlabel.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dnextlabel/v1/annotation.proto\"]\n\x0f\x45mbeddingMatrix\x12\x11\n\tdimension\x18\x01 \x01(\x05\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.nextlabel.v1.DataType\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\" \n\x08TextPair\x12\t\n\x01\x61\x18\x01 \x01(\t\x12\t\n\x01\x62\x18\x02 \x01(\t\"\xbe\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12)\n\x08metadata\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\"\n\x05split\x18\x04 \x01(\x0e\x32\x13.nextlabel.v1.Split\x12\'\n\treference\x18\x05 \x01(\x0b\x32\x14.nextlabel.v1.Answer\x12$\n\x04pair\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.TextPair\"\x94\x01\n\nItemDetail\x12 \n\x04item\x18\x01 \x01(\x0b\x32\x12.nextlabel.v1.Item\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.nextlabel.v1.ItemState\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x08\x12*\n\tconsensus\x18\x04 \x01(\x0b\x32\x17.nextlabel.v1.Consensus\"\xaf\x01\n\nPoolCounts\x12\x0c\n\x04pool\x18\x01 \x01(\x03\x12\x11\n\tunlabeled\x18\x02 \x01(\x03\x12\x0e\n\x06leased\x18\x03 \x01(\x03\x12\x0f\n\x07labeled\x18\x04 \x01(\x03\x12\x12\n\nunresolved\x18\x05 \x01(\x03\x12\x0f\n\x07holdout\x18\x06 \x01(\x03\x12\x0c\n\x04gold\x18\x07 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x08 \x01(\x03\x12\x1a\n\x12\x61waiting_embedding\x18\t \x01(\x03*k\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT16\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x02\x12\x16\n\x12\x44\x41TA_TYPE_BFLOAT16\x10\x03*Q\n\x05Split\x12\x15\n\x11SPLIT_UNSPECIFIED\x10\x00\x12\x0e\n\nSPLIT_POOL\x10\x01\x12\x11\n\rSPLIT_HOLDOUT\x10\x02\x12\x0e\n\nSPLIT_GOLD\x10\x03*\x8b\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14ITEM_STATE_UNLABELED\x10\x01\x12\x15\n\x11ITEM_STATE_LEASED\x10\x02\x12\x16\n\x12ITEM_STATE_LABELED\x10\x03\x12\x19\n\x15ITEM_STATE_UNRESOLVED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17nextlabel/v1/pool.proto\x12\x0cnextlabel.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dnextlabel/v1/annotation.proto\"]\n\x0f\x45mbeddingMatrix\x12\x11\n\tdimension\x18\x01 \x01(\x05\x12)\n\tdata_type\x18\x02 \x01(\x0e\x32\x16.nextlabel.v1.DataType\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\" \n\x08TextPair\x12\t\n\x01\x61\x18\x01 \x01(\t\x12\t\n\x01\x62\x18\x02 \x01(\t\"\xbe\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12)\n\x08metadata\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\"\n\x05split\x18\x04 \x01(\x0e\x32\x13.nextlabel.v1.Split\x12\'\n\treference\x18\x05 \x01(\x0b\x32\x14.nextlabel.v1.Answer\x12$\n\x04pair\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.TextPair\"\xba\x01\n\nItemDetail\x12 \n\x04item\x18\x01 \x01(\x0b\x32\x12.nextlabel.v1.Item\x12&\n\x05state\x18\x02 \x01(\x0e\x32\x17.nextlabel.v1.ItemState\x12\x10\n\x08\x65mbedded\x18\x03 \x01(\x08\x12*\n\tconsensus\x18\x04 \x01(\x0b\x32\x17.nextlabel.v1.Consensus\x12$\n\x04need\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.ItemNeed\"i\n\x08ItemNeed\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.nextlabel.v1.NeedReason\x12\x10\n\x08\x61ttempts\x18\x02 \x01(\x05\x12\x11\n\tannotator\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"D\n\tNeedCount\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.nextlabel.v1.NeedReason\x12\r\n\x05items\x18\x02 \x01(\x03\"\x88\x02\n\nPoolCounts\x12\x0c\n\x04pool\x18\x01 \x01(\x03\x12\x11\n\tunlabeled\x18\x02 \x01(\x03\x12\x0e\n\x06leased\x18\x03 \x01(\x03\x12\x0f\n\x07labeled\x18\x04 \x01(\x03\x12\x12\n\nunresolved\x18\x05 \x01(\x03\x12\x0f\n\x07holdout\x18\x06 \x01(\x03\x12\x0c\n\x04gold\x18\x07 \x01(\x03\x12\x10\n\x08\x65mbedded\x18\x08 \x01(\x03\x12\x1a\n\x12\x61waiting_embedding\x18\t \x01(\x03\x12\x0e\n\x06picked\x18\n \x01(\x03\x12\r\n\x05\x61sked\x18\x0b \x01(\x03\x12\x10\n\x08given_up\x18\x0c \x01(\x03\x12&\n\x05needs\x18\r \x03(\x0b\x32\x17.nextlabel.v1.NeedCount*k\n\x08\x44\x61taType\x12\x19\n\x15\x44\x41TA_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT16\x10\x01\x12\x15\n\x11\x44\x41TA_TYPE_FLOAT32\x10\x02\x12\x16\n\x12\x44\x41TA_TYPE_BFLOAT16\x10\x03*Q\n\x05Split\x12\x15\n\x11SPLIT_UNSPECIFIED\x10\x00\x12\x0e\n\nSPLIT_POOL\x10\x01\x12\x11\n\rSPLIT_HOLDOUT\x10\x02\x12\x0e\n\nSPLIT_GOLD\x10\x03*\xd1\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14ITEM_STATE_UNLABELED\x10\x01\x12\x15\n\x11ITEM_STATE_LEASED\x10\x02\x12\x16\n\x12ITEM_STATE_LABELED\x10\x03\x12\x19\n\x15ITEM_STATE_UNRESOLVED\x10\x04\x12\x15\n\x11ITEM_STATE_PICKED\x10\x05\x12\x14\n\x10ITEM_STATE_ASKED\x10\x06\x12\x17\n\x13ITEM_STATE_GIVEN_UP\x10\x07*\xc5\x01\n\nNeedReason\x12\x1b\n\x17NEED_REASON_UNSPECIFIED\x10\x00\x12\x17\n\x13NEED_REASON_REFUSED\x10\x01\x12\x19\n\x15NEED_REASON_TRUNCATED\x10\x02\x12\x17\n\x13NEED_REASON_INVALID\x10\x03\x12\x16\n\x12NEED_REASON_FAILED\x10\x04\x12\x17\n\x13NEED_REASON_SKIPPED\x10\x05\x12\x1c\n\x18NEED_REASON_NO_AGREEMENT\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.pool_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DATATYPE']._serialized_start=753
-  _globals['_DATATYPE']._serialized_end=860
-  _globals['_SPLIT']._serialized_start=862
-  _globals['_SPLIT']._serialized_end=943
-  _globals['_ITEMSTATE']._serialized_start=946
-  _globals['_ITEMSTATE']._serialized_end=1085
+  _globals['_DATATYPE']._serialized_start=1057
+  _globals['_DATATYPE']._serialized_end=1164
+  _globals['_SPLIT']._serialized_start=1166
+  _globals['_SPLIT']._serialized_end=1247
+  _globals['_ITEMSTATE']._serialized_start=1250
+  _globals['_ITEMSTATE']._serialized_end=1459
+  _globals['_NEEDREASON']._serialized_start=1462
+  _globals['_NEEDREASON']._serialized_end=1659
   _globals['_EMBEDDINGMATRIX']._serialized_start=102
   _globals['_EMBEDDINGMATRIX']._serialized_end=195
   _globals['_TEXTPAIR']._serialized_start=197
@@ -46,7 +48,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ITEM']._serialized_start=232
   _globals['_ITEM']._serialized_end=422
   _globals['_ITEMDETAIL']._serialized_start=425
-  _globals['_ITEMDETAIL']._serialized_end=573
-  _globals['_POOLCOUNTS']._serialized_start=576
-  _globals['_POOLCOUNTS']._serialized_end=751
+  _globals['_ITEMDETAIL']._serialized_end=611
+  _globals['_ITEMNEED']._serialized_start=613
+  _globals['_ITEMNEED']._serialized_end=718
+  _globals['_NEEDCOUNT']._serialized_start=720
+  _globals['_NEEDCOUNT']._serialized_end=788
+  _globals['_POOLCOUNTS']._serialized_start=791
+  _globals['_POOLCOUNTS']._serialized_end=1055
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 Items, their embeddings and their states."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nextlabel.v1 import annotation_pb2 as _annotation_pb2
 import builtins as _builtins
@@ -86,11 +88,17 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     ITEM_STATE_UNLABELED: _ItemState.ValueType  # 1
     """Waits to be picked."""
     ITEM_STATE_LEASED: _ItemState.ValueType  # 2
-    """Picked in an open query batch or on lease to at least one annotator."""
+    """On lease to at least one annotator."""
     ITEM_STATE_LABELED: _ItemState.ValueType  # 3
-    """Has a consensus."""
+    """Has an answer that is of use."""
     ITEM_STATE_UNRESOLVED: _ItemState.ValueType  # 4
-    """Every annotator asked so far gave no usable answer."""
+    """Needs another answer: those it has are of no use; `need` says why. Runs and people are asked again."""
+    ITEM_STATE_PICKED: _ItemState.ValueType  # 5
+    """Picked in an open query batch, waiting for somebody to lease it. Runs take it when nothing else is left."""
+    ITEM_STATE_ASKED: _ItemState.ValueType  # 6
+    """An annotator of the server is being asked about it."""
+    ITEM_STATE_GIVEN_UP: _ItemState.ValueType  # 7
+    """Needs another answer and was asked so often that no run asks about it any more; people can still answer it."""
 
 class ItemState(_ItemState, metaclass=_ItemStateEnumTypeWrapper):
     """Where an item of the pool stands."""
@@ -100,12 +108,58 @@ ITEM_STATE_UNSPECIFIED: ItemState.ValueType  # 0
 ITEM_STATE_UNLABELED: ItemState.ValueType  # 1
 """Waits to be picked."""
 ITEM_STATE_LEASED: ItemState.ValueType  # 2
-"""Picked in an open query batch or on lease to at least one annotator."""
+"""On lease to at least one annotator."""
 ITEM_STATE_LABELED: ItemState.ValueType  # 3
-"""Has a consensus."""
+"""Has an answer that is of use."""
 ITEM_STATE_UNRESOLVED: ItemState.ValueType  # 4
-"""Every annotator asked so far gave no usable answer."""
+"""Needs another answer: those it has are of no use; `need` says why. Runs and people are asked again."""
+ITEM_STATE_PICKED: ItemState.ValueType  # 5
+"""Picked in an open query batch, waiting for somebody to lease it. Runs take it when nothing else is left."""
+ITEM_STATE_ASKED: ItemState.ValueType  # 6
+"""An annotator of the server is being asked about it."""
+ITEM_STATE_GIVEN_UP: ItemState.ValueType  # 7
+"""Needs another answer and was asked so often that no run asks about it any more; people can still answer it."""
 Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
+
+class _NeedReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _NeedReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_NeedReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    NEED_REASON_UNSPECIFIED: _NeedReason.ValueType  # 0
+    """Not given."""
+    NEED_REASON_REFUSED: _NeedReason.ValueType  # 1
+    """The annotator declined to answer."""
+    NEED_REASON_TRUNCATED: _NeedReason.ValueType  # 2
+    """The answer was cut off by a length limit."""
+    NEED_REASON_INVALID: _NeedReason.ValueType  # 3
+    """The answer was malformed or outside the label space."""
+    NEED_REASON_FAILED: _NeedReason.ValueType  # 4
+    """No answer came."""
+    NEED_REASON_SKIPPED: _NeedReason.ValueType  # 5
+    """A person passed it on to others."""
+    NEED_REASON_NO_AGREEMENT: _NeedReason.ValueType  # 6
+    """Its annotators contradict each other evenly."""
+
+class NeedReason(_NeedReason, metaclass=_NeedReasonEnumTypeWrapper):
+    """Why the answers that an item has are of no use."""
+
+NEED_REASON_UNSPECIFIED: NeedReason.ValueType  # 0
+"""Not given."""
+NEED_REASON_REFUSED: NeedReason.ValueType  # 1
+"""The annotator declined to answer."""
+NEED_REASON_TRUNCATED: NeedReason.ValueType  # 2
+"""The answer was cut off by a length limit."""
+NEED_REASON_INVALID: NeedReason.ValueType  # 3
+"""The answer was malformed or outside the label space."""
+NEED_REASON_FAILED: NeedReason.ValueType  # 4
+"""No answer came."""
+NEED_REASON_SKIPPED: NeedReason.ValueType  # 5
+"""A person passed it on to others."""
+NEED_REASON_NO_AGREEMENT: NeedReason.ValueType  # 6
+"""Its annotators contradict each other evenly."""
+Global___NeedReason: _TypeAlias = NeedReason  # noqa: Y015
 
 @_typing.final
 class EmbeddingMatrix(_message.Message):
@@ -221,6 +275,7 @@ class ItemDetail(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     EMBEDDED_FIELD_NUMBER: _builtins.int
     CONSENSUS_FIELD_NUMBER: _builtins.int
+    NEED_FIELD_NUMBER: _builtins.int
     state: Global___ItemState.ValueType
     """Where it stands."""
     embedded: _builtins.bool
@@ -233,6 +288,10 @@ class ItemDetail(_message.Message):
     def consensus(self) -> _annotation_pb2.Consensus:
         """What its annotations add up to; absent without annotations."""
 
+    @_builtins.property
+    def need(self) -> Global___ItemNeed:
+        """Why it needs another answer; absent in the states other than UNRESOLVED and GIVEN_UP."""
+
     def __init__(
         self,
         *,
@@ -240,14 +299,75 @@ class ItemDetail(_message.Message):
         state: Global___ItemState.ValueType = ...,
         embedded: _builtins.bool = ...,
         consensus: _annotation_pb2.Consensus | None = ...,
+        need: Global___ItemNeed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "item", b"item"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "item", b"item", "need", b"need"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "embedded", b"embedded", "item", b"item", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consensus", b"consensus", "embedded", b"embedded", "item", b"item", "need", b"need", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ItemDetail: _TypeAlias = ItemDetail  # noqa: Y015
+
+@_typing.final
+class ItemNeed(_message.Message):
+    """Why an item needs another answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    reason: Global___NeedReason.ValueType
+    """Why the newest answer is of no use."""
+    attempts: _builtins.int
+    """Answers it has so far, useful or not."""
+    annotator: _builtins.str
+    """Annotator that gave the newest one."""
+    detail: _builtins.str
+    """What the newest one says, for people; may be empty."""
+    def __init__(
+        self,
+        *,
+        reason: Global___NeedReason.ValueType = ...,
+        attempts: _builtins.int = ...,
+        annotator: _builtins.str = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "attempts", b"attempts", "detail", b"detail", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemNeed: _TypeAlias = ItemNeed  # noqa: Y015
+
+@_typing.final
+class NeedCount(_message.Message):
+    """How many items need another answer for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    reason: Global___NeedReason.ValueType
+    """The reason."""
+    items: _builtins.int
+    """How many items."""
+    def __init__(
+        self,
+        *,
+        reason: Global___NeedReason.ValueType = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NeedCount: _TypeAlias = NeedCount  # noqa: Y015
 
 @_typing.final
 class PoolCounts(_message.Message):
@@ -264,16 +384,20 @@ class PoolCounts(_message.Message):
     GOLD_FIELD_NUMBER: _builtins.int
     EMBEDDED_FIELD_NUMBER: _builtins.int
     AWAITING_EMBEDDING_FIELD_NUMBER: _builtins.int
+    PICKED_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    GIVEN_UP_FIELD_NUMBER: _builtins.int
+    NEEDS_FIELD_NUMBER: _builtins.int
     pool: _builtins.int
     """Items of the pool, in any state."""
     unlabeled: _builtins.int
     """Items of the pool that wait to be picked."""
     leased: _builtins.int
-    """Items of the pool in open batches or on lease."""
+    """Items of the pool on lease."""
     labeled: _builtins.int
-    """Items of the pool with a consensus."""
+    """Items of the pool with an answer that is of use."""
     unresolved: _builtins.int
-    """Items of the pool whose annotators gave no usable answer."""
+    """Items of the pool that need another answer, those given up left out."""
     holdout: _builtins.int
     """Holdout items."""
     gold: _builtins.int
@@ -282,6 +406,16 @@ class PoolCounts(_message.Message):
     """Items of all splits that have an embedding."""
     awaiting_embedding: _builtins.int
     """Items of all splits that wait for their embedding."""
+    picked: _builtins.int
+    """Items of the pool in open query batches, waiting to be leased."""
+    asked: _builtins.int
+    """Items of the pool that annotators of the server are being asked about."""
+    given_up: _builtins.int
+    """Items of the pool that need another answer and that no run asks about any more."""
+    @_builtins.property
+    def needs(self) -> _containers.RepeatedCompositeFieldContainer[Global___NeedCount]:
+        """The items that need another answer, those given up included, by reason."""
+
     def __init__(
         self,
         *,
@@ -294,10 +428,14 @@ class PoolCounts(_message.Message):
         gold: _builtins.int = ...,
         embedded: _builtins.int = ...,
         awaiting_embedding: _builtins.int = ...,
+        picked: _builtins.int = ...,
+        asked: _builtins.int = ...,
+        given_up: _builtins.int = ...,
+        needs: _abc.Iterable[Global___NeedCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaiting_embedding", b"awaiting_embedding", "embedded", b"embedded", "gold", b"gold", "holdout", b"holdout", "labeled", b"labeled", "leased", b"leased", "pool", b"pool", "unlabeled", b"unlabeled", "unresolved", b"unresolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "awaiting_embedding", b"awaiting_embedding", "embedded", b"embedded", "given_up", b"given_up", "gold", b"gold", "holdout", b"holdout", "labeled", b"labeled", "leased", b"leased", "needs", b"needs", "picked", b"picked", "pool", b"pool", "unlabeled", b"unlabeled", "unresolved", b"unresolved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,7 +76,7 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     STOP_REASON_PLATEAU: _StopReason.ValueType  # 3
     """The learning curve has flattened."""
     STOP_REASON_POOL_EMPTY: _StopReason.ValueType  # 4
-    """The pool is exhausted."""
+    """Nothing is left to label."""
     STOP_REASON_MAX_ROUNDS: _StopReason.ValueType  # 5
     """The greatest number of rounds was reached."""
     STOP_REASON_STOPPED: _StopReason.ValueType  # 6
@@ -87,6 +87,8 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     """Too many answers were unusable, or the annotator obeyed orders in the text of canary items."""
     STOP_REASON_ERROR: _StopReason.ValueType  # 9
     """An error that the run could not go on from."""
+    STOP_REASON_ITEMS_LEFT: _StopReason.ValueType  # 10
+    """Items without a useful answer are left that this run may not ask about; `detail` says how many and why."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """Why a run ended."""
@@ -100,7 +102,7 @@ STOP_REASON_TARGET: StopReason.ValueType  # 2
 STOP_REASON_PLATEAU: StopReason.ValueType  # 3
 """The learning curve has flattened."""
 STOP_REASON_POOL_EMPTY: StopReason.ValueType  # 4
-"""The pool is exhausted."""
+"""Nothing is left to label."""
 STOP_REASON_MAX_ROUNDS: StopReason.ValueType  # 5
 """The greatest number of rounds was reached."""
 STOP_REASON_STOPPED: StopReason.ValueType  # 6
@@ -111,6 +113,8 @@ STOP_REASON_ANNOTATOR_UNRELIABLE: StopReason.ValueType  # 8
 """Too many answers were unusable, or the annotator obeyed orders in the text of canary items."""
 STOP_REASON_ERROR: StopReason.ValueType  # 9
 """An error that the run could not go on from."""
+STOP_REASON_ITEMS_LEFT: StopReason.ValueType  # 10
+"""Items without a useful answer are left that this run may not ask about; `detail` says how many and why."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 class _DemonstrationSelection:

@@ -184,6 +184,12 @@ class LimitSettings(_Section):
     overlap: Count = _LIMITS.overlap
     """Annotators of one item."""
 
+    asks_per_run: Count = _LIMITS.asks_per_run
+    """How often a run asks about an item whose answer fails to come."""
+
+    useless_answers: Count = _LIMITS.useless_answers
+    """Refusals, invalid answers and the like about an item, after which no run asks about it any more."""
+
     query_batch: Count = _LIMITS.query_batch
     """Items in one query batch."""
 

@@ -89,7 +89,8 @@ class Pool(Service[Mode]):
     ) -> AsyncIterator[Sequence[ItemDetail]]:
         """The items in the order in which they were added; only those of a split or state when given.
 
-        `split` is pool, holdout or gold; `state` unlabeled, leased, labeled or unresolved.
+        `split` is pool, holdout or gold; `state` unlabeled, picked, leased, asked, labeled, unresolved (needs
+        another answer; `need` says why) or given_up.
         """
         request = pb.ListItemsRequest(project=project, page_size=page_size)
         if split is not None:

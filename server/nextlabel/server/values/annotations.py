@@ -22,7 +22,10 @@ class AnnotatorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One annotator's answer about one item; never changed. ``trusted`` ones may clamp the learner."""
+    """One annotator's answer about one item; never changed. ``trusted`` ones may clamp the learner.
+
+    ``corrects`` is the id of the annotation by the same annotator that this one stands instead of, 0 for a first one.
+    """
 
     id: int
     project: ProjectId
@@ -38,3 +41,4 @@ class Annotation:
     round: int
     batch: str
     created_at: datetime
+    corrects: int = 0

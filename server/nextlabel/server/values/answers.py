@@ -22,7 +22,7 @@ class AnnotationType(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How asking an annotator about an item ended."""
+    """How asking an annotator about an item ended. A person may skip an item: somebody else is to answer it."""
 
     LABEL = "label"
     CANDIDATES = "candidates"
@@ -30,6 +30,7 @@ class Outcome(StrEnum):
     TRUNCATED = "truncated"
     INVALID = "invalid"
     FAILED = "failed"
+    SKIPPED = "skipped"
 
     @property
     def reaches_learner(self) -> bool:

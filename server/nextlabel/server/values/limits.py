@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes of UTF-8, counts in items."""
+    """Sizes in bytes of UTF-8, counts in items.
+
+    ``asks_per_run`` is how often a run asks about an item whose answer does not come; ``useless_answers`` how many
+    answers without use an item may have before no run asks about it any more.
+    """
 
     item_text_bytes: int = 32_768
     item_id_bytes: int = 256
@@ -20,6 +24,8 @@ class Limits:
     guidelines_bytes: int = 262_144
     embedding_dimension: int = 8_192
     overlap: int = 16
+    asks_per_run: int = 2
+    useless_answers: int = 5
     query_batch: int = 10_000
     lease_items: int = 1_000
     predict_items: int = 4_096

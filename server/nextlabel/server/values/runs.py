@@ -34,6 +34,7 @@ class StopReason(StrEnum):
     TARGET = "target"
     PLATEAU = "plateau"
     POOL_EMPTY = "pool_empty"
+    ITEMS_LEFT = "items_left"
     MAX_ROUNDS = "max_rounds"
     STOPPED = "stopped"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
@@ -55,6 +56,11 @@ class AnnotatorChoice:
     def is_llm(self) -> bool:
         """True for the kinds that ask a language model."""
         return self.kind in LLM_KINDS
+
+    @property
+    def is_person(self) -> bool:
+        """True when people answer, who lease the items."""
+        return self.kind == "human"
 
     @property
     def name(self) -> str:

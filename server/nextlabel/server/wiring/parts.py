@@ -19,6 +19,7 @@ from nextlabel.server.domain.housekeeping.maintenance import Maintenance
 from nextlabel.server.domain.housekeeping.removal import Removal
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.learning import Learning, learner_spec
 from nextlabel.server.domain.pool.embedding import Embedding
@@ -32,6 +33,7 @@ from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.selection.advised import AdvisedSelection
+from nextlabel.server.domain.selection.askable import Askable
 from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
@@ -76,6 +78,7 @@ class Parts:
     projects: Projects
     budgets: Budgets
     labels: Labels
+    standings: Standings
     labeling: Leases
     submissions: Submissions
     learning: Learning
@@ -150,7 +153,9 @@ def open_parts(settings: Settings) -> Parts:
     connections = LlmConnections(settings.annotators, Accounts(), halts)
     advisors = LlmAdvisors(store, projects, budgets, clock, lookups, connections)
     advised = AdvisedSelection(pools, labels, compute, advisors)
-    selector = Selector(store, pools, labels, learning, advised, compute, clock, _new_id, limits)
+    standings = Standings(store, labels, limits)
+    askable = Askable(store, arrays, standings, limits)
+    selector = Selector(store, pools, labels, learning, askable, advised, compute, clock, _new_id, limits)
     runs = Runs(
         clock=clock,
         new_id=_new_id,
@@ -160,7 +165,7 @@ def open_parts(settings: Settings) -> Parts:
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
         check_advisor=advisors.check,
     )
-    reports = Reports(store, labels)
+    reports = Reports(store, labels, standings)
     removal = Removal(store, labels, selector, learning, pools)
     rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, reports, signals, clock)
     annotators = RunAnnotators(store, learning, lookups, disagreements, connections)
@@ -188,6 +193,7 @@ def open_parts(settings: Settings) -> Parts:
         projects=projects,
         budgets=budgets,
         labels=labels,
+        standings=standings,
         labeling=labeling,
         submissions=Submissions(labeling),
         learning=learning,

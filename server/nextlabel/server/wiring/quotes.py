@@ -115,7 +115,7 @@ class AllQuotes:
         size = llm.shortlist_size(spec.batch_size)
         again = asked is spec.annotator
         more = size - spec.batch_size if again else size
-        waiting = (await self.labels.reports.pool_counts(project)).unlabeled
+        waiting = (await self.labels.reports.pool_counts(project)).askable
         rounds = math.ceil(bound.upper.labels / spec.batch_size)
         most = min(rounds * more, waiting - bound.upper.labels if again else waiting)
         quote = await self._items(project, asked, _Amounts(min(more, most), most, most), sample)

@@ -41,14 +41,18 @@ class State(StrEnum):
     """Where an item stands."""
 
     UNLABELED = "unlabeled"
+    PICKED = "picked"
     LEASED = "leased"
+    ASKED = "asked"
     LABELED = "labeled"
     UNRESOLVED = "unresolved"
+    GIVEN_UP = "given_up"
 
 
 _ITEMS: TableColumns = {
     "ITEM": lambda i: i["item"]["id"],
     "STATE": lambda i: i["state"],
+    "WHY": lambda i: i["need"] and i["need"]["reason"],
     "LABEL": lambda i: i["consensus"] and i["consensus"]["answer"],
     "TEXT": lambda i: i["item"]["text"],
 }

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from nextlabel.v1.run_service_pb2 import RunEvent
 
 # The other reasons, a budget that is used up among them, are what a run is started for.
-_EXIT_CODES = {"error": FAILED, "annotator_unreliable": FAILED, "provider_spend_limit": BUDGET_EXHAUSTED}
+_EXIT_CODES = {
+    "error": FAILED,
+    "annotator_unreliable": FAILED,
+    "items_left": FAILED,
+    "provider_spend_limit": BUDGET_EXHAUSTED,
+}
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ OUTCOMES = {
     Outcome.TRUNCATED: pb.OUTCOME_TRUNCATED,
     Outcome.INVALID: pb.OUTCOME_INVALID,
     Outcome.FAILED: pb.OUTCOME_FAILED,
+    Outcome.SKIPPED: pb.OUTCOME_SKIPPED,
 }
 ANNOTATION_TYPES = {
     AnnotationType.SINGLE_LABEL: pb.ANNOTATION_TYPE_SINGLE_LABEL,
@@ -136,6 +137,7 @@ def annotation_message(annotation: Annotation) -> pb.Annotation:
         provenance=_provenance(annotation),
         detail=answer.detail,
         create_time=timestamp(annotation.created_at),
+        corrects=str(annotation.corrects) if annotation.corrects else "",
     )
     if answer.rationale:
         message.rationale = answer.rationale

@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from nextlabel.server.api.messages.annotations import body_of
 from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.domain.labeling.leases import Leased
-from nextlabel.server.domain.labeling.submissions import Submission, SubmitResult, SubmitStatus
+from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.labeling.submissions import SubmitResult, SubmitStatus
 from nextlabel.server.values.batches import Pick
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import pool_pb2
 
 _STATUSES = {
     SubmitStatus.ACCEPTED: pb.SUBMIT_STATUS_ACCEPTED,
     SubmitStatus.ACCEPTED_LATE: pb.SUBMIT_STATUS_ACCEPTED_LATE,
+    SubmitStatus.CORRECTED: pb.SUBMIT_STATUS_CORRECTED,
+    SubmitStatus.SKIPPED: pb.SUBMIT_STATUS_SKIPPED,
     SubmitStatus.DUPLICATE: pb.SUBMIT_STATUS_DUPLICATE,
     SubmitStatus.REFUSED: pb.SUBMIT_STATUS_REFUSED,
 }
@@ -44,10 +48,12 @@ def lease_message(leased: Leased) -> pb.Lease:
 
 
 def submission_of(message: pb.SubmittedAnnotation, field: str) -> Submission:
-    """Return one submitted answer, or raise InvalidArgument when it holds none."""
+    """Return one submitted answer, or raise InvalidArgument when it neither holds one nor skips."""
+    if message.skip and message.HasField("answer"):
+        raise InvalidArgument.field(f"{field}.skip", "an item is either answered or skipped; give one of the two")
     return Submission(
         item_id=message.item_id,
-        body=body_of(message.answer, f"{field}.answer"),
+        body=None if message.skip else body_of(message.answer, f"{field}.answer"),
         rationale=message.rationale,
         feedback=message.feedback,
         confidence=message.confidence if message.HasField("confidence") else None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nextlabel.server.api.messages.annotations import ANNOTATION_TYPES, cost_message
+from nextlabel.server.api.messages.item_states import NEED_REASONS
 from nextlabel.server.api.messages.values import (
     duration,
     learner_of,
@@ -21,6 +22,7 @@ from nextlabel.server.domain.reports.reports import PoolCounts
 from nextlabel.server.values.answers import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
 from nextlabel.server.values.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
+from nextlabel.server.values.item_states import ItemState
 from nextlabel.server.values.projects import LabelClass, Project
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import project_service_pb2 as pb
@@ -136,10 +138,17 @@ def counts_message(counts: PoolCounts) -> pool_pb2.PoolCounts:
     """Return the message of a pool's counts."""
     return pool_pb2.PoolCounts(
         pool=counts.pool,
-        unlabeled=counts.unlabeled,
-        leased=counts.leased,
-        labeled=counts.labeled,
-        unresolved=counts.unresolved,
+        unlabeled=counts.states[ItemState.UNLABELED],
+        picked=counts.states[ItemState.PICKED],
+        leased=counts.states[ItemState.LEASED],
+        asked=counts.states[ItemState.ASKED],
+        labeled=counts.states[ItemState.ANSWERED],
+        unresolved=counts.states[ItemState.NEEDS_ANOTHER],
+        given_up=counts.states[ItemState.GIVEN_UP],
+        needs=[
+            pool_pb2.NeedCount(reason=NEED_REASONS[reason], items=items)
+            for reason, items in sorted(counts.needs.items())
+        ],
         holdout=counts.holdout,
         gold=counts.gold,
         embedded=counts.embedded,

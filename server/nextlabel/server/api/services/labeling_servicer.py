@@ -34,7 +34,8 @@ from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.replay_upload import ReplayUpload
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
-from nextlabel.server.domain.labeling.submissions import KnownRows, Submission, Submissions, SubmitResult, SubmitStatus
+from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.labeling.submissions import KnownRows, Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -139,9 +140,7 @@ class LabelingServicer(LabelingServiceServicer):
             )
         project = await self.finder.project(request.project)
         readable, refused = _read_submissions(request.annotations)
-        # A lease knows the rows of its items, and takes answers about no others.
-        asked = [] if request.lease_id else [s.item_id for s in readable.values()]
-        known = await self._known_rows(project, asked)
+        known = await self._known_rows(project, [s.item_id for s in readable.values()])
 
         def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
             given = self.submissions.submit(

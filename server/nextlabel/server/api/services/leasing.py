@@ -10,7 +10,6 @@ from nextlabel.server.api.boundary.idempotency import Replies
 from nextlabel.server.api.messages.labeling import lease_message
 from nextlabel.server.api.messages.values import seconds_of
 from nextlabel.server.domain.labeling.leases import Leases
-from nextlabel.server.domain.runs.engine import HUMAN
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.errors import Unavailable
@@ -45,7 +44,7 @@ class Leasing:
             return response
         async with self._selecting[project.id]:
             response = await self._leased(project, request)
-            if response.HasField("lease") or not await self._select(project, request.count):
+            if response.HasField("lease") or not await self._select(project, request.annotator, request.count):
                 return response
             return await self._leased(project, request)
 
@@ -67,18 +66,18 @@ class Leasing:
 
         return await self._store.write(unit)
 
-    async def _select(self, project: Project, count: int) -> bool:
+    async def _select(self, project: Project, annotator: str, count: int) -> bool:
         """Select a batch; False when there is nothing to select, or a run of people selects by itself."""
 
         def situation(tx: Transaction) -> tuple[bool, Sequence[Segment]]:
             running = tx.runs.list(project.id, states=[RunState.RUNNING])
-            led = any(run.spec.annotator.kind == HUMAN for run in running)
+            led = any(run.spec.annotator.is_person for run in running)
             return led, tx.pool.segments(project.id, embedded=False)
 
         led, waiting = await self._store.read(situation)
         if led:
             return False
-        query = Query(max(count, _SMALLEST_BATCH), project.strategy, project.audit_share, seed=0)
+        query = Query(max(count, _SMALLEST_BATCH), project.strategy, project.audit_share, seed=0, person=annotator)
         _, picks = await self._selector.select(project, query)
         if not picks and waiting:
             rows = sum(segment.row_count for segment in waiting)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
-from nextlabel.server.api.messages.pool import DecodedBatch, check_texts, decode_batch
+from nextlabel.server.api.messages.item_states import state_of
+from nextlabel.server.api.messages.pool import DecodedBatch, check_texts, decode_batch, split_of
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.values import embedding_matrix, number_of, page_size, page_token
 from nextlabel.server.api.services.item_listing import ItemFilter, ItemListing
@@ -25,6 +26,7 @@ from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects import Project
+from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceServicer
 
@@ -137,7 +139,8 @@ class PoolServicer(PoolServiceServicer):
     async def ListItems(self, request: pb.ListItemsRequest, context: Any) -> pb.ListItemsResponse:
         """List items in the order in which they were added."""
         project = await self.finder.project(request.project)
-        wanted = ItemFilter(request.split, request.state)
+        split = None if request.split == pool_pb2.SPLIT_UNSPECIFIED else split_of(request.split, "split")
+        wanted = ItemFilter(split, state_of(request.state, "state"))
         items, after = await self.listing.page(
             project, wanted, row_after(request.page_token), page_size(request.page_size)
         )

@@ -103,7 +103,7 @@ def _pool(parts: Parts, replies: Replies, finder: ProjectFinder) -> PoolServicer
         pools=parts.pools,
         embedding=parts.embedding,
         reports=parts.reports,
-        listing=ItemListing(parts.store, parts.pools, parts.labels),
+        listing=ItemListing(parts.store, parts.pools, parts.standings),
         signals=parts.signals,
         limits=parts.limits,
     )

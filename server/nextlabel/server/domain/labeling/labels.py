@@ -22,7 +22,7 @@ class _Labels:
 
 
 class Labels:
-    """The annotations of every project by row, and what they add up to."""
+    """The annotations of every project by row, those that were corrected left out, and what they add up to."""
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
@@ -51,7 +51,10 @@ class Labels:
         # Another caller may have taken the same annotations in while this one was reading.
         fresh = [a for a in new if a.id > known.last_id]
         for annotation in fresh:
-            known.by_row[annotation.row].append(annotation)
+            given = known.by_row[annotation.row]
+            if annotation.corrects:
+                given[:] = [a for a in given if a.id != annotation.corrects]
+            given.append(annotation)
             known.last_id = annotation.id
         changed = dict.fromkeys(a.row for a in fresh)
         # Classes are only ever added at the end: who still has fewer knows the project as it was.

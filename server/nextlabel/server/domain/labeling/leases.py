@@ -115,11 +115,13 @@ class Leases:
         """Keep a server-side annotator's answers, (row, item id, answer) each; return how many carry a label.
 
         Labels are settled under ``reservation``, if one is given; answers that were recorded before are neither kept
-        nor booked again.
+        nor booked again, and none is kept about an item that was deleted meanwhile.
         """
+        gone = set(tx.pool.deleted_rows(project.id, [row for row, _, _ in answers]))
         annotations = [
             new_annotation(project, row, item_id, annotator, kind, answer, batch, trusted=trusted, at=self.clock.now())
             for row, item_id, answer in answers
+            if row not in gone
         ]
         new = tx.labeling.add_annotations(annotations)
         labels = sum(a.outcome.reaches_learner for a, is_new in zip(annotations, new, strict=True) if is_new)
@@ -140,6 +142,20 @@ class Leases:
         lease = tx.labeling.lease(lease_id)
         if lease is None or lease.project != project.id:
             raise NotFound("lease", lease_id)
+        return lease
+
+    def held_lease(self, tx: Transaction, project: Project, lease_id: str, annotator: str) -> Lease:
+        """Return a lease of this project that an annotator ('' for whoever it is) holds.
+
+        Raises:
+            NotFound: there is no such lease.
+            InvalidArgument: somebody else holds it.
+        """
+        lease = self.owned_lease(tx, project, lease_id)
+        if annotator not in ("", lease.annotator):
+            raise InvalidArgument.field(
+                "annotator", f"lease {lease_id} is held by {lease.annotator!r}, who alone answers on it"
+            )
         return lease
 
     def paying_run(self, tx: Transaction, batch_id: str) -> str:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases, new_annotation
+from nextlabel.server.domain.labeling.submission_checks import Submission, problem_of
 from nextlabel.server.ports.state_store import Transaction
-from nextlabel.server.tasks.answer_form import body_problem
-from nextlabel.server.values.annotations import AnnotatorKind
-from nextlabel.server.values.answers import (
-    Answer,
-    Body,
-    ConfidenceKind,
-    Outcome,
-    Provenance,
-)
-from nextlabel.server.values.batches import Batch
+from nextlabel.server.values.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.money.costs import Cost
@@ -29,19 +21,10 @@ class SubmitStatus(StrEnum):
 
     ACCEPTED = "accepted"
     ACCEPTED_LATE = "accepted_late"
+    CORRECTED = "corrected"
+    SKIPPED = "skipped"
     DUPLICATE = "duplicate"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """One answer of a person or a program about one item."""
-
-    item_id: str
-    body: Body
-    rationale: str = ""
-    feedback: str = ""
-    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +46,47 @@ class KnownRows:
 
 @dataclass(frozen=True, slots=True)
 class _Usable:
-    """An answer that passed all checks; ``index`` is its place in the call."""
+    """An answer that passed all checks; ``index`` is its place in the call.
+
+    ``before`` is the annotator's answer that it stands instead of.
+    """
 
     index: int
     submission: Submission
     row: int
     leased: LeaseItem | None
+    before: Annotation | None
+
+    @property
+    def is_skip(self) -> bool:
+        return self.submission.body is None
+
+    @property
+    def corrects(self) -> bool:
+        """True when an answer was paid already, and this one is another."""
+        return self.before is not None and self.before.answer.body is not None
+
+    @property
+    def costs(self) -> bool:
+        return not (self.is_skip or self.corrects)
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """The lease that a call refers to, if any."""
+    """Who answers, on which lease if any, and what is known of the rows: those deleted, and the annotator's answers."""
 
     annotator: str
     lease: Lease | None
     leased: Mapping[str, LeaseItem]
     late: bool
+    deleted: Set[int]
+    before: Mapping[int, Annotation]
+    given: Mapping[int, Set[str]]
+
+    @property
+    def lease_pays(self) -> bool:
+        """True while the lease holds labels for its items."""
+        return self.lease is not None and not self.late and self.lease.state is LeaseState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,67 +106,57 @@ class Submissions:
     ) -> Sequence[SubmitResult]:
         """Take answers, on a lease or (``lease_id`` empty) about any item of the pool.
 
-        An answer that comes after its lease is over is taken while the item still lacks annotations. With a lease,
-        its annotator is the one who answers.
+        An answer that comes after its lease is over is taken while the item still lacks annotations. Another answer of
+        the same annotator corrects the one before, which stays on record; that costs no label.
 
         Raises:
-            InvalidArgument: neither an annotator nor a lease is named.
+            InvalidArgument: neither an annotator nor a lease is named, or the lease is somebody else's.
             NotFound: the lease does not exist.
         """
-        call = self._open(tx, project, annotator, lease_id)
+        call = self._open(tx, project, annotator, lease_id, [s.item_id for s in submissions], known)
         results: dict[int, SubmitResult] = {}
         usable: list[_Usable] = []
-        rows: set[int] = set()
+        rows: dict[int, Submission] = {}
         for index, submission in enumerate(submissions):
-            checked = self._check(tx, project, call, known, _Usable(index, submission, -1, None), rows)
+            checked = _check(project, call, known, index, submission, rows)
             if isinstance(checked, SubmitResult):
                 results[index] = checked
             else:
                 usable.append(checked)
-                rows.add(checked.row)
+                rows[checked.row] = submission
         self._book(tx, project, call, usable, results)
         return [results[i] for i in range(len(submissions))]
 
-    def _open(self, tx: Transaction, project: Project, annotator: str, lease_id: str) -> _Call:
-        if not lease_id:
-            if not annotator:
-                raise InvalidArgument.field("annotator", "say who answers, or give the lease_id")
-            return _Call(annotator, None, {}, late=False)
-        lease = self.labeling.owned_lease(tx, project, lease_id)
-        over = lease.expires_at <= self.labeling.clock.now()
-        if over and lease.state is LeaseState.ACTIVE:
+    def _open(
+        self,
+        tx: Transaction,
+        project: Project,
+        annotator: str,
+        lease_id: str,
+        item_ids: Sequence[str],
+        known: KnownRows,
+    ) -> _Call:
+        lease = self.labeling.held_lease(tx, project, lease_id, annotator) if lease_id else None
+        if lease is None and not annotator:
+            raise InvalidArgument.field("annotator", "say who answers, or give the lease_id")
+        over = lease is not None and lease.expires_at <= self.labeling.clock.now()
+        if lease is not None and over and lease.state is LeaseState.ACTIVE:
             self.labeling.end(tx, lease, LeaseState.EXPIRED)
-        leased = {i.item_id: i for i in tx.labeling.lease_items(lease.id)}
-        late = over or lease.state in (LeaseState.EXPIRED, LeaseState.RELEASED)
-        return _Call(lease.annotator, lease, leased, late)
-
-    def _check(
-        self, tx: Transaction, project: Project, call: _Call, known: KnownRows, given: _Usable, taken: set[int]
-    ) -> _Usable | SubmitResult:
-        submission = given.submission
-        item_id = submission.item_id
-        leased = call.leased.get(item_id)
-        row = leased.row if leased else known.rows.get(item_id, -1)
-        problem = _problem(submission, project)
-        if not problem and call.lease is not None and leased is None:
-            problem = f"item {item_id!r} is not on this lease"
-        elif not problem and row < 0:
-            problem = f"item {item_id!r} is not in the pool"
-        elif not problem and row in known.refused:
-            problem = known.refused[row]
-        if problem:
-            return SubmitResult(item_id, SubmitStatus.REFUSED, problem)
-        if row in taken or (leased is not None and leased.answered):
-            return SubmitResult(item_id, SubmitStatus.DUPLICATE, "there is an answer of this annotator already")
-        if call.late and not self._still_useful(tx, project, row):
-            return SubmitResult(
-                item_id, SubmitStatus.REFUSED, "the lease was over and the item has got its annotations meanwhile"
-            )
-        return _Usable(given.index, submission, row, leased)
-
-    def _still_useful(self, tx: Transaction, project: Project, row: int) -> bool:
-        present = tx.labeling.annotations(project.id, rows=[row])
-        return len({a.annotator for a in present if a.outcome.reaches_learner}) < project.overlap
+        leased = {i.item_id: i for i in tx.labeling.lease_items(lease.id)} if lease else {}
+        late = over or (lease is not None and lease.state in (LeaseState.EXPIRED, LeaseState.RELEASED))
+        who = lease.annotator if lease else annotator
+        tx.labeling.answering(project.id, who)
+        rows = {leased[i].row if i in leased else known.rows.get(i, -1) for i in item_ids}
+        rows |= {i.row for i in leased.values()}
+        before: dict[int, Annotation] = {}
+        given: dict[int, set[str]] = {}
+        for a in tx.labeling.annotations(project.id, rows=sorted(rows)):
+            if a.annotator == who and a.kind is AnnotatorKind.HUMAN:
+                before[a.row] = a
+            if a.outcome.reaches_learner:
+                given.setdefault(a.row, set()).add(a.annotator)
+        deleted = set(tx.pool.deleted_rows(project.id, sorted(rows)))
+        return _Call(who, lease, leased, late, deleted, before, given)
 
     def _book(
         self,
@@ -168,94 +166,133 @@ class Submissions:
         usable: Sequence[_Usable],
         results: dict[int, SubmitResult],
     ) -> None:
-        if not usable:
-            return
-        batches = {b: tx.labeling.batch(b) for b in {u.leased.batch for u in usable if u.leased}}
-        reservation = call.lease.reservation if call.lease and not call.late else ""
-        if not reservation:
-            reservation, usable = self._reserve(tx, project, usable, batches, results)
-        if not usable:
-            return
-        annotations = [
-            new_annotation(
-                project,
-                u.row,
-                u.submission.item_id,
-                call.annotator,
-                AnnotatorKind.HUMAN,
-                _answer(u.submission, call.annotator),
-                batches[u.leased.batch] if u.leased else None,
-                trusted=True,
-                at=self.labeling.clock.now(),
-            )
-            for u in usable
-        ]
-        new = tx.labeling.add_annotations(annotations)
+        own = ""
+        if not call.lease_pays:
+            own, usable = self._reserve(tx, project, usable, results)
+        new = tx.labeling.add_annotations([self._annotation(tx, project, call, u) for u in usable])
         taken = [u for u, is_new in zip(usable, new, strict=True) if is_new]
-        own = call.lease is None or call.late
-        done = not own and self._answered(tx, call, usable)
-        self.labeling.budgets.settle(tx, reservation, Cost(labels=len(taken)), close=own or done)
-        if call.late:
-            tx.labeling.take_slots([(u.leased.batch, u.row) for u in taken if u.leased])
-        accepted = SubmitStatus.ACCEPTED_LATE if call.late else SubmitStatus.ACCEPTED
+        paid = Cost(labels=sum(u.costs for u in taken))
+        if own:
+            self.labeling.budgets.settle(tx, own, paid)
+        elif call.lease is not None and paid.labels:
+            self.labeling.budgets.settle(tx, call.lease.reservation, paid, close=False)
+        self._move_slots(tx, call, taken)
+        if call.lease_pays:
+            self._mark_answered(tx, call, usable)
         for u, is_new in zip(usable, new, strict=True):
-            results[u.index] = (
-                SubmitResult(u.submission.item_id, accepted)
-                if is_new
-                else SubmitResult(
-                    u.submission.item_id, SubmitStatus.DUPLICATE, f"{call.annotator} has answered it already"
-                )
-            )
+            results[u.index] = _result(call, u, is_new)
+
+    def _annotation(self, tx: Transaction, project: Project, call: _Call, u: _Usable) -> Annotation:
+        batch = tx.labeling.batch(u.leased.batch) if u.leased else None
+        annotation = new_annotation(
+            project,
+            u.row,
+            u.submission.item_id,
+            call.annotator,
+            AnnotatorKind.HUMAN,
+            u.submission.answer(call.annotator),
+            batch,
+            trusted=True,
+            at=self.labeling.clock.now(),
+        )
+        if u.before is None:
+            return annotation
+        if u.costs:
+            return replace(annotation, corrects=u.before.id)
+        # What is corrected was asked for, and paid, by the batch it came from.
+        return replace(annotation, corrects=u.before.id, batch=u.before.batch, run=u.before.run, round=u.before.round)
 
     def _reserve(
-        self,
-        tx: Transaction,
-        project: Project,
-        usable: Sequence[_Usable],
-        batches: Mapping[str, Batch | None],
-        results: dict[int, SubmitResult],
+        self, tx: Transaction, project: Project, usable: Sequence[_Usable], results: dict[int, SubmitResult]
     ) -> tuple[str, Sequence[_Usable]]:
         """Reserve labels for answers that no lease pays for; refuse those beyond the budget."""
-        batch = next(iter(batches), "")
+        paid = [u for u in usable if u.costs]
+        if not paid:
+            return "", usable
+        batch = next((u.leased.batch for u in paid if u.leased), "")
         run = self.labeling.paying_run(tx, batch) if batch else ""
-        budgets = self.labeling.budgets
-        affordable = budgets.affordable_labels(tx, project.id, run)
-        kept = list(usable) if affordable is None else list(usable[:affordable])
-        for u in usable[len(kept) :]:
+        affordable = self.labeling.budgets.affordable_labels(tx, project.id, run)
+        beyond = [] if affordable is None else paid[affordable:]
+        for u in beyond:
             results[u.index] = SubmitResult(
                 u.submission.item_id, SubmitStatus.REFUSED, "the label budget is used up; raise it to go on"
             )
-        if not kept:
+        kept = [u for u in usable if u.index not in {b.index for b in beyond}]
+        wanted = Cost(labels=len(paid) - len(beyond))
+        if not wanted.labels:
             return "", kept
-        return budgets.reserve(tx, project.id, run, Cost(labels=len(kept)), LABELS_LINE).id, kept
+        return self.labeling.budgets.reserve(tx, project.id, run, wanted, LABELS_LINE).id, kept
 
-    def _answered(self, tx: Transaction, call: _Call, usable: Sequence[_Usable]) -> bool:
-        """Mark items of the lease as answered; True when nothing is left on it, which ends it."""
+    def _move_slots(self, tx: Transaction, call: _Call, taken: Sequence[_Usable]) -> None:
+        """Give back the places of what is passed on, and take those of answers that had none."""
+
+        def slots(chosen: Sequence[_Usable]) -> list[tuple[str, int]]:
+            return [(u.leased.batch, u.row) for u in chosen if u.leased]
+
+        if call.lease_pays:
+            tx.labeling.free_slots(slots([u for u in taken if u.is_skip]))
+            again = [u for u in taken if u.costs and u.leased is not None and u.leased.answered]
+            tx.labeling.take_slots(slots(again))
+        else:
+            tx.labeling.take_slots(slots([u for u in taken if u.costs]))
+
+    def _mark_answered(self, tx: Transaction, call: _Call, usable: Sequence[_Usable]) -> None:
+        """Mark items of the lease as answered; end it when nothing is left on it but deleted items."""
         assert call.lease is not None
         rows = {u.row for u in usable}
         tx.labeling.mark_answered(call.lease.id, sorted(rows))
-        if any(not i.answered and i.row not in rows for i in call.leased.values()):
-            return False
-        tx.labeling.set_lease(call.lease.id, LeaseState.DONE, call.lease.expires_at)
-        return True
+        if all(i.answered or i.row in rows or i.row in call.deleted for i in call.leased.values()):
+            self.labeling.end(tx, call.lease, LeaseState.DONE)
 
 
-def _answer(submission: Submission, annotator: str) -> Answer:
-    return Answer(
-        outcome=Outcome.LABEL,
-        provenance=Provenance(annotator=annotator),
-        body=submission.body,
-        rationale=submission.rationale,
-        feedback=submission.feedback,
-        confidence=submission.confidence,
-        confidence_kind=ConfidenceKind.NONE if submission.confidence is None else ConfidenceKind.HUMAN,
-    )
+def _check(
+    project: Project,
+    call: _Call,
+    known: KnownRows,
+    index: int,
+    submission: Submission,
+    taken: Mapping[int, Submission],
+) -> _Usable | SubmitResult:
+    item_id = submission.item_id
+    leased = call.leased.get(item_id)
+    row = leased.row if leased else known.rows.get(item_id, -1)
+    before = call.before.get(row)
+    if problem := _problem(project, call, known, submission, row) or _clash(submission, before, taken.get(row)):
+        return SubmitResult(item_id, SubmitStatus.REFUSED, problem)
+    if row in taken or (before is not None and before.answer.body == submission.body):
+        return SubmitResult(item_id, SubmitStatus.DUPLICATE, f"{call.annotator} has given this answer already")
+    usable = _Usable(index, submission, row, leased, before)
+    if call.late and usable.costs and len(call.given.get(row, ())) >= project.overlap:
+        late = "the lease was over and the item has got its annotations meanwhile"
+        return SubmitResult(item_id, SubmitStatus.REFUSED, late)
+    return usable
 
 
-def _problem(submission: Submission, project: Project) -> str:
-    """Say what is wrong with an answer for this project; '' when nothing is."""
-    if problem := body_problem(submission.body, project):
+def _problem(project: Project, call: _Call, known: KnownRows, submission: Submission, row: int) -> str:
+    """Say why an item takes no answer, or not this one; '' when it does."""
+    if problem := problem_of(submission, project):
         return problem
-    if submission.confidence is not None and not 0.0 <= submission.confidence <= 1.0:
-        return f"a confidence lies from 0 to 1, got {submission.confidence:g}"
+    if call.lease is not None and submission.item_id not in call.leased:
+        return f"item {submission.item_id!r} is not on this lease"
+    if row < 0 or row in call.deleted:
+        return f"item {submission.item_id!r} is not in the pool"
+    return known.refused.get(row, "")
+
+
+def _clash(submission: Submission, before: Annotation | None, same_call: Submission | None) -> str:
+    """Say what an answer contradicts in a way that is no correction; '' when nothing."""
+    if same_call is not None and same_call.body != submission.body:
+        return "this call has two different answers about the item; send one"
+    if before is not None and before.answer.body is not None and submission.body is None:
+        return "the item is answered already; it cannot be skipped, only be answered anew"
     return ""
+
+
+def _result(call: _Call, u: _Usable, is_new: bool) -> SubmitResult:
+    if not is_new:
+        return SubmitResult(u.submission.item_id, SubmitStatus.DUPLICATE, f"{call.annotator} has answered it already")
+    if u.is_skip:
+        return SubmitResult(u.submission.item_id, SubmitStatus.SKIPPED)
+    if u.corrects:
+        return SubmitResult(u.submission.item_id, SubmitStatus.CORRECTED)
+    return SubmitResult(u.submission.item_id, SubmitStatus.ACCEPTED_LATE if call.late else SubmitStatus.ACCEPTED)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.quality.canary_runs import tallies
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.item_states import ItemState, NeedReason
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem, Segment, Split
@@ -21,17 +23,29 @@ from nextlabel.server.values.runs import Run, RunState
 
 @dataclass(frozen=True, slots=True)
 class PoolCounts:
-    """How many items are in which state. ``pool`` counts askable items: no holdout, gold, shadowed or deleted ones."""
+    """How many items there are of each sort.
+
+    ``states`` counts the askable items, which are no holdout, gold, shadowed or deleted ones, by state: together they
+    are ``pool``. ``needs`` counts those that need another answer, the ones given up included, by reason.
+    """
 
     pool: int
-    unlabeled: int
-    leased: int
-    labeled: int
-    unresolved: int
+    states: Mapping[ItemState, int]
+    needs: Mapping[NeedReason, int]
     holdout: int
     gold: int
     embedded: int
     awaiting_embedding: int
+
+    @property
+    def without_answer(self) -> int:
+        """Items of the pool without an answer that is of use."""
+        return self.pool - self.states[ItemState.ANSWERED]
+
+    @property
+    def askable(self) -> int:
+        """Items of the pool that a run may still ask about."""
+        return self.without_answer - self.states[ItemState.GIVEN_UP]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +64,10 @@ class Overview:
 class Reports:
     """Reads; changes nothing, and opens no pool: every count is in the StateStore."""
 
-    def __init__(self, store: StateStore, labels: Labels) -> None:
+    def __init__(self, store: StateStore, labels: Labels, standings: Standings) -> None:
         self._store = store
         self._labels = labels
+        self._standings = standings
 
     async def learning_curve(self, project: Project, run: str = "") -> Sequence[ModelVersion]:
         """Return the evaluated model versions of a project or of one run, oldest first."""
@@ -61,22 +76,18 @@ class Reports:
 
     async def pool_counts(self, project: Project) -> PoolCounts:
         """Count the items of a project by state."""
-        by_row = await self._labels.rows(project)
-        agreed = await self._labels.consensus(project)
+        standing = await self._standings.of(project)
         stored = await self._store.read(lambda tx: _stored(tx, project))
         splits = Counter(r.split for r in stored.references)
         unusable = {r.row for r in stored.references} | stored.deleted
-        labeled = set(agreed) - unusable
-        answered = set(by_row) - unusable
-        open_rows = stored.picked_on_leases - answered - unusable
-        askable = stored.committed - len(unusable)
+        rows = standing.rows() - unusable
+        states = Counter(map(standing.state, rows))
+        pool = stored.committed - len(unusable)
         awaiting = sum(s.row_count for s in stored.waiting)
         return PoolCounts(
-            pool=askable,
-            unlabeled=askable - len(answered),
-            leased=len(open_rows),
-            labeled=len(labeled),
-            unresolved=len(answered - labeled),
+            pool=pool,
+            states={state: states[state] for state in ItemState} | {ItemState.UNLABELED: pool - len(rows)},
+            needs=Counter(need.reason for row, need in standing.needs.items() if row in rows),
             holdout=splits[Split.HOLDOUT],
             gold=splits[Split.GOLD],
             embedded=stored.committed - awaiting - len(stored.deleted),
@@ -134,23 +145,20 @@ class Reports:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What the StateStore knows of a pool. ``picked_on_leases`` has every picked row while any lease is active."""
+    """What the StateStore knows of a pool."""
 
     committed: int
     waiting: Sequence[Segment]
     references: Sequence[ReferenceItem]
     deleted: set[int]
-    picked_on_leases: set[int]
 
 
 def _stored(tx: Transaction, project: Project) -> _Stored:
-    picked = tx.labeling.picked_rows(project.id) if tx.labeling.active_leases(project.id) else ()
     return _Stored(
         committed=tx.pool.committed_rows(project.id),
         waiting=tx.pool.segments(project.id, embedded=False),
         references=tx.pool.references(project.id),
         deleted=set(tx.pool.deleted_rows(project.id)),
-        picked_on_leases=set(picked),
     )
 
 

@@ -26,7 +26,6 @@ from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import Plateau, Run, RunState, StopReason
 
-HUMAN = "human"
 _STOP_REASONS = {
     "ANNOTATOR_SPEND_LIMIT": StopReason.PROVIDER_SPEND_LIMIT,
     "ANNOTATOR_INVALID_RATE": StopReason.ANNOTATOR_UNRELIABLE,
@@ -125,7 +124,7 @@ class RunEngine:
     async def _drive(self, project: Project, run: Run) -> _End:
         try:
             await self._embedding.wait(project.id)
-            if run.spec.annotator.kind == HUMAN:
+            if run.spec.annotator.is_person:
                 return await self._drive_humans(project, run)
             while True:
                 end = await self._drive_annotator(project, run)
@@ -214,7 +213,10 @@ class RunEngine:
         affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
         if affordable == 0:
             return _End(StopReason.BUDGET, "the label budget is spent")
-        return _End(StopReason.POOL_EMPTY, "every item of the pool has been asked")
+        left = await self._rounds.left_over(project)
+        if left:
+            return _End(StopReason.ITEMS_LEFT, left)
+        return _End(StopReason.POOL_EMPTY, "every item of the pool is labeled")
 
     async def _spent_dimension(self, project: Project, run: Run) -> BudgetDimension | None:
         return await self._store.read(lambda tx: self._budgets.exhausted(tx, project.id, run.id))

@@ -23,10 +23,10 @@ class LabelQuotes:
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return the most labels that the run can buy; targets and a plateau may end it before the first."""
-        unlabeled = (await self.reports.pool_counts(project)).unlabeled
+        askable = (await self.reports.pool_counts(project)).askable
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
         bounds = {
-            "items of the pool that wait to be picked": unlabeled,
+            "items of the pool that may be asked about": askable,
             "labels that the limits of the run allow": spec.limit.labels or None,
             "labels that the budget of the project allows": affordable,
             "labels in the most rounds allowed": spec.max_rounds * spec.batch_size or None,

@@ -10,11 +10,13 @@ from dataclasses import asdict
 from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases
+from nextlabel.server.domain.labeling.standing import last_batch
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.canary_runs import CANARIES_CHECKED
 from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.run_annotators import RunAnnotator
@@ -24,6 +26,7 @@ from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.answers import Answer
 from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.item_states import ItemState
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem, Split
@@ -31,11 +34,7 @@ from nextlabel.server.values.projects import Component, Project
 from nextlabel.server.values.runs import Run
 
 GOLD_ITEMS = 100
-
-
 FLUSH_S = 0.25
-
-
 FLUSH_ANSWERS = 256
 
 
@@ -75,7 +74,8 @@ class Rounds:
         if count == 0:
             return None
         run = await self._store.write(lambda tx: self._runs.begin_round(tx, run))
-        await self._note(run, "round_started", {"unlabeled": (await self._reports.pool_counts(project)).unlabeled})
+        counts = await self._reports.pool_counts(project)
+        await self._note(run, "round_started", {"unlabeled": counts.states[ItemState.UNLABELED]})
         began = self._clock.now()
         query = Query(
             count=count,
@@ -94,19 +94,23 @@ class Rounds:
         await self._note(run, "batch_selected", {"batch": batch.id, "picks": len(picks), "seconds": seconds})
         return run, batch, picks
 
+    async def left_over(self, project: Project) -> str:
+        """Say what has no useful answer, and why; '' when everything has one."""
+        return left_over(await self._reports.pool_counts(project))
+
     async def unfinished(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
         """Return the run's last batch with the picks that nobody has answered, if there are such.
 
         Deleted items are not waited for.
         """
-        found = await self._store.read(lambda tx: self._last_batch(tx, project, run))
+        found = await self._store.read(lambda tx: last_batch(tx, project.id, run.id))
         return found if found and found[1] else None
 
     async def cut_off(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
         """Return the run's last batch, with the picks nobody has answered, if no model was trained after it."""
 
         def work(tx: Transaction) -> tuple[Batch, Sequence[Pick]] | None:
-            last = self._last_batch(tx, project, run)
+            last = last_batch(tx, project.id, run.id)
             trained = {(m.run, m.round) for m in tx.models.list(project.id)}
             return last if last and (run.id, last[0].round) not in trained else None
 
@@ -244,18 +248,6 @@ class Rounds:
         )
         spent = self._budgets.spent(tx, project.id, run.id)
         self._runs.note(tx, run, "annotation_progress", progress.payload(spent))
-
-    def _last_batch(self, tx: Transaction, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
-        batches = tx.labeling.batches(project.id, run.id)
-        if not batches:
-            return None
-        last = batches[-1]
-        picks = tx.labeling.picks(last.id)
-        given = tx.labeling.annotations(project.id, rows=[p.row for p in picks])
-        # A person may answer outside of a lease; who has answered an item is never offered it.
-        done = {a.row for a in given if a.batch == last.id or (a.trusted and a.created_at >= last.created_at)}
-        done |= set(tx.pool.deleted_rows(project.id))
-        return last, [p for p in picks if p.row not in done]
 
     async def _note(self, run: Run, kind: str, payload: dict[str, object]) -> None:
         await self._store.write(lambda tx: self._runs.note(tx, run, kind, payload))

@@ -1,22 +1,22 @@
-"""Chooses query batches: one streaming pass of a strategy over what is embedded and not yet asked."""
+"""Chooses query batches: a streaming pass of a strategy over what is embedded and needs an answer."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.needs import Asker
 from nextlabel.server.domain.learning.learning import Labeled, Learning
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.domain.selection.advised import AdvisedSelection, Request
+from nextlabel.server.domain.selection.askable import Askable, AskableRows, Asking
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
-from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.values.batches import Batch, Pick
@@ -28,7 +28,6 @@ from nextlabel.server.values.projects import Component, Project
 from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.strategies import (
     Annotations,
-    Block,
     NearestLabeled,
     Need,
     Selection,
@@ -56,9 +55,10 @@ def strategy_of(choice: Component) -> Strategy:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What to select: how many items, how, and for which round of which run.
+    """What to select: how many items, how, and for whom or for which round of which run.
 
-    ``annotator`` is that of the run; a strategy that asks an LLM asks this one unless it names another.
+    ``annotator`` is that of the run; a strategy that asks an LLM asks this one unless it names another. ``person``
+    will lease the items; '' for anyone.
     """
 
     count: int
@@ -69,53 +69,14 @@ class Query:
     round_number: int = 0
     leasable: bool = True
     annotator: AnnotatorChoice | None = None
+    person: str = ""
 
-
-class AskableRows:
-    """The rows that may be asked, as strategies stream them: embedded, not asked before, no holdout or gold.
-
-    ``pool_rows`` is the size of the pool that they are taken from; what is added meanwhile is not looked at.
-    """
-
-    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int) -> None:
-        self._arrays = arrays
-        self._project = project
-        self._excluded = excluded
-        self.pool_rows = pool_rows
-        self._length: int | None = None
-
-    def __len__(self) -> int:
-        if self._length is None:
-            self._length = sum(int(self._usable(b.rows_n).sum()) for b in self._arrays.scan_embeddings(self._project))
-        return self._length
-
-    def blocks(self) -> Iterator[Block]:
-        """Yield all candidates, in the same order at every pass."""
-        for block in self._arrays.scan_embeddings(self._project):
-            usable = self._usable(block.rows_n)
-            if usable.all():
-                yield Block(block.rows_n, block.embeddings_nD)
-            elif usable.any():
-                yield Block(block.rows_n[usable], block.embeddings_nD[usable])
-
-    def take(self, rows: Rows) -> npt.NDArray[np.float16]:
-        """Return embeddings in the order of ``rows``."""
-        return self._arrays.embeddings(self._project, rows.tolist())
-
-    def item_ids(self, rows: Rows) -> Sequence[str]:
-        """Return item ids in the order of ``rows``."""
-        return [item.item_id for item in self._arrays.items(self._project, rows.tolist())]
-
-    def ids_by_row(self, rows: Rows) -> Mapping[int, str]:
-        """Return the item ids of rows; those that were deleted meanwhile are left out."""
-        return {item.row: item.item_id for item in self._arrays.items(self._project, rows.tolist())}
-
-    def _usable(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
-        usable: npt.NDArray[np.bool_] = rows_n < self.pool_rows
-        if len(self._excluded):
-            at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
-            usable &= self._excluded[at] != rows_n
-        return usable
+    def asking(self, limits: Limits) -> Asking:
+        """Return who asks, and how often. What does not fail by chance is not worth a second try in the same run."""
+        llm = self.annotator is not None and self.annotator.is_llm
+        name = self.annotator.name if self.annotator is not None and llm else self.person
+        people = bool(self.person) or (self.annotator is not None and self.annotator.is_person)
+        return Asking(Asker(name, self.run, people), limits.asks_per_run if llm else 1)
 
 
 class Selector:
@@ -127,6 +88,7 @@ class Selector:
         pools: Pools,
         labels: Labels,
         learning: Learning,
+        askable: Askable,
         advised: AdvisedSelection,
         executor: Executor,
         clock: Clock,
@@ -137,6 +99,7 @@ class Selector:
         self._pools = pools
         self._labels = labels
         self._learning = learning
+        self._askable = askable
         self._advised = advised
         self._executor = executor
         self._clock = clock
@@ -162,6 +125,8 @@ class Selector:
         if not 1 <= query.count <= self._limits.query_batch:
             raise InvalidArgument.field("count", f"from 1 to {self._limits.query_batch}, got {query.count}")
         strategy = strategy_of(query.strategy)
+        # An answer that comes while this selects belongs to the time after it.
+        began = self._clock.now()
         async with self._pools.selecting(project.id):
             pool = await self._pools.open(project.id)
             latest = await self._store.read(lambda tx: tx.models.latest(project.id))
@@ -171,13 +136,10 @@ class Selector:
             if missing := _missing(strategy, context):
                 fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
                 strategy = get_strategy("random")
-            candidates = await self._candidates(project, pool, strategy)
-            if (llm := llm_strategy(query.strategy)) is not None:
-                request = Request(llm, query.count, query.audit_share, query.annotator, query.run)
-                selection = await self._advised.select(project, request, strategy, candidates, context)
-            else:
-                audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
-                selection = await self._executor.run(lambda: audited.select(candidates, query.count, context))
+            for candidates in await self._candidates(project, pool, strategy, query):
+                selection = await self._selection(project, query, strategy, candidates, context)
+                if len(selection):
+                    break
             batch = Batch(
                 id=self._new_id(),
                 project=project.id,
@@ -187,21 +149,28 @@ class Selector:
                 model_version=model,
                 pool_rows=candidates.pool_rows,
                 seed=query.seed,
-                created_at=self._clock.now(),
+                created_at=began,
             )
             ids = await self._executor.run(lambda: candidates.ids_by_row(selection.rows_k))
             picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
             await self._store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
 
-    async def _candidates(self, project: Project, pool: KnownPool, strategy: Strategy) -> AskableRows:
-        excluded = pool.unusable_rows()
-        if Need.ANNOTATOR_LABELS not in strategy.needs:
-            picked = await self._store.read(lambda tx: tx.labeling.picked_rows(project.id))
-            agreed = await self._labels.consensus(project)
-            asked = np.fromiter((*picked, *agreed), np.int64, len(picked) + len(agreed))
-            excluded = np.union1d(excluded, asked)
-        return AskableRows(self._pools.arrays, project.id, excluded, pool.index.next_row)
+    async def _candidates(
+        self, project: Project, pool: KnownPool, strategy: Strategy, query: Query
+    ) -> Sequence[AskableRows]:
+        if Need.ANNOTATOR_LABELS in strategy.needs:
+            return [self._askable.any_rows(project, pool)]
+        return await self._askable.in_turn(project, pool, query.asking(self._limits))
+
+    async def _selection(
+        self, project: Project, query: Query, strategy: Strategy, candidates: AskableRows, context: SelectionContext
+    ) -> Selection:
+        if (llm := llm_strategy(query.strategy)) is not None:
+            request = Request(llm, query.count, query.audit_share, query.annotator, query.run)
+            return await self._advised.select(project, request, strategy, candidates, context)
+        audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
+        return await self._executor.run(lambda: audited.select(candidates, query.count, context))
 
     async def _context(
         self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int

@@ -31,8 +31,16 @@ class LabelingTable(Protocol):
         """Return a batch's picks by position."""
         ...
 
-    def picked_rows(self, project: ProjectId) -> Sequence[int]:
-        """Return every row that a batch of the project ever picked, ascending, without repeats."""
+    def picked_rows(self, project: ProjectId, run: str, times: int = 1) -> Sequence[int]:
+        """Return the rows that the batches of a run have picked at least so many times, ascending."""
+        ...
+
+    def open_rows(self, project: ProjectId, overlap: int) -> Sequence[int]:
+        """Return the rows with a pick whose ``slots_taken < overlap``, ascending, without repeats."""
+        ...
+
+    def leased_rows(self, project: ProjectId) -> Sequence[int]:
+        """Return the rows that are unanswered on an active lease, ascending, without repeats."""
         ...
 
     def claim_open_picks(
@@ -40,9 +48,10 @@ class LabelingTable(Protocol):
     ) -> Sequence[Pick]:
         """Take a slot on up to ``count`` open picks, oldest batch first, and return them as they were.
 
-        A pick is open while ``slots_taken < overlap`` and its row is not deleted; a row is never given to an annotator
-        who holds an active lease on it or has answered it. Concurrent callers get different slots (SKIP LOCKED where
-        there is such).
+        A pick is open while ``slots_taken < overlap``, its row is not deleted, and fewer than ``overlap`` annotators
+        hold a lease on the row or have given it a useful answer since its batch was selected, through whichever pick;
+        a row is never given to an annotator who holds an active lease on it or has answered or skipped it. Concurrent
+        callers get different slots (SKIP LOCKED where there is such).
         """
         ...
 
@@ -82,10 +91,15 @@ class LabelingTable(Protocol):
         """Count active leases."""
         ...
 
+    def answering(self, project: ProjectId, annotator: str) -> None:
+        """Keep other leases and answers of an annotator out until the transaction ends."""
+        ...
+
     def add_annotations(self, annotations: Sequence[Annotation]) -> Sequence[bool]:
         """Append annotations; ids are assigned by the store, and become visible in their order within a project.
 
-        The result says per annotation whether it was new: (project, row, annotator, batch) is unique.
+        The result says per annotation whether it was new: (project, row, annotator, batch, corrects) is
+        unique.
         """
         ...
 
@@ -102,5 +116,5 @@ class LabelingTable(Protocol):
         ...
 
     def count_annotations(self, project: ProjectId, run: str | None = None) -> int:
-        """Count annotations that carry a label."""
+        """Count annotations that carry a label and are not corrected by another one."""
         ...

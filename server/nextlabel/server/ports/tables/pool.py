@@ -53,8 +53,8 @@ class PoolTable(Protocol):
         """Mark rows as deleted, for good; forget their references."""
         ...
 
-    def deleted_rows(self, project: ProjectId) -> Sequence[int]:
-        """Return the deleted rows, ascending."""
+    def deleted_rows(self, project: ProjectId, rows: Sequence[int] | None = None) -> Sequence[int]:
+        """Return the deleted rows, ascending: all, or those among the given ones."""
         ...
 
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:

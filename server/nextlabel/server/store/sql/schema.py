@@ -240,7 +240,8 @@ annotations = Table(
     _int("round"),
     _text("batch"),
     _int("created_at"),
-    Index(None, "project", "row", "annotator", "batch", unique=True),
+    _int("corrects", server_default="0"),
+    Index(None, "project", "row", "annotator", "batch", "corrects", unique=True),
     Index(None, "project", "id"),
     Index(
         "ix_annotations_labelled",
@@ -389,6 +390,7 @@ access_tokens = Table(
     _text("role"),
     _text("project"),
     _int("created_at"),
+    _text("annotators", server_default="[]"),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
 )

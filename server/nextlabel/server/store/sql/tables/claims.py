@@ -10,6 +10,7 @@ from sqlalchemy import bindparam as p
 
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.statements import Statement
+from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.leases import LeaseState
 
 _annotations = schema.annotations.c
@@ -32,7 +33,7 @@ def open_picks(overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) ->
 
 def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
     pick = schema.picks.c
-    older = schema.picks.alias("older")
+    older, of_older = schema.picks.alias("older"), schema.batches.alias("of_older")
     leased: sa.Select[Any] = (
         sa.select(sa.literal_column("1"))
         .select_from(schema.lease_items.join(schema.leases, _leases.id == _items.lease))
@@ -54,19 +55,44 @@ def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[
     # Of several open picks of one row only the oldest is offered: nobody gets a row twice in one claim.
     repeated: sa.Select[Any] = (
         sa.select(sa.literal_column("1"))
+        .join_from(older, of_older, of_older.c.id == older.c.batch)
         .where(older.c.project == pick.project, older.c.row == pick.row, older.c.seq < pick.seq)
         # The sum keeps SQLite from preferring the index over slots_taken, which finds nearly every pick.
         .where(older.c.slots_taken + sa.literal_column("0") < sa.literal_column(str(overlap)))
+        .where(_places(older, of_older) < sa.literal_column(str(overlap)))
         .correlate(schema.picks)
     )
     if of_run:
         repeated = repeated.where(older.c.run == pick.run)
     query = (
         sa.select(pick.seq, *columns)
+        .join_from(schema.picks, schema.batches, schema.batches.c.id == pick.batch)
         .where(pick.project == p("project"), pick.slots_taken == sa.literal_column(str(slots)))
         .where(~answered.exists(), ~leased.exists(), ~deleted.exists(), ~repeated.exists())
+        .where(_places(schema.picks, schema.batches) < sa.literal_column(str(overlap)))
         .order_by(pick.seq)
         .limit(p("count"))
         .with_for_update(skip_locked=True, of=schema.picks)
     )
     return query.where(pick.run == p("run")) if of_run else query
+
+
+def _places(picks: sa.FromClause, batches: sa.FromClause) -> sa.ColumnElement[int]:
+    """Count who holds a pick's row on a lease, or has given it a useful answer since its batch was selected."""
+    holders: sa.Select[Any] = (
+        sa.select(sa.func.count())
+        .select_from(schema.lease_items.join(schema.leases, _leases.id == _items.lease))
+        .where(_items.project == picks.c.project, _items.row == picks.c.row, ~_items.answered)
+        .where(_leases.state == sa.literal_column(f"'{LeaseState.ACTIVE.value}'"))
+        .correlate(picks)
+    )
+    useful: list[sa.ColumnElement[str]] = [
+        sa.literal_column(f"'{outcome.value}'") for outcome in Outcome if outcome.reaches_learner
+    ]
+    answers: sa.Select[Any] = (
+        sa.select(sa.func.count(_annotations.annotator.distinct()))
+        .where(_annotations.project == picks.c.project, _annotations.row == picks.c.row)
+        .where(_annotations.outcome.in_(useful), _annotations.created_at >= batches.c.created_at)
+        .correlate(picks, batches)
+    )
+    return holders.scalar_subquery() + answers.scalar_subquery()

@@ -46,7 +46,19 @@ _OF_PROJECT = sa.select(*_BATCH.columns).where(_batches.project == p("project"))
 _BATCHES = Statement(_OF_PROJECT)
 _BATCHES_OF_RUN = Statement(_OF_PROJECT.where(_batches.run == p("run")))
 _PICKS = Statement(sa.select(*_PICK.columns).where(_picks.batch == p("batch")).order_by(_picks.position))
-_PICKED_ROWS = Statement(sa.select(_picks.row).distinct().where(_picks.project == p("project")).order_by(_picks.row))
+_PICKED_ROWS = Statement(
+    sa.select(_picks.row)
+    .where(_picks.batch.in_(sa.select(_batches.id).where(_batches.project == p("project"), _batches.run == p("run"))))
+    .group_by(_picks.row)
+    .having(sa.func.count() >= p("times"))
+    .order_by(_picks.row)
+)
+_OPEN_ROWS = Statement(
+    sa.select(_picks.row)
+    .distinct()
+    .where(_picks.project == p("project"), _picks.slots_taken < p("overlap"))
+    .order_by(_picks.row)
+)
 _TAKE_SLOTS_BY_SEQ = Statement(
     sa.update(schema.picks)
     .where(among(_picks.seq, "seqs"))
@@ -75,18 +87,32 @@ _EXPIRED = (
 )
 _READ_LEASE = Statement(_LEASE_BY_ID)
 _LOCK_LEASE = Statement(_LEASE_BY_ID.with_for_update())
+_LEASED_ROWS = Statement(
+    sa.select(_items.row)
+    .distinct()
+    .select_from(schema.leases.join(schema.lease_items, _leases.id == _items.lease))
+    .where(_active, _leases.project == p("project"), ~_items.answered)
+    .order_by(_items.row)
+)
 _COUNT_ACTIVE = Statement(
     sa.select(sa.func.count()).select_from(schema.leases).where(_active, _leases.project == p("project"))
 )
 _ADD_ANNOTATION = Statement(
     insert(schema.annotations)
     .values({c.name: p(c.name) for c in _ANNOTATION.columns if c.name != "id"})
-    .on_conflict_do_nothing(index_elements=["project", "row", "annotator", "batch"])
+    .on_conflict_do_nothing(index_elements=["project", "row", "annotator", "batch", "corrects"])
+)
+_later = schema.annotations.alias("later")
+_corrected: sa.Select[Any] = (
+    sa.select(sa.literal_column("1"))
+    .where(_later.c.project == _annotations.project, _later.c.row == _annotations.row)
+    .where(_later.c.annotator == _annotations.annotator, _later.c.corrects == _annotations.id)
+    .correlate(schema.annotations)
 )
 _labelled = (
     sa.select(sa.func.count())
     .select_from(schema.annotations)
-    .where(_annotations.project == p("project"), _annotations.label.is_not(None))
+    .where(_annotations.project == p("project"), _annotations.label.is_not(None), ~_corrected.exists())
 )
 _COUNT_LABELLED = Statement(_labelled)
 _COUNT_LABELLED_OF_RUN = Statement(_labelled.where(_annotations.run == p("run")))
@@ -141,15 +167,26 @@ class SqlLabeling(LabelingTable):
         return [_PICK.load(r) for r in self._sql.all(_PICKS, {"batch": batch})]
 
     @override
-    def picked_rows(self, project: ProjectId) -> Sequence[int]:
-        return [row for (row,) in self._sql.all(_PICKED_ROWS, {"project": project})]
+    def picked_rows(self, project: ProjectId, run: str, times: int = 1) -> Sequence[int]:
+        return self._rows(_PICKED_ROWS, {"project": project, "run": run, "times": times})
+
+    @override
+    def open_rows(self, project: ProjectId, overlap: int) -> Sequence[int]:
+        return self._rows(_OPEN_ROWS, {"project": project, "overlap": overlap})
+
+    @override
+    def leased_rows(self, project: ProjectId) -> Sequence[int]:
+        return self._rows(_LEASED_ROWS, {"project": project})
+
+    def _rows(self, statement: Statement, params: dict[str, Any]) -> Sequence[int]:
+        return [row for (row,) in self._sql.all(statement, params)]
 
     @override
     def claim_open_picks(
         self, project: ProjectId, annotator: str, overlap: int, count: int, run: str | None = None
     ) -> Sequence[Pick]:
         # Two claims of one annotator must see each other's leases: another pick of the same row is no row lock.
-        self._sql.lock(f"claim/{project}/{annotator}")
+        self.answering(project, annotator)
         statement = _open_picks(overlap, run is not None)
         params = _given(project=project, annotator=annotator, count=count, run=run)
         found = self._sql.all(statement, params)
@@ -214,6 +251,10 @@ class SqlLabeling(LabelingTable):
         for values in params:
             del values["id"]
         return [rows == 1 for rows in self._sql.run_each(_ADD_ANNOTATION, params)]
+
+    @override
+    def answering(self, project: ProjectId, annotator: str) -> None:
+        self._sql.lock(f"claim/{project}/{annotator}")
 
     @override
     def annotations(

@@ -60,7 +60,9 @@ _FORGET_REFERENCE = Statement(
     sa.delete(schema.reference_items).where(_references.project == p("project"), _references.row == p("row"))
 )
 _ADD_DELETED = Statement(insert(schema.deleted_rows).on_conflict_do_nothing())
-_DELETED = Statement(sa.select(_deleted.row).where(_deleted.project == p("project")).order_by(_deleted.row))
+_deleted_of = sa.select(_deleted.row).where(_deleted.project == p("project")).order_by(_deleted.row)
+_DELETED = Statement(_deleted_of)
+_DELETED_AMONG = Statement(_deleted_of.where(among(_deleted.row, "rows")))
 _add_label = insert(schema.replay_labels)
 _PUT_LABEL = Statement(
     _add_label.on_conflict_do_update(
@@ -138,8 +140,12 @@ class SqlPool(PoolTable):
         self._sql.run_many(_FORGET_REFERENCE, [{"project": project, "row": row} for row in rows])
 
     @override
-    def deleted_rows(self, project: ProjectId) -> Sequence[int]:
-        return [row for (row,) in self._sql.all(_DELETED, {"project": project})]
+    def deleted_rows(self, project: ProjectId, rows: Sequence[int] | None = None) -> Sequence[int]:
+        if rows is None:
+            found = self._sql.all(_DELETED, {"project": project})
+        else:
+            found = self._sql.all(_DELETED_AMONG, {"project": project, "rows": self._sql.array(rows)})
+        return [row for (row,) in found]
 
     @override
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:

@@ -1,0 +1,121 @@
+"""Where the items of a project stand: read off picks, leases and annotations, so that it cannot contradict them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from nextlabel.server.assessment.consensus import Consensus
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.needs import Asker, may_ask, need_of
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.item_states import ItemState, Need
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.runs import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The rows that are not simply unlabeled, holdout, gold and deleted ones included.
+
+    ``annotations`` and ``consensus`` are those of all rows; ``leased``, ``asked`` and ``picked`` may overlap with
+    each other and with what is answered.
+    """
+
+    annotations: Mapping[int, Sequence[Annotation]]
+    consensus: Mapping[int, Consensus]
+    needs: Mapping[int, Need]
+    leased: Set[int]
+    asked: Set[int]
+    picked: Set[int]
+
+    def state(self, row: int) -> ItemState:
+        """Return the state of a row."""
+        need = self.needs.get(row)
+        if row in self.annotations and need is None:
+            return ItemState.ANSWERED
+        if row in self.leased:
+            return ItemState.LEASED
+        if row in self.asked:
+            return ItemState.ASKED
+        if need is not None:
+            return ItemState.GIVEN_UP if need.given_up else ItemState.NEEDS_ANOTHER
+        return ItemState.PICKED if row in self.picked else ItemState.UNLABELED
+
+    def rows(self) -> set[int]:
+        """Return the rows that are not unlabeled."""
+        return {*self.annotations, *self.leased, *self.asked, *self.picked}
+
+    def answered(self) -> set[int]:
+        """Return the rows that have an answer that is of use."""
+        return self.annotations.keys() - self.needs.keys()
+
+    def under_way(self) -> set[int]:
+        """Return the rows that somebody is being asked about."""
+        return {*self.leased, *self.asked}
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """Reads where items stand."""
+
+    store: StateStore
+    labels: Labels
+    limits: Limits
+
+    async def of(self, project: Project) -> Standing:
+        """Return where the items of a project stand now."""
+        by_row = await self.labels.rows(project)
+        agreed = await self.labels.consensus(project)
+        leased, asked, picked = await self.store.read(
+            lambda tx: (
+                tx.labeling.leased_rows(project.id),
+                being_asked(tx, project.id),
+                tx.labeling.open_rows(project.id, project.overlap),
+            )
+        )
+        needs = {
+            row: need
+            for row, given in by_row.items()
+            if (need := need_of(given, agreed.get(row), self.limits)) is not None
+        }
+        return Standing(by_row, agreed, needs, set(leased), asked, set(picked))
+
+    def askable(self, standing: Standing, asker: Asker) -> set[int]:
+        """Return the rows that need another answer and that somebody may be asked about."""
+        return {
+            row
+            for row in standing.needs
+            if may_ask(asker, standing.annotations[row], standing.consensus.get(row), self.limits)
+        }
+
+
+def last_batch(tx: Transaction, project: ProjectId, run: str) -> tuple[Batch, Sequence[Pick]] | None:
+    """Return the last batch of a run with the picks that nobody has answered or skipped; deleted ones are left out.
+
+    People may answer outside of a lease, and others may have answered meanwhile; that counts too.
+    """
+    batches = tx.labeling.batches(project, run)
+    if not batches:
+        return None
+    last = batches[-1]
+    picks = tx.labeling.picks(last.id)
+    given = tx.labeling.annotations(project, rows=[p.row for p in picks])
+    done = {
+        a.row for a in given if a.batch == last.id or (a.outcome.reaches_learner and a.created_at >= last.created_at)
+    }
+    done |= set(tx.pool.deleted_rows(project))
+    return last, [p for p in picks if p.row not in done]
+
+
+def being_asked(tx: Transaction, project: ProjectId) -> set[int]:
+    """Return the rows that annotators of the server are being asked about by runs under way."""
+    rows: set[int] = set()
+    for run in tx.runs.list(project, states=[RunState.RUNNING, RunState.STOPPING]):
+        last = None if run.spec.annotator.is_person else last_batch(tx, project, run.id)
+        rows.update(pick.row for pick in (last[1] if last else ()))
+    return rows

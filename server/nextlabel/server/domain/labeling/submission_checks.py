@@ -1,0 +1,41 @@
+"""What is wrong with a submitted answer, before anything is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nextlabel.server.tasks.answer_form import body_problem
+from nextlabel.server.values.answers import Answer, Body, ConfidenceKind, Outcome, Provenance
+from nextlabel.server.values.projects import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One answer of a person or a program about one item; without a ``body`` the item is passed on to others."""
+
+    item_id: str
+    body: Body | None
+    rationale: str = ""
+    feedback: str = ""
+    confidence: float | None = None
+
+    def answer(self, annotator: str) -> Answer:
+        """Return the answer as it is kept."""
+        return Answer(
+            outcome=Outcome.SKIPPED if self.body is None else Outcome.LABEL,
+            provenance=Provenance(annotator=annotator),
+            body=self.body,
+            rationale=self.rationale,
+            feedback=self.feedback,
+            confidence=self.confidence,
+            confidence_kind=ConfidenceKind.NONE if self.confidence is None else ConfidenceKind.HUMAN,
+        )
+
+
+def problem_of(submission: Submission, project: Project) -> str:
+    """Say what is wrong with an answer for this project; '' when nothing is."""
+    if submission.body is not None and (problem := body_problem(submission.body, project)):
+        return problem
+    if submission.confidence is not None and not 0.0 <= submission.confidence <= 1.0:
+        return f"a confidence lies from 0 to 1, got {submission.confidence:g}"
+    return ""

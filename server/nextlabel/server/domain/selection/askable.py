@@ -1,0 +1,114 @@
+"""Which rows a selection may take: never asked ones first, then what needs another answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.labeling.needs import Asker
+from nextlabel.server.domain.labeling.standing import Standings
+from nextlabel.server.domain.pool.pools import KnownPool
+from nextlabel.server.ports.pool_store import PoolStore, Rows
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.projects import Project
+from nextlabel.strategies import Block
+
+
+class AskableRows:
+    """The rows that may be asked, as strategies stream them: embedded, not excluded, no holdout or gold.
+
+    ``pool_rows`` is the size of the pool that they are taken from; what is added meanwhile is not looked at.
+    """
+
+    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int) -> None:
+        self._arrays = arrays
+        self._project = project
+        self._excluded = excluded
+        self.pool_rows = pool_rows
+        self._length: int | None = None
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = sum(int(self._usable(b.rows_n).sum()) for b in self._arrays.scan_embeddings(self._project))
+        return self._length
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all candidates, in the same order at every pass."""
+        for block in self._arrays.scan_embeddings(self._project):
+            usable = self._usable(block.rows_n)
+            if usable.all():
+                yield Block(block.rows_n, block.embeddings_nD)
+            elif usable.any():
+                yield Block(block.rows_n[usable], block.embeddings_nD[usable])
+
+    def take(self, rows: Rows) -> npt.NDArray[np.float16]:
+        """Return embeddings in the order of ``rows``."""
+        return self._arrays.embeddings(self._project, rows.tolist())
+
+    def item_ids(self, rows: Rows) -> Sequence[str]:
+        """Return item ids in the order of ``rows``."""
+        return [item.item_id for item in self._arrays.items(self._project, rows.tolist())]
+
+    def ids_by_row(self, rows: Rows) -> Mapping[int, str]:
+        """Return the item ids of rows; those that were deleted meanwhile are left out."""
+        return {item.row: item.item_id for item in self._arrays.items(self._project, rows.tolist())}
+
+    def _usable(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
+        usable: npt.NDArray[np.bool_] = rows_n < self.pool_rows
+        if len(self._excluded):
+            at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
+            usable &= self._excluded[at] != rows_n
+        return usable
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and how often at most about an item within its run."""
+
+    asker: Asker
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Askable:
+    """Finds the rows that a selection may take."""
+
+    store: StateStore
+    arrays: PoolStore
+    standings: Standings
+    limits: Limits
+
+    async def in_turn(self, project: Project, pool: KnownPool, asking: Asking) -> Sequence[AskableRows]:
+        """Return the rows to select from; the later ones are for when the earlier ones have none left.
+
+        What was asked in vain waits until nothing is left that was never asked, and so does, for a run, what was put
+        aside for people who lease.
+        """
+        run = asking.asker.run
+        standing = await self.standings.of(project)
+        again = self.standings.askable(standing, asking.asker)
+
+        def asked(tx: Transaction) -> tuple[Sequence[int], Sequence[int]]:
+            return (
+                tx.labeling.picked_rows(project.id, run),
+                tx.labeling.picked_rows(project.id, run, times=asking.times),
+            )
+
+        asked_by_run, asked_enough = await self.store.read(asked) if run else ((), ())
+        barred = {*standing.answered(), *(standing.needs.keys() - again), *standing.under_way(), *asked_enough}
+        later = {*again, *asked_by_run, *(standing.picked if run else ())} - barred
+        first = self._rows(project, pool, barred | later)
+        return [first, self._rows(project, pool, barred)] if later else [first]
+
+    def any_rows(self, project: Project, pool: KnownPool) -> AskableRows:
+        """Return the whole pool, for strategies that look for answers to check."""
+        return self._rows(project, pool, ())
+
+    def _rows(self, project: Project, pool: KnownPool, excluded: Iterable[int]) -> AskableRows:
+        rows = np.union1d(pool.unusable_rows(), np.fromiter(excluded, np.int64))
+        return AskableRows(self.arrays, project.id, rows, pool.index.next_row)
