@@ -19,6 +19,7 @@ from nextlabel.v1 import (
     learner_service_pb2,
     pool_service_pb2,
     project_service_pb2,
+    quality_service_pb2,
     report_service_pb2,
     run_service_pb2,
 )
@@ -32,6 +33,7 @@ API_FILES = (
     learner_service_pb2,
     pool_service_pb2,
     project_service_pb2,
+    quality_service_pb2,
     report_service_pb2,
     run_service_pb2,
 )

@@ -66,6 +66,8 @@ ALLOWED = {
     RenderLearningCurve   ROD
     GetAnnotatorReport    ROD
     GetOverview           ROD
+    GetAccuracy           ROD
+    GetClassShares        ROD
     CreateToken           D
     ListTokens            D
     RevokeToken           D

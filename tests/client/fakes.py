@@ -14,9 +14,11 @@ from nextlabel.v1 import labeling_service_pb2_grpc as labeling_grpc
 from nextlabel.v1 import learner_service_pb2_grpc as learner_grpc
 from nextlabel.v1 import pool_service_pb2_grpc as pool_grpc
 from nextlabel.v1 import project_service_pb2_grpc as project_grpc
+from nextlabel.v1 import quality_service_pb2_grpc as quality_grpc
 from nextlabel.v1 import report_service_pb2_grpc as report_grpc
 from nextlabel.v1 import run_service_pb2_grpc as run_grpc
 from tests.client.fake_loop import Access, Budgets, Learner, Reports, Runs
+from tests.client.fake_quality import Quality
 from tests.client.fake_services import Labeling, Pool, Projects
 from tests.client.fake_state import State
 
@@ -81,6 +83,7 @@ class FakeServer:
             partial(run_grpc.add_RunServiceServicer_to_server, Runs(self.state)),
             partial(budget_grpc.add_BudgetServiceServicer_to_server, Budgets(self.state)),
             partial(report_grpc.add_ReportServiceServicer_to_server, Reports(self.state)),
+            partial(quality_grpc.add_QualityServiceServicer_to_server, Quality()),
             partial(access_grpc.add_AccessServiceServicer_to_server, Access(self.state)),
         ):
             serve(self._server)

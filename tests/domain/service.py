@@ -14,7 +14,9 @@ from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.settings import load_settings
-from nextlabel.server.values.answers import Label
+from nextlabel.server.values.annotations import AnnotatorKind
+from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.batches import Batch
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Component, LabelClass, Project
@@ -80,6 +82,24 @@ class Service:
         answers = [Submission(item_id, Label(label)) for item_id, label in labels.items()]
         await self.parts.store.write(
             lambda tx: self.parts.submissions.submit(tx, project, annotator, "", answers, known)
+        )
+
+    async def answer_as_llm(self, project: Project, labels: dict[str, str], annotator: str = "mini") -> None:
+        """Keep answers of an LLM, outside of any run."""
+        rows = (await self.parts.pools.find(project.id, list(labels))).tolist()
+        batch = Batch(f"by-{annotator}", project.id, "", 0, Component("gold"), 0, 0, 0, self.parts.clock.now())
+        answers = [
+            (
+                row,
+                item_id,
+                Answer(Outcome.LABEL, Provenance(annotator, answer_key=f"{annotator}/{item_id}"), Label(name)),
+            )
+            for row, (item_id, name) in zip(rows, labels.items(), strict=True)
+        ]
+        await self.parts.store.write(
+            lambda tx: self.parts.labeling.record(
+                tx, project, batch, answers, annotator=annotator, kind=AnnotatorKind.LLM, trusted=False, reservation=""
+            )
         )
 
     async def replay_run(self, project: Project, labels: dict[str, str], **changes: object) -> Run:

@@ -17,6 +17,7 @@ from nextlabel.v1 import (
     pool_pb2,
     pool_service_pb2,
     project_service_pb2,
+    quality_service_pb2,
     report_service_pb2,
     run_service_pb2,
 )
@@ -33,6 +34,7 @@ FILES = [
         pool_pb2,
         pool_service_pb2,
         project_service_pb2,
+        quality_service_pb2,
         report_service_pb2,
         run_service_pb2,
     )

@@ -10,6 +10,7 @@ from nextlabel.client.services.labeling import Labeling
 from nextlabel.client.services.learner import Learner
 from nextlabel.client.services.pool import Pool
 from nextlabel.client.services.projects import Projects
+from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import Runs
 from nextlabel.client.transport.addresses import DEFAULT_SERVER, is_loopback
@@ -31,6 +32,7 @@ class _Services(Generic[Mode]):
         self.runs: Runs[Mode] = Runs(connection, mode)
         self.budgets: Budgets[Mode] = Budgets(connection, mode)
         self.reports: Reports[Mode] = Reports(connection, mode)
+        self.quality: Quality[Mode] = Quality(connection, mode)
         self.access: Access[Mode] = Access(connection, mode)
 
 

@@ -27,6 +27,7 @@ from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
+from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
 from tests.fake_anthropic import FakeAnthropic
@@ -94,6 +95,7 @@ class Api:
         self.learner = LearnerServiceStub(channel)
         self.runs = RunServiceStub(channel)
         self.budgets = BudgetServiceStub(channel)
+        self.quality = QualityServiceStub(channel)
         self.reports = ReportServiceStub(channel)
         self.access = AccessServiceStub(channel)
 

@@ -8,6 +8,7 @@ OWN = {
     "guidelines": "Add, list, show, accept and reject versions of the codebook.",
     "token": "Create, list and revoke bearer tokens.",
     "report": "Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.",
+    "quality": "See whether labels and models can be trusted, with intervals.",
     "predict": "Predict the labels of the texts in a file: one result for each, in order.",
     "label": "Label items in the terminal, the most useful ones first; or submit a file of answers.",
     "query": "Show the items that are worth a label next, best first.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 
 _Z_95 = 1.959963984540054
 
@@ -18,24 +19,28 @@ class Estimate:
     items: int
 
 
-def wilson_interval(hits: int, n: int) -> Estimate:
-    """Return the share ``hits / n`` with its 95 % score interval (Wilson 1927), which holds for small n too.
+def wilson_interval(hits: int, n: int, error: float = 0.05) -> Estimate:
+    """Return the share ``hits / n`` with its score interval (Wilson 1927), which holds for small n too.
+
+    ``error`` is how often it may miss: by default it is a 95 % interval.
 
     Raises:
         ValueError: n is below 1 or hits outside [0, n].
     """
     if n < 1 or not 0 <= hits <= n:
         raise ValueError(f"{hits} hits of {n}; hits must lie between 0 and n, and n be at least 1")
-    low, high = wilson_bounds(hits / n, n)
+    low, high = wilson_bounds(hits / n, n, error)
     return Estimate(hits / n, low, high, n)
 
 
-def wilson_bounds(share: float, n: float) -> tuple[float, float]:
+def wilson_bounds(share: float, n: float, error: float = 0.05) -> tuple[float, float]:
     """Return the bounds of Wilson's interval for a share of ``n`` items, of which neither need be a whole number."""
-    squared = _Z_95**2
+    z = _Z_95 if error == 0.05 else NormalDist().inv_cdf(1 - error / 2)
+    squared = z * z
     centre = (share + squared / (2 * n)) / (1 + squared / n)
-    half = _Z_95 * sqrt(share * (1 - share) / n + squared / (4 * n * n)) / (1 + squared / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    half = z * sqrt(share * (1 - share) / n + squared / (4 * n * n)) / (1 + squared / n)
+    # Rounding must not put a share of 0 or 1 outside of its interval.
+    return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
 def paired_difference(gained: int, lost: int, n: int) -> Estimate:

@@ -52,6 +52,7 @@ from nextlabel.server.wiring.advisors import LlmAdvisors
 from nextlabel.server.wiring.critics import GuidelineCritics
 from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
+from nextlabel.server.wiring.quality import QualityParts, quality_parts
 from nextlabel.server.wiring.quotes import AllQuotes
 from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
 
@@ -88,6 +89,7 @@ class Parts:
     quotes: RunQuotes
     proposals: GuidelineProposals
     reports: Reports
+    quality: QualityParts
     removal: Removal
     maintenance: Maintenance
     threads: tuple[Threads, ...]
@@ -203,6 +205,7 @@ def open_parts(settings: Settings) -> Parts:
         quotes=quotes,
         proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
         reports=reports,
+        quality=quality_parts(store, pools, labels, learning, compute),
         removal=removal,
         maintenance=Maintenance(store, pools, labeling, budgets, removal, disk, clock, settings.store.replies_kept_s),
         threads=(compute, encoder, disk),

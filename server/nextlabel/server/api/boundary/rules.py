@@ -176,6 +176,15 @@ RULES: dict[str, Rule] = {
     ),
     **dict(
         _rules(
+            "QualityService",
+            {
+                "GetAccuracy": Rule(READERS),
+                "GetClassShares": Rule(READERS),
+            },
+        )
+    ),
+    **dict(
+        _rules(
             "AccessService",
             {
                 "CreateToken": Rule(ADMINS, project="", all_projects=True),

@@ -12,6 +12,7 @@ from nextlabel.v1 import labeling_service_pb2_grpc as labeling
 from nextlabel.v1 import learner_service_pb2_grpc as learner
 from nextlabel.v1 import pool_service_pb2_grpc as pool
 from nextlabel.v1 import project_service_pb2_grpc as project
+from nextlabel.v1 import quality_service_pb2_grpc as quality
 from nextlabel.v1 import report_service_pb2_grpc as report
 from nextlabel.v1 import run_service_pb2_grpc as run
 
@@ -37,6 +38,9 @@ SERVICES: dict[str, Service] = {
     ),
     "nextlabel.v1.RunService": Service(run.add_RunServiceServicer_to_server, run.RunServiceServicer),
     "nextlabel.v1.BudgetService": Service(budget.add_BudgetServiceServicer_to_server, budget.BudgetServiceServicer),
+    "nextlabel.v1.QualityService": Service(
+        quality.add_QualityServiceServicer_to_server, quality.QualityServiceServicer
+    ),
     "nextlabel.v1.ReportService": Service(report.add_ReportServiceServicer_to_server, report.ReportServiceServicer),
     "nextlabel.v1.AccessService": Service(access.add_AccessServiceServicer_to_server, access.AccessServiceServicer),
 }

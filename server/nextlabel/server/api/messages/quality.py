@@ -5,9 +5,20 @@ from __future__ import annotations
 from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
 from nextlabel.server.api.messages.runs import canary_counts, outcome_counts
 from nextlabel.server.assessment.agreement.confusion import Comparison
+from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
+from nextlabel.server.domain.reports.class_shares import ClassShare
+from nextlabel.v1 import quality_service_pb2
 from nextlabel.v1 import report_service_pb2 as pb
+
+_KINDS = {
+    FigureKind.HOLDOUT: quality_service_pb2.FIGURE_KIND_HOLDOUT,
+    FigureKind.GOLD: quality_service_pb2.FIGURE_KIND_GOLD,
+    FigureKind.AUDIT: quality_service_pb2.FIGURE_KIND_AUDIT,
+    FigureKind.WEIGHTED: quality_service_pb2.FIGURE_KIND_WEIGHTED,
+    FigureKind.PREDICTION_POWERED: quality_service_pb2.FIGURE_KIND_PREDICTION_POWERED,
+}
 
 
 def estimate(found: Estimate | None) -> pb.Estimate | None:
@@ -15,6 +26,16 @@ def estimate(found: Estimate | None) -> pb.Estimate | None:
     if found is None:
         return None
     return pb.Estimate(value=found.value, low=found.low, high=found.high, items=found.items)
+
+
+def figure(found: Figure) -> quality_service_pb2.Figure:
+    """Return a figure that says what it is."""
+    return quality_service_pb2.Figure(kind=_KINDS[found.kind], estimate=estimate(found.estimate), anytime=found.anytime)
+
+
+def class_share(found: ClassShare) -> quality_service_pb2.ClassShare:
+    """Return the share of a class."""
+    return quality_service_pb2.ClassShare(label=found.label, figures=[figure(one) for one in found.figures])
 
 
 def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:

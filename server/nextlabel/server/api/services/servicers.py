@@ -17,6 +17,7 @@ from nextlabel.server.api.services.leasing import Leasing
 from nextlabel.server.api.services.pool_servicer import PoolServicer
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.project_servicer import ProjectServicer
+from nextlabel.server.api.services.quality_servicer import QualityServicer
 from nextlabel.server.api.services.replay_upload import ReplayUpload
 from nextlabel.server.api.services.report_servicer import ReportServicer
 from nextlabel.server.api.services.run_messages import RunMessages
@@ -74,6 +75,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             run_messages=run_messages,
             executor=parts.threads[0],
         ),
+        "nextlabel.v1.QualityService": QualityServicer(finder, parts.quality),
         "nextlabel.v1.AccessService": AccessServicer(
             store=parts.store, replies=replies, clock=parts.clock, new_id=_new_id, limits=parts.limits
         ),

@@ -1,0 +1,37 @@
+"""Whether the figures of `nextlabel.server.assessment` keep what they promise, by simulation.
+
+    python benchmarks/assessment.py DATA_DIR --sims 500
+    python benchmarks/assessment.py DATA_DIR --only coverage --sims 500
+
+DATA_DIR has ``politeness_gpt4o``, whose LLM answers are real; everywhere else annotators are simulated with known
+truth. Tables go to stdout as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from assessment_bars import coverage, prediction_powered
+
+SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
+    "coverage": coverage.table,
+    "ppi": prediction_powered.table,
+}
+
+
+def main() -> None:
+    """Measure the chosen sections."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sims", type=int, default=500)
+    parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
+    args = parser.parse_args()
+    for name in args.only or SECTIONS:
+        sys.stdout.write(SECTIONS[name](args.data, args.sims) + "\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The bars of `assessment.py`, a module each."""

@@ -1,0 +1,48 @@
+"""`nextlabel quality`: whether labels and models can be trusted."""
+
+import typer
+
+from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.session import session
+
+app = typer.Typer(help="See whether labels and models can be trusted, with intervals.", no_args_is_help=True)
+
+_COLUMNS: TableColumns = {
+    "OF": lambda f: f["of"],
+    "KIND": lambda f: f["kind"],
+    "VALUE": lambda f: f"{f['estimate']['value']:.1%}",
+    "95 % INTERVAL": lambda f: f"{f['estimate']['low']:.1%} to {f['estimate']['high']:.1%}",
+    "ITEMS": lambda f: f["estimate"]["items"],
+    "HOLDS": lambda f: "at every look" if f["anytime"] else "for one look",
+}
+
+
+@app.command(epilog="Example: nextlabel quality accuracy news")
+def accuracy(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show how accurate the newest model and the labels are, by every way there is to tell."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = plain(client.quality.accuracy(project))
+    if output is Output.JSON:
+        emit_one(found, output)
+    else:
+        emit_many(_named({"model": found["model"], "labels": found["labels"]}), _COLUMNS, output)
+
+
+@app.command(epilog="Example: nextlabel quality shares news --output json")
+def shares(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show how frequent each class is in the pool: from the audit stream's labels by people, and with predictions."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = plain(client.quality.class_shares(project))
+    if output is Output.JSON:
+        emit_one(found, output)
+    else:
+        emit_many(_named({share["label"]: share["figures"] for share in found["shares"]}), _COLUMNS, output)
+
+
+def _named(figures: dict[str, list[Record]]) -> list[Record]:
+    return [{"of": name, **one} for name, found in figures.items() for one in found]

@@ -1,0 +1,38 @@
+"""QualityService over the domain."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.api.messages.quality import class_share, figure
+from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.wiring.quality import QualityParts
+from nextlabel.v1 import quality_service_pb2 as pb
+from nextlabel.v1.quality_service_pb2_grpc import QualityServiceServicer
+
+
+@dataclass(frozen=True, slots=True)
+class QualityServicer(QualityServiceServicer):
+    """Translates calls about quality."""
+
+    finder: ProjectFinder
+    quality: QualityParts
+
+    async def GetAccuracy(self, request: pb.GetAccuracyRequest, context: Any) -> pb.GetAccuracyResponse:
+        """Return how accurate the newest model and the labels are."""
+        found = await self.quality.accuracy.accuracy(await self.finder.project(request.project))
+        return pb.GetAccuracyResponse(
+            model=[figure(one) for one in found.model], labels=[figure(one) for one in found.labels]
+        )
+
+    async def GetClassShares(self, request: pb.GetClassSharesRequest, context: Any) -> pb.GetClassSharesResponse:
+        """Return the share of each class in the pool."""
+        found = await self.quality.shares.shares(await self.finder.project(request.project))
+        return pb.GetClassSharesResponse(
+            shares=[class_share(one) for one in found.shares],
+            draws=found.draws,
+            unanswered_draws=found.unanswered_draws,
+        )

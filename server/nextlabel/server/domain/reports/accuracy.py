@@ -1,0 +1,106 @@
+"""How accurate the newest model and the labels are, by every way there is to tell."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nextlabel.server.assessment.consensus import consensus
+from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look
+from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
+from nextlabel.server.assessment.intervals import wilson_interval
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.reports.audit_stream import AuditDraw, audit_stream
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.errors import FailedPrecondition, NotFound
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects import Project
+
+RECENT_MODELS = 5
+"""Models whose audit draws count for the newest one; older ones were worse or better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Figures about the newest model, and about the labels that annotators other than people gave."""
+
+    model: tuple[Figure, ...]
+    labels: tuple[Figure, ...]
+
+
+class AccuracyReports:
+    """Tells accuracies; a figure that cannot be told from what there is, is left out."""
+
+    def __init__(self, store: StateStore, pools: Pools, labels: Labels, learning: Learning) -> None:
+        self._store = store
+        self._pools = pools
+        self._labels = labels
+        self._learning = learning
+
+    async def accuracy(self, project: Project) -> Accuracy:
+        """Return the figures of a project."""
+        versions = await self._store.read(lambda tx: tx.models.list(project.id))
+        model = [*_on_holdout(versions), *await self._on_audit(project)]
+        return Accuracy(tuple(model), tuple(await self._labels_on_gold(project)))
+
+    async def _on_audit(self, project: Project) -> Sequence[Figure]:
+        """Judge models by the draws made before they could be trained on them.
+
+        The draws of a batch are uniform among what nobody has looked at, so this is the accuracy there, of the last
+        few models taken together.
+        """
+        stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
+        deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
+        agreed = await self._labels.consensus(project)
+        judged: defaultdict[int, list[AuditDraw]] = defaultdict(list)
+        for draw in stream.draws:
+            if draw.model_version and draw.row in agreed and agreed[draw.row].trusted and draw.row not in deleted:
+                judged[draw.model_version].append(draw)
+        hits = [
+            right
+            for version in sorted(judged)[-RECENT_MODELS:]
+            for right in await self._right(project, version, {d.row: agreed[d.row].label for d in judged[version]})
+        ]
+        return [Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits)))] if hits else []
+
+    async def _right(self, project: Project, version: int, labels: Mapping[int, str]) -> Sequence[bool]:
+        embeddings = await self._pools.embeddings(project.id, list(labels))
+        try:
+            _, probabilities_nC = await self._learning.predict(project, embeddings.astype(np.float32), version)
+        except (NotFound, FailedPrecondition):
+            # The file of an old version is damaged: its draws tell nothing.
+            return []
+        predicted = [project.class_names[c] for c in probabilities_nC.argmax(axis=1).tolist()]
+        return [label == true for label, true in zip(predicted, labels.values(), strict=True)]
+
+    async def _labels_on_gold(self, project: Project) -> Sequence[Figure]:
+        gold = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
+        by_row = await self._labels.rows(project)
+        found = []
+        for item in gold:
+            given = [a for a in by_row.get(item.row, ()) if not a.trusted]
+            agreed = consensus(given, project.class_names) if given else None
+            if agreed is not None:
+                found.append(agreed.label == item.label)
+        return [Figure(FigureKind.GOLD, anytime_share(sum(found), len(found)), anytime=True)] if found else []
+
+
+def _on_holdout(versions: Sequence[ModelVersion]) -> Sequence[Figure]:
+    """Return the newest model's accuracy for one look, and with an interval that allows for the looks before."""
+    evaluated = [v for v in versions if v.accuracy is not None and v.evaluation.get("items")]
+    if not evaluated:
+        return []
+    newest = evaluated[-1]
+    items = int(newest.evaluation["items"])
+    hits = round((newest.accuracy or 0.0) * items)
+    spent = error_of_look(len(evaluated))
+    return [
+        Figure(FigureKind.HOLDOUT, wilson_interval(hits, items)),
+        Figure(FigureKind.HOLDOUT, wilson_interval(hits, items, spent), anytime=True),
+    ]

@@ -1,0 +1,137 @@
+"""How frequent each class is in a pool, told from the few labels by people that the audit stream has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
+from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
+from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
+from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.reports.audit_stream import AuditDraw, AuditStream, audit_stream
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.values.projects import Project
+
+MAX_SAMPLE = 10_000
+"""Items of the pool whose predictions stand for all; more would narrow no interval by a visible amount."""
+
+FEWEST_FOR_PREDICTIONS = 20
+_SAME_POOL = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShare:
+    """The share of one class in the pool, by every way there is to tell."""
+
+    label: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShares:
+    """The shares of all classes; they rest on ``draws``, and ``unanswered_draws`` wait for people."""
+
+    shares: tuple[ClassShare, ...]
+    draws: int
+    unanswered_draws: int
+
+
+class ShareReports:
+    """Estimates class shares; arrays are worked on in the executor."""
+
+    def __init__(self, store: StateStore, pools: Pools, labels: Labels, executor: Executor) -> None:
+        self._store = store
+        self._pools = pools
+        self._labels = labels
+        self._executor = executor
+
+    async def shares(self, project: Project) -> ClassShares:
+        """Estimate the share of each class; without a usable draw, classes come without figures."""
+        stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
+        agreed = await self._labels.consensus(project)
+        trusted = {row: found.label for row, found in agreed.items() if found.trusted}
+        deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
+        usable = _usable(stream, trusted)
+        waiting = sum(d.row not in trusted and d.row not in deleted for d in stream.draws)
+        if not usable:
+            return ClassShares(tuple(ClassShare(name, ()) for name in project.class_names), 0, waiting)
+        seen = stream.picked_rows[: usable[-1].picks_before + 1]
+        embeddings = await self._embeddings(project, usable, seen, deleted)
+        return await self._executor.run(
+            lambda: _shares(project, usable, [trusted[r] for r in seen], embeddings, waiting)
+        )
+
+    async def _embeddings(
+        self, project: Project, usable: Sequence[AuditDraw], seen: Sequence[int], deleted: set[int]
+    ) -> _Embeddings | None:
+        """Return what predictions are made from; None with too few draws, or while items wait for embeddings."""
+        waiting = await self._store.read(lambda tx: tx.pool.segments(project.id, embedded=False))
+        if len(usable) < FEWEST_FOR_PREDICTIONS or waiting or deleted.intersection(seen):
+            return None
+        pool = await self._pools.open(project.id)
+        excluded = np.union1d(pool.unusable_rows(), np.fromiter(seen, np.int64, len(seen)))
+        others = np.setdiff1d(np.arange(pool.index.next_row), excluded)
+        if not len(others):
+            return None
+        sample = np.sort(np.random.default_rng(len(others)).permutation(others)[:MAX_SAMPLE])
+        of_seen = await self._pools.embeddings(project.id, list(seen))
+        of_sample = await self._pools.embeddings(project.id, sample.tolist())
+        return _Embeddings(of_seen.astype(np.float64), of_sample.astype(np.float64), len(others))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Embeddings:
+    """Embeddings of the items looked at and of a sample of the ``others``."""
+
+    seen_SD: npt.NDArray[np.float64]
+    sample_UD: npt.NDArray[np.float64]
+    others: int
+
+
+def _usable(stream: AuditStream, trusted: Mapping[int, str]) -> Sequence[AuditDraw]:
+    """Return the draws with a label by people, from the pool as it is now, where all picked before have one too.
+
+    What was picked before could not be drawn, so it has to be known; a pool that has grown since is another one.
+    """
+    unknown = next((i for i, row in enumerate(stream.picked_rows) if row not in trusted), len(stream.picked_rows))
+    newest = max((d.pool_size for d in stream.draws), default=0)
+    return [d for d in stream.draws if d.picks_before < unknown and d.pool_size >= _SAME_POOL * newest]
+
+
+def _shares(
+    project: Project, usable: Sequence[AuditDraw], seen: Sequence[str], embeddings: _Embeddings | None, waiting: int
+) -> ClassShares:
+    draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
+    shares = []
+    for name in project.class_names:
+        values_S = np.array([label == name for label in seen], np.float64)
+        alone = pool_mean(draws, values_S, share=True)
+        figures = [Figure(FigureKind.AUDIT, alone)]
+        if embeddings is not None:
+            joined = prediction_powered_mean(draws, values_S, _predictions(draws, values_S, embeddings), share=True)
+            if joined != alone:
+                figures.append(Figure(FigureKind.PREDICTION_POWERED, joined))
+        shares.append(ClassShare(name, tuple(figures)))
+    return ClassShares(tuple(shares), len(usable), waiting)
+
+
+def _predictions(draws: Draws, values_S: npt.NDArray[np.float64], embeddings: _Embeddings) -> Predictions:
+    """Predict from the draws alone: which other items were looked at depends on labels."""
+    drawn = draws.positions_M
+    rest = np.setdiff1d(np.arange(len(values_S)), drawn)
+    targets = np.concatenate([embeddings.seen_SD[rest], embeddings.sample_UD])
+    of_drawn, of_targets = cross_fitted(_features(embeddings.seen_SD[drawn]), values_S[drawn], _features(targets))
+    seen_S = np.empty(len(values_S))
+    seen_S[drawn], seen_S[rest] = of_drawn, of_targets[: len(rest)]
+    return Predictions(seen_S, of_targets[len(rest) :], embeddings.others)
+
+
+def _features(embeddings_nD: npt.NDArray[np.float64]) -> Features:
+    return Features(np.zeros((len(embeddings_nD), 0)), embeddings_nD)

@@ -1,0 +1,31 @@
+"""What tells whether labels and models can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.reports.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.class_shares import ShareReports
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Executor
+
+
+@dataclass(frozen=True, slots=True)
+class QualityParts:
+    """The use cases of QualityService."""
+
+    accuracy: AccuracyReports
+    shares: ShareReports
+
+
+def quality_parts(
+    store: StateStore, pools: Pools, labels: Labels, learning: Learning, executor: Executor
+) -> QualityParts:
+    """Connect them."""
+    return QualityParts(
+        accuracy=AccuracyReports(store, pools, labels, learning),
+        shares=ShareReports(store, pools, labels, executor),
+    )

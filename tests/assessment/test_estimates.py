@@ -1,0 +1,152 @@
+"""Estimates against the papers' formulas, by every way that a tiny pool can be drawn, and at their edges."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look
+from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
+from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
+from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+from nextlabel.server.assessment.intervals import wilson_interval
+
+
+def lure_by_hand(losses, q, pool_size):
+    """Kossen et al. 2021, equation 3."""
+    draws, total = len(losses), 0.0
+    for m, (loss, probability) in enumerate(zip(losses, q, strict=True), start=1):
+        weight = 1 + (pool_size - draws) / (pool_size - m) * (1 / ((pool_size - m + 1) * probability) - 1)
+        total += weight * loss
+    return total / draws
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0.01, 1)), min_size=1, max_size=8), st.integers(10, 40))
+def test_one_draw_at_a_time_is_lure(steps, pool_size):
+    losses, q = [s[0] for s in steps], [s[1] for s in steps]
+    found = pool_mean(Draws.one_at_a_time(q, pool_size), losses)
+    assert found.value == pytest.approx(lure_by_hand(losses, q, pool_size), abs=1e-9)
+
+
+def test_the_mean_is_right_on_average_whatever_is_picked_greedily_in_between():
+    values = np.array([0.0, 1.0, 4.0, 9.0, 2.0, 7.0])
+    means = []
+    # Every way to draw one of six, have the largest remaining one picked greedily, and draw one of the last four.
+    for first in range(6):
+        rest = [i for i in range(6) if i != first]
+        greedy = max(rest, key=lambda i: values[i])
+        candidates = [i for i in rest if i != greedy]
+        for second in candidates:
+            seen = values[[first, greedy, second]]
+            means.append(pool_mean(Draws.uniform([0, 2], [6, 4]), seen).value)
+    assert np.mean(means) == pytest.approx(values.mean())
+
+
+def test_weighted_draws_are_right_on_average():
+    values, weights = np.array([0.0, 1.0, 5.0, 2.0]), np.array([1.0, 2.0, 4.0, 1.0])
+    expected = 0.0
+    for order in itertools.permutations(range(4), 2):
+        q, left = [], weights.sum()
+        for i in order:
+            q.append(weights[i] / left)
+            left -= weights[i]
+        expected += np.prod(q) * pool_mean(Draws.one_at_a_time(q, 4), values[list(order)]).value
+    assert expected == pytest.approx(values.mean())
+
+
+def test_draws_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="no draw"):
+        Draws.uniform([], [])
+    with pytest.raises(ValueError, match="at least one item remain"):
+        Draws.one_at_a_time([0.5, 0.5, 0.5], 2)
+    with pytest.raises(ValueError, match="probabilities"):
+        Draws.one_at_a_time([0.0], 2)
+
+
+def test_without_an_error_seen_the_interval_stays_open():
+    found = pool_mean(Draws.uniform(range(30), range(1000, 970, -1)), np.zeros(30), share=True)
+    assert found.value == found.low == 0.0
+    assert found.high == pytest.approx(wilson_interval(0, 30).high, rel=0.05)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10_000), st.integers(3, 60), st.floats(0, 1), st.floats(-1, 1), st.booleans())
+def test_predictions_never_widen_the_interval(seed, n, share, quality, binary):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random(200) < share).astype(float) if binary else rng.normal(size=200)
+    predictions = quality * labels + (1 - abs(quality)) * rng.random(200)
+    draws = Draws.uniform(range(n), range(200, 200 - n, -1))
+    known = Predictions(predictions[:n], predictions[n:], 200 - n)
+    joined = prediction_powered_mean(draws, labels[:n], known, share=binary)
+    alone = pool_mean(draws, labels[:n], share=binary)
+    assert joined.high - joined.low <= alone.high - alone.low
+    assert joined.low <= joined.value <= joined.high
+
+
+def test_good_predictions_save_labels_and_constant_ones_change_nothing():
+    rng = np.random.default_rng(0)
+    labels = (rng.random(2000) < 0.4).astype(float)
+    draws = Draws.uniform(range(100), range(2000, 1900, -1))
+    alone = pool_mean(draws, labels[:100], share=True)
+    good = Predictions(labels[:100] * 0.9, labels[100:] * 0.9, 1900)
+    joined = prediction_powered_mean(draws, labels[:100], good, share=True)
+    assert joined.high - joined.low < 0.3 * (alone.high - alone.low)
+    assert abs(joined.value - labels.mean()) < 0.01
+    constant = Predictions(np.ones(100), np.ones(1900), 1900)
+    assert prediction_powered_mean(draws, labels[:100], constant, share=True) == alone
+
+
+def features(weak, strong=None):
+    return Features(np.zeros((len(weak), 0)) if strong is None else strong, weak)
+
+
+def test_a_label_does_not_predict_itself():
+    rng = np.random.default_rng(1)
+    weak, labels, others = rng.normal(size=(60, 40)), rng.normal(size=60), rng.normal(size=(500, 40))
+    of_labeled, of_others = cross_fitted(features(weak), labels, features(others))
+    # With as many columns as this a fit would follow the noise closely; held-out predictions cannot.
+    assert np.corrcoef(of_labeled, labels)[0, 1] < 0.4
+    assert len(of_others) == 500
+    changed = labels.copy()
+    changed[7] += 100
+    assert cross_fitted(features(weak), changed, features(others))[0][7] == pytest.approx(of_labeled[7])
+
+
+def test_weak_columns_do_not_drown_a_strong_one():
+    rng = np.random.default_rng(2)
+    truth = rng.normal(size=2000)
+    weak, strong = rng.normal(size=(2000, 300)), truth[:, None] * 2 + 1
+    labeled, others = features(weak[:60], strong[:60]), features(weak[60:], strong[60:])
+    of_labeled, of_others = cross_fitted(labeled, truth[:60], others)
+    assert np.corrcoef(of_labeled, truth[:60])[0, 1] > 0.95
+    assert np.corrcoef(of_others, truth[60:])[0, 1] > 0.95
+
+
+def test_an_interval_that_is_watched_holds_at_all_looks_together():
+    rng = np.random.default_rng(2)
+    missed, fooled = 0, 0
+    for _ in range(200):
+        hits = np.cumsum(rng.random(400) < 0.8)
+        looks = [(int(hits[n - 1]), n) for n in range(10, 401, 10)]
+        missed += any(not (e.low <= 0.8 <= e.high) for e in (anytime_share(*look) for look in looks))
+        fooled += any(not (e.low <= 0.8 <= e.high) for e in (wilson_interval(*look) for look in looks))
+    assert missed <= 10
+    assert fooled > 30
+
+
+@given(st.integers(1, 500), st.data())
+@settings(max_examples=50, deadline=None)
+def test_a_watched_interval_lies_around_the_share_and_is_the_wider(n, data):
+    hits = data.draw(st.integers(0, n))
+    watched, once = anytime_share(hits, n), wilson_interval(hits, n)
+    assert 0 <= watched.low <= hits / n <= watched.high <= 1
+    assert watched.high - watched.low >= once.high - once.low - 0.05
+
+
+def test_all_looks_spend_the_error_once():
+    assert sum(error_of_look(k) for k in range(1, 100_000)) == pytest.approx(0.05, abs=1e-5)
+    with pytest.raises(ValueError, match="from 1"):
+        error_of_look(0)

@@ -1,0 +1,26 @@
+"""A QualityService that tells made-up figures."""
+
+# ruff: noqa: N802 -- the methods are named by the API
+
+from typing import Any
+
+from nextlabel.v1 import quality_service_pb2 as quality
+from nextlabel.v1 import quality_service_pb2_grpc as quality_grpc
+from nextlabel.v1 import report_service_pb2 as report
+
+
+def figure(kind: Any, value: float, *, anytime: bool = False) -> quality.Figure:
+    estimate = report.Estimate(value=value, low=value - 0.1, high=value + 0.1, items=50)
+    return quality.Figure(kind=kind, estimate=estimate, anytime=anytime)
+
+
+class Quality(quality_grpc.QualityServiceServicer):
+    async def GetAccuracy(self, request: Any, context: Any) -> Any:
+        return quality.GetAccuracyResponse(
+            model=[figure(quality.FIGURE_KIND_HOLDOUT, 0.8)],
+            labels=[figure(quality.FIGURE_KIND_GOLD, 0.7, anytime=True)],
+        )
+
+    async def GetClassShares(self, request: Any, context: Any) -> Any:
+        share = quality.ClassShare(label="sports", figures=[figure(quality.FIGURE_KIND_AUDIT, 0.3)])
+        return quality.GetClassSharesResponse(shares=[share], draws=50, unanswered_draws=2)

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from nextlabel.server.assessment.estimates.figures import FigureKind
+from nextlabel.server.domain.reports.accuracy import Accuracy
+from nextlabel.server.domain.reports.audit_stream import audit_stream
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import Split
+from tests.domain.service import CLASSES, Service
+
+IDS = [f"i{n}" for n in range(300)]
+TRUTH = {item: CLASSES[0] if n % 2 else CLASSES[1 + n % 4 // 2] for n, item in enumerate(IDS)}
+
+
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    opened.parts.start()
+    yield opened
+    await opened.close()
+
+
+async def filled(service):
+    project = await service.create()
+    await service.add(project, [f"h{n}" for n in range(30)], split=Split.HOLDOUT, upload="holdout")
+    await service.add(project, IDS, labels=list(TRUTH.values()))
+    return project
+
+
+async def run(service, project, labels, audit=0.5):
+    return await service.replay_run(project, TRUTH, limit=Cost(labels=labels), audit_share=audit, batch_size=20)
+
+
+async def test_the_audit_stream_knows_what_each_draw_was_drawn_from(service):
+    project = await filled(service)
+    await run(service, project, 60)
+    stream = await service.parts.store.read(lambda tx: audit_stream(tx, project.id))
+    assert len(stream.picked_rows) == 60
+    assert len(stream.draws) == 30
+    assert {d.pool_size for d in stream.draws} == {300}
+    assert [d.row for d in stream.draws] == [stream.picked_rows[d.picks_before] for d in stream.draws]
+    assert [d.model_version for d in stream.draws] == [0] * 10 + [1] * 10 + [2] * 10
+
+
+async def test_class_shares_are_told_from_the_draws_with_intervals(service):
+    project = await filled(service)
+    await run(service, project, 100)
+    found = await service.parts.quality.shares.shares(project)
+    assert (found.draws, found.unanswered_draws) == (50, 0)
+    for share in found.shares:
+        truth = np.mean([label == share.label for label in TRUTH.values()])
+        assert share.figures[0].kind is FigureKind.AUDIT
+        for figure in share.figures:
+            assert figure.estimate.low - 0.05 <= truth <= figure.estimate.high + 0.05
+        widths = [f.estimate.high - f.estimate.low for f in share.figures]
+        assert widths == sorted(widths, reverse=True)
+
+
+async def test_without_draws_no_share_is_told(service):
+    project = await filled(service)
+    await run(service, project, 40, audit=0.0)
+    found = await service.parts.quality.shares.shares(project)
+    assert [s.label for s in found.shares] == list(CLASSES)
+    assert all(s.figures == () for s in found.shares)
+
+
+async def test_accuracy_says_its_kind_and_whether_it_may_be_watched(service):
+    project = await filled(service)
+    assert await service.parts.quality.accuracy.accuracy(project) == Accuracy((), ())
+    await run(service, project, 60)
+    found = await service.parts.quality.accuracy.accuracy(project)
+    kinds = [(f.kind, f.anytime, f.estimate.items) for f in found.model]
+    assert kinds == [(FigureKind.HOLDOUT, False, 30), (FigureKind.HOLDOUT, True, 30), (FigureKind.AUDIT, False, 20)]
+    once, watched = found.model[0].estimate, found.model[1].estimate
+    assert watched.low < once.low <= once.value <= once.high <= watched.high
+    assert found.labels == ()
+
+
+async def test_labels_are_judged_by_gold_and_people_do_not_count(service):
+    project = await filled(service)
+    await service.add(project, [f"g{n}" for n in range(20)], split=Split.GOLD, upload="gold")
+    await service.label(project, {f"g{n}": CLASSES[n % 3] for n in range(20)})
+    assert (await service.parts.quality.accuracy.accuracy(project)).labels == ()
+    await service.answer_as_llm(project, {f"g{n}": CLASSES[n % 3 if n > 4 else 0] for n in range(20)})
+    (figure,) = (await service.parts.quality.accuracy.accuracy(project)).labels
+    assert (figure.kind, figure.anytime, figure.estimate.items) == (FigureKind.GOLD, True, 20)
+    assert figure.estimate.value == pytest.approx(17 / 20)
