@@ -20,7 +20,10 @@ def table(_data: Path, sims: int) -> str:
     """Return the coverage of every interval."""
     rows = [(name, *_covered(make, sims, seed)) for seed, (name, make) in enumerate(_CASES.items())]
     rows.append(("anytime-valid share, 10 to 1,000 answers, every look", *_all_looks(sims)))
-    return markdown(f"Coverage of 95 % intervals, {sims} simulations", ("interval", "coverage", "mean width"), rows)
+    shown: str = markdown(
+        f"Coverage of 95 % intervals, {sims} simulations", ("interval", "coverage", "mean width"), rows
+    )
+    return shown
 
 
 def _covered(make: Callable[[Rng], tuple[float, Estimate]], sims: int, seed: int) -> tuple[float, float]:

@@ -41,7 +41,8 @@ def table(data: Path, sims: int) -> str:
         for name, method in methods.items():
             rows.append((name, n, *_measured(labels, method, n, sims)))
     columns = ("estimate", "human labels", "labels for the same width (by width)", "(by error)", "coverage")
-    return markdown(f"Share of polite requests, {sims} simulations", columns, rows)
+    shown: str = markdown(f"Share of polite requests, {sims} simulations", columns, rows)
+    return shown
 
 
 def _measured(
