@@ -18,6 +18,7 @@ OWN = {
 """The commands that call a server, with what each does."""
 
 SERVER = {
+    "auto": "From a file to a labeled file, in one command.",
     "serve": "Run the server.",
     "web": "Serve dashboard and labeling page of a server elsewhere.",
     "demo": "See the main job run on bundled data.",

@@ -76,10 +76,11 @@ class Reading:
         str | None, typer.Option("--sheet", help="Sheet of a workbook. (default: the first)", rich_help_panel=_PANEL)
     ] = None
 
-    def open(self, path: str, columns: Columns) -> ItemFile:
+    def open(self, path: str, columns: Columns, *, quiet: bool = False) -> ItemFile:
         """The item file, its beginning read, so that nothing begins with a file that cannot be used.
 
-        Says on stderr what was sniffed that is not the usual. Raises FileError, UnknownColumnError or OSError.
+        Unless `quiet`, says on stderr what was sniffed that is not the usual. Raises FileError, UnknownColumnError or
+        OSError.
         """
         items = ItemFile(
             path,
@@ -91,7 +92,7 @@ class Reading:
             sheet=self.sheet,
         )
         items.prepare()
-        if items.notes:
+        if items.notes and not quiet:
             say(f"reading {path}: {', '.join(items.notes)}")
         return items
 

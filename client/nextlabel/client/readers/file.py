@@ -1,6 +1,6 @@
 """Items from a file of any known format."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ class ItemFile:
 
     gzip is recognised by its content. What is not given is sniffed: the `file_format` by content and name, the
     `encoding` and `separator` (one character, or comma, semicolon, tab or pipe) by the beginning; `notes` says in
-    words what was found that is not the usual. A file without a `header` has columns that are named by their numbers,
-    from "1". `sheet` names that of a workbook, else it is the first.
+    words what was found that is not the usual, and `names` the columns that there are, both once the first block was
+    read; in JSON these are the keys of that block. A file without a `header` has columns that are named by their
+    numbers, from "1". `sheet` names that of a workbook, else it is the first.
 
     Malformed lines are passed over: `problem_count` counts them and `problems` keeps the first of them.
 
@@ -54,6 +55,7 @@ class ItemFile:
         self.problems: list[LineProblem] = []
         self.problem_count = 0
         self.notes: list[str] = []
+        self.names: list[str] = []
         self._encoding = encoding
         self._separator = _separator(separator)
         self._has_header = header
@@ -89,7 +91,7 @@ class ItemFile:
         with self._source:
             match self._format:
                 case "parquet":
-                    yield from table_blocks(read_parquet(self._source, self.columns), self.columns)
+                    yield from table_blocks(read_parquet(self._source, self.columns, self._found), self.columns)
                 case "xlsx":
                     yield from self._excel_blocks()
                 case "jsonl":
@@ -108,7 +110,7 @@ class ItemFile:
         for chunk in _chunks_before_error(read_json(self._text(), self._report)):
             if not checked:
                 # Objects may lack some keys: those of the whole first block count.
-                check_columns(dict.fromkeys(key for _, record in chunk for key in record), self.columns)
+                self._found(dict.fromkeys(key for _, record in chunk for key in record))
                 checked = True
             yield _rows(chunk, self.columns)
 
@@ -118,7 +120,7 @@ class ItemFile:
         if self._separator is None and dialect.separator != usual:
             self.notes.append(str(dialect))
         reader = DelimitedReader(text, dialect, self._report, has_header=self._has_header)
-        check_columns(reader.header, self.columns)
+        self._found(reader.header)
         for chunk in _chunks_before_error(reader.records()):
             yield _rows(chunk, self.columns)
 
@@ -133,7 +135,7 @@ class ItemFile:
         reader = ExcelReader(self._source, self._sheet, has_header=self._has_header)
         if self._sheet is None and len(reader.sheets) > 1:
             self.notes.append(f"sheet {reader.sheet!r} of {len(reader.sheets)}")
-        check_columns(reader.header, self.columns)
+        self._found(reader.header)
         for chunk in _chunks_before_error(reader.records()):
             yield _rows([(number, self._with_text(record)) for number, record in chunk], self.columns)
 
@@ -141,6 +143,10 @@ class ItemFile:
         # A spreadsheet makes a number of every text that looks like one.
         value = record.get(self.columns.text)
         return {**record, self.columns.text: str(value)} if isinstance(value, int | float) else record
+
+    def _found(self, names: Iterable[str]) -> None:
+        self.names = list(names)
+        check_columns(self.names, self.columns)
 
     def _report(self, problem: LineProblem) -> None:
         self.problem_count += 1

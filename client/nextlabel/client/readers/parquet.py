@@ -1,26 +1,26 @@
 """Parquet files, through pyarrow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from nextlabel.client.items import Columns
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.readers.source import ByteSource
 from nextlabel.client.sources import BLOCK_ROWS, arrow_table
-from nextlabel.client.tables import Table, check_columns
+from nextlabel.client.tables import Table
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 
-def read_parquet(source: ByteSource, columns: Columns) -> Iterator[Table]:
-    """The rows as tables of at most BLOCK_ROWS rows, with those of `columns` that the file has.
+def read_parquet(source: ByteSource, columns: Columns, found: Callable[[list[str]], None]) -> Iterator[Table]:
+    """The rows as tables of at most BLOCK_ROWS rows, with those of `columns` that the file has; all are `found` first.
 
     Raises FileError without pyarrow and for a file that is damaged, incomplete or no Parquet, UnknownColumnError.
     """
     file = _open(source)
     available = file.schema_arrow.names
-    check_columns(available, columns)
+    found(available)
     named = (columns.text, columns.id, columns.label, *columns.metadata)
     chosen = [name for name in available if name in named]
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from nextlabel.server.cli.auto import auto
 from nextlabel.server.cli.backup import backup, restore
 from nextlabel.server.cli.demo import demo
 from nextlabel.server.cli.doctor import doctor
@@ -17,6 +18,7 @@ from nextlabel.server.cli.web import web
 def commands() -> Sequence[tuple[str, str, Callable[..., Any]]]:
     """Return (name, one-line help, typer function) of every command."""
     functions: dict[str, Callable[..., Any]] = {
+        "auto": auto,
         "serve": serve,
         "web": web,
         "demo": demo,

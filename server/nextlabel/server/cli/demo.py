@@ -47,14 +47,15 @@ def demo(
     from nextlabel.server.demo import data_set
     from nextlabel.server.demo.annotators import annotator_for
     from nextlabel.server.demo.arms import LABEL_SET, Plan
-    from nextlabel.server.demo.embedded import embedded_server
+    from nextlabel.server.operations.own_server import own_server
 
     with ExitStack() as stack:
         folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nextlabel-demo-")))
         labeler = stack.enter_context(annotator_for(annotator, model))
         typer.echo(f"Data: {data_set.SOURCE}")
         typer.echo(f"Labels: {labeler.says}")
-        client = stack.enter_context(connect(stack.enter_context(embedded_server(folder, labeler.environment))))
+        server = stack.enter_context(own_server(folder, labeler.environment))
+        client = stack.enter_context(connect(server.address))
         strategies = [strategy] if strategy == BASELINE else [strategy, BASELINE]
         plan = Plan(
             strategies=strategies,

@@ -8,7 +8,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class OwnServer:
+    """Where the server listens, and the URL of its pages, '' without them."""
+
+    address: str
+    pages: str
 
 
 class ServerDiedError(RuntimeError):
@@ -16,8 +25,10 @@ class ServerDiedError(RuntimeError):
 
 
 @contextlib.contextmanager
-def embedded_server(data_dir: Path, environment: dict[str, str] | None = None) -> Iterator[str]:
-    """Start `nextlabel serve` on a free loopback port, yield its address, and stop it in order.
+def own_server(
+    data_dir: Path, environment: dict[str, str] | None = None, *, pages: bool = False
+) -> Iterator[OwnServer]:
+    """Start `nextlabel serve` on a free loopback port, yield where it is, and stop it in order.
 
     Raises:
         ServerDiedError: it could not start.
@@ -25,15 +36,17 @@ def embedded_server(data_dir: Path, environment: dict[str, str] | None = None) -
     data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / "server.log"
     command = [sys.executable, "-m", "nextlabel.client.cli", "serve"]
-    command += ["--data-dir", str(data_dir), "--bind", "127.0.0.1:0", "--no-web"]
+    command += ["--data-dir", str(data_dir), "--bind", "127.0.0.1:0"]
+    command += ["--web", "127.0.0.1:0"] if pages else ["--no-web"]
     with log_path.open("ab") as log:
         server = subprocess.Popen(  # noqa: S603
             command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environment or {})}, text=True
         )
-    # Without this a SIGTERM to the demo would leave its server behind.
+    # Without this a SIGTERM to the command would leave its server behind.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        yield _address(server, log_path)
+        address = _last_word(server, log_path)
+        yield OwnServer(address, _last_word(server, log_path) if pages else "")
     finally:
         signal.signal(signal.SIGTERM, before)
         server.terminate()
@@ -42,8 +55,8 @@ def embedded_server(data_dir: Path, environment: dict[str, str] | None = None) -
             server.stdout.close()
 
 
-def _address(server: subprocess.Popen[str], log_path: Path) -> str:
-    """Wait for the line that says where the server listens."""
+def _last_word(server: subprocess.Popen[str], log_path: Path) -> str:
+    """Wait for a line of the server; its last word says where it listens."""
     line = server.stdout.readline() if server.stdout else ""
     if not line:
         server.wait()

@@ -1,0 +1,84 @@
+"""What the command has the server do: a project, its items, a run. Everything may be done again after a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nextlabel.client.items import Item
+from nextlabel.server.auto.source import SourceRow
+from nextlabel.server.values.errors import FailedPrecondition
+
+if TYPE_CHECKING:
+    from nextlabel.client import Client
+    from nextlabel.v1.run_service_pb2 import QuoteRunResponse, Run, RunSpec
+
+PROJECT = "auto"
+KNOWN = "known-labels"
+"""Name under which known labels are kept as annotations."""
+
+_SMALLEST_BATCH = 20
+_LARGEST_BATCH = 500
+_ROUNDS = 20
+_ACTIVE = ("RUN_STATE_PENDING", "RUN_STATE_RUNNING", "RUN_STATE_STOPPING")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The project behind a file."""
+
+    client: Client
+
+    def prepare(self, classes: Sequence[str], guidelines: str) -> None:
+        """Create the project, or find it as an earlier call left it.
+
+        Raises:
+            FailedPrecondition: it is there with other classes.
+        """
+        present = {project.name: project for project in self.client.projects.list()}
+        if PROJECT not in present:
+            self.client.projects.create(PROJECT, labels=classes, guidelines=guidelines)
+            return
+        found = [c.name for c in present[PROJECT].label_space.classes]
+        if found != list(classes):
+            raise FailedPrecondition(
+                f"an earlier call with this file had the classes {', '.join(found)}; give the same ones, or another "
+                "--data-dir to begin anew",
+                reason="OTHER_CLASSES",
+            )
+
+    def add(self, rows: Iterable[SourceRow]) -> int:
+        """Add what is not there yet, and known labels; return how many items the pool has."""
+        rows = list(rows)
+        holdout = [row for row in rows if row.is_holdout]
+        # The holdout first, so that a pool item of the same text is kept apart from training.
+        self.client.pool.add(PROJECT, [Item(r.text, r.item_id, label=r.known) for r in holdout], split="holdout")
+        pool = {row.item_id: row for row in rows if not row.is_holdout}
+        self.client.pool.add(PROJECT, [Item(row.text, row.item_id) for row in pool.values()])
+        known = {row.item_id: row.known for row in pool.values() if row.known}
+        if known:
+            self.client.labeling.submit(PROJECT, known, annotator=KNOWN)
+        return self.client.projects.get(PROJECT).counts.pool
+
+    def limit(self, usd: float | None, labels: int | None, known: int) -> None:
+        """Bound what all calls together may spend; None is no bound. ``known`` labels are in the books, but free."""
+        self.client.budgets.set(PROJECT, "micro_usd", None if usd is None else round(usd * 1e6))
+        self.client.budgets.set(PROJECT, "labels", None if labels is None else labels + known)
+
+    def batch_size(self, items: int) -> int:
+        """Return how many items a round asks for: about a twentieth of them, from 20 to 500."""
+        return max(_SMALLEST_BATCH, min(_LARGEST_BATCH, items // _ROUNDS))
+
+    def quote(self, spec: RunSpec) -> QuoteRunResponse:
+        """Return what a run would cost."""
+        return self.client.runs.quote(PROJECT, spec)
+
+    def active(self) -> Run | None:
+        """Return the run that an earlier call left under way, if there is one."""
+        from nextlabel.v1.run_service_pb2 import RunState
+
+        for run in self.client.runs.list(PROJECT):
+            if RunState.Name(run.state) in _ACTIVE:
+                return run
+        return None

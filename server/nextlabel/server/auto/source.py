@@ -1,0 +1,67 @@
+"""The file that is to be labeled: its rows with all their columns, and the items that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.client.cli.reading import Reading
+from nextlabel.client.items import Columns, content_id
+
+HOLDOUT_EVERY = 5
+"""One in so many rows with a known label only evaluates."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """One row as it stands in the file. Rows of equal texts are one item, unless the file gives them ids."""
+
+    item_id: str
+    text: str
+    known: str
+    columns: Mapping[str, Any]
+
+    @property
+    def is_holdout(self) -> bool:
+        """Whether its known label only evaluates: drawn by content, so that a second run draws the same."""
+        return bool(self.known) and int(content_id(self.text)[:8], 16) % HOLDOUT_EVERY == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file with the columns that hold texts, ids and known labels."""
+
+    path: str
+    reading: Reading
+    text: str
+    id_column: str | None
+    known: str | None
+
+    def names(self) -> Sequence[str]:
+        """Return the names of all columns.
+
+        Raises:
+            FileError, UnknownColumnError, OSError: the file cannot be used.
+        """
+        return self.reading.open(self.path, self._columns(())).names
+
+    def rows(self, names: Sequence[str]) -> Iterator[SourceRow]:
+        """Yield the rows that have a text, in the order of the file."""
+        file = self.reading.open(self.path, self._columns(tuple(dict.fromkeys(names))), quiet=True)
+        for block in file.blocks():
+            for place, (text, columns) in enumerate(zip(block.texts, block.metadata or (), strict=True)):
+                if isinstance(text, str) and text.strip():
+                    given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
+                    known = "" if self.known is None else str(columns.get(self.known) or "").strip()
+                    yield SourceRow(given or content_id(text), text, known, columns)
+
+    def _columns(self, metadata: tuple[str, ...]) -> Columns:
+        required = {"text"} | ({"id"} if self.id_column else set())
+        return Columns(
+            text=self.text,
+            id=self.id_column or "id",
+            label=None,
+            metadata=metadata,
+            required=frozenset(required),
+        )

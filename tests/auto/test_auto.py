@@ -1,0 +1,100 @@
+"""The whole way from a file to a labeled file, by the command, a server of its own and a stand-in for the LLM."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.fake_anthropic import FakeAnthropic, Known
+
+AUTO = "import sys; from nextlabel.client.cli import main; sys.argv = ['nextlabel', 'auto', *sys.argv[1:]]; main()"
+ROWS = 60
+
+
+def truth(n: int) -> str:
+    return ("colours", "numbers")[n % 2]
+
+
+def text(n: int) -> str:
+    return f"shade {n} of red, green and blue" if n % 2 == 0 else f"the sum of {n} and seven is odd"
+
+
+def write_source(path: Path) -> None:
+    """A file as spreadsheets write it: semicolons, Windows-1252, a row twice, some labels known."""
+    rows = [f'{n};"{text(n)}";groß;{truth(n) if n % 4 in (0, 1) else ""}' for n in [*range(ROWS), 0]]
+    path.write_text("\n".join(["Nr;body;Größe;topic", *rows]), encoding="cp1252")
+
+
+async def auto(folder: Path, fake: FakeAnthropic, *arguments: str) -> tuple[int, str, str]:
+    environment = os.environ | {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": fake.url}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        AUTO,
+        *arguments,
+        cwd=folder,
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+def labeled(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+async def test_every_row_comes_back_and_a_second_call_pays_nothing(tmp_path: Path) -> None:
+    write_source(tmp_path / "in.csv")
+    call = ["in.csv", "--text", "body", "--known", "topic", "--annotator", "anthropic", "--model", "claude-haiku-4-5"]
+    call += ["--budget-usd", "1", "--budget-labels", "20", "--out", "out.csv"]
+    async with FakeAnthropic(brain=Known({text(n): truth(n) for n in range(ROWS)})) as fake:
+        refused, _, said = await auto(tmp_path, fake, *call)
+        assert refused == 1
+        assert "--yes" in said
+        assert not fake.books.charged_requests
+        code, out, said = await auto(tmp_path, fake, *call, "--yes")
+        assert code == 0, said
+        assert "(budget)" in said
+        rows = labeled(tmp_path / "out.csv")
+        assert [row["body"] for row in rows] == [text(n) for n in [*range(ROWS), 0]]
+        assert {row["Größe"] for row in rows} == {"groß"}
+        sources = Counter(row["source"] for row in rows)
+        assert set(sources) == {"known", "anthropic:claude-haiku-4-5", "learner"}
+        assert sources["anthropic:claude-haiku-4-5"] == 20
+        known = [row for row in rows if row["topic"]]
+        assert all(row["label"] == row["topic"] and row["source"] == "known" for row in known)
+        assert all(row["label"] == truth(int(row["Nr"])) for row in rows)
+        assert all(0 <= float(row["confidence"]) <= 1 for row in rows if row["source"] == "learner")
+        assert "20 labeled by anthropic" in out
+        paid = fake.books.charged_requests
+        again, _, said = await auto(tmp_path, fake, *call)
+        assert again == 0, said
+        assert "nothing is left to ask" in said
+        assert fake.books.charged_requests == paid
+        assert labeled(tmp_path / "out.csv") == rows
+
+
+async def test_what_cannot_work_is_said_before_anything_is_done(tmp_path: Path) -> None:
+    write_source(tmp_path / "in.csv")
+    async with FakeAnthropic() as fake:
+        for arguments, wanted in (
+            (["--text", "body", "--out", "out.csv"], "--labels"),
+            (["--text", "body", "--labels", "a,b", "--out", "out.doc"], ".xlsx"),
+            (["--text", "nothing", "--labels", "a,b", "--out", "out.csv"], "Größe"),
+            (["--text", "body", "--labels", "a,b", "--known", "topic", "--out", "out.csv"], "colours"),
+            (["--text", "body", "--labels", "a,b", "--annotator", "anthropic", "--out", "out.csv"], "--model"),
+        ):
+            code, _, said = await auto(tmp_path, fake, "in.csv", *arguments)
+            assert code in (1, 2), said
+            assert wanted in said
+            assert "Traceback" not in said
+        assert os.listdir(tmp_path) == ["in.csv"]  # noqa: PTH208
