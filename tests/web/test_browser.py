@@ -120,16 +120,31 @@ def test_no_answer_is_lost_or_doubled_by_kills_a_dead_connection_and_a_reload(br
     assert stored == {item: [label] for item, label in given.items()}
 
 
-def test_a_skipped_item_comes_again_after_the_others(browser: Browser, server: Server) -> None:
+def test_a_skipped_item_goes_to_others_and_an_answer_can_be_corrected(browser: Browser, server: Server) -> None:
     api, project = filled(server, 6)
     page = Visit(browser, server).open(f"/projects/{project}/label")
     page.wait_for_selector("#card:not([hidden])")
-    first = page.inner_text("#text")
+    skipped = page.inner_text("#text")
     page.keyboard.press("s")
-    assert page.inner_text("#text") != first
-    label_by_key(page, 6)
+    corrected = page.inner_text("#text")
+    assert corrected != skipped
+    number = int(corrected.rsplit(" ", 1)[1])
+    page.keyboard.press("21"[number % 2])
     all_saved(page)
-    assert answers_of(api, project) == {f"item-{n}": [("cold", "warm")[n % 2]] for n in range(6)}
+    page.keyboard.press("u")
+    assert page.inner_text("#text") == corrected
+    label_by_key(page, 5)
+    all_saved(page)
+    mine = answers_of(api, project)
+    left = f"item-{skipped.rsplit(' ', 1)[1]}"
+    assert mine.pop(left) == [""]
+    assert mine[f"item-{number}"] == [("warm", "cold")[number % 2], ("cold", "warm")[number % 2]]
+    assert {item: labels[-1] for item, labels in mine.items()} == {
+        f"item-{n}": ("cold", "warm")[n % 2] for n in range(6) if f"item-{n}" != left
+    }
+    other = Visit(browser, server, name="bob").open(f"/projects/{project}/label")
+    other.wait_for_selector("#card:not([hidden])", timeout=WAIT_MS)
+    assert other.inner_text("#text") == skipped
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

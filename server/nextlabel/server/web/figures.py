@@ -72,6 +72,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "window": _named(budget_service_pb2.BudgetWindow, "BUDGET_WINDOW_"),
     "entry_kind": _named(budget_service_pb2.LedgerEntryKind, "LEDGER_ENTRY_KIND_"),
     "item_state": _named(pool_pb2.ItemState, "ITEM_STATE_"),
+    "need": _named(pool_pb2.NeedReason, "NEED_REASON_"),
     "split": _named(pool_pb2.Split, "SPLIT_"),
     "guidelines_state": _named(project_service_pb2.GuidelinesState, "GUIDELINES_STATE_"),
 }

@@ -22,7 +22,7 @@ PREFETCH = 12
 """Items on a lease of the page."""
 
 _PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"})
-_TAKEN = frozenset({pb.SUBMIT_STATUS_ACCEPTED, pb.SUBMIT_STATUS_ACCEPTED_LATE, pb.SUBMIT_STATUS_DUPLICATE})
+_REFUSED = pb.SUBMIT_STATUS_REFUSED
 
 
 async def label_page(request: Request) -> Response:
@@ -72,7 +72,10 @@ async def lease(request: Request) -> Response:
 
 
 async def submit(request: Request) -> Response:
-    """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment}]}``."""
+    """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment}]}``.
+
+    ``{item_id, skip: true}`` passes an item on to others. A second answer about an item corrects the first.
+    """
     asked = await _json(request)
     answers = asked.get("answers")
     if not isinstance(answers, list) or not all(isinstance(given, Mapping) for given in answers):
@@ -87,7 +90,7 @@ async def submit(request: Request) -> Response:
     who = visitor(request)
     results = (await who.call(who.backend.labeling.SubmitAnnotations, call)).results
     return JSONResponse(
-        {"results": [{"item_id": r.item_id, "taken": r.status in _TAKEN, "message": r.message} for r in results]}
+        {"results": [{"item_id": r.item_id, "taken": r.status != _REFUSED, "message": r.message} for r in results]}
     )
 
 
@@ -144,6 +147,8 @@ def _shown(leased: pb.LeasedItem) -> dict[str, Any]:
 
 
 def _submitted(given: Mapping[str, Any], path: str) -> pb.SubmittedAnnotation:
+    if given.get("skip") is True:
+        return pb.SubmittedAnnotation(item_id=_text(given, "item_id"), skip=True)
     answer = given.get("answer")
     if not isinstance(answer, Mapping):
         raise InvalidArgument.field(f"{path}.answer", "expected an object such as {'label': 'billing'}")

@@ -103,7 +103,7 @@ async function sendAnswers() {
         request_id: batch[0].request_id,
         annotator: config.annotator,
         lease_id: batch[0].lease_id,
-        answers: batch.map(({ item_id, answer, comment }) => ({ item_id, answer, comment })),
+        answers: batch.map(({ item_id, answer, comment, skip }) => (skip ? { item_id, skip } : { item_id, answer, comment })),
       });
       connected(null);
       const refused = reply.results.filter((result) => !result.taken);
@@ -184,35 +184,35 @@ function counts() {
 }
 
 function answer(value) {
+  leave({ answer: value, comment: $("comment").value.trim() });
+}
+
+// Passed on to others: it does not come back to whoever skips it.
+function skip() {
+  leave({ skip: true });
+}
+
+function leave(said) {
   const item = state.current;
   if (!item) return;
   const pressed = performance.now();
-  const entry = { item_id: item.id, lease_id: item.lease_id, answer: value, comment: $("comment").value.trim() };
+  // What is corrected has left its lease.
+  const entry = { item_id: item.id, lease_id: item.corrected ? "" : item.lease_id, ...said };
   state.history.push(item);
-  state.done += 1;
+  if (!said.skip) state.done += 1;
   const saved = keep("outbox", entry).then(() => drop("items", item.id));
   next();
   requestAnimationFrame(() => setTimeout(() => state.paints.push(performance.now() - pressed)));
   saved.then(() => { counts(); sendAnswers(); }, (error) => trouble(`this browser could not keep the answer: ${error}`));
 }
 
-function skip() {
-  if (!state.current) return;
-  // It goes to the end of the queue; the lease gives it back when it ends unanswered.
-  state.queue.push(state.current);
-  next();
-}
-
+// The item comes back; the answer that is given now stands, the one before stays on record.
 async function undo() {
   const item = state.history.pop();
   if (!item) return;
-  for (const entry of await everything("outbox")) {
-    if (entry.item_id === item.id && !entry.request_id) await drop("outbox", entry.key);
-  }
-  await keep("items", item);
   if (state.current) state.queue.unshift(state.current);
-  state.current = item;
-  state.done -= 1;
+  state.current = { ...item, corrected: true };
+  state.done = Math.max(0, state.done - 1);
   show();
   counts();
 }
