@@ -16,7 +16,7 @@ from nextlabel.server.api.messages.annotations import (
     cost_message,
     outcome_of,
 )
-from nextlabel.server.api.messages.labeling import pick_message, result_messages, submission_of
+from nextlabel.server.api.messages.labeling import lease_message, pick_message, result_messages, submission_of
 from nextlabel.server.api.messages.values import (
     number_of,
     page,
@@ -29,7 +29,6 @@ from nextlabel.server.api.messages.values import (
 )
 from nextlabel.server.api.services.export import Export
 from nextlabel.server.api.services.leased_items import LeasedItems
-from nextlabel.server.api.services.leasing import Leasing
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.replay_upload import ReplayUpload
 from nextlabel.server.domain.labeling.labels import Labels
@@ -37,6 +36,7 @@ from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import KnownRows, Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
@@ -106,7 +106,23 @@ class LabelingServicer(LabelingServiceServicer):
     async def LeaseItems(self, request: pb.LeaseItemsRequest, context: Any) -> pb.LeaseItemsResponse:
         """Give an annotator items to answer."""
         project = await self.finder.project(request.project)
-        response = await self.leasing.lease(project, request)
+        ttl_s = seconds_of(request.ttl) if request.HasField("ttl") else None
+        slot = self.replies.slot(request, pb.LeaseItemsResponse)
+
+        def work(tx: Transaction) -> pb.LeaseItemsResponse | None:
+            """Lease what is open. Only a lease is stored as the answer: that there is none may change any moment."""
+            if (earlier := slot.find(tx)) is not None:
+                return earlier
+            leased = self.labeling.lease(tx, project, request.annotator, request.count, ttl_s)
+            if leased is None:
+                return None
+            response = pb.LeaseItemsResponse(lease=lease_message(leased))
+            slot.save(tx, response)
+            return response
+
+        response = await self.leasing.lease(project, request.annotator, request.count, work)
+        if response is None:
+            return pb.LeaseItemsResponse()
         await self.leased_items.fill(project, response.lease.items)
         return response
 

@@ -13,7 +13,6 @@ from nextlabel.server.api.services.item_listing import ItemListing
 from nextlabel.server.api.services.labeling_servicer import LabelingServicer
 from nextlabel.server.api.services.learner_servicer import LearnerServicer
 from nextlabel.server.api.services.leased_items import LeasedItems
-from nextlabel.server.api.services.leasing import Leasing
 from nextlabel.server.api.services.pool_servicer import PoolServicer
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.project_servicer import ProjectServicer
@@ -22,6 +21,7 @@ from nextlabel.server.api.services.replay_upload import ReplayUpload
 from nextlabel.server.api.services.report_servicer import ReportServicer
 from nextlabel.server.api.services.run_messages import RunMessages
 from nextlabel.server.api.services.run_servicer import RunServicer
+from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.access import AccessToken
 from nextlabel.server.wiring.parts import Parts
@@ -117,7 +117,7 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         finder=finder,
         replies=replies,
         selector=parts.selector,
-        leasing=Leasing(parts.store, parts.labeling, parts.selector, replies),
+        leasing=Leasing(parts.store, parts.selector),
         leased_items=LeasedItems(parts.pools, parts.labels, parts.learning),
         labeling=parts.labeling,
         submissions=parts.submissions,

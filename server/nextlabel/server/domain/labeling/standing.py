@@ -22,12 +22,13 @@ from nextlabel.server.values.runs import RunState
 class Standing:
     """The rows that are not simply unlabeled, holdout, gold and deleted ones included.
 
-    ``annotations`` and ``consensus`` are those of all rows; ``leased``, ``asked`` and ``picked`` may overlap with
-    each other and with what is answered.
+    ``answered`` rows have an answer that is of use, those of ``needs`` none of theirs; ``leased``, ``asked`` and
+    ``picked`` may overlap with each other and with these. ``annotations`` and ``consensus`` go on growing.
     """
 
     annotations: Mapping[int, Sequence[Annotation]]
     consensus: Mapping[int, Consensus]
+    answered: Set[int]
     needs: Mapping[int, Need]
     leased: Set[int]
     asked: Set[int]
@@ -36,7 +37,7 @@ class Standing:
     def state(self, row: int) -> ItemState:
         """Return the state of a row."""
         need = self.needs.get(row)
-        if row in self.annotations and need is None:
+        if row in self.answered:
             return ItemState.ANSWERED
         if row in self.leased:
             return ItemState.LEASED
@@ -48,11 +49,7 @@ class Standing:
 
     def rows(self) -> set[int]:
         """Return the rows that are not unlabeled."""
-        return {*self.annotations, *self.leased, *self.asked, *self.picked}
-
-    def answered(self) -> set[int]:
-        """Return the rows that have an answer that is of use."""
-        return self.annotations.keys() - self.needs.keys()
+        return {*self.answered, *self.needs, *self.leased, *self.asked, *self.picked}
 
     def under_way(self) -> set[int]:
         """Return the rows that somebody is being asked about."""
@@ -83,7 +80,7 @@ class Standings:
             for row, given in by_row.items()
             if (need := need_of(given, agreed.get(row), self.limits)) is not None
         }
-        return Standing(by_row, agreed, needs, set(leased), asked, set(picked))
+        return Standing(by_row, agreed, by_row.keys() - needs.keys(), needs, set(leased), asked, set(picked))
 
     def askable(self, standing: Standing, asker: Asker) -> set[int]:
         """Return the rows that need another answer and that somebody may be asked about."""
