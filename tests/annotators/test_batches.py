@@ -1,5 +1,6 @@
 """Message batches: half the price, any order, and a creation whose answer was lost."""
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.system.halt import Halt
 from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from tests.annotators.crashes import audit_runs
 from tests.annotators.durable import DurableLedger
-from tests.annotators.shop import FAST, PRICE, collect, make_items, make_task
+from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
+from tests.fake_anthropic.faults import overloaded, rate_limited
 
 MakeAnnotator = Callable[..., LlmAnnotator]
 QUICK = MessageBatchWaits(poll_s=0.01, grace_s=0.2)
@@ -142,3 +145,114 @@ async def test_kills_at_random_moments_lose_and_overspend_nothing(tmp_path: Path
     audit = await audit_runs(4, 1, tmp_path)
     assert audit.wrong == []
     assert audit.killed >= 4
+
+
+@pytest.mark.parametrize("call", ["create", "retrieve", "results"])
+@pytest.mark.parametrize(
+    "fault",
+    [rate_limited(0.02), overloaded(), Fault(status=500), Fault(kind="html")],
+    ids=["429", "529", "500", "html"],
+)
+async def test_a_fault_at_any_call_about_a_message_batch_is_waited_out(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, call: str, fault: Fault
+) -> None:
+    fake.batches.faults[call] = deque([fault] * 3)
+    answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(8))
+    assert {answer.outcome for answer in answers.values()} == {Outcome.LABEL}
+    assert not fake.batches.faults[call]
+    assert len(fake.batches.created) == 1
+    assert not fake.requests, "nothing is bought singly"
+    assert books.spent() == fake.books.micro_usd
+    assert books.open_reservations() == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (rate_limited(0.01), "ANNOTATOR_BATCH_UNAVAILABLE"),
+        (overloaded(), "ANNOTATOR_BATCH_UNAVAILABLE"),
+        (rate_limited(3_600), "ANNOTATOR_RATE_LIMITED"),
+        (Fault(status=429, error_code="enforced_spend_limit_reached"), "ANNOTATOR_SPEND_LIMIT"),
+        (Fault(status=404, error_type="not_found_error"), "ANNOTATOR_BATCH_REFUSED"),
+        (Fault(status=400, error_type="invalid_request_error"), "ANNOTATOR_BATCH_REFUSED"),
+    ],
+)
+async def test_a_message_batch_that_cannot_be_created_buys_nothing_in_another_way(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger, fault: Fault, reason: str
+) -> None:
+    fake.batches.faults["create"] = deque([fault] * 99)
+    with pytest.raises(AnnotatorStopped) as stopped:
+        await collect(batching(make_annotator, fake, books), make_task(), make_items(8))
+    assert stopped.value.reason == reason
+    assert not fake.requests
+    assert not fake.batches.created
+    assert books.spent() == fake.books.micro_usd == 0
+    assert books.open_reservations() == 0
+    assert await books.open_intents() == []
+
+
+async def test_requests_that_message_batches_never_answer_fail_and_cost_nothing(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.faults.rates = [(1.0, overloaded())]
+    answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(4))
+    assert {answer.outcome for answer in answers.values()} == {Outcome.FAILED}
+    assert all("overloaded" in answer.detail for answer in answers.values())
+    assert len(fake.batches.created) == 3
+    assert not fake.requests
+    assert books.open_reservations() == 0
+
+
+async def test_what_was_paid_for_is_given_before_a_stop(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    annotator = batching(make_annotator, fake, books)
+    await collect(annotator, make_task(), make_items(8))
+    fake.batches.faults["create"] = deque([overloaded()] * 99)
+    answers: dict[str, Answer] = {}
+    with pytest.raises(AnnotatorStopped):
+        await collect(annotator, make_task(), make_items(16), into=answers)
+    assert set(answers) == {item.item_id for item in make_items(8)}
+    assert not fake.requests
+
+
+async def test_a_halt_cancels_a_message_batch_and_keeps_what_it_answered(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.batch_steps = 10**6
+    halt = Halt()
+    answers: dict[str, Answer] = {}
+    annotator = batching(make_annotator, fake, books, manners=Manners(FAST, HaltingClock(halt), halt=halt))
+    with pytest.raises(AnnotatorStopped, match="operator"):
+        await collect(annotator, make_task(), make_items(16), into=answers)
+    assert len(fake.batches.created) == len(fake.batches.cancelled) == 1, "the second one was not begun"
+    assert len(answers) == fake.books.charged_requests == 4
+    assert books.spent() == fake.books.micro_usd
+    assert books.open_reservations() == 0
+
+
+class HaltingClock(FakeClock):
+    """A clock with which an operator stops the run at the first wait."""
+
+    def __init__(self, halt: Halt) -> None:
+        super().__init__()
+        self._halt = halt
+
+    async def sleep(self, seconds: float) -> None:
+        self._halt.call()
+        await super().sleep(seconds)
+
+
+async def test_a_message_batch_that_the_endpoint_has_forgotten_is_booked_at_its_worst(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.batches.results_host = "http://attacker.invalid"
+    with pytest.raises(AnnotatorStopped):
+        await collect(batching(make_annotator, fake, books), make_task(), make_items(2))
+    set_aside = books.reserved()
+    fake.batches.lost.update(fake.batches.created)
+    fake.batches.results_host = None
+    answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(2))
+    assert len(answers) == 2
+    assert books.spent() >= set_aside
+    assert books.open_reservations() == 0

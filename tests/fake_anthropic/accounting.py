@@ -71,7 +71,18 @@ class Books:
         ttl = cache_ttl(params)
         if ttl is not None:
             self._cache[_prefix_key(params)] = self.now() + (300 if ttl == "5m" else 3600)
-        price = self.price
+        amount = self._amount(params, usage, batch=batch)
+        self.micro_usd += amount
+        self.charged_requests += 1
+        return amount
+
+    def undo(self, params: Mapping[str, Any], usage: Mapping[str, Any]) -> None:
+        """Take back what a request of a message batch was charged, which was cancelled before it was worked on."""
+        self.micro_usd -= self._amount(params, usage, batch=True)
+        self.charged_requests -= 1
+
+    def _amount(self, params: Mapping[str, Any], usage: Mapping[str, Any], *, batch: bool) -> int:
+        ttl, price = cache_ttl(params), self.price
         write = price.write_1h if ttl == "1h" else price.write_5m
         exact: Fraction = (
             usage["input_tokens"] * price.input
@@ -79,10 +90,7 @@ class Books:
             + usage["cache_creation_input_tokens"] * price.input * write
             + usage["output_tokens"] * price.output
         )
-        amount = math.ceil(exact * price.batch) if batch else math.ceil(exact)
-        self.micro_usd += amount
-        self.charged_requests += 1
-        return amount
+        return math.ceil(exact * price.batch) if batch else math.ceil(exact)
 
     def _prefix_tokens(self, params: Mapping[str, Any]) -> int:
         system = params.get("system", "")

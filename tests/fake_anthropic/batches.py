@@ -2,10 +2,13 @@
 
 import json
 import random
+from collections import deque
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
+from tests.fake_anthropic.faults import Fault
 
 if TYPE_CHECKING:
     from tests.fake_anthropic.server import FakeAnthropic
@@ -21,14 +24,29 @@ class Batches:
         self.lose_next_creation = False
         self.results_host: str | None = None
         self.expire: set[str] = set()
+        self.cancelled: set[str] = set()
+        self.faults: dict[str, deque[Fault]] = {}
+        self.lost: set[str] = set()
 
     def add_routes(self, app: web.Application) -> None:
         app.router.add_post("/v1/messages/batches", self._create)
         app.router.add_get("/v1/messages/batches", self._list)
         app.router.add_get("/v1/messages/batches/{id}", self._retrieve)
         app.router.add_get("/v1/messages/batches/{id}/results", self._results)
+        app.router.add_post("/v1/messages/batches/{id}/cancel", self._cancel)
+
+    def _fault(self, call: str) -> web.Response | None:
+        """The fault that is due at a call: create, list, retrieve or results."""
+        if not self.faults.get(call):
+            return None
+        fault = self.faults[call].popleft()
+        self._fake.statuses[fault.status] += 1
+        body = fault.envelope("req_batch") if fault.status != 200 else "<html>"
+        return web.Response(status=fault.status, text=body, headers=dict(fault.headers))
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
+        if (fault := self._fault("create")) is not None:
+            return fault
         requests = (await request.json())["requests"]
         batch_id = f"msgbatch_{len(self.created):04d}"
         self.created[batch_id] = {
@@ -65,19 +83,38 @@ class Batches:
         self._rng.shuffle(lines)
         return [json.dumps(line) for line in lines]
 
+    async def _cancel(self, request: web.Request) -> web.Response:
+        """Leave every second request undone, as if it had not been under way yet, and end at once."""
+        batch_id = request.match_info["id"]
+        batch = self.created[batch_id]
+        undone = batch["requests"][1::2]
+        lines = {json.loads(line)["custom_id"]: line for line in batch["lines"]}
+        for entry in undone:
+            self._fake.books.undo(entry["params"], json.loads(lines[entry["custom_id"]])["result"]["message"]["usage"])
+            lines[entry["custom_id"]] = json.dumps({"custom_id": entry["custom_id"], "result": {"type": "canceled"}})
+        batch["lines"], batch["polls"] = list(lines.values()), self._fake.batch_steps
+        self.cancelled.add(batch_id)
+        return web.json_response(self._document(batch_id))
+
     async def _list(self, _: web.Request) -> web.Response:
+        if (fault := self._fault("list")) is not None:
+            return fault
         newest_first = [self._document(batch_id) for batch_id in reversed(self.created)]
         return web.json_response({"data": newest_first, "has_more": False, "first_id": None, "last_id": None})
 
     async def _retrieve(self, request: web.Request) -> web.Response:
         batch_id = request.match_info["id"]
-        if batch_id not in self.created:
+        if (fault := self._fault("retrieve")) is not None:
+            return fault
+        if batch_id not in self.created or batch_id in self.lost:
             body = {"type": "error", "error": {"type": "not_found_error", "message": "no such batch"}}
             return web.json_response(body, status=404)
         self.created[batch_id]["polls"] += 1
         return web.json_response(self._document(batch_id))
 
     async def _results(self, request: web.Request) -> web.Response:
+        if (fault := self._fault("results")) is not None:
+            return fault
         lines = self.created[request.match_info["id"]]["lines"]
         return web.Response(text="\n".join(lines) + "\n", content_type="application/x-jsonl")
 

@@ -14,7 +14,7 @@ class Fault:
 
     `status` other than 200 is an error of the API. For 200 the `kind` says what is wrong: `html`, `envelope`,
     `other_shape`, `broken_json` (the envelope), `bad_answer` (the model's JSON), `unknown_label`, `missing_ids`,
-    `duplicate_ids`, `free_text`, `refusal`, `truncation`, `no_usage`, `drop` (connection), `drop_paid`.
+    `duplicate_ids`, `free_text`, `refusal`, `truncation`, `context_full`, `no_usage`, `drop` (connection), `drop_paid`.
     """
 
     kind: str = ""

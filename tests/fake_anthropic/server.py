@@ -31,6 +31,8 @@ class FakeAnthropic:
     batch_steps: int = 1
     port: int = 0
     keep_bodies: bool = True
+    answering_model: str = ""
+    inflate: int = 1
 
     def __post_init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -96,6 +98,8 @@ class FakeAnthropic:
         if kind in ("html", "envelope", "other_shape", "broken_json", "drop"):
             return await self._not_a_message(request, kind, request_id)
         message = message_for(self.brain, params, usage, kind, request_id)
+        message["model"] = self.answering_model or message["model"]
+        message["usage"]["output_tokens"] *= self.inflate
         self.books.charge(params, message["usage"])
         self.answered[fingerprint] += 1
         if kind == "no_usage":
@@ -161,6 +165,8 @@ def message_for(
         text = "Certainly! I would say that this is about the first label."
     elif kind == "bad_answer":
         text = text[: len(text) // 2]
+    elif kind == "context_full":
+        text, stop_reason = text[: len(text) // 2], "model_context_window_exceeded"
     elif kind == "refusal":
         text, stop_reason = "", "refusal"
         stop_details = {"type": "refusal", "category": "general_harms", "explanation": None}

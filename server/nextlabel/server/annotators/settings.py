@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -81,9 +82,15 @@ class AnnotatorSettings(_Section):
                 Origin.of(url or "http://localhost")
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
+        self._check_proxy()
         if self.ca_file is not None and not self.ca_file.is_file():
             raise ValueError(f"ca_file: there is no file {self.ca_file}")
         return self
+
+    def _check_proxy(self) -> None:
+        proxy = urlsplit(self.proxy.get_secret_value()) if self.proxy else None
+        if proxy is not None and (proxy.scheme != "http" or not proxy.hostname):
+            raise ValueError("proxy: expected a URL such as http://proxy.example:3128")
 
 
 def _secret_from(variable: str) -> SecretStr | None:

@@ -166,7 +166,11 @@ class LlmConnection:
             price=self.price,
             ledger=self.ledger,
             technique=self.options.technique(),
-            conduct=Conduct(concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency), line=line),
+            conduct=Conduct(
+                concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency),
+                stop_at_other_model=self.stop_at_other_model,
+                line=line,
+            ),
             lookups=lookups,
             account=self.account,
             manners=self.manners,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint
+from nextlabel.server.annotators.llm.answering_models import AnsweringModels
 from nextlabel.server.annotators.llm.asking import Asker, ModelSettings, Prepared, Sample
 from nextlabel.server.annotators.llm.duplicates import distinct
 from nextlabel.server.annotators.llm.outcome_rates import OutcomeRates
@@ -53,6 +54,7 @@ class Conduct:
 
     concurrency: int = 16
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    stop_at_other_model: bool = False
     line: str = "annotation"
 
 
@@ -91,6 +93,7 @@ class LlmAnnotator:
         self._warming = CacheWarming(manners.clock, price.cache_minimum)
         # Of the annotator, not of one query batch: small batches would never prove anything.
         self.breaker = CircuitBreaker(self._conduct.breaker)
+        self.models = AnsweringModels(self._settings.model, stop=self._conduct.stop_at_other_model)
         self._caller = MeteredCaller(
             endpoint=endpoint,
             ledger=ledger,
@@ -177,7 +180,8 @@ class LlmAnnotator:
 
     async def check(self) -> None:
         """Ask one trivial question; raises `AnnotatorStopped` or `Unavailable` when the answer does not fit."""
-        await probe(self._caller, self._settings)
+        self.models.record(await probe(self._caller, self._settings))
+        self.models.check()
 
     async def close(self) -> None:
         """Close the endpoint's connections."""
@@ -365,11 +369,13 @@ class _Shift:
                     await self._give(item, self._annotator.failed(self._task, error))
             try:
                 self._annotator.breaker.check()
+                self._annotator.models.check()
             except AnnotatorStopped as reason:
                 self.stopped = self.stopped or reason
 
     async def _give(self, item: ItemToAnnotate, answer: Answer) -> None:
         self._annotator.breaker.record(answer.outcome)
+        self._annotator.models.record(answer.provenance.answered_model)
         await self.results.put((item, answer))
 
 

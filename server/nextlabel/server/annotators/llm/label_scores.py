@@ -8,6 +8,7 @@ from dataclasses import replace
 from nextlabel.server.annotators.endpoints.wire import TokenChoice
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.values.answers import Answer, Candidate, ConfidenceKind, Label
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 _FLOOR = 1e-6
@@ -95,16 +96,22 @@ class BatchCalibratedAnnotator:
     ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         """Yield all answers, corrected ones last."""
         scored: list[tuple[ItemToAnnotate, Answer, dict[str, float]]] = []
-        async with aclosing(self._annotator.annotate(task, items)) as answers:
-            async for item, answer in answers:
-                given = {candidate.label: candidate.probability for candidate in answer.candidates}
-                if set(given) == set(task.label_names) and isinstance(answer.body, Label):
-                    scored.append((item, answer, {label: given[label] for label in task.label_names}))
-                else:
-                    yield item, answer
+        stopped: BudgetExhausted | AnnotatorStopped | None = None
+        try:
+            async with aclosing(self._annotator.annotate(task, items)) as answers:
+                async for item, answer in answers:
+                    given = {candidate.label: candidate.probability for candidate in answer.candidates}
+                    if set(given) == set(task.label_names) and isinstance(answer.body, Label):
+                        scored.append((item, answer, {label: given[label] for label in task.label_names}))
+                    else:
+                        yield item, answer
+        except (BudgetExhausted, AnnotatorStopped) as reason:
+            stopped = reason
         corrected = batch_calibrated([distribution for _, _, distribution in scored])
         for (item, answer, _), distribution in zip(scored, corrected, strict=True):
             yield item, _relabeled(answer, distribution)
+        if stopped is not None:
+            raise stopped
 
     async def check(self) -> None:
         """Probe the annotator below."""

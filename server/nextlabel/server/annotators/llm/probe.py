@@ -25,8 +25,8 @@ _ROOM_TOKENS = 96
 """Enough for a label of ours, however short the answers of the run may be."""
 
 
-async def probe(caller: MeteredCaller, settings: ModelSettings) -> None:
-    """Ask about a cloud. Which label comes back is of no interest, only that one does.
+async def probe(caller: MeteredCaller, settings: ModelSettings) -> str:
+    """Ask about a cloud, and return the model that says it answered. Which label comes back is of no interest.
 
     Raises `Unavailable` when there is no reply, `AnnotatorStopped` when the reply ignores the schema.
     """
@@ -45,6 +45,7 @@ async def probe(caller: MeteredCaller, settings: ModelSettings) -> None:
             reason="ANNOTATOR_UNREACHABLE",
         )
     _judge(result.reply, settings.model)
+    return result.reply.model
 
 
 def _judge(reply: Reply, model: str) -> None:

@@ -80,8 +80,8 @@ class MeteredCaller:
         patience = Patience(self._account.throttle, self._manners)
         wasted = Cost()
         while True:
-            await patience.admit(request.model, expected_input, request.max_output_tokens)
             async with self._account.first_alone(request.model):
+                await patience.admit(request.model, expected_input, request.max_output_tokens)
                 if self._overrun is not None:
                     raise self._overrun
                 most = self._account.sizes.worst(request)

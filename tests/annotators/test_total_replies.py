@@ -1,0 +1,144 @@
+"""Every reply is a model's reply or a named failure, whatever a server sends."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply
+from nextlabel.server.annotators.endpoints.message_batch_replies import read_page, read_results, read_state
+from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
+from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply
+from nextlabel.server.annotators.llm.decoding import decode
+from nextlabel.server.annotators.prompting.technique import Technique
+from tests.annotators.shop import make_task
+
+OPENAI = OpenAiEndpoint(OpenAiConnection("http://x/v1"))
+COMPLETION: dict[str, Any] = {
+    "id": "c1",
+    "model": "small",
+    "error": None,
+    "choices": [
+        {
+            "message": {"content": '{"label": "billing"}', "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": {
+                "content": [
+                    {"token": '{"label": "', "logprob": -0.1, "top_logprobs": [{"token": '"', "logprob": -0.1}]},
+                    {"token": "billing", "logprob": -0.1, "top_logprobs": [{"token": "bill", "logprob": -0.2}]},
+                ]
+            },
+        }
+    ],
+    "usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 3}},
+}
+MESSAGE: dict[str, Any] = {
+    "type": "message",
+    "model": "claude",
+    "content": [{"type": "text", "text": '{"label": "billing"}'}],
+    "stop_reason": "end_turn",
+    "stop_details": {"category": "none"},
+    "usage": {"input_tokens": 3, "output_tokens": 4, "cache_read_input_tokens": None},
+}
+BATCH: dict[str, Any] = {
+    "id": "b",
+    "processing_status": "ended",
+    "results_url": "https://x",
+    "request_counts": {"succeeded": 1},
+    "created_at": "2026-01-01T00:00:00Z",
+}
+ODD = st.sampled_from([None, True, 0, -1, 1e300, float("nan"), "", "x" * 999, "\x00\ud800", [], {}, [None], {"": []}])
+
+
+def paths(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a document."""
+    inner = (
+        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
+    )
+    return [at, *(path for key, value in inner for path in paths(value, (*at, key)))]
+
+
+def spoiled(document: Any, data: st.DataObject) -> bytes:
+    """A document with odd values in up to three places, or without what was there."""
+    holder = {"": copy.deepcopy(document)}
+    for path in data.draw(st.lists(st.sampled_from(paths(document)), min_size=1, max_size=3)):
+        target: Any = holder
+        try:
+            for key in ("", *path)[:-1]:
+                target = target[key]
+            if data.draw(st.booleans()):
+                target[("", *path)[-1]] = data.draw(ODD)
+            else:
+                del target[("", *path)[-1]]
+        except (KeyError, IndexError, TypeError):
+            continue
+    return json.dumps(holder.get("")).encode()
+
+
+def judge(found: Reply | Failure) -> None:
+    """A reply can be decoded and stored."""
+    if isinstance(found, Failure):
+        assert found.message
+        return
+    draft = decode(found, ("q1",), make_task(), Technique())["q1"]
+    assert draft.outcome.reaches_learner or draft.detail
+    assert found.usage.tokens >= 0
+    for text in (found.model, found.request_id, found.detail, draft.detail):
+        assert len(text) <= 300
+        assert "\x00" not in text
+        text.encode()
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_no_completion_is_too_odd_to_be_an_outcome(data: st.DataObject) -> None:
+    judge(OPENAI.read(HttpReply(200, {}, spoiled(COMPLETION, data))))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_no_message_is_too_odd_to_be_an_outcome(data: st.DataObject) -> None:
+    judge(read_anthropic_reply(HttpReply(200, {"request-id": "r"}, spoiled(MESSAGE, data))))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_message_batch_is_too_odd_to_be_read(data: st.DataObject) -> None:
+    read_state(HttpReply(200, {}, spoiled(BATCH, data)))
+    read_page(HttpReply(200, {}, spoiled({"data": [BATCH], "has_more": True, "last_id": "b"}, data)))
+    result = {"custom_id": "a", "result": {"type": "errored", "error": {"type": "error", "error": {"type": "x"}}}}
+    read_results(HttpReply(200, {}, spoiled(result, data)))
+
+
+@pytest.mark.parametrize("change", [{"message": None}, {"message": "hi"}, {"logprobs": {"content": [None]}}])
+def test_a_completion_that_was_paid_for_stays_booked(change: dict[str, Any]) -> None:
+    body = {**COMPLETION, "choices": [{**COMPLETION["choices"][0], **change}]}
+    found = OPENAI.read(HttpReply(200, {}, json.dumps(body).encode()))
+    assert isinstance(found, Reply)
+    assert found.usage.tokens == 11
+
+
+def test_an_error_of_null_is_no_error_and_usage_of_null_is_named() -> None:
+    assert isinstance(OPENAI.read(HttpReply(200, {}, json.dumps(COMPLETION).encode())), Reply)
+    found = OPENAI.read(HttpReply(200, {}, json.dumps({**COMPLETION, "usage": None}).encode()))
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."}),
+        (402, {"type": "billing_error", "message": "Pay your bill."}),
+        (429, {"code": "insufficient_quota", "message": "You exceeded your current quota."}),
+    ],
+)
+def test_an_account_without_money_stops_the_annotator_in_the_servers_words(status: int, error: Any) -> None:
+    for read in (read_anthropic_reply, OPENAI.read):
+        found = read(HttpReply(status, {}, json.dumps({"error": error}).encode()))
+        assert isinstance(found, Failure)
+        assert found.kind.stop_reason == "ANNOTATOR_SPEND_LIMIT"
+        assert error["message"] in str(found)
