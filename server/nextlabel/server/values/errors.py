@@ -196,7 +196,11 @@ class AnnotatorStopped(FailedPrecondition):
 
     Reasons: `ANNOTATOR_SPEND_LIMIT` (the provider's own limit), `ANNOTATOR_RATE_LIMITED` (told to wait for long),
     `ANNOTATOR_SCHEMA` (the endpoint ignores structured output), `ANNOTATOR_CREDENTIALS`, `ANNOTATOR_MODEL`,
-    `ANNOTATOR_INVALID_RATE` (the circuit breaker opened), `ANNOTATOR_OBEYS_DATA` (it obeyed canary items).
+    `ANNOTATOR_INVALID_RATE` (the circuit breaker opened), `ANNOTATOR_OBEYS_DATA` (it obeyed canary items),
+    `ANNOTATOR_OVERRUN` (a reply used more than was set aside), `ANNOTATOR_OTHER_MODEL` (another one answered),
+    `ANNOTATOR_REDIRECTED`, `ANNOTATOR_TLS`, `ANNOTATOR_ADDRESS` (where it leads is not allowed),
+    `ANNOTATOR_BATCH_UNAVAILABLE`, `ANNOTATOR_BATCH_REFUSED`, `ANNOTATOR_RESULTS_HOST` (message batches),
+    `RUN_STOPPED` (nothing new is to begin).
     """
 
     default_reason = "ANNOTATOR_STOPPED"
