@@ -50,7 +50,9 @@ BATCH: dict[str, Any] = {
     "request_counts": {"succeeded": 1},
     "created_at": "2026-01-01T00:00:00Z",
 }
-ODD = st.sampled_from([None, True, 0, -1, 1e300, float("nan"), "", "x" * 999, "\x00\ud800", [], {}, [None], {"": []}])
+ODD: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 1e300, float("nan"), "", "x" * 999, "\x00\ud800", [], {}, [None], {"": []}]
+)
 
 
 def paths(document: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -70,7 +72,7 @@ def spoiled(document: Any, data: st.DataObject) -> bytes:
             for key in ("", *path)[:-1]:
                 target = target[key]
             if data.draw(st.booleans()):
-                target[("", *path)[-1]] = data.draw(ODD)
+                target[("", *path)[-1]] = copy.deepcopy(data.draw(ODD))
             else:
                 del target[("", *path)[-1]]
         except (KeyError, IndexError, TypeError):
