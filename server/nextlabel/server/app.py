@@ -13,13 +13,14 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry, start_http_server
 
-from nextlabel.server.api.boundary.health import Probe
+from nextlabel.server.api.boundary.health import BACKGROUND, Probe
 from nextlabel.server.api.boundary.server import ApiServer
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.services.servicers import StoredTokens, servicers
 from nextlabel.server.operations.state_metrics import StateMetrics
 from nextlabel.server.settings import Settings
 from nextlabel.server.system.addresses import BindError
+from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.wiring.parts import Parts, open_parts
 
 _log = structlog.get_logger(__name__)
@@ -110,7 +111,11 @@ def _probes(parts: Parts) -> dict[str, Probe]:
     async def store_answers() -> None:
         await parts.store.read(lambda tx: tx.projects.list("", 1))
 
-    return dict.fromkeys(SERVICES, store_answers)
+    async def background_works() -> None:
+        if failing := parts.background.failing:
+            raise Unavailable(f"background work fails: {', '.join(failing)}", reason="BACKGROUND_WORK_FAILS")
+
+    return {**dict.fromkeys(SERVICES, store_answers), BACKGROUND: background_works}
 
 
 def _serve_metrics(settings: Settings, registry: CollectorRegistry, parts: Parts) -> None:

@@ -7,6 +7,7 @@ import asyncio
 from prometheus_client import CollectorRegistry, Gauge
 
 from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.system.background import Report
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import RunState
@@ -32,12 +33,18 @@ class StateMetrics:
         )
         self._runs = Gauge("nextlabel_active_runs", "Runs under way.", ["project"], registry=registry)
 
+        self._failures = Gauge(
+            "nextlabel_background_failures", "Failures of background work since the start.", ["work"], registry=registry
+        )
+
     def start(self) -> None:
         """Keep the gauges up to date in the background, until the parts are closed."""
-        self._parts.background.append(asyncio.create_task(self._follow(), name="metrics"))
+        self._parts.background.start("metrics", self._follow)
 
-    async def _follow(self) -> None:
+    async def _follow(self, _: Report) -> None:
         while True:
+            for work, failures in self._parts.background.failures.items():
+                self._failures.labels(work).set(failures)
             await self._parts.store.read(self._update)
             await asyncio.sleep(_EVERY_S)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any, NewType
 
@@ -11,6 +12,11 @@ ProjectId = NewType("ProjectId", str)
 
 
 ReservationId = NewType("ReservationId", str)
+
+
+def new_id() -> str:
+    """Return an id that nobody else has."""
+    return uuid.uuid4().hex
 
 
 JsonObject = Mapping[str, Any]

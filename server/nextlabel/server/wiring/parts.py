@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -44,9 +42,11 @@ from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings import Settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.system.background import Background
 from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.ids import new_id
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.wiring.advisors import LlmAdvisors
 from nextlabel.server.wiring.critics import GuidelineCritics
@@ -58,9 +58,25 @@ from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotato
 
 _log = structlog.get_logger(__name__)
 _DISK_THREADS = 4
+_CALLER_THREADS = 4
 _NICENESS = 5
 # What one server's compaction must leave for the scans of the others.
 _LONGEST_SCAN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does."""
+
+    compute: Threads
+    disk: Threads
+    embed: Threads
+    callers: Threads
+
+    async def close(self) -> None:
+        """Wait for work under way, drop what is queued."""
+        for threads in (self.compute, self.embed, self.callers, self.disk):
+            await asyncio.to_thread(threads.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,29 +108,25 @@ class Parts:
     quality: QualityParts
     removal: Removal
     maintenance: Maintenance
-    threads: tuple[Threads, ...]
-    background: list[asyncio.Task[None]]
+    workers: Workers
+    background: Background
 
     def start(self) -> None:
         """Begin embedding, driving runs and housekeeping."""
-        for name, work in (
-            ("embedding", self.embedding.run(_reporter("embedding"))),
-            ("runs", self.engine.run(_reporter("runs"))),
-            ("maintenance", self.maintenance.run(_reporter("maintenance"))),
-        ):
-            self.background.append(asyncio.create_task(work, name=name))
+        self.background.start("embedding", self.embedding.run)
+        self.background.start("runs", self.engine.run)
+        self.background.start("maintenance", self.maintenance.run)
 
     async def close(self) -> None:
-        """Stop background work at its next safe point, finish what is queued, and release the data directory."""
-        await self.ingest.drain()
-        for task in self.background:
-            task.cancel()
-        for task in self.background:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-        for threads in self.threads:
-            await asyncio.to_thread(threads.close)
-        await self.store.close()
+        """Finish what is queued, stop background work at its next safe point, and release the data directory.
+
+        Each step is taken even when one before it fails.
+        """
+        async with contextlib.AsyncExitStack() as last_first:
+            last_first.push_async_callback(self.store.close)
+            last_first.push_async_callback(self.workers.close)
+            last_first.push_async_callback(self.background.stop)
+            await self.ingest.drain()
 
 
 def open_parts(settings: Settings) -> Parts:
@@ -131,19 +143,23 @@ def open_parts(settings: Settings) -> Parts:
         keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
     )
     clock, limits, signals = SystemClock(), settings.limits.limits(), Signals()
-    disk = Threads("disk", _DISK_THREADS)
-    compute = Threads("compute", settings.compute.threads, _NICENESS)
-    encoder = Threads("embed", 1, _NICENESS)
+    workers = Workers(
+        compute=Threads("compute", settings.compute.threads, _NICENESS),
+        disk=Threads("disk", _DISK_THREADS),
+        embed=Threads("embed", 1, _NICENESS),
+        callers=Threads("callers", _CALLER_THREADS),
+    )
+    disk, compute = workers.disk, workers.compute
     embedder = CachingEmbedder(Embedder(settings.embedding.model))
     pools = Pools(store, arrays, disk)
-    budgets = Budgets(clock, _new_id)
+    budgets = Budgets(clock, new_id)
     labels = Labels(store)
-    embedding = Embedding(store, pools, encoder, clock, signals, embedder)
+    embedding = Embedding(store, pools, workers.embed, workers.callers, clock, signals, embedder)
     learning = Learning(store, pools, labels, compute, clock, budgets, directory / "models")
-    labeling = Leases(clock, _new_id, budgets, limits)
+    labeling = Leases(clock, new_id, budgets, limits)
     projects = Projects(
         clock=clock,
-        new_id=_new_id,
+        new_id=new_id,
         limits=limits,
         budgets=budgets,
         check_learner=lambda choice: _ignore(learner_spec(choice)),
@@ -157,10 +173,10 @@ def open_parts(settings: Settings) -> Parts:
     advised = AdvisedSelection(pools, labels, compute, advisors)
     standings = Standings(store, labels, limits)
     askable = Askable(store, arrays, standings, limits)
-    selector = Selector(store, pools, labels, learning, askable, advised, compute, clock, _new_id, limits)
+    selector = Selector(store, pools, labels, learning, askable, advised, compute, clock, new_id, limits)
     runs = Runs(
         clock=clock,
-        new_id=_new_id,
+        new_id=new_id,
         limits=limits,
         budgets=budgets,
         check_annotator=lambda choice: check_annotator(choice, settings.annotators),
@@ -208,21 +224,14 @@ def open_parts(settings: Settings) -> Parts:
         quality=quality_parts(store, pools, labels, learning, compute),
         removal=removal,
         maintenance=Maintenance(store, pools, labeling, budgets, removal, disk, clock, settings.store.replies_kept_s),
-        threads=(compute, encoder, disk),
-        background=[],
+        workers=workers,
+        background=Background(_report),
     )
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex
 
 
 def _ignore(_: object) -> None:
     """Call for the check alone."""
 
 
-def _reporter(work: str) -> Callable[[BaseException], None]:
-    def report(error: BaseException) -> None:
-        _log.error("background_work_failed", work=work, exc_info=error)
-
-    return report
+def _report(work: str, error: BaseException) -> None:
+    _log.error("background_work_failed", work=work, exc_info=error)

@@ -10,12 +10,15 @@ _log = structlog.stdlib.get_logger(__name__)
 
 Probe = Callable[[], Awaitable[None]]
 
+BACKGROUND = "nextlabel.background"
+"""A health service of its own: calls are answered while background work fails."""
+
 
 class ServiceHealth:
     """Asks the probes of every service again and again and keeps the standard health service told.
 
     A probe returns when all is well and raises when it is not. The server as a whole (service name "") is healthy
-    while all services are.
+    while all services are, but for the background.
     """
 
     def __init__(
@@ -37,7 +40,7 @@ class ServiceHealth:
         answers = dict(zip(probes, await asyncio.gather(*map(self._answers, probes)), strict=True))
         for service, probe in self._probes.items():
             await self._tell(service, answers[probe])
-        await self._tell("", all(answers.values()))
+        await self._tell("", all(answers[probe] for service, probe in self._probes.items() if service != BACKGROUND))
 
     async def watch(self) -> None:
         """Check until cancelled."""

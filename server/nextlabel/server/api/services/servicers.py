@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 
 from nextlabel.server.api.boundary.idempotency import Replies
@@ -24,6 +23,7 @@ from nextlabel.server.api.services.run_servicer import RunServicer
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.access import AccessToken
+from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.parts import Parts
 
 
@@ -73,11 +73,11 @@ def servicers(parts: Parts) -> dict[str, object]:
             reports=parts.reports,
             runs=parts.runs,
             run_messages=run_messages,
-            executor=parts.threads[0],
+            executor=parts.workers.compute,
         ),
         "nextlabel.v1.QualityService": QualityServicer(finder, parts.quality),
         "nextlabel.v1.AccessService": AccessServicer(
-            store=parts.store, replies=replies, clock=parts.clock, new_id=_new_id, limits=parts.limits
+            store=parts.store, replies=replies, clock=parts.clock, new_id=new_id, limits=parts.limits
         ),
     }
 
@@ -100,7 +100,7 @@ def _pool(parts: Parts, replies: Replies, finder: ProjectFinder) -> PoolServicer
         finder=finder,
         replies=replies,
         clock=parts.clock,
-        executor=parts.threads[-1],
+        executor=parts.workers.disk,
         ingest=parts.ingest,
         pools=parts.pools,
         embedding=parts.embedding,
@@ -128,7 +128,3 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         signals=parts.signals,
         limits=parts.limits,
     )
-
-
-def _new_id() -> str:
-    return uuid.uuid4().hex

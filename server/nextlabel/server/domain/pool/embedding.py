@@ -20,20 +20,25 @@ CHUNK_ROWS = 1_024
 
 
 class Embedding:
-    """One background task that embeds all projects' waiting segments, oldest first."""
+    """One background task that embeds all projects' waiting segments, oldest first, and callers' texts before them.
+
+    `background` and `callers` are threads of their own, so that nobody waits for a segment to end.
+    """
 
     def __init__(
         self,
         store: StateStore,
         pools: Pools,
-        executor: Executor,
+        background: Executor,
+        callers: Executor,
         clock: Clock,
         signals: Signals,
         embedder: TextEmbedder,
     ) -> None:
         self._store = store
         self._pools = pools
-        self._executor = executor
+        self._background = background
+        self._callers = callers
         self._clock = clock
         self._signals = signals
         self.embedder = embedder
@@ -55,11 +60,11 @@ class Embedding:
 
     async def dimension(self) -> int:
         """Return the length of the model's vectors; the first call loads the model."""
-        return await self._executor.run(lambda: self.embedder.dimension)
+        return await self._callers.run(lambda: self.embedder.dimension)
 
     async def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Embed texts for a caller."""
-        return await self._executor.run(lambda: self.embedder.embed(texts))
+        return await self._callers.run(lambda: self.embedder.embed(texts, urgent=True))
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
         """Embed until cancelled; an error is reported and tried again at the next wake-up."""
@@ -108,12 +113,13 @@ class Embedding:
         arrays = self._pools.arrays
         for first in range(segment.first_row, stop, CHUNK_ROWS):
             last = min(first + CHUNK_ROWS, stop)
-            items = await self._executor.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
+            items = await self._background.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
             items = [item for item in items if item.row not in pool.deleted]
             if not items:
                 continue
             began = self._clock.now()
-            parts.append(await self.embed_texts([item.text for item in items]))
+            texts = [item.text for item in items]
+            parts.append(await self._background.run(lambda t=texts: self.embedder.embed(t)))  # type: ignore[misc]
             seconds = (self._clock.now() - began).total_seconds()
             rows += [item.row for item in items]
             self._rate[project] = len(items) / seconds if seconds > 0 else 0.0
@@ -121,7 +127,7 @@ class Embedding:
             self._signals.notify(f"pool/{project}")
         if parts:
             matrix, row_array = np.concatenate(parts), np.asarray(rows, np.int64)
-            await self._executor.run(lambda: arrays.append_embeddings(project, row_array, matrix))
+            await self._background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
         await self._store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
 
     async def wait(self, project: ProjectId) -> None:

