@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+import pytest
+
+from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.system.background import Background, Report
+from tests.domain.service import Service
 
 
 class Failing:
@@ -63,3 +68,20 @@ async def test_work_that_ends_by_itself_or_badly_does_not_keep_the_stop_waiting(
     await begun.wait()
     async with asyncio.timeout(60):
         await background.stop()
+
+
+async def test_a_server_whose_last_steps_fail_still_gives_its_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Service(tmp_path)
+    first.parts.start()
+
+    async def full(_: Ingest) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Ingest, "drain", full)
+        with pytest.raises(OSError, match="disk full"):
+            await first.close()
+    second = Service(tmp_path)
+    await second.close()
