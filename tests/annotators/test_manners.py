@@ -1,15 +1,18 @@
 """Retries, waits, rate limits and concurrency."""
 
 import asyncio
+import itertools
 import random
 from collections import deque
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
-from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy
+from nextlabel.server.annotators.paid_calls.retry import Manners, Patience, RetryPolicy
 from nextlabel.server.annotators.paid_calls.throttle import Throttle, TokenBucket
 from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped
@@ -148,3 +151,27 @@ def test_bucket_admits_an_amount_above_its_limit_when_full() -> None:
     assert bucket.wait_s(1_000, 0.0) == 0.0
     bucket.take(1_000)
     assert bucket.wait_s(1, 0.0) == pytest.approx(901 / 100 * 60)
+
+
+@given(st.lists(st.floats(0.0, 5.0), min_size=5, max_size=5), st.integers())
+def test_each_back_off_is_longer_than_the_wait_before_whatever_else_was_waited_for(
+    cool_downs: list[float], seed: int
+) -> None:
+    """Neither chance nor the cool-downs of other calls make a call come back at even intervals."""
+
+    async def waits() -> list[float]:
+        clock = FakeClock()
+        throttle = Throttle(clock)
+        patience = Patience(throttle, Manners(RetryPolicy(), clock, random.Random(seed)))
+        await patience.admit(MODEL, 1, 1)
+        found = []
+        for cool_down in cool_downs:
+            failed_at = clock.now
+            throttle.cool_down(cool_down)
+            assert await patience.again(Failure(FailureKind.OVERLOADED, ""))
+            await patience.admit(MODEL, 1, 1)
+            found.append(clock.now - failed_at)
+        return found
+
+    found = asyncio.run(waits())
+    assert all(later > 1.1 * earlier for earlier, later in itertools.pairwise(found))

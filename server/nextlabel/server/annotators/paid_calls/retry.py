@@ -10,6 +10,7 @@ from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.system.halt import Halt
 from nextlabel.server.values.errors import AnnotatorStopped
 
+_LONGER = 1.5
 _TOLD_TO_WAIT = frozenset({FailureKind.RATE_LIMITED, FailureKind.OVERLOADED})
 
 
@@ -44,7 +45,7 @@ class RetryPolicy:
                 return None
             return failure.retry_after_s * (1.0 + rng.uniform(0.0, 0.1))
         backoff = min(self.first_delay_s * 2.0 ** min(attempt - 1, 60), self.max_delay_s)
-        return backoff * rng.uniform(0.5, 1.0)
+        return backoff * rng.uniform(0.75, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,8 @@ class Patience:
         self._manners = manners
         self._deadline = manners.clock.monotonic() + manners.retry.deadline_s
         self._attempt = 0
+        self._backing_off_since: float | None = None
+        self._last_wait_s = 0.0
 
     async def admit(self, model: str, input_tokens: int, output_tokens: int) -> None:
         """Return when an attempt may be sent.
@@ -84,6 +87,8 @@ class Patience:
         await manners.halt.cut_short(self._throttle.admit(model, input_tokens, output_tokens))
         check(manners.halt)
         self._attempt += 1
+        if self._backing_off_since is not None:
+            self._last_wait_s = manners.clock.monotonic() - self._backing_off_since
 
     async def again(self, failure: Failure) -> bool:
         """Wait as the policy says; False when there is to be no further attempt.
@@ -97,6 +102,11 @@ class Patience:
             if failure.retry_after_s > manners.retry.max_retry_after_s:
                 raise _told_to_wait(failure.retry_after_s)
         delay = manners.retry.delay_s(failure, self._attempt, manners.rng)
+        self._backing_off_since = None
+        if delay is not None and failure.retry_after_s is None:
+            # The cool-down of others may have made the wait before longer than its delay; this one is longer still.
+            delay = max(delay, min(_LONGER * self._last_wait_s, manners.retry.max_delay_s))
+            self._backing_off_since = manners.clock.monotonic()
         if delay is None or manners.clock.monotonic() + delay > self._deadline:
             return False
         await manners.halt.cut_short(manners.clock.sleep(delay))
