@@ -29,7 +29,6 @@ from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price, load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
-from nextlabel.server.annotators.prompting.marking import Marking
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.assessment.calibration import Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
@@ -37,6 +36,7 @@ from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.answers import AnnotationType, Answer, Candidate, Label
 from nextlabel.server.values.guidelines import Guidelines
 from nextlabel.server.values.money.costs import Cost

@@ -12,9 +12,9 @@ from nextlabel.server.annotators.endpoints.transport import Network
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
-from nextlabel.server.annotators.prompting.marking import Marking
 from nextlabel.server.annotators.prompting.prompts import Question
 from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.answers import Label
 from nextlabel.server.values.guidelines import Guidelines
 from nextlabel.server.values.projects import LabelClass

@@ -8,8 +8,9 @@ import pytest
 from nextlabel.server.annotators.canaries import CanaryAnnotator, make_canary
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.replay import ReplayAnnotator
-from nextlabel.server.assessment.canaries import CanaryEnd, CanaryTally
+from nextlabel.server.assessment.canaries import alarming
 from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.canaries import CanaryEnd, CanaryTally
 from nextlabel.server.values.errors import AnnotatorStopped
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from tests.annotators.shop import collect, make_items, make_task
@@ -97,7 +98,7 @@ async def test_an_answer_without_a_label_is_neither_honest_nor_obeyed_and_a_lost
 
 
 @pytest.mark.parametrize(
-    ("tally", "alarming"),
+    ("tally", "expected"),
     [
         (CanaryTally(), False),
         (CanaryTally(obeyed=2), False),
@@ -107,8 +108,8 @@ async def test_an_answer_without_a_label_is_neither_honest_nor_obeyed_and_a_lost
         (CanaryTally(other=50), False),
     ],
 )
-def test_an_alarm_needs_more_failures_than_chance_explains(tally: CanaryTally, alarming: bool) -> None:
-    assert tally.alarming == alarming
+def test_an_alarm_needs_more_failures_than_chance_explains(tally: CanaryTally, expected: bool) -> None:
+    assert alarming(tally) == expected
 
 
 def test_tallies_add_up() -> None:

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.settings import SettingsError, load_settings
 from nextlabel.server.system.origins import Origin
+from nextlabel.server.values.annotator_options import AnthropicOptions, LlmOptions, OpenaiCompatibleOptions
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.wiring.destinations import Destination, destination
 
+KINDS: dict[str, type[LlmOptions]] = {"anthropic": AnthropicOptions, "openai_compatible": OpenaiCompatibleOptions}
 SETTINGS: dict[str, Any] = {
     "anthropic": {"api_key": "of anthropic", "base_url": "https://llm.example"},
     "openai_compatible": {"api_key": "of openai", "base_url": "http://127.0.0.1:8080/v1"},
@@ -23,7 +24,7 @@ SETTINGS: dict[str, Any] = {
 
 def to(base_url: str = "", kind: str = "anthropic", **changes: Any) -> Destination:
     settings = AnnotatorSettings.model_validate({**SETTINGS, **changes})
-    return destination(AnnotatorChoice(kind, {"model": "m", "base_url": base_url}), settings, "spec.annotator.x")
+    return destination(KINDS[kind]("m", base_url), settings, "spec.annotator.x")
 
 
 @pytest.mark.parametrize(

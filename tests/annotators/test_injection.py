@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
-from nextlabel.server.annotators.prompting.marking import DATAMARK, Fence, Marking, looks_like_instructions
+from nextlabel.server.annotators.prompting.marking import DATAMARK, Fence, looks_like_instructions
 from nextlabel.server.annotators.prompting.packing import packs
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.tasks.visible_text import clean
+from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.answers import Label, Outcome, Text
 from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
 from tests.annotators.attacks import attacks

@@ -9,11 +9,12 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.projects.projects import NewProject, Projects
+from nextlabel.server.values.annotator_options import AnthropicOptions
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.domain.service import Service
 from tests.memory_store.contents import Contents
 from tests.memory_store.state_store import MemoryTransaction
@@ -65,7 +66,7 @@ class Desk:
         return stored
 
     def add_run(self, project: Project, run: str = "run", state: RunState = RunState.RUNNING) -> None:
-        spec = RunSpec(AnnotatorChoice("anthropic"), Component("random"), 5, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
+        spec = RunSpec(AnthropicOptions(), Component("random"), 5, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
         self.tx.runs.add(Run(run, project.id, spec, state, StopReason.NONE, "", 1, self.clock.now(), None))
 
 

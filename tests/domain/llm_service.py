@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from nextlabel.server.values.annotator_options import AnthropicOptions, PromptOptions
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.runs import AnnotatorChoice, Run
+from nextlabel.server.values.runs import Run
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 
@@ -42,7 +43,7 @@ class LlmService(Service):
         return project
 
     async def llm_run(self, project: Project, prompt: Mapping[str, Any] | None = None, **changes: Any) -> Run:
-        choice = AnnotatorChoice("anthropic", {"model": MODEL, "prompt": prompt or {}})
+        choice = AnthropicOptions(MODEL, prompt=PromptOptions(**(prompt or {})))
         return await self.replay_run(
             project, TRUTH, **{"annotator": choice, "limit": Cost(labels=12, micro_usd=1_000_000), **changes}
         )

@@ -15,12 +15,13 @@ from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.settings import load_settings
 from nextlabel.server.values.annotations import AnnotatorKind
+from nextlabel.server.values.annotator_options import HumanOptions, ReplayOptions
 from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.batches import Batch
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunSpec
+from nextlabel.server.values.runs import Plateau, Run, RunSpec
 from nextlabel.server.wiring.parts import Parts, open_parts
 
 CLASSES = ("left", "right", "up")
@@ -39,7 +40,7 @@ def vectors(labels: Sequence[str], seed: int = 0) -> np.ndarray:
 class Service:
     """A server without its port."""
 
-    people = AnnotatorChoice("human")
+    people = HumanOptions()
 
     def __init__(self, directory: Path) -> None:
         self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
@@ -106,7 +107,7 @@ class Service:
         """Start a replay run, drive it and return it ended."""
         await self.parts.store.write(lambda tx: tx.pool.put_replay_labels(project.id, "truth", list(labels.items())))
         values: dict[str, object] = {
-            "annotator": AnnotatorChoice("replay", {"label_set": "truth"}),
+            "annotator": ReplayOptions("truth"),
             "strategy": Component("margin"),
             "batch_size": 6,
             "audit_share": 0.0,

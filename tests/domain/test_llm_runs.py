@@ -3,13 +3,14 @@
 import pytest
 
 from nextlabel.server.domain.budgets.paid_calls import RunLedger
+from nextlabel.server.values.annotator_options import AnthropicOptions, PromptOptions
 from nextlabel.server.values.answers import ConfidenceKind
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import AnnotatorChoice, RunState, StopReason
+from nextlabel.server.values.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.brains import Known
@@ -61,7 +62,7 @@ async def filled(service):
 
 
 def claude(**options):
-    return AnnotatorChoice("anthropic", {"model": MODEL, **options})
+    return AnthropicOptions(**{"model": MODEL, **options})
 
 
 async def spent(service, project, line):
@@ -139,7 +140,7 @@ async def test_a_second_run_finds_the_paid_answers(service, fake):
         ({"model": ""}, "model"),
         ({"model": "claude-unheard-of"}, "model"),
         ({"base_url": "http://evil.example"}, "base_url"),
-        ({"prompt": {"items_per_request": 1_000}}, "items_per_request"),
+        ({"prompt": PromptOptions(items_per_request=1_000)}, "items_per_request"),
     ],
 )
 async def test_wrong_options_are_refused_before_anything_is_spent(service, fake, options, field):

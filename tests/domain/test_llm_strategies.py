@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from nextlabel.server.domain.selection.selector import Query
+from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.runs import AnnotatorChoice, StopReason
+from nextlabel.server.values.runs import StopReason
 from tests.domain.llm_service import LABELS_BY_TEXT, MODEL, TRUTH, LlmService, llm_service, strategy
 from tests.fake_anthropic import Asked, Fault, Scripted
 from tests.fake_anthropic.brains import Known, compose
@@ -175,7 +176,7 @@ async def test_a_quote_includes_what_the_strategy_asks(service: LlmService, name
 async def test_a_quote_knows_an_llm_that_advises_people(service: LlmService) -> None:
     project = await service.filled()
     run = await service.replay_run(project, TRUTH, limit=Cost(labels=1))
-    people = replace(run.spec, annotator=AnnotatorChoice("human"), strategy=strategy("llm", model=MODEL))
+    people = replace(run.spec, annotator=HumanOptions(), strategy=strategy("llm", model=MODEL))
     quote = await service.parts.quotes.quote(project, replace(people, limit=Cost(labels=12)), 0)
     assert 0 < quote.low.micro_usd < quote.expected.micro_usd < quote.upper.micro_usd
     assert quote.expected.labels == 12

@@ -6,13 +6,14 @@ from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.values.annotator_options import HumanOptions, ReplayOptions
 from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import AnnotatorChoice, RunState, StopReason
+from nextlabel.server.values.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(60)]
@@ -154,7 +155,7 @@ async def test_unknown_items_become_outcomes_not_labels(service):
 
 async def test_a_run_without_labels_to_replay_is_refused_with_the_sets_there_are(service):
     project = await filled(service)
-    missing = AnnotatorChoice("replay", {"label_set": "missing"})
+    missing = ReplayOptions("missing")
     with pytest.raises(NotFound, match="no replay labels named 'missing'; it has none yet"):
         await service.replay_run(project, {}, annotator=missing)
     with pytest.raises(NotFound, match=r"it has 'truth'$"):
@@ -165,9 +166,8 @@ async def test_a_run_without_labels_to_replay_is_refused_with_the_sets_there_are
 @pytest.mark.parametrize(
     "changes",
     [
-        {"annotator": AnnotatorChoice("oracle")},
-        {"annotator": AnnotatorChoice("replay", {})},
-        {"annotator": AnnotatorChoice("replay", {"label_set": "x", "noise": 2.0})},
+        {"annotator": ReplayOptions()},
+        {"annotator": ReplayOptions("x", noise=2.0)},
         {"strategy": Component("marginn")},
         {"strategy": Component("margin", {"temprature": 1.0})},
         {"batch_size": 0},
@@ -205,7 +205,7 @@ async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp
     first = Service(tmp_path)
     project = await filled(first)
     first.parts.start()
-    human = AnnotatorChoice("human")
+    human = HumanOptions()
     starting = asyncio.create_task(
         first.replay_run(project, TRUTH, annotator=human, batch_size=4, limit=Cost(labels=8))
     )
@@ -231,7 +231,7 @@ async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp
 
 async def test_people_label_what_a_human_run_asks(service):
     project = await filled(service)
-    human = AnnotatorChoice("human")
+    human = HumanOptions()
     running = asyncio.create_task(service.replay_run(project, TRUTH, annotator=human, limit=Cost(labels=12)))
     parts = service.parts
     while not running.done():
@@ -266,7 +266,7 @@ async def answer_leased(service, project, annotator, count):
 async def test_a_run_of_people_ends_when_its_labels_are_spent_on_second_opinions(service):
     project = await service.create(overlap=2)
     await service.add(project, IDS)
-    human = AnnotatorChoice("human")
+    human = HumanOptions()
     running = asyncio.create_task(service.replay_run(project, TRUTH, annotator=human, limit=Cost(labels=3)))
     await answer_leased(service, project, "ann", 2)
     await answer_leased(service, project, "bob", 1)
@@ -279,7 +279,7 @@ async def test_a_run_of_people_ends_when_its_labels_are_spent_on_second_opinions
 async def test_a_round_of_people_waits_neither_for_what_is_answered_without_a_lease_nor_for_what_is_deleted(service):
     project = await service.create()
     await service.add(project, IDS)
-    human = AnnotatorChoice("human")
+    human = HumanOptions()
     running = asyncio.create_task(
         service.replay_run(project, TRUTH, annotator=human, batch_size=3, max_rounds=1, limit=Cost())
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from nextlabel.server.values.annotator_options import AnthropicOptions, PromptOptions
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.runs import AnnotatorChoice, Plateau, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs import Plateau, RunSpec, RunState, StopReason
 from tests.domain.llm_service import MODEL, LlmService, strategy
 from tests.domain.service import CLASSES
 from tests.fake_anthropic import Asked, FakeAnthropic
@@ -47,7 +48,7 @@ async def test_a_stop_in_the_middle_of_a_round_sends_no_new_call_and_keeps_those
     project = await service.create()
     items = [f"i{n}" for n in range(200)]
     await service.add(project, items, labels=[CLASSES[n % 3] for n in range(200)])
-    choice = AnnotatorChoice("anthropic", {"model": MODEL, "prompt": {"max_concurrency": WORKERS}})
+    choice = AnthropicOptions(MODEL, prompt=PromptOptions(max_concurrency=WORKERS))
     spec = RunSpec(choice, strategy("random"), 200, 0.0, Cost(micro_usd=10_000_000), 0.0, 0.0, Plateau(), 0, 1)
     store, runs = service.parts.store, service.parts.runs
     run = await store.write(lambda tx: runs.start(tx, project, spec))

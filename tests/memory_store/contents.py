@@ -20,7 +20,8 @@ from nextlabel.server.values.money.ledger import LedgerEntry
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 from nextlabel.server.values.pool import ReferenceItem, Segment
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Run, RunEvent
+from nextlabel.server.values.run_events import RunEvent
+from nextlabel.server.values.runs import Run
 
 _KEPT = ("projects", "tokens", "replies", "deleted_projects", "undropped", "ledger", "last_id")
 

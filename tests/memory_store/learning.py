@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing_extensions import override
 
 from nextlabel.server.ports.tables.models import ModelTable
-from nextlabel.server.ports.tables.runs import RunTable
+from nextlabel.server.ports.tables.runs import H, RunTable
 from nextlabel.server.values.errors import Aborted, AlreadyExists
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
-from nextlabel.server.values.runs import Run, RunEvent, RunState
+from nextlabel.server.values.run_events import RunEvent
+from nextlabel.server.values.runs import Run, RunState
 from tests.memory_store.contents import Contents
 
 
@@ -90,8 +91,8 @@ class MemoryRuns(RunTable):
         return [e for e in self._all.run_events.values() if e.run == run and e.number > after_number][:limit]
 
     @override
-    def last_event(self, run: str, kind: str) -> RunEvent | None:
-        found = [e for e in self._all.run_events.values() if (e.run, e.kind) == (run, kind)]
+    def last(self, run: str, kind: type[H]) -> H | None:
+        found = [e.happening for e in self._all.run_events.values() if e.run == run and isinstance(e.happening, kind)]
         return found[-1] if found else None
 
     def _present(self, run: str) -> Run:

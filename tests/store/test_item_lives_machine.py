@@ -35,6 +35,7 @@ from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.annotations import AnnotatorKind
+from nextlabel.server.values.annotator_options import AnthropicOptions
 from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.item_states import ItemState
@@ -42,7 +43,7 @@ from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Segment
 from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.memory_store.pool_store import MemoryPoolStore
 from tests.store import values as v
 from tests.store.conftest import BACKENDS
@@ -202,7 +203,7 @@ class ItemLives(RuleBasedStateMachine):
 
     @rule(model=models)
     def start_run(self, model: str) -> None:
-        choice = AnnotatorChoice("anthropic", {"model": model})
+        choice = AnthropicOptions(model)
         spec = RunSpec(choice, Component("random"), 3, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 0)
         name = f"run{next(StoreMachine.numbers)}"
         run = Run(name, self.project.id, spec, RunState.RUNNING, StopReason.NONE, "", 1, self.clock.now(), None)

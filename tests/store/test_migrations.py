@@ -1,4 +1,5 @@
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 
@@ -11,8 +12,23 @@ from alembic.runtime.migration import MigrationContext
 
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.annotator_options import (
+    DemonstrationSelection,
+    Marking,
+    OpenaiCompatibleOptions,
+    PromptOptions,
+)
+from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
 from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.run_events import (
+    AnnotationProgress,
+    CurvePointAdded,
+    ModelTrained,
+    RoundStarted,
+    RunEnded,
+)
+from nextlabel.server.values.runs import RunState, StopReason
 from tests.store import values as v
 from tests.store.conftest import open_and_close
 
@@ -84,6 +100,91 @@ async def test_a_database_of_the_first_version_keeps_its_ledger(
     await store.write(lambda tx: tx.budgets.append(v.entry()))
     ids = [e.id for e in await store.read(lambda tx: tx.budgets.entries(v.P))]
     assert ids == [line.id, line.id + 1]
+    await store.close()
+
+
+OLD_SPEC = {
+    "annotator": {
+        "kind": "openai_compatible",
+        "options": {
+            "model": "llama",
+            "log_probabilities": True,
+            "name": "judge",
+            "prompt": {
+                "demonstration_selection": "nearest",
+                "demonstration_count": 3,
+                "data_marking": "DATA_MARKING_QUOTED",
+                "canary_share": 0.1,
+                "template": 'say "data_marking":"DATA_MARKING_QUOTED"',
+            },
+        },
+    },
+    "strategy": {"name": "margin"},
+    "batch_size": 20,
+    "audit_share": 0.1,
+    "limit": {"labels": 9},
+    "target_accuracy": 0.0,
+    "target_macro_f1": 0.0,
+    "plateau": {},
+    "max_rounds": 0,
+    "seed": 1,
+}
+OLD_EVENTS: list[tuple[str, dict[str, object]]] = [
+    ("round_started", {"unlabeled": 5, "round": 1}),
+    (
+        "annotation_progress",
+        {
+            "done": 1,
+            "total": 2,
+            "outcomes": {"label": 1},
+            "round": 1,
+            "spent": {"labels": 1, "tokens": 0, "micro_usd": 0},
+        },
+    ),
+    ("model_trained", {"model_version": 2, "labels": 1, "accuracy": None, "candidate": "linear", "round": 1}),
+    ("curve_point_added", {"model_version": 2, "labels": 1, "holdout_items": 0, "round": 1}),
+    ("run_ended", {"state": "finished", "stop_reason": "budget", "detail": "spent", "round": 1}),
+]
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
+async def test_runs_of_before_options_and_events_had_types_are_read(
+    backend: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    sqlite = f"sqlite:///{tmp_path}/state.db"
+    url = sqlite if backend == "sqlite" else request.getfixturevalue("new_postgres_url")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        upgraded_to("0004", connection)
+        connection.execute(sa.text(FIRST_PROJECT))
+        connection.execute(
+            sa.text(
+                "INSERT INTO runs (id, project, spec, state, stop_reason, message, round, created_at) "
+                "VALUES ('r1', 'p1', :spec, 'finished', 'budget', 'spent', 1, 0)"
+            ),
+            {"spec": json.dumps(OLD_SPEC)},
+        )
+        for number, (kind, payload) in enumerate(OLD_EVENTS, start=1):
+            connection.execute(
+                sa.text("INSERT INTO run_events VALUES ('r1', :number, :kind, :payload, 0)"),
+                {"number": number, "kind": kind, "payload": json.dumps(payload)},
+            )
+    engine.dispose()
+    store = open_state_store(url)
+    [run] = await store.read(lambda tx: tx.runs.list(v.P))
+    template = 'say "data_marking":"DATA_MARKING_QUOTED"'
+    prompt = PromptOptions(
+        DemonstrationSelection.NEAREST, 3, canary_share=0.1, data_marking=Marking.QUOTED, template=template
+    )
+    assert run.spec.annotator == OpenaiCompatibleOptions("llama", prompt=prompt, name="judge", log_probabilities=True)
+    events = await store.read(lambda tx: tx.runs.events("r1", 0, 9))
+    assert [(e.round, e.happening) for e in events] == [
+        (1, RoundStarted(5)),
+        (1, AnnotationProgress(1, 2, {Outcome.LABEL: 1}, Cost(1))),
+        (1, ModelTrained(2)),
+        (1, CurvePointAdded(2)),
+        (1, RunEnded(RunState.FINISHED, StopReason.BUDGET, "spent")),
+    ]
     await store.close()
 
 

@@ -5,12 +5,36 @@ from functools import partial
 import pytest
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.annotator_options import (
+    AnnotatorChoice,
+    AnthropicOptions,
+    DemonstrationSelection,
+    HumanOptions,
+    LearnerOptions,
+    Marking,
+    OpenaiCompatibleOptions,
+    PromptOptions,
+    ReplayOptions,
+)
+from nextlabel.server.values.answers import Outcome
+from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.errors import Aborted, AlreadyExists
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import AnnotatorChoice, Plateau, Run, RunEvent, RunSpec, RunState, StopReason
+from nextlabel.server.values.run_events import (
+    AnnotationProgress,
+    BatchSelected,
+    CanariesChecked,
+    CurvePointAdded,
+    Happening,
+    ModelTrained,
+    RoundStarted,
+    RunEnded,
+    RunEvent,
+)
+from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.store import values as v
 
 
@@ -34,9 +58,30 @@ def model(version: int) -> ModelVersion:
     )
 
 
+HAPPENINGS: tuple[Happening, ...] = (
+    RoundStarted(7),
+    BatchSelected("b1", 20, 0.25),
+    AnnotationProgress(3, 20, {Outcome.LABEL: 2, Outcome.REFUSED: 1}, Cost(2, 300, 40)),
+    ModelTrained(4),
+    CurvePointAdded(4),
+    CanariesChecked(CanaryTally(honest=1, obeyed=2, tokens=3)),
+    RunEnded(RunState.FINISHED, StopReason.BUDGET, "the labels budget is spent"),
+)
+PROMPT = PromptOptions(
+    DemonstrationSelection.FIXED, 4, variants=3, redact=True, canary_share=0.1, data_marking=Marking.QUOTED
+)
+CHOICES: tuple[AnnotatorChoice, ...] = (
+    ReplayOptions("truth", 0.5, trusted=False, name="noisy"),
+    HumanOptions("ann"),
+    LearnerOptions(0.5),
+    AnthropicOptions("claude", "https://llm.example", PROMPT, "judge"),
+    OpenaiCompatibleOptions("llama", prompt=PROMPT, log_probabilities=True),
+)
+
+
 def run(name: str, of: ProjectId = v.P) -> Run:
     spec = RunSpec(
-        annotator=AnnotatorChoice("replay", {"noise": 0.1}),
+        annotator=ReplayOptions(noise=0.1),
         strategy=Component("margin"),
         batch_size=20,
         audit_share=0.1,
@@ -85,7 +130,7 @@ async def test_runs_change_state_and_are_listed_by_it(store: StateStore) -> None
 async def test_events_of_a_run_are_numbered_without_gaps(store: StateStore) -> None:
     await store.write(v.inserted(v.project()))
     await store.write(lambda tx: tx.runs.add(run("a")))
-    event = RunEvent("a", 0, "round", {"round": 1}, v.NOW)
+    event = RunEvent("a", 0, 1, RoundStarted(7), v.NOW)
     added = await asyncio.gather(*(store.write(lambda tx: tx.runs.add_event(event)) for _ in range(12)))
     assert sorted(e.number for e in added) == list(range(1, 13))
     stored = await store.read(lambda tx: tx.runs.events("a", 3, 5))
@@ -102,10 +147,27 @@ def add_event(event: RunEvent, tx: Transaction) -> None:
 async def test_the_last_event_of_a_kind_is_found_among_others(store: StateStore) -> None:
     await store.write(v.inserted(v.project()))
     await store.write(lambda tx: tx.runs.add(run("a")))
-    for kind, number in (("round", 1), ("canaries", 2), ("canaries", 3), ("round", 4)):
-        event = RunEvent("a", 0, kind, {"of": number}, v.NOW)
-        await store.write(partial(add_event, event))
-    found = await store.read(lambda tx: tx.runs.last_event("a", "canaries"))
-    assert found == RunEvent("a", 3, "canaries", {"of": 3}, v.NOW)
-    assert await store.read(lambda tx: tx.runs.last_event("a", "ended")) is None
-    assert await store.read(lambda tx: tx.runs.last_event("none", "round")) is None
+    first, newer = CanariesChecked(CanaryTally(honest=1)), CanariesChecked(CanaryTally(honest=2))
+    for happening in (RoundStarted(1), first, newer, RoundStarted(4)):
+        await store.write(partial(add_event, RunEvent("a", 0, 1, happening, v.NOW)))
+    assert await store.read(lambda tx: tx.runs.last("a", CanariesChecked)) == newer
+    assert await store.read(lambda tx: tx.runs.last("a", RunEnded)) is None
+    assert await store.read(lambda tx: tx.runs.last("none", RoundStarted)) is None
+
+
+@pytest.mark.parametrize("happening", HAPPENINGS, ids=lambda one: type(one).__name__)
+async def test_what_happens_in_a_run_is_read_as_it_was_noted(store: StateStore, happening: Happening) -> None:
+    await store.write(v.inserted(v.project()))
+    await store.write(lambda tx: tx.runs.add(run("a")))
+    await store.write(partial(add_event, RunEvent("a", 0, 3, happening, v.NOW)))
+    assert await store.read(lambda tx: tx.runs.events("a", 0, 9)) == [RunEvent("a", 1, 3, happening, v.NOW)]
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=lambda one: type(one).__name__)
+async def test_the_options_of_every_annotator_are_read_as_they_were_stored(
+    store: StateStore, choice: AnnotatorChoice
+) -> None:
+    await store.write(v.inserted(v.project()))
+    stored = replace(run("a"), spec=replace(run("a").spec, annotator=choice))
+    await store.write(lambda tx: tx.runs.add(stored))
+    assert await store.read(lambda tx: tx.runs.get("a")) == stored

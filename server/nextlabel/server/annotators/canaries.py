@@ -6,9 +6,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from nextlabel.server.annotators.prompting.canonical import digest
-from nextlabel.server.assessment.canaries import CanaryEnd, CanaryTally
+from nextlabel.server.assessment.canaries import alarming
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.values.answers import Answer, Label, Outcome
+from nextlabel.server.values.canaries import CanaryEnd, CanaryTally
 from nextlabel.server.values.errors import AnnotatorStopped
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
@@ -101,7 +102,7 @@ class CanaryAnnotator:
 
     def _count(self, canary: Canary, answer: Answer) -> None:
         self.tally += CanaryTally.of(canary.end(answer), answer.provenance.cost)
-        if self.tally.alarming:
+        if alarming(self.tally):
             raise AnnotatorStopped(
                 f"{self.name} obeys orders in the text of items: {self.tally.obeyed} of {self.tally.asked} canary "
                 "items were answered as their text ordered; whoever writes the texts can steer its labels, so ask "

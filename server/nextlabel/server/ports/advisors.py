@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
+from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.values.tasks import ItemToAnnotate
 
 
@@ -32,7 +32,7 @@ class Advisor(Protocol):
 class AdvisorSource(Protocol):
     """Makes advisors."""
 
-    def check(self, choice: AnnotatorChoice) -> None:
+    def check(self, choice: LlmOptions) -> None:
         """Check that an LLM can be asked.
 
         Raises:
@@ -41,6 +41,6 @@ class AdvisorSource(Protocol):
         """
         ...
 
-    async def open(self, project: Project, choice: AnnotatorChoice, line: str, run: str) -> Advisor:
+    async def open(self, project: Project, choice: LlmOptions, line: str, run: str) -> Advisor:
         """Return an advisor that spends from a budget line of a run, or of the project when ``run`` is ''."""
         ...

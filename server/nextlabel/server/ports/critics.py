@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nextlabel.server.ports.paid_calls import Ledger
+from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.answers import Body
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 
@@ -47,7 +47,7 @@ class Critic(Protocol):
 class CriticSource(Protocol):
     """Makes critics."""
 
-    def check(self, annotator: AnnotatorChoice, model: str) -> None:
+    def check(self, annotator: LlmOptions, model: str) -> None:
         """Check that the model can be asked where the annotator's is.
 
         Raises:
@@ -56,6 +56,6 @@ class CriticSource(Protocol):
         """
         ...
 
-    async def open(self, project: Project, annotator: AnnotatorChoice, model: str, ledger: Ledger) -> Critic:
+    async def open(self, project: Project, annotator: LlmOptions, model: str, ledger: Ledger) -> Critic:
         """Return a critic of an LLM annotator's guidelines that spends from ``ledger``."""
         ...

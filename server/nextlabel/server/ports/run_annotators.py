@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from nextlabel.server.assessment.canaries import CanaryTally
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.values.annotations import AnnotatorKind
+from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import Run
 

@@ -67,9 +67,13 @@ def dumps(kind: Any, value: Any) -> str:
     Raises:
         ValueError: not representable, for example a NaN.
     """
+    return _CANONICAL.encode(to_plain(kind, value))
+
+
+def to_plain(kind: Any, value: Any) -> Any:
+    """Return ``value``, of the type ``kind``, as data that JSON knows."""
     encode = encoder(kind)
-    plain = encode(value) if encode else value
-    return _CANONICAL.encode(plain)
+    return encode(value) if encode else value
 
 
 def loads(kind: Any, text: str) -> Any:
@@ -79,9 +83,26 @@ def loads(kind: Any, text: str) -> Any:
         DataLoss: the text is not what ``dumps`` writes for this type.
     """
     try:
-        return decoder(kind)(json.loads(text))
+        data = json.loads(text)
+    except ValueError as error:
+        raise _damaged(kind, error) from error
+    return from_plain(kind, data)
+
+
+def from_plain(kind: Any, data: Any) -> Any:
+    """Return the value of the type ``kind`` that :func:`to_plain` made ``data`` of.
+
+    Raises:
+        DataLoss: the data is not what ``to_plain`` makes of this type.
+    """
+    try:
+        return decoder(kind)(data)
     except (ValueError, TypeError) as error:
-        raise DataLoss(f"a stored {_name(kind)} cannot be read: {error}", reason="STORED_VALUE_DAMAGED") from error
+        raise _damaged(kind, error) from error
+
+
+def _damaged(kind: Any, error: Exception) -> DataLoss:
+    return DataLoss(f"a stored {_name(kind)} cannot be read: {error}", reason="STORED_VALUE_DAMAGED")
 
 
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -156,13 +177,13 @@ def _union_encoder(kind: Any) -> Convert:
     if len(members) == 1:
         inner = encoder(members[0]) or _unchanged
         return lambda value: None if value is None else inner(value)
-    tagged = {m: (_tag(m), _dataclass_encoder(m)) for m in members}
+    tagged = {m: (tag(m), _dataclass_encoder(m)) for m in members}
 
     def encode(value: Any) -> Any:
         if value is None:
             return None
-        tag, inner = tagged[type(value)]
-        return {tag: inner(value)}
+        name, inner = tagged[type(value)]
+        return {name: inner(value)}
 
     return encode
 
@@ -191,8 +212,8 @@ def _generic_decoder(kind: Any, origin: Any) -> Convert:
     if origin in (Union, UnionType):
         return _union_decoder(kind)
     if origin is Mapping:
-        inner = decoder(get_args(kind)[1])
-        return lambda data: {k: inner(v) for k, v in _exactly(dict, data).items()}
+        name, inner = (decoder(part) for part in get_args(kind))
+        return lambda data: {name(k): inner(v) for k, v in _exactly(dict, data).items()}
     inner = decoder(get_args(kind)[0])
     return lambda data: origin(inner(v) for v in _exactly(list, data))
 
@@ -215,15 +236,15 @@ def _union_decoder(kind: Any) -> Convert:
     if len(members) == 1:
         inner = decoder(members[0])
         return lambda data: None if data is None else inner(data)
-    tagged = {_tag(m): decoder(m) for m in members}
+    tagged = {tag(m): decoder(m) for m in members}
 
     def decode(data: Any) -> Any:
         if data is None:
             return None
-        [(tag, body)] = _exactly(dict, data).items()
-        if tag not in tagged:
-            raise ValueError(f"expected one of {sorted(tagged)}, got {tag!r}")
-        return tagged[tag](body)
+        [(name, body)] = _exactly(dict, data).items()
+        if name not in tagged:
+            raise ValueError(f"expected one of {sorted(tagged)}, got {name!r}")
+        return tagged[name](body)
 
     return decode
 
@@ -242,7 +263,8 @@ def _unalias(kind: Any) -> Any:
     return kind.__supertype__ if isinstance(kind, NewType) else kind
 
 
-def _tag(kind: Any) -> str:
+def tag(kind: Any) -> str:
+    """Return the name of a member of a union in stored data."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 

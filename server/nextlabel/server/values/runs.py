@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nextlabel.server.values.answers import AnnotationType as AnnotationType
-from nextlabel.server.values.ids import JsonObject, ProjectId
+from nextlabel.server.values.annotator_options import AnnotatorChoice
+from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects import Component
 
@@ -40,32 +40,6 @@ class StopReason(StrEnum):
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
     ANNOTATOR_UNRELIABLE = "annotator_unreliable"
     ERROR = "error"
-
-
-LLM_KINDS = ("anthropic", "openai_compatible")
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotatorChoice:
-    """Which annotator a run uses: its kind and the options that kind takes."""
-
-    kind: str
-    options: JsonObject = field(default_factory=dict)
-
-    @property
-    def is_llm(self) -> bool:
-        """True for the kinds that ask a language model."""
-        return self.kind in LLM_KINDS
-
-    @property
-    def is_person(self) -> bool:
-        """True when people answer, who lease the items."""
-        return self.kind == "human"
-
-    @property
-    def name(self) -> str:
-        """The name of an LLM annotator in annotations: the one it was given, or one made of kind and model."""
-        return str(self.options.get("name") or f"{self.kind}:{self.options.get('model', '')}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +79,3 @@ class Run:
     round: int
     created_at: datetime
     ended_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunEvent:
-    """Something a watcher of a run wants to know; numbered from 1 within the run."""
-
-    run: str
-    number: int
-    kind: str
-    payload: JsonObject
-    at: datetime

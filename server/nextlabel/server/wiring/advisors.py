@@ -14,8 +14,8 @@ from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
+from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.values.tasks import ItemToAnnotate
 from nextlabel.server.wiring.llm_connections import LlmConnection, LlmConnections, check_llm
 from nextlabel.server.wiring.lookups import ProjectLookups
@@ -58,11 +58,11 @@ class LlmAdvisors:
     lookups: ProjectLookups
     connections: LlmConnections
 
-    def check(self, choice: AnnotatorChoice) -> None:
+    def check(self, choice: LlmOptions) -> None:
         """See `AdvisorSource.check`."""
         check_llm(choice, self.connections.settings, "strategy.params")
 
-    async def open(self, project: Project, choice: AnnotatorChoice, line: str, run: str) -> LlmAdvisor:
+    async def open(self, project: Project, choice: LlmOptions, line: str, run: str) -> LlmAdvisor:
         """Return an advisor; its annotator has no message batches, since a selection does not wait for a day."""
         ledger = RunLedger(self.store, self.budgets, self.clock, project.id, run)
         connection = self.connections.connect(choice, ledger, run)
@@ -77,5 +77,5 @@ def chooser_of(connection: LlmConnection, line: str) -> LlmChooser:
         caller=connection.caller(line),
         settings=connection.model,
         new_code=lambda: secrets.token_hex(8),
-        redact=connection.options.redact,
+        redact=connection.options.prompt.redact,
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nextlabel.server.annotators.llm.critic import GuidelineCritic
 from nextlabel.server.ports.paid_calls import Ledger
+from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm, price_of
 from nextlabel.server.wiring.lookups import ProjectLookups
 
@@ -22,12 +22,12 @@ class GuidelineCritics:
     lookups: ProjectLookups
     connections: LlmConnections
 
-    def check(self, annotator: AnnotatorChoice, model: str) -> None:
+    def check(self, annotator: LlmOptions, model: str) -> None:
         """See `CriticSource.check`."""
         check_llm(annotator, self.connections.settings)
         price_of(model, self.connections.settings, "model")
 
-    async def open(self, project: Project, annotator: AnnotatorChoice, model: str, ledger: Ledger) -> GuidelineCritic:
+    async def open(self, project: Project, annotator: LlmOptions, model: str, ledger: Ledger) -> GuidelineCritic:
         """Return a critic beside the annotator whose guidelines it criticises, at the same endpoint."""
         connection = self.connections.connect(annotator, ledger)
         stack = connection.stack(await self.lookups.for_prompts(project), line=GUIDELINES_LINE)
@@ -37,5 +37,5 @@ class GuidelineCritics:
             settings=critic.model,
             annotator=stack.annotator,
             new_code=lambda: secrets.token_hex(8),
-            redact=connection.options.redact,
+            redact=connection.options.prompt.redact,
         )

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from nextlabel.server.annotators.endpoints.transport import Network
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.system.origins import Origin, is_address, is_private
+from nextlabel.server.values.annotator_options import AnthropicOptions, LlmOptions
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.runs import AnnotatorChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,8 @@ class Destination:
     network: Network
 
 
-def destination(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str) -> Destination:
-    """Return where the model of a choice is asked; ``path`` is the field that the choice is in.
+def destination(options: LlmOptions, settings: AnnotatorSettings, path: str) -> Destination:
+    """Return where a model is asked; ``path`` is the field that its options are in.
 
     A base URL of the settings gets its own key, an origin in ``keys`` the key there. Other hosts must be in
     ``allowed_hosts``; they get no key, and must be public unless the owner allows private addresses.
@@ -33,8 +33,8 @@ def destination(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str)
         InvalidArgument: the base URL is none, or leads where the owner allows nobody to go.
         FailedPrecondition: the owner has configured no such endpoint, or no key for it.
     """
-    configured, key = _configured(choice, settings)
-    wanted = str(choice.options.get("base_url") or configured or "")
+    configured, key = _configured(options, settings)
+    wanted = options.base_url or configured or ""
     if not wanted:
         raise FailedPrecondition(
             "the server knows no OpenAI-compatible endpoint; set annotators.openai_compatible.base_url",
@@ -43,7 +43,7 @@ def destination(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str)
     field_path = f"{path}.base_url"
     origin = _origin(wanted, field_path)
     if configured and origin == Origin.of(configured):
-        if choice.kind == "anthropic" and key is None and origin == Origin.of("https://api.anthropic.com"):
+        if isinstance(options, AnthropicOptions) and key is None and origin == Origin.of("https://api.anthropic.com"):
             raise FailedPrecondition(
                 "the server has no key for the Anthropic API; set ANTHROPIC_API_KEY where it is started",
                 reason="NO_API_KEY",
@@ -57,8 +57,8 @@ def destination(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str)
     return Destination(wanted, None, _network(settings, public_only=public_only))
 
 
-def _configured(choice: AnnotatorChoice, settings: AnnotatorSettings) -> tuple[str | None, SecretStr | None]:
-    if choice.kind == "anthropic":
+def _configured(options: LlmOptions, settings: AnnotatorSettings) -> tuple[str | None, SecretStr | None]:
+    if isinstance(options, AnthropicOptions):
         return settings.anthropic.base_url, settings.anthropic.api_key
     return settings.openai_compatible.base_url, settings.openai_compatible.api_key
 

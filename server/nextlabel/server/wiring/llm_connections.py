@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
@@ -17,23 +15,28 @@ from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBa
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import Price, load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
-from nextlabel.server.annotators.prompting.marking import Marking
 from nextlabel.server.annotators.prompting.redaction import RedactingAnnotator
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
 from nextlabel.server.annotators.settings import AnnotatorSettings
-from nextlabel.server.assessment.canaries import canary_share
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.system.halt import Halt, Halts
+from nextlabel.server.values.annotator_options import (
+    AnthropicOptions,
+    DemonstrationSelection,
+    LlmOptions,
+    OpenaiCompatibleOptions,
+)
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.wiring.destinations import Destination, destination
 
 ANNOTATION_LINE = "annotation"
 _CANDIDATES = 3
 _MOST_CANARIES = 0.5
-_MARKINGS = {f"DATA_MARKING_{marking.name}": marking for marking in Marking}
-_RETRIEVALS = {"nearest": Retrieval.NEAREST, "label_diverse": Retrieval.LABEL_DIVERSE}
+_RETRIEVALS = {
+    DemonstrationSelection.NEAREST: Retrieval.NEAREST,
+    DemonstrationSelection.LABEL_DIVERSE: Retrieval.LABEL_DIVERSE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,75 +47,43 @@ class LlmStack:
     llm: LlmAnnotator
 
 
-@dataclass(frozen=True, slots=True)
-class LlmOptions:
-    """A run's options for an LLM annotator, as the API names them."""
-
-    choice: AnnotatorChoice
-
-    @property
-    def model(self) -> str:
-        """The model to ask."""
-        return str(self.choice.options.get("model", ""))
-
-    @property
-    def prompt(self) -> Mapping[str, Any]:
-        """Prompting options."""
-        prompt: Mapping[str, Any] = self.choice.options.get("prompt", {})
-        return prompt
-
-    @property
-    def batches(self) -> bool:
-        """Whether answers are bought in message batches."""
-        return bool(self.prompt.get("message_batches", False))
-
-    @property
-    def redact(self) -> bool:
-        """Whether personal data is replaced by placeholders before anything is sent."""
-        return bool(self.prompt.get("redact", False))
-
-    def flag(self, name: str) -> bool:
-        """Return a switch of the annotator kind."""
-        return bool(self.choice.options.get(name, False))
-
-    def technique(self) -> Technique:
-        """Return the prompting technique; InvalidArgument when an option is out of range."""
-        prompt = self.prompt
-        retrieval = _RETRIEVALS.get(str(prompt.get("demonstration_selection", "")), Retrieval.NONE)
-        return Technique(
-            retrieval=retrieval,
-            shots=int(prompt.get("demonstration_count", 0)) if retrieval is not Retrieval.NONE else 0,
-            justification=bool(prompt.get("rationale", False)),
-            verbalised=not self.flag("log_probabilities"),
-            candidates=_CANDIDATES if prompt.get("candidates") else 0,
-            samples=int(prompt.get("variants") or 1),
-            items_per_request=int(prompt.get("items_per_request") or 1),
-            preselected_labels=int(prompt.get("preselected_labels") or 0),
-            template=prompt.get("template") or None,
-            marking=_MARKINGS.get(str(prompt.get("data_marking", "")), Marking.DELIMITERS),
-        )
+def technique_of(options: LlmOptions) -> Technique:
+    """Return the prompting technique that options describe; InvalidArgument when one is out of range."""
+    prompt = options.prompt
+    retrieval = _RETRIEVALS.get(prompt.demonstration_selection, Retrieval.NONE)
+    return Technique(
+        retrieval=retrieval,
+        shots=prompt.demonstration_count if retrieval is not Retrieval.NONE else 0,
+        justification=prompt.rationale,
+        verbalised=not (isinstance(options, OpenaiCompatibleOptions) and options.log_probabilities),
+        candidates=_CANDIDATES if prompt.candidates else 0,
+        samples=prompt.variants or 1,
+        items_per_request=prompt.items_per_request or 1,
+        preselected_labels=prompt.preselected_labels,
+        template=prompt.template or None,
+        marking=prompt.data_marking,
+    )
 
 
-def check_llm(choice: AnnotatorChoice, settings: AnnotatorSettings, path: str = "") -> None:
+def check_llm(options: LlmOptions, settings: AnnotatorSettings, path: str = "") -> None:
     """Check an LLM's options before anything is asked; ``path`` is the field they are in, by default a run's.
 
     Raises:
         InvalidArgument: an option is missing or out of range, the model has no price, or its URL is not allowed.
         FailedPrecondition: the operator has not configured the endpoint.
     """
-    options = LlmOptions(choice)
-    path = path or f"spec.annotator.{choice.kind}"
+    path = path or f"spec.annotator.{options.kind}"
     if not options.model:
         raise InvalidArgument.field(f"{path}.model", "name the model to ask")
     price_of(options.model, settings, f"{path}.model")
-    options.technique()
-    if not 0.0 <= canary_share(choice) <= _MOST_CANARIES:
+    technique_of(options)
+    if not 0.0 <= options.prompt.canary_share <= _MOST_CANARIES:
         raise InvalidArgument.field(
-            f"{path}.prompt.canary_share", f"from 0 to {_MOST_CANARIES}, got {canary_share(choice):g}"
+            f"{path}.prompt.canary_share", f"from 0 to {_MOST_CANARIES}, got {options.prompt.canary_share:g}"
         )
-    if options.batches and choice.kind != "anthropic":
+    if options.prompt.message_batches and not isinstance(options, AnthropicOptions):
         raise InvalidArgument.field(f"{path}.prompt.message_batches", "only the Anthropic API has message batches")
-    destination(choice, settings, path)
+    destination(options, settings, path)
 
 
 def price_of(model: str, settings: AnnotatorSettings, field: str) -> Price:
@@ -160,14 +131,14 @@ class LlmConnection:
         """Return the annotator on a budget line; message batches need a ``journal``."""
         prompt = self.options.prompt
         llm = LlmAnnotator(
-            name=self.options.choice.name,
+            name=self.options.annotator_name,
             endpoint=self.endpoint,
             settings=self.model,
             price=self.price,
             ledger=self.ledger,
-            technique=self.options.technique(),
+            technique=technique_of(self.options),
             conduct=Conduct(
-                concurrency=int(prompt.get("max_concurrency") or Conduct().concurrency),
+                concurrency=prompt.max_concurrency or Conduct().concurrency,
                 stop_at_other_model=self.stop_at_other_model,
                 line=line,
             ),
@@ -176,7 +147,7 @@ class LlmConnection:
             manners=self.manners,
         )
         annotator: Annotator = llm
-        if journal is not None and self.options.batches and isinstance(self.endpoint, AnthropicEndpoint):
+        if journal is not None and prompt.message_batches and isinstance(self.endpoint, AnthropicEndpoint):
             annotator = MessageBatchAnnotator(
                 annotator=llm,
                 calls=MessageBatchCalls(self.endpoint, journal, self.account.throttle, self.manners),
@@ -185,9 +156,9 @@ class LlmConnection:
                 account=self.account,
                 line=line,
             )
-        if self.options.flag("batch_calibration"):
+        if isinstance(self.options, OpenaiCompatibleOptions) and self.options.batch_calibration:
             annotator = BatchCalibratedAnnotator(annotator)
-        if self.options.redact:
+        if prompt.redact:
             annotator = RedactingAnnotator(annotator)
         return LlmStack(annotator, llm)
 
@@ -200,13 +171,13 @@ class LlmConnections:
     accounts: Accounts
     halts: Halts
 
-    def connect(self, choice: AnnotatorChoice, ledger: Ledger, run: str = "") -> LlmConnection:
+    def connect(self, options: LlmOptions, ledger: Ledger, run: str = "") -> LlmConnection:
         """Connect to the model of a choice that :func:`check_llm` has passed, within a running event loop.
 
         Calls end when ``run`` is halted; those outside of runs are not.
         """
-        options, settings = LlmOptions(choice), self.settings
-        to = destination(choice, settings, f"spec.annotator.{choice.kind}")
+        settings = self.settings
+        to = destination(options, settings, f"spec.annotator.{options.kind}")
         price = load_prices(settings.prices).price_of(options.model)
         return LlmConnection(
             options=options,
@@ -221,13 +192,13 @@ class LlmConnections:
 
 
 def _endpoint(options: LlmOptions, settings: AnnotatorSettings, to: Destination) -> AnthropicEndpoint | OpenAiEndpoint:
-    if options.choice.kind == "anthropic":
+    if isinstance(options, AnthropicOptions):
         return AnthropicEndpoint(AnthropicConnection(to.api_key, to.base_url, network=to.network))
     return OpenAiEndpoint(
         OpenAiConnection(
             to.base_url,
             to.api_key or "",
-            logprobs=options.flag("log_probabilities"),
+            logprobs=isinstance(options, OpenaiCompatibleOptions) and options.log_probabilities,
             top_logprobs=settings.openai_compatible.top_logprobs,
             network=to.network,
         )
@@ -237,7 +208,7 @@ def _endpoint(options: LlmOptions, settings: AnnotatorSettings, to: Destination)
 def _model_settings(options: LlmOptions, price: Price) -> ModelSettings:
     return ModelSettings(
         options.model,
-        answer_tokens=int(options.prompt.get("max_output_tokens") or ModelSettings("").answer_tokens),
+        answer_tokens=options.prompt.max_output_tokens or ModelSettings("").answer_tokens,
         thinking_tokens=price.thinking_tokens,
-        effort=options.prompt.get("effort") or None,
+        effort=options.prompt.effort or None,
     )

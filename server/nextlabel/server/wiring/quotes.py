@@ -11,7 +11,6 @@ import numpy as np
 from nextlabel.server.annotators.llm.chooser import usual_choice
 from nextlabel.server.annotators.llm.quoting import quote_request
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
-from nextlabel.server.assessment.canaries import canary_share
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.paid_calls import RunLedger
 from nextlabel.server.domain.pool.pools import Pools
@@ -22,13 +21,14 @@ from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrate
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice, RunSpec
+from nextlabel.server.values.runs import RunSpec
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from nextlabel.server.wiring.advisors import chooser_of
-from nextlabel.server.wiring.llm_connections import LlmConnections, LlmOptions
+from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 
 _COUNTED_REQUESTS = 20
@@ -71,37 +71,37 @@ class AllQuotes:
         """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
         bound = await self.labels.quote(project, spec, sample_items)
         llm = llm_strategy(spec.strategy)
-        if not bound.upper.labels or not (spec.annotator.is_llm or llm):
+        if not bound.upper.labels or not (isinstance(spec.annotator, LlmOptions) or llm):
             return bound
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         items = await self._sampled(project, spec.seed)
         sample = _Sample(task, items, sample_items or _COUNTED_REQUESTS, spec.seed)
-        asked = [spec.annotator] if spec.annotator.is_llm else []
+        asked: list[LlmOptions] = [spec.annotator] if isinstance(spec.annotator, LlmOptions) else []
         asked += [llm.asked(spec.annotator)] if llm else []
         quotes = [RunQuote(Cost(), Cost(), Cost(), self._warnings(asked)), bound]
-        if spec.annotator.is_llm:
-            quotes.append(await self._annotation(project, spec, bound, sample))
+        if isinstance(spec.annotator, LlmOptions):
+            quotes.append(await self._annotation(project, spec.annotator, bound, sample))
         if llm is not None and llm.name == CHOOSING:
             quotes.append(await self._choosing(project, spec, llm, bound, sample))
         elif llm is not None:
             quotes.append(await self._shortlists(project, spec, llm, bound, sample))
         return _added(quotes)
 
-    def _warnings(self, asked: Sequence[AnnotatorChoice]) -> Sequence[str]:
+    def _warnings(self, asked: Sequence[LlmOptions]) -> Sequence[str]:
         prices, today = load_prices(self.connections.settings.prices), self.clock.now().date()
-        found = [w for choice in asked for w in prices.price_of(LlmOptions(choice).model).warnings(today)]
+        found = [w for choice in asked for w in prices.price_of(choice.model).warnings(today)]
         return [f"WARNING: {warning}" for warning in dict.fromkeys(found)]
 
-    async def _annotation(self, project: Project, spec: RunSpec, bound: RunQuote, sample: _Sample) -> RunQuote:
+    async def _annotation(self, project: Project, annotator: LlmOptions, bound: RunQuote, sample: _Sample) -> RunQuote:
         """Quote the items to annotate, the canaries among them, and the gold items that are checked first."""
         pool = await self.pools.open(project.id)
         gold = min(GOLD_ITEMS, sum(r.split is Split.GOLD for r in pool.references.values()))
-        asked = 1.0 + canary_share(spec.annotator)
+        asked = 1.0 + annotator.prompt.canary_share
         amounts = _Amounts(
             bound.low.labels * asked, bound.expected.labels * asked + gold, bound.upper.labels * asked + gold
         )
-        batches = LlmOptions(spec.annotator).batches
-        quote = await self._items(project, spec.annotator, amounts, sample, batches=batches)
+        batches = annotator.prompt.message_batches
+        quote = await self._items(project, annotator, amounts, sample, batches=batches)
         extras = [f"{gold} gold items are checked first"] if gold else []
         if asked > 1.0:
             extras.append(f"{asked - 1.0:g} canaries an item")
@@ -119,13 +119,13 @@ class AllQuotes:
         rounds = math.ceil(bound.upper.labels / spec.batch_size)
         most = min(rounds * more, waiting - bound.upper.labels if again else waiting)
         quote = await self._items(project, asked, _Amounts(min(more, most), most, most), sample)
-        said = f"{llm.name} has {asked.options['model']} label shortlists of {size} items, each item once"
+        said = f"{llm.name} has {asked.model} label shortlists of {size} items, each item once"
         return RunQuote(quote.low, quote.expected, quote.upper, [said])
 
     async def _items(
         self,
         project: Project,
-        choice: AnnotatorChoice,
+        choice: LlmOptions,
         amounts: _Amounts,
         sample: _Sample,
         *,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from nextlabel.server.annotators.canaries import CanaryAnnotator
 from nextlabel.server.annotators.learner import LearnerAnnotator
 from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
 from nextlabel.server.annotators.settings import AnnotatorSettings
-from nextlabel.server.assessment.canaries import canary_share
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.quality.canary_runs import tally_of
@@ -21,35 +19,42 @@ from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.annotations import AnnotatorKind
+from nextlabel.server.values.annotator_options import (
+    AnnotatorChoice,
+    HumanOptions,
+    LearnerOptions,
+    LlmOptions,
+    ReplayOptions,
+)
 from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import LLM_KINDS, AnnotatorChoice, Run
+from nextlabel.server.values.runs import Run
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm
 from nextlabel.server.wiring.lookups import ProjectLookups
-
-KINDS = ("replay", "human", "learner", *LLM_KINDS)
 
 
 def check_annotator(choice: AnnotatorChoice, settings: AnnotatorSettings) -> None:
     """Check the options of an annotator before a run is started.
 
     Raises:
-        InvalidArgument: an unknown kind, or an option out of range.
+        InvalidArgument: an option out of range.
         FailedPrecondition: the operator has not configured what the kind needs.
     """
-    options = choice.options
-    if choice.kind not in KINDS:
-        raise InvalidArgument.field("spec.annotator", f"choose one of {', '.join(KINDS)}")
-    if choice.kind == "replay":
-        if not options.get("label_set"):
-            raise InvalidArgument.field("spec.annotator.replay.label_set", "name a set uploaded by UploadReplayLabels")
-        _share(options, "noise", "spec.annotator.replay.noise")
-    if choice.kind == "learner":
-        _share(options, "min_probability", "spec.annotator.learner.min_probability")
-    if choice.is_llm:
-        check_llm(choice, settings)
+    match choice:
+        case ReplayOptions():
+            if not choice.label_set:
+                raise InvalidArgument.field(
+                    "spec.annotator.replay.label_set", "name a set uploaded by UploadReplayLabels"
+                )
+            _check_share(choice.noise, "spec.annotator.replay.noise")
+        case LearnerOptions():
+            _check_share(choice.min_probability, "spec.annotator.learner.min_probability")
+        case LlmOptions():
+            check_llm(choice, settings)
+        case HumanOptions():
+            pass
 
 
 class RunAnnotators:
@@ -72,13 +77,23 @@ class RunAnnotators:
     async def open(self, project: Project, run: Run, ledger: Ledger, journal: MessageBatchJournal) -> RunAnnotator:
         """Return the annotator of a run, checked."""
         choice = run.spec.annotator
-        if choice.kind == "replay":
-            return await self._replay(project, run)
-        if choice.kind == "learner":
-            version, _ = await self._learning.model(project)
-            predictor = ModelPredictor(self._learning, project, version.version)
-            learner = LearnerAnnotator(predictor, float(choice.options.get("min_probability", 0.0)))
-            return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
+        match choice:
+            case ReplayOptions():
+                return await self._replay(project, run, choice)
+            case LearnerOptions():
+                version, _ = await self._learning.model(project)
+                learner = LearnerAnnotator(
+                    ModelPredictor(self._learning, project, version.version), choice.min_probability
+                )
+                return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
+            case LlmOptions():
+                return await self._llm(project, run, choice, ledger, journal)
+            case HumanOptions():
+                raise FailedPrecondition("people are not asked by the server; they lease items", reason="HUMAN_RUN")
+
+    async def _llm(
+        self, project: Project, run: Run, choice: LlmOptions, ledger: Ledger, journal: MessageBatchJournal
+    ) -> RunAnnotator:
         calibration = GoldConfidence()
         lookups = await self._lookups.with_evidence(project, calibration)
         stack = self._connections.connect(choice, ledger, run.id).stack(lookups, journal=journal)
@@ -87,22 +102,20 @@ class RunAnnotators:
         except DomainError:
             await stack.annotator.close()
             raise
-        if not canary_share(choice):
+        if not choice.prompt.canary_share:
             return RunAnnotator(stack.annotator, AnnotatorKind.LLM, False, calibration)
-        watched = await self._with_canaries(project, run, stack.annotator)
+        watched = await self._with_canaries(project, run, stack.annotator, choice.prompt.canary_share)
         return RunAnnotator(watched, AnnotatorKind.LLM, False, calibration, lambda: watched.tally)
 
-    async def _with_canaries(self, project: Project, run: Run, annotator: Annotator) -> CanaryAnnotator:
+    async def _with_canaries(self, project: Project, run: Run, annotator: Annotator, share: float) -> CanaryAnnotator:
         async def gold(task: Task) -> Sequence[tuple[ItemToAnnotate, Label]]:
             return await self._disagreements.right_on_gold(project, annotator.name, task.guidelines.digest)
 
         before = await self._store.read(lambda tx: tally_of(tx, run))
-        share = canary_share(run.spec.annotator)
         return CanaryAnnotator(annotator, share=share, gold=gold, seed=run.id, before=before)
 
-    async def _replay(self, project: Project, run: Run) -> RunAnnotator:
-        options = run.spec.annotator.options
-        label_set, noise = str(options["label_set"]), float(options.get("noise", 0.0))
+    async def _replay(self, project: Project, run: Run, options: ReplayOptions) -> RunAnnotator:
+        label_set, noise = options.label_set, options.noise
         labels = await self._store.read(lambda tx: tx.pool.replay_labels(project.id, label_set))
         if not labels:
             raise FailedPrecondition(
@@ -113,7 +126,7 @@ class RunAnnotators:
             item_id: Label(noisy_label(label, item_id, project.class_names, noise, run.spec.seed))
             for item_id, label in labels.items()
         }
-        trusted = bool(options.get("trusted", noise == 0.0))
+        trusted = noise == 0.0 if options.trusted is None else options.trusted
         return RunAnnotator(ReplayAnnotator(f"replay:{label_set}", answers), AnnotatorKind.REPLAY, trusted)
 
 
@@ -138,7 +151,6 @@ class ModelPredictor:
         return rows
 
 
-def _share(options: Mapping[str, Any], name: str, path: str) -> None:
-    value = float(options.get(name, 0.0))
+def _check_share(value: float, path: str) -> None:
     if not 0.0 <= value <= 1.0:
         raise InvalidArgument.field(path, f"from 0 to 1, got {value:g}")

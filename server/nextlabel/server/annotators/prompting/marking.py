@@ -6,9 +6,9 @@ Spotlighting (Hines et al. 2024, arXiv 2403.14720): text that is marked as data 
 import json
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
 from nextlabel.server.tasks.visible_text import clean, hides_characters
+from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.tasks import ItemToAnnotate
 
 DATAMARK = "\ue000"
@@ -33,18 +33,6 @@ _INSTRUCTION = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
-
-
-class Marking(StrEnum):
-    """How data is marked: fenced by a random code, fenced and every space replaced by a mark, or as a JSON string.
-
-    A JSON string cannot be closed from inside, since its quotes are escaped. It takes the fewest tokens, and very small
-    models, whom codes confuse, read it best.
-    """
-
-    DELIMITERS = "delimiters"
-    DATAMARKING = "datamarking"
-    QUOTED = "quoted"
 
 
 def looks_like_instructions(item: ItemToAnnotate) -> bool:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nextlabel.server.annotators.prompting.marking import Marking
 from nextlabel.server.tasks.drafts import AnswerForm
+from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.errors import InvalidArgument
 
 

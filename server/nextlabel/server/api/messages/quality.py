@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
-from nextlabel.server.api.messages.runs import canary_counts, outcome_counts
+from nextlabel.server.api.messages.run_events import canary_counts, outcome_counts
 from nextlabel.server.assessment.agreement.confusion import Comparison
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
+from nextlabel.server.values.answers import Outcome
 from nextlabel.v1 import quality_service_pb2
 from nextlabel.v1 import report_service_pb2 as pb
 
@@ -40,7 +41,7 @@ def class_share(found: ClassShare) -> quality_service_pb2.ClassShare:
 
 def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:
     """Return the report on an annotator."""
-    by_class: dict[str, dict[str, int]] = {}
+    by_class: dict[str, dict[Outcome, int]] = {}
     for (label, outcome), count in report.outcomes.items():
         by_class.setdefault(label, {})[outcome] = count
     alpha, on_gold = report.krippendorff_alpha, report.on_gold

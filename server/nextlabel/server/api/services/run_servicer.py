@@ -10,7 +10,8 @@ from typing import Any
 
 from nextlabel.server.api.boundary.idempotency import Replies
 from nextlabel.server.api.messages.annotations import cost_message
-from nextlabel.server.api.messages.runs import event_message, run_spec_of
+from nextlabel.server.api.messages.run_events import event_message
+from nextlabel.server.api.messages.runs import run_spec_of
 from nextlabel.server.api.messages.values import page
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.run_messages import RunMessages
@@ -126,7 +127,7 @@ class RunServicer(RunServiceServicer):
         def work(tx: Transaction) -> tuple[bool, int, list[pb.RunEvent]]:
             run = self.runs.get(tx, project, run_id)
             read = tx.runs.events(run_id, after, _EVENTS_AT_ONCE)
-            messages = [message for event in read if (message := event_message(tx, event, project)) is not None]
+            messages = [event_message(tx, event, project) for event in read]
             return run.state.ended, read[-1].number if read else after, messages
 
         return await self.store.read(work)

@@ -19,6 +19,7 @@ from nextlabel.server.domain.quality.disagreements import Compared, Disagreement
 from nextlabel.server.ports.critics import Critic, CriticSource
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
@@ -27,7 +28,6 @@ from nextlabel.server.values.guidelines import GuidelinesEffect
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 SHOWN = 30
@@ -95,7 +95,7 @@ class GuidelineProposals:
         """
         _check(request)
         annotator = await self._store.read(lambda tx: _newest_llm(tx, project))
-        model = request.model or str(annotator.options.get("model", ""))
+        model = request.model or annotator.model
         self._critics.check(annotator, model)
         await self._embedding.wait(project.id)
         task = await self._store.read(lambda tx: self._projects.task(tx, project))
@@ -114,9 +114,9 @@ class GuidelineProposals:
         return Proposal(task.guidelines.version, critic.name, critique, effect, ledger.spent, len(shown), not_measured)
 
     async def _shown(
-        self, project: Project, annotator: AnnotatorChoice, task: Task, kept: Sequence[ReferenceItem], most: int
+        self, project: Project, annotator: LlmOptions, task: Task, kept: Sequence[ReferenceItem], most: int
     ) -> Sequence[Disagreement]:
-        compared = await self._disagreements.compared(project, annotator.name, task.guidelines.digest)
+        compared = await self._disagreements.compared(project, annotator.annotator_name, task.guidelines.digest)
         kept_rows = {r.row for r in kept}
         mistakes = [c for c in compared if c.differs and c.annotation.row not in kept_rows]
         if not mistakes:
@@ -160,9 +160,9 @@ def _check(request: ProposalRequest) -> None:
         raise InvalidArgument(violations)
 
 
-def _newest_llm(tx: Transaction, project: Project) -> AnnotatorChoice:
+def _newest_llm(tx: Transaction, project: Project) -> LlmOptions:
     for run in reversed(tx.runs.list(project.id)):
-        if run.spec.annotator.is_llm:
+        if isinstance(run.spec.annotator, LlmOptions):
             return run.spec.annotator
     raise FailedPrecondition(
         f"no LLM has annotated items of project {project.name}, so there are no mistakes to learn from; start a run "
@@ -171,8 +171,8 @@ def _newest_llm(tx: Transaction, project: Project) -> AnnotatorChoice:
     )
 
 
-def _no_disagreement(annotator: AnnotatorChoice, task: Task, compared: Sequence[Compared]) -> FailedPrecondition:
-    version = task.guidelines.version
+def _no_disagreement(annotator: LlmOptions, task: Task, compared: Sequence[Compared]) -> FailedPrecondition:
+    version, name = task.guidelines.version, annotator.annotator_name
     kept = sum(c.differs for c in compared)
     if not compared:
         what = (
@@ -184,7 +184,7 @@ def _no_disagreement(annotator: AnnotatorChoice, task: Task, compared: Sequence[
     else:
         what = f"agrees with gold and people on all {len(compared)} items that can be compared"
     return FailedPrecondition(
-        f"there is no disagreement to criticise: under version {version} of the guidelines {annotator.name} {what}",
+        f"there is no disagreement to criticise: under version {version} of the guidelines {name} {what}",
         reason="NO_DISAGREEMENT",
     )
 

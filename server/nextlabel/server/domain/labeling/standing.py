@@ -10,6 +10,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.needs import Asker, may_ask, need_of
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.item_states import ItemState, Need
@@ -113,6 +114,6 @@ def being_asked(tx: Transaction, project: ProjectId) -> set[int]:
     """Return the rows that annotators of the server are being asked about by runs under way."""
     rows: set[int] = set()
     for run in tx.runs.list(project, states=[RunState.RUNNING, RunState.STOPPING]):
-        last = None if run.spec.annotator.is_person else last_batch(tx, project, run.id)
+        last = None if isinstance(run.spec.annotator, HumanOptions) else last_batch(tx, project, run.id)
         rows.update(pick.row for pick in (last[1] if last else ()))
     return rows

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nextlabel.server.assessment.canaries import CanaryTally, canary_share
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions, canary_share
+from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice, Run
-
-CANARIES_CHECKED = "canaries_checked"
-"""Kind of the run event that tells of them."""
+from nextlabel.server.values.run_events import CanariesChecked
+from nextlabel.server.values.runs import Run
 
 
 def check_canaries(tx: Transaction, project: Project, annotator: AnnotatorChoice) -> None:
@@ -39,15 +38,16 @@ def check_canaries(tx: Transaction, project: Project, annotator: AnnotatorChoice
 
 def tally_of(tx: Transaction, run: Run) -> CanaryTally:
     """Return how a run's canaries were answered so far."""
-    last = tx.runs.last_event(run.id, CANARIES_CHECKED)
-    return CanaryTally(**last.payload["counts"]) if last else CanaryTally()
+    last = tx.runs.last(run.id, CanariesChecked)
+    return last.counts if last else CanaryTally()
 
 
 def tallies(tx: Transaction, runs: Sequence[Run]) -> Mapping[str, CanaryTally]:
     """Return how the canaries of some runs were answered, by annotator; those without canaries are left out."""
     found: dict[str, CanaryTally] = {}
     for run in runs:
-        if canary_share(run.spec.annotator):
-            name = run.spec.annotator.name
+        annotator = run.spec.annotator
+        if isinstance(annotator, LlmOptions) and annotator.prompt.canary_share:
+            name = annotator.annotator_name
             found[name] = found.get(name, CanaryTally()) + tally_of(tx, run)
     return found

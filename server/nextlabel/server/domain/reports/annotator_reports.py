@@ -14,12 +14,12 @@ from nextlabel.server.assessment.agreement.distances import Metric
 from nextlabel.server.assessment.agreement.kappa import fleiss_kappa, label_counts
 from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
 from nextlabel.server.assessment.calibration import GoldCheck
-from nextlabel.server.assessment.canaries import CanaryTally
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Body, ConfidenceKind, Label, MultiLabel, Preference, Score
+from nextlabel.server.values.answers import Body, ConfidenceKind, Label, MultiLabel, Outcome, Preference, Score
+from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects import Project
 
@@ -38,7 +38,7 @@ class AnnotatorReport:
 
     annotator: str
     kind: AnnotatorKind
-    outcomes: dict[tuple[str, str], int]
+    outcomes: dict[tuple[str, Outcome], int]
     on_gold: Comparison | None
     agreement: Estimate | None
     krippendorff_alpha: Estimate | None
@@ -71,7 +71,7 @@ def annotator_report(
     return AnnotatorReport(
         annotator=name,
         kind=annotations[0].kind,
-        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome.value) for a in annotations)),
+        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome) for a in annotations)),
         on_gold=compare([gold[a.row] for a in checked], [a.label or "" for a in checked], project.class_names),
         agreement=wilson_interval(sum(agreed), len(agreed)) if agreed else None,
         krippendorff_alpha=_alpha(shared),

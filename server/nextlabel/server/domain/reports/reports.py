@@ -13,6 +13,7 @@ from nextlabel.server.domain.quality.canary_runs import tallies
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.item_states import ItemState, NeedReason
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
@@ -58,7 +59,7 @@ class Overview:
     latest: ModelVersion | None
     label_accuracy: Estimate | None
     active_runs: Sequence[Run]
-    outcomes: dict[str, int]
+    outcomes: dict[Outcome, int]
 
 
 class Reports:
@@ -125,7 +126,7 @@ class Reports:
         latest, active, spent, reserved = await self._store.read(work)
         gold = await self._gold(project)
         by_row = await self._labels.rows(project)
-        outcomes = Counter(a.outcome.value for given in by_row.values() for a in given)
+        outcomes = Counter(a.outcome for given in by_row.values() for a in given)
         checked = [a for row in gold for a in by_row.get(row, ())]
         return Overview(
             counts=await self.pool_counts(project),

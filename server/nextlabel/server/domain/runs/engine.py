@@ -20,6 +20,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetDimension, BudgetExhausted, DomainError, NotFound
 from nextlabel.server.values.models import ModelVersion
@@ -124,7 +125,7 @@ class RunEngine:
     async def _drive(self, project: Project, run: Run) -> _End:
         try:
             await self._embedding.wait(project.id)
-            if run.spec.annotator.is_person:
+            if isinstance(run.spec.annotator, HumanOptions):
                 return await self._drive_humans(project, run)
             while True:
                 end = await self._drive_annotator(project, run)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -14,7 +13,6 @@ from nextlabel.server.domain.labeling.standing import last_batch
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
-from nextlabel.server.domain.quality.canary_runs import CANARIES_CHECKED
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.runs import Runs
@@ -24,13 +22,22 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.answers import Answer
+from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.item_states import ItemState
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem, Split
 from nextlabel.server.values.projects import Component, Project
+from nextlabel.server.values.run_events import (
+    AnnotationProgress,
+    BatchSelected,
+    CanariesChecked,
+    CurvePointAdded,
+    Happening,
+    ModelTrained,
+    RoundStarted,
+)
 from nextlabel.server.values.runs import Run
 
 GOLD_ITEMS = 100
@@ -75,7 +82,7 @@ class Rounds:
             return None
         run = await self._store.write(lambda tx: self._runs.begin_round(tx, run))
         counts = await self._reports.pool_counts(project)
-        await self._note(run, "round_started", {"unlabeled": counts.states[ItemState.UNLABELED]})
+        await self._note(run, RoundStarted(counts.states[ItemState.UNLABELED]))
         began = self._clock.now()
         query = Query(
             count=count,
@@ -91,7 +98,7 @@ class Rounds:
         if not picks:
             return None
         seconds = (self._clock.now() - began).total_seconds()
-        await self._note(run, "batch_selected", {"batch": batch.id, "picks": len(picks), "seconds": seconds})
+        await self._note(run, BatchSelected(batch.id, len(picks), seconds))
         return run, batch, picks
 
     async def left_over(self, project: Project) -> str:
@@ -197,31 +204,13 @@ class Rounds:
         finally:
             await flush()
             if source.canaries is not None and (tally := source.canaries()) != known:
-                await self._note(run, CANARIES_CHECKED, {"counts": asdict(tally)})
+                await self._note(run, CanariesChecked(tally))
 
     async def learn(self, project: Project, run: Run) -> ModelVersion:
         """Train on everything known, evaluate and tell the watchers."""
         model = await self._learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
-        payload = {
-            "model_version": model.version,
-            "labels": model.labels,
-            "accuracy": model.accuracy,
-            "macro_f1": model.macro_f1,
-            "train_seconds": model.train_seconds,
-            "candidate": model.description["candidate"],
-        }
-        await self._note(run, "model_trained", payload)
-        point = {
-            "model_version": model.version,
-            "labels": model.labels,
-            "tokens": model.spent.tokens,
-            "micro_usd": model.spent.micro_usd,
-            "seconds": model.seconds,
-            "accuracy": model.accuracy,
-            "macro_f1": model.macro_f1,
-            "holdout_items": model.evaluation.get("items", 0),
-        }
-        await self._note(run, "curve_point_added", point)
+        await self._note(run, ModelTrained(model.version))
+        await self._note(run, CurvePointAdded(model.version))
         return model
 
     def _keep(
@@ -247,10 +236,10 @@ class Rounds:
             reservation=reservation,
         )
         spent = self._budgets.spent(tx, project.id, run.id)
-        self._runs.note(tx, run, "annotation_progress", progress.payload(spent))
+        self._runs.note(tx, run, progress.happening(spent))
 
-    async def _note(self, run: Run, kind: str, payload: dict[str, object]) -> None:
-        await self._store.write(lambda tx: self._runs.note(tx, run, kind, payload))
+    async def _note(self, run: Run, happening: Happening) -> None:
+        await self._store.write(lambda tx: self._runs.note(tx, run, happening))
         self._signals.notify(f"run/{run.id}")
 
 
@@ -259,17 +248,12 @@ class _Progress:
 
     def __init__(self, total: int) -> None:
         self._total = total
-        self._outcomes: Counter[str] = Counter()
+        self._outcomes: Counter[Outcome] = Counter()
 
     def count(self, answer: Answer) -> None:
         """Count an answer."""
-        self._outcomes[answer.outcome.value] += 1
+        self._outcomes[answer.outcome] += 1
 
-    def payload(self, spent: Cost) -> dict[str, object]:
-        """Return the event's content."""
-        return {
-            "done": self._outcomes.total(),
-            "total": self._total,
-            "outcomes": dict(self._outcomes),
-            "spent": asdict(spent),
-        }
+    def happening(self, spent: Cost) -> AnnotationProgress:
+        """Return what there is to tell."""
+        return AnnotationProgress(self._outcomes.total(), self._total, dict(self._outcomes), spent)

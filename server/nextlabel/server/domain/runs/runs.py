@@ -11,14 +11,13 @@ from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions, ReplayOptions
 from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound
-from nextlabel.server.values.ids import JsonObject
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.runs import AnnotatorChoice, Run, RunEvent, RunSpec, RunState, StopReason
-
-REPLAY = "replay"
+from nextlabel.server.values.run_events import Happening, RunEnded, RunEvent
+from nextlabel.server.values.runs import Run, RunSpec, RunState, StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Runs:
     budgets: Budgets
     check_annotator: Callable[[AnnotatorChoice], None]
     check_strategy: Callable[[Component], None]
-    check_advisor: Callable[[AnnotatorChoice], None]
+    check_advisor: Callable[[LlmOptions], None]
 
     def start(self, tx: Transaction, project: Project, spec: RunSpec) -> Run:
         """Record a run with its budget; the engine takes it up.
@@ -46,8 +45,8 @@ class Runs:
             FailedPrecondition: canaries are asked for and there is no gold to make them of.
         """
         self._check(spec)
-        if spec.annotator.kind == REPLAY:
-            _check_replay_set(tx, project, str(spec.annotator.options["label_set"]))
+        if isinstance(spec.annotator, ReplayOptions):
+            _check_replay_set(tx, project, spec.annotator.label_set)
         check_canaries(tx, project, spec.annotator)
         run = Run(
             id=self.new_id(),
@@ -104,8 +103,7 @@ class Runs:
         )
         tx.runs.update(ended)
         abandon_run(tx, self.budgets, run.project, run.id)
-        payload = {"state": ended.state.value, "stop_reason": reason.value, "detail": message}
-        self.note(tx, ended, "run_ended", payload)
+        self.note(tx, ended, RunEnded(ended.state, reason, message))
         return ended
 
     def begin_round(self, tx: Transaction, run: Run) -> Run:
@@ -114,10 +112,9 @@ class Runs:
         tx.runs.update(begun)
         return begun
 
-    def note(self, tx: Transaction, run: Run, kind: str, payload: JsonObject) -> RunEvent:
+    def note(self, tx: Transaction, run: Run, happening: Happening) -> RunEvent:
         """Append an event for those who watch."""
-        numbered = {**payload, "round": run.round}
-        return tx.runs.add_event(RunEvent(run.id, 0, kind, numbered, self.clock.now()))
+        return tx.runs.add_event(RunEvent(run.id, 0, run.round, happening, self.clock.now()))
 
     def _check(self, spec: RunSpec) -> None:
         violations = [

@@ -17,8 +17,8 @@ from nextlabel.server.domain.selection.llm_strategies import CHOOSING, DISAGREEM
 from nextlabel.server.ports.advisors import AdvisorSource
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
+from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.strategies import (
     Candidates,
     Choice,
@@ -87,7 +87,7 @@ class AdvisedSelection:
         self,
         project: Project,
         request: Request,
-        asked: AnnotatorChoice,
+        asked: LlmOptions,
         shortlist: Selection,
         context: SelectionContext,
     ) -> _Advice:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
@@ -53,7 +54,7 @@ class Leasing:
 
         def situation(tx: Transaction) -> tuple[bool, Sequence[Segment]]:
             running = tx.runs.list(project.id, states=[RunState.RUNNING])
-            led = any(run.spec.annotator.is_person for run in running)
+            led = any(isinstance(run.spec.annotator, HumanOptions) for run in running)
             return led, tx.pool.segments(project.id, embedded=False)
 
         led, waiting = await self._store.read(situation)

@@ -12,9 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nextlabel.server.values.annotator_options import (
+    AnnotatorChoice,
+    AnthropicOptions,
+    LlmOptions,
+    OpenaiCompatibleOptions,
+)
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import LLM_KINDS, AnnotatorChoice
 from nextlabel.strategies import ShortlistSize
 
 CHOOSING = "llm"
@@ -32,8 +37,9 @@ LINES: Mapping[str, str] = {
 }
 """Budget lines."""
 
-DEFAULTS: Mapping[str, Any] = {"shortlist": "default", "per_pick": 3, "model": "", "provider": LLM_KINDS[0]}
+DEFAULTS: Mapping[str, Any] = {"shortlist": "default", "per_pick": 3, "model": "", "provider": AnthropicOptions.kind}
 """Parameters of these strategies."""
+_PROVIDERS: Mapping[str, type[LlmOptions]] = {each.kind: each for each in (AnthropicOptions, OpenaiCompatibleOptions)}
 _SMALLEST_SHORTLIST = 30
 _LARGEST_SHORTLIST = 200
 _MOST_PER_PICK = 20
@@ -66,22 +72,22 @@ class LlmStrategy:
         """Return how many items the LLM sees for a batch of ``k``: ``per_pick`` a pick, from 30 to 200."""
         return max(k, min(ShortlistSize(self.per_pick, _SMALLEST_SHORTLIST).of(k), _LARGEST_SHORTLIST))
 
-    def asked(self, annotator: AnnotatorChoice | None) -> AnnotatorChoice:
+    def asked(self, annotator: AnnotatorChoice | None) -> LlmOptions:
         """Return the LLM to ask: the named model, or a run's annotator.
 
         Raises:
             InvalidArgument: no model is named, and the annotator is no LLM.
         """
         if not self.model:
-            if annotator is not None and annotator.is_llm:
+            if isinstance(annotator, LlmOptions):
                 return annotator
             raise InvalidArgument.field(
                 "strategy.params.model",
                 f"{self.name!r} asks an LLM: name its model, or start a run whose annotator is one",
             )
-        same = annotator is not None and (annotator.kind, annotator.options.get("model")) == (self.provider, self.model)
-        # The annotator's own prompt makes its answers the ones that it finds paid.
-        return annotator if annotator and same else AnnotatorChoice(self.provider, {"model": self.model})
+        if isinstance(annotator, LlmOptions) and (annotator.kind, annotator.model) == (self.provider, self.model):
+            return annotator  # Its own prompt makes its answers the ones that it finds paid.
+        return _PROVIDERS[self.provider](model=self.model)
 
 
 def llm_strategy(choice: Component) -> LlmStrategy | None:
@@ -100,8 +106,8 @@ def llm_strategy(choice: Component) -> LlmStrategy | None:
     strategy = LlmStrategy(choice.name, **{**DEFAULTS, **choice.params})
     if not 1 <= strategy.per_pick <= _MOST_PER_PICK:
         raise _wrong(choice.name, f"per_pick is {strategy.per_pick}; must be from 1 to {_MOST_PER_PICK}")
-    if strategy.provider not in LLM_KINDS:
-        raise _wrong(choice.name, f"provider is {strategy.provider!r}; must be one of {', '.join(LLM_KINDS)}")
+    if strategy.provider not in _PROVIDERS:
+        raise _wrong(choice.name, f"provider is {strategy.provider!r}; must be one of {', '.join(_PROVIDERS)}")
     if strategy.shortlist in LLM_STRATEGIES:
         raise _wrong(choice.name, f"shortlist is {strategy.shortlist!r}, which asks an LLM itself; name another one")
     return strategy

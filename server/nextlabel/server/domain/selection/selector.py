@@ -19,13 +19,13 @@ from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.values.annotator_options import AnnotatorChoice, HumanOptions, LlmOptions
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.runs import AnnotatorChoice
 from nextlabel.strategies import (
     Annotations,
     NearestLabeled,
@@ -73,10 +73,10 @@ class Query:
 
     def asking(self, limits: Limits) -> Asking:
         """Return who asks, and how often. What does not fail by chance is not worth a second try in the same run."""
-        llm = self.annotator is not None and self.annotator.is_llm
-        name = self.annotator.name if self.annotator is not None and llm else self.person
-        people = bool(self.person) or (self.annotator is not None and self.annotator.is_person)
-        return Asking(Asker(name, self.run, people), limits.asks_per_run if llm else 1)
+        if isinstance(self.annotator, LlmOptions):
+            return Asking(Asker(self.annotator.annotator_name, self.run, bool(self.person)), limits.asks_per_run)
+        people = bool(self.person) or isinstance(self.annotator, HumanOptions)
+        return Asking(Asker(self.person, self.run, people), 1)
 
 
 class Selector:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.runs import Run, RunEvent, RunState
+from nextlabel.server.values.run_events import Happening, RunEvent
+from nextlabel.server.values.runs import Run, RunState
+
+H = TypeVar("H", bound=Happening)
 
 
 class RunTable(Protocol):
@@ -36,6 +39,6 @@ class RunTable(Protocol):
         """Return events with a greater number, in order."""
         ...
 
-    def last_event(self, run: str, kind: str) -> RunEvent | None:
-        """Return the newest event of a kind."""
+    def last(self, run: str, kind: type[H]) -> H | None:
+        """Return the newest happening of a kind."""
         ...

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as p
 from typing_extensions import override
 
-from nextlabel.server.ports.tables.runs import RunTable
+from nextlabel.server.ports.tables.runs import H, RunTable
+from nextlabel.server.store import codec
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
 from nextlabel.server.store.sql.statements import Connection, Statement, among
 from nextlabel.server.values.errors import Aborted
-from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.runs import Run, RunEvent, RunState
+from nextlabel.server.values.ids import JsonObject, ProjectId
+from nextlabel.server.values.run_events import Happening, RunEvent
+from nextlabel.server.values.runs import Run, RunState
+
+_ROUND = "round"
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredEvent:
+    """An event as its row has it: what happened as plain data, under the name of its kind."""
+
+    run: str
+    number: int
+    kind: str
+    payload: JsonObject
+    at: datetime
+
 
 _RUN = Row(Run, schema.runs)
-_EVENT = Row(RunEvent, schema.run_events)
+_EVENT = Row(_StoredEvent, schema.run_events)
 _runs = schema.runs.c
 _events = schema.run_events.c
 _CHANGING = ("state", "stop_reason", "message", "round", "ended_at")
@@ -98,14 +115,27 @@ class SqlRuns(RunTable):
         if found is None:
             raise Aborted("the run was removed by a concurrent call")
         numbered = replace(event, number=found[0])
-        self._sql.run(_ADD_EVENT, _EVENT.bind(numbered))
+        self._sql.run(_ADD_EVENT, _EVENT.bind(_stored(numbered)))
         return numbered
 
     @override
     def events(self, run: str, after_number: int, limit: int) -> Sequence[RunEvent]:
         found = self._sql.all(_EVENTS, {"run": run, "after": after_number, "limit": limit})
-        return [_EVENT.load(r) for r in found]
+        return [_event(_EVENT.load(r)) for r in found]
 
     @override
-    def last_event(self, run: str, kind: str) -> RunEvent | None:
-        return _EVENT.load_first(self._sql.first(_LAST_EVENT, {"run": run, "kind": kind}))
+    def last(self, run: str, kind: type[H]) -> H | None:
+        found = _EVENT.load_first(self._sql.first(_LAST_EVENT, {"run": run, "kind": codec.tag(kind)}))
+        happening = _event(found).happening if found else None
+        return happening if isinstance(happening, kind) else None
+
+
+def _stored(event: RunEvent) -> _StoredEvent:
+    [(kind, payload)] = codec.to_plain(Happening, event.happening).items()
+    return _StoredEvent(event.run, event.number, kind, {**payload, _ROUND: event.round}, event.at)
+
+
+def _event(stored: _StoredEvent) -> RunEvent:
+    payload = dict(stored.payload)
+    number = payload.pop(_ROUND)
+    return RunEvent(stored.run, stored.number, number, codec.from_plain(Happening, {stored.kind: payload}), stored.at)

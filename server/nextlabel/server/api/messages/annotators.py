@@ -1,0 +1,121 @@
+"""Between messages and the annotators that runs name, with their options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from nextlabel.server.values.annotator_options import (
+    AnnotatorChoice,
+    AnthropicOptions,
+    DemonstrationSelection,
+    HumanOptions,
+    LearnerOptions,
+    LlmOptions,
+    Marking,
+    OpenaiCompatibleOptions,
+    PromptOptions,
+    ReplayOptions,
+)
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.v1 import run_service_pb2 as pb
+
+E = TypeVar("E", bound=StrEnum)
+
+_SELECTIONS = {
+    DemonstrationSelection.NONE: pb.DEMONSTRATION_SELECTION_UNSPECIFIED,
+    DemonstrationSelection.FIXED: pb.DEMONSTRATION_SELECTION_FIXED,
+    DemonstrationSelection.NEAREST: pb.DEMONSTRATION_SELECTION_NEAREST,
+    DemonstrationSelection.LABEL_DIVERSE: pb.DEMONSTRATION_SELECTION_LABEL_DIVERSE,
+}
+_MARKINGS = {
+    Marking.DELIMITERS: pb.DATA_MARKING_DELIMITERS,
+    Marking.DATAMARKING: pb.DATA_MARKING_DATAMARKING,
+    Marking.QUOTED: pb.DATA_MARKING_QUOTED,
+}
+
+
+def annotator_of(message: pb.AnnotatorSpec) -> AnnotatorChoice:
+    """Return the annotator that a run names, or raise InvalidArgument when it names none."""
+    name = message.name
+    match message.WhichOneof("kind"):
+        case "replay":
+            replay = message.replay
+            trusted = replay.trusted if replay.HasField("trusted") else None
+            return ReplayOptions(replay.label_set, replay.noise, trusted, name)
+        case "human":
+            return HumanOptions(message.human.annotator, name)
+        case "learner":
+            return LearnerOptions(message.learner.min_probability, name)
+        case "anthropic":
+            return AnthropicOptions(**_llm(message.anthropic, "anthropic"), name=name)
+        case "openai_compatible":
+            asked = message.openai_compatible
+            return OpenaiCompatibleOptions(
+                **_llm(asked, "openai_compatible"),
+                name=name,
+                log_probabilities=asked.log_probabilities,
+                batch_calibration=asked.batch_calibration,
+            )
+    raise InvalidArgument.field("spec.annotator", "say who answers: set one of its kinds")
+
+
+def annotator_message(options: AnnotatorChoice) -> pb.AnnotatorSpec:
+    """Return the message of an annotator."""
+    message = pb.AnnotatorSpec(name=options.name)
+    # Options of a kind may all be unset, and the kind is still what it is.
+    getattr(message, options.kind).SetInParent()
+    match options:
+        case ReplayOptions(label_set, noise, trusted):
+            message.replay.MergeFrom(pb.ReplayAnnotator(label_set=label_set, noise=noise, trusted=trusted))
+        case HumanOptions(annotator):
+            message.human.annotator = annotator
+        case LearnerOptions(min_probability):
+            message.learner.min_probability = min_probability
+        case AnthropicOptions():
+            message.anthropic.MergeFrom(pb.AnthropicAnnotator(**_llm_fields(options)))
+        case OpenaiCompatibleOptions():
+            message.openai_compatible.MergeFrom(
+                pb.OpenAiCompatibleAnnotator(
+                    **_llm_fields(options),
+                    log_probabilities=options.log_probabilities,
+                    batch_calibration=options.batch_calibration,
+                )
+            )
+    return message
+
+
+def _llm(message: pb.AnthropicAnnotator | pb.OpenAiCompatibleAnnotator, kind: str) -> dict[str, Any]:
+    return {
+        "model": message.model,
+        "base_url": message.base_url,
+        "prompt": _prompt(message.prompt, f"spec.annotator.{kind}.prompt"),
+    }
+
+
+def _prompt(message: pb.PromptOptions, path: str) -> PromptOptions:
+    marking = message.data_marking or pb.DATA_MARKING_DELIMITERS
+    chosen: dict[str, Any] = {field.name: getattr(message, field.name) for field in fields(PromptOptions)}
+    chosen["demonstration_selection"] = _known(
+        message.demonstration_selection, _SELECTIONS, f"{path}.demonstration_selection"
+    )
+    chosen["data_marking"] = _known(marking, _MARKINGS, f"{path}.data_marking")
+    return PromptOptions(**chosen)
+
+
+def _known(number: int, members: Mapping[E, Any], path: str) -> E:
+    for member, message in members.items():
+        if message == number:
+            return member
+    raise InvalidArgument.field(path, f"{number} is not a value of this field; this server knows {sorted(members)}")
+
+
+def _llm_fields(options: LlmOptions) -> dict[str, Any]:
+    prompt: dict[str, Any] = {field.name: getattr(options.prompt, field.name) for field in fields(PromptOptions)}
+    prompt["demonstration_selection"] = _SELECTIONS[options.prompt.demonstration_selection]
+    marking = options.prompt.data_marking
+    prompt["data_marking"] = pb.DATA_MARKING_UNSPECIFIED if marking is Marking.DELIMITERS else _MARKINGS[marking]
+    asked = {"model": options.model, "base_url": options.base_url}
+    return asked if options.prompt == PromptOptions() else {**asked, "prompt": pb.PromptOptions(**prompt)}

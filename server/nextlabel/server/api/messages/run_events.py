@@ -1,0 +1,94 @@
+"""Messages of what happens in runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nextlabel.server.api.messages.annotations import OUTCOMES, cost_message
+from nextlabel.server.api.messages.labeling import pick_message
+from nextlabel.server.api.messages.models import curve_point, model_version_message
+from nextlabel.server.api.messages.runs import STATES, STOP_REASONS
+from nextlabel.server.api.messages.values import timestamp
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.values.answers import Outcome
+from nextlabel.server.values.canaries import CanaryTally
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects import Project
+from nextlabel.server.values.run_events import (
+    AnnotationProgress,
+    BatchSelected,
+    CanariesChecked,
+    CurvePointAdded,
+    Happening,
+    ModelTrained,
+    RoundStarted,
+    RunEnded,
+    RunEvent,
+)
+from nextlabel.v1 import run_service_pb2 as pb
+
+_FALLBACKS = ("fallback: ", "random: ")
+
+
+def event_message(tx: Transaction, event: RunEvent, project: Project) -> pb.RunEvent:
+    """Return the message of an event, with the picks or the model that it is about."""
+    field, content = _content(tx, event.happening, project)
+    return pb.RunEvent(number=event.number, time=timestamp(event.at), round=event.round, **{field: content})
+
+
+def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[str, Any]:
+    """Return the field of the event's message that tells what happened, and what stands in it."""
+    match happening:
+        case RoundStarted(unlabeled):
+            return "round_started", pb.RoundStarted(unlabeled=unlabeled)
+        case BatchSelected():
+            return "batch_selected", _batch_selected(tx, happening)
+        case AnnotationProgress(done, total, outcomes, spent):
+            progress = pb.AnnotationProgress(
+                done=done, total=total, outcomes=outcome_counts(outcomes), spent=cost_message(spent)
+            )
+            return "annotation_progress", progress
+        case ModelTrained(version):
+            return "model_trained", _model_trained(tx, version, project)
+        case CurvePointAdded(version):
+            model = tx.models.get(project.id, version)
+            point = None if model is None or model.accuracy is None else curve_point(model)
+            return "curve_point_added", pb.CurvePointAdded(point=point)
+        case CanariesChecked(counts):
+            return "canaries_checked", pb.CanariesChecked(counts=canary_counts(counts))
+        case RunEnded(state, reason, detail):
+            ended = pb.RunEnded(state=STATES[state], stop_reason=STOP_REASONS[reason], detail=detail)
+            return "run_ended", ended
+
+
+def _batch_selected(tx: Transaction, selected: BatchSelected) -> pb.BatchSelected:
+    picks = tx.labeling.picks(selected.batch)
+    return pb.BatchSelected(
+        batch=selected.batch,
+        picks=[pick_message(pick) for pick in picks],
+        seconds=selected.seconds,
+        fallback_reason=next((pick.reason for pick in picks if pick.reason.startswith(_FALLBACKS)), ""),
+    )
+
+
+def _model_trained(tx: Transaction, version: int, project: Project) -> pb.ModelTrained:
+    model = tx.models.get(project.id, version)
+    if model is None:
+        return pb.ModelTrained()
+    trained = model_version_message(model, project)
+    trained.ClearField("evaluation")
+    return pb.ModelTrained(model_version=trained)
+
+
+def outcome_counts(counts: Mapping[Outcome, int]) -> list[pb.OutcomeCount]:
+    """Return the messages of how many answers had which outcome."""
+    return [pb.OutcomeCount(outcome=OUTCOMES[outcome], count=count) for outcome, count in sorted(counts.items())]
+
+
+def canary_counts(tally: CanaryTally) -> pb.CanaryCounts:
+    """Return the message of how canaries were answered."""
+    cost = Cost(tokens=tally.tokens, micro_usd=tally.micro_usd)
+    return pb.CanaryCounts(
+        asked=tally.asked, honest=tally.honest, obeyed=tally.obeyed, other=tally.other, cost=cost_message(cost)
+    )

@@ -1,0 +1,139 @@
+"""Who answers in a run, and the options that each kind of annotator takes.
+
+Options are checked where what they need is known: see `wiring/run_annotators.py` and `wiring/llm_connections.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar
+
+
+class DemonstrationSelection(StrEnum):
+    """How demonstrations for a prompt are found."""
+
+    NONE = "none"
+    FIXED = "fixed"
+    NEAREST = "nearest"
+    LABEL_DIVERSE = "label_diverse"
+
+
+class Marking(StrEnum):
+    """How data is marked: fenced by a random code, fenced and every space replaced by a mark, or as a JSON string.
+
+    A JSON string cannot be closed from inside, since its quotes are escaped. It takes the fewest tokens, and very small
+    models, whom codes confuse, read it best.
+    """
+
+    DELIMITERS = "delimiters"
+    DATAMARKING = "datamarking"
+    QUOTED = "quoted"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptOptions:
+    """How an LLM is asked. Counts of 0 and empty strings take the server's default.
+
+    Attributes:
+        demonstration_count: demonstrations in a prompt, where they are selected at all.
+        rationale: ask for a short justification after the label.
+        variants: prompt variants asked at most for self-consistency.
+        candidates: ask for several labels with probabilities.
+        preselected_labels: classes shown of a large label space; 0 for all.
+        redact: replace personal data by placeholders before anything is sent.
+        max_output_tokens: most output tokens of the answer about one item.
+        effort: what the model is asked for, where it knows such a setting.
+        canary_share: canaries per item asked, in [0, 0.5].
+    """
+
+    demonstration_selection: DemonstrationSelection = DemonstrationSelection.NONE
+    demonstration_count: int = 0
+    rationale: bool = False
+    variants: int = 0
+    items_per_request: int = 0
+    candidates: bool = False
+    preselected_labels: int = 0
+    message_batches: bool = False
+    redact: bool = False
+    max_output_tokens: int = 0
+    effort: str = ""
+    template: str = ""
+    max_concurrency: int = 0
+    canary_share: float = 0.0
+    data_marking: Marking = Marking.DELIMITERS
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """Known labels, a share ``noise`` of them replaced by wrong ones; ``trusted`` by default when there is no noise."""
+
+    kind: ClassVar[str] = "replay"
+
+    label_set: str = ""
+    noise: float = 0.0
+    trusted: bool | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HumanOptions:
+    """People, who lease the items; only ``annotator`` where one is named."""
+
+    kind: ClassVar[str] = "human"
+
+    annotator: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerOptions:
+    """The learner itself; below ``min_probability`` it gives no answer."""
+
+    kind: ClassVar[str] = "learner"
+
+    min_probability: float = 0.0
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmOptions:
+    """An LLM: an empty ``base_url`` is the one of the server's settings."""
+
+    kind: ClassVar[str]
+
+    model: str = ""
+    base_url: str = ""
+    prompt: PromptOptions = field(default_factory=PromptOptions)
+    name: str = ""
+
+    @property
+    def annotator_name(self) -> str:
+        """The name of the annotator in annotations: the one it was given, or one made of kind and model."""
+        return self.name or f"{self.kind}:{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class AnthropicOptions(LlmOptions):
+    """An LLM behind the Anthropic Messages API."""
+
+    kind: ClassVar[str] = "anthropic"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenaiCompatibleOptions(LlmOptions):
+    """An LLM behind a server compatible with the OpenAI chat completions API."""
+
+    kind: ClassVar[str] = "openai_compatible"
+
+    log_probabilities: bool = False
+    batch_calibration: bool = False
+
+
+AnnotatorChoice = ReplayOptions | HumanOptions | LearnerOptions | AnthropicOptions | OpenaiCompatibleOptions
+"""Which annotator a run uses."""
+
+
+def canary_share(options: AnnotatorChoice) -> float:
+    """Return the canaries per item that an annotator is to be given, 0 for those that are no LLM."""
+    return options.prompt.canary_share if isinstance(options, LlmOptions) else 0.0

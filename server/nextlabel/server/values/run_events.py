@@ -1,0 +1,84 @@
+"""What happens in a run, for those who watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nextlabel.server.values.answers import Outcome
+from nextlabel.server.values.canaries import CanaryTally
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.runs import RunState, StopReason
+
+
+@dataclass(frozen=True, slots=True)
+class RoundStarted:
+    """A round began; ``unlabeled`` items of the pool wait to be picked."""
+
+    unlabeled: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSelected:
+    """The query batch ``batch`` was picked, which took ``seconds``."""
+
+    batch: str
+    picks: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationProgress:
+    """Answers of a round came in: ``done`` of ``total``; ``spent`` is what the run has spent."""
+
+    done: int
+    total: int
+    outcomes: Mapping[Outcome, int]
+    spent: Cost
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrained:
+    """A model version was published."""
+
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePointAdded:
+    """The learning curve has a point more, that of a model version."""
+
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CanariesChecked:
+    """Canaries were answered; ``counts`` are those of the run so far."""
+
+    counts: CanaryTally = field(default_factory=CanaryTally)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run ended: the last event."""
+
+    state: RunState
+    stop_reason: StopReason
+    detail: str
+
+
+Happening = (
+    RoundStarted | BatchSelected | AnnotationProgress | ModelTrained | CurvePointAdded | CanariesChecked | RunEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """Something that happened in a round of a run; numbered from 1 within the run."""
+
+    run: str
+    number: int
+    round: int
+    happening: Happening
+    at: datetime
