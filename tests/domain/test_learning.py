@@ -1,6 +1,10 @@
 import pytest
 
-from nextlabel.server.values.pool import Split
+from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.labeling.submissions import KnownRows
+from nextlabel.server.values.answers import Label
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
+from nextlabel.server.values.pool import Segment, Split
 from tests.domain.service import CLASSES, vectors
 
 IDS = [f"i{n}" for n in range(30)]
@@ -32,3 +36,35 @@ async def test_a_class_added_after_training_has_no_probability_yet(service):
     assert probabilities.shape == (2, 4)
     assert probabilities[:, 3].tolist() == [0.0, 0.0]
     assert probabilities.sum(axis=1) == pytest.approx(1.0)
+
+
+async def test_training_without_labels_publishes_nothing(service):
+    project = await service.create()
+    await service.add(project, IDS)
+    with pytest.raises(FailedPrecondition, match="no labels to train on"):
+        await service.parts.learning.train(project)
+    assert await service.parts.store.read(lambda tx: tx.models.list(project.id)) == []
+
+
+async def awaiting_embedding(service, project, first_row, rows):
+    """Have rows wait for their embeddings."""
+    segment = Segment(project.id, first_row, rows, False, service.parts.clock.now())
+    await service.parts.store.write(lambda tx: tx.pool.add_segment(segment))
+    known = KnownRows({f"late{row}": first_row + row for row in range(rows)}, {})
+    answers = [Submission(item, Label(CLASSES[0])) for item in known.rows]
+    await service.parts.store.write(lambda tx: service.parts.submissions.submit(tx, project, "ann", "", answers, known))
+
+
+async def test_labels_of_items_that_wait_for_their_embeddings_are_never_trained_away_in_silence(service):
+    project = await service.create()
+    await awaiting_embedding(service, project, 0, 4)
+    with pytest.raises(Unavailable, match="the 4 labels of project news are of items that wait"):
+        await service.parts.learning.train(project)
+
+
+async def test_a_model_says_how_many_labels_it_was_not_trained_on(service):
+    project = await service.create()
+    await labeled(service, project)
+    await awaiting_embedding(service, project, len(IDS), 4)
+    model = await service.parts.learning.train(project)
+    assert (model.labels, model.description["labels_awaiting_embedding"]) == (len(IDS), 4)

@@ -85,3 +85,13 @@ def test_a_deleted_project_is_gone(desk):
     desk.projects.delete(desk.tx, "news")
     with pytest.raises(NotFound):
         desk.projects.get(desk.tx, "news")
+
+
+@pytest.mark.parametrize("accept", [True, False])
+@pytest.mark.parametrize("version", [0, -1])
+def test_guidelines_are_decided_on_by_their_version(desk, accept, version):
+    desk.create(guidelines="first")
+    with pytest.raises(InvalidArgument, match="version"):
+        desk.projects.decide_guidelines(desk.tx, "news", version, accept=accept)
+    project = desk.projects.get(desk.tx, "news")
+    assert (project.guidelines_version, desk.projects.guidelines(desk.tx, project).text) == (1, "first")

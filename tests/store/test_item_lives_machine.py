@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from nextlabel.server.compute.threads import Threads
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -142,8 +149,8 @@ class ItemLives(RuleBasedStateMachine):
     def restart(self) -> None:
         self.server = Server(self.store, self.arrays, self.clock, self.threads, self.folder)
 
-    @rule(overlap=st.integers(1, 2))
-    def change_overlap(self, overlap: int) -> None:
+    @initialize(overlap=st.integers(1, 2))
+    def set_overlap(self, overlap: int) -> None:
         self.project = self._project(overlap)
         self.wait(self.store.write(lambda tx: tx.projects.update(self.project)))
 
@@ -294,7 +301,7 @@ class ItemLives(RuleBasedStateMachine):
             return rows
 
         rows = self.wait(self.store.read(held))
-        assert all(rows.count(row) <= 2 for row in rows)
+        assert all(rows.count(row) <= self.project.overlap for row in rows)
 
     def teardown(self) -> None:
         self.time_passes(61)

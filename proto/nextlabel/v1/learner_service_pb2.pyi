@@ -154,6 +154,7 @@ class ModelVersion(_message.Message):
     EVALUATION_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    LABELS_AWAITING_EMBEDDING_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     version: _builtins.int
@@ -170,6 +171,8 @@ class ModelVersion(_message.Message):
     """Seconds that the training took."""
     run: _builtins.str
     """Run that trained it; empty outside of runs."""
+    labels_awaiting_embedding: _builtins.int
+    """Labels that it was not trained on, because their items waited for their embeddings."""
     @_builtins.property
     def learner(self) -> _project_service_pb2.LearnerSettings:
         """The learner that was trained."""
@@ -196,10 +199,11 @@ class ModelVersion(_message.Message):
         evaluation: Global___Evaluation | None = ...,
         run: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        labels_awaiting_embedding: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "learner", b"learner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "labels_awaiting_embedding", b"labels_awaiting_embedding", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -900,7 +900,7 @@ class AcceptGuidelinesRequest(_message.Message):
     project: _builtins.str
     """Name of the project."""
     version: _builtins.int
-    """Version to put in force."""
+    """Version to put in force, from 1."""
     def __init__(
         self,
         *,
@@ -954,7 +954,7 @@ class RejectGuidelinesRequest(_message.Message):
     project: _builtins.str
     """Name of the project."""
     version: _builtins.int
-    """Version to turn down."""
+    """Version to turn down, from 1."""
     def __init__(
         self,
         *,

@@ -28,6 +28,7 @@ def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVe
         evaluation=_summary(version),
         run=version.run,
         create_time=timestamp(version.created_at),
+        labels_awaiting_embedding=version.description.get("labels_awaiting_embedding", 0),
     )
 
 

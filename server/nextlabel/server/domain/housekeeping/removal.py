@@ -21,14 +21,20 @@ class Removal:
         self._pools = pools
 
     async def drop(self, project: ProjectId) -> None:
-        """Drop all that is left of a deleted project; dropping again changes nothing."""
+        """Drop all that is left of a deleted project; dropping again changes nothing.
+
+        Work that is under way, here or on another server, may still leave something: `drop_left_over` drops that.
+        """
         self._labels.forget(project)
         self._selector.forget(project)
         self._learning.forget(project)
         await self._pools.close(project)
-        await self._store.write(lambda tx: tx.projects.mark_dropped(project))
 
     async def drop_left_over(self) -> None:
-        """Drop what a server left of deleted projects when it was killed."""
+        """Drop for good what is left of deleted projects that nobody works on any more."""
         for project in await self._store.read(lambda tx: tx.projects.undropped()):
-            await self.drop(project)
+            locks = [self._store.exclusive(f"{work}/{project}") for work in ("ingest", "embed", "train")]
+            async with locks[0] as ingest, locks[1] as embed, locks[2] as train:
+                if ingest and embed and train:
+                    await self.drop(project)
+                    await self._store.write(lambda tx, gone=project: tx.projects.mark_dropped(gone))  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import structlog
 from nextlabel.server.assessment.consensus import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.evaluation import Evaluation, evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
@@ -27,7 +29,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
@@ -39,10 +41,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labeled:
-    """The rows a model may be trained on, with their training set."""
+    """The rows a model may be trained on, with their training set, and how many more wait for their embeddings."""
 
     rows_N: Rows
     training: TrainingSet
+    waiting: int
 
 
 def learner_spec(choice: Component) -> LearnerSpec:
@@ -90,14 +93,20 @@ class Learning:
         another waits for it.
 
         Raises:
-            FailedPrecondition: the project's annotation type has no learner.
+            FailedPrecondition: the project's annotation type has no learner, or there are no labels.
+            Unavailable: all labels are of items that wait for their embeddings.
+            NotFound: the project was deleted meanwhile.
         """
         _check_type(project)
-        async with self._only_trainer(project.id):
+        async with unless_deleted(self._store, project.id), self._only_trainer(project.id):
             # A round of a run takes long: classes may have been added since, and a version trained that knows them.
             known = project
-            project = await self._store.read(lambda tx: tx.projects.by_id(known.id) or known)
+            found = await self._store.read(lambda tx: tx.projects.by_id(known.id))
+            if found is None:
+                raise deleted()
+            project = found
             labeled = await self.labeled(project)
+            _check_labels(project, labeled)
             latest = await self._store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sample = await self._pool_sample(project)
@@ -106,15 +115,19 @@ class Learning:
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = latest.version + 1 if latest else 1
             path = self._path(project.id, version)
-            await self._executor.run(lambda: _save(model, path))
 
             def publish(tx: Transaction) -> ModelVersion:
-                published = self._publish(tx, project, version, run, round_number, model, evaluation)
+                published = self._publish(tx, project, version, run, round_number, model, evaluation, labeled.waiting)
                 if also is not None:
                     also(tx, published)
                 return published
 
-            published = await self._store.write(publish)
+            try:
+                await self._executor.run(lambda: _save(model, path))
+                published = await self._store.write(publish)
+            except BaseException:
+                _remove(path)
+                raise
         self._keep(project.id, version, model)
         return published
 
@@ -180,8 +193,10 @@ class Learning:
         # A caller may know the project as it was before a class was added that has labels already.
         agreed = {row: c for row, c in (await self._labels.consensus(project)).items() if c.label in place}
         rows = np.fromiter(agreed, np.int64, len(agreed))
-        usable = ~np.isin(rows, pool.unusable_rows()) & await self._embedded(project.id, rows)
-        rows = rows[usable]
+        rows = rows[~np.isin(rows, pool.unusable_rows())]
+        embedded = await self._embedded(project.id, rows)
+        waiting = len(rows) - int(embedded.sum())
+        rows = rows[embedded]
         embeddings = await self._pools.embeddings(project.id, rows.tolist()) if len(rows) else None
         found = [agreed[row] for row in rows.tolist()]
         return Labeled(
@@ -196,6 +211,7 @@ class Learning:
                 probabilities_NC=_distributions(found, len(place)) if found else None,
                 classes=project.class_names,
             ),
+            waiting,
         )
 
     def forget(self, project: ProjectId) -> None:
@@ -205,8 +221,7 @@ class Learning:
         self._samples.pop(project, None)
         for split in Split:
             self._evaluation_sets.pop((project, split), None)
-        for file in (self._models_dir / project).glob("*"):
-            file.unlink(missing_ok=True)
+        shutil.rmtree(self._models_dir / project, ignore_errors=True)
 
     @contextlib.asynccontextmanager
     async def _only_trainer(self, project: ProjectId) -> AsyncIterator[None]:
@@ -226,6 +241,7 @@ class Learning:
         round_number: int,
         model: Model,
         evaluation: Evaluation | None,
+        waiting: int,
     ) -> ModelVersion:
         now = self._clock.now()
         started = tx.runs.get(run) if run else None
@@ -241,6 +257,7 @@ class Learning:
                 "candidate": description.choice.candidate.value if description.choice else project.learner.name,
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
+                "labels_awaiting_embedding": waiting,
             },
             labels=description.labels,
             spent=self._budgets.spent(tx, project.id, run or None),
@@ -329,6 +346,13 @@ def _save(model: Model, path: Path) -> None:
     save_model(model, path)
 
 
+def _remove(path: Path) -> None:
+    """Remove the file of a model that is not published, and a folder that was made for it alone."""
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
+
+
 def _distributions(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.float32]:
     """Return the consensus of n items over the first ``classes`` classes, (n, C), rows summing to 1."""
     shares: npt.NDArray[np.float32] = np.stack([c.probabilities_C[:classes] for c in found])
@@ -343,3 +367,17 @@ def _check_type(project: Project) -> None:
             "trained on; they can be collected and exported",
             reason="NO_LEARNER",
         )
+
+
+def _check_labels(project: Project, labeled: Labeled) -> None:
+    if len(labeled.rows_N):
+        return
+    if labeled.waiting:
+        raise Unavailable(
+            f"the {labeled.waiting} labels of project {project.name} are of items that wait for their embeddings; "
+            "try again in a moment",
+            retry_after_s=1.0,
+        )
+    raise FailedPrecondition(
+        f"project {project.name} has no labels to train on; label some items first, or start a run", reason="NO_LABELS"
+    )

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
+from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.incoming import IncomingItems, normalised
 from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.ingest_group import Ahead, Group, Message, Receipt, prepare
@@ -99,7 +100,10 @@ class Ingest:
         until = asyncio.get_running_loop().time() + TURN_S
         try:
             pool = await self._pools.open(project)
-            async with pool.writing, self._exclusive_ingest(project):
+            async with unless_deleted(self._store, project), pool.writing, self._exclusive_ingest(project):
+                # Rows appended for a project that is gone would stay: who removes its files waits for this lock.
+                if await self._store.read(lambda tx: tx.projects.by_id(project)) is None:
+                    raise deleted()
                 await self._pools.catch_up(pool)
                 ahead = Ahead(pool.index.next_row)
                 try:
@@ -128,10 +132,11 @@ class Ingest:
     async def _store_group(self, pool: KnownPool, messages: Sequence[Message], group: Group) -> None:
         """Make a prepared group durable, then tell its senders."""
         try:
-            shadows = await self._executor.run(lambda: self._shadows(pool, group))
-            await self._append(pool, group)
-            references = [*group.references, *shadows]
-            await self._store.write(lambda tx: self._record(tx, pool, messages, group, references))
+            async with unless_deleted(self._store, pool.project):
+                shadows = await self._executor.run(lambda: self._shadows(pool, group))
+                await self._append(pool, group)
+                references = [*group.references, *shadows]
+                await self._store.write(lambda tx: self._record(tx, pool, messages, group, references))
         except DomainError as error:
             _fail(messages, error)
             raise

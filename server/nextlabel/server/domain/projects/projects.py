@@ -175,8 +175,16 @@ class Projects:
         return added
 
     def decide_guidelines(self, tx: Transaction, name: str, version: int, *, accept: bool) -> GuidelinesVersion:
-        """Accept or reject a version. A version that annotators already used stays as it was."""
+        """Accept or reject a version. A version that annotators already used stays as it was.
+
+        Raises:
+            InvalidArgument: no version is named.
+            NotFound: there is no such version.
+            FailedPrecondition: the version to reject is in use.
+        """
         project = self.get(tx, name)
+        if version < 1:
+            raise InvalidArgument.field("version", f"name a version, from 1; got {version}")
         guidelines = self.guidelines(tx, project, version)
         if not accept and version == project.guidelines_version:
             raise FailedPrecondition(

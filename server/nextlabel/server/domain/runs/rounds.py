@@ -206,8 +206,10 @@ class Rounds:
             if source.canaries is not None and (tally := source.canaries()) != known:
                 await self._note(run, CanariesChecked(tally))
 
-    async def learn(self, project: Project, run: Run) -> ModelVersion:
-        """Train on everything known, evaluate and tell the watchers."""
+    async def learn(self, project: Project, run: Run) -> ModelVersion | None:
+        """Train on everything known, evaluate and tell the watchers; None as long as there is no label."""
+        if not len((await self._learning.labeled(project)).rows_N):
+            return None
         model = await self._learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
         await self._note(run, ModelTrained(model.version))
         await self._note(run, CurvePointAdded(model.version))

@@ -1,0 +1,77 @@
+"""A project that is deleted while somebody works on it is gone: nothing of it stays, and nobody is told of damage."""
+
+import asyncio
+
+import pytest
+
+from nextlabel.server.domain.learning import learning
+from nextlabel.server.values.errors import NotFound
+from tests.domain.service import CLASSES
+
+IDS = [f"i{n}" for n in range(30)]
+
+
+async def delete(service, project):
+    await service.parts.store.write(lambda tx: service.parts.projects.delete(tx, project.name))
+    await service.parts.removal.drop(project.id)
+
+
+def first_deleted(service, project, work):
+    """Have the project deleted, on the event loop, when a thread begins some work."""
+    loop = asyncio.get_running_loop()
+
+    def deleting(*given, **named):
+        asyncio.run_coroutine_threadsafe(delete(service, project), loop).result()
+        return work(*given, **named)
+
+    return deleting
+
+
+async def left_over(service, project):
+    await service.parts.removal.drop_left_over()
+    assert await service.parts.store.read(lambda tx: tx.projects.undropped()) == []
+    directory = service.parts.settings.data_dir
+    return [str(path) for path in directory.rglob("*") if project.id in str(path)]
+
+
+async def labeled(service):
+    project = await service.create()
+    await service.add(project, IDS)
+    await service.label(project, {item: CLASSES[n % 3] for n, item in enumerate(IDS)})
+    return project
+
+
+@pytest.mark.parametrize("work", ["train", "save_model"])
+async def test_a_training_beside_a_deletion_is_told_so_and_leaves_no_model(service, monkeypatch, work):
+    project = await labeled(service)
+    monkeypatch.setattr(learning, work, first_deleted(service, project, getattr(learning, work)))
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        await service.parts.learning.train(project)
+    assert await left_over(service, project) == []
+
+
+async def test_an_upload_beside_a_deletion_is_told_so_and_leaves_no_text(service, monkeypatch):
+    project = await labeled(service)
+    arrays = service.parts.pools.arrays
+    monkeypatch.setattr(arrays, "append_items", first_deleted(service, project, arrays.append_items))
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        await service.add(project, ["new"], upload="beside")
+    assert await left_over(service, project) == []
+
+
+async def test_an_upload_that_was_queued_before_a_deletion_is_told_so(service):
+    project = await labeled(service)
+    await delete(service, project)
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        await service.add(project, ["new"], upload="after")
+    assert await left_over(service, project) == []
+
+
+async def test_files_stay_to_be_removed_as_long_as_somebody_works_on_the_project(service):
+    project = await labeled(service)
+    await service.parts.learning.train(project)
+    async with service.parts.store.exclusive(f"train/{project.id}"):
+        await delete(service, project)
+        await service.parts.removal.drop_left_over()
+        assert await service.parts.store.read(lambda tx: tx.projects.undropped()) == [project.id]
+    assert await left_over(service, project) == []
