@@ -17,7 +17,8 @@ def main(items: str, matrix: str) -> None:
         client.projects.create(
             "vectors-example", labels=["yes", "no"], embeddings_given=True, dimension=embeddings.shape[1]
         )
-        result = client.pool.add("vectors-example", ItemFile(items), embeddings=embeddings, on_progress=show)
+        pool = client.project("vectors-example").pool
+        result = pool.add(ItemFile(items), embeddings=embeddings, on_progress=show)
         for error in result.errors:
             print(f"row {error.row}: {error.message}", file=sys.stderr)
         print(f"{result.accepted:,} added, {result.duplicates:,} were there, {result.rejected:,} not taken")

@@ -15,16 +15,17 @@ TEXTS = {
 def main() -> None:
     with connect() as client:
         client.projects.create("news-example", labels=["sports", "politics"])
-        client.pool.add("news-example", list(TEXTS))
+        news = client.project("news-example")
+        news.pool.add(list(TEXTS))
 
-        lease = client.labeling.lease("news-example", annotator="ann", count=6)
+        lease = news.labeling.lease(annotator="ann", count=6)
         answers = {leased.item.id: TEXTS[leased.item.text] for leased in lease.items}
-        client.labeling.submit("news-example", answers, annotator="ann", lease_id=lease.lease_id)
+        news.labeling.submit(answers, annotator="ann", lease_id=lease.lease_id)
 
-        version = client.learner.train("news-example")
+        version = news.learner.train()
         print(f"model version {version.version} from {version.labels} labels")
         texts = ["the goalkeeper saved a penalty", "the president signed the treaty"]
-        for text, prediction in zip(texts, client.learner.predict("news-example", texts).predictions, strict=True):
+        for text, prediction in zip(texts, news.learner.predict(texts).predictions, strict=True):
             print(f"{prediction.label:10} {prediction.probability:.2f}  {text}")
 
 

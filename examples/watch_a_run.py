@@ -9,7 +9,7 @@ from nextlabel.client import connect_async
 async def main(project: str) -> None:
     async with connect_async() as client:
         newest = await anext(client.runs.list(project))
-        async for event in client.runs.watch(project, newest.run_id):
+        async for event in client.project(project).run(newest.run_id).watch():
             if event.HasField("curve_point_added"):
                 point = event.curve_point_added.point
                 print(f"round {event.round}: {point.labels} labels, accuracy {point.accuracy:.3f}")

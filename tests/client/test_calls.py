@@ -242,7 +242,7 @@ def test_a_budget_that_buys_nothing_is_refused(budget: str, limit: float) -> Non
 
 def test_an_unknown_enum_name_lists_the_allowed_ones(client: Client, news: str) -> None:
     with pytest.raises(ValueError, match="dimension: 'euros' is not one of labels, tokens, micro_usd"):
-        client.budgets.set(news, "euros", 1)
+        client.budgets.set(news, "euros", 1)  # type: ignore[arg-type]
 
 
 def test_a_callback_that_calls_the_client_is_refused_instead_of_waiting_forever(client: Client, news: str) -> None:

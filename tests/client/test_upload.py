@@ -86,7 +86,7 @@ def test_a_holdout_item_without_a_label_is_reported(client: Client, news: str) -
 
 def test_an_unknown_split_lists_the_known_ones(client: Client, news: str) -> None:
     with pytest.raises(ValueError, match="split: 'test' is not one of pool, holdout, gold"):
-        client.pool.add(news, ["one"], split="test")
+        client.pool.add(news, ["one"], split="test")  # type: ignore[arg-type]
 
 
 def test_embeddings_go_row_by_row_as_half_floats(client: Client, news: str, state: State) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nextlabel.client import AsyncClient, anthropic, run_spec
-from nextlabel.v1.run_service_pb2 import PromptOptions, Run
+from nextlabel.client import AsyncClient, RunHandle, anthropic, run_spec
+from nextlabel.client.transport.modes import Awaiting
+from nextlabel.v1.run_service_pb2 import PromptOptions
 from tests.crash.servers import Server, free_address
 
 MODEL = "claude-race"
@@ -40,7 +41,9 @@ def paying_server(name: str, folder: Path, url: str, endpoint: str) -> Server:
     return Server(name, settings, folder / f"server-{name}.log")
 
 
-async def start_paid_run(client: AsyncClient, project: str, tasks: int, seed: int = 0, max_rounds: int = 0) -> Run:
+async def start_paid_run(
+    client: AsyncClient, project: str, tasks: int, seed: int = 0, max_rounds: int = 0
+) -> RunHandle[Awaiting]:
     """Start a run of rounds of `tasks` items, which are asked all at a time."""
     annotator = anthropic(MODEL, prompt=PromptOptions(max_concurrency=tasks))
     spec = run_spec(annotator, strategy="random", batch_size=tasks, seed=seed, max_rounds=max_rounds)

@@ -37,12 +37,10 @@ async def test_calls_that_a_kill_cut_off_count_as_spent_at_the_worst_and_block_n
             await kill(server)
             endpoint.latency_s = 0.0
             await launched.start(server)
-            while run.state not in (runs.RUN_STATE_FINISHED, runs.RUN_STATE_FAILED):
-                await asyncio.sleep(0.05)
-                run = await client.runs.get("paid", run.run_id)
+            ended = await run.wait()
             budget = await client.budgets.get("paid", "micro_usd")
             left = [r async for r in client.budgets.reservations("paid")]
-    assert (run.stop_reason, left, budget.reserved) == (runs.STOP_REASON_MAX_ROUNDS, [], 0)
+    assert (ended.stop_reason, left, budget.reserved) == (runs.STOP_REASON_MAX_ROUNDS, [], 0)
     assert budget.settled >= charges.micro_usd
     assert budget.presumed > 0
     engine = sa.create_engine(url)

@@ -201,16 +201,17 @@ class Workload:
 
     async def _run(self) -> None:
         spec = run_spec(replay(REPLAY_SET), batch_size=10, budget_labels=_RUN_LABELS, strategy="random", max_rounds=6)
-        run = await self.client().runs.start(self.project.name, spec)
-        self.project.known.runs[run.run_id] = _RUN_LABELS
+        started = await self.client().runs.start(self.project.name, spec)
+        self.project.known.runs[started.run_id] = _RUN_LABELS
+        run = runs.Run()
         while run.state not in (runs.RUN_STATE_FINISHED, runs.RUN_STATE_FAILED):
             await asyncio.sleep(0.2)
             try:
-                run = await self.client().runs.get(self.project.name, run.run_id)
+                run = await started.get()
             except NextlabelError as error:
                 if error.code not in _GONE:
                     raise
-        self.project.known.ended_runs[run.run_id] = run.stop_reason
+        self.project.known.ended_runs[started.run_id] = run.stop_reason
         if run.stop_reason == runs.STOP_REASON_ERROR:
             self.defects.append(f"a run ended in an error: {run.detail}")
         self.counts["runs"] += 1

@@ -12,13 +12,18 @@ if TYPE_CHECKING:
     from nextlabel.client.clients import Client as Client
     from nextlabel.client.clients import connect as connect
     from nextlabel.client.clients import connect_async as connect_async
+    from nextlabel.client.errors import ClosedError as ClosedError
     from nextlabel.client.errors import FieldViolation as FieldViolation
     from nextlabel.client.errors import NextlabelError as NextlabelError
+    from nextlabel.client.handles import ProjectHandle as ProjectHandle
     from nextlabel.client.items import Columns as Columns
     from nextlabel.client.items import Item as Item
     from nextlabel.client.items import content_id as content_id
+    from nextlabel.client.messages.enums import enum_name as enum_name
     from nextlabel.client.messages.item_batches import RejectedItem as RejectedItem
+    from nextlabel.client.messages.plain import plain as plain
     from nextlabel.client.readers.file import ItemFile as ItemFile
+    from nextlabel.client.services.runs import RunHandle as RunHandle
     from nextlabel.client.specs import anthropic as anthropic
     from nextlabel.client.specs import human as human
     from nextlabel.client.specs import learner as learner
@@ -29,6 +34,11 @@ if TYPE_CHECKING:
     from nextlabel.client.upload import AddResult as AddResult
 
 _HOME = {
+    "plain": "messages.plain",
+    "enum_name": "messages.enums",
+    "RunHandle": "services.runs",
+    "ProjectHandle": "handles",
+    "ClosedError": "errors",
     "learner": "specs",
     "openai_compatible": "specs",
     "anthropic": "specs",

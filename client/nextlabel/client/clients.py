@@ -4,8 +4,10 @@ import os
 from types import TracebackType
 from typing import Generic, Self
 
+from nextlabel.client.handles import ProjectHandle
 from nextlabel.client.services.access import Access
 from nextlabel.client.services.budgets import Budgets
+from nextlabel.client.services.guidelines import Guidelines
 from nextlabel.client.services.labeling import Labeling
 from nextlabel.client.services.learner import Learner
 from nextlabel.client.services.pool import Pool
@@ -14,26 +16,32 @@ from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import Runs
 from nextlabel.client.transport.addresses import DEFAULT_SERVER, is_loopback
-from nextlabel.client.transport.calls import Awaiting, Blocking, Mode
+from nextlabel.client.transport.calls import Mode, OfServer
 from nextlabel.client.transport.channel import Tls
 from nextlabel.client.transport.connection import Connection, Target
+from nextlabel.client.transport.modes import Awaiting, Blocking
 
 
 class _Services(Generic[Mode]):
-    """The services of one server."""
+    """The services of one server, whose calls name the project that they mean."""
 
     def __init__(self, connection: Connection, mode: Mode) -> None:
         self._connection = connection
         self._mode: Mode = mode
         self.projects: Projects[Mode] = Projects(connection, mode)
-        self.pool: Pool[Mode] = Pool(connection, mode)
-        self.labeling: Labeling[Mode] = Labeling(connection, mode)
-        self.learner: Learner[Mode] = Learner(connection, mode)
-        self.runs: Runs[Mode] = Runs(connection, mode)
-        self.budgets: Budgets[Mode] = Budgets(connection, mode)
-        self.reports: Reports[Mode] = Reports(connection, mode)
-        self.quality: Quality[Mode] = Quality(connection, mode)
+        self.pool: Pool[Mode, OfServer] = Pool(connection, mode)
+        self.labeling: Labeling[Mode, OfServer] = Labeling(connection, mode)
+        self.learner: Learner[Mode, OfServer] = Learner(connection, mode)
+        self.runs: Runs[Mode, OfServer] = Runs(connection, mode)
+        self.guidelines: Guidelines[Mode, OfServer] = Guidelines(connection, mode)
+        self.budgets: Budgets[Mode, OfServer] = Budgets(connection, mode)
+        self.reports: Reports[Mode, OfServer] = Reports(connection, mode)
+        self.quality: Quality[Mode, OfServer] = Quality(connection, mode)
         self.access: Access[Mode] = Access(connection, mode)
+
+    def project(self, name: str) -> ProjectHandle[Mode]:
+        """A project by its name: the same calls, none of which has to name it. Nothing is sent."""
+        return ProjectHandle(self._connection, self._mode, name)
 
 
 class Client(_Services[Blocking]):
@@ -51,9 +59,10 @@ class Client(_Services[Blocking]):
         self.close()
 
     def close(self) -> None:
-        """Close the connection, cancelling what is under way."""
-        self._mode.run(self._connection.close())
-        self._mode.close()
+        """Close the connection, cancelling what is under way; calls after it raise ClosedError."""
+        if not self._connection.is_closed:
+            self._mode.run(self._connection.close())
+            self._mode.close()
 
 
 class AsyncClient(_Services[Awaiting]):
@@ -71,7 +80,7 @@ class AsyncClient(_Services[Awaiting]):
         await self.close()
 
     async def close(self) -> None:
-        """Close the connection, cancelling what is under way."""
+        """Close the connection, cancelling what is under way; calls after it raise ClosedError."""
         await self._connection.close()
 
 

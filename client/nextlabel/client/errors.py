@@ -50,6 +50,13 @@ class NextlabelError(Exception):
         self.retry_after_s = retry_after_s
 
 
+class ClosedError(RuntimeError):
+    """A call of a client that was closed before."""
+
+    def __init__(self) -> None:
+        super().__init__("the client is closed; connect again")
+
+
 def nextlabel_error(error: grpc.aio.AioRpcError, server: str) -> NextlabelError:
     """What a failed call to `server` means; details that this client does not know are passed over."""
     status = _status(error)

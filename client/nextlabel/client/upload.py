@@ -80,6 +80,7 @@ class Upload:
         An error of the source is raised after everything that came before it is durable. Raises NextlabelError
         when the server refuses the upload or cannot be reached again.
         """
+        self._connection.check_open()
         source = ThreadReader(batches, ahead=2)
         backoff = self._connection.backoff()
         try:

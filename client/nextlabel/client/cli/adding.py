@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from nextlabel.client.cli.output.progress import progress_bar
 from nextlabel.client.cli.problems import FAILED, list_problems, say
+from nextlabel.client.literals import SplitName
 from nextlabel.client.readers.file import ItemFile
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def add_file(
     project: str,
     items: ItemFile,
     *,
-    split: str,
+    split: SplitName,
     embeddings: "ndarray[Any, Any] | None" = None,
     upload_id: str | None = None,
 ) -> "AddResult":

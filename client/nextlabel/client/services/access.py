@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from nextlabel.client.literals import RoleName
 from nextlabel.client.messages.enums import enum_value
-from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.calls import Mode, OfServer, Service, call, stream
 from nextlabel.v1 import access_service_pb2 as pb
 from nextlabel.v1.access_service_pb2_grpc import AccessServiceStub
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from nextlabel.v1.access_service_pb2_grpc import AccessServiceAsyncStub
 
 
-class Access(Service[Mode]):
+class Access(Service[Mode, OfServer]):
     """Creates and revokes bearer tokens."""
 
     @cached_property
@@ -25,7 +26,7 @@ class Access(Service[Mode]):
 
     @call
     async def create_token(
-        self, name: str, role: str, *, project: str = "", expires: datetime | None = None
+        self, name: str, role: RoleName, *, project: str = "", expires: datetime | None = None
     ) -> pb.CreateTokenResponse:
         """Create a token; its `secret` is shown here and never again.
 

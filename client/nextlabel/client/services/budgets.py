@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nextlabel.client.literals import DimensionName, WindowName
 from nextlabel.client.messages.enums import enum_value
-from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.v1 import budget_service_pb2 as pb
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceAsyncStub
 
 
-class Budgets(Service[Mode]):
+class Budgets(Service[Mode, Scope]):
     """Sets budgets and shows what was spent.
 
     `dimension` is labels, tokens or micro_usd; `window` total or day (from 00:00 UTC); `run` is the id of a run,
@@ -24,8 +25,10 @@ class Budgets(Service[Mode]):
     def _stub(self) -> "BudgetServiceAsyncStub":
         return BudgetServiceStub(self._connection.channel)
 
-    @call
-    async def get(self, project: str, dimension: str, *, run: str = "", window: str = "total") -> pb.Budget:
+    @project_call
+    async def get(
+        self, project: str, dimension: DimensionName, *, run: str = "", window: WindowName = "total"
+    ) -> pb.Budget:
         """One budget."""
         request = pb.GetBudgetRequest(
             project=project,
@@ -35,9 +38,9 @@ class Budgets(Service[Mode]):
         )
         return (await self._connection.unary(self._stub.GetBudget, request)).budget
 
-    @call
+    @project_call
     async def set(
-        self, project: str, dimension: str, limit: int | None, *, run: str = "", window: str = "total"
+        self, project: str, dimension: DimensionName, limit: int | None, *, run: str = "", window: WindowName = "total"
     ) -> pb.Budget:
         """Set a limit in the unit of the dimension, from the next reservation on; None takes it away."""
         request = pb.SetBudgetRequest(
@@ -49,14 +52,14 @@ class Budgets(Service[Mode]):
         )
         return (await self._connection.unary(self._stub.SetBudget, request)).budget
 
-    @stream
+    @project_stream
     async def list(self, project: str) -> AsyncIterator[Sequence[pb.Budget]]:
         """The budgets of the project and of its runs."""
         request = pb.ListBudgetsRequest(project=project)
         async for page in self._connection.pages(self._stub.ListBudgets, request, lambda page: page.budgets):
             yield page
 
-    @stream
+    @project_stream
     async def ledger(
         self, project: str, *, run: str = "", deleted: bool = False, page_size: int = 1_000
     ) -> AsyncIterator[Sequence[pb.LedgerEntry]]:
@@ -66,7 +69,7 @@ class Budgets(Service[Mode]):
         async for page in pages:
             yield page
 
-    @stream
+    @project_stream
     async def reservations(self, project: str) -> AsyncIterator[Sequence[pb.Reservation]]:
         """The open reservations, oldest first, each with who may still settle it."""
         request = pb.ListReservationsRequest(project=project)
@@ -74,7 +77,7 @@ class Budgets(Service[Mode]):
         async for page in pages:
             yield page
 
-    @call
+    @project_call
     async def close_reservation(self, project: str, reservation_id: str, *, refund: bool = False) -> None:
         """Close a reservation that nothing will settle: its worst case counts as spent, or is given back.
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from nextlabel.client.literals import ExportFormName, OutcomeName
 from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.settings import duration, strategy_spec
-from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1.annotation_pb2 import Annotation, Consensus, Outcome
@@ -23,14 +24,14 @@ Answers = Mapping[str, Any] | Iterable[pb.SubmittedAnnotation]
 """Answers by item id, or messages for whoever has a rationale, a confidence or a duration to add."""
 
 
-class Labeling(Service[Mode]):
+class Labeling(Service[Mode, Scope]):
     """Picks items, gives them to annotators and takes their answers."""
 
     @cached_property
     def _stub(self) -> "LabelingServiceAsyncStub":
         return LabelingServiceStub(self._connection.channel)
 
-    @call
+    @project_call
     async def select(
         self,
         project: str,
@@ -55,7 +56,7 @@ class Labeling(Service[Mode]):
         )
         return await self._connection.unary(self._stub.SelectBatch, request, timeout_s=timeout_s)
 
-    @call
+    @project_call
     async def lease(
         self,
         project: str,
@@ -73,19 +74,19 @@ class Labeling(Service[Mode]):
         request = pb.LeaseItemsRequest(project=project, annotator=annotator, count=count, ttl=duration(ttl_s))
         return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
 
-    @call
+    @project_call
     async def extend(self, project: str, lease_id: str, *, ttl_s: float | None = None) -> Timestamp:
         """Move the expiry of a lease to `ttl_s` seconds from now; returns it."""
         request = pb.ExtendLeaseRequest(project=project, lease_id=lease_id, ttl=duration(ttl_s))
         return (await self._connection.unary(self._stub.ExtendLease, request)).expire_time
 
-    @call
+    @project_call
     async def release(self, project: str, lease_id: str) -> int:
         """Give the unanswered items of a lease back; returns how many."""
         request = pb.ReleaseLeaseRequest(project=project, lease_id=lease_id)
         return (await self._connection.unary(self._stub.ReleaseLease, request)).released
 
-    @call
+    @project_call
     async def submit(
         self, project: str, answers: Answers, *, annotator: str, lease_id: str = ""
     ) -> list[pb.SubmitResult]:
@@ -108,7 +109,7 @@ class Labeling(Service[Mode]):
             results += (await self._connection.unary(self._stub.SubmitAnnotations, request)).results
         return results
 
-    @stream
+    @project_stream
     async def annotations(
         self,
         project: str,
@@ -116,12 +117,12 @@ class Labeling(Service[Mode]):
         item_id: str = "",
         annotator: str = "",
         run: str = "",
-        outcome: str | None = None,
+        outcome: OutcomeName | None = None,
         page_size: int = 1_000,
     ) -> AsyncIterator[Sequence[Annotation]]:
         """The annotations, oldest first; only those of an item, annotator, run or outcome when given.
 
-        `outcome` is label, candidates, refused, truncated, invalid or failed.
+        `outcome` is label, candidates, refused, truncated, invalid, failed or skipped.
         """
         request = pb.ListAnnotationsRequest(
             project=project, item_id=item_id, annotator=annotator, run=run, page_size=page_size
@@ -132,14 +133,14 @@ class Labeling(Service[Mode]):
         async for page in pages:
             yield page
 
-    @call
+    @project_call
     async def consensus(self, project: str, item_id: str) -> Consensus | None:
         """What the annotations of an item add up to; None when it has no usable one."""
         request = pb.GetConsensusRequest(project=project, item_id=item_id)
         response = await self._connection.unary(self._stub.GetConsensus, request)
         return response.consensus if response.HasField("consensus") else None
 
-    @stream
+    @project_stream
     async def list_consensus(self, project: str, *, page_size: int = 1_000) -> AsyncIterator[Sequence[Consensus]]:
         """The consensus of every annotated item."""
         request = pb.ListConsensusRequest(project=project, page_size=page_size)
@@ -147,7 +148,7 @@ class Labeling(Service[Mode]):
         async for page in pages:
             yield page
 
-    @call
+    @project_call
     async def upload_replay_labels(
         self,
         project: str,
@@ -174,9 +175,9 @@ class Labeling(Service[Mode]):
 
         return await self._connection.client_stream(self._stub.UploadReplayLabels, requests(), timeout_s=timeout_s)
 
-    @stream
+    @project_stream
     async def export(
-        self, project: str, *, form: str = "records", run: str = "", trusted_only: bool = False
+        self, project: str, *, form: ExportFormName = "records", run: str = "", trusted_only: bool = False
     ) -> AsyncIterator[Sequence[bytes]]:
         """The annotations as JSON Lines in UTF-8, some whole lines at a time.
 
@@ -191,7 +192,7 @@ class Labeling(Service[Mode]):
         async for response in self._connection.responses(self._stub.ExportAnnotations, request):
             yield [response.lines]
 
-    @stream
+    @project_stream
     async def annotators(self, project: str) -> AsyncIterator[Sequence[pb.Annotator]]:
         """The annotators that have annotated in the project, by name."""
         request = pb.ListAnnotatorsRequest(project=project)

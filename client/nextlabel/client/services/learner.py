@@ -5,12 +5,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nextlabel.client.items import Columns
+from nextlabel.client.literals import SplitName
 from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import encode_embeddings
 from nextlabel.client.messages.names import several
 from nextlabel.client.sources import texts_of
-from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.calls import Mode, Scope, Service, call, project_call, project_stream
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceAsyncStub
 
 
-class Learner(Service[Mode]):
+class Learner(Service[Mode, Scope]):
     """Trains the learner of a project and predicts with it."""
 
     @cached_property
     def _stub(self) -> "LearnerServiceAsyncStub":
         return LearnerServiceStub(self._connection.channel)
 
-    @call
+    @project_call
     async def train(
         self, project: str, *, cold_start: bool = False, seed: int = 0, timeout_s: float = LONG_CALL_S
     ) -> pb.ModelVersion:
@@ -37,7 +38,7 @@ class Learner(Service[Mode]):
         request = pb.TrainRequest(project=project, cold_start=cold_start, seed=seed)
         return (await self._connection.unary(self._stub.Train, request, timeout_s=timeout_s)).model_version
 
-    @stream
+    @project_stream
     async def versions(self, project: str) -> AsyncIterator[Sequence[pb.ModelVersion]]:
         """The model versions, newest first."""
         request = pb.ListModelVersionsRequest(project=project)
@@ -45,13 +46,13 @@ class Learner(Service[Mode]):
         async for page in pages:
             yield page
 
-    @call
+    @project_call
     async def version(self, project: str, version: int = 0) -> pb.ModelVersion:
         """One model version; 0 for the newest."""
         request = pb.GetModelVersionRequest(project=project, version=version)
         return (await self._connection.unary(self._stub.GetModelVersion, request)).model_version
 
-    @call
+    @project_call
     async def predict(
         self,
         project: str,
@@ -79,7 +80,7 @@ class Learner(Service[Mode]):
         )
         return await self._connection.unary(self._stub.Predict, request, timeout_s=timeout_s)
 
-    @stream
+    @project_stream
     async def predict_stream(
         self,
         project: str,
@@ -105,12 +106,12 @@ class Learner(Service[Mode]):
         async for response in self._connection.exchange(self._stub.PredictStream, requests):
             yield response.predictions
 
-    @call
+    @project_call
     async def evaluate(
         self,
         project: str,
         *,
-        split: str = "holdout",
+        split: SplitName = "holdout",
         model_version: int = 0,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.EvaluateResponse:

@@ -6,13 +6,14 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from nextlabel.client.items import Columns
+from nextlabel.client.literals import SplitName, StateName
 from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import ItemEncoder
 from nextlabel.client.messages.names import several
 from nextlabel.client.sources import blocks, texts_of
-from nextlabel.client.transport.calls import Mode, Service, call, stream
+from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.client.upload import AddResult, Upload
 from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.pool_pb2 import SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
@@ -24,21 +25,21 @@ if TYPE_CHECKING:
     from nextlabel.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
 
 
-class Pool(Service[Mode]):
+class Pool(Service[Mode, Scope]):
     """Takes items in, returns them and reports on the pool."""
 
     @cached_property
     def _stub(self) -> "PoolServiceAsyncStub":
         return PoolServiceStub(self._connection.channel)
 
-    @call
+    @project_call
     async def add(
         self,
         project: str,
         items: Any,
         *,
         embeddings: "ndarray[Any, Any] | None" = None,
-        split: str = "pool",
+        split: SplitName = "pool",
         columns: Columns | None = None,
         upload_id: str | None = None,
         on_progress: Callable[[AddResult], None] | None = None,
@@ -77,15 +78,15 @@ class Pool(Service[Mode]):
             batch for rows in blocks(items, columns or Columns(), embeddings) for batch in encoder.batches(rows)
         )
 
-    @call
+    @project_call
     async def get(self, project: str, item_id: str) -> ItemDetail:
         """One item with what the service knows about it. Raises NextlabelError NOT_FOUND."""
         request = pb.GetItemRequest(project=project, item_id=item_id)
         return (await self._connection.unary(self._stub.GetItem, request)).item
 
-    @stream
+    @project_stream
     async def list(
-        self, project: str, *, split: str | None = None, state: str | None = None, page_size: int = 1_000
+        self, project: str, *, split: SplitName | None = None, state: StateName | None = None, page_size: int = 1_000
     ) -> AsyncIterator[Sequence[ItemDetail]]:
         """The items in the order in which they were added; only those of a split or state when given.
 
@@ -100,19 +101,19 @@ class Pool(Service[Mode]):
         async for page in self._connection.pages(self._stub.ListItems, request, lambda page: page.items):
             yield page
 
-    @call
+    @project_call
     async def delete(self, project: str, item_ids: Iterable[str]) -> pb.DeleteItemsResponse:
         """Delete up to 1,000 items with their annotations; the result lists the ids that no item has."""
         request = pb.DeleteItemsRequest(project=project, item_ids=several(item_ids, "item_ids"))
         return await self._connection.unary(self._stub.DeleteItems, request)
 
-    @call
+    @project_call
     async def status(self, project: str) -> pb.PoolStatus:
         """The counts of the pool."""
         request = pb.GetPoolStatusRequest(project=project)
         return (await self._connection.unary(self._stub.GetPoolStatus, request)).status
 
-    @stream
+    @project_stream
     async def watch(self, project: str) -> AsyncIterator[Sequence[pb.PoolStatus]]:
         """The counts of the pool now and whenever they have changed, without end."""
         request = pb.WatchPoolRequest(project=project)
@@ -121,7 +122,7 @@ class Pool(Service[Mode]):
         async for response in watched:
             yield [response.status]
 
-    @stream
+    @project_stream
     async def embed(
         self, project: str, texts: Any, *, columns: Columns | None = None
     ) -> AsyncIterator[Sequence[EmbeddingMatrix]]:

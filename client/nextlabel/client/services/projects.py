@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.names import class_name, several
 from nextlabel.client.messages.settings import duration, learner_settings, strategy_spec
-from nextlabel.client.transport.calls import Mode, Service, call, stream
-from nextlabel.client.transport.connection import LONG_CALL_S
+from nextlabel.client.transport.calls import Mode, OfServer, Scope, Service, call, project_call, stream
 from nextlabel.v1 import project_service_pb2 as pb
-from nextlabel.v1.annotation_pb2 import AnnotationType, Cost
+from nextlabel.v1.annotation_pb2 import AnnotationType
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 
 if TYPE_CHECKING:
@@ -22,12 +22,63 @@ LabelNames = Iterable[str] | Mapping[str, str]
 """Class names, or class names with their descriptions."""
 
 
-class Projects(Service[Mode]):
-    """Creates and changes projects and the versions of their guidelines."""
+class OneProject(Service[Mode, Scope]):
+    """Shows, changes and deletes a project."""
 
     @cached_property
     def _stub(self) -> "ProjectServiceAsyncStub":
         return ProjectServiceStub(self._connection.channel)
+
+    @project_call
+    async def get(self, name: str) -> pb.Project:
+        """The project with its current counts. Raises NextlabelError NOT_FOUND."""
+        return (await self._connection.unary(self._stub.GetProject, pb.GetProjectRequest(project=name))).project
+
+    @project_call
+    async def update(
+        self,
+        name: str,
+        *,
+        labels: LabelNames | None = None,
+        estimator: str | None = None,
+        estimator_params: Mapping[str, Any] | None = None,
+        strategy: str | None = None,
+        strategy_params: Mapping[str, Any] | None = None,
+        overlap: int | None = None,
+        lease_ttl_s: float | None = None,
+        audit_share: float | None = None,
+        show_suggestions: bool | None = None,
+        prompt_metadata: Sequence[str] | None = None,
+    ) -> pb.Project:
+        """Change what is given and leave the rest.
+
+        `labels` are all the classes: those that were there before, in their order, and new ones after them.
+        """
+        changes: dict[str, Any] = {
+            "label_space": None if labels is None else label_space(labels),
+            "learner": None if estimator is None else learner_settings(estimator, estimator_params),
+            "default_strategy": None if strategy is None else strategy_spec(strategy, strategy_params),
+            "overlap": overlap,
+            "lease_ttl": duration(lease_ttl_s),
+            "audit_share": audit_share,
+            "show_suggestions": show_suggestions,
+            "prompt_metadata": None if prompt_metadata is None else several(prompt_metadata, "prompt_metadata"),
+        }
+        changes = {field: value for field, value in changes.items() if value is not None}
+        request = pb.UpdateProjectRequest(
+            project=pb.Project(name=name, **changes), update_mask=FieldMask(paths=list(changes))
+        )
+        return (await self._connection.unary(self._stub.UpdateProject, request)).project
+
+    @project_call
+    async def delete(self, name: str) -> None:
+        """Delete a project with its items, annotations and models; its ledger entries stay."""
+        await self._connection.unary(self._stub.DeleteProject, pb.DeleteProjectRequest(project=name))
+        self._connection.forget_project(name)
+
+
+class Projects(OneProject[Mode, OfServer]):
+    """Creates and lists projects."""
 
     @call
     async def create(
@@ -35,7 +86,7 @@ class Projects(Service[Mode]):
         name: str,
         *,
         labels: LabelNames = (),
-        annotation_type: str = "single_label",
+        annotation_type: AnnotationTypeName = "single_label",
         score_range: tuple[float, float] | None = None,
         guidelines: str = "",
         embedding_model: str = "",
@@ -78,124 +129,12 @@ class Projects(Service[Mode]):
         request = pb.CreateProjectRequest(project=project, guidelines=guidelines)
         return (await self._connection.unary(self._stub.CreateProject, request)).project
 
-    @call
-    async def get(self, name: str) -> pb.Project:
-        """The project with its current counts. Raises NextlabelError NOT_FOUND."""
-        return (await self._connection.unary(self._stub.GetProject, pb.GetProjectRequest(project=name))).project
-
     @stream
     async def list(self) -> AsyncIterator[Sequence[pb.Project]]:
         """The projects that the caller may see, by name."""
         pages = self._connection.pages(self._stub.ListProjects, pb.ListProjectsRequest(), lambda page: page.projects)
         async for page in pages:
             yield page
-
-    @call
-    async def update(
-        self,
-        name: str,
-        *,
-        labels: LabelNames | None = None,
-        estimator: str | None = None,
-        estimator_params: Mapping[str, Any] | None = None,
-        strategy: str | None = None,
-        strategy_params: Mapping[str, Any] | None = None,
-        overlap: int | None = None,
-        lease_ttl_s: float | None = None,
-        audit_share: float | None = None,
-        show_suggestions: bool | None = None,
-        prompt_metadata: Sequence[str] | None = None,
-    ) -> pb.Project:
-        """Change what is given and leave the rest.
-
-        `labels` are all the classes: those that were there before, in their order, and new ones after them.
-        """
-        changes: dict[str, Any] = {
-            "label_space": None if labels is None else label_space(labels),
-            "learner": None if estimator is None else learner_settings(estimator, estimator_params),
-            "default_strategy": None if strategy is None else strategy_spec(strategy, strategy_params),
-            "overlap": overlap,
-            "lease_ttl": duration(lease_ttl_s),
-            "audit_share": audit_share,
-            "show_suggestions": show_suggestions,
-            "prompt_metadata": None if prompt_metadata is None else several(prompt_metadata, "prompt_metadata"),
-        }
-        changes = {field: value for field, value in changes.items() if value is not None}
-        request = pb.UpdateProjectRequest(
-            project=pb.Project(name=name, **changes), update_mask=FieldMask(paths=list(changes))
-        )
-        return (await self._connection.unary(self._stub.UpdateProject, request)).project
-
-    @call
-    async def delete(self, name: str) -> None:
-        """Delete a project with its items, annotations and models; its ledger entries stay."""
-        await self._connection.unary(self._stub.DeleteProject, pb.DeleteProjectRequest(project=name))
-        self._connection.forget_project(name)
-
-    @call
-    async def add_guidelines(
-        self, project: str, text: str, *, base_version: int = 0, accept: bool = False
-    ) -> pb.Guidelines:
-        """Store a new version of the guidelines; `accept` puts it in force at once."""
-        request = pb.CreateGuidelinesRequest(project=project, text=text, base_version=base_version, accept=accept)
-        return (await self._connection.unary(self._stub.CreateGuidelines, request)).guidelines
-
-    @call
-    async def get_guidelines(self, project: str, version: int = 0) -> pb.Guidelines:
-        """One version of the guidelines; 0 for the one in force."""
-        request = pb.GetGuidelinesRequest(project=project, version=version)
-        return (await self._connection.unary(self._stub.GetGuidelines, request)).guidelines
-
-    @stream
-    async def list_guidelines(self, project: str) -> AsyncIterator[Sequence[pb.Guidelines]]:
-        """The versions of the guidelines, newest first."""
-        pages = self._connection.pages(
-            self._stub.ListGuidelines,
-            pb.ListGuidelinesRequest(project=project),
-            lambda page: page.guidelines,
-        )
-        async for page in pages:
-            yield page
-
-    @call
-    async def accept_guidelines(self, project: str, version: int) -> pb.Guidelines:
-        """Put a version of the guidelines in force."""
-        request = pb.AcceptGuidelinesRequest(project=project, version=version)
-        return (await self._connection.unary(self._stub.AcceptGuidelines, request)).guidelines
-
-    @call
-    async def reject_guidelines(self, project: str, version: int) -> pb.Guidelines:
-        """Turn a proposed version of the guidelines down; NextlabelError FAILED_PRECONDITION for the one in force."""
-        request = pb.RejectGuidelinesRequest(project=project, version=version)
-        return (await self._connection.unary(self._stub.RejectGuidelines, request)).guidelines
-
-    @call
-    async def propose_guidelines(
-        self,
-        project: str,
-        *,
-        model: str = "",
-        max_disagreements: int = 0,
-        measure_on_gold: bool = False,
-        limit: Cost | None = None,
-        timeout_s: float = LONG_CALL_S,
-    ) -> pb.ProposeGuidelinesResponse:
-        """Have an LLM propose guidelines from disagreements: a new version, not in force, and what it cost.
-
-        `model` writes the critique; empty for that of the newest run with an LLM annotator, whose mistakes it sees.
-        `measure_on_gold` has that annotator answer half of the gold items under both versions.
-
-        Raises NextlabelError: FAILED_PRECONDITION when there is no disagreement, RESOURCE_EXHAUSTED when `limit` or a
-        budget does not allow the critique.
-        """
-        request = pb.ProposeGuidelinesRequest(
-            project=project,
-            model=model,
-            max_disagreements=max_disagreements,
-            measure_on_gold=measure_on_gold,
-            limit=limit,
-        )
-        return await self._connection.unary(self._stub.ProposeGuidelines, request, timeout_s=timeout_s)
 
 
 def label_space(labels: LabelNames) -> pb.LabelSpace:

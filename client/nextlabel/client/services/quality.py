@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.transport.calls import Mode, Service, call
+from nextlabel.client.transport.calls import Mode, Scope, Service, project_call
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from nextlabel.v1.quality_service_pb2_grpc import QualityServiceAsyncStub
 
 
-class Quality(Service[Mode]):
+class Quality(Service[Mode, Scope]):
     """Figures about the quality of a project's labels and models."""
 
     @cached_property
     def _stub(self) -> "QualityServiceAsyncStub":
         return QualityServiceStub(self._connection.channel)
 
-    @call
+    @project_call
     async def accuracy(self, project: str) -> pb.GetAccuracyResponse:
         """How accurate the newest model and the labels are, by every way there is to tell."""
         return await self._connection.unary(self._stub.GetAccuracy, pb.GetAccuracyRequest(project=project))
 
-    @call
+    @project_call
     async def class_shares(self, project: str) -> pb.GetClassSharesResponse:
         """The share of each class in the pool, from the audit stream's labels by people."""
         return await self._connection.unary(self._stub.GetClassShares, pb.GetClassSharesRequest(project=project))

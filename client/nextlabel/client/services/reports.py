@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.names import several
-from nextlabel.client.transport.calls import Mode, Service, call
+from nextlabel.client.transport.calls import Mode, Scope, Service, project_call
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 
@@ -14,28 +15,28 @@ if TYPE_CHECKING:
     from nextlabel.v1.report_service_pb2_grpc import ReportServiceAsyncStub
 
 
-class Reports(Service[Mode]):
+class Reports(Service[Mode, Scope]):
     """Reports on projects, runs and annotators."""
 
     @cached_property
     def _stub(self) -> "ReportServiceAsyncStub":
         return ReportServiceStub(self._connection.channel)
 
-    @call
+    @project_call
     async def learning_curve(self, project: str, *, run: str = "") -> pb.LearningCurve:
         """The learning curve of a run, or of the project over all its runs."""
         request = pb.GetLearningCurveRequest(project=project, run=run)
         return (await self._connection.unary(self._stub.GetLearningCurve, request)).learning_curve
 
-    @call
+    @project_call
     async def plot(
         self,
         project: str,
         *,
         runs: Sequence[str] = (),
-        form: str = "svg",
-        axis: str = "labels",
-        measure: str = "accuracy",
+        form: PlotFormName = "svg",
+        axis: AxisName = "labels",
+        measure: MeasureName = "accuracy",
     ) -> bytes:
         """The learning curves of some runs, or of the project, as a picture.
 
@@ -50,13 +51,13 @@ class Reports(Service[Mode]):
         )
         return (await self._connection.unary(self._stub.RenderLearningCurve, request)).content
 
-    @call
+    @project_call
     async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:
         """How each annotator does, or one of them."""
         request = pb.GetAnnotatorReportRequest(project=project, annotator=annotator)
         return (await self._connection.unary(self._stub.GetAnnotatorReport, request)).annotators
 
-    @call
+    @project_call
     async def overview(self, project: str) -> pb.Overview:
         """The figures of the project at a glance."""
         request = pb.GetOverviewRequest(project=project)

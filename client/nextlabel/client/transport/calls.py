@@ -1,118 +1,58 @@
-"""One description of every call, and the two ways to make it.
+"""One description of every call, for both modes and every scope.
 
-The methods of a service are written once, as coroutines (`@call`) and as async generators of chunks (`@stream`).
-What a caller sees depends on the mode of the client: under `Awaiting` they stay what they are, under `Blocking`
-they run on an event loop in a thread of the client. The descriptors tell type checkers the same.
+The methods of a service are written once, as coroutines and as async generators of chunks. What a caller sees depends
+on two things, and the descriptors below tell type checkers the same:
+
+- the mode of the client: under `Awaiting` calls are awaited, under `Blocking` they run on an event loop in a thread;
+- the scope of the service: of the server, where a call names its project and run, or of one project or run, which the
+  service then knows already.
 """
 
-import asyncio
-import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Sequence
-from functools import update_wrapper
-from types import MethodType
+from functools import partial, update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from nextlabel.client.transport.connection import Connection
+from nextlabel.client.transport.modes import Awaiting, Blocking
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Awaiting:
-    """Calls return awaitables and async iterators, on the caller's event loop."""
-
-    def call(self, method: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., Coroutine[Any, Any, R]]:
-        """The method as it is."""
-        return method
-
-    def stream(self, method: Callable[..., AsyncIterator[Sequence[T]]]) -> Callable[..., AsyncGenerator[T, None]]:
-        """The method, its chunks flattened."""
-
-        async def flattened(*args: Any, **kwargs: Any) -> AsyncGenerator[T, None]:
-            async for chunk in method(*args, **kwargs):
-                for element in chunk:
-                    yield element
-
-        return update_wrapper(flattened, method)
+class OfServer:
+    """Calls name the project, and the run, that they mean."""
 
 
-class Blocking:
-    """Calls return results and iterators; an event loop in a daemon thread makes them."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="nextlabel-client", daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        """Run the coroutine on the loop and wait for it; an interrupt of the wait cancels it."""
-        if threading.current_thread() is self._thread:
-            coroutine.close()
-            raise RuntimeError("a callback of the blocking client cannot call the client: it would wait for itself")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """Cancel what is under way, and stop the loop and its thread."""
-        self.run(_cancel_others())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def call(self, method: Callable[..., Coroutine[Any, Any, R]]) -> Callable[..., R]:
-        """The method, waited for."""
-
-        def waited(*args: Any, **kwargs: Any) -> R:
-            return self.run(method(*args, **kwargs))
-
-        return update_wrapper(waited, method)
-
-    def stream(self, method: Callable[..., AsyncIterator[Sequence[T]]]) -> Callable[..., Generator[T, None, None]]:
-        """The method as an iterator. One hop between threads brings a chunk, not an element."""
-
-        def iterated(*args: Any, **kwargs: Any) -> Generator[T, None, None]:
-            chunks = method(*args, **kwargs)
-            try:
-                while (chunk := self.run(_next_or_none(chunks))) is not None:
-                    yield from chunk
-            finally:
-                if not self._loop.is_closed():
-                    self.run(_close(chunks))
-
-        return update_wrapper(iterated, method)
+class OfProject:
+    """Calls mean one project."""
 
 
-async def _next_or_none(chunks: AsyncIterator[T]) -> T | None:
-    return await anext(chunks, None)
-
-
-async def _close(chunks: AsyncIterator[Any]) -> None:
-    close = getattr(chunks, "aclose", None)
-    if close is not None:
-        await close()
-
-
-async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+class OfRun:
+    """Calls mean one run of a project."""
 
 
 Mode = TypeVar("Mode", Awaiting, Blocking)
+Scope = TypeVar("Scope", bound=OfServer | OfProject | OfRun)
 
 
-class Service(Generic[Mode]):
-    """The calls of one service, made over a shared connection."""
+class Service(Generic[Mode, Scope]):
+    """The calls of one service, made over a shared connection.
 
-    def __init__(self, connection: Connection, mode: Mode) -> None:
+    `names` are those of the project and of the run that the calls mean, as far as the scope says.
+    """
+
+    def __init__(self, connection: Connection, mode: Mode, *names: str) -> None:
         self._connection = connection
         self._mode: Mode = mode
+        self._names = names
+
+    def bound(self, function: Callable[..., R], names: int) -> Callable[..., R]:
+        """A method of this service with the first of its `names` filled in, as far as they are known."""
+        method = update_wrapper(partial(function, self, *self._names[:names]), function)
+        # It would be taken for the signature, which lacks what is filled in.
+        del method.__wrapped__
+        return method
 
     @property
     def mode(self) -> Mode:
@@ -120,35 +60,167 @@ class Service(Generic[Mode]):
         return self._mode
 
 
-class call(Generic[P, R]):  # noqa: N801  (a decorator, like property)
-    """Declares a unary call: a coroutine method that a blocking client waits for."""
+class _Declared(Generic[P, R]):
+    """A method that was declared as a call, which begins with so many names: of a project, and of a run."""
+
+    names = 0
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function: Callable[..., Any] = function
+        update_wrapper(self, function)  # type: ignore[arg-type]
+
+
+class _Unary(_Declared[P, R]):
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return self if service is None else service.mode.call(service.bound(self._function, self.names))
+
+
+class _Stream(_Declared[P, R]):
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return self if service is None else service.mode.stream(service.bound(self._function, self.names))
+
+
+class call(_Unary[P, R]):  # noqa: N801  (a decorator, like property)
+    """Declares a call that means no project: a coroutine method."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]]) -> None:
-        self._function = function
-        update_wrapper(self, function)  # type: ignore[arg-type]
+        super().__init__(function)
 
     @overload
     def __get__(self, service: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, service: Service[Blocking], owner: type) -> Callable[P, R]: ...
+    def __get__(self, service: Service[Blocking, Any], owner: type) -> Callable[P, R]: ...
     @overload
-    def __get__(self, service: Service[Awaiting], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
-    def __get__(self, service: Service[Any] | None, owner: type) -> Any:
-        return self if service is None else service.mode.call(MethodType(self._function, service))
+    def __get__(self, service: Service[Awaiting, Any], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return super().__get__(service, owner)
 
 
-class stream(Generic[P, T]):  # noqa: N801  (a decorator, like property)
-    """Declares a call that returns many elements: an async generator method of chunks of them."""
+class stream(_Stream[P, T]):  # noqa: N801
+    """Declares a call that returns many elements and means no project: an async generator method of chunks of them."""
 
     def __init__(self, function: Callable[Concatenate[Any, P], AsyncIterator[Sequence[T]]]) -> None:
-        self._function = function
-        update_wrapper(self, function)  # type: ignore[arg-type]
+        super().__init__(function)
 
     @overload
     def __get__(self, service: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, service: Service[Blocking], owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    def __get__(self, service: Service[Blocking, Any], owner: type) -> Callable[P, Generator[T, None, None]]: ...
     @overload
-    def __get__(self, service: Service[Awaiting], owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
-    def __get__(self, service: Service[Any] | None, owner: type) -> Any:
-        return self if service is None else service.mode.stream(MethodType(self._function, service))
+    def __get__(self, service: Service[Awaiting, Any], owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return super().__get__(service, owner)
+
+
+class project_call(_Unary[P, R]):  # noqa: N801
+    """Declares a call that means a project, its first argument: a coroutine method."""
+
+    names = 1
+
+    def __init__(self, function: Callable[Concatenate[Any, str, P], Coroutine[Any, Any, R]]) -> None:
+        super().__init__(function)
+
+    @overload
+    def __get__(self, service: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfServer], owner: type) -> Callable[Concatenate[str, P], R]: ...
+    @overload
+    def __get__(
+        self, service: Service[Awaiting, OfServer], owner: type
+    ) -> Callable[Concatenate[str, P], Coroutine[Any, Any, R]]: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfProject], owner: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, service: Service[Awaiting, OfProject], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return super().__get__(service, owner)
+
+
+class project_stream(_Stream[P, T]):  # noqa: N801
+    """Declares a call that returns many elements and means a project, its first argument."""
+
+    names = 1
+
+    def __init__(self, function: Callable[Concatenate[Any, str, P], AsyncIterator[Sequence[T]]]) -> None:
+        super().__init__(function)
+
+    @overload
+    def __get__(self, service: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self, service: Service[Blocking, OfServer], owner: type
+    ) -> Callable[Concatenate[str, P], Generator[T, None, None]]: ...
+    @overload
+    def __get__(
+        self, service: Service[Awaiting, OfServer], owner: type
+    ) -> Callable[Concatenate[str, P], AsyncGenerator[T, None]]: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfProject], owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, service: Service[Awaiting, OfProject], owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return super().__get__(service, owner)
+
+
+class run_call(_Unary[P, R]):  # noqa: N801
+    """Declares a call that means a run, by project and id, its first arguments: a coroutine method."""
+
+    names = 2
+
+    def __init__(self, function: Callable[Concatenate[Any, str, str, P], Coroutine[Any, Any, R]]) -> None:
+        super().__init__(function)
+
+    @overload
+    def __get__(self, service: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfServer], owner: type) -> Callable[Concatenate[str, str, P], R]: ...
+    @overload
+    def __get__(
+        self, service: Service[Awaiting, OfServer], owner: type
+    ) -> Callable[Concatenate[str, str, P], Coroutine[Any, Any, R]]: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfProject], owner: type) -> Callable[Concatenate[str, P], R]: ...
+    @overload
+    def __get__(
+        self, service: Service[Awaiting, OfProject], owner: type
+    ) -> Callable[Concatenate[str, P], Coroutine[Any, Any, R]]: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfRun], owner: type) -> Callable[P, R]: ...
+    @overload
+    def __get__(self, service: Service[Awaiting, OfRun], owner: type) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return super().__get__(service, owner)
+
+
+class run_stream(_Stream[P, T]):  # noqa: N801
+    """Declares a call that returns many elements and means a run, by project and id, its first arguments."""
+
+    names = 2
+
+    def __init__(self, function: Callable[Concatenate[Any, str, str, P], AsyncIterator[Sequence[T]]]) -> None:
+        super().__init__(function)
+
+    @overload
+    def __get__(self, service: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self, service: Service[Blocking, OfServer], owner: type
+    ) -> Callable[Concatenate[str, str, P], Generator[T, None, None]]: ...
+    @overload
+    def __get__(
+        self, service: Service[Awaiting, OfServer], owner: type
+    ) -> Callable[Concatenate[str, str, P], AsyncGenerator[T, None]]: ...
+    @overload
+    def __get__(
+        self, service: Service[Blocking, OfProject], owner: type
+    ) -> Callable[Concatenate[str, P], Generator[T, None, None]]: ...
+    @overload
+    def __get__(
+        self, service: Service[Awaiting, OfProject], owner: type
+    ) -> Callable[Concatenate[str, P], AsyncGenerator[T, None]]: ...
+    @overload
+    def __get__(self, service: Service[Blocking, OfRun], owner: type) -> Callable[P, Generator[T, None, None]]: ...
+    @overload
+    def __get__(self, service: Service[Awaiting, OfRun], owner: type) -> Callable[P, AsyncGenerator[T, None]]: ...
+    def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
+        return super().__get__(service, owner)

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from nextlabel.client.errors import may_resume, nextlabel_error, raise_from
+from nextlabel.client.errors import ClosedError, may_resume, nextlabel_error, raise_from
 from nextlabel.client.transport.channel import Tls, open_channel
 from nextlabel.client.transport.threads import ThreadReader
 from nextlabel.v1.project_service_pb2 import GetProjectRequest
@@ -83,18 +83,26 @@ class Connection:
     def __init__(self, target: Target, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self.target = target
         self.metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
+        self.is_closed = False
         self._pause = pause
         self._annotation_types: dict[str, int] = {}
 
     @cached_property
     def channel(self) -> grpc.aio.Channel:
         """The channel. Ask for it inside a coroutine only: it belongs to the running loop."""
+        self.check_open()
         return open_channel(self.target.server, self.target.tls)
 
     async def close(self) -> None:
-        """Close the channel, cancelling what is under way."""
+        """Close the channel, cancelling what is under way. Raises ClosedError from whatever is called after it."""
+        self.is_closed = True
         if "channel" in self.__dict__:
-            await self.channel.close()
+            await self.__dict__.pop("channel").close()
+
+    def check_open(self) -> None:
+        """Raise ClosedError when the connection was closed."""
+        if self.is_closed:
+            raise ClosedError
 
     def backoff(self) -> Backoff:
         """A fresh backoff for a stream that resumes."""
@@ -111,6 +119,7 @@ class Connection:
 
         A mutating request gets its `request_id` here, so that a repeated attempt changes nothing twice.
         """
+        self.check_open()
         if "request_id" in request.DESCRIPTOR.fields_by_name:
             request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
         timeout_s = self.target.timeout_s if timeout_s is None else timeout_s
@@ -144,6 +153,7 @@ class Connection:
 
         `advance` moves `request` past a response; with it, a stream that was cut off goes on from there.
         """
+        self.check_open()
         backoff = self.backoff()
         while True:
             try:
@@ -162,6 +172,7 @@ class Connection:
         self, method: grpc.aio.StreamStreamMultiCallable[Request, Response], requests: Iterator[Request]
     ) -> AsyncIterator[Response]:
         """The responses to a stream of requests, which are made in a thread while responses come in."""
+        self.check_open()
         sender = _Sender(requests)
         call = method(sender.stream(), metadata=self.metadata)
         try:
@@ -185,6 +196,7 @@ class Connection:
         timeout_s: float,
     ) -> Response:
         """The response to a stream of requests, which are made in a thread."""
+        self.check_open()
         sender = _Sender(requests)
         sender.answered.set()
         try:

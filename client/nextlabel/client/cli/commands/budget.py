@@ -8,6 +8,7 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, usd
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.literals import DimensionName, WindowName
 
 app = typer.Typer(help="Set limits and see what was spent.", no_args_is_help=True)
 
@@ -87,7 +88,7 @@ def set_budget(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Set limits; they hold from the next reservation on, for runs that are under way too."""
-    limits = {
+    limits: dict[DimensionName, int | None] = {
         "labels": _limit(labels, 1, "--labels"),
         "tokens": _limit(tokens, 1, "--tokens"),
         "micro_usd": _limit(dollars, 1_000_000, "--usd"),
@@ -98,7 +99,7 @@ def set_budget(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        window = "day" if day else "total"
+        window: WindowName = "day" if day else "total"
         budgets = [
             plain(client.budgets.set(project, dimension, limit, run=run, window=window))
             for dimension, limit in limits.items()

@@ -1,7 +1,6 @@
 """`nextlabel export`: annotations as JSON Lines."""
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,32 +9,25 @@ import typer
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.literals import ExportFormName
 
 EPILOG = "Example: nextlabel export news --trusted-only > labels.jsonl"
-
-
-class ExportForm(StrEnum):
-    """Forms of an export."""
-
-    RECORDS = "records"
-    SFT = "sft"
-    DPO = "dpo"
 
 
 def export(
     ctx: typer.Context,
     project: ProjectArgument,
     form: Annotated[
-        ExportForm,
+        ExportFormName,
         typer.Option("--format", help="records: annotations with provenance; sft, dpo: training data for LLMs."),
-    ] = ExportForm.RECORDS,
+    ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
     trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only annotations that count as truth.")] = False,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
 ) -> None:
     """Export the annotations as JSON Lines."""
     with session(ctx).connect() as client:
-        parts = client.labeling.export(project, form=form.value, run=run, trusted_only=trusted_only)
+        parts = client.labeling.export(project, form=form, run=run, trusted_only=trusted_only)
         if to is None:
             for part in parts:
                 sys.stdout.buffer.write(part)

@@ -40,7 +40,7 @@ def add(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        _show(plain(client.projects.add_guidelines(project, text, accept=accept)), output)
+        _show(plain(client.guidelines.add(project, text, accept=accept)), output)
 
 
 @app.command("list", epilog="Example: nextlabel guidelines list news")
@@ -49,7 +49,7 @@ def list_guidelines(ctx: typer.Context, project: ProjectArgument, output: Output
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        emit_many((plain(version) for version in client.projects.list_guidelines(project)), _COLUMNS, output)
+        emit_many((plain(version) for version in client.guidelines.list(project)), _COLUMNS, output)
 
 
 @app.command(epilog="Example: nextlabel guidelines show news 2")
@@ -63,7 +63,7 @@ def show(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        guidelines = plain(client.projects.get_guidelines(project, version))
+        guidelines = plain(client.guidelines.get(project, version))
     emit_one(guidelines, output)
 
 
@@ -89,7 +89,7 @@ def propose(
         from nextlabel.client.messages.plain import plain
         from nextlabel.client.messages.settings import limits
 
-        response = client.projects.propose_guidelines(
+        response = client.guidelines.propose(
             project,
             model=model,
             max_disagreements=max_disagreements,
@@ -97,7 +97,7 @@ def propose(
             limit=limits(usd=budget_usd),
         )
         proposal = plain(response)
-        before = client.projects.get_guidelines(project, response.guidelines.base_version).text
+        before = client.guidelines.get(project, response.guidelines.base_version).text
     if output is Output.TABLE:
         _print_proposal(proposal, before)
     emit_one(proposal, output, shown=_proposal_figures(proposal))
@@ -112,7 +112,7 @@ def accept(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        _show(plain(client.projects.accept_guidelines(project, version)), output)
+        _show(plain(client.guidelines.accept(project, version)), output)
 
 
 @app.command(epilog="Example: nextlabel guidelines reject news 3")
@@ -123,7 +123,7 @@ def reject(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        _show(plain(client.projects.reject_guidelines(project, version)), output)
+        _show(plain(client.guidelines.reject(project, version)), output)
 
 
 def _show(guidelines: dict[str, Any], output: Output) -> None:

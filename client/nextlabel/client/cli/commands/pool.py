@@ -1,6 +1,5 @@
 """`nextlabel pool`: add items, look at them and see how the pool stands."""
 
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,31 +21,12 @@ from nextlabel.client.cli.reading import (
     reads_files,
 )
 from nextlabel.client.cli.session import session
+from nextlabel.client.literals import SplitName, StateName
 
 if TYPE_CHECKING:
     from numpy import ndarray
 
 app = typer.Typer(help="Add items, look at them and see how the pool stands.", no_args_is_help=True)
-
-
-class Split(StrEnum):
-    """What items are for."""
-
-    POOL = "pool"
-    HOLDOUT = "holdout"
-    GOLD = "gold"
-
-
-class State(StrEnum):
-    """Where an item stands."""
-
-    UNLABELED = "unlabeled"
-    PICKED = "picked"
-    LEASED = "leased"
-    ASKED = "asked"
-    LABELED = "labeled"
-    UNRESOLVED = "unresolved"
-    GIVEN_UP = "given_up"
 
 
 _ITEMS: TableColumns = {
@@ -72,8 +52,8 @@ def add(
     label: LabelOption = None,
     metadata: MetadataOption = "",
     split: Annotated[
-        Split, typer.Option(help="holdout only evaluates, gold checks annotators; both need labels.")
-    ] = Split.POOL,
+        SplitName, typer.Option(help="holdout only evaluates, gold checks annotators; both need labels.")
+    ] = "pool",
     embeddings: Annotated[
         Path | None, typer.Option(metavar="FILE.npy", help="Embeddings: a matrix with a row for each item.")
     ] = None,
@@ -90,13 +70,11 @@ def add(
     Adding a file again adds nothing twice. Malformed lines and items that are not taken are reported on stderr,
     the others go in; the exit code is then 1.
     """
-    columns = chosen_columns(
-        text=text, id_column=id_column, label=label, metadata=metadata, labeled=split is not Split.POOL
-    )
+    columns = chosen_columns(text=text, id_column=id_column, label=label, metadata=metadata, labeled=split != "pool")
     items = reading.open(file, columns)
     matrix = None if embeddings is None else _load_matrix(embeddings)
     with session(ctx).connect() as client:
-        result = add_file(client, project, items, split=split.value, embeddings=matrix, upload_id=upload_id)
+        result = add_file(client, project, items, split=split, embeddings=matrix, upload_id=upload_id)
         if wait:
             wait_until_embedded(client, project)
     code = report_untaken(items, result)
@@ -126,8 +104,8 @@ def status(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
 def list_items(
     ctx: typer.Context,
     project: ProjectArgument,
-    split: Annotated[Split | None, typer.Option(help="Only these.")] = None,
-    state: Annotated[State | None, typer.Option(help="Only those that stand so.")] = None,
+    split: Annotated[SplitName | None, typer.Option(help="Only these.")] = None,
+    state: Annotated[StateName | None, typer.Option(help="Only those that stand so.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most items to show.")] = 100,
     output: OutputOption = Output.TABLE,
 ) -> None:

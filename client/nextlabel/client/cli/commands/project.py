@@ -1,6 +1,5 @@
 """`nextlabel project`: create, list, show, update and delete projects."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
+from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.readers.text import read_text
 
 if TYPE_CHECKING:
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from nextlabel.client.readers.file import ItemFile
 
 app = typer.Typer(help="Create, list, show, update and delete projects.", no_args_is_help=True)
-
-
-class AnnotationType(StrEnum):
-    """What the items of a project ask for."""
-
-    SINGLE_LABEL = "single_label"
-    MULTI_LABEL = "multi_label"
-    SCORE = "score"
-    PAIRWISE_PREFERENCE = "pairwise_preference"
-    TEXT = "text"
 
 
 _COLUMNS: TableColumns = {
@@ -55,8 +45,8 @@ def create(
         Path | None, typer.Option(help="The classes instead: one a line, a description after a tab.")
     ] = None,
     annotation_type: Annotated[
-        AnnotationType, typer.Option("--type", help="What the items ask for.")
-    ] = AnnotationType.SINGLE_LABEL,
+        AnnotationTypeName, typer.Option("--type", help="What the items ask for.")
+    ] = "single_label",
     score_range: Annotated[
         str, typer.Option(metavar="MIN,MAX", help="The scores that are allowed, for --type score.")
     ] = "",
@@ -95,7 +85,7 @@ def create(
         project = client.projects.create(
             name,
             labels=_labels(labels, labels_file),
-            annotation_type=annotation_type.value,
+            annotation_type=annotation_type,
             score_range=_score_range(score_range),
             guidelines=read_text(guidelines) if guidelines else "",
             embedding_model=embedding_model,

@@ -1,6 +1,5 @@
 """`nextlabel report`: the learning curve, as data and as a picture."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,24 +18,9 @@ from nextlabel.client.cli.output.forms import (
 )
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 
 EPILOG = "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd"
-
-
-class Axis(StrEnum):
-    """What a curve is drawn against."""
-
-    LABELS = "labels"
-    TOKENS = "tokens"
-    USD = "usd"
-    SECONDS = "seconds"
-
-
-class Measure(StrEnum):
-    """What a curve shows."""
-
-    ACCURACY = "accuracy"
-    MACRO_F1 = "macro_f1"
 
 
 _POINT = ("labels", "tokens", "micro_usd", "seconds", "accuracy", "macro_f1", "model_version")
@@ -59,8 +43,8 @@ def report(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write the picture: .svg, .png, or .json for Vega-Lite.")
     ] = None,
-    axis: Annotated[Axis, typer.Option(help="Horizontal axis of the picture.")] = Axis.LABELS,
-    measure: Annotated[Measure, typer.Option(help="Vertical axis of the picture.")] = Measure.ACCURACY,
+    axis: Annotated[AxisName, typer.Option(help="Horizontal axis of the picture.")] = "labels",
+    measure: Annotated[MeasureName, typer.Option(help="Vertical axis of the picture.")] = "accuracy",
     annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -71,7 +55,7 @@ def report(
         from nextlabel.client.messages.plain import plain
 
         if plot is not None and form is not None:
-            content = client.reports.plot(project, runs=runs, form=form, axis=axis.value, measure=measure.value)
+            content = client.reports.plot(project, runs=runs, form=form, axis=axis, measure=measure)
             plot.write_bytes(content)
             say(f"wrote {plot}")
         if annotators:
@@ -110,8 +94,8 @@ def _sure(estimate: Record | None, *, percent: bool = True) -> str | None:
     return form.format(**estimate)
 
 
-def _plot_form(path: Path) -> str:
-    forms = {".svg": "svg", ".png": "png", ".json": "vega_lite"}
+def _plot_form(path: Path) -> PlotFormName:
+    forms: dict[str, PlotFormName] = {".svg": "svg", ".png": "png", ".json": "vega_lite"}
     if path.suffix.lower() not in forms:
         raise typer.BadParameter(f"{path} does not end in .svg, .png or .json", param_hint="--plot")
     return forms[path.suffix.lower()]

@@ -219,7 +219,7 @@ def start(
         if watch:
             say(f"started run {run.run_id}")
             raise typer.Exit(watch_run(client, project, run.run_id, output))
-        _show(plain(run), output)
+        _show(plain(run.get()), output)
 
 
 @app.command(epilog="Example: nextlabel run watch news")

@@ -1,7 +1,6 @@
 """`nextlabel token`: create, list and revoke bearer tokens."""
 
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,18 +8,9 @@ import typer
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.literals import RoleName
 
 app = typer.Typer(help="Create, list and revoke bearer tokens.", no_args_is_help=True)
-
-
-class Role(StrEnum):
-    """What the bearer of a token may do."""
-
-    READER = "reader"
-    ANNOTATOR = "annotator"
-    PRODUCER = "producer"
-    OPERATOR = "operator"
-    ADMIN = "admin"
 
 
 _COLUMNS: TableColumns = {
@@ -37,7 +27,7 @@ _COLUMNS: TableColumns = {
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="For people; it stands in logs.")],
-    role: Annotated[Role, typer.Option(help="What its bearer may do.")],
+    role: Annotated[RoleName, typer.Option(help="What its bearer may do.")],
     project: Annotated[str, typer.Option(help="Good for this project only.")] = "",
     days: Annotated[float | None, typer.Option(min=0, help="Stops working after this many days.")] = None,
     output: OutputOption = Output.TABLE,
@@ -47,7 +37,7 @@ def create(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        created = client.access.create_token(name, role.value, project=project, expires=expires)
+        created = client.access.create_token(name, role, project=project, expires=expires)
         record = {**plain(created.token), "secret": created.secret}
     say("keep the secret: it is not shown again")
     emit_one(record, output)

@@ -1,0 +1,70 @@
+"""A project by its name, so that no call has to repeat it."""
+
+from functools import cached_property
+
+from nextlabel.client.services.budgets import Budgets
+from nextlabel.client.services.guidelines import Guidelines
+from nextlabel.client.services.labeling import Labeling
+from nextlabel.client.services.learner import Learner
+from nextlabel.client.services.pool import Pool
+from nextlabel.client.services.projects import OneProject
+from nextlabel.client.services.quality import Quality
+from nextlabel.client.services.reports import Reports
+from nextlabel.client.services.runs import RunHandle, Runs
+from nextlabel.client.transport.calls import Mode, OfProject
+
+
+class ProjectHandle(OneProject[Mode, OfProject]):
+    """A project, which need not exist yet: the services of the client, whose calls all mean this one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._names[0]
+
+    @cached_property
+    def pool(self) -> Pool[Mode, OfProject]:
+        """Its items."""
+        return Pool(self._connection, self._mode, self.name)
+
+    @cached_property
+    def labeling(self) -> Labeling[Mode, OfProject]:
+        """Its leases, answers and their consensus."""
+        return Labeling(self._connection, self._mode, self.name)
+
+    @cached_property
+    def learner(self) -> Learner[Mode, OfProject]:
+        """Its learner and the model versions."""
+        return Learner(self._connection, self._mode, self.name)
+
+    @cached_property
+    def runs(self) -> Runs[Mode, OfProject]:
+        """Its runs."""
+        return Runs(self._connection, self._mode, self.name)
+
+    @cached_property
+    def guidelines(self) -> Guidelines[Mode, OfProject]:
+        """The versions of its guidelines."""
+        return Guidelines(self._connection, self._mode, self.name)
+
+    @cached_property
+    def budgets(self) -> Budgets[Mode, OfProject]:
+        """Its budgets and its ledger."""
+        return Budgets(self._connection, self._mode, self.name)
+
+    @cached_property
+    def reports(self) -> Reports[Mode, OfProject]:
+        """What its labels bought."""
+        return Reports(self._connection, self._mode, self.name)
+
+    @cached_property
+    def quality(self) -> Quality[Mode, OfProject]:
+        """Whether its labels and models can be trusted."""
+        return Quality(self._connection, self._mode, self.name)
+
+    def run(self, run_id: str) -> RunHandle[Mode]:
+        """A run of the project by its id."""
+        return RunHandle(self._connection, self._mode, self.name, run_id)
+
+    def __repr__(self) -> str:
+        return f"<project {self.name}>"
