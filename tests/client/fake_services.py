@@ -231,7 +231,8 @@ class Labeling(labeling_grpc.LabelingServiceServicer):
 
     async def LeaseItems(self, request: Any, context: Any) -> Any:
         self.state.request_ids.append(request.request_id)
-        items = self._unlabeled(request.project)[: request.count]
+        unlabeled = [i for i in self._unlabeled(request.project) if (request.annotator, i.id) not in self.state.skipped]
+        items = unlabeled[: request.count]
         if not items:
             return labeling.LeaseItemsResponse()
         leased = [labeling.LeasedItem(item=item) for item in items]
@@ -255,6 +256,10 @@ class Labeling(labeling_grpc.LabelingServiceServicer):
                         message="no such item",
                     )
                 )
+                continue
+            if submitted.skip:
+                self.state.skipped.append((request.annotator, submitted.item_id))
+                results.append(labeling.SubmitResult(item_id=submitted.item_id, status=labeling.SUBMIT_STATUS_SKIPPED))
                 continue
             provenance = annotation.Provenance(annotator=request.annotator)
             self.state.annotations[request.project].append(

@@ -54,6 +54,7 @@ class State:
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []
         self.released: list[str] = []
+        self.skipped: list[tuple[str, str]] = []
         self.metadata: list[dict[str, str]] = []
         self.unavailable: Counter[str] = Counter()
         self.refuse: dict[str, Any] = {}

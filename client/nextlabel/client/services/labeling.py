@@ -10,6 +10,7 @@ from nextlabel.client.literals import ExportFormName, OutcomeName
 from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import chunks
 from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.names import several
 from nextlabel.client.messages.settings import duration, strategy_spec
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.client.transport.connection import LONG_CALL_S
@@ -92,6 +93,8 @@ class Labeling(Service[Mode, Scope]):
     ) -> list[pb.SubmitResult]:
         """Store answers; each is accepted or refused for itself, the results say which.
 
+        Another answer of an annotator to the same item corrects the one before and costs no second label.
+
         `answers` maps item ids to a class name, several of them, a number or a text, as the project asks for. A
         dict without a lease goes over as several calls when it has more than 1,000 answers.
         """
@@ -101,6 +104,19 @@ class Labeling(Service[Mode, Scope]):
                 pb.SubmittedAnnotation(item_id=item_id, answer=encode_answer(answer, annotation_type))
                 for item_id, answer in answers.items()
             ]
+        return await self._submitted(project, answers, annotator, lease_id)
+
+    @project_call
+    async def skip(
+        self, project: str, item_ids: Iterable[str], *, annotator: str, lease_id: str = ""
+    ) -> list[pb.SubmitResult]:
+        """Pass items on to others: they are not offered to this annotator again."""
+        skipped = [pb.SubmittedAnnotation(item_id=item_id, skip=True) for item_id in several(item_ids, "item_ids")]
+        return await self._submitted(project, skipped, annotator, lease_id)
+
+    async def _submitted(
+        self, project: str, answers: Iterable[pb.SubmittedAnnotation], annotator: str, lease_id: str
+    ) -> list[pb.SubmitResult]:
         results: list[pb.SubmitResult] = []
         for chunk in chunks(answers, pb.SubmittedAnnotation.ByteSize):
             request = pb.SubmitAnnotationsRequest(

@@ -36,7 +36,8 @@ def label(
 ) -> None:
     """Label items in the terminal, the most useful ones first; or submit a file of answers.
 
-    In the terminal every answer is stored at once; s skips an item, q ends and gives the rest back.
+    In the terminal every answer is stored at once; s passes an item on to others, u takes up the one before, q ends and
+    gives the rest back.
     """
     if answers_from is None:
         with session(ctx).connect() as client:

@@ -1,7 +1,8 @@
 """Labeling in the terminal: an item, an answer, the next item."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -9,122 +10,130 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
+from nextlabel.client.cli.labeling.inputs import Command, Inputs, UnusableInputError, inputs_of
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import say
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
-    from nextlabel.v1.labeling_service_pb2 import Lease, LeasedItem
+    from nextlabel.v1.labeling_service_pb2 import Lease, LeasedItem, SubmitResult
     from nextlabel.v1.project_service_pb2 import Project
-
-SKIP = "s"
-QUIT = "q"
-
-
-class UnusableInputError(ValueError):
-    """An input that is no answer; its text says what one is."""
 
 
 def label_in_terminal(client: "Client", project: str, *, annotator: str, count: int) -> None:
     """Lease items, show them, store each answer at once; until nothing is left or the annotator quits."""
     settings = client.projects.get(project)
-    read = _reader(settings)
-    skipped: set[str] = set()
-    answered = 0
+    desk = _Desk(client, settings, annotator, inputs_of(settings))
     while True:
-        with _leased(client, project, annotator, count) as lease:
-            fresh = [leased for leased in lease.items if leased.item.id not in skipped]
-            if not fresh:
-                return say(f"nothing is left to label; {answered:,} answers stored")
-            for leased in fresh:
-                answer = _ask(leased, settings, read)
-                if answer == QUIT:
-                    return say(f"{answered:,} answers stored")
-                if answer == SKIP:
-                    skipped.add(leased.item.id)
-                    continue
-                (result,) = client.labeling.submit(
-                    project, {leased.item.id: answer[0]}, annotator=annotator, lease_id=lease.lease_id
-                )
-                if result.message:
-                    say(result.message)
-                answered += 1
+        with desk.leased(count) as lease:
+            if not lease.items:
+                return say(f"nothing is left to label; {desk.stored}")
+            if not desk.work_through(lease):
+                return say(desk.stored)
 
 
-@contextmanager
-def _leased(client: "Client", project: str, annotator: str, count: int) -> Iterator["Lease"]:
-    """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
-    lease = client.labeling.lease(project, annotator=annotator, count=count)
-    try:
-        yield lease
-    finally:
-        if lease.lease_id:
-            client.labeling.release(project, lease.lease_id)
+@dataclass(slots=True)
+class _Desk:
+    """One annotator at work: the items that were done in this session can be taken up again."""
 
+    client: "Client"
+    settings: "Project"
+    annotator: str
+    inputs: Inputs
+    answered: set[str] = field(default_factory=set)
+    _done: list["LeasedItem"] = field(default_factory=list)
 
-def _ask(leased: "LeasedItem", settings: "Project", read: Callable[[str], Any]) -> Any:
-    """SKIP, QUIT, or the answer in a tuple of one, so that no answer can be taken for the two."""
-    console = Console(stderr=True)
-    console.print(Panel(Text(printable(leased.item.text)), title=Text(printable(leased.item.id))))
-    if leased.item.HasField("pair"):
-        console.print(Panel(Text(printable(leased.item.pair.a)), title="a"))
-        console.print(Panel(Text(printable(leased.item.pair.b)), title="b"))
-    for number, label_class in enumerate(settings.label_space.classes, start=1):
-        console.print(Text(printable(f"{number:>3} {label_class.name}  {label_class.description}")))
-    if leased.HasField("suggestion"):
-        from nextlabel.client.messages.answers import plain_answer
+    @property
+    def stored(self) -> str:
+        return f"{len(self.answered):,} answers stored"
 
-        suggested = plain_answer(leased.suggestion.answer)
-        console.print(Text(printable(f"suggestion by {leased.suggestion.annotator}: {suggested}"), style="italic"))
-    while True:
+    @contextmanager
+    def leased(self, count: int) -> Iterator["Lease"]:
+        """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
+        labeling = self.client.project(self.settings.name).labeling
+        lease = labeling.lease(annotator=self.annotator, count=count)
         try:
-            given = typer.prompt("answer (s skips, q quits)", err=True).strip()
-        except typer.Abort as abort:
-            # The prompt raises the same for Ctrl-C, which is no orderly end.
-            if isinstance(abort.__context__, EOFError):
-                return QUIT
-            raise
-        if given in (SKIP, QUIT):
-            return given
-        try:
-            return (read(given),)
-        except UnusableInputError as error:
-            say(str(error))
+            yield lease
+        finally:
+            if lease.lease_id:
+                labeling.release(lease.lease_id)
 
+    def work_through(self, lease: "Lease") -> bool:
+        """Ask about each item of a lease; False when the annotator quits."""
+        waiting = list(lease.items)[::-1]
+        leased = {item.item.id for item in waiting}
+        while waiting:
+            item = waiting.pop()
+            self._show(item)
+            given = self._ask()
+            if given is Command.QUIT:
+                return False
+            if given is Command.UNDO:
+                waiting += [item, *self._taken_back()]
+                continue
+            # An item that was taken back has no place on the lease any more: the answer corrects the one before.
+            lease_id = lease.lease_id if item.item.id in leased else ""
+            leased.discard(item.item.id)
+            self._store(item, given, lease_id)
+        return True
 
-def _reader(settings: "Project") -> Callable[[str], Any]:
-    from nextlabel.v1 import annotation_pb2 as annotation
+    def _taken_back(self) -> list["LeasedItem"]:
+        if not self._done:
+            say("there is nothing before this item")
+        return [self._done.pop()] if self._done else []
 
-    names = [label_class.name for label_class in settings.label_space.classes]
-    match settings.annotation_type:
-        case annotation.ANNOTATION_TYPE_SINGLE_LABEL:
-            return lambda given: _class_name(given, names)
-        case annotation.ANNOTATION_TYPE_MULTI_LABEL:
-            return lambda given: [_class_name(part.strip(), names) for part in given.split(",") if part.strip()]
-        case annotation.ANNOTATION_TYPE_SCORE:
-            return _number
-        case annotation.ANNOTATION_TYPE_PAIRWISE_PREFERENCE:
-            return _winner
-        case _:
-            return str
+    def _store(self, item: "LeasedItem", given: Any, lease_id: str) -> None:
+        result = self._submitted(item.item.id, given, lease_id)
+        if result.message:
+            say(result.message)
+        if given is Command.SKIP:
+            self.answered.discard(item.item.id)
+        elif not result.message:
+            self.answered.add(item.item.id)
+        self._done.append(item)
 
+    def _submitted(self, item_id: str, given: Any, lease_id: str) -> "SubmitResult":
+        labeling = self.client.project(self.settings.name).labeling
+        if given is Command.SKIP:
+            (result,) = labeling.skip([item_id], annotator=self.annotator, lease_id=lease_id)
+        else:
+            (result,) = labeling.submit({item_id: given}, annotator=self.annotator, lease_id=lease_id)
+        return result
 
-def _class_name(given: str, names: list[str]) -> str:
-    if given in names:
-        return given
-    if given.isdigit() and 1 <= int(given) <= len(names):
-        return names[int(given) - 1]
-    raise UnusableInputError(f"{given!r} is no class; give a number from 1 to {len(names)} or a name")
+    def _show(self, leased: "LeasedItem") -> None:
+        console = Console(stderr=True)
+        title = Text(printable(f"{leased.item.id}  ({len(self.answered):,} answered)"))
+        console.print(Panel(Text(printable(leased.item.text)), title=title))
+        if leased.item.HasField("pair"):
+            console.print(Panel(Text(printable(leased.item.pair.a)), title="a"))
+            console.print(Panel(Text(printable(leased.item.pair.b)), title="b"))
+        for key, label_class in zip(self.inputs.class_keys, self.settings.label_space.classes, strict=False):
+            console.print(Text(printable(f"{key:>3} {label_class.name}  {label_class.description}")))
+        if leased.HasField("suggestion"):
+            from nextlabel.client.messages.answers import plain_answer
 
+            suggested = plain_answer(leased.suggestion.answer)
+            console.print(Text(printable(f"suggestion by {leased.suggestion.annotator}: {suggested}"), style="italic"))
 
-def _number(given: str) -> float:
-    try:
-        return float(given)
-    except ValueError:
-        raise UnusableInputError(f"{given!r} is no number") from None
-
-
-def _winner(given: str) -> str:
-    if given not in ("a", "b", "tie"):
-        raise UnusableInputError(f"{given!r} is not a, b or tie")
-    return given
+    def _ask(self) -> Any:
+        """An answer, or a command other than HELP; the end of the input is QUIT."""
+        skip, undo, leave, explain = (self.inputs.command_key(command) for command in Command)
+        while True:
+            try:
+                given = typer.prompt(f"answer ({skip} skips, {undo} undoes, {leave} quits, {explain} helps)", err=True)
+            except typer.Abort as abort:
+                # The prompt raises the same for Ctrl-C, which is no orderly end.
+                if isinstance(abort.__context__, EOFError):
+                    return Command.QUIT
+                raise
+            try:
+                read = self.inputs.read(given.strip())
+            except UnusableInputError as error:
+                say(str(error))
+                continue
+            if read is not Command.HELP:
+                return read
+            say(
+                f"{skip} passes the item on to others; {undo} takes up the item before, and the new answer corrects "
+                f"the old one; {leave} ends and gives the rest back; everything else is an answer"
+            )

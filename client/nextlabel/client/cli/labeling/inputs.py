@@ -1,0 +1,118 @@
+"""What an annotator types: a command, a class by its key or name, or another answer."""
+
+import csv
+from collections.abc import Callable, Collection, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from nextlabel.client.messages.names import class_name
+
+if TYPE_CHECKING:
+    from nextlabel.v1.project_service_pb2 import Project
+
+
+class Command(Enum):
+    """What can be typed instead of an answer: the short form and the word."""
+
+    SKIP = ("s", "skip")
+    UNDO = ("u", "undo")
+    QUIT = ("q", "quit")
+    HELP = ("?", "help")
+
+
+class UnusableInputError(ValueError):
+    """An input that is no answer; its text says what one is."""
+
+
+class Inputs:
+    """What each input means in a project with these classes.
+
+    A class is chosen by its name, or by the number before it. Where a name looks like a number or a command, the
+    numbers or the commands get a mark before them, so that nothing that can be typed means two things.
+
+    >>> inputs = Inputs(["0", "1", "s"])
+    >>> inputs.class_keys, inputs.command_key(Command.SKIP), inputs.read("1")
+    (['#1', '#2', '#3'], '/skip', '1')
+    """
+
+    def __init__(self, names: Sequence[str], read_other: Callable[[str], Any] | None = None) -> None:
+        self._names = {class_name(name): name for name in names}
+        self._read_other = read_other
+        numbers = [str(number) for number in range(1, len(names) + 1)]
+        self.class_keys = _marked(numbers, "#", self._names) if any(map(str.isdigit, names)) else numbers
+        self._by_key = dict(zip(self.class_keys, names, strict=True))
+        words = [command.value[1] for command in Command]
+        self._commands = dict(zip(_marked(words, "/", self._names), Command, strict=True))
+        self._keys = {command: word for word, command in self._commands.items()}
+        shorts = {command.value[0]: command for command in Command}
+        if read_other is not str and not set(shorts) & set(self._names):
+            self._commands |= shorts
+            self._keys |= {command: short for short, command in shorts.items()}
+
+    def command_key(self, command: Command) -> str:
+        """What to type for a command."""
+        return self._keys[command]
+
+    def read(self, given: str) -> Any:
+        """The command or the answer that an input means. Raises UnusableInputError."""
+        if given in self._commands:
+            return self._commands[given]
+        return self._read_other(given) if self._read_other else self.read_class(given)
+
+    def read_class(self, given: str) -> str:
+        """The class that an input means, by its name or key. Raises UnusableInputError."""
+        if (name := class_name(given)) in self._names:
+            return self._names[name]
+        if given in self._by_key:
+            return self._by_key[given]
+        first, last = self.class_keys[0], self.class_keys[-1]
+        raise UnusableInputError(f"{given!r} is no class; give a number from {first} to {last} or a name")
+
+    def read_classes(self, given: str) -> list[str]:
+        """The classes that an input with commas between means; a name that holds one may stand in quotes."""
+        if class_name(given) in self._names:
+            return [self.read_class(given)]
+        try:
+            parts = next(csv.reader([given], skipinitialspace=True, strict=True), [])
+        except csv.Error:
+            raise UnusableInputError(f"the quotes in {given!r} do not fit") from None
+        return [self.read_class(part.strip()) for part in parts if part.strip()]
+
+
+def inputs_of(settings: "Project") -> Inputs:
+    """What inputs mean in a project with these settings."""
+    from nextlabel.v1 import annotation_pb2 as annotation
+
+    names = [label_class.name for label_class in settings.label_space.classes]
+    match settings.annotation_type:
+        case annotation.ANNOTATION_TYPE_SINGLE_LABEL:
+            return Inputs(names)
+        case annotation.ANNOTATION_TYPE_MULTI_LABEL:
+            return Inputs(names, Inputs(names).read_classes)
+        case annotation.ANNOTATION_TYPE_SCORE:
+            return Inputs([], _number)
+        case annotation.ANNOTATION_TYPE_PAIRWISE_PREFERENCE:
+            return Inputs([], _winner)
+        case _:
+            return Inputs([], str)
+
+
+def _marked(words: Sequence[str], mark: str, taken: Collection[str]) -> list[str]:
+    """The words with as many marks before them as it takes to be none of those that are taken."""
+    marks = mark
+    while any(marks + word in taken for word in words):
+        marks += mark
+    return [marks + word for word in words]
+
+
+def _number(given: str) -> float:
+    try:
+        return float(given)
+    except ValueError:
+        raise UnusableInputError(f"{given!r} is no number") from None
+
+
+def _winner(given: str) -> str:
+    if given not in ("a", "b", "tie"):
+        raise UnusableInputError(f"{given!r} is not a, b or tie")
+    return given

@@ -1,0 +1,76 @@
+"""Labeling in the terminal: what is typed means one thing, and nothing that was typed is lost."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nextlabel.client import Client
+from nextlabel.client.cli.labeling.inputs import Command, Inputs, UnusableInputError, inputs_of
+from nextlabel.v1 import annotation_pb2 as annotation
+from nextlabel.v1.project_service_pb2 import LabelClass, LabelSpace, Project
+from tests.client.conftest import Cli
+from tests.client.fake_state import State
+
+NAMES = st.sampled_from(["0", "1", "2", "s", "q", "u", "?", "/skip", "//quit", "#1", "##1", "a", "a, b", "tie"])
+
+
+@given(st.lists(NAMES, min_size=1, max_size=8, unique=True))
+def test_every_class_and_every_command_can_be_typed_and_none_means_two_things(names: list[str]) -> None:
+    inputs = Inputs(names)
+    assert [inputs.read(name) for name in names] == names
+    assert {inputs.read(inputs.command_key(command)) for command in Command} == set(Command)
+    free = [(key, name) for key, name in zip(inputs.class_keys, names, strict=True)]
+    assert all(inputs.read(key) == name for key, name in free)
+
+
+def test_a_number_that_is_a_class_is_that_class() -> None:
+    inputs = Inputs(["2", "1", "0"])
+    assert [inputs.read(given) for given in ("1", "#1", "#3")] == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize("command", list(Command))
+def test_a_project_of_texts_takes_every_letter_as_a_text(command: Command) -> None:
+    inputs = inputs_of(Project(annotation_type=annotation.ANNOTATION_TYPE_TEXT))
+    short, word = command.value
+    assert (inputs.read(short), inputs.read(word), inputs.read(f"/{word}")) == (short, word, command)
+
+
+def test_several_classes_are_typed_with_commas_between() -> None:
+    classes = [LabelClass(name=name) for name in ("arts, letters", "cafe\u0301", "sports")]
+    kind = annotation.ANNOTATION_TYPE_MULTI_LABEL
+    inputs = inputs_of(Project(annotation_type=kind, label_space=LabelSpace(classes=classes)))
+    assert inputs.read("arts, letters") == ["arts, letters"]
+    assert inputs.read('"arts, letters", 3') == ["arts, letters", "sports"]
+    assert inputs.read("café") == ["cafe\u0301"]
+    for wrong, typed in product(("politics", "9"), ("{}", "sports, {}")):
+        with pytest.raises(UnusableInputError, match=f"'{wrong}' is no class"):
+            inputs.read(typed.format(wrong))
+
+
+def labels(state: State) -> list[tuple[str, str]]:
+    return [(a.item_id, a.answer.single_label.label) for a in state.annotations["news"]]
+
+
+def test_skipped_items_go_to_others_and_the_session_goes_on(cli: Cli, news: str, client: Client, state: State) -> None:
+    client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "abcd"])
+    done = cli("label", news, "--annotator", "ann", "--count", "2", stdin="s\ns\n1\n2\n")
+    assert labels(state) == [("c", "sports"), ("d", "politics")]
+    assert state.skipped == [("ann", "a"), ("ann", "b")]
+    assert done.err.endswith("nothing is left to label; 2 answers stored\n")
+
+
+def test_an_answer_is_undone_by_another_one(cli: Cli, news: str, client: Client, state: State) -> None:
+    client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "ab"])
+    done = cli("label", news, "--annotator", "ann", stdin="u\n1\nu\n2\n1\n")
+    assert labels(state) == [("a", "sports"), ("a", "politics"), ("b", "sports")]
+    assert "there is nothing before this item" in done.err
+    assert done.err.endswith("nothing is left to label; 2 answers stored\n")
+
+
+def test_help_says_what_can_be_typed(cli: Cli, news: str, client: Client) -> None:
+    client.pool.add(news, ["one"])
+    assert "s passes the item on to others; u takes up the item before" in cli(
+        "label", news, "--annotator", "ann", stdin="?\nq\n"
+    ).err  # fmt: skip
