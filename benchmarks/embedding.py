@@ -18,7 +18,7 @@ from labeled_sets import load_texts
 from sentence_transformers import SentenceTransformer
 
 from nextlabel.server.learners.embedding.embedder import DEFAULT_MODEL, Embedder, resolve_model
-from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
 
 def main() -> None:

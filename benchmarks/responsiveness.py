@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from nextlabel.client import Client, connect
-from nextlabel.server.demo.embedded import embedded_server
+from nextlabel.server.operations.own_server import own_server
 
 CHUNK = 50_000
 CLASSES = [f"class {i}" for i in range(20)]
@@ -32,13 +32,13 @@ def main() -> None:
     parser.add_argument("--labels", type=int, default=1_000)
     parser.add_argument("--seconds", type=float, default=30.0)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as address:
-        with connect(address, timeout_s=600) as client:
+    with tempfile.TemporaryDirectory() as folder, own_server(Path(folder)) as server:
+        with connect(server.address, timeout_s=600) as client:
             fill(client, arguments)
-            idle = latencies(address, 3.0)
-            load = Load(address)
+            idle = latencies(server.address, 3.0)
+            load = Load(server.address)
             load.start()
-            busy = latencies(address, arguments.seconds)
+            busy = latencies(server.address, arguments.seconds)
             load.stop()
         print(
             json.dumps(

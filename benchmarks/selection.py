@@ -47,8 +47,8 @@ from nextlabel.strategies import (
     get_strategy,
     strategy_names,
 )
-from nextlabel.strategies.arrays import Array, Floats, Rows, to_numpy
-from nextlabel.strategies.nearest import Bounds
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows, to_numpy
+from nextlabel.strategies.passes.nearest import Bounds
 
 N_LABELED = 500
 N_COMMITTEE = 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nextlabel.strategies import LinearHead
-from nextlabel.strategies.arrays import Floats
+from nextlabel.strategies.arithmetic.arrays import Floats
 
 
 @pytest.fixture

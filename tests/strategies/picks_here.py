@@ -16,7 +16,7 @@ from nextlabel.strategies import (
     describe,
     get_strategy,
 )
-from nextlabel.strategies.arrays import Floats
+from nextlabel.strategies.arithmetic.arrays import Floats
 from nextlabel.strategies.builtin import BUILT_IN
 
 ROWS, DIMENSION, CLASSES = 4301, 51, 7

@@ -22,7 +22,7 @@ from nextlabel.strategies import (
     get_strategy,
 )
 from nextlabel.strategies.adapters import ModalPicker, SkactivemlPicker
-from nextlabel.strategies.arrays import Floats
+from nextlabel.strategies.arithmetic.arrays import Floats
 from nextlabel.strategies.candidates import Picker
 from nextlabel.strategies.scorers.uncertainty import Margin
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy, rough
-from nextlabel.strategies.arrays import Array, Floats
-from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy
+from nextlabel.strategies.arithmetic.arrays import Array, Floats
+from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.strategies.errors import NotFiniteError
+from nextlabel.strategies.passes import rough
 
 ROWS, DIMENSION, CLASSES = 20_000, 64, 4
 

@@ -23,7 +23,7 @@ from nextlabel.strategies import (
     settle_choice,
     with_audit,
 )
-from nextlabel.strategies.arrays import Floats
+from nextlabel.strategies.arithmetic.arrays import Floats
 
 
 def test_audit_rows_are_a_uniform_sample_with_their_probability(embeddings: Floats, head: LinearHead) -> None:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from nextlabel.strategies import ArrayPool, LabeledSet, LinearHead, NearestLabeled, SelectionContext, get_strategy
-from nextlabel.strategies.arrays import Array, Floats
+from nextlabel.strategies.arithmetic.arrays import Array, Floats
+from nextlabel.strategies.arithmetic.exact import on_grid
+from nextlabel.strategies.arithmetic.randomness import generator
+from nextlabel.strategies.arithmetic.rejection import draw_by_distance
 from nextlabel.strategies.candidates import Candidates
-from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.pickers import greedy_distance
 from nextlabel.strategies.pickers.badge import between_gradients, squared_lengths
 from nextlabel.strategies.pickers.clusters import ClusterMargin
 from nextlabel.strategies.pickers.coverage import pure_radius
 from nextlabel.strategies.pool import Block
-from nextlabel.strategies.randomness import generator
-from nextlabel.strategies.rejection import draw_by_distance
 from nextlabel.strategies.scorers.dropout import DropInconsistency
 
 

@@ -18,12 +18,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy, rough, tiles
-from nextlabel.strategies.arrays import Array
+from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy
+from nextlabel.strategies.arithmetic.arrays import Array
+from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.builtin import BUILT_IN
-from nextlabel.strategies.exact import on_grid
+from nextlabel.strategies.passes import rough, tiles
+from nextlabel.strategies.passes.rough import contested
 from nextlabel.strategies.pool import Block
-from nextlabel.strategies.rough import contested
 from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, LogitScorer, Margin, Ratio
 from nextlabel.strategies.testing import example_context, example_embeddings
 from tests.strategies.picks_here import picks

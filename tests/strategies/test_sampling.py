@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy, with_audit
-from nextlabel.strategies.arrays import Floats
+from nextlabel.strategies.arithmetic.arrays import Floats
 
 
 def test_random_picks_are_uniform_and_say_so(embeddings: Floats) -> None:

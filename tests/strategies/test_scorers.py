@@ -14,7 +14,7 @@ from nextlabel.strategies import (
     SelectionContext,
     get_strategy,
 )
-from nextlabel.strategies.arrays import Array, Floats
+from nextlabel.strategies.arithmetic.arrays import Array, Floats
 
 
 def scores(name: str, embeddings: Floats, context: SelectionContext) -> Array:

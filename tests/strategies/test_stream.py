@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_strategy
-from nextlabel.strategies.arrays import as_float32
-from nextlabel.strategies.best_rows import BestRows
-from nextlabel.strategies.tiles import TILE_ROWS, tiles
+from nextlabel.strategies.arithmetic.arrays import as_float32
+from nextlabel.strategies.passes.best_rows import BestRows
+from nextlabel.strategies.passes.tiles import TILE_ROWS, tiles
 
 
 @pytest.mark.parametrize("name", ["random", "margin", "entropy", "power_margin"])

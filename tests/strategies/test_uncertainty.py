@@ -14,7 +14,7 @@ from nextlabel.strategies import (
     UnmetNeedError,
     get_strategy,
 )
-from nextlabel.strategies.arrays import Array, Floats
+from nextlabel.strategies.arithmetic.arrays import Array, Floats
 
 
 def probabilities(head: LinearHead, embeddings: Floats) -> Array:

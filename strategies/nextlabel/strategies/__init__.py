@@ -12,9 +12,11 @@ pass, keeps a shortlist and picks a batch from it::
 """
 
 from nextlabel.strategies.annotations import Annotations
-from nextlabel.strategies.audit import draw_audit, with_audit
 from nextlabel.strategies.candidates import AuditDraw, Candidates, Picker, Picks, SubPool
-from nextlabel.strategies.chooser import Choice, ShortlistChooser, settle_choice
+from nextlabel.strategies.composition.audit import draw_audit, with_audit
+from nextlabel.strategies.composition.chooser import Choice, ShortlistChooser, settle_choice
+from nextlabel.strategies.composition.handover import Handover
+from nextlabel.strategies.composition.neighbours import NeighbourCandidates
 from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
 from nextlabel.strategies.errors import (
     NotFiniteError,
@@ -24,10 +26,8 @@ from nextlabel.strategies.errors import (
     UnknownStrategyError,
     UnmetNeedError,
 )
-from nextlabel.strategies.handover import Handover
 from nextlabel.strategies.heads import LinearHead, Predictor
-from nextlabel.strategies.nearest import NearestLabeled
-from nextlabel.strategies.neighbours import NeighbourCandidates
+from nextlabel.strategies.passes.nearest import NearestLabeled
 from nextlabel.strategies.pool import ArrayPool, Block, Pool
 from nextlabel.strategies.registry import Description, Parameter, describe, get_strategy, strategy_names
 from nextlabel.strategies.scorer import PoolScorer, Scorer

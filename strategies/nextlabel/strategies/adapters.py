@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Floats, Rows, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows, to_numpy
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
 from nextlabel.strategies.errors import SelectionError

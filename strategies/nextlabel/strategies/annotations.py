@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Rows
+from nextlabel.strategies.arithmetic.arrays import Rows
 from nextlabel.strategies.errors import PoolError
 
 

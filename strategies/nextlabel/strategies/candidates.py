@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.pool import ArrayPool, Block, Pool
 

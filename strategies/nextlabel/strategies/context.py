@@ -9,10 +9,10 @@ from enum import StrEnum
 import numpy as np
 
 from nextlabel.strategies.annotations import Annotations
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
 from nextlabel.strategies.errors import PoolError, UnmetNeedError
 from nextlabel.strategies.heads import LinearHead, Predictor
-from nextlabel.strategies.nearest import NearestLabeled
+from nextlabel.strategies.passes.nearest import NearestLabeled
 
 
 class Need(StrEnum):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from nextlabel.strategies.arrays import Array, Rows, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Rows, to_numpy
 from nextlabel.strategies.heads import Predictor
 
 

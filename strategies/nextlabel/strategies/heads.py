@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Floats, as_float32, contiguous, like
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, as_float32, contiguous, like
+from nextlabel.strategies.arithmetic.exact import is_exact, on_grid
 from nextlabel.strategies.errors import PoolError
-from nextlabel.strategies.exact import is_exact, on_grid
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 

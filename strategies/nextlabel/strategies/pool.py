@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Rows, like
+from nextlabel.strategies.arithmetic.arrays import Array, Rows, like
 from nextlabel.strategies.errors import PoolError
 
 

@@ -10,9 +10,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from nextlabel.strategies.builtin import BUILT_IN
+from nextlabel.strategies.composition.handover import Handover
 from nextlabel.strategies.context import Need
 from nextlabel.strategies.errors import ParameterError, UnknownStrategyError
-from nextlabel.strategies.handover import Handover
 from nextlabel.strategies.strategy import ParameterValue, Strategy
 
 GROUP = "nextlabel.strategies"

@@ -7,12 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows
+from nextlabel.strategies.arithmetic.exact import as_scores, on_grid
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import as_scores, on_grid
-from nextlabel.strategies.nearest import check_finite
+from nextlabel.strategies.passes.nearest import check_finite
+from nextlabel.strategies.passes.tiles import Tile, map_tiles
 from nextlabel.strategies.pool import Block, Pool
-from nextlabel.strategies.tiles import Tile, map_tiles
 
 
 class Scorer(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 
 

@@ -9,14 +9,14 @@ from typing import Protocol
 
 import numpy as np
 
-from nextlabel.strategies.best_rows import BestRows
+from nextlabel.strategies.arithmetic.randomness import generator
 from nextlabel.strategies.candidates import Candidates, Picker, SubPool
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
-from nextlabel.strategies.nearest import pool_rows
+from nextlabel.strategies.passes.best_rows import BestRows
+from nextlabel.strategies.passes.nearest import pool_rows
+from nextlabel.strategies.passes.rough import contested
 from nextlabel.strategies.pool import Block, Pool
-from nextlabel.strategies.randomness import generator
-from nextlabel.strategies.rough import contested
 from nextlabel.strategies.scorer import Scorer, score_pool
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.selection import Selection

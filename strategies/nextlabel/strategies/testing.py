@@ -20,7 +20,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from nextlabel.strategies.annotations import Annotations
-from nextlabel.strategies.arrays import Array, Floats
+from nextlabel.strategies.arithmetic.arrays import Array, Floats
 from nextlabel.strategies.context import LabeledSet, SelectionContext
 from nextlabel.strategies.errors import NotFiniteError, ParameterError, UnmetNeedError
 from nextlabel.strategies.heads import LinearHead

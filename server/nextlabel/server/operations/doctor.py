@@ -74,7 +74,7 @@ def check_packages() -> Iterator[Check]:
 
 def check_processor() -> Check:
     """Say how embeddings will be computed."""
-    from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+    from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
     how = "bfloat16 instructions" if cpu_multiplies_bfloat16() else "no bfloat16 instructions; embeds in float32"
     return _ok("processor", f"{os.cpu_count()} cores, {how}")

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Exact, Floats, Rows, like, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Exact, Floats, Rows, like, to_numpy
+from nextlabel.strategies.arithmetic.exact import on_grid
+from nextlabel.strategies.arithmetic.rejection import STALE_PICKS, Between, draw_by_distance
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import on_grid
 from nextlabel.strategies.heads import Predictor, predictor_logits, softmax
-from nextlabel.strategies.nearest import check_finite
+from nextlabel.strategies.passes.nearest import check_finite
+from nextlabel.strategies.passes.tiles import Tile, map_tiles
 from nextlabel.strategies.pickers.distances import embeddings_of, first_of_best
-from nextlabel.strategies.rejection import STALE_PICKS, Between, draw_by_distance
-from nextlabel.strategies.tiles import Tile, map_tiles
 
 
 @dataclass(frozen=True, slots=True)

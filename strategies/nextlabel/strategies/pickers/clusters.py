@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Exact, Rows
+from nextlabel.strategies.arithmetic.arrays import Exact, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
-from nextlabel.strategies.kmeans import ROWS, kmeans
+from nextlabel.strategies.passes.kmeans import ROWS, kmeans
 from nextlabel.strategies.pickers.distances import all_embeddings
 from nextlabel.strategies.pickers.top import best_positions
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.strategies.arrays import Exact, Floats, Rows, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows, to_numpy
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import SMALLEST
-from nextlabel.strategies.kmeans import kmeans
-from nextlabel.strategies.nearest import nearest_of
+from nextlabel.strategies.passes.kmeans import kmeans
+from nextlabel.strategies.passes.nearest import nearest_of
 from nextlabel.strategies.pickers.distances import all_embeddings, first_of_best
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.scorer import Scorer

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Exact, Floats, Rows, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows, to_numpy
+from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.candidates import Candidates
 from nextlabel.strategies.context import SelectionContext
-from nextlabel.strategies.exact import on_grid
-from nextlabel.strategies.nearest import Bounds, check_finite, nearest_squared_distance
+from nextlabel.strategies.passes.nearest import Bounds, check_finite, nearest_squared_distance
 
 
 def bounds_to_labeled(candidates: Candidates, context: SelectionContext) -> Bounds:

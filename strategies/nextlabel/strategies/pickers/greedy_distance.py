@@ -13,12 +13,12 @@ from typing import Protocol
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
-from nextlabel.strategies.exact import on_grid
-from nextlabel.strategies.nearest import Bounds, nearest_of, nearest_squared_distance
+from nextlabel.strategies.passes.nearest import Bounds, nearest_of, nearest_squared_distance
 from nextlabel.strategies.pickers.distances import bounds_to_labeled, embeddings_of, first_of_best
 
 KEPT = 1000

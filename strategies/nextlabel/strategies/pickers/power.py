@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nextlabel.strategies.arithmetic.randomness import row_gumbels
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.top import Top
-from nextlabel.strategies.randomness import row_gumbels
 from nextlabel.strategies.scorers.power import STREAM
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows
-from nextlabel.strategies.best_rows import BestRows
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
+from nextlabel.strategies.passes.best_rows import BestRows
 
 
 @dataclass(frozen=True, slots=True)

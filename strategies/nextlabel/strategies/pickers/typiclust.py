@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Exact, Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
+from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import on_grid
-from nextlabel.strategies.kmeans import kmeans
+from nextlabel.strategies.passes.kmeans import kmeans
 from nextlabel.strategies.pickers.distances import all_embeddings
 
 SMALL_CLUSTER = 5

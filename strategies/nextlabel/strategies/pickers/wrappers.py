@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.strategies.arrays import Exact, Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
+from nextlabel.strategies.arithmetic.exact import exactly, on_grid
 from nextlabel.strategies.candidates import Candidates, Picker, Picks, SubPool
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import exactly, on_grid
 from nextlabel.strategies.heads import predictor_logits
 from nextlabel.strategies.pickers.distances import all_embeddings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Exact, Rows
+from nextlabel.strategies.arithmetic.arrays import Array, Exact, Rows
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.scorer import Scorer

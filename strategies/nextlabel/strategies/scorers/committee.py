@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array
+from nextlabel.strategies.arithmetic.arrays import Array
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import SMALLEST, softmax, stacked_logits
 from nextlabel.strategies.pool import Block

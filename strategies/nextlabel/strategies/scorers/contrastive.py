@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, kth_smallest, like
+from nextlabel.strategies.arithmetic.arrays import Array, kth_smallest, like
+from nextlabel.strategies.arithmetic.exact import exactly
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import exactly
 from nextlabel.strategies.heads import SMALLEST, predictor_logits, softmax
-from nextlabel.strategies.nearest import squared_distances
+from nextlabel.strategies.passes.nearest import squared_distances
 from nextlabel.strategies.pool import Block
 
 

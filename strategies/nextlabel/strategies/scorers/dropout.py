@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, like, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, like, to_numpy
+from nextlabel.strategies.arithmetic.exact import exactly, on_grid
+from nextlabel.strategies.arithmetic.randomness import generator, row_uniforms
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import exactly, on_grid
 from nextlabel.strategies.heads import predictor_logits
 from nextlabel.strategies.pool import Block
-from nextlabel.strategies.randomness import generator, row_uniforms
 
 
 @dataclass(frozen=True, slots=True)

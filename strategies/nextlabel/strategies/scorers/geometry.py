@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Exact, like, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Exact, like, to_numpy
+from nextlabel.strategies.arithmetic.exact import exactly, on_grid
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import exactly, on_grid
-from nextlabel.strategies.nearest import check_finite, nearest_of
+from nextlabel.strategies.passes.nearest import check_finite, nearest_of
+from nextlabel.strategies.passes.tiles import Tile, map_tiles
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.scorer import Scorer
-from nextlabel.strategies.tiles import Tile, map_tiles
 
 
 @dataclass(frozen=True, slots=True)

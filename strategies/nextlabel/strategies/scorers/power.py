@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array
+from nextlabel.strategies.arithmetic.arrays import Array
+from nextlabel.strategies.arithmetic.exact import as_scores
+from nextlabel.strategies.arithmetic.randomness import row_gumbels
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import as_scores
 from nextlabel.strategies.pool import Block
-from nextlabel.strategies.randomness import row_gumbels
 from nextlabel.strategies.scorer import Scorer
 
 STREAM = "power"

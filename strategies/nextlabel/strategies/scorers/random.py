@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nextlabel.strategies.arrays import Array
+from nextlabel.strategies.arithmetic.arrays import Array
+from nextlabel.strategies.arithmetic.randomness import row_uniforms
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.pool import Block
-from nextlabel.strategies.randomness import row_uniforms
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Exact, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Exact, to_numpy
+from nextlabel.strategies.arithmetic.exact import exactly
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.exact import exactly
 from nextlabel.strategies.heads import predictor_logits, softmax
 from nextlabel.strategies.pool import Block
 

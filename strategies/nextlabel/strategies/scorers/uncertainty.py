@@ -8,7 +8,7 @@ from math import log
 
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array
+from nextlabel.strategies.arithmetic.arrays import Array
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import predictor_logits
 from nextlabel.strategies.pool import Block

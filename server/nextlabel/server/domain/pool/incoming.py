@@ -16,7 +16,7 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
-from nextlabel.strategies.arrays import as_float32
+from nextlabel.strategies.arithmetic.arrays import as_float32
 
 _UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")

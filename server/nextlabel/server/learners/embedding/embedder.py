@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nextlabel.server.learners.embedding.turns import Turns
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

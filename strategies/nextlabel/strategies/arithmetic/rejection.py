@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
 
 PROPOSALS = 64
 """Rows drawn at once; distances among them are computed together."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 
-from nextlabel.strategies.arrays import Array, as_float32, contiguous, like, on_cpu, to_numpy
-from nextlabel.strategies.bfloat16 import cpu_multiplies_bfloat16
+from nextlabel.strategies.arithmetic.arrays import Array, as_float32, contiguous, like, on_cpu, to_numpy
+from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.strategies.context import SelectionContext
 from nextlabel.strategies.heads import LinearHead
 from nextlabel.strategies.pool import Block

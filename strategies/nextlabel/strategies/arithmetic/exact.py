@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Floats, as_float32, like, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, as_float32, like, to_numpy
 
 SCORE_GRID = 2.0**-30
 """Scores are multiples of this; the noise of exp and log is a millionth of it."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from nextlabel.strategies.arrays import Exact, Floats, Rows
-from nextlabel.strategies.exact import on_grid
-from nextlabel.strategies.nearest import nearest_of, squared_distances
-from nextlabel.strategies.rejection import STALE_PICKS, draw_by_distance
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
+from nextlabel.strategies.arithmetic.exact import on_grid
+from nextlabel.strategies.arithmetic.rejection import STALE_PICKS, draw_by_distance
+from nextlabel.strategies.passes.nearest import nearest_of, squared_distances
 
 ROWS = 4096
 """Rows whose distances to all centers are held at once."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arrays import Array, Exact, Floats, Rows, like, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Array, Exact, Floats, Rows, like, to_numpy
+from nextlabel.strategies.arithmetic.exact import exactly
 from nextlabel.strategies.errors import NotFiniteError
-from nextlabel.strategies.exact import exactly
+from nextlabel.strategies.passes.tiles import Tile, map_tiles
 from nextlabel.strategies.pool import Pool
-from nextlabel.strategies.tiles import Tile, map_tiles
 
 
 def squared_distances(embeddings_nD: Array, centers_mD: Array) -> Array:

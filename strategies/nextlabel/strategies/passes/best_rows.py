@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
 
 ItemIds = Callable[[Rows], Sequence[str]]
 

@@ -15,8 +15,8 @@ from typing import TypeVar
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 
-from nextlabel.strategies.arrays import Array, on_cpu
-from nextlabel.strategies.blas import single_threaded_blas
+from nextlabel.strategies.arithmetic.arrays import Array, on_cpu
+from nextlabel.strategies.arithmetic.blas import single_threaded_blas
 from nextlabel.strategies.pool import Block, Pool
 
 TILE_ROWS = 4096

@@ -13,7 +13,7 @@ Array: TypeAlias = Any
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Exact: TypeAlias = npt.NDArray[np.float64]
-"""Values on the grid of ``nextlabel.strategies.exact``, or sums of products of such."""
+"""Values on the grid of ``nextlabel.strategies.arithmetic.exact``, or sums of products of such."""
 
 Rows: TypeAlias = npt.NDArray[np.int64]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Exact, Floats, Rows, like, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows, like, to_numpy
+from nextlabel.strategies.arithmetic.exact import on_grid
+from nextlabel.strategies.arithmetic.randomness import row_uniforms
 from nextlabel.strategies.candidates import SubPool
-from nextlabel.strategies.exact import on_grid
-from nextlabel.strategies.nearest import check_finite
+from nextlabel.strategies.passes.nearest import check_finite
+from nextlabel.strategies.passes.tiles import Tile, map_tiles
 from nextlabel.strategies.pool import Pool
-from nextlabel.strategies.randomness import row_uniforms
-from nextlabel.strategies.tiles import Tile, map_tiles
 
 
 class NeighbourCandidates:

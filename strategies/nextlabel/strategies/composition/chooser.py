@@ -12,8 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from nextlabel.strategies.audit import audit_selection, without_rows
 from nextlabel.strategies.candidates import Candidates, Picks
+from nextlabel.strategies.composition.audit import audit_selection, without_rows
 from nextlabel.strategies.selection import Selection
 
 

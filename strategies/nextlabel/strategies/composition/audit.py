@@ -8,13 +8,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from nextlabel.strategies.arrays import Array, Rows
-from nextlabel.strategies.best_rows import BestRows
+from nextlabel.strategies.arithmetic.arrays import Array, Rows
+from nextlabel.strategies.arithmetic.randomness import generator, row_uniforms
 from nextlabel.strategies.candidates import AuditDraw, Candidates
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
+from nextlabel.strategies.passes.best_rows import BestRows
 from nextlabel.strategies.pool import Block, Pool
-from nextlabel.strategies.randomness import generator, row_uniforms
 from nextlabel.strategies.selection import Selection
 from nextlabel.strategies.strategy import ParameterValue, Strategy, TwoSteps
 

@@ -1,0 +1,1 @@
+"""Arrays of any make, exact sums, and randomness that belongs to rows."""

@@ -1,0 +1,1 @@
+"""Passes over the whole pool, and what they keep."""
