@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=384)
     parser.add_argument("--text-bytes", type=int, default=300)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, own_server(Path(folder)) as server, connect(server.address) as client:
+    with tempfile.TemporaryDirectory() as folder, own_server(Path(folder)) as own, connect(own.address) as client:
         client.projects.create("bench", labels=["a", "b"], embeddings_given=True, dimension=arguments.dimension)
         server = max(psutil.Process().children(recursive=True), key=lambda p: p.memory_info().rss)
         upload(client, server, arguments)

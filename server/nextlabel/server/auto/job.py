@@ -12,7 +12,7 @@ from nextlabel.server.values.errors import FailedPrecondition
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
-    from nextlabel.v1.run_service_pb2 import QuoteRunResponse, Run, RunSpec
+    from nextlabel.v1.run_service_pb2 import QuoteRunResponse, RunSpec
 
 PROJECT = "auto"
 KNOWN = "known-labels"
@@ -74,11 +74,11 @@ class Job:
         """Return what a run would cost."""
         return self.client.runs.quote(PROJECT, spec)
 
-    def active(self) -> Run | None:
-        """Return the run that an earlier call left under way, if there is one."""
+    def active(self) -> str | None:
+        """Return the id of the run that an earlier call left under way, if there is one."""
         from nextlabel.v1.run_service_pb2 import RunState
 
         for run in self.client.runs.list(PROJECT):
             if RunState.Name(run.state) in _ACTIVE:
-                return run
+                return run.run_id
         return None

@@ -158,8 +158,8 @@ def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.server.values.errors import FailedPrecondition
 
-    run = job.active()
-    if run is None:
+    under_way = job.active()
+    if under_way is None:
         quote = job.quote(spec)
         _say(
             f"labeling up to {quote.upper.labels:,} items would cost about {usd(quote.expected.micro_usd)} "
@@ -176,10 +176,9 @@ def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
                     "nobody is there to ask; give --yes to spend up to the budget", reason="NOT_CONFIRMED"
                 )
             typer.confirm("Go on?", abort=True, err=True)
-        run = job.client.runs.start(PROJECT, spec)
-    else:
-        _say(f"going on with run {run.run_id}")
-    return _follow(job.client, run.run_id)
+        return _follow(job.client, job.client.runs.start(PROJECT, spec).run_id)
+    _say(f"going on with run {under_way}")
+    return _follow(job.client, under_way)
 
 
 def _follow(client: "Client", run_id: str) -> bool:
