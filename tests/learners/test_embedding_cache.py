@@ -10,7 +10,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def embed(self, texts):
+    def embed(self, texts, *, urgent=False):
         self.asked += texts
         return np.array([[len(t), 1] for t in texts], np.float16)
 
