@@ -12,7 +12,7 @@ from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.prompting.packing import packs
 from nextlabel.server.annotators.prompting.prompts import variant_label_order
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
-from nextlabel.server.annotators.prompting.templates import VARIABLES, check_template
+from nextlabel.server.annotators.prompting.templates import VARIABLES, check_template, render_system
 from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.values.answers import (
     AnnotationType,
@@ -259,14 +259,37 @@ async def test_custom_template_sets_the_wording_but_not_the_fence(
         "{{ 9 ** 99999999 }}",
         "{{ guidelines",
         "{% include 'x' %}",
+        "{{ 'x'.ljust(1500000000) }}",
+        "{% for a in guidelines %}{% for b in guidelines %}{% endfor %}{% endfor %}",
+        "{{ labels | upper }}",
+        "{# a remark #}",
+        "{{ labels() }}",
+        "{{ LABELS }}",
+        "{{",
         "x" * 30_000,
     ],
 )
 def test_templates_can_do_nothing_but_place_variables(template: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         check_template(template)
-    assert refused.value.violations[0].field == "technique.template"
-    assert VARIABLES
+    [violation] = refused.value.violations
+    assert violation.field == "technique.template"
+    assert "characters" in violation.description or all(name in violation.description for name in VARIABLES)
+    with pytest.raises(InvalidArgument):
+        Technique(template=template)
+
+
+def test_what_is_placed_is_not_filled_again() -> None:
+    """Guidelines may speak of templates, and braces of JSON examples are text."""
+    template = 'As {"a": {"b": 1}}: {{guidelines}}'
+    texts = dict.fromkeys(VARIABLES, "x") | {"guidelines": "{{ labels }} {% for %}"}
+    assert render_system(template, **texts) == 'As {"a": {"b": 1}}: {{ labels }} {% for %}'
+
+
+def test_a_template_that_renders_to_too_much_is_refused_before_it_is_made() -> None:
+    texts = dict.fromkeys(VARIABLES, "x" * 10_000_000)
+    with pytest.raises(InvalidArgument, match="at most 400000 fit"):
+        render_system("{{ guidelines }}" * 1_000, **texts)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,15 @@
 import pytest
 
 from nextlabel.server.domain.budgets.paid_calls import RunLedger
-from nextlabel.server.values.annotator_options import AnthropicOptions, PromptOptions
-from nextlabel.server.values.answers import ConfidenceKind
+from nextlabel.server.values.annotator_options import (
+    AnthropicOptions,
+    DemonstrationSelection,
+    HumanOptions,
+    LearnerOptions,
+    PromptOptions,
+    ReplayOptions,
+)
+from nextlabel.server.values.answers import AnnotationType, ConfidenceKind
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.ledger import LedgerKind
@@ -157,3 +164,36 @@ async def test_without_a_key_a_run_is_refused(tmp_path, monkeypatch):
     with pytest.raises(FailedPrecondition, match="ANTHROPIC_API_KEY"):
         await service.replay_run(await filled(service), TRUTH, annotator=claude())
     await service.close()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "field"),
+    [
+        (PromptOptions(template="{% for x in guidelines %}{% endfor %}"), "template"),
+        (PromptOptions(template="{{ items }}"), "template"),
+        (PromptOptions(variants=99), "variants"),
+        (PromptOptions(demonstration_selection=DemonstrationSelection.NEAREST), "demonstration_count"),
+        (PromptOptions(demonstration_count=3), "demonstration_count"),
+        (PromptOptions(max_output_tokens=-1), "max_output_tokens"),
+        (PromptOptions(max_concurrency=-1), "max_concurrency"),
+        (PromptOptions(effort="high\n" * 99), "effort"),
+    ],
+)
+async def test_wrong_prompt_options_are_named_as_the_api_names_them(service, fake, prompt, field):
+    project = await filled(service)
+    with pytest.raises(InvalidArgument) as error:
+        await service.replay_run(project, TRUTH, annotator=claude(prompt=prompt))
+    assert [v.field for v in error.value.violations] == [f"spec.annotator.anthropic.prompt.{field}"]
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("annotation_type", [t for t in AnnotationType if t is not AnnotationType.SINGLE_LABEL])
+@pytest.mark.parametrize("annotator", [claude(), HumanOptions(), LearnerOptions(), ReplayOptions("truth")])
+async def test_runs_of_types_that_no_learner_is_trained_on_are_refused_at_once(
+    service, fake, annotation_type, annotator
+):
+    project = await service.create(annotation_type=annotation_type)
+    with pytest.raises(FailedPrecondition, match="no learner is trained on") as error:
+        await service.replay_run(project, TRUTH, annotator=annotator)
+    assert error.value.reason == "NO_LEARNER"
+    assert fake.requests == []

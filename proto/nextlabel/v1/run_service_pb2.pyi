@@ -293,7 +293,10 @@ class PromptOptions(_message.Message):
     effort: _builtins.str
     """Effort that the model is asked for, where it has such a setting: low, medium, high; empty for its default."""
     template: _builtins.str
-    """Own prompt template for the item, rendered in a sandbox; empty for the built-in one."""
+    """Own wording of the system prompt, up to 20,000 characters; empty for the built-in one. {{ instruction }}, {{ guidelines }},
+    {{ labels }}, {{ demonstrations }}, {{ data_rule }} and {{ answer_rule }} are replaced; anything else in double braces is
+    refused when the run is started or quoted.
+    """
     max_concurrency: _builtins.int
     """Requests under way at a time; 0 for the server's default."""
     canary_share: _builtins.float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
@@ -33,6 +34,11 @@ from nextlabel.server.wiring.destinations import Destination, destination
 ANNOTATION_LINE = "annotation"
 _CANDIDATES = 3
 _MOST_CANARIES = 0.5
+_MOST_OUTPUT_TOKENS = 100_000
+_MOST_CONCURRENCY = 1_000
+_EFFORT = re.compile(r"[a-z_]{0,32}")
+_OPTIONS = {"shots": "demonstration_count", "samples": "variants", "justification": "rationale"}
+"""What the API calls the parts of a technique that have another name there."""
 _RETRIEVALS = {
     DemonstrationSelection.NEAREST: Retrieval.NEAREST,
     DemonstrationSelection.LABEL_DIVERSE: Retrieval.LABEL_DIVERSE,
@@ -76,7 +82,7 @@ def check_llm(options: LlmOptions, settings: AnnotatorSettings, path: str = "") 
     if not options.model:
         raise InvalidArgument.field(f"{path}.model", "name the model to ask")
     price_of(options.model, settings, f"{path}.model")
-    technique_of(options)
+    _check_prompt(options, f"{path}.prompt")
     if not 0.0 <= options.prompt.canary_share <= _MOST_CANARIES:
         raise InvalidArgument.field(
             f"{path}.prompt.canary_share", f"from 0 to {_MOST_CANARIES}, got {options.prompt.canary_share:g}"
@@ -84,6 +90,32 @@ def check_llm(options: LlmOptions, settings: AnnotatorSettings, path: str = "") 
     if options.prompt.message_batches and not isinstance(options, AnthropicOptions):
         raise InvalidArgument.field(f"{path}.prompt.message_batches", "only the Anthropic API has message batches")
     destination(options, settings, path)
+
+
+def _check_prompt(options: LlmOptions, path: str) -> None:
+    """Check how an LLM is asked; a violation names the option, by its name in the API."""
+    violations = [
+        (f"{path}.{name}", f"from 0 to {most}, got {given}; 0 is the server's default")
+        for name, most in (("max_output_tokens", _MOST_OUTPUT_TOKENS), ("max_concurrency", _MOST_CONCURRENCY))
+        if not 0 <= (given := getattr(options.prompt, name)) <= most
+    ]
+    if not _EFFORT.fullmatch(options.prompt.effort):
+        violations.append((f"{path}.effort", "must be a word such as low, medium or high"))
+    selection, count = options.prompt.demonstration_selection, options.prompt.demonstration_count
+    if (selection is DemonstrationSelection.NONE) != (count == 0):
+        violations.append((f"{path}.demonstration_count", "is given exactly when demonstration_selection is"))
+    if violations:
+        raise InvalidArgument(violations)
+    try:
+        technique_of(options)
+    except InvalidArgument as error:
+        named = [(_option(violation.field, path), violation.description) for violation in error.violations]
+        raise InvalidArgument(named, reason=error.reason) from error
+
+
+def _option(field: str, path: str) -> str:
+    name = field.removeprefix("technique.")
+    return f"{path}.{_OPTIONS.get(name, name)}"
 
 
 def price_of(model: str, settings: AnnotatorSettings, field: str) -> Price:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nextlabel.server.annotators.prompting.templates import check_template
 from nextlabel.server.tasks.drafts import AnswerForm
 from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.errors import InvalidArgument
@@ -28,7 +29,7 @@ class Technique:
     items_per_request:    packing: items that share a request
     attempts:             how often an item is asked again when its answer is invalid or missing, first included
     preselected_labels:   show only the closest labels of a large label space; 0 shows all
-    template:             a Jinja template that replaces the wording of the system prompt
+    template:             replaces the wording of the system prompt; see `templates`
     """
 
     retrieval: Retrieval = Retrieval.NONE
@@ -70,3 +71,5 @@ class Technique:
             violations.append(("technique.candidates", "must be 0 (one label) or at least 2"))
         if violations:
             raise InvalidArgument(violations)
+        if self.template is not None:
+            check_template(self.template)

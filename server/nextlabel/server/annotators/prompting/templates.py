@@ -1,77 +1,74 @@
-"""The wording of the system prompt: ours, or a project's own template in a sandbox."""
+"""The wording of the system prompt: ours, or a project's own template. A template places named texts, and nothing else.
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+There are no expressions, loops, calls or attributes to run, so the cost of a template is the length of what it makes.
+"""
+
+import re
+from collections.abc import Mapping
 
 from nextlabel.server.values.errors import InvalidArgument
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-    from jinja2.runtime import Context
-
 VARIABLES = ("instruction", "guidelines", "labels", "demonstrations", "data_rule", "answer_rule")
-"""Everything a template may use. Items are no variable: they are always added by us, fenced as data."""
+"""Everything a template may place. Items are no variable: they are always added by us, fenced as data."""
 
 _MAX_TEMPLATE_CHARACTERS = 20_000
 _MAX_RENDERED_CHARACTERS = 400_000
-
-_DEFAULT = """\
-You annotate texts. {{ instruction }} {{ answer_rule }}
-{% if guidelines %}
-Guidelines:
-{{ guidelines }}
-{% endif %}{% if labels %}
-Labels:
-{{ labels }}
-{% endif %}{% if demonstrations %}
-{{ data_rule }}
-
-Items and their answers:
-{{ demonstrations }}
-{% endif %}"""
+_FIELD = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+_OPENING = re.compile(r"\{[{%#]")
+_SHOWN_CHARACTERS = 40
 
 
 def render_system(template: str | None, **variables: str) -> str:
-    """Render `template`, or the default wording, with exactly the variables of `VARIABLES`.
+    """Fill `template`, or the default wording, with the texts of `VARIABLES`.
 
-    Raises `InvalidArgument` when the template is broken, uses anything else, or renders to too much.
+    Raises `InvalidArgument` when the template is wrong (see `check_template`) or renders to too much.
+
+    >>> render_system("Judge. {{ guidelines }} {{ labels }}", guidelines="Be strict.", labels="- spam")
+    'Judge. Be strict. - spam'
     """
-    from jinja2 import TemplateError
-
-    try:
-        text = _compiled(_DEFAULT if template is None else template).render(variables)
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        raise _wrong(f"{error}; allowed variables: {', '.join(VARIABLES)}") from error
+    text = _default(variables) if template is None else _filled(template, variables)
     if len(text) > _MAX_RENDERED_CHARACTERS:
-        raise _wrong(f"renders to {len(text)} characters, at most {_MAX_RENDERED_CHARACTERS} fit")
+        raise _too_long(len(text))
     return text
 
 
 def check_template(template: str) -> None:
-    """Raise `InvalidArgument` when a template is too long, broken, or uses anything but `VARIABLES`."""
+    """Raise `InvalidArgument` when a template is too long, or asks for anything but `{{ NAME }}` of `VARIABLES`."""
     if len(template) > _MAX_TEMPLATE_CHARACTERS:
         raise _wrong(f"has {len(template)} characters, at most {_MAX_TEMPLATE_CHARACTERS} are allowed")
-    render_system(template, **dict.fromkeys(VARIABLES, ""))
+    for found in _OPENING.finditer(template):
+        field = _FIELD.match(template, found.start())
+        if field is None or field.group(1) not in VARIABLES:
+            shown = template[found.start() : found.start() + _SHOWN_CHARACTERS]
+            names = ", ".join(f"{{{{ {name} }}}}" for name in VARIABLES)
+            raise _wrong(
+                f"cannot take {shown!r} at character {found.start() + 1}; a template may hold {names}, no more"
+            )
+
+
+def _filled(template: str, variables: Mapping[str, str]) -> str:
+    check_template(template)
+    size = len(template) + sum(len(variables[found.group(1)]) for found in _FIELD.finditer(template))
+    if size > _MAX_RENDERED_CHARACTERS + _MAX_TEMPLATE_CHARACTERS:
+        raise _too_long(size)
+    return _FIELD.sub(lambda found: variables[found.group(1)], template.replace("\r\n", "\n"))
+
+
+def _default(variables: Mapping[str, str]) -> str:
+    given = variables.get
+    text = f"You annotate texts. {given('instruction')} {given('answer_rule')}\n"
+    if guidelines := given("guidelines"):
+        text += f"\nGuidelines:\n{guidelines}\n"
+    if labels := given("labels"):
+        text += f"\nLabels:\n{labels}\n"
+    if demonstrations := given("demonstrations"):
+        text += f"\n{given('data_rule')}\n\nItems and their answers:\n{demonstrations}\n"
+    return text
+
+
+def _too_long(characters: int) -> InvalidArgument:
+    return _wrong(f"renders to {characters} characters, at most {_MAX_RENDERED_CHARACTERS} fit")
 
 
 def _wrong(description: str) -> InvalidArgument:
     return InvalidArgument.field("technique.template", description)
-
-
-@lru_cache(maxsize=64)
-def _compiled(template: str) -> "Template":
-    from jinja2 import StrictUndefined
-    from jinja2.exceptions import SecurityError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    class Sandbox(ImmutableSandboxedEnvironment):
-        # Repetition and powers are the way to fill the memory from a few characters.
-        intercepted_binops = frozenset({"*", "**", "%"})
-
-        def call_binop(self, context: "Context", operator: str, left: object, right: object) -> NoReturn:
-            raise SecurityError(f"the operator {operator} is not allowed in templates")
-
-    environment = Sandbox(undefined=StrictUndefined, autoescape=False)
-    environment.globals.clear()
-    environment.filters.clear()
-    return environment.from_string(template)

@@ -22,7 +22,6 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunSpec
 from nextlabel.v1 import run_service_pb2 as pb
 from nextlabel.v1.run_service_pb2_grpc import RunServiceServicer
 
@@ -95,8 +94,7 @@ class RunServicer(RunServiceServicer):
             raise InvalidArgument.field("sample_items", f"must not be negative, got {request.sample_items}")
         project = await self.finder.project(request.project)
         spec = run_spec_of(request.spec, project)
-        _check_size(spec)
-        self.runs.check_strategy(spec.strategy)
+        self.runs.check(project, spec)
         quote = await self.quotes.quote(project, spec, request.sample_items)
         return pb.QuoteRunResponse(
             low=cost_message(quote.low),
@@ -131,13 +129,3 @@ class RunServicer(RunServiceServicer):
             return run.state.ended, read[-1].number if read else after, messages
 
         return await self.store.read(work)
-
-
-def _check_size(spec: RunSpec) -> None:
-    """Raise InvalidArgument for the sizes that a quote multiplies, as starting the run would."""
-    if spec.batch_size < 1:
-        raise InvalidArgument.field("spec.batch_size", f"must be positive, got {spec.batch_size}")
-    if spec.max_rounds < 0:
-        raise InvalidArgument.field("spec.max_rounds", f"must not be negative, got {spec.max_rounds}")
-    if spec.limit.labels < 0:
-        raise InvalidArgument.field("spec.limits.labels", f"must not be negative, got {spec.limit.labels}")

@@ -97,7 +97,7 @@ class Learning:
             Unavailable: all labels are of items that wait for their embeddings.
             NotFound: the project was deleted meanwhile.
         """
-        _check_type(project)
+        check_learnable(project)
         async with unless_deleted(self._store, project.id), self._only_trainer(project.id):
             # A round of a run takes long: classes may have been added since, and a version trained that knows them.
             known = project
@@ -360,7 +360,8 @@ def _distributions(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.f
     return shares if whole else shares / shares.sum(axis=1, keepdims=True)
 
 
-def _check_type(project: Project) -> None:
+def check_learnable(project: Project) -> None:
+    """Raise FailedPrecondition when no learner is trained on the annotations of a project."""
     if not task_type(project.annotation_type).one_class:
         raise FailedPrecondition(
             f"project {project.name} asks for {project.annotation_type.value} annotations, which no learner is "

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_run
+from nextlabel.server.domain.learning.learning import check_learnable
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
@@ -42,9 +43,10 @@ class Runs:
         Raises:
             InvalidArgument: a field is out of range or unknown.
             NotFound: there are no labels to replay under the name that is given.
-            FailedPrecondition: canaries are asked for and there is no gold to make them of.
+            FailedPrecondition: no learner is trained on annotations of the project's type; or canaries are asked for
+                and there is no gold to make them of.
         """
-        self._check(spec)
+        self.check(project, spec)
         if isinstance(spec.annotator, ReplayOptions):
             _check_replay_set(tx, project, spec.annotator.label_set)
         check_canaries(tx, project, spec.annotator)
@@ -65,6 +67,11 @@ class Runs:
             if bound:
                 self.budgets.set_limit(tx, project.id, run.id, Window.TOTAL, dimension, bound)
         return run
+
+    def check(self, project: Project, spec: RunSpec) -> None:
+        """Check what a run is to do, as far as that can be told without what is stored; raises what `start` does."""
+        check_learnable(project)
+        self._check(spec)
 
     def get(self, tx: Transaction, project: Project, run_id: str) -> Run:
         """Return a run of a project, or raise NotFound."""
