@@ -14,11 +14,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assessment_bars import coverage, prediction_powered
+from assessment_bars import consensus, coverage, prediction_powered
 
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
     "ppi": prediction_powered.table,
+    "consensus": consensus.table,
 }
 
 

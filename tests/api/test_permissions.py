@@ -68,6 +68,7 @@ ALLOWED = {
     GetOverview           ROD
     GetAccuracy           ROD
     GetClassShares        ROD
+    CompareConsensus      ROD
     CreateToken           D
     ListTokens            D
     RevokeToken           D

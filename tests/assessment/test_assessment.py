@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from nextlabel.server.assessment.consensus import Consensus, consensus
+from nextlabel.server.assessment.consensus.votes import Consensus, consensus
 from nextlabel.server.assessment.intervals import paired_difference, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind

@@ -24,3 +24,7 @@ class Quality(quality_grpc.QualityServiceServicer):
     async def GetClassShares(self, request: Any, context: Any) -> Any:
         share = quality.ClassShare(label="sports", figures=[figure(quality.FIGURE_KIND_AUDIT, 0.3)])
         return quality.GetClassSharesResponse(shares=[share], draws=50, unanswered_draws=2)
+
+    async def CompareConsensus(self, request: Any, context: Any) -> Any:
+        method = quality.ConsensusMethod(name="mace", on_gold=figure(quality.FIGURE_KIND_GOLD, 0.6))
+        return quality.CompareConsensusResponse(methods=[method], chosen="mace", shared_items=9, gold_items=50)

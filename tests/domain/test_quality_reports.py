@@ -85,3 +85,18 @@ async def test_labels_are_judged_by_gold_and_people_do_not_count(service):
     (figure,) = (await service.parts.quality.accuracy.accuracy(project)).labels
     assert (figure.kind, figure.anytime, figure.estimate.items) == (FigureKind.GOLD, True, 20)
     assert figure.estimate.value == pytest.approx(17 / 20)
+
+
+async def test_ways_to_join_answers_are_compared_on_gold(service):
+    project = await filled(service)
+    assert (await service.parts.quality.consensus.compare(project)).chosen == ""
+    gold = {f"g{n}": CLASSES[n % 3] for n in range(60)}
+    await service.add(project, list(gold), labels=list(gold.values()), split=Split.GOLD, upload="gold")
+    wrong = {item: CLASSES[(CLASSES.index(label) + 1) % 3] for item, label in gold.items()}
+    for number, name in enumerate(("one", "two", "three")):
+        mistaken = {item: wrong[item] if n % 3 else label for n, (item, label) in enumerate(gold.items())}
+        await service.answer_as_llm(project, mistaken if number else gold, annotator=name)
+    found = await service.parts.quality.consensus.compare(project)
+    assert (found.shared_items, found.gold_items) == (60, 60)
+    assert found.chosen != "majority"
+    assert found.methods["majority"].estimate.value < 0.5 < found.methods[found.chosen].estimate.low

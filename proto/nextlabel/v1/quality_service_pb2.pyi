@@ -221,3 +221,89 @@ class GetClassSharesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetClassSharesResponse: _TypeAlias = GetClassSharesResponse  # noqa: Y015
+
+@_typing.final
+class CompareConsensusRequest(_message.Message):
+    """Request of CompareConsensus."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareConsensusRequest: _TypeAlias = CompareConsensusRequest  # noqa: Y015
+
+@_typing.final
+class ConsensusMethod(_message.Message):
+    """A way to join answers: majority, dawid_skene, mace, or gold_weighted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ON_GOLD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    @_builtins.property
+    def on_gold(self) -> Global___Figure:
+        """Share of gold items that it gets right without having seen their gold; absent with fewer than 20 gold items."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        on_gold: Global___Figure | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_gold", b"on_gold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "on_gold", b"on_gold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsensusMethod: _TypeAlias = ConsensusMethod  # noqa: Y015
+
+@_typing.final
+class CompareConsensusResponse(_message.Message):
+    """Response of CompareConsensus."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHODS_FIELD_NUMBER: _builtins.int
+    CHOSEN_FIELD_NUMBER: _builtins.int
+    SHARED_ITEMS_FIELD_NUMBER: _builtins.int
+    GOLD_ITEMS_FIELD_NUMBER: _builtins.int
+    chosen: _builtins.str
+    """The one that suits the project; empty without answers."""
+    shared_items: _builtins.int
+    """Items that more than one annotator has answered, copies left out."""
+    gold_items: _builtins.int
+    """Gold items among those with answers."""
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConsensusMethod]:
+        """The ways that were compared."""
+
+    def __init__(
+        self,
+        *,
+        methods: _abc.Iterable[Global___ConsensusMethod] | None = ...,
+        chosen: _builtins.str = ...,
+        shared_items: _builtins.int = ...,
+        gold_items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chosen", b"chosen", "gold_items", b"gold_items", "methods", b"methods", "shared_items", b"shared_items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareConsensusResponse: _TypeAlias = CompareConsensusResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetClassSharesRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetClassSharesResponse.FromString,
                 _registered_method=True)
+        self.CompareConsensus = channel.unary_unary(
+                '/nextlabel.v1.QualityService/CompareConsensus',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -65,6 +70,13 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CompareConsensus(self, request, context):
+        """Compares ways to join the answers of several annotators on gold items that they have not seen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.GetClassShares,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetClassSharesRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetClassSharesResponse.SerializeToString,
+            ),
+            'CompareConsensus': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareConsensus,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/GetClassShares',
             nextlabel_dot_v1_dot_quality__service__pb2.GetClassSharesRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.GetClassSharesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareConsensus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/CompareConsensus',
+            nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusResponse.FromString,
             options,
             channel_credentials,
             insecure,

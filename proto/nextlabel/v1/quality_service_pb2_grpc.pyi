@@ -37,6 +37,8 @@ class QualityServiceStub:
     """Returns how accurate the newest model and the labels are, by every way there is to tell."""
     GetClassShares: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetClassSharesRequest, _quality_service_pb2.GetClassSharesResponse]
     """Estimates the share of each class in the pool, from the audit stream's labels by people."""
+    CompareConsensus: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CompareConsensusRequest, _quality_service_pb2.CompareConsensusResponse]
+    """Compares ways to join the answers of several annotators on gold items that they have not seen."""
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -47,6 +49,8 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Returns how accurate the newest model and the labels are, by every way there is to tell."""
     GetClassShares: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetClassSharesRequest, _quality_service_pb2.GetClassSharesResponse]  # type: ignore[assignment]
     """Estimates the share of each class in the pool, from the audit stream's labels by people."""
+    CompareConsensus: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CompareConsensusRequest, _quality_service_pb2.CompareConsensusResponse]  # type: ignore[assignment]
+    """Compares ways to join the answers of several annotators on gold items that they have not seen."""
 
 class QualityServiceServicer:
     """What is known of the quality of a project's labels and models."""
@@ -64,5 +68,12 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.GetClassSharesResponse, _abc.Awaitable[_quality_service_pb2.GetClassSharesResponse]]:
         """Estimates the share of each class in the pool, from the audit stream's labels by people."""
+
+    def CompareConsensus(
+        self,
+        request: _quality_service_pb2.CompareConsensusRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.CompareConsensusResponse, _abc.Awaitable[_quality_service_pb2.CompareConsensusResponse]]:
+        """Compares ways to join the answers of several annotators on gold items that they have not seen."""
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

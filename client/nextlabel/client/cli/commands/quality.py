@@ -4,6 +4,7 @@ import typer
 
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
 app = typer.Typer(help="See whether labels and models can be trusted, with intervals.", no_args_is_help=True)
@@ -42,6 +43,24 @@ def shares(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
         emit_one(found, output)
     else:
         emit_many(_named({share["label"]: share["figures"] for share in found["shares"]}), _COLUMNS, output)
+
+
+@app.command(epilog="Example: nextlabel quality consensus news")
+def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Compare ways to join the answers of several annotators on gold items that they have not seen."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = plain(client.quality.consensus(project))
+    if output is Output.JSON:
+        emit_one(found, output)
+        return
+    figures = {one["name"]: [one["on_gold"]] if one["on_gold"] else [] for one in found["methods"]}
+    emit_many(_named(figures), _COLUMNS, output)
+    say(
+        f"{found['chosen'] or 'none'} suits this project: {found['shared_items']:,} items with several answers, "
+        f"{found['gold_items']:,} gold items"
+    )
 
 
 def _named(figures: dict[str, list[Record]]) -> list[Record]:

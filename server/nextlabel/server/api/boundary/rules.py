@@ -180,6 +180,7 @@ RULES: dict[str, Rule] = {
             {
                 "GetAccuracy": Rule(READERS),
                 "GetClassShares": Rule(READERS),
+                "CompareConsensus": Rule(READERS),
             },
         )
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextlabel.server.api.messages.values import duration, timestamp
-from nextlabel.server.assessment.consensus import Consensus
+from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.answers import (
     AnnotationType,

@@ -36,3 +36,16 @@ class QualityServicer(QualityServiceServicer):
             draws=found.draws,
             unanswered_draws=found.unanswered_draws,
         )
+
+    async def CompareConsensus(self, request: pb.CompareConsensusRequest, context: Any) -> pb.CompareConsensusResponse:
+        """Compare ways to join the answers of several annotators."""
+        found = await self.quality.consensus.compare(await self.finder.project(request.project))
+        return pb.CompareConsensusResponse(
+            methods=[
+                pb.ConsensusMethod(name=name, on_gold=None if one is None else figure(one))
+                for name, one in found.methods.items()
+            ],
+            chosen=found.chosen,
+            shared_items=found.shared_items,
+            gold_items=found.gold_items,
+        )

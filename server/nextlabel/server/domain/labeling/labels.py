@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nextlabel.server.assessment.consensus import Consensus, consensus
+from nextlabel.server.assessment.consensus.votes import Consensus, consensus
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.ids import ProjectId

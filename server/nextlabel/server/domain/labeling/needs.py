@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.server.assessment.consensus import Consensus
+from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.item_states import Need, NeedReason

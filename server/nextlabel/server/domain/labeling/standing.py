@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from nextlabel.server.assessment.consensus import Consensus
+from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.needs import Asker, may_ask, need_of
 from nextlabel.server.ports.state_store import StateStore, Transaction

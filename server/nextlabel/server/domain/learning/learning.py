@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from nextlabel.server.assessment.consensus import Consensus
+from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.server.assessment.consensus import consensus
+from nextlabel.server.assessment.consensus.votes import consensus
 from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import wilson_interval

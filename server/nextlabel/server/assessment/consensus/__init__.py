@@ -1,0 +1,1 @@
+"""What several annotators' answers add up to."""

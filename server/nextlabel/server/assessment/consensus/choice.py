@@ -1,0 +1,110 @@
+"""Which way to join answers suits a project: what gold says, else what the answers themselves allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
+from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene, gold_panel
+from nextlabel.server.assessment.consensus.one_coin import mace
+from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+FEWEST_GOLD = 20
+"""Gold items that a choice rests on at least."""
+
+_FOLDS = 5
+
+
+def majority(table: AnswerTable) -> Floats:
+    """Return the shares of the votes, (N, C); ties go to the class that comes first."""
+    votes = table.votes
+    return table.clamped(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1.0))
+
+
+METHODS: Mapping[str, Callable[[AnswerTable], Floats]] = {
+    "dawid_skene": lambda table: dawid_skene(table)[0],
+    "gold_weighted": gold_panel,
+    "mace": lambda table: mace(table)[0],
+    "majority": majority,
+}
+"""Ways to join answers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """The way that was chosen, what each got right of gold that it had not seen, and the result.
+
+    ``probabilities_NC`` are the class probabilities of all items; ``weights`` say how much the learner counts.
+    """
+
+    method: str
+    on_gold: Mapping[str, Estimate]
+    weights: Weights
+    probabilities_NC: Floats
+
+
+def choose(table: AnswerTable, learner_NC: Floats | None = None) -> Chosen:
+    """Join the answers in the way that is right most often on gold which it has not seen.
+
+    With fewer than `FEWEST_GOLD` gold items nothing can be compared: then the way that explains the answers best, and
+    the learner stays out. Where errors are correlated, as those of LLMs are, only gold can tell: the annotators agree
+    on what is wrong.
+    """
+    gold = np.flatnonzero(table.gold_N != NO_GOLD)
+    preferred = _explains_best(table)
+    if len(gold) < FEWEST_GOLD:
+        return Chosen(preferred, {}, Weights(), METHODS[preferred](table))
+    truth = table.gold_N[gold]
+    held_out = {name: _held_out(table, gold, method) for name, method in METHODS.items()}
+    method = _clearly_best({name: _scores(found, truth) for name, found in held_out.items()}, preferred)
+    joined, weights = METHODS[method](table), Weights()
+    if learner_NC is not None:
+        weights = learned_weights(held_out[method], learner_NC[gold], truth)
+    if learner_NC is not None and weights.learner:
+        joined = table.clamped(with_learner(joined, learner_NC, weights))
+    on_gold = {
+        name: wilson_interval(int((found.argmax(axis=1) == truth).sum()), len(gold)) for name, found in held_out.items()
+    }
+    return Chosen(method, on_gold, weights, joined)
+
+
+def _explains_best(table: AnswerTable) -> str:
+    """Return MACE, or Dawid-Skene where its more parameters pay (Schwarz 1978): where annotators confuse classes."""
+    classes, annotators = len(table.classes), len(table.annotators)
+    gain = dawid_skene(table)[1].log_likelihood(table) - mace(table)[1].log_likelihood(table)
+    more_parameters = annotators * (classes * (classes - 1) - classes)
+    return "dawid_skene" if gain > more_parameters * np.log(max(table.items, 1)) / 2 else "mace"
+
+
+def _clearly_best(scores: Mapping[str, Floats], preferred: str) -> str:
+    """Return the best way, or the preferred one unless the best beats it by more than the difference's own error."""
+    best = max(scores, key=lambda name: float(scores[name].mean()))
+    gain_n = scores[best] - scores[preferred]
+    return best if gain_n.mean() > gain_n.std() / len(gain_n) ** 0.5 else preferred
+
+
+def _scores(held_out_nC: Floats, truth_n: Ints) -> Floats:
+    """Return for n items 1 where right, in part where tied for the most; a little less for being surely wrong."""
+    tied_nC = held_out_nC >= held_out_nC.max(axis=1, keepdims=True) - 1e-9
+    at = (np.arange(len(truth_n)), truth_n)
+    truth_nC = np.eye(held_out_nC.shape[1])[truth_n]
+    return np.asarray(tied_nC[at] / tied_nC.sum(axis=1) - 0.1 * ((held_out_nC - truth_nC) ** 2).sum(axis=1))
+
+
+def _held_out(table: AnswerTable, gold: Ints, method: Callable[[AnswerTable], Floats]) -> Floats:
+    """Return the probabilities of gold items, each found with the other folds' gold only."""
+    found = np.empty((len(gold), len(table.classes)))
+    fold_n = np.arange(len(gold)) % _FOLDS
+    for fold in range(_FOLDS):
+        hidden = table.gold_N.copy()
+        hidden[gold[fold_n == fold]] = NO_GOLD
+        found[fold_n == fold] = method(table.with_gold(hidden))[gold[fold_n == fold]]
+    return found

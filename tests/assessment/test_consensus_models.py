@@ -1,0 +1,134 @@
+"""Models of annotators against slow references, and where they must beat the vote."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nextlabel.server.assessment.consensus.choice import choose, majority
+from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
+from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene
+from nextlabel.server.assessment.consensus.one_coin import mace
+from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable, answer_table
+from tests.assessment.annotations import annotation
+
+
+def table(given_NW, classes, gold=None):
+    given = np.asarray(given_NW)
+    items, annotators = np.indices(given.shape)
+    known = np.full(len(given), NO_GOLD) if gold is None else np.asarray(gold)
+    kept = given.ravel() >= 0
+    names = tuple(f"w{w}" for w in range(given.shape[1]))
+    return AnswerTable(
+        items.ravel()[kept],
+        annotators.ravel()[kept],
+        given.ravel()[kept],
+        known,
+        names,
+        tuple(map(str, range(classes))),
+    )
+
+
+def simulated(seed, accuracies, items=1500, classes=2):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, classes, items)
+    right = rng.random((items, len(accuracies))) < np.array(accuracies)
+    wrong = (truth[:, None] + rng.integers(1, classes, right.shape)) % classes
+    return truth, np.where(right, truth[:, None], wrong)
+
+
+def right(posterior, truth):
+    return float((posterior.argmax(axis=1) == truth).mean())
+
+
+def test_good_annotators_count_more_with_three_answers_an_item():
+    truth, given = simulated(0, [0.9, 0.6, 0.6])
+    answers = table(given, 2)
+    assert right(majority(answers), truth) == pytest.approx(0.79, abs=0.03)
+    for posterior in (dawid_skene(answers)[0], mace(answers)[0]):
+        assert right(posterior, truth) > 0.87
+
+
+def test_one_more_answer_needs_no_fit():
+    _, given = simulated(1, [0.9, 0.7, 0.6], classes=3)
+    posterior, panel = dawid_skene(table(given, 3))
+    for item in range(20):
+        answers = {f"w{w}": int(label) for w, label in enumerate(given[item])}
+        assert panel.posterior(answers) == pytest.approx(posterior[item], abs=0.02)
+    stranger = panel.posterior({"somebody else": 1})
+    assert stranger.argmax() == 1
+    assert panel.posterior({}) == pytest.approx(np.exp(panel.log_prior_C))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 5), st.integers(2, 4))
+def test_posteriors_are_probabilities_gold_stays_and_the_order_of_annotators_is_nothing(seed, panel_size, classes):
+    rng = np.random.default_rng(seed)
+    given_NW = rng.integers(-1, classes, (30, panel_size))
+    gold = np.where(rng.random(30) < 0.3, rng.integers(0, classes, 30), NO_GOLD)
+    for method in (majority, lambda t: dawid_skene(t)[0], lambda t: mace(t)[0]):
+        found = method(table(given_NW, classes, gold))
+        assert np.isfinite(found).all()
+        answered = (given_NW >= 0).any(axis=1) | (gold != NO_GOLD)
+        assert found[answered].sum(axis=1) == pytest.approx(1.0)
+        known = gold != NO_GOLD
+        assert (found[known].argmax(axis=1) == gold[known]).all()
+        turned = method(table(given_NW[:, ::-1], classes, gold))
+        assert found == pytest.approx(turned, abs=1e-3)
+
+
+def test_gold_finds_the_good_ones_among_many_who_err_alike():
+    rng = np.random.default_rng(3)
+    truth, others = simulated(3, [0.85, 0.85], classes=4)
+    trapped = rng.random(len(truth)) < 0.35
+    alike = np.where(trapped, (truth + 1) % 4, truth)[:, None].repeat(6, axis=1)
+    gold = np.where(np.arange(len(truth)) < 50, truth, NO_GOLD)
+    answers = table(np.hstack([alike, others]), 4, gold)
+    found = choose(answers)
+    unseen = slice(50, None)
+    assert right(found.probabilities_NC[unseen], truth[unseen]) > right(majority(answers)[unseen], truth[unseen]) + 0.1
+    assert found.method == "gold_weighted"
+    assert found.on_gold["majority"].high < found.on_gold["gold_weighted"].value
+
+
+def test_without_gold_nothing_is_claimed_about_gold():
+    _, given = simulated(4, [0.8, 0.7])
+    found = choose(table(given, 2))
+    assert (dict(found.on_gold), found.weights) == ({}, Weights())
+
+
+def test_annotators_who_confuse_classes_are_seen_through_without_gold():
+    truth, given = simulated(6, [0.9] * 5, classes=4)
+    for w in range(5):
+        mistaken = (truth == w % 4) & (np.random.default_rng(w).random(len(truth)) < 0.7)
+        given[mistaken, w] = (w + 1) % 4
+    found = choose(table(given, 4))
+    assert found.method == "dawid_skene"
+    assert right(found.probabilities_NC, truth) > right(majority(table(given, 4)), truth) + 0.01
+
+
+def test_a_learner_counts_for_what_gold_says_it_is_worth():
+    truth, given = simulated(5, [0.6], classes=3)
+    gold = np.where(np.arange(len(truth)) < 100, truth, NO_GOLD)
+    answers = table(given, 3, gold)
+    rng = np.random.default_rng(5)
+    good = np.eye(3)[np.where(rng.random(len(truth)) < 0.9, truth, (truth + 1) % 3)] * 0.8 + 0.2 / 3
+    useless = rng.dirichlet(np.ones(3), len(truth))
+    unseen = slice(100, None)
+    alone = right(choose(answers).probabilities_NC[unseen], truth[unseen])
+    assert right(choose(answers, good).probabilities_NC[unseen], truth[unseen]) > alone + 0.15
+    assert right(choose(answers, useless).probabilities_NC[unseen], truth[unseen]) > alone - 0.02
+    assert learned_weights(good[:0], good[:0], truth[:0]) == Weights()
+    assert with_learner(good, useless, Weights()) == pytest.approx(good, abs=1e-3)
+
+
+def test_answers_become_a_table_without_copies_and_unknown_classes():
+    by_row = {
+        5: [annotation(1, "x", "a", row=5, answer_key="k"), annotation(2, "y", "a", row=5, answer_key="k")],
+        9: [annotation(3, "x", "b", row=9), annotation(4, "y", "gone", row=9)],
+        11: [annotation(5, "y", "gone", row=11)],
+    }
+    found, rows = answer_table(by_row, {9: "b"}, ("a", "b"))
+    assert list(rows) == [5, 9]
+    assert list(zip(found.item_A, found.annotator_A, found.class_A, strict=True)) == [(0, 0, 0), (1, 0, 1)]
+    assert found.gold_N.tolist() == [NO_GOLD, 1]
