@@ -28,7 +28,7 @@ class Quality(Service[Mode, Scope]):
         """The share of each class in the pool, from the audit stream's labels by people."""
         return await self._connection.unary(self._stub.GetClassShares, pb.GetClassSharesRequest(project=project))
 
-    @call
+    @project_call
     async def consensus(self, project: str) -> pb.CompareConsensusResponse:
         """Ways to join the answers of several annotators, compared on gold that they have not seen."""
         return await self._connection.unary(self._stub.CompareConsensus, pb.CompareConsensusRequest(project=project))
