@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import timestamp_pb2
 
 from nextlabel.v1 import access_service_pb2 as pb
+from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import project_service_pb2
 from tests.api.services.conftest import Api, refusal, request_id
 
@@ -41,6 +42,54 @@ def test_the_secret_is_shown_once_and_never_again(api: Api) -> None:
     assert first.secret not in str(listed)
 
 
+@pytest.mark.parametrize(
+    ("role", "bound", "names"),
+    [
+        (pb.ROLE_ANNOTATOR, [], ["ann"]),
+        (pb.ROLE_ANNOTATOR, ["*"], []),
+        (pb.ROLE_ANNOTATOR, ["bob", "eve", "bob"], ["bob", "eve"]),
+        (pb.ROLE_OPERATOR, [], []),
+        (pb.ROLE_OPERATOR, ["bob"], ["bob"]),
+    ],
+)
+def test_a_token_answers_as_the_names_it_was_made_for(
+    api: Api, role: pb.Role.ValueType, bound: list[str], names: list[str]
+) -> None:
+    created = api.access.CreateToken(pb.CreateTokenRequest(name="ann", role=role, annotators=bound))
+    assert list(created.token.annotators) == names
+
+
+def lease(api: Api, project: str, annotator: str, secret: str) -> labeling_pb.Lease:
+    request = labeling_pb.LeaseItemsRequest(project=project, annotator=annotator, count=1)
+    return api.labeling.LeaseItems(request, metadata=as_bearer(secret)).lease
+
+
+def test_who_holds_a_token_of_one_name_answers_as_nobody_else(api: Api) -> None:
+    project = api.filled(9)
+    ann = api.access.CreateToken(pb.CreateTokenRequest(name="ann", role=pb.ROLE_ANNOTATOR)).secret
+    bob = api.access.CreateToken(pb.CreateTokenRequest(name="bob", role=pb.ROLE_ANNOTATOR)).secret
+    held = lease(api, project, "", ann)
+    assert held.annotator == "ann"
+    assert refusal(lambda: lease(api, project, "bob", ann))[0] is grpc.StatusCode.PERMISSION_DENIED
+    given = [labeling_pb.SubmittedAnnotation(item_id=held.items[0].item.id, skip=True)]
+    submit = labeling_pb.SubmitAnnotationsRequest(project=project, lease_id=held.lease_id, annotations=given)
+    own = labeling_pb.SubmitAnnotationsRequest(project=project, annotator="ann", annotations=given)
+    extend = labeling_pb.ExtendLeaseRequest(project=project, lease_id=held.lease_id)
+    release = labeling_pb.ReleaseLeaseRequest(project=project, lease_id=held.lease_id)
+    stranger = as_bearer(bob)
+    code, fields = refusal(lambda: api.labeling.SubmitAnnotations(submit, metadata=stranger))
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["annotator"])
+    for call in (
+        lambda: api.labeling.SubmitAnnotations(own, metadata=stranger),
+        lambda: api.labeling.ExtendLease(extend, metadata=stranger),
+        lambda: api.labeling.ReleaseLease(release, metadata=stranger),
+    ):
+        assert refusal(call)[0] is grpc.StatusCode.PERMISSION_DENIED
+    api.labeling.ExtendLease(extend, metadata=as_bearer(ann))
+    (result,) = api.labeling.SubmitAnnotations(submit, metadata=as_bearer(ann)).results
+    assert result.status == labeling_pb.SUBMIT_STATUS_SKIPPED
+
+
 def test_a_token_of_one_project_sees_only_that_one_in_the_list(api: Api) -> None:
     project = api.project()
     api.project()
@@ -56,6 +105,8 @@ def test_a_token_of_one_project_sees_only_that_one_in_the_list(api: Api) -> None
         (pb.CreateTokenRequest(role=pb.ROLE_READER), "name"),
         (pb.CreateTokenRequest(name="a\nb", role=pb.ROLE_READER), "name"),
         (pb.CreateTokenRequest(name="x"), "role"),
+        (pb.CreateTokenRequest(name="x", role=pb.ROLE_READER, annotators=["a", ""]), "annotators[1]"),
+        (pb.CreateTokenRequest(name="x", role=pb.ROLE_READER, annotators=map(str, range(101))), "annotators"),
         (
             pb.CreateTokenRequest(
                 name="x", role=pb.ROLE_READER, expire_time=timestamp_pb2.Timestamp(seconds=int(time.time()) - 60)

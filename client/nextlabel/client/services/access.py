@@ -26,18 +26,30 @@ class Access(Service[Mode, OfServer]):
 
     @call
     async def create_token(
-        self, name: str, role: RoleName, *, project: str = "", expires: datetime | None = None
+        self,
+        name: str,
+        role: RoleName,
+        *,
+        project: str = "",
+        expires: datetime | None = None,
+        annotators: Sequence[str] = (),
     ) -> pb.CreateTokenResponse:
         """Create a token; its `secret` is shown here and never again.
 
         `role` is reader, annotator, producer, operator or admin. Without `project` it is good for all of them.
+        `annotators` are the names that its bearer may answer as, `*` for any: by default the token's own name for an
+        annotator, and any name for the other roles.
         """
         expire_time = None
         if expires is not None:
             expire_time = Timestamp()
             expire_time.FromDatetime(expires)
         request = pb.CreateTokenRequest(
-            name=name, role=enum_value(pb.Role, role, "role"), project=project, expire_time=expire_time
+            name=name,
+            role=enum_value(pb.Role, role, "role"),
+            project=project,
+            expire_time=expire_time,
+            annotators=annotators,
         )
         return await self._connection.unary(self._stub.CreateToken, request)
 

@@ -33,7 +33,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bearer token; only its hash is kept. An empty ``project`` is every project."""
+    """A bearer token; only its hash is kept. An empty ``project`` is every project.
+
+    ``annotators`` are the names that its bearer may answer as; none for any name.
+    """
 
     id: str
     token_hash: str
@@ -43,3 +46,4 @@ class AccessToken:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    annotators: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ _COLUMNS: TableColumns = {
     "NAME": lambda t: t["name"],
     "ROLE": lambda t: t["role"],
     "PROJECT": lambda t: t["project"] or "(all)",
+    "ANSWERS AS": lambda t: ", ".join(t["annotators"]) or "(any name)",
     "EXPIRES": lambda t: t["expire_time"],
     "REVOKED": lambda t: t["revoke_time"],
 }
@@ -29,6 +30,10 @@ def create(
     name: Annotated[str, typer.Argument(help="For people; it stands in logs.")],
     role: Annotated[RoleName, typer.Option(help="What its bearer may do.")],
     project: Annotated[str, typer.Option(help="Good for this project only.")] = "",
+    annotator: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that its bearer may answer as, `*` for any; by default an annotator's own name."),
+    ] = None,
     days: Annotated[float | None, typer.Option(min=0, help="Stops working after this many days.")] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -37,7 +42,7 @@ def create(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        created = client.access.create_token(name, role, project=project, expires=expires)
+        created = client.access.create_token(name, role, project=project, expires=expires, annotators=annotator or ())
         record = {**plain(created.token), "secret": created.secret}
     say("keep the secret: it is not shown again")
     emit_one(record, output)

@@ -113,7 +113,8 @@ class Authenticator:
             return await self._bearer(_secret(credentials.authorization))
         for name in credentials.certificate_names:
             if role := self.certificate_roles.get(name):
-                return Principal(id=f"certificate/{name}", name=name, role=role)
+                own = (name,) if role is Role.ANNOTATOR else ()
+                return Principal(id=f"certificate/{name}", name=name, role=role, annotators=own)
         if self.required:
             raise Unauthenticated(
                 "this server needs a token; send it as metadata `authorization: Bearer SECRET`",
@@ -128,7 +129,7 @@ class Authenticator:
         token = await self.tokens.token_by_hash(shown)
         if token is None or not hmac.compare_digest(shown, token.token_hash) or not self._valid(token):
             raise _invalid()
-        return Principal(id=token.id, name=token.name, role=token.role, project=token.project)
+        return Principal(token.id, token.name, token.role, token.project, token.annotators)
 
     def _valid(self, token: AccessToken) -> bool:
         expired = token.expires_at is not None and token.expires_at <= self.clock.now()

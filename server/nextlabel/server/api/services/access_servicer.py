@@ -27,6 +27,9 @@ _ROLES = {
     Role.ADMIN: pb.ROLE_ADMIN,
 }
 
+_ANY_NAME = "*"
+_MOST_ANNOTATORS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class AccessServicer(AccessServiceServicer):
@@ -71,7 +74,20 @@ class AccessServicer(AccessServiceServicer):
             created_at=now,
             expires_at=expires,
             revoked_at=None,
+            annotators=self._annotators(request),
         )
+
+    def _annotators(self, request: pb.CreateTokenRequest) -> tuple[str, ...]:
+        """Return the names that the bearer may answer as; none for any name."""
+        names, longest = tuple(dict.fromkeys(request.annotators)), self.limits.class_name_bytes
+        if len(names) > _MOST_ANNOTATORS:
+            raise InvalidArgument.field("annotators", f"at most {_MOST_ANNOTATORS}, got {len(names)}")
+        for i, name in enumerate(names):
+            if not name.isprintable() or not 1 <= len(name.encode()) <= longest:
+                raise InvalidArgument.field(f"annotators[{i}]", f"give a name of 1 to {longest} printable characters")
+        if _ANY_NAME in names:
+            return ()
+        return names or ((request.name,) if request.role == pb.ROLE_ANNOTATOR else ())
 
     async def ListTokens(self, request: pb.ListTokensRequest, context: Any) -> pb.ListTokensResponse:
         """List the tokens, newest first."""
@@ -108,6 +124,7 @@ def _message(token: AccessToken) -> pb.Token:
         name=token.name,
         role=_ROLES[token.role],
         project=token.project,
+        annotators=token.annotators,
         create_time=timestamp(token.created_at),
         expire_time=timestamp(token.expires_at),
         revoke_time=timestamp(token.revoked_at),

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.annotations import (
     annotation_message,
@@ -107,20 +108,21 @@ class LabelingServicer(LabelingServiceServicer):
         """Give an annotator items to answer."""
         project = await self.finder.project(request.project)
         ttl_s = seconds_of(request.ttl) if request.HasField("ttl") else None
+        annotator = current_call().principal.answers_as(request.annotator)
         slot = self.replies.slot(request, pb.LeaseItemsResponse)
 
         def work(tx: Transaction) -> pb.LeaseItemsResponse | None:
             """Lease what is open. Only a lease is stored as the answer: that there is none may change any moment."""
             if (earlier := slot.find(tx)) is not None:
                 return earlier
-            leased = self.labeling.lease(tx, project, request.annotator, request.count, ttl_s)
+            leased = self.labeling.lease(tx, project, annotator, request.count, ttl_s)
             if leased is None:
                 return None
             response = pb.LeaseItemsResponse(lease=lease_message(leased))
             slot.save(tx, response)
             return response
 
-        response = await self.leasing.lease(project, request.annotator, request.count, work)
+        response = await self.leasing.lease(project, annotator, request.count, work)
         if response is None:
             return pb.LeaseItemsResponse()
         await self.leased_items.fill(project, response.lease.items)
@@ -130,8 +132,10 @@ class LabelingServicer(LabelingServiceServicer):
         """Move the expiry of a lease."""
         project = await self.finder.project(request.project)
         ttl_s = seconds_of(request.ttl) if request.HasField("ttl") else None
+        caller = current_call().principal
 
         def work(tx: Transaction) -> pb.ExtendLeaseResponse:
+            caller.answers_as(self.labeling.owned_lease(tx, project, request.lease_id).annotator)
             lease = self.labeling.extend(tx, project, request.lease_id, ttl_s)
             return pb.ExtendLeaseResponse(expire_time=timestamp(lease.expires_at))
 
@@ -140,8 +144,10 @@ class LabelingServicer(LabelingServiceServicer):
     async def ReleaseLease(self, request: pb.ReleaseLeaseRequest, context: Any) -> pb.ReleaseLeaseResponse:
         """Give the unanswered items of a lease back."""
         project = await self.finder.project(request.project)
+        caller = current_call().principal
 
         def work(tx: Transaction) -> pb.ReleaseLeaseResponse:
+            caller.answers_as(self.labeling.owned_lease(tx, project, request.lease_id).annotator)
             return pb.ReleaseLeaseResponse(released=self.labeling.release(tx, project, request.lease_id))
 
         return await self.replies.once(request, pb.ReleaseLeaseResponse, work)
@@ -155,13 +161,12 @@ class LabelingServicer(LabelingServiceServicer):
                 "annotations", f"at most {self.limits.lease_items}, got {len(request.annotations)}"
             )
         project = await self.finder.project(request.project)
+        annotator = current_call().principal.answers_as(request.annotator)
         readable, refused = _read_submissions(request.annotations)
         known = await self._known_rows(project, [s.item_id for s in readable.values()])
 
         def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
-            given = self.submissions.submit(
-                tx, project, request.annotator, request.lease_id, list(readable.values()), known
-            )
+            given = self.submissions.submit(tx, project, annotator, request.lease_id, list(readable.values()), known)
             results = refused | dict(zip(readable, given, strict=True))
             return pb.SubmitAnnotationsResponse(results=result_messages([results[i] for i in sorted(results)]))
 
