@@ -17,6 +17,7 @@ from nextlabel.server.values.answers import (
     Score,
     Text,
 )
+from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects import Project
@@ -61,9 +62,9 @@ def body_of(answer: pb.Answer, field: str) -> Body:
     """Return the answer in a message, or raise InvalidArgument for an empty one."""
     kind = answer.WhichOneof("body")
     if kind == "single_label":
-        return Label(answer.single_label.label)
+        return Label(composed(answer.single_label.label))
     if kind == "multi_label":
-        return MultiLabel(tuple(answer.multi_label.labels))
+        return MultiLabel(tuple(map(composed, answer.multi_label.labels)))
     if kind == "score":
         return Score(answer.score.value)
     if kind == "text":

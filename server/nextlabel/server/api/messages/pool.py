@@ -15,6 +15,7 @@ from nextlabel.server.api.messages.values import json_of, matrix_of
 from nextlabel.server.domain.pool.incoming import IncomingItems, ItemError
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import ReferenceItem, Split
@@ -165,7 +166,7 @@ def _extra(item: pool_pb2.Item, path: str, limits: Limits) -> tuple[str, Split, 
     kind = item.reference.WhichOneof("body") if item.HasField("reference") else "single_label"
     if kind != "single_label":
         raise _UnreadableError("REFERENCE_INVALID", f"{path}.reference: must be a single label")
-    label = item.reference.single_label.label
+    label = composed(item.reference.single_label.label)
     return (_metadata(item, path, limits) if item.HasField("metadata") else ""), split, label
 
 

@@ -20,6 +20,7 @@ from nextlabel.server.api.messages.values import (
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.domain.reports.reports import PoolCounts
 from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
 from nextlabel.server.values.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.item_states import ItemState
@@ -80,7 +81,7 @@ def _check_offered(message: pb.Project) -> None:
 
 
 def _classes(message: pb.LabelSpace) -> Sequence[LabelClass]:
-    return [LabelClass(c.name, c.description) for c in message.classes]
+    return [LabelClass(composed(c.name), c.description) for c in message.classes]
 
 
 def changes(message: pb.Project, paths: Sequence[str]) -> ProjectChanges:

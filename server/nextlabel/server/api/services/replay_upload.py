@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.label_space import unknown_label
+from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects import Project
@@ -57,7 +58,7 @@ class ReplayUpload:
         for index, entry in enumerate(labels, start=first):
             problem = self._problem(project, entry)
             if not problem:
-                valid[entry.item_id] = entry.answer.single_label.label
+                valid[entry.item_id] = composed(entry.answer.single_label.label)
                 continue
             response.rejected += 1
             if len(response.errors) < _SHOWN_ERRORS:
@@ -78,5 +79,5 @@ class ReplayUpload:
             return f"item_id: must be 1 to {self.limits.item_id_bytes} bytes of UTF-8"
         if entry.answer.WhichOneof("body") != "single_label":
             return "answer: must be a single label"
-        label = entry.answer.single_label.label
+        label = composed(entry.answer.single_label.label)
         return "" if label in project.class_names else f"answer: {unknown_label(label, project)}"

@@ -12,6 +12,7 @@ from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.answers import AnnotationType
+from nextlabel.server.values.class_names import holds_invisible
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.guidelines import Guidelines, GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
@@ -246,8 +247,10 @@ def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
     for i, c in enumerate(classes):
         if not c.name.strip() or c.name != c.name.strip():
             found.append((f"{path}[{i}].name", "must not be empty or begin or end with a space"))
-        elif not c.name.isprintable():
-            found.append((f"{path}[{i}].name", "must not hold control characters"))
+        elif holds_invisible(c.name):
+            found.append(
+                (f"{path}[{i}].name", "must not hold control characters, line separators or marks of direction")
+            )
         elif len(c.name.encode()) > limits.class_name_bytes:
             found.append((f"{path}[{i}].name", f"at most {limits.class_name_bytes} bytes of UTF-8"))
         elif c.name in first_seen:
