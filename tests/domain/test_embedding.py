@@ -50,3 +50,25 @@ async def test_a_pool_that_cannot_be_embedded_does_not_hold_up_the_others(servic
     counts = [await service.parts.reports.pool_counts(project) for project in (damaged, sound)]
     assert [(c.embedded, c.awaiting_embedding) for c in counts] == [(0, 1), (1, 0)]
     assert {str(error) for error in errors} == {"cannot embed this"}
+
+
+async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(service):
+    parts = service.parts
+    loop = asyncio.get_running_loop()
+
+    class DeletesFirst(Embedder):
+        def embed(self, texts):
+            deletion = parts.pools.delete(project.id, ["i"], parts.clock.now())
+            asyncio.run_coroutine_threadsafe(deletion, loop).result(30)
+            return super().embed(texts)
+
+    parts.embedding.embedder = DeletesFirst()
+    project = await filled(service, "a", "text")
+    errors: list[BaseException] = []
+    embedding = asyncio.create_task(parts.embedding.run(errors.append))
+    async with asyncio.timeout(30):
+        await parts.embedding.wait(project.id)
+        while parts.pools.arrays.embedded_rows(project.id):
+            await parts.signals.wait(f"pool/{project.id}", 0.1)
+    embedding.cancel()
+    assert errors == []

@@ -22,6 +22,17 @@ def test_finds_what_a_dictionary_finds(batches, data):
     assert (len(index), index.next_row) == (len(known), len(known))
 
 
+def test_an_id_that_is_added_again_has_its_newest_row():
+    index = PoolIndex()
+    keys = hash_texts(["a", "b", "a", "c"])
+    index.add(keys, keys, np.arange(4))
+    assert index.find(hash_texts(["a", "b", "c"]))[0].tolist() == [2, 1, 3]
+    index.add(keys[:1], keys[:1], np.array([4]))
+    many = hash_texts([str(i) for i in range(70_000)])
+    index.add(many, many, np.arange(5, 70_005))
+    assert index.find(hash_texts(["a", "b", "c"]))[0].tolist() == [4, 1, 3]
+
+
 def test_survives_merging_of_large_runs():
     index = PoolIndex()
     keys = hash_texts([str(i) for i in range(150_000)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, field, fields
-from datetime import datetime
 from typing import Any
 
 from nextlabel.server.values.access import AccessToken, StoredReply
@@ -35,7 +34,7 @@ class Contents:
     segments: dict[tuple[ProjectId, int], Segment] = field(default_factory=dict)
     uploads: dict[tuple[ProjectId, str], int] = field(default_factory=dict)
     references: dict[tuple[ProjectId, int], ReferenceItem] = field(default_factory=dict)
-    deleted_rows: dict[tuple[ProjectId, int], datetime] = field(default_factory=dict)
+    deleted_rows: dict[tuple[ProjectId, int], int] = field(default_factory=dict)
     replay_labels: dict[tuple[ProjectId, str, str], str] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     picks: dict[tuple[ProjectId, str, int], Pick] = field(default_factory=dict)

@@ -74,13 +74,23 @@ class MemoryPool(PoolTable):
     @override
     def delete_rows(self, project: ProjectId, rows: Sequence[int], at: datetime) -> None:
         self._all.require(project)
+        deletion = self.last_deletion(project) + 1
         for row in rows:
-            self._all.deleted_rows.setdefault((project, row), at)
+            self._all.deleted_rows.setdefault((project, row), deletion)
             self._all.references.pop((project, row), None)
 
     @override
     def deleted_rows(self, project: ProjectId, rows: Sequence[int] | None = None) -> Sequence[int]:
         return sorted(row for of, row in self._all.deleted_rows if of == project and (rows is None or row in rows))
+
+    @override
+    def last_deletion(self, project: ProjectId) -> int:
+        return max((n for (of, _), n in self._all.deleted_rows.items() if of == project), default=0)
+
+    @override
+    def deleted_after(self, project: ProjectId, deletion: int) -> Sequence[int]:
+        deleted = self._all.deleted_rows.items()
+        return sorted(row for (of, row), number in deleted if of == project and number > deletion)
 
     @override
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:

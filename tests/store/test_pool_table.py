@@ -73,6 +73,18 @@ async def test_references_are_read_by_split_and_forgotten_with_their_row(pooled:
     assert list(await pooled.read(lambda tx: tx.pool.deleted_rows(OTHER))) == []
 
 
+async def test_deletions_are_followed_by_their_numbers(pooled: StateStore) -> None:
+    assert await pooled.read(lambda tx: tx.pool.last_deletion(v.P)) == 0
+    await pooled.write(lambda tx: tx.pool.delete_rows(v.P, [4, 9], v.NOW))
+    first = await pooled.read(lambda tx: tx.pool.last_deletion(v.P))
+    await pooled.write(lambda tx: tx.pool.delete_rows(v.P, [4, 1], v.NOW))
+    second = await pooled.read(lambda tx: tx.pool.last_deletion(v.P))
+    assert 0 < first < second
+    assert list(await pooled.read(lambda tx: tx.pool.deleted_after(v.P, first))) == [1]
+    assert list(await pooled.read(lambda tx: tx.pool.deleted_after(v.P, second))) == []
+    assert await pooled.read(lambda tx: tx.pool.last_deletion(OTHER)) == 0
+
+
 async def test_replay_labels_are_sets_of_their_own(pooled: StateStore) -> None:
     await pooled.write(lambda tx: tx.pool.put_replay_labels(v.P, "s1", [("i1", "a"), ("i2", "b"), ("i1", "c")]))
     await pooled.write(lambda tx: tx.pool.put_replay_labels(v.P, "s2", [("i1", "z")]))

@@ -151,7 +151,7 @@ def open_parts(settings: Settings) -> Parts:
     )
     disk, compute = workers.disk, workers.compute
     embedder = CachingEmbedder(Embedder(settings.embedding.model))
-    pools = Pools(store, arrays, disk)
+    pools = Pools(store, arrays, disk, alone=alone)
     budgets = Budgets(clock, new_id)
     labels = Labels(store)
     embedding = Embedding(store, pools, workers.embed, workers.callers, clock, signals, embedder)

@@ -129,6 +129,14 @@ class Embedding:
             matrix, row_array = np.concatenate(parts), np.asarray(rows, np.int64)
             await self._background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
         await self._store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
+        await self._drop_deleted(project, rows)
+
+    async def _drop_deleted(self, project: ProjectId, rows: Sequence[int]) -> None:
+        """Remove the embeddings of items that were deleted while they were made."""
+        deleted = (await self._pools.open(project)).deleted
+        gone = [row for row in rows if row in deleted]
+        if gone:
+            await self._background.run(lambda: self._pools.arrays.delete(project, gone))
 
     async def wait(self, project: ProjectId) -> None:
         """Return when nothing of a project waits for its embedding."""

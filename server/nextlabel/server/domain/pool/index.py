@@ -44,7 +44,10 @@ class PoolIndex:
         return sum(len(run.keys) for run in self._runs)
 
     def add(self, keys_n: Hashes, contents_n: Hashes, rows_n: Rows) -> None:
-        """Add n ids that are not in the index yet; ``next_row`` becomes the row after the highest."""
+        """Add n ids with ascending rows; ``next_row`` becomes the row after the highest.
+
+        Of an id that is there already, because the item that had it was deleted, the newest row is kept.
+        """
         if not len(keys_n):
             return
         large, recent = self._runs
@@ -53,11 +56,6 @@ class PoolIndex:
             large, recent = _Run.merged(large, recent), _Run.empty()
         self._runs = (large, recent)
         self.next_row = max(self.next_row, int(rows_n.max()) + 1)
-
-    def remove(self, keys_n: Hashes) -> None:
-        """Forget ids; their rows are not given out again."""
-        large, recent = self._runs
-        self._runs = (large.without(keys_n), recent.without(keys_n))
 
     def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
         """Return rows (−1 where an id is unknown) and content hashes of n ids."""
@@ -88,15 +86,15 @@ class _Run:
     def merged(cls, a: _Run, b: _Run) -> _Run:
         keys = np.concatenate([a.keys, b.keys])
         order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        newest = np.ones(len(ordered), bool)
+        newest[:-1] = ordered[1:] != ordered[:-1]
+        order = order[newest]
         return cls(
             keys[order],
             np.concatenate([a.contents, b.contents])[order],
             np.concatenate([a.rows, b.rows])[order],
         )
-
-    def without(self, keys_n: Hashes) -> _Run:
-        kept = ~np.isin(self.keys, keys_n)
-        return _Run(self.keys[kept], self.contents[kept], self.rows[kept])
 
     def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
         rows = np.full(len(keys_n), -1, np.int64)

@@ -112,7 +112,7 @@ def _new_items(
 
     ``ahead`` and ``seen`` map the keys of the group that is being stored and of this one to their contents.
     """
-    rows, stored = pool.index.find(checked.keys_n)
+    rows, stored = pool.find(checked.keys_n)
     fresh = dict(zip(checked.keys_n.tolist(), checked.contents_n.tolist(), strict=True))
     known = rows >= 0
     if len(fresh) == len(rows) and not known.any() and fresh.keys().isdisjoint(seen) and fresh.keys().isdisjoint(ahead):

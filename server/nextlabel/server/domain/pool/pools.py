@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.pool.grouped_reads import GroupedReads
-from nextlabel.server.domain.pool.index import PoolIndex, hash_texts
+from nextlabel.server.domain.pool.index import Hashes, PoolIndex, hash_texts
 from nextlabel.server.ports.pool_store import PoolStore, Rows, StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
@@ -32,6 +32,7 @@ class KnownPool:
     references: dict[int, ReferenceItem] = field(default_factory=dict)
     reference_hashes: set[int] = field(default_factory=set)
     deleted: set[int] = field(default_factory=set)
+    last_deletion: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def add_references(self, items: Sequence[ReferenceItem]) -> None:
@@ -44,8 +45,17 @@ class KnownPool:
     def forget(self, rows: Sequence[int]) -> None:
         """Take note of deleted rows."""
         self.deleted.update(rows)
-        for row in rows:
-            self.references.pop(row, None)
+        gone = [self.references.pop(row) for row in rows if row in self.references]
+        if any(item.split is not Split.SHADOWED for item in gone):
+            kept = self.references.values()
+            self.reference_hashes = {item.text_hash for item in kept if item.split is not Split.SHADOWED}
+
+    def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
+        """Return rows (−1 where an id is unknown or its item deleted) and content hashes of n hashed ids."""
+        rows_n, contents_n = self.index.find(keys_n)
+        if self.deleted:
+            rows_n[[row in self.deleted for row in rows_n.tolist()]] = -1
+        return rows_n, contents_n
 
     def unusable_rows(self) -> Rows:
         """Return the rows that are never asked or trained on: references, shadowed and deleted ones, ascending."""
@@ -53,23 +63,30 @@ class KnownPool:
 
 
 class Pools:
-    """Opens pools on first use: removes what a crash left over, then loads the index."""
+    """Opens pools on first use: removes what a crash left over, then loads the index.
 
-    def __init__(self, store: StateStore, arrays: PoolStore, executor: Executor) -> None:
+    ``alone``: no other process deletes items, so that nobody has to be asked for deletions at every use.
+    """
+
+    def __init__(self, store: StateStore, arrays: PoolStore, executor: Executor, *, alone: bool = False) -> None:
         self._store = store
         self.arrays = arrays
         self._executor = executor
+        self._alone = alone
         self._open: dict[ProjectId, asyncio.Task[KnownPool]] = {}
         self._reads: dict[ProjectId, GroupedReads] = {}
 
     async def open(self, project: ProjectId) -> KnownPool:
-        """Return a project's pool, up to date with what this process has committed."""
+        """Return a project's pool, with all that this process has added and all that any process has deleted."""
         task = self._open.get(project)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.get_running_loop().create_task(self._load(project))
             self._open[project] = task
             self._reads[project] = GroupedReads(partial(self._read_items, project))
-        return await asyncio.shield(task)
+        pool = await asyncio.shield(task)
+        if not self._alone:
+            await self._follow_deletions(pool)
+        return pool
 
     async def close(self, project: ProjectId) -> None:
         """Forget a deleted project and remove its arrays."""
@@ -79,20 +96,29 @@ class Pools:
 
     async def catch_up(self, pool: KnownPool) -> None:
         """Take note of what other processes have committed; the caller holds ``pool.writing``."""
+        await self._follow_deletions(pool)
         known = pool.index.next_row
 
-        def changes(tx: Transaction) -> tuple[int, Sequence[ReferenceItem], Sequence[int]]:
+        def added(tx: Transaction) -> tuple[int, Sequence[ReferenceItem]]:
             committed = tx.pool.committed_rows(pool.project)
-            if committed == known:
-                return committed, (), ()
-            return committed, tx.pool.references(pool.project), tx.pool.deleted_rows(pool.project)
+            return committed, () if committed == known else tx.pool.references(pool.project)
 
-        committed, references, deleted = await self._store.read(changes)
+        committed, references = await self._store.read(added)
         if committed == known:
             return
         pool.add_references(references)
-        pool.deleted.update(deleted)
         await self._executor.run(lambda: self._load_keys(pool, committed))
+
+    async def _follow_deletions(self, pool: KnownPool) -> None:
+        known = pool.last_deletion
+
+        def news(tx: Transaction) -> tuple[int, Sequence[int]]:
+            last = tx.pool.last_deletion(pool.project)
+            return last, tx.pool.deleted_after(pool.project, known) if last > known else ()
+
+        last, deleted = await self._store.read(news)
+        pool.forget(deleted)
+        pool.last_deletion = max(pool.last_deletion, last)
 
     @contextlib.asynccontextmanager
     async def selecting(self, project: ProjectId) -> AsyncIterator[None]:
@@ -107,11 +133,11 @@ class Pools:
     async def find(self, project: ProjectId, item_ids: Sequence[str]) -> Rows:
         """Return the rows of items, −1 where an id is unknown or deleted."""
         pool = await self.open(project)
-        rows, _ = pool.index.find(hash_texts(item_ids))
+        rows, _ = pool.find(hash_texts(item_ids))
         if (rows < 0).any():
             async with pool.writing:
                 await self.catch_up(pool)
-            rows, _ = pool.index.find(hash_texts(item_ids))
+            rows, _ = pool.find(hash_texts(item_ids))
         return rows
 
     async def delete(
@@ -138,8 +164,7 @@ class Pools:
         pool = await self.open(project)
         async with pool.writing:
             await self.catch_up(pool)
-            keys = hash_texts(item_ids)
-            rows, _ = pool.index.find(keys)
+            rows, _ = pool.find(hash_texts(item_ids))
             known = np.unique(rows[rows >= 0]).tolist()
             unknown = [item_id for item_id, row in zip(item_ids, rows.tolist(), strict=True) if row < 0]
 
@@ -152,14 +177,13 @@ class Pools:
             await self._store.write(work)
             if known:
                 pool.forget(known)
-                pool.index.remove(keys)
                 await self._executor.run(lambda: self.arrays.delete(project, known))
         return unknown
 
     async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         """Return items in the order of ``rows``, deleted ones left out."""
-        await self.open(project)
-        return await self._reads[project].items(rows)
+        pool = await self.open(project)
+        return await self._reads[project].items([row for row in rows if row not in pool.deleted])
 
     async def _read_items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         return await self._executor.run(lambda: self.arrays.items(project, rows))
@@ -195,18 +219,22 @@ class Pools:
     async def _load(self, project: ProjectId) -> KnownPool:
         pool = KnownPool(project)
 
-        def committed(tx: Transaction) -> tuple[int, list[tuple[int, int]], Sequence[ReferenceItem], Sequence[int]]:
+        def references(tx: Transaction) -> tuple[int, Sequence[ReferenceItem], Sequence[int]]:
+            return tx.pool.last_deletion(project), tx.pool.references(project), tx.pool.deleted_rows(project)
+
+        def committed(tx: Transaction) -> tuple[int, list[tuple[int, int]]]:
             embedded = [(s.first_row, s.row_count) for s in tx.pool.segments(project, embedded=True)]
-            references = tx.pool.references(project)
-            return tx.pool.committed_rows(project), embedded, references, tx.pool.deleted_rows(project)
+            return tx.pool.committed_rows(project), embedded
 
         async with self._store.exclusive(f"ingest/{project}") as mine, self._store.exclusive(f"embed/{project}") as too:
-            rows, embedded, references, deleted = await self._store.read(committed)
+            (rows, embedded), (pool.last_deletion, items, deleted) = await self._store.read(
+                lambda tx: (committed(tx), references(tx))
+            )
+            pool.add_references(items)
+            pool.forget(deleted)
             # Only who keeps all others from appending may tell a crash's orphan from somebody's append under way.
             if mine and too:
                 await self._executor.run(lambda: self._recover(project, rows, embedded, deleted))
-        pool.add_references(references)
-        pool.deleted.update(deleted)
         await self._executor.run(lambda: self._load_keys(pool, rows))
         return pool
 
@@ -220,7 +248,7 @@ class Pools:
     def _load_keys(self, pool: KnownPool, committed: int) -> None:
         self.arrays.refresh(pool.project)
         for block in self.arrays.scan_keys(pool.project, pool.index.next_row):
-            mine = (block.rows_n < committed) & ~np.isin(block.rows_n, np.fromiter(pool.deleted, np.int64))
+            mine = block.rows_n < committed
             ids = [i for i, keep in zip(block.item_ids, mine, strict=True) if keep]
             pool.index.add(hash_texts(ids), block.content_hashes_n[mine], block.rows_n[mine])
         pool.index.next_row = committed

@@ -50,11 +50,22 @@ class PoolTable(Protocol):
         ...
 
     def delete_rows(self, project: ProjectId, rows: Sequence[int], at: datetime) -> None:
-        """Mark rows as deleted, for good; forget their references."""
+        """Mark rows as deleted, for good; forget their references.
+
+        The deletion gets the project's next number; deletions become visible in the order of their numbers.
+        """
         ...
 
     def deleted_rows(self, project: ProjectId, rows: Sequence[int] | None = None) -> Sequence[int]:
         """Return the deleted rows, ascending: all, or those among the given ones."""
+        ...
+
+    def last_deletion(self, project: ProjectId) -> int:
+        """Return the number of the newest deletion, 0 for none: one look into an index, for who follows them."""
+        ...
+
+    def deleted_after(self, project: ProjectId, deletion: int) -> Sequence[int]:
+        """Return the rows of deletions with a higher number, ascending."""
         ...
 
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:

@@ -140,6 +140,8 @@ deleted_rows = Table(
     _project(primary_key=True),
     _int("row", primary_key=True),
     _int("at"),
+    _int("deletion", server_default="0"),
+    Index(None, "project", "deletion"),
 )
 
 replay_labels = Table(

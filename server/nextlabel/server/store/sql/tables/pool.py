@@ -63,6 +63,8 @@ _ADD_DELETED = Statement(insert(schema.deleted_rows).on_conflict_do_nothing())
 _deleted_of = sa.select(_deleted.row).where(_deleted.project == p("project")).order_by(_deleted.row)
 _DELETED = Statement(_deleted_of)
 _DELETED_AMONG = Statement(_deleted_of.where(among(_deleted.row, "rows")))
+_DELETED_AFTER = Statement(_deleted_of.where(_deleted.deletion > p("deletion")))
+_LAST_DELETION = Statement(sa.select(sa.func.max(_deleted.deletion)).where(_deleted.project == p("project")))
 _add_label = insert(schema.replay_labels)
 _PUT_LABEL = Statement(
     _add_label.on_conflict_do_update(
@@ -135,8 +137,10 @@ class SqlPool(PoolTable):
 
     @override
     def delete_rows(self, project: ProjectId, rows: Sequence[int], at: datetime) -> None:
-        micros = to_micros(at)
-        self._sql.run_many(_ADD_DELETED, [{"project": project, "row": row, "at": micros} for row in rows])
+        # Held until the commit, so that no deletion becomes visible after one with a higher number.
+        self.lock(project)
+        of = {"project": project, "at": to_micros(at), "deletion": self.last_deletion(project) + 1}
+        self._sql.run_many(_ADD_DELETED, [{**of, "row": row} for row in rows])
         self._sql.run_many(_FORGET_REFERENCE, [{"project": project, "row": row} for row in rows])
 
     @override
@@ -146,6 +150,15 @@ class SqlPool(PoolTable):
         else:
             found = self._sql.all(_DELETED_AMONG, {"project": project, "rows": self._sql.array(rows)})
         return [row for (row,) in found]
+
+    @override
+    def last_deletion(self, project: ProjectId) -> int:
+        found = self._sql.first(_LAST_DELETION, {"project": project})
+        return (found[0] if found else 0) or 0
+
+    @override
+    def deleted_after(self, project: ProjectId, deletion: int) -> Sequence[int]:
+        return [row for (row,) in self._sql.all(_DELETED_AFTER, {"project": project, "deletion": deletion})]
 
     @override
     def put_replay_labels(self, project: ProjectId, label_set: str, labels: Sequence[tuple[str, str]]) -> None:
