@@ -182,7 +182,8 @@ class Pool(pool_grpc.PoolServiceServicer):
 
     async def ListItems(self, request: Any, context: Any) -> Any:
         items, token = page_of(list(self.state.items[request.project].values()), request)
-        return pool.ListItemsResponse(items=[pool_pb2.ItemDetail(item=item) for item in items], next_page_token=token)
+        details = [pool_pb2.ItemDetail(item=item, consensus=self.state.consensus.get(item.id)) for item in items]
+        return pool.ListItemsResponse(items=details, next_page_token=token)
 
     async def DeleteItems(self, request: Any, context: Any) -> Any:
         items = self.state.items[request.project]

@@ -53,6 +53,7 @@ class State:
         self.longest_text = 1_000_000
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []
+        self.consensus: dict[str, annotation.Consensus] = {}
         self.released: list[str] = []
         self.skipped: list[tuple[str, str]] = []
         self.metadata: list[dict[str, str]] = []

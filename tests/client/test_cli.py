@@ -269,7 +269,7 @@ def test_annotations_are_exported_as_they_are(cli: Cli, news: str, client: Clien
     client.labeling.submit(news, {"a": "sports"}, annotator="ann")
     assert cli("export", news).out == '{"item_id":"a","label":"sports"}\n'
     cli("export", news, "--to", str(tmp_path / "out.jsonl"))
-    assert (tmp_path / "out.jsonl").read_text() == '{"item_id":"a","label":"sports"}\n'
+    assert json.loads((tmp_path / "out.jsonl").read_text()) == {"item_id": "a", "label": "sports"}
 
 
 def test_training_shows_the_model_version(cli: Cli, news: str) -> None:

@@ -13,7 +13,7 @@ OWN = {
     "label": "Label items in the terminal, the most useful ones first; or submit a file of answers.",
     "query": "Show the items that are worth a label next, best first.",
     "train": "Train the learner on the labels so far and show the new model version.",
-    "export": "Export the annotations as JSON Lines.",
+    "export": "Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines.",
 }
 """The commands that call a server, with what each does."""
 

@@ -1,41 +1,61 @@
-"""`nextlabel export`: annotations as JSON Lines."""
+"""`nextlabel export`: items or annotations as a table, or as JSON Lines."""
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output.tables import exported_rows, item_rows, write_rows
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import ExportFormName
+from nextlabel.client.writers.table import check_ending
 
-EPILOG = "Example: nextlabel export news --trusted-only > labels.jsonl"
+EPILOG = (
+    "Examples: nextlabel export news --per item --to labeled.xlsx;  nextlabel export news --trusted-only > labels.jsonl"
+)
 
 
 def export(
     ctx: typer.Context,
     project: ProjectArgument,
+    per: Annotated[
+        Literal["annotation", "item"],
+        typer.Option(help="What a row is: an annotation with its provenance, or an item with its label."),
+    ] = "annotation",
     form: Annotated[
         ExportFormName,
-        typer.Option("--format", help="records: annotations with provenance; sft, dpo: training data for LLMs."),
+        typer.Option("--form", help="What rows of annotations hold; sft and dpo are training data for LLMs."),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
-    trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only annotations that count as truth.")] = False,
-    to: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of stdout.")] = None,
+    trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only what counts as truth.")] = False,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File: .csv, .xlsx, .parquet or .jsonl. (default: stdout, JSON Lines)"),
+    ] = None,
 ) -> None:
-    """Export the annotations as JSON Lines."""
+    """Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines."""
+    if per == "item" and (run or form != "records"):
+        raise typer.BadParameter("--run and --form go with --per annotation", param_hint="--per")
+    if to is not None:
+        check_ending(to)
     with session(ctx).connect() as client:
-        parts = client.labeling.export(project, form=form, run=run, trusted_only=trusted_only)
-        if to is None:
-            for part in parts:
+        chosen = client.project(project)
+        if per == "item" and to is None:
+            for row in item_rows(chosen, trusted_only=trusted_only):
+                sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        elif per == "item" and to is not None:
+            written = write_rows(to, lambda: item_rows(chosen, trusted_only=trusted_only))
+            say(f"wrote {written:,} items to {to}")
+        elif to is None:
+            for part in chosen.labeling.export(form=form, run=run, trusted_only=trusted_only):
                 sys.stdout.buffer.write(part)
             sys.stdout.flush()
-            return
-        lines = 0
-        with to.open("wb") as file:
-            for part in parts:
-                file.write(part)
-                lines += part.count(b"\n")
-    say(f"wrote {lines:,} lines to {to}")
+        else:
+            written = write_rows(
+                to, lambda: exported_rows(chosen.labeling.export(form=form, run=run, trusted_only=trusted_only))
+            )
+            say(f"wrote {written:,} rows to {to}")
