@@ -11,28 +11,32 @@ class Halt:
     """Says that nothing new is to be begun, while what is under way may finish. Once called it stays so."""
 
     def __init__(self) -> None:
-        self._called = asyncio.Event()
+        self.is_called = False
+        self._waits: set[asyncio.Timeout] = set()
 
     def call(self) -> None:
-        """Let nothing new begin."""
-        self._called.set()
-
-    @property
-    def is_called(self) -> bool:
-        """True once nothing new is to begin."""
-        return self._called.is_set()
+        """Let nothing new begin, and end every wait. Call it on the event loop of those who wait."""
+        if self.is_called:
+            return
+        self.is_called = True
+        for wait in self._waits:
+            wait.reschedule(asyncio.get_running_loop().time())
 
     async def cut_short(self, waiting: Coroutine[Any, Any, object]) -> None:
         """Wait for `waiting`, but no longer than until the halt; it is cancelled then."""
-        tasks = (asyncio.create_task(waiting), asyncio.create_task(self._called.wait()))
+        if self.is_called:
+            waiting.close()
+            return
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            async with asyncio.timeout(None) as wait:
+                self._waits.add(wait)
+                try:
+                    await waiting
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            if not wait.expired():
+                raise
 
 
 class Halts:

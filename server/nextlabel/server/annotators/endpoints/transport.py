@@ -73,7 +73,7 @@ class _Transport:
         """Exchange a request for the whole reply."""
         import httpx2
 
-        origin = Origin.of(str(request.url.copy_with(query=None)))
+        origin = Origin.of(f"{request.url.scheme}://{request.url.netloc.decode()}")
         proxy = None if origin.is_loopback else self._network.proxy
         if self._network.public_only and is_address(origin.host) and is_private(origin.host):
             raise TransportFaultError(_forbidden(origin))
