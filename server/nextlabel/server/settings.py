@@ -199,6 +199,27 @@ class LimitSettings(_Section):
     predict_items: Count = _LIMITS.predict_items
     """Inputs of one prediction."""
 
+    name_bytes: Count = _LIMITS.name_bytes
+    """Names and ids that have no limit of their own, such as those of annotators."""
+
+    rationale_bytes: Count = _LIMITS.rationale_bytes
+    """Rationale of an answer."""
+
+    feedback_bytes: Count = _LIMITS.feedback_bytes
+    """Feedback beside an answer."""
+
+    template_bytes: Count = _LIMITS.template_bytes
+    """A prompt template."""
+
+    parameters_bytes: Count = _LIMITS.parameters_bytes
+    """Parameters of a strategy or an estimator."""
+
+    address_bytes: Count = _LIMITS.address_bytes
+    """Base URLs and page tokens."""
+
+    listed_names: Count = _LIMITS.listed_names
+    """Names or ids in one list of a request."""
+
     def limits(self) -> Limits:
         """Return the limits as the domain takes them."""
         return Limits(**self.model_dump())

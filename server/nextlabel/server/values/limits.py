@@ -29,3 +29,10 @@ class Limits:
     query_batch: int = 10_000
     lease_items: int = 1_000
     predict_items: int = 4_096
+    name_bytes: int = 256
+    rationale_bytes: int = 16_384
+    feedback_bytes: int = 16_384
+    template_bytes: int = 65_536
+    parameters_bytes: int = 65_536
+    address_bytes: int = 2_048
+    listed_names: int = 4_096

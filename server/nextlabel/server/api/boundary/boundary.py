@@ -28,9 +28,11 @@ from nextlabel.server.api.boundary.calls import Call, Principal, enter
 from nextlabel.server.api.boundary.metrics import CallMetrics
 from nextlabel.server.api.boundary.refusals import Refusals
 from nextlabel.server.api.boundary.rules import RULES, Rule
+from nextlabel.server.api.boundary.sizes import check_sizes
 from nextlabel.server.api.boundary.status import ServerDeadlineError, error_status, is_fault
 from nextlabel.server.values.access import Role
 from nextlabel.server.values.errors import InvalidArgument, Unavailable
+from nextlabel.server.values.limits import Limits
 
 _log = structlog.stdlib.get_logger(__name__)
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -59,15 +61,18 @@ class _Endpoint:
     decode: Callable[[bytes], Message]
     request_streaming: bool
     unary: bool
+    limits: Limits
 
     def request(self, raw: bytes) -> Message:
-        """Decode a request, or raise InvalidArgument."""
+        """Decode a request and check its sizes, or raise InvalidArgument."""
         try:
-            return self.decode(raw)
+            request = self.decode(raw)
         except DecodeError as error:
             raise InvalidArgument.field(
                 "request", f"not a valid request of {self.method}: malformed protobuf or invalid UTF-8 in a string"
             ) from error
+        check_sizes(request, self.limits)
+        return request
 
 
 class Boundary(grpc.aio.ServerInterceptor):
@@ -80,10 +85,12 @@ class Boundary(grpc.aio.ServerInterceptor):
         metrics: CallMetrics,
         *,
         default_deadline_s: float,
+        limits: Limits,
         rules: Mapping[str, Rule] = RULES,
     ) -> None:
         self._authenticator = authenticator
         self._places = places
+        self._limits = limits
         self._refusals = Refusals(burst=_REFUSALS_AT_ONCE, per_s=_REFUSALS_PER_S, waiting=_REFUSALS_WAITING)
         self._metrics = metrics
         self._default_deadline_s = default_deadline_s
@@ -113,6 +120,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             behaviour=cast("Callable[[Any, Context], Any]", behaviour),
             decode=cast("Callable[[bytes], Message]", handler.request_deserializer),
             request_streaming=bool(handler.request_streaming),
+            limits=self._limits,
             unary=not (handler.request_streaming or handler.response_streaming),
         )
         # Taken as a stream, a request is waited for in here, where it has a limit: gRPC would wait for ever.

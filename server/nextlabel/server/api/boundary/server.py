@@ -84,7 +84,13 @@ def _boundary(settings: Settings, tokens: TokenSource, clock: Clock, registry: C
         admin_secret=admin_token.get_secret_value() if admin_token else None,
         certificate_roles=settings.tls.client_roles,
     )
-    return Boundary(authenticator, places, CallMetrics(registry), default_deadline_s=settings.api.default_deadline_s)
+    return Boundary(
+        authenticator,
+        places,
+        CallMetrics(registry),
+        default_deadline_s=settings.api.default_deadline_s,
+        limits=settings.limits.limits(),
+    )
 
 
 def _bind(server: grpc.aio.Server, address: str, tls: TlsSettings) -> int:

@@ -12,6 +12,7 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitResult, SubmitStatus
 from nextlabel.server.values.batches import Pick
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import pool_pb2
 
@@ -47,8 +48,9 @@ def lease_message(leased: Leased) -> pb.Lease:
     )
 
 
-def submission_of(message: pb.SubmittedAnnotation, field: str) -> Submission:
-    """Return one submitted answer, or raise InvalidArgument when it neither holds one nor skips."""
+def submission_of(message: pb.SubmittedAnnotation, field: str, limits: Limits) -> Submission:
+    """Return one submitted answer, or raise InvalidArgument when it is too long, or neither answers nor skips."""
+    _check_lengths(message, field, limits)
     if message.skip and message.HasField("answer"):
         raise InvalidArgument.field(f"{field}.skip", "an item is either answered or skipped; give one of the two")
     return Submission(
@@ -58,6 +60,22 @@ def submission_of(message: pb.SubmittedAnnotation, field: str) -> Submission:
         feedback=message.feedback,
         confidence=message.confidence if message.HasField("confidence") else None,
     )
+
+
+def _check_lengths(message: pb.SubmittedAnnotation, field: str, limits: Limits) -> None:
+    answer = message.answer
+    labels = [answer.single_label.label, *answer.multi_label.labels]
+    if len(labels) > limits.classes + 1:
+        raise InvalidArgument.field(f"{field}.answer.multi_label.labels", f"at most {limits.classes} labels")
+    for name, text, longest in (
+        ("item_id", message.item_id, limits.item_id_bytes),
+        ("rationale", message.rationale, limits.rationale_bytes),
+        ("feedback", message.feedback, limits.feedback_bytes),
+        ("answer.text.text", answer.text.text, limits.item_text_bytes),
+        *(("answer.label", label, limits.class_name_bytes) for label in labels),
+    ):
+        if (size := len(text.encode())) > longest:
+            raise InvalidArgument.field(f"{field}.{name}", f"at most {longest} bytes of UTF-8, got {size}")
 
 
 def result_messages(results: Sequence[SubmitResult]) -> list[pb.SubmitResult]:

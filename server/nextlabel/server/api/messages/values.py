@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
+from google.protobuf.message import Message
 
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects import Component
@@ -21,7 +22,11 @@ from nextlabel.v1.project_service_pb2 import LearnerSettings, StrategySpec
 MAX_PAGE = 1_000
 DEFAULT_PAGE = 100
 
+# Clients take replies of 4 MiB unless they are told otherwise.
+PAGE_BYTES = 3 * 1024 * 1024
+
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
@@ -155,6 +160,18 @@ def page_size(requested: int) -> int:
     return min(requested or DEFAULT_PAGE, MAX_PAGE)
 
 
+def fitting(messages: Iterable[M]) -> list[M]:
+    """Return the first messages, as many as fit into one reply, but at least one; later ones are not even made."""
+    taken: list[M] = []
+    size = 0
+    for message in messages:
+        size += message.ByteSize()
+        if taken and size > PAGE_BYTES:
+            break
+        taken.append(message)
+    return taken
+
+
 def page_token(key: int | str) -> str:
     """Return the token of the page that begins after `key`."""
     return base64.urlsafe_b64encode(str(key).encode()).decode()
@@ -176,11 +193,12 @@ def number_of(token: str) -> int:
     return int(key)
 
 
-def page(entries: Sequence[T], token: str, size: int) -> tuple[Sequence[T], str]:
-    """Return one page of a short list, and the token of the next page, by position."""
+def page(entries: Sequence[T], token: str, size: int, message: Callable[[T], M]) -> tuple[list[M], str]:
+    """Return one page of a short list as messages, and the token of the next page, by position."""
     start = number_of(token)
-    end = start + page_size(size)
-    return entries[start:end], page_token(end) if end < len(entries) else ""
+    messages = fitting(map(message, entries[start : start + page_size(size)]))
+    end = start + len(messages)
+    return messages, page_token(end) if end < len(entries) else ""
 
 
 def _bad_token() -> InvalidArgument:

@@ -92,8 +92,8 @@ class AccessServicer(AccessServiceServicer):
     async def ListTokens(self, request: pb.ListTokensRequest, context: Any) -> pb.ListTokensResponse:
         """List the tokens, newest first."""
         tokens = await self.store.read(lambda tx: [*reversed(tx.access.tokens())])
-        entries, next_page = page(tokens, request.page_token, request.page_size)
-        return pb.ListTokensResponse(tokens=[_message(token) for token in entries], next_page_token=next_page)
+        messages, next_page = page(tokens, request.page_token, request.page_size, _message)
+        return pb.ListTokensResponse(tokens=messages, next_page_token=next_page)
 
     async def RevokeToken(self, request: pb.RevokeTokenRequest, context: Any) -> pb.RevokeTokenResponse:
         """Revoke a token. One that was revoked before stays as it is."""

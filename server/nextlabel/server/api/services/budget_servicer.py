@@ -98,7 +98,7 @@ class BudgetServicer(BudgetServiceServicer):
                 if getattr(budget.limit, dimension.value) is not None
             ]
 
-        entries, token = page(await self.store.read(work), request.page_token, request.page_size)
+        entries, token = page(await self.store.read(work), request.page_token, request.page_size, lambda entry: entry)
         return pb.ListBudgetsResponse(budgets=entries, next_page_token=token)
 
     async def ListLedgerEntries(
@@ -126,10 +126,8 @@ class BudgetServicer(BudgetServiceServicer):
         """List the open reservations, oldest first."""
         project = await self.finder.project(request.project)
         found = await self.store.read(lambda tx: reconciliation.held(tx, self.budgets, project.id))
-        entries, token = page(found, request.page_token, request.page_size)
-        return pb.ListReservationsResponse(
-            reservations=[_reservation(*entry) for entry in entries], next_page_token=token
-        )
+        reservations, token = page(found, request.page_token, request.page_size, lambda entry: _reservation(*entry))
+        return pb.ListReservationsResponse(reservations=reservations, next_page_token=token)
 
     async def CloseReservation(self, request: pb.CloseReservationRequest, context: Any) -> pb.CloseReservationResponse:
         """Close a reservation that nothing will settle."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
 
 from nextlabel.server.api.messages.annotations import annotation_message
+from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
@@ -94,6 +95,20 @@ class Export:
 
     async def _texts(self, project: Project, rows: Sequence[int]) -> dict[int, str]:
         return {item.row: item.text for item in await self.pools.items(project.id, rows)}
+
+
+def chunks(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Yield the lines in groups that fit into one reply each."""
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        if chunk and size + len(line) > PAGE_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line)
+    if chunk:
+        yield chunk
 
 
 def _record(annotation: Annotation, text: str) -> dict[str, Any]:

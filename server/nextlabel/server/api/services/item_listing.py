@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nextlabel.server.api.messages.annotations import consensus_message
 from nextlabel.server.api.messages.item_states import ITEM_STATES, need_message
 from nextlabel.server.api.messages.pool import item_message
+from nextlabel.server.api.messages.values import fitting
 from nextlabel.server.domain.labeling.standing import Standing, Standings
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.ports.pool_store import Rows, StoredItem
@@ -66,12 +67,17 @@ class ItemListing:
     async def page(
         self, project: Project, wanted: ItemFilter, after: int, size: int
     ) -> tuple[Sequence[pool_pb2.ItemDetail], int | None]:
-        """Return up to `size` items with a row greater than `after`, and the last row if more follow."""
+        """Return items with a row greater than `after`, and the last row if more follow.
+
+        They are up to `size`, or fewer when no more fit into one reply.
+        """
         known = await self._known(project)
         rows = known.matching(wanted)
         rows = rows[rows > after]
         stored = await self.pools.items(project.id, rows[:size].tolist())
-        details = [_detail(project, known, item) for item in stored]
+        details = fitting(_detail(project, known, item) for item in stored)
+        if len(details) < len(stored):
+            return details, stored[len(details) - 1].row
         return details, int(rows[size - 1]) if len(rows) > size else None
 
     async def details(self, project: Project, stored: Sequence[StoredItem]) -> Sequence[pool_pb2.ItemDetail]:

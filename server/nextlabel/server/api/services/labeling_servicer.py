@@ -19,6 +19,7 @@ from nextlabel.server.api.messages.annotations import (
 )
 from nextlabel.server.api.messages.labeling import lease_message, pick_message, result_messages, submission_of
 from nextlabel.server.api.messages.values import (
+    fitting,
     number_of,
     page,
     page_size,
@@ -28,7 +29,7 @@ from nextlabel.server.api.messages.values import (
     strategy_spec,
     timestamp,
 )
-from nextlabel.server.api.services.export import Export
+from nextlabel.server.api.services.export import Export, chunks
 from nextlabel.server.api.services.leased_items import LeasedItems
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.replay_upload import ReplayUpload
@@ -115,7 +116,9 @@ class LabelingServicer(LabelingServiceServicer):
             """Lease what is open. Only a lease is stored as the answer: that there is none may change any moment."""
             if (earlier := slot.find(tx)) is not None:
                 return earlier
-            leased = self.labeling.lease(tx, project, annotator, request.count, ttl_s)
+            leased = self.labeling.lease(
+                tx, project, annotator, request.count, ttl_s, deliverable=self.leased_items.deliverable
+            )
             if leased is None:
                 return None
             response = pb.LeaseItemsResponse(lease=lease_message(leased))
@@ -162,7 +165,7 @@ class LabelingServicer(LabelingServiceServicer):
             )
         project = await self.finder.project(request.project)
         annotator = current_call().principal.answers_as(request.annotator)
-        readable, refused = _read_submissions(request.annotations)
+        readable, refused = _read_submissions(request.annotations, self.limits)
         known = await self._known_rows(project, [s.item_id for s in readable.values()])
 
         def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
@@ -211,9 +214,10 @@ class LabelingServicer(LabelingServiceServicer):
             return found
 
         found = await self.store.read(work)
+        annotations = fitting(annotation_message(annotation) for annotation in found[:size])
+        more = len(found) > len(annotations)
         return pb.ListAnnotationsResponse(
-            annotations=[annotation_message(annotation) for annotation in found[:size]],
-            next_page_token=page_token(found[size - 1].id) if len(found) > size else "",
+            annotations=annotations, next_page_token=page_token(found[len(annotations) - 1].id) if more else ""
         )
 
     async def GetConsensus(self, request: pb.GetConsensusRequest, context: Any) -> pb.GetConsensusResponse:
@@ -231,9 +235,10 @@ class LabelingServicer(LabelingServiceServicer):
         size, after = page_size(request.page_size), number_of(request.page_token) - 1
         agreed = await self.labels.consensus(project)
         rows = sorted(row for row in agreed if row > after)
+        consensus = fitting(consensus_message(agreed[row], project) for row in rows[:size])
+        more = len(rows) > len(consensus)
         return pb.ListConsensusResponse(
-            consensus=[consensus_message(agreed[row], project) for row in rows[:size]],
-            next_page_token=page_token(rows[size - 1] + 1) if len(rows) > size else "",
+            consensus=consensus, next_page_token=page_token(rows[len(consensus) - 1] + 1) if more else ""
         )
 
     async def UploadReplayLabels(
@@ -252,8 +257,8 @@ class LabelingServicer(LabelingServiceServicer):
         """Export annotations or the consensus as JSON Lines."""
         project = await self.finder.project(request.project)
         async for lines in self.export.lines(project, request.format, request.run, trusted_only=request.trusted_only):
-            data = "".join(f"{line}\n" for line in lines).encode()
-            yield pb.ExportAnnotationsResponse(lines=data, line_count=len(lines))
+            for chunk in chunks([f"{line}\n".encode() for line in lines]):
+                yield pb.ExportAnnotationsResponse(lines=b"".join(chunk), line_count=len(chunk))
 
     async def ListAnnotators(self, request: pb.ListAnnotatorsRequest, context: Any) -> pb.ListAnnotatorsResponse:
         """List who has annotated, by name."""
@@ -262,9 +267,10 @@ class LabelingServicer(LabelingServiceServicer):
         for given in (await self.labels.rows(project)).values():
             for annotation in given:
                 own.setdefault(annotation.annotator, []).append(annotation)
-        annotators = [_annotator(name, own[name]) for name in sorted(own)]
-        entries, token = page(annotators, request.page_token, request.page_size)
-        return pb.ListAnnotatorsResponse(annotators=entries, next_page_token=token)
+        annotators, token = page(
+            sorted(own), request.page_token, request.page_size, lambda name: _annotator(name, own[name])
+        )
+        return pb.ListAnnotatorsResponse(annotators=annotators, next_page_token=token)
 
 
 def _check_query(query: Query) -> None:
@@ -276,15 +282,16 @@ def _check_query(query: Query) -> None:
 
 def _read_submissions(
     messages: Sequence[pb.SubmittedAnnotation],
+    limits: Limits,
 ) -> tuple[dict[int, Submission], dict[int, SubmitResult]]:
     """Return the answers that could be read and the refusals of the others, each by its place in the call."""
     readable: dict[int, Submission] = {}
     refused: dict[int, SubmitResult] = {}
     for place, message in enumerate(messages):
         try:
-            readable[place] = submission_of(message, f"annotations[{place}]")
+            readable[place] = submission_of(message, f"annotations[{place}]", limits)
         except InvalidArgument as error:
-            refused[place] = SubmitResult(message.item_id, SubmitStatus.REFUSED, error.message)
+            refused[place] = SubmitResult(message.item_id[: limits.item_id_bytes], SubmitStatus.REFUSED, error.message)
     return readable, refused
 
 

@@ -75,8 +75,12 @@ class LearnerServicer(LearnerServiceServicer):
         """List the versions, newest first."""
         project = await self.finder.project(request.project)
         versions = await self.store.read(lambda tx: tx.models.list(project.id))
-        entries, token = page([*reversed(versions)], request.page_token, request.page_size)
-        messages = [model_version_message(version, project) for version in entries]
+        messages, token = page(
+            [*reversed(versions)],
+            request.page_token,
+            request.page_size,
+            lambda version: model_version_message(version, project),
+        )
         return pb.ListModelVersionsResponse(model_versions=messages, next_page_token=token)
 
     async def GetModelVersion(self, request: pb.GetModelVersionRequest, context: Any) -> pb.GetModelVersionResponse:

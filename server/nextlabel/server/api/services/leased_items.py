@@ -7,14 +7,21 @@ from dataclasses import dataclass
 
 from nextlabel.server.api.messages.annotations import answer_message, confidence_kind, label_answer
 from nextlabel.server.api.messages.pool import item_message
+from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.batches import Pick
 from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects import Project
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import labeling_service_pb2 as pb
+
+# Ids, reason and scores of a pick, and a suggestion.
+_BESIDE_TEXT_BYTES = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,22 @@ class LeasedItems:
     pools: Pools
     labels: Labels
     learning: Learning
+    limits: Limits
+
+    def deliverable(self, picks: Sequence[Pick], project: ProjectId) -> int:
+        """Return how many of the picks fit into one reply with their texts. Blocks when that is in doubt."""
+        most = PAGE_BYTES // (self.limits.item_text_bytes + self.limits.item_metadata_bytes + _BESIDE_TEXT_BYTES)
+        if len(picks) <= most:
+            return len(picks)
+        stored = {item.row: item for item in self.pools.arrays.items(project, [pick.row for pick in picks])}
+        size = 0
+        for count, pick in enumerate(picks):
+            if pick.row in stored:
+                size += item_message(stored[pick.row], None).ByteSize()
+            size += _BESIDE_TEXT_BYTES
+            if size > PAGE_BYTES:
+                return max(1, count)
+        return len(picks)
 
     async def fill(self, project: Project, leased: Sequence[pb.LeasedItem]) -> None:
         """Put texts and metadata into items that have only an id, and suggestions beside them."""

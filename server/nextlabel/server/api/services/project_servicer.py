@@ -11,7 +11,7 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.annotations import cost_message, cost_of
 from nextlabel.server.api.messages.projects import changes, guidelines_message, new_project, project_message
-from nextlabel.server.api.messages.values import key_of, page, page_size, page_token
+from nextlabel.server.api.messages.values import fitting, key_of, page, page_size, page_token
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.domain.guidelines.proposals import GuidelineProposals, Proposal, ProposalRequest
 from nextlabel.server.domain.housekeeping.removal import Removal
@@ -82,10 +82,14 @@ class ProjectServicer(ProjectServiceServicer):
             found = [only] if only and only.name > after else []
         else:
             found = list(await self.store.read(lambda tx: tx.projects.list(after, size + 1)))
-        return pb.ListProjectsResponse(
-            projects=[await self._message(project) for project in found[:size]],
-            next_page_token=page_token(found[size - 1].name) if len(found) > size else "",
-        )
+        projects: list[pb.Project] = []
+        for project in found[:size]:
+            message = await self._message(project)
+            if len(fitting([*projects, message])) == len(projects):
+                break
+            projects.append(message)
+        more = len(found) > len(projects)
+        return pb.ListProjectsResponse(projects=projects, next_page_token=page_token(projects[-1].name) if more else "")
 
     async def UpdateProject(self, request: pb.UpdateProjectRequest, context: Any) -> pb.UpdateProjectResponse:
         """Change the fields that the mask names."""
@@ -144,11 +148,12 @@ class ProjectServicer(ProjectServiceServicer):
     async def ListGuidelines(self, request: pb.ListGuidelinesRequest, context: Any) -> pb.ListGuidelinesResponse:
         """List the versions of the guidelines, newest first."""
 
-        def work(tx: Transaction) -> list[pb.Guidelines]:
+        def work(tx: Transaction) -> tuple[list[pb.Guidelines], str]:
             project = self.projects.get(tx, request.project)
-            return [guidelines_message(g, project) for g in reversed(tx.projects.guidelines(project.id))]
+            newest_first = [*reversed(tx.projects.guidelines(project.id))]
+            return page(newest_first, request.page_token, request.page_size, lambda g: guidelines_message(g, project))
 
-        versions, token = page(await self.store.read(work), request.page_token, request.page_size)
+        versions, token = await self.store.read(work)
         return pb.ListGuidelinesResponse(guidelines=versions, next_page_token=token)
 
     async def AcceptGuidelines(self, request: pb.AcceptGuidelinesRequest, context: Any) -> pb.AcceptGuidelinesResponse:

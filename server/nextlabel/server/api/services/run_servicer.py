@@ -68,8 +68,12 @@ class RunServicer(RunServiceServicer):
 
         def work(tx: Transaction) -> tuple[list[pb.Run], str]:
             newest_first = [*reversed(self.runs.list(tx, project))]
-            entries, token = page(newest_first, request.page_token, request.page_size)
-            return [self.messages.within(tx, project, run) for run in entries], token
+            return page(
+                newest_first,
+                request.page_token,
+                request.page_size,
+                lambda run: self.messages.within(tx, project, run),
+            )
 
         runs, token = await self.store.read(work)
         return pb.ListRunsResponse(runs=runs, next_page_token=token)

@@ -118,7 +118,7 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         replies=replies,
         selector=parts.selector,
         leasing=Leasing(parts.store, parts.selector),
-        leased_items=LeasedItems(parts.pools, parts.labels, parts.learning),
+        leased_items=LeasedItems(parts.pools, parts.labels, parts.learning, parts.limits),
         labeling=parts.labeling,
         submissions=parts.submissions,
         labels=parts.labels,

@@ -40,11 +40,18 @@ class Leases:
     limits: Limits
 
     def lease(
-        self, tx: Transaction, project: Project, annotator: str, count: int, ttl_s: float | None = None
+        self,
+        tx: Transaction,
+        project: Project,
+        annotator: str,
+        count: int,
+        ttl_s: float | None = None,
+        deliverable: Callable[[Sequence[Pick], ProjectId], int] = lambda picks, _: len(picks),
     ) -> Leased | None:
         """Hand up to ``count`` open picks to an annotator; None when no pick is open for them.
 
-        Each leased item reserves one label of the budgets.
+        ``deliverable`` says how many of the picks can be handed over at once. Each leased item reserves
+        one label of the budgets.
 
         Raises:
             InvalidArgument: a field is out of its range.
@@ -59,6 +66,7 @@ class Leases:
         run = runs[picks[0].batch]
         affordable = self.budgets.affordable_labels(tx, project.id, run)
         keep = [p for p in picks if runs[p.batch] == run][:affordable]
+        keep = keep[: deliverable(keep, project.id)]
         kept = {(p.batch, p.row) for p in keep}
         tx.labeling.free_slots([slot for p in picks if (slot := (p.batch, p.row)) not in kept])
         reservation = self.budgets.reserve(tx, project.id, run, Cost(labels=max(1, len(keep))), LABELS_LINE)
