@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assessment_bars import consensus, coverage, prediction_powered
+from assessment_bars import consensus, coverage, prediction_powered, routing
 
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
     "ppi": prediction_powered.table,
     "consensus": consensus.table,
+    "routing": routing.table,
 }
 
 

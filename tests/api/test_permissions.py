@@ -69,6 +69,7 @@ ALLOWED = {
     GetAccuracy           ROD
     GetClassShares        ROD
     CompareConsensus      ROD
+    CertifyLabels         ROD
     CreateToken           D
     ListTokens            D
     RevokeToken           D

@@ -28,3 +28,7 @@ class Quality(quality_grpc.QualityServiceServicer):
     async def CompareConsensus(self, request: Any, context: Any) -> Any:
         method = quality.ConsensusMethod(name="mace", on_gold=figure(quality.FIGURE_KIND_GOLD, 0.6))
         return quality.CompareConsensusResponse(methods=[method], chosen="mace", shared_items=9, gold_items=50)
+
+    async def CertifyLabels(self, request: Any, context: Any) -> Any:
+        proven = quality.Certificate(threshold=0.9, accepted_share=0.4, gold_items=80, right=79)
+        return quality.CertifyLabelsResponse(certificate=proven if request.accuracy < 0.95 else None, labels=500)

@@ -19,3 +19,11 @@ def test_quality_says_which_consensus_suits(cli: Cli, news: str) -> None:
     shown = cli("quality", "consensus", news)
     assert "50.0% to 70.0%" in shown.out
     assert "mace suits this project" in shown.err
+
+
+def test_quality_certifies_or_says_that_it_cannot(cli: Cli, news: str) -> None:
+    asked = ("quality", "certify", news, "--annotator", "mini", "--output", "json", "--accuracy")
+    assert cli(*asked, "0.9").json["certificate"]["accepted_share"] == 0.4
+    refused = cli(*asked, "0.96")
+    assert refused.code == 1
+    assert "96% cannot be proven" in refused.err

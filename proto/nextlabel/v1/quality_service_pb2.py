@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from nextlabel.v1 import report_service_pb2 as nextlabel_dot_v1_dot_report__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"nextlabel/v1/quality_service.proto\x12\x0cnextlabel.v1\x1a!nextlabel/v1/report_service.proto\"k\n\x06\x46igure\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.nextlabel.v1.FigureKind\x12(\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x0f\n\x07\x61nytime\x18\x03 \x01(\x08\"%\n\x12GetAccuracyRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"`\n\x13GetAccuracyResponse\x12#\n\x05model\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Figure\x12$\n\x06labels\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"(\n\x15GetClassSharesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"B\n\nClassShare\x12\r\n\x05label\x18\x01 \x01(\t\x12%\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"k\n\x16GetClassSharesResponse\x12(\n\x06shares\x18\x01 \x03(\x0b\x32\x18.nextlabel.v1.ClassShare\x12\r\n\x05\x64raws\x18\x02 \x01(\x03\x12\x18\n\x10unanswered_draws\x18\x03 \x01(\x03\"*\n\x17\x43ompareConsensusRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"F\n\x0f\x43onsensusMethod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07on_gold\x18\x02 \x01(\x0b\x32\x14.nextlabel.v1.Figure\"\x84\x01\n\x18\x43ompareConsensusResponse\x12.\n\x07methods\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.ConsensusMethod\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x14\n\x0cshared_items\x18\x03 \x01(\x03\x12\x12\n\ngold_items\x18\x04 \x01(\x03*\xad\x01\n\nFigureKind\x12\x1b\n\x17\x46IGURE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46IGURE_KIND_HOLDOUT\x10\x01\x12\x14\n\x10\x46IGURE_KIND_GOLD\x10\x02\x12\x15\n\x11\x46IGURE_KIND_AUDIT\x10\x03\x12\x18\n\x14\x46IGURE_KIND_WEIGHTED\x10\x04\x12\"\n\x1e\x46IGURE_KIND_PREDICTION_POWERED\x10\x05\x32\xa4\x02\n\x0eQualityService\x12R\n\x0bGetAccuracy\x12 .nextlabel.v1.GetAccuracyRequest\x1a!.nextlabel.v1.GetAccuracyResponse\x12[\n\x0eGetClassShares\x12#.nextlabel.v1.GetClassSharesRequest\x1a$.nextlabel.v1.GetClassSharesResponse\x12\x61\n\x10\x43ompareConsensus\x12%.nextlabel.v1.CompareConsensusRequest\x1a&.nextlabel.v1.CompareConsensusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"nextlabel/v1/quality_service.proto\x12\x0cnextlabel.v1\x1a!nextlabel/v1/report_service.proto\"k\n\x06\x46igure\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.nextlabel.v1.FigureKind\x12(\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x0f\n\x07\x61nytime\x18\x03 \x01(\x08\"%\n\x12GetAccuracyRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"`\n\x13GetAccuracyResponse\x12#\n\x05model\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Figure\x12$\n\x06labels\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"(\n\x15GetClassSharesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"B\n\nClassShare\x12\r\n\x05label\x18\x01 \x01(\t\x12%\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"k\n\x16GetClassSharesResponse\x12(\n\x06shares\x18\x01 \x03(\x0b\x32\x18.nextlabel.v1.ClassShare\x12\r\n\x05\x64raws\x18\x02 \x01(\x03\x12\x18\n\x10unanswered_draws\x18\x03 \x01(\x03\"*\n\x17\x43ompareConsensusRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"F\n\x0f\x43onsensusMethod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07on_gold\x18\x02 \x01(\x0b\x32\x14.nextlabel.v1.Figure\"\x84\x01\n\x18\x43ompareConsensusResponse\x12.\n\x07methods\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.ConsensusMethod\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x14\n\x0cshared_items\x18\x03 \x01(\x03\x12\x12\n\ngold_items\x18\x04 \x01(\x03\"L\n\x14\x43\x65rtifyLabelsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\"[\n\x0b\x43\x65rtificate\x12\x11\n\tthreshold\x18\x01 \x01(\x01\x12\x16\n\x0e\x61\x63\x63\x65pted_share\x18\x02 \x01(\x01\x12\x12\n\ngold_items\x18\x03 \x01(\x03\x12\r\n\x05right\x18\x04 \x01(\x03\"\xb0\x01\n\x15\x43\x65rtifyLabelsResponse\x12.\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x19.nextlabel.v1.Certificate\x12(\n\x08\x61\x63\x63uracy\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0fpeople_at_least\x18\x03 \x01(\x01\x12\x14\n\x0cmissing_gold\x18\x04 \x01(\x03\x12\x0e\n\x06labels\x18\x05 \x01(\x03*\xad\x01\n\nFigureKind\x12\x1b\n\x17\x46IGURE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46IGURE_KIND_HOLDOUT\x10\x01\x12\x14\n\x10\x46IGURE_KIND_GOLD\x10\x02\x12\x15\n\x11\x46IGURE_KIND_AUDIT\x10\x03\x12\x18\n\x14\x46IGURE_KIND_WEIGHTED\x10\x04\x12\"\n\x1e\x46IGURE_KIND_PREDICTION_POWERED\x10\x05\x32\xfe\x02\n\x0eQualityService\x12R\n\x0bGetAccuracy\x12 .nextlabel.v1.GetAccuracyRequest\x1a!.nextlabel.v1.GetAccuracyResponse\x12[\n\x0eGetClassShares\x12#.nextlabel.v1.GetClassSharesRequest\x1a$.nextlabel.v1.GetClassSharesResponse\x12\x61\n\x10\x43ompareConsensus\x12%.nextlabel.v1.CompareConsensusRequest\x1a&.nextlabel.v1.CompareConsensusResponse\x12X\n\rCertifyLabels\x12\".nextlabel.v1.CertifyLabelsRequest\x1a#.nextlabel.v1.CertifyLabelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.quality_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FIGUREKIND']._serialized_start=804
-  _globals['_FIGUREKIND']._serialized_end=977
+  _globals['_FIGUREKIND']._serialized_start=1154
+  _globals['_FIGUREKIND']._serialized_end=1327
   _globals['_FIGURE']._serialized_start=87
   _globals['_FIGURE']._serialized_end=194
   _globals['_GETACCURACYREQUEST']._serialized_start=196
@@ -52,6 +52,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSENSUSMETHOD']._serialized_end=666
   _globals['_COMPARECONSENSUSRESPONSE']._serialized_start=669
   _globals['_COMPARECONSENSUSRESPONSE']._serialized_end=801
-  _globals['_QUALITYSERVICE']._serialized_start=980
-  _globals['_QUALITYSERVICE']._serialized_end=1272
+  _globals['_CERTIFYLABELSREQUEST']._serialized_start=803
+  _globals['_CERTIFYLABELSREQUEST']._serialized_end=879
+  _globals['_CERTIFICATE']._serialized_start=881
+  _globals['_CERTIFICATE']._serialized_end=972
+  _globals['_CERTIFYLABELSRESPONSE']._serialized_start=975
+  _globals['_CERTIFYLABELSRESPONSE']._serialized_end=1151
+  _globals['_QUALITYSERVICE']._serialized_start=1330
+  _globals['_QUALITYSERVICE']._serialized_end=1712
 # @@protoc_insertion_point(module_scope)

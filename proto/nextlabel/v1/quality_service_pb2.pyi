@@ -307,3 +307,109 @@ class CompareConsensusResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CompareConsensusResponse: _TypeAlias = CompareConsensusResponse  # noqa: Y015
+
+@_typing.final
+class CertifyLabelsRequest(_message.Message):
+    """Request of CertifyLabels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project."""
+    annotator: _builtins.str
+    """Name of the annotator."""
+    accuracy: _builtins.float
+    """The promise: at least this share of the accepted labels is right, strictly between 0 and 1."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        annotator: _builtins.str = ...,
+        accuracy: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "annotator", b"annotator", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertifyLabelsRequest: _TypeAlias = CertifyLabelsRequest  # noqa: Y015
+
+@_typing.final
+class Certificate(_message.Message):
+    """The promise holds for all labels whose score, the mean of the signals, is at least the threshold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    ACCEPTED_SHARE_FIELD_NUMBER: _builtins.int
+    GOLD_ITEMS_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    threshold: _builtins.float
+    """Lowest score that is accepted."""
+    accepted_share: _builtins.float
+    """Share of the annotator's labels of other items than gold that are accepted."""
+    gold_items: _builtins.int
+    """Gold items whose answer would be accepted."""
+    right: _builtins.int
+    """Those of them that are right."""
+    def __init__(
+        self,
+        *,
+        threshold: _builtins.float = ...,
+        accepted_share: _builtins.float = ...,
+        gold_items: _builtins.int = ...,
+        right: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_share", b"accepted_share", "gold_items", b"gold_items", "right", b"right", "threshold", b"threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Certificate: _TypeAlias = Certificate  # noqa: Y015
+
+@_typing.final
+class CertifyLabelsResponse(_message.Message):
+    """Response of CertifyLabels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    PEOPLE_AT_LEAST_FIELD_NUMBER: _builtins.int
+    MISSING_GOLD_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    people_at_least: _builtins.float
+    """Share of the items that people would have to look at even if scores put all wrong answers last."""
+    missing_gold: _builtins.int
+    """Gold items that are missing at least before anything can be proven."""
+    labels: _builtins.int
+    """Labels of the annotator that could be accepted: those of other items than gold, under its newest guidelines."""
+    @_builtins.property
+    def certificate(self) -> Global___Certificate:
+        """The certificate, which holds with 95 % confidence; absent when the promise cannot be proven."""
+
+    @_builtins.property
+    def accuracy(self) -> _report_service_pb2.Estimate:
+        """Accuracy of all answers on gold, whatever their score."""
+
+    def __init__(
+        self,
+        *,
+        certificate: Global___Certificate | None = ...,
+        accuracy: _report_service_pb2.Estimate | None = ...,
+        people_at_least: _builtins.float = ...,
+        missing_gold: _builtins.int = ...,
+        labels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "certificate", b"certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "certificate", b"certificate", "labels", b"labels", "missing_gold", b"missing_gold", "people_at_least", b"people_at_least"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CertifyLabelsResponse: _TypeAlias = CertifyLabelsResponse  # noqa: Y015

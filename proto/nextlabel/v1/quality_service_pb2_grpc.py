@@ -50,6 +50,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusResponse.FromString,
                 _registered_method=True)
+        self.CertifyLabels = channel.unary_unary(
+                '/nextlabel.v1.QualityService/CertifyLabels',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -77,6 +82,13 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CertifyLabels(self, request, context):
+        """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +106,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.CompareConsensus,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusResponse.SerializeToString,
+            ),
+            'CertifyLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.CertifyLabels,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +195,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/CompareConsensus',
             nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.CompareConsensusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CertifyLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/CertifyLabels',
+            nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,8 @@ class QualityServiceStub:
     """Estimates the share of each class in the pool, from the audit stream's labels by people."""
     CompareConsensus: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CompareConsensusRequest, _quality_service_pb2.CompareConsensusResponse]
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
+    CertifyLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]
+    """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -51,6 +53,8 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Estimates the share of each class in the pool, from the audit stream's labels by people."""
     CompareConsensus: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CompareConsensusRequest, _quality_service_pb2.CompareConsensusResponse]  # type: ignore[assignment]
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
+    CertifyLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]  # type: ignore[assignment]
+    """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
 
 class QualityServiceServicer:
     """What is known of the quality of a project's labels and models."""
@@ -75,5 +79,12 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.CompareConsensusResponse, _abc.Awaitable[_quality_service_pb2.CompareConsensusResponse]]:
         """Compares ways to join the answers of several annotators on gold items that they have not seen."""
+
+    def CertifyLabels(
+        self,
+        request: _quality_service_pb2.CertifyLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.CertifyLabelsResponse, _abc.Awaitable[_quality_service_pb2.CertifyLabelsResponse]]:
+        """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -32,3 +32,9 @@ class Quality(Service[Mode, Scope]):
     async def consensus(self, project: str) -> pb.CompareConsensusResponse:
         """Ways to join the answers of several annotators, compared on gold that they have not seen."""
         return await self._connection.unary(self._stub.CompareConsensus, pb.CompareConsensusRequest(project=project))
+
+    @project_call
+    async def certify(self, project: str, *, annotator: str, accuracy: float) -> pb.CertifyLabelsResponse:
+        """The labels of an annotator of which at least a share `accuracy` is right, as far as gold proves it."""
+        request = pb.CertifyLabelsRequest(project=project, annotator=annotator, accuracy=accuracy)
+        return await self._connection.unary(self._stub.CertifyLabels, request)

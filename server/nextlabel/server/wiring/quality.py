@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
@@ -21,6 +22,7 @@ class QualityParts:
     accuracy: AccuracyReports
     shares: ShareReports
     consensus: ConsensusMethods
+    acceptance: Acceptances
 
 
 def quality_parts(
@@ -31,4 +33,5 @@ def quality_parts(
         accuracy=AccuracyReports(store, pools, labels, learning),
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
+        acceptance=Acceptances(store, labels, executor),
     )

@@ -1,5 +1,7 @@
 """`nextlabel quality`: whether labels and models can be trusted."""
 
+from typing import Annotated
+
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument
@@ -61,6 +63,28 @@ def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption
         f"{found['chosen'] or 'none'} suits this project: {found['shared_items']:,} items with several answers, "
         f"{found['gold_items']:,} gold items"
     )
+
+
+@app.command(epilog="Example: nextlabel quality certify news --annotator claude-haiku-4-5 --accuracy 0.9")
+def certify(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    annotator: Annotated[str, typer.Option(help="Annotator whose labels are to stand.")],
+    accuracy: Annotated[float, typer.Option(min=0, max=1, help="Share of the accepted labels that has to be right.")],
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Find the labels that may stand without a person looking, under a promise that gold proves with 95 % confidence.
+
+    Exit code 1 when the promise cannot be proven.
+    """
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = plain(client.quality.certify(project, annotator=annotator, accuracy=accuracy))
+    emit_one(found, output)
+    if found["certificate"] is None:
+        say(f"{accuracy:.0%} cannot be proven for any of its labels; more gold items, or a lower accuracy, may help")
+        raise typer.Exit(1)
 
 
 def _named(figures: dict[str, list[Record]]) -> list[Record]:

@@ -181,6 +181,7 @@ RULES: dict[str, Rule] = {
                 "GetAccuracy": Rule(READERS),
                 "GetClassShares": Rule(READERS),
                 "CompareConsensus": Rule(READERS),
+                "CertifyLabels": Rule(READERS),
             },
         )
     ),

@@ -7,6 +7,7 @@ from nextlabel.server.api.messages.run_events import canary_counts, outcome_coun
 from nextlabel.server.assessment.agreement.confusion import Comparison
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
 from nextlabel.server.values.answers import Outcome
@@ -37,6 +38,23 @@ def figure(found: Figure) -> quality_service_pb2.Figure:
 def class_share(found: ClassShare) -> quality_service_pb2.ClassShare:
     """Return the share of a class."""
     return quality_service_pb2.ClassShare(label=found.label, figures=[figure(one) for one in found.figures])
+
+
+def acceptance(found: Acceptance) -> quality_service_pb2.CertifyLabelsResponse:
+    """Return what of an annotator's labels may stand."""
+    proof, possible = found.certificate, found.feasibility
+    certificate = None
+    if proof is not None:
+        certificate = quality_service_pb2.Certificate(
+            threshold=proof.threshold, accepted_share=proof.share, gold_items=proof.gold, right=proof.right
+        )
+    return quality_service_pb2.CertifyLabelsResponse(
+        certificate=certificate,
+        accuracy=estimate(possible.accuracy),
+        people_at_least=possible.people_at_least,
+        missing_gold=possible.gold_missing,
+        labels=found.answers,
+    )
 
 
 def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:

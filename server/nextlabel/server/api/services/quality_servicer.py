@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.server.api.messages.quality import class_share, figure
+from nextlabel.server.api.messages.quality import acceptance, class_share, figure
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
@@ -49,3 +49,8 @@ class QualityServicer(QualityServiceServicer):
             shared_items=found.shared_items,
             gold_items=found.gold_items,
         )
+
+    async def CertifyLabels(self, request: pb.CertifyLabelsRequest, context: Any) -> pb.CertifyLabelsResponse:
+        """Find the labels of an annotator that may stand under a promise."""
+        project = await self.finder.project(request.project)
+        return acceptance(await self.quality.acceptance.certify(project, request.annotator, request.accuracy))

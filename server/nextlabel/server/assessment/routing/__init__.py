@@ -1,0 +1,1 @@
+"""Which labels may stand without a person looking at them."""

@@ -1,0 +1,123 @@
+"""Promises about labels that no person looks at: "at least 95 % of those accepted are right, with 95 % confidence".
+
+Thresholds are tested from the strictest on, each by an exact binomial test on gold (Angelopoulos et al. 2021,
+Learn then Test, arXiv 2110.01052); what a kept promise leaves of the error goes on to the next one (the fallback
+procedure, Wiens 2003). However many thresholds are tried, a broken promise has the stated probability at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, log
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binom
+
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
+
+Floats = npt.NDArray[np.float64]
+
+_THRESHOLDS = 40
+_STARTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """At least a share ``accuracy`` of what is accepted is right, with a probability of ``1 - error``."""
+
+    accuracy: float
+    error: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.accuracy < 1 or not 0 < self.error < 1:
+            raise ValueError("accuracy and error must lie strictly between 0 and 1")
+
+    @property
+    def fewest_gold(self) -> int:
+        """Gold items above a threshold that could prove it, were all of them right."""
+        return ceil(log(self.error) / log(self.accuracy))
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The promise holds for all answers with a score of ``threshold`` or more.
+
+    ``share`` of the answers that the thresholds were made from have such a score; ``right`` of ``gold`` did.
+    """
+
+    promise: Promise
+    threshold: float
+    share: float
+    gold: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Feasibility:
+    """What can be said beforehand: accuracy without any threshold, and the share that people have to look at.
+
+    ``people_at_least`` is the share that even a perfect order of the answers would leave to people, by the estimate.
+    """
+
+    accuracy: Estimate
+    people_at_least: float
+    gold_missing: int
+
+
+def feasibility(right_n: npt.ArrayLike, promise: Promise) -> Feasibility | None:
+    """Say whether a promise can be kept at all; None without gold.
+
+    Of a share m of wrong answers at most a of the accepted may be wrong: (m - a) / (1 - a) have to be left out.
+    """
+    right = np.asarray(right_n, np.bool_)
+    if not len(right):
+        return None
+    accuracy = wilson_interval(int(right.sum()), len(right))
+    left_out = max(0.0, (promise.accuracy - accuracy.value) / promise.accuracy)
+    return Feasibility(accuracy, left_out, max(0, promise.fewest_gold - len(right)))
+
+
+def certify(
+    gold_scores_n: npt.ArrayLike, right_n: npt.ArrayLike, pool_scores_N: npt.ArrayLike, promise: Promise
+) -> Certificate | None:
+    """Return the certificate that accepts most answers; None when the promise cannot be proven for any.
+
+    ``pool_scores_N`` are the scores, higher = surer, of the answers that are to be accepted; gold has to be a random
+    sample of the same kind of items, and scores must not have been fitted on its labels.
+
+    Raises:
+        ValueError: there is not one score for each gold answer.
+    """
+    scores, right = np.asarray(gold_scores_n, np.float64), np.asarray(right_n, np.bool_)
+    pool = np.asarray(pool_scores_N, np.float64)
+    if len(scores) != len(right):
+        raise ValueError(f"{len(scores)} scores for {len(right)} gold answers; expected one each")
+    if not len(pool):
+        return None
+    thresholds_T = np.unique(np.quantile(pool, np.linspace(1, 0, _THRESHOLDS + 1)[1:], method="lower"))[::-1]
+    gold_T = np.array([(scores >= t).sum() for t in thresholds_T], np.int64)
+    testable = np.flatnonzero(gold_T >= promise.fewest_gold)
+    right_T = np.array([(right & (scores >= t)).sum() for t in thresholds_T], np.int64)
+    proven = _proven(gold_T[testable], right_T[testable], promise)
+    if proven is None:
+        return None
+    at = int(testable[proven])
+    share = float((pool >= thresholds_T[at]).mean())
+    return Certificate(promise, float(thresholds_T[at]), share, int(gold_T[at]), int(right_T[at]))
+
+
+def _proven(gold_T: npt.NDArray[np.int64], right_T: npt.NDArray[np.int64], promise: Promise) -> int | None:
+    """Return the last threshold whose promise is proven; None without one."""
+    if not len(gold_T):
+        return None
+    # Were only the promised share right, as many right answers would be this rare.
+    chance_T = binom.sf(right_T - 1, gold_T, promise.accuracy)
+    starts = set(np.linspace(0, len(gold_T) - 1, min(_STARTS, len(gold_T))).astype(int).tolist())
+    found, carried = None, 0.0
+    for place, chance in enumerate(chance_T.tolist()):
+        level = carried + (promise.error / len(starts) if place in starts else 0.0)
+        is_proven = level > 0 and chance <= level
+        carried = level if is_proven else 0.0
+        found = place if is_proven else found
+    return found
