@@ -32,7 +32,7 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> object:
 
 
 def test_installed_commands_are_mounted(cli: Cli, offer: object) -> None:
-    offer("tests.client.test_extras:commands")  # type: ignore[operator]
+    offer("tests.client.cli.test_extras:commands")  # type: ignore[operator]
     assert cli("serve", "--name", "Ann").out == "hello Ann\n"
     assert cli("demo", "greet").out == "hello you\n"
 
@@ -49,7 +49,7 @@ def test_commands_of_a_missing_extra_are_listed_and_say_how_to_install_it(cli: C
 
 
 def test_a_module_that_is_missing_when_a_command_runs_is_named(cli: Cli, offer: object) -> None:
-    offer("tests.client.test_extras:broken_commands")  # type: ignore[operator]
+    offer("tests.client.cli.test_extras:broken_commands")  # type: ignore[operator]
     done = cli("serve")
     assert (done.code, done.err) == (
         1, "error: torch is not installed; install it with: pip install 'nextlabel[server]'\n"
