@@ -70,6 +70,12 @@ def add(
     Adding a file again adds nothing twice. Malformed lines and items that are not taken are reported on stderr,
     the others go in; the exit code is then 1.
     """
+    if label is not None and split == "pool":
+        raise typer.BadParameter(
+            "labels of pool items would be dropped; add them with `nextlabel label --from`, give them to "
+            "`nextlabel run start --annotator replay --labels-from`, or choose --split holdout or gold",
+            param_hint="--label",
+        )
     columns = chosen_columns(text=text, id_column=id_column, label=label, metadata=metadata, labeled=split != "pool")
     items = reading.open(file, columns)
     matrix = None if embeddings is None else _load_matrix(embeddings)
