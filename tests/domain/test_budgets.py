@@ -88,6 +88,31 @@ def test_a_daily_limit_starts_anew_at_midnight(desk):
     reserve(desk, project, 10)
 
 
+def test_a_clock_that_is_set_back_over_midnight_grants_no_day_twice(desk):
+    project = desk.create()
+    desk.clock.advance(hours=13)
+    limit(desk, project, 10, window=Window.DAY)
+    reservation = reserve(desk, project, 10)
+    desk.budgets.settle(desk.tx, reservation.id, Cost(micro_usd=10))
+    desk.clock.advance(hours=-2)
+    with pytest.raises(BudgetExhausted, match="today's"):
+        reserve(desk, project, 1)
+    desk.clock.advance(hours=2)
+    with pytest.raises(BudgetExhausted, match="today's"):
+        reserve(desk, project, 1)
+    desk.clock.advance(hours=24)
+    reserve(desk, project, 10)
+
+
+def test_a_daily_limit_that_is_set_after_the_clock_was_set_back_counts_what_is_spent(desk):
+    project = desk.create()
+    desk.clock.advance(hours=13)
+    reservation = reserve(desk, project, 10)
+    desk.budgets.settle(desk.tx, reservation.id, Cost(micro_usd=10))
+    desk.clock.advance(hours=-2)
+    assert limit(desk, project, 10, window=Window.DAY).spent.micro_usd == 10
+
+
 def test_a_key_has_one_open_reservation(desk):
     project = desk.create()
     first = reserve(desk, project, 10, key="k")

@@ -1,9 +1,12 @@
+import errno
+
 import pytest
 
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import KnownRows
+from nextlabel.server.domain.learning import learning
 from nextlabel.server.values.answers import Label
-from nextlabel.server.values.errors import FailedPrecondition, Unavailable
+from nextlabel.server.values.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from nextlabel.server.values.pool import Segment, Split
 from tests.domain.service import CLASSES, vectors
 
@@ -68,3 +71,17 @@ async def test_a_model_says_how_many_labels_it_was_not_trained_on(service):
     await awaiting_embedding(service, project, len(IDS), 4)
     model = await service.parts.learning.train(project)
     assert (model.labels, model.description["labels_awaiting_embedding"]) == (len(IDS), 4)
+
+
+@pytest.mark.parametrize(
+    ("number", "expected", "reason"),
+    [(errno.ENOSPC, ResourceExhausted, "DISK_FULL"), (errno.EROFS, Unavailable, "MODELS_NOT_WRITABLE")],
+)
+def test_a_model_that_the_disk_does_not_take_is_told_as_that(tmp_path, monkeypatch, number, expected, reason):
+    def refuses(model, path):
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(learning, "save_model", refuses)
+    with pytest.raises(expected) as caught:
+        learning._save(None, tmp_path / "models" / "1.skops")
+    assert caught.value.reason == reason

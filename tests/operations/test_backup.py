@@ -124,6 +124,22 @@ async def test_an_unfinished_backup_is_refused(filled: Path, tmp_path: Path):
     assert not (tmp_path / "restored").exists()
 
 
+@pytest.mark.parametrize("place", ["models/model", "models", "pools/data", "state.db"])
+async def test_a_link_in_a_backup_is_not_followed(filled: Path, tmp_path: Path, place: str):
+    back_up(Places.within(filled), tmp_path / "copy")
+    secret = tmp_path / "secret"
+    secret.write_text("not part of the backup")
+    link = tmp_path / "copy" / place
+    if link.exists():
+        link.rename(tmp_path / "moved")
+        secret = tmp_path / "moved"
+    link.symlink_to(secret)
+    with pytest.raises(InvalidArgument, match="link"):
+        put_back(tmp_path / "copy", tmp_path / "restored")
+    assert not (tmp_path / "restored" / "state.db").exists()
+    assert not (tmp_path / "restored" / place).exists()
+
+
 @pytest.mark.parametrize("lost", ["pools/*/items.lance/data/*", "pools/*/embeddings.lance/data/*"])
 async def test_a_backup_that_lost_a_file_makes_no_data_directory(filled: Path, tmp_path: Path, lost: str):
     back_up(Places.within(filled), tmp_path / "copy")

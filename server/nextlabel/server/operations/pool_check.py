@@ -39,12 +39,7 @@ class PoolGap:
 
 def committed_pools(tx: Transaction) -> list[CommittedPool]:
     """Return what the database promises, by project name."""
-    pools: list[CommittedPool] = []
-    after = ""
-    while page := tx.projects.list(after, 1_000):
-        pools += [_committed(tx, project) for project in page]
-        after = page[-1].name
-    return pools
+    return [_committed(tx, project) for project in tx.projects.every()]
 
 
 def find_gap(arrays: PoolStore, pool: CommittedPool) -> PoolGap | None:

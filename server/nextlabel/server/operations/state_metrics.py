@@ -49,7 +49,7 @@ class StateMetrics:
             await asyncio.sleep(_EVERY_S)
 
     def _update(self, tx: Transaction) -> None:
-        for project in tx.projects.list("", 1_000):
+        for project in tx.projects.every():
             self._update_project(tx, project)
 
     def _update_project(self, tx: Transaction, project: Project) -> None:

@@ -186,17 +186,20 @@ class Budgets:
         if window is Window.DAY:
             spent = NOTHING
             for entry in tx.budgets.entries(project, run or None):
-                if entry.kind is LedgerKind.SETTLE and entry.at.date().isoformat() == today:
+                if entry.kind is LedgerKind.SETTLE and entry.at.date().isoformat() >= today:
                     spent += entry.amount
         return Budget(project, run, window, Limit(), spent, reserved, today if window is Window.DAY else "", now)
 
     def _current(self, tx: Transaction, project: ProjectId, run: str) -> Sequence[Budget]:
-        """Return the budgets a spender is under, a day's budget rolled over to today."""
+        """Return the budgets a spender is under, a day's budget rolled over to today.
+
+        The day of a budget never goes back: a clock that was set back would grant the same day twice.
+        """
         found = list(tx.budgets.budget(project, ""))
         if run:
             found += tx.budgets.budget(project, run)
         today = self.clock.now().date().isoformat()
-        return [replace(b, spent=NOTHING, day=today) if b.window is Window.DAY and b.day != today else b for b in found]
+        return [replace(b, spent=NOTHING, day=today) if b.window is Window.DAY and b.day < today else b for b in found]
 
     def _move(self, tx: Transaction, reservation: Reservation, *, spent: Cost, freed: Cost) -> None:
         tx.budgets.lock(reservation.project)

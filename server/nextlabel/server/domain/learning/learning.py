@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import shutil
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,7 +30,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
@@ -342,8 +343,20 @@ class Learning:
 
 
 def _save(model: Model, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(model, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_model(model, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise ResourceExhausted(
+                "the disk that holds the models is full; the model was not kept: free space and train again",
+                quota="disk",
+                reason="DISK_FULL",
+            ) from error
+        raise Unavailable(
+            "the model cannot be written; check the data directory's permissions and disk, then train again",
+            reason="MODELS_NOT_WRITABLE",
+        ) from error
 
 
 def _remove(path: Path) -> None:

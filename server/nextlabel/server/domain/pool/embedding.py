@@ -147,9 +147,4 @@ class Embedding:
 
 def all_projects(tx: Transaction) -> list[ProjectId]:
     """Return the ids of all projects."""
-    found: list[ProjectId] = []
-    after = ""
-    while page := tx.projects.list(after, 1_000):
-        found += [p.id for p in page]
-        after = page[-1].name
-    return found
+    return [project.id for project in tx.projects.every()]

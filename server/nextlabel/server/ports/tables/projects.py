@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from nextlabel.server.values.guidelines import GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects import Project
+
+_PAGE = 1_000
 
 
 class ProjectTable(Protocol):
@@ -49,6 +51,13 @@ class ProjectTable(Protocol):
     def list(self, after_name: str, limit: int) -> Sequence[Project]:
         """Return up to ``limit`` projects with a name above ``after_name``, by name."""
         ...
+
+    def every(self) -> Iterator[Project]:
+        """Yield all projects, by name."""
+        after = ""
+        while page := self.list(after, _PAGE):
+            yield from page
+            after = page[-1].name
 
     def add_guidelines(self, guidelines: GuidelinesVersion) -> None:
         """Add a version; versions of a project are unique."""
