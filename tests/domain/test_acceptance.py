@@ -3,6 +3,7 @@ import random
 import pytest
 
 from nextlabel.server.domain.quality.acceptance import Acceptances
+from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.pool import ReferenceItem, Split
 from tests.assessment.annotations import annotation
@@ -21,7 +22,7 @@ class Stored:
         return work(self.desk.tx)
 
     async def rows(self, project):
-        found = {}
+        found: dict[int, list[Annotation]] = {}
         for a in self.annotations:
             found.setdefault(a.row, []).append(a)
         return found
@@ -32,7 +33,7 @@ class Stored:
 
 def acceptances(desk, project, annotations, gold):
     stored = Stored(desk, project, annotations, gold)
-    return Acceptances(stored, stored, stored)
+    return Acceptances(stored, stored, stored)  # type: ignore[arg-type]  # it plays all three
 
 
 def answered(rows, chance):

@@ -40,7 +40,7 @@ FILES = [
     )
 ]
 METHODS = [m for file in FILES for service in file.services_by_name.values() for m in service.methods]
-READING = ("Get", "List", "Predict", "Evaluate", "Quote", "Render")
+READING = ("Get", "List", "Predict", "Evaluate", "Quote", "Render", "Compare", "Certify")
 # These lists are as long as the code that answers them.
 UNPAGED = ("ListStrategies", "ListEstimators")
 
