@@ -63,3 +63,18 @@ async def test_the_same_name_is_held_by_one_at_a_time(store: StateStore) -> None
             assert again is False
     async with store.exclusive("trainer/p1") as later:
         assert later is True
+
+
+async def test_who_waits_for_a_name_gets_it_when_it_is_free(store: StateStore) -> None:
+    order: list[int] = []
+
+    async def holds(number: int) -> None:
+        async with store.held("trainer/p1"):
+            order.append(number)
+            await asyncio.sleep(0)
+            order.append(number)
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(holds(number) for number in range(5)))
+    assert order[::2] == order[1::2]
+    assert sorted(order[::2]) == list(range(5))

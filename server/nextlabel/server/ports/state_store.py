@@ -6,8 +6,9 @@ all of it, durably, or nothing. Such a function may be run again after a conflic
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeVar
 
 from nextlabel.server.ports.tables.access import AccessTable
@@ -19,6 +20,8 @@ from nextlabel.server.ports.tables.projects import ProjectTable
 from nextlabel.server.ports.tables.runs import RunTable
 
 T = TypeVar("T")
+
+_TRY_AGAIN_S = 0.02
 
 
 class Transaction(Protocol):
@@ -77,6 +80,16 @@ class StateStore(Protocol):
     def exclusive(self, name: str) -> AbstractAsyncContextManager[bool]:
         """Try to hold a named lock across all server processes; the value says whether it was got."""
         ...
+
+    @asynccontextmanager
+    async def held(self, name: str) -> AsyncIterator[None]:
+        """Hold a named lock across all server processes; waits until it is free."""
+        while True:
+            async with self.exclusive(name) as mine:
+                if mine:
+                    yield
+                    return
+            await asyncio.sleep(_TRY_AGAIN_S)
 
     async def close(self) -> None:
         """Finish pending work and release the database."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import shutil
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +98,7 @@ class Learning:
             NotFound: the project was deleted meanwhile.
         """
         check_learnable(project)
-        async with unless_deleted(self._store, project.id), self._only_trainer(project.id):
+        async with unless_deleted(self._store, project.id), self._store.held(f"train/{project.id}"):
             # A round of a run takes long: classes may have been added since, and a version trained that knows them.
             known = project
             found = await self._store.read(lambda tx: tx.projects.by_id(known.id))
@@ -223,15 +222,6 @@ class Learning:
         for split in Split:
             self._evaluation_sets.pop((project, split), None)
         shutil.rmtree(self._models_dir / project, ignore_errors=True)
-
-    @contextlib.asynccontextmanager
-    async def _only_trainer(self, project: ProjectId) -> AsyncIterator[None]:
-        while True:
-            async with self._store.exclusive(f"train/{project}") as mine:
-                if mine:
-                    yield
-                    return
-            await asyncio.sleep(0.05)
 
     def _publish(
         self,

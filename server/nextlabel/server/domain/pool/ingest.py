@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -100,7 +100,7 @@ class Ingest:
         until = asyncio.get_running_loop().time() + TURN_S
         try:
             pool = await self._pools.open(project)
-            async with unless_deleted(self._store, project), pool.writing, self._exclusive_ingest(project):
+            async with unless_deleted(self._store, project), pool.writing, self._store.held(f"ingest/{project}"):
                 # Rows appended for a project that is gone would stay: who removes its files waits for this lock.
                 if await self._store.read(lambda tx: tx.projects.by_id(project)) is None:
                     raise deleted()
@@ -154,16 +154,6 @@ class Ingest:
         new = {m.upload for m in messages} - set(ahead.done)
         if new:
             ahead.done |= await self._store.read(lambda tx: {u: tx.pool.acknowledged(project, u) for u in new})
-
-    @contextlib.asynccontextmanager
-    async def _exclusive_ingest(self, project: ProjectId) -> AsyncIterator[None]:
-        """Hold the ingest of a project across all server processes."""
-        while True:
-            async with self._store.exclusive(f"ingest/{project}") as mine:
-                if mine:
-                    yield
-                    return
-            await self._signals.wait(f"ingest/{project}", 0.02)
 
     async def _append(self, pool: KnownPool, group: Group) -> None:
         """Append texts and embeddings at the same time; both are durable when this returns."""

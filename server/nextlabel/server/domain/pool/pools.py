@@ -123,12 +123,8 @@ class Pools:
     @contextlib.asynccontextmanager
     async def selecting(self, project: ProjectId) -> AsyncIterator[None]:
         """Keep other selections of a project out, on every server, until the batch is recorded."""
-        while True:
-            async with self._store.exclusive(f"select/{project}") as mine:
-                if mine:
-                    yield
-                    return
-            await asyncio.sleep(0.02)
+        async with self._store.held(f"select/{project}"):
+            yield
 
     async def find(self, project: ProjectId, item_ids: Sequence[str]) -> Rows:
         """Return the rows of items, −1 where an id is unknown or deleted."""
