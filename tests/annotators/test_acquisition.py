@@ -15,7 +15,7 @@ from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.values.advice import Opinions
-from nextlabel.server.values.answers import Label
+from nextlabel.server.values.answers import Label, Text
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.guidelines import Guidelines
@@ -186,7 +186,8 @@ async def test_a_critic_sees_no_personal_data_that_the_annotator_does_not_see(
 ) -> None:
     fake.brain = Scripted(lambda _: {"critique": "c", "guidelines": "g", "chosen": []})
     critic = _critic(make_caller(ledger), make_annotator(), redact=True)
-    await critic.criticise(make_task(), [_mistake("mail jane@example.com about the parcel")])
+    written = Disagreement(ItemToAnnotate("w", 1, "Write."), Text("Mail ann@example.com"), Label("other"))
+    await critic.criticise(make_task(), [_mistake("mail jane@example.com about the parcel"), written])
     choose = LlmChooser(
         caller=make_caller(ledger), settings=ModelSettings(model=MODEL), new_code=lambda: "0" * 16, redact=True
     ).choose

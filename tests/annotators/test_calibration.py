@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator, Lookups
-from nextlabel.server.annotators.llm.evidence import LearnerEvidence, SecondOpinion
-from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.annotators.llm.evidence import LearnerEvidence
 from nextlabel.server.assessment.calibration import MIN_GOLD, Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error
-from nextlabel.server.values.answers import ConfidenceKind, Label
+from nextlabel.server.values.answers import ConfidenceKind
 from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.annotators.miscalibrated import ANNOTATORS, answers_of
 from tests.annotators.shop import collect, make_items, make_task
@@ -91,15 +90,8 @@ class Opinion:
         return None
 
 
-async def test_learner_and_second_model_are_evidence(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
-    task, items = make_task(), make_items(2)
-    first = await collect(make_annotator(), task, items)
-    agreeing = first[items[0].item_id].body
-    assert isinstance(agreeing, Label)
-    opposite = Label("billing" if first[items[1].item_id].body != Label("billing") else "other")
-    other = ReplayAnnotator("second", {items[0].item_id: agreeing, items[1].item_id: opposite})
-    lookups = Lookups(signals=(LearnerEvidence(Opinion()), SecondOpinion(other, task)))
-    answers = await collect(make_annotator(lookups=lookups), task, items)
-    assert [answers[item.item_id].signals["second_model"] for item in items] == [1.0, 0.0]
+async def test_the_learner_is_evidence(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    lookups = Lookups(signals=(LearnerEvidence(Opinion()),))
+    answers = await collect(make_annotator(lookups=lookups), make_task(), make_items(2))
     assert all(answer.signals["learner"] == 0.25 for answer in answers.values())
     assert all("neighbours" not in answer.signals for answer in answers.values())

@@ -74,6 +74,9 @@ async def test_a_halt_ends_every_wait(make_annotator: MakeAnnotator, fake: FakeA
 class BrokenSource:
     """Demonstrations of which one cannot be looked up."""
 
+    async def fixed(self, k: int) -> Sequence[Demonstration]:
+        return ()
+
     async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
         if item.row == 7:
             raise RuntimeError("no such row in /secret/place")

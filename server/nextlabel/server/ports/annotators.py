@@ -39,6 +39,10 @@ class Annotator(Protocol):
 class DemonstrationSource(Protocol):
     """Trusted annotations to demonstrate the task with; never of holdout or gold items."""
 
+    async def fixed(self, k: int) -> Sequence[Demonstration]:
+        """k annotated items that cover as many labels as possible, the same whatever is asked about."""
+        ...
+
     async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
         """The k annotated items most similar to `item`, most similar first, `item` itself excluded."""
         ...

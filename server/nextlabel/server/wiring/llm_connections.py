@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
@@ -11,13 +12,20 @@ from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator, Loo
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator
+from nextlabel.server.annotators.llm.quoting import Quote
 from nextlabel.server.annotators.paid_calls.accounts import Account, Accounts
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import Price, load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
-from nextlabel.server.annotators.prompting.redaction import RedactingAnnotator
-from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
+from nextlabel.server.annotators.prompting.fixed_demonstrations import DemonstratingAnnotator, FixedDemonstrations
+from nextlabel.server.annotators.prompting.redaction import (
+    RedactedDemonstrations,
+    RedactingAnnotator,
+    Redactor,
+    redacted_task,
+)
+from nextlabel.server.annotators.prompting.technique import MOST_SHOTS, Retrieval, Technique
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
@@ -29,6 +37,7 @@ from nextlabel.server.values.annotator_options import (
     OpenaiCompatibleOptions,
 )
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from nextlabel.server.wiring.destinations import Destination, destination
 
 ANNOTATION_LINE = "annotation"
@@ -47,10 +56,20 @@ _RETRIEVALS = {
 
 @dataclass(frozen=True, slots=True)
 class LlmStack:
-    """An LLM annotator: ``annotator`` with batches and redaction around ``llm``, which can quote."""
+    """An LLM annotator: ``annotator`` with all that is around ``llm``, which can quote."""
 
     annotator: Annotator
     llm: LlmAnnotator
+    fixed: FixedDemonstrations | None
+    redact: bool
+
+    async def quote(self, task: Task, items: Sequence[ItemToAnnotate], *, sample: int, seed: int, batch: bool) -> Quote:
+        """Quote what ``annotator`` would cost; what is counted by the endpoint is redacted like what is asked."""
+        if self.fixed is not None:
+            task = await self.fixed.added_to(task)
+        if self.redact:
+            task, items = redacted_task(task), [Redactor().item(item) for item in items]
+        return await self.llm.quote(task, items, sample=sample, seed=seed, batch=batch)
 
 
 def technique_of(options: LlmOptions) -> Technique:
@@ -104,6 +123,8 @@ def _check_prompt(options: LlmOptions, path: str) -> None:
     selection, count = options.prompt.demonstration_selection, options.prompt.demonstration_count
     if (selection is DemonstrationSelection.NONE) != (count == 0):
         violations.append((f"{path}.demonstration_count", "is given exactly when demonstration_selection is"))
+    if not 0 <= count <= MOST_SHOTS:
+        violations.append((f"{path}.demonstration_count", f"from 0 to {MOST_SHOTS}, got {count}"))
     if violations:
         raise InvalidArgument(violations)
     try:
@@ -162,6 +183,8 @@ class LlmConnection:
     ) -> LlmStack:
         """Return the annotator on a budget line; message batches need a ``journal``."""
         prompt = self.options.prompt
+        if prompt.redact and lookups.demonstrations is not None:
+            lookups = replace(lookups, demonstrations=RedactedDemonstrations(lookups.demonstrations))
         llm = LlmAnnotator(
             name=self.options.annotator_name,
             endpoint=self.endpoint,
@@ -190,9 +213,13 @@ class LlmConnection:
             )
         if isinstance(self.options, OpenaiCompatibleOptions) and self.options.batch_calibration:
             annotator = BatchCalibratedAnnotator(annotator)
+        fixed = None
+        if prompt.demonstration_selection is DemonstrationSelection.FIXED and lookups.demonstrations is not None:
+            fixed = FixedDemonstrations(lookups.demonstrations, prompt.demonstration_count)
+            annotator = DemonstratingAnnotator(annotator, fixed)
         if prompt.redact:
             annotator = RedactingAnnotator(annotator)
-        return LlmStack(annotator, llm)
+        return LlmStack(annotator, llm, fixed, prompt.redact)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.annotator_options import LlmOptions
+from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
@@ -133,7 +134,7 @@ class AllQuotes:
     ) -> RunQuote:
         stack = self.connections.connect(choice, self._ledger(project)).stack(await self.lookups.for_prompts(project))
         try:
-            quote = await stack.llm.quote(
+            quote = await stack.quote(
                 sample.task, sample.items, sample=sample.requests, seed=sample.seed, batch=batches
             )
         finally:
@@ -174,8 +175,13 @@ class AllQuotes:
         pool = await self.pools.open(project.id)
         rows = np.setdiff1d(np.arange(pool.index.next_row), pool.unusable_rows())
         drawn = np.random.default_rng(seed).permutation(rows)[:_SAMPLED_ITEMS]
-        stored = await self.pools.items(project.id, np.sort(drawn).tolist())
-        return [ItemToAnnotate(item.item_id, item.row, item.text) for item in stored]
+        chosen = np.sort(drawn).tolist()
+        try:
+            # With their embeddings: what is retrieved for an item is part of what its request costs.
+            return await self.pools.to_annotate(project.id, chosen)
+        except NotFound:
+            stored = await self.pools.items(project.id, chosen)
+            return [ItemToAnnotate(item.item_id, item.row, item.text) for item in stored]
 
 
 def _how(*, counted: bool) -> str:

@@ -12,7 +12,6 @@ from nextlabel.server.annotators.endpoints.wire import Endpoint
 from nextlabel.server.annotators.llm.answering_models import AnsweringModels
 from nextlabel.server.annotators.llm.asking import Asker, ModelSettings, Prepared, Sample
 from nextlabel.server.annotators.llm.duplicates import distinct
-from nextlabel.server.annotators.llm.outcome_rates import OutcomeRates
 from nextlabel.server.annotators.llm.probe import probe
 from nextlabel.server.annotators.llm.quoting import Quote, Quoter
 from nextlabel.server.annotators.paid_calls.accounts import Account
@@ -72,7 +71,6 @@ class LlmAnnotator:
         technique: Technique | None = None,
         conduct: Conduct | None = None,
         lookups: Lookups | None = None,
-        rates: OutcomeRates | None = None,
         account: Account | None = None,
         manners: Manners | None = None,
         new_code: Callable[[], str] = lambda: secrets.token_hex(8),
@@ -87,7 +85,6 @@ class LlmAnnotator:
         self._technique = technique or Technique()
         self._conduct = conduct or Conduct()
         self._lookups = lookups or Lookups()
-        self._rates = rates or OutcomeRates()
         self._new_code = new_code
         self._fixed_code = new_code()
         self._warming = CacheWarming(manners.clock, price.cache_minimum)
@@ -107,11 +104,6 @@ class LlmAnnotator:
     def name(self) -> str:
         """The name that provenance carries."""
         return self._name
-
-    @property
-    def rates(self) -> OutcomeRates:
-        """Outcomes so far."""
-        return self._rates
 
     def failed(self, task: Task, error: Exception) -> Answer:
         """The answer about an item that an unexpected error kept from being asked or understood."""
@@ -263,7 +255,7 @@ class LlmAnnotator:
         signals = await self._signals(item, verdict)
         confidence, kind = self._confidence(signals)
         draft = verdict.draft
-        answer = Answer(
+        return Answer(
             outcome=draft.outcome,
             provenance=self._provenance(task, asker, taken),
             body=draft.body,
@@ -274,8 +266,6 @@ class LlmAnnotator:
             signals=signals,
             detail=draft.detail,
         )
-        self._rates.record(item, answer)
-        return answer
 
     async def _signals(self, item: ItemToAnnotate, verdict: CombinedDraft) -> Mapping[str, float]:
         draft = verdict.draft

@@ -82,7 +82,7 @@ class LlmChooser:
         )
 
     def _shown(self, item: ItemToAnnotate) -> str:
-        text = Redactor().redact(item.text) if self._redact else item.text
+        text = Redactor().item(item).text if self._redact else item.text
         return text[:_MAX_ITEM_CHARACTERS]
 
 

@@ -6,7 +6,6 @@ A model sees disagreements and amends the guidelines; the annotator answers unde
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 
 from nextlabel.server.annotators.endpoints.wire import Failure, ModelRequest, Reply, Stop
 from nextlabel.server.annotators.llm.asking import ModelSettings
@@ -108,8 +107,12 @@ def _read_critique(reply: Reply, task: Task) -> Critique:
 
 def _redacted(shown: Disagreement) -> Disagreement:
     redactor = Redactor()
-    item = replace(shown.item, text=redactor.redact(shown.item.text))
-    return replace(shown, item=item, rationale=redactor.redact(shown.rationale))
+    return Disagreement(
+        item=redactor.item(shown.item),
+        given=redactor.body(shown.given),
+        trusted=redactor.body(shown.trusted),
+        rationale=redactor.redact(shown.rationale),
+    )
 
 
 def _material(task: Task, disagreements: Sequence[Disagreement], fence: Fence) -> str:

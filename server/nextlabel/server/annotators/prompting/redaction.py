@@ -1,4 +1,7 @@
-"""Keeps personal data on this machine: placeholders go out, and come back as what they stand for.
+"""The gate through which texts of items leave: placeholders go out, and come back as what they stand for.
+
+Everything that shows an item to a model passes here: items and their demonstrations, shortlists, and what critics see.
+Guidelines and classes are the operator's own words, and go out as they are.
 
 The patterns find what has a fixed form. They do not find names or addresses; a project that holds such data needs
 more than this.
@@ -10,9 +13,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from nextlabel.server.ports.annotators import Annotator
-from nextlabel.server.values.answers import Answer, Text
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.ports.annotators import Annotator, DemonstrationSource
+from nextlabel.server.values.answers import Answer, Body, Text
+from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
 
 _PATTERNS = (
     ("EMAIL", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b")),
@@ -39,6 +42,26 @@ class Redactor:
     def restore(self, text: str) -> str:
         """`text` with every placeholder of this item replaced by what it stands for."""
         return re.sub(r"\[[A-Z]+-\d+\]", lambda found: self.originals.get(found.group(), found.group()), text)
+
+    def item(self, item: ItemToAnnotate) -> ItemToAnnotate:
+        """`item` with placeholders in everything that a model may see of it."""
+        alternatives = item.alternatives
+        return replace(
+            item,
+            text=self.redact(item.text),
+            metadata={name: self.redact(value) for name, value in item.metadata.items()},
+            alternatives=alternatives and (self.redact(alternatives[0]), self.redact(alternatives[1])),
+        )
+
+    def body(self, body: Body) -> Body:
+        """`body` with placeholders where it is written text."""
+        return Text(self.redact(body.text)) if isinstance(body, Text) else body
+
+    def demonstration(self, shown: Demonstration) -> Demonstration:
+        """`shown` with placeholders in its text, its answer and its rationale."""
+        return replace(
+            shown, text=self.redact(shown.text), body=self.body(shown.body), rationale=self.redact(shown.rationale)
+        )
 
     def _placeholder(self, kind: str, found: re.Match[str]) -> str:
         original = found.group()
@@ -68,8 +91,8 @@ class RedactingAnnotator:
         """Yield answers about the original items, their free text restored."""
         originals = {item.item_id: item for item in items}
         redactors = {item.item_id: Redactor() for item in items}
-        redacted = [_redacted(item, redactors[item.item_id]) for item in items]
-        async with aclosing(self._annotator.annotate(task, redacted)) as answers:
+        redacted = [redactors[item.item_id].item(item) for item in items]
+        async with aclosing(self._annotator.annotate(redacted_task(task), redacted)) as answers:
             async for item, answer in answers:
                 yield originals[item.item_id], _restored(answer, redactors[item.item_id])
 
@@ -82,14 +105,34 @@ class RedactingAnnotator:
         await self._annotator.close()
 
 
-def _redacted(item: ItemToAnnotate, redactor: Redactor) -> ItemToAnnotate:
-    alternatives = item.alternatives
-    return replace(
-        item,
-        text=redactor.redact(item.text),
-        metadata={name: redactor.redact(value) for name, value in item.metadata.items()},
-        alternatives=alternatives and (redactor.redact(alternatives[0]), redactor.redact(alternatives[1])),
-    )
+@dataclass(frozen=True, slots=True)
+class RedactedDemonstrations:
+    """Implements `DemonstrationSource` over another one, for items that are redacted already."""
+
+    source: DemonstrationSource
+
+    async def fixed(self, k: int) -> Sequence[Demonstration]:
+        """See `DemonstrationSource.fixed`."""
+        return [Redactor().demonstration(shown) for shown in await self.source.fixed(k)]
+
+    async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
+        """See `DemonstrationSource.nearest`."""
+        return _others(item, await self.source.nearest(item, k))
+
+    async def nearest_per_label(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
+        """See `DemonstrationSource.nearest_per_label`."""
+        return _others(item, await self.source.nearest_per_label(item, k))
+
+
+def redacted_task(task: Task) -> Task:
+    """`task` with placeholders in its demonstrations."""
+    return replace(task, demonstrations=tuple(Redactor().demonstration(shown) for shown in task.demonstrations))
+
+
+def _others(item: ItemToAnnotate, found: Sequence[Demonstration]) -> list[Demonstration]:
+    """Redact what was found, without what reads like `item` itself, which its source could not tell any more."""
+    redacted = [Redactor().demonstration(shown) for shown in found]
+    return [shown for shown in redacted if shown.text != item.text]
 
 
 def _restored(answer: Answer, redactor: Redactor) -> Answer:

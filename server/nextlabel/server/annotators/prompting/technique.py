@@ -8,6 +8,9 @@ from nextlabel.server.tasks.drafts import AnswerForm
 from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.errors import InvalidArgument
 
+MOST_SHOTS = 32
+"""Most demonstrations in a prompt, of those that are retrieved and of those that are fixed."""
+
 
 class Retrieval(StrEnum):
     """How demonstrations beyond the task's fixed ones are chosen for an item."""
@@ -52,7 +55,7 @@ class Technique:
 
     def __post_init__(self) -> None:
         limits = {
-            "shots": (0, 32),
+            "shots": (0, MOST_SHOTS),
             "candidates": (0, 20),
             "samples": (1, 9),
             "agree": (1, 9),

@@ -35,6 +35,10 @@ class DemonstrationLibrary:
         self._demonstrations = tuple(demonstrations)
         self._embeddings_ND = embeddings_ND
 
+    async def fixed(self, k: int) -> Sequence[Demonstration]:
+        """The first of each label in turn, then the second of each, until there are k."""
+        return _by_turns(self._demonstrations, k)
+
     async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
         """The k most similar ones, most similar first; ties by item id."""
         return self._ranked(item)[:k]
@@ -44,12 +48,7 @@ class DemonstrationLibrary:
 
         Labels take their turns in the order of their nearest demonstration, so a small k shows the likeliest ones.
         """
-        by_label: dict[Body, list[Demonstration]] = {}
-        for shown in self._ranked(item):
-            by_label.setdefault(shown.body, []).append(shown)
-        deepest = max((len(group) for group in by_label.values()), default=0)
-        turns = [group[depth] for depth in range(deepest) for group in by_label.values() if depth < len(group)]
-        return turns[:k]
+        return _by_turns(self._ranked(item), k)
 
     def _ranked(self, item: ItemToAnnotate) -> list[Demonstration]:
         if item.embedding is None or not self._demonstrations:
@@ -61,6 +60,15 @@ class DemonstrationLibrary:
         )
         ranked = [self._demonstrations[position] for position in order]
         return [shown for shown in ranked if shown.item_id != item.item_id and shown.text != item.text]
+
+
+def _by_turns(ranked: Sequence[Demonstration], k: int) -> list[Demonstration]:
+    by_label: dict[Body, list[Demonstration]] = {}
+    for shown in ranked:
+        by_label.setdefault(shown.body, []).append(shown)
+    deepest = max((len(group) for group in by_label.values()), default=0)
+    turns = [group[depth] for depth in range(deepest) for group in by_label.values() if depth < len(group)]
+    return turns[:k]
 
 
 class LabelEmbeddings:

@@ -37,6 +37,11 @@ class LabeledNeighbours:
         self._embeddings = np.empty((0, 0), np.float32)
         self._library = DemonstrationLibrary((), self._embeddings, ())
 
+    async def fixed(self, k: int) -> Sequence[Demonstration]:
+        """Return k labeled items over as many labels as possible, the first of the pool first."""
+        await self._follow()
+        return await self._library.fixed(k)
+
     async def nearest(self, item: ItemToAnnotate, k: int) -> Sequence[Demonstration]:
         """Return the k labeled items most similar to ``item``, most similar first, itself excluded."""
         await self._follow()
