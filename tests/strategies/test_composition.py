@@ -24,6 +24,9 @@ from nextlabel.strategies import (
     with_audit,
 )
 from nextlabel.strategies.arithmetic.arrays import Floats
+from nextlabel.strategies.arithmetic.exact import on_grid
+from nextlabel.strategies.pickers.worth import Worth
+from nextlabel.strategies.pool import Block
 
 
 def test_audit_rows_are_a_uniform_sample_with_their_probability(embeddings: Floats, head: LinearHead) -> None:
@@ -95,6 +98,77 @@ def test_the_default_starts_with_nothing_and_takes_new_classes(embeddings: Float
         head = LinearHead.from_decision(rng.standard_normal((n_classes, 16)), np.zeros(n_classes))
         context = SelectionContext(predictor=head if n_classes else None, labeled=labeled)
         assert len(strategy.select(pool, 10, context)) == 10
+
+
+SCORED = ["margin", "entropy", "ratio", "balanced_margin", "distinct_margin", "margin_kmeans", "cluster_margin"]
+
+
+@pytest.mark.parametrize("name", [*SCORED, "default"])
+@pytest.mark.parametrize("k", [1, 20])
+def test_where_a_score_says_nothing_the_first_rows_are_not_the_batch(
+    name: str, k: int, rng: np.random.Generator
+) -> None:
+    """One class is labeled, so that the learner is sure of every row; near-duplicates come first in the pool."""
+    copies = np.repeat(rng.standard_normal((1, 16)), 300, axis=0) + 1e-3 * rng.standard_normal((300, 16))
+    embeddings = np.concatenate([copies, rng.standard_normal((900, 16))]).astype(np.float32)
+    head = LinearHead(np.zeros((3, 16), np.float32), np.array([90, 0, 0], np.float32))
+    labeled = LabeledSet(embeddings[:5], np.zeros(5, np.int64))
+    found = [
+        get_strategy(name).select(ArrayPool(embeddings), k, SelectionContext(head, labeled=labeled, seed=seed)).rows_k
+        for seed in range(6)
+    ]
+    assert np.mean(np.concatenate(found) < 300) < (0.45 if k > 1 else 0.9)
+    assert np.concatenate(found).max() > 600
+
+
+@pytest.mark.parametrize("norm", [1e-3, 1.0, 25.0, 1e6])
+@pytest.mark.parametrize("common", [0.0, 5.0])
+def test_the_default_is_blind_to_length_and_common_direction(
+    norm: float, common: float, rng: np.random.Generator
+) -> None:
+    centers = 4 * rng.standard_normal((12, 16))
+    which = rng.integers(0, 12, 1500)
+    embeddings = (norm * (common + centers[which] + 0.3 * rng.standard_normal((1500, 16)))).astype(np.float32)
+    batch = get_strategy("default").select(ArrayPool(embeddings), 12, SelectionContext(seed=1))
+    assert len(set(which[batch.rows_k].tolist())) == 12
+
+
+@pytest.mark.parametrize("n_labels", [10, 500, 5000, 50_000])
+def test_the_default_never_concentrates_on_a_few_rows(n_labels: int, embeddings: Floats, head: LinearHead) -> None:
+    steep = LinearHead(20 * head.coef_CD, head.intercept_C)
+    labels = np.arange(n_labels) % 5
+    labeled = LabeledSet(np.zeros((n_labels, 16), np.float32), labels)
+    context = SelectionContext(predictor=steep, labeled=labeled)
+    weights = Worth().of(Block(np.arange(600), on_grid(embeddings)), 20, context)
+    assert weights.sum() ** 2 / (weights**2).sum() >= 0.99 * 10 * 20
+
+
+def test_a_rare_class_is_searched_once_one_row_of_it_is_known(rng: np.random.Generator) -> None:
+    """At least what `margin` finds in 200 labels, and ten times what a random draw does."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, rare = 3000, 30
+    common = rng.standard_normal((60, 24))[rng.integers(0, 60, rows - rare)] + 0.7 * rng.standard_normal(
+        (rows - rare, 24)
+    )
+    embeddings = np.concatenate([common, 1.5 * np.eye(24)[0] + 0.6 * rng.standard_normal((rare, 24))])
+    embeddings = (embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)).astype(np.float32)
+    classes = np.arange(rows) >= rows - rare
+
+    def found_by(strategy: str) -> int:
+        labeled = np.append(np.arange(19), rows - 1)
+        while len(labeled) < 200:
+            model = LogisticRegression(C=10, class_weight="balanced").fit(embeddings[labeled], classes[labeled])
+            known = LabeledSet(embeddings[labeled], classes[labeled].astype(np.int64))
+            context = SelectionContext(LinearHead.from_decision(model.coef_, model.intercept_), labeled=known, seed=3)
+            left = np.setdiff1d(np.arange(rows), labeled)
+            batch = get_strategy(strategy).select(ArrayPool(embeddings[left], rows=left), 20, context)
+            labeled = np.append(labeled, batch.rows_k)
+        return int(classes[labeled].sum())
+
+    found = found_by("default")
+    assert found >= min(0.9 * rare, found_by("margin"))
+    assert found >= min(0.9 * rare, 10 * 200 * rare / rows)
 
 
 @settings(deadline=None)

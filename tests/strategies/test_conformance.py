@@ -11,8 +11,8 @@ DRAWS_AMONG_EQUALS = {
     *("random", "power_margin", "power_bald", "badge", "typiclust", "kmeans", "margin_kmeans"),
     *("cluster_margin", "dropquery"),
 }
-BYTES_PER_ROW = {"k_center": 80, "ranked_batch": 100, "badge": 80}
-"""Exact pickers over the whole pool keep a few numbers a row; all others nothing."""
+BYTES_PER_ROW = {"k_center": 80, "ranked_batch": 100, "badge": 80, "active_lab": 600}
+"""Exact pickers over the whole pool keep a few numbers a row, ActiveLab some for each answer; all others nothing."""
 
 SMALL_SAMPLE = {
     name: {"sample": 600}

@@ -14,7 +14,7 @@ from nextlabel.strategies.candidates import Candidates
 from nextlabel.strategies.pickers import greedy_distance
 from nextlabel.strategies.pickers.badge import between_gradients, squared_lengths
 from nextlabel.strategies.pickers.clusters import ClusterMargin
-from nextlabel.strategies.pickers.coverage import pure_radius
+from nextlabel.strategies.pickers.coverage import pure_radius, typical_distance
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.scorers.dropout import DropInconsistency
 
@@ -172,13 +172,22 @@ def greedy_coverage(similarity: Array, weights: Array, covered: Array, k: int) -
 def test_herding_is_greedy_coverage_and_the_default_weighs_it_by_uncertainty(
     embeddings: Floats, context: SelectionContext, head: LinearHead
 ) -> None:
-    similarity = np.exp(-squared(embeddings, embeddings) / (2 * 0.5**2))
-    covered = np.exp(-squared(embeddings, context.labeled_embeddings).min(axis=1) / (2 * 0.5**2))
     ordered = np.sort(head.predict_proba(embeddings).astype(np.float64), axis=1)
     doubt = (1 - (ordered[:, -1] - ordered[:, -2])) ** (2 + 9 / 250)
+    assert doubt.sum() ** 2 / (doubt**2).sum() > 10 * 8
     for name, weights in (("max_herding", np.ones(600)), ("default", doubt)):
-        batch = get_strategy(name).select(ArrayPool(embeddings), 25, context)
-        assert batch.rows_k.tolist() == greedy_coverage(similarity, weights, covered, 25)
+        scale = 0.42 * typical_distance(on_grid(embeddings), generator(context.seed, name))
+        similarity = np.exp(-squared(embeddings, embeddings) / (2 * scale**2))
+        covered = np.exp(-squared(embeddings, context.labeled_embeddings).min(axis=1) / (2 * scale**2))
+        batch = get_strategy(name).select(ArrayPool(embeddings), 8, context)
+        reached = greedy_coverage(similarity, weights, covered, 8)
+        assert covering(similarity, weights, covered, batch.rows_k) >= 0.99 * covering(
+            similarity, weights, covered, np.asarray(reached)
+        )
+
+
+def covering(similarity: Array, weights: Array, covered: Array, rows: Array) -> float:
+    return float(weights @ (np.maximum(covered, similarity[:, rows].max(axis=1)) - covered))
 
 
 def test_probcover_is_greedy_coverage_with_balls(embeddings: Floats, context: SelectionContext) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from nextlabel.strategies.composition.unless_tied import UnlessTied
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.badge import Badge
 from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMeans
@@ -16,6 +17,7 @@ from nextlabel.strategies.pickers.greedy_distance import KCenter, RankedBatch
 from nextlabel.strategies.pickers.power import PowerSample
 from nextlabel.strategies.pickers.top import Top, UniformSample
 from nextlabel.strategies.pickers.typiclust import TypiClust
+from nextlabel.strategies.pickers.worth import Worth
 from nextlabel.strategies.pickers.wrappers import ClassBalanced, Distinct
 from nextlabel.strategies.scorer import Scorer
 from nextlabel.strategies.scorers.active_lab import ActiveLab
@@ -26,26 +28,26 @@ from nextlabel.strategies.scorers.geometry import Density, DistanceToLabeled
 from nextlabel.strategies.scorers.power import Power
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.scorers.relabel import AnnotatorDisagreement
-from nextlabel.strategies.scorers.uncertainty import Doubt, Entropy, LeastConfidence, Margin, Ratio
+from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, Margin, Ratio
 from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
 
-TOP = ShortlistSize(per_pick=1)
+TOP = ShortlistSize(per_pick=1, extra=1)
 
 
-def default(sample: int = 5000, scale: float = 0.5, power: float = 2.0, ramp: float = 250.0) -> Strategy:
+def default(sample: int = 5000, scale: float = 0.42, power: float = 2.0, ramp: float = 250.0) -> Strategy:
     """Coverage first, uncertainty as the learner grows sure: uncertainty herding; needs nothing to start."""
     _at_least("default", "sample", sample, 1)
     _positive("default", "scale", scale)
     _positive("default", "power", power)
     _positive("default", "ramp", ramp)
-    picker = Herding(scale, Doubt(power, ramp))
+    picker = Herding(scale, Worth(power, ramp))
     params = {"sample": sample, "scale": scale, "power": power, "ramp": ramp}
     return ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
 
 
 def random() -> Strategy:
     """Uniformly at random: the baseline every strategy must beat."""
-    return ScoreAndPick("random", UniformSample(), Random(), TOP, "uniform draw")
+    return ScoreAndPick("random", UniformSample(), Random(), ShortlistSize(), "uniform draw")
 
 
 def margin() -> Strategy:
@@ -150,7 +152,7 @@ def probcover(radius: float = 0.0, sample: int = 5000) -> Strategy:
     return ScoreAndPick("probcover", ProbCover(radius), None, ShortlistSize(4, sample), "covers many rows", params)
 
 
-def max_herding(scale: float = 0.5, sample: int = 5000) -> Strategy:
+def max_herding(scale: float = 0.42, sample: int = 5000) -> Strategy:
     """Smooth coverage of the pool; no radius to set."""
     _positive("max_herding", "scale", scale)
     _at_least("max_herding", "sample", sample, 1)
@@ -167,17 +169,22 @@ def kmeans(sample: int = 20_000) -> Strategy:
 def margin_kmeans(per_pick: int = 10) -> Strategy:
     """Shortlist of small margins, one pick from each of its k weighted clusters."""
     _at_least("margin_kmeans", "per_pick", per_pick, 1)
-    size = ShortlistSize(per_pick)
+    size = ShortlistSize(per_pick, at_least=2)
     params = {"per_pick": per_pick}
-    return ScoreAndPick("margin_kmeans", KMeans(weighted=True), Margin(), size, "center of uncertain rows", params)
+    picker = KMeans(weighted=True)
+    return UnlessTied(
+        ScoreAndPick("margin_kmeans", picker, Margin(), size, "center of uncertain rows", params), default()
+    )
 
 
 def cluster_margin(per_pick: int = 10) -> Strategy:
     """Shortlist of small margins, round-robin over its clusters."""
     _at_least("cluster_margin", "per_pick", per_pick, 1)
-    size = ShortlistSize(per_pick)
-    return ScoreAndPick(
-        "cluster_margin", ClusterMargin(), Margin(), size, "uncertain, own cluster", {"per_pick": per_pick}
+    size = ShortlistSize(per_pick, at_least=2)
+    picker = ClusterMargin()
+    return UnlessTied(
+        ScoreAndPick("cluster_margin", picker, Margin(), size, "uncertain, own cluster", {"per_pick": per_pick}),
+        default(),
     )
 
 
@@ -193,9 +200,12 @@ def dropquery(passes: int = 3, sample: int = 20_000) -> Strategy:
 def balanced_margin(per_pick: int = 10) -> Strategy:
     """Small margins, batch spread over predicted classes; for imbalanced pools."""
     _at_least("balanced_margin", "per_pick", per_pick, 1)
-    size = ShortlistSize(per_pick)
+    size = ShortlistSize(per_pick, at_least=2)
     params = {"per_pick": per_pick}
-    return ScoreAndPick("balanced_margin", ClassBalanced(Top()), Margin(), size, "small margin in class", params)
+    picker = ClassBalanced(Top())
+    return UnlessTied(
+        ScoreAndPick("balanced_margin", picker, Margin(), size, "small margin in class", params), default()
+    )
 
 
 def distinct_margin(similarity: float = 0.95) -> Strategy:
@@ -204,7 +214,10 @@ def distinct_margin(similarity: float = 0.95) -> Strategy:
         raise ParameterError(f"strategy 'distinct_margin': similarity is {similarity}; must be between -1 and 1")
     params = {"similarity": similarity}
     picker = Distinct(Top(), similarity)
-    return ScoreAndPick("distinct_margin", picker, Margin(), ShortlistSize(3), "small margin, distinct", params)
+    size = ShortlistSize(3, extra=1)
+    return UnlessTied(
+        ScoreAndPick("distinct_margin", picker, Margin(), size, "small margin, distinct", params), default()
+    )
 
 
 def learner_annotator_disagreement() -> Strategy:
@@ -254,7 +267,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
 
 
 def _top(name: str, scorer: Scorer, reason: str, params: Mapping[str, float] | None = None) -> Strategy:
-    return ScoreAndPick(name, Top(), scorer, TOP, reason, params or {})
+    return UnlessTied(ScoreAndPick(name, Top(), scorer, TOP, reason, params or {}), default())
 
 
 def _power(name: str, scorer: Power, beta: float) -> Strategy:

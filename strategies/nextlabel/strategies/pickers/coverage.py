@@ -14,15 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows, to_numpy
+from nextlabel.strategies.arithmetic.arrays import Exact, Rows
+from nextlabel.strategies.arithmetic.randomness import row_gumbels, row_uniforms
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import SMALLEST
 from nextlabel.strategies.passes.kmeans import kmeans
-from nextlabel.strategies.passes.nearest import nearest_of
+from nextlabel.strategies.passes.nearest import nearest_of, squared_distances
 from nextlabel.strategies.pickers.distances import all_embeddings, first_of_best
+from nextlabel.strategies.pickers.top import best_positions
+from nextlabel.strategies.pickers.worth import Worth
 from nextlabel.strategies.pool import Block
-from nextlabel.strategies.scorer import Scorer
 
 CHUNK = 64
 """Candidates evaluated at once before the first pick."""
@@ -33,6 +35,15 @@ REVIEWED = 16
 SIMILARITY_GRID = 2.0**-20
 WEIGHT_GRID = 2.0**-16
 """Products of both, summed over up to 2^17 rows, are exact in float64."""
+
+PER_PICK = 100
+AT_LEAST = 400
+"""Candidates offered for a batch of k: max(AT_LEAST, PER_PICK k), drawn by weight (stochastic greedy, 1409.7938)."""
+
+MEASURED = 400
+"""Rows whose distances give the typical one."""
+
+ONE_CLASS = "uniform draw while one class is known"
 
 Kernel = Callable[[Exact], Exact]
 """Similarity in [0, 1] as a function of squared distance."""
@@ -64,19 +75,20 @@ class Ball:
 
 @dataclass(frozen=True, slots=True)
 class Herding:
-    """MaxHerding with a Gaussian kernel (Bae et al. 2024, 2407.12212), weighted by uncertainty if asked.
+    """MaxHerding with a Gaussian kernel (Bae et al. 2024, 2407.12212), weighted by worth if asked.
 
-    With weights it is uncertainty herding (Bae et al. 2025, 2412.20644), here with a fixed kernel scale:
-    coverage while the learner is unsure everywhere, the uncertain regions once it is not.
+    With weights it is uncertainty herding (Bae et al. 2025, 2412.20644): coverage while the learner is unsure
+    everywhere, the uncertain regions once it is not. While all labels are of one class nothing tells where
+    another one is, and a uniform draw finds a class by its share, which coverage by typical rows does not.
 
     Attributes:
-        scale: kernel scale in embedding units; unit-length sentence embeddings lie about 1.2 apart.
-        weigher: gives each row's weight, at least 0; None weighs all equally. Without a predictor the
-            weights are equal too.
+        scale: kernel scale as a share of the median distance between rows, so that neither the length of
+            embeddings nor a direction they have in common matters.
+        worth: gives each row's weight; None weighs all equally and never draws.
     """
 
     scale: float
-    weigher: Scorer | None = None
+    worth: Worth | None = None
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -86,10 +98,16 @@ class Herding:
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Choose k greedily."""
         embeddings_mD = all_embeddings(candidates)
-        weights_m = np.ones(len(candidates), np.float32)
-        if self.weigher is not None and context.predictor is not None and context.predictor.n_classes > 1:
-            weights_m = to_numpy(self.weigher.score(Block(candidates.rows_m, embeddings_mD), context))
-        return Picks(greedy_cover(candidates, embeddings_mD, weights_m, Gaussian(self.scale), k, context))
+        labeled = context.labeled
+        if self.worth is not None and labeled is not None and len(np.unique(labeled.classes_L)) == 1:
+            drawn_m = row_uniforms(candidates.rows_m, context.seed, "herding/one class")
+            return Picks(best_positions(candidates, drawn_m, k), reasons_k=[ONE_CLASS] * k)
+        weights_m = np.ones(len(candidates))
+        if self.worth is not None:
+            weights_m = self.worth.of(Block(candidates.rows_m, embeddings_mD), k, context)
+        kernel = Gaussian(self.scale * typical_distance(embeddings_mD, rng))
+        offered = likely_positions(candidates, weights_m, max(AT_LEAST, PER_PICK * k), context.seed)
+        return Picks(greedy_cover(candidates, embeddings_mD, weights_m, kernel, k, context, offered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +135,9 @@ class ProbCover:
         if radius == 0:
             known = context.predictor.n_classes if context.predictor is not None else self.clusters
             radius = pure_radius(embeddings_mD, min(max(2, known), len(candidates)), rng)
-        weights_m = np.ones(len(candidates), np.float32)
-        return Picks(greedy_cover(candidates, embeddings_mD, weights_m, Ball(radius), k, context))
+        weights_m = np.ones(len(candidates))
+        everything = np.arange(len(candidates), dtype=np.int64)
+        return Picks(greedy_cover(candidates, embeddings_mD, weights_m, Ball(radius), k, context, everything))
 
 
 def pure_radius(embeddings_mD: Exact, clusters: int, rng: np.random.Generator, purity: float = 0.95) -> float:
@@ -133,15 +152,33 @@ def pure_radius(embeddings_mD: Exact, clusters: int, rng: np.random.Generator, p
     return float(np.sqrt(squared)) if np.isfinite(squared) else 1.0
 
 
+def typical_distance(embeddings_mD: Exact, rng: np.random.Generator) -> float:
+    """Return the median distance between different rows of a sample; 1 where all rows are equal."""
+    some = embeddings_mD[rng.permutation(len(embeddings_mD))[:MEASURED]]
+    squared = squared_distances(some, some)
+    apart = squared[squared > 0]
+    return float(np.sqrt(np.median(apart))) if len(apart) else 1.0
+
+
+def likely_positions(candidates: Candidates, weights_m: Exact, size: int, seed: int) -> Rows:
+    """Return at most ``size`` positions drawn without replacement by weight."""
+    if len(candidates) <= size:
+        return np.arange(len(candidates), dtype=np.int64)
+    log_weights_m = np.log(np.maximum(weights_m, SMALLEST))
+    perturbed_m = log_weights_m + row_gumbels(candidates.rows_m, seed, "herding/offered")
+    return best_positions(candidates, perturbed_m.astype(np.float32), size)
+
+
 def greedy_cover(
     candidates: Candidates,
     embeddings_mD: Exact,
-    weights_m: Floats,
+    weights_m: Exact,
     kernel: Kernel,
     k: int,
     context: SelectionContext,
+    offered: Rows,
 ) -> Rows:
-    """Return ``k`` positions that greedily maximise weighted coverage of the candidates."""
+    """Return ``k`` of the positions offered that greedily maximise weighted coverage of the candidates."""
     everything = np.arange(len(candidates), dtype=np.int64)
     norms_m = np.einsum("md,md->m", embeddings_mD, embeddings_mD)
     weights_m = np.rint(weights_m / max(weights_m.max(), SMALLEST) / WEIGHT_GRID) * WEIGHT_GRID
@@ -156,7 +193,8 @@ def greedy_cover(
     covered_m = np.zeros(len(candidates))
     if len(context.labeled_embeddings):
         covered_m = kernel(nearest_of(embeddings_mD, context.labeled_embeddings).astype(np.float64))
-    gains_m = np.full(len(candidates), np.inf)
+    gains_m = np.full(len(candidates), -np.inf)
+    gains_m[offered] = np.inf
     evaluated_at = np.full(len(candidates), -1, np.int64)
     picked: list[int] = []
     while len(picked) < k:

@@ -84,32 +84,6 @@ class Margin(LogitScorer):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
-    """(1 - margin)^p, in [0, 1]: the weight uncertainty has in herding.
-
-    The exponent p = power + labels / ramp grows with the number of labels: a young learner's margins are
-    worth little, later ones point at the boundary.
-
-    Attributes:
-        power: the exponent without labels; larger values concentrate on the uncertain rows.
-        ramp: labels that add 1 to the exponent.
-    """
-
-    power: float = 2.0
-    ramp: float = 250.0
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Probabilities."""
-        return PROBABILITIES
-
-    def score(self, block: Block, context: SelectionContext) -> Array:
-        """Return (1 - (p1 - p2))^p."""
-        exponent = self.power + len(context.labeled_embeddings) / self.ramp
-        return (1 + Margin().score(block, context)) ** exponent
-
-
-@dataclass(frozen=True, slots=True)
 class LeastConfidence(LogitScorer):
     """One minus the highest probability, in [0, 1 - 1/C] (Lewis and Gale 1994)."""
 
