@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Gauge
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.system.background import Report
+from nextlabel.server.values.item_states import NeedReason
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import RunState
@@ -25,6 +27,15 @@ class StateMetrics:
         self._waiting = Gauge("nextlabel_pool_unembedded_rows", "Rows to embed.", ["project"], registry=registry)
         self._leases = Gauge("nextlabel_active_leases", "Leases not over yet.", ["project"], registry=registry)
         self._labels = Gauge("nextlabel_labels", "Annotations with a label.", ["project"], registry=registry)
+        self._items = Gauge(
+            "nextlabel_items", "Items of the pool by where they stand.", ["project", "state"], registry=registry
+        )
+        self._needs = Gauge(
+            "nextlabel_items_needing_another",
+            "Items of the pool whose answers are of no use, by the reason.",
+            ["project", "reason"],
+            registry=registry,
+        )
         self._spent = Gauge(
             "nextlabel_spent", "Settled amounts of the ledger.", ["project", "dimension"], registry=registry
         )
@@ -45,12 +56,22 @@ class StateMetrics:
         while True:
             for work, failures in self._parts.background.failures.items():
                 self._failures.labels(work).set(failures)
-            await self._parts.store.read(self._update)
+            for project in await self._parts.store.read(self._update):
+                await self._count_items(project)
             await asyncio.sleep(_EVERY_S)
 
-    def _update(self, tx: Transaction) -> None:
-        for project in tx.projects.every():
+    async def _count_items(self, project: Project) -> None:
+        counts = await self._parts.reports.pool_counts(project)
+        for state, items in counts.states.items():
+            self._items.labels(project.name, state.value).set(items)
+        for reason in NeedReason:
+            self._needs.labels(project.name, reason.value).set(counts.needs.get(reason, 0))
+
+    def _update(self, tx: Transaction) -> Sequence[Project]:
+        projects = list(tx.projects.every())
+        for project in projects:
             self._update_project(tx, project)
+        return projects
 
     def _update_project(self, tx: Transaction, project: Project) -> None:
         name = project.name

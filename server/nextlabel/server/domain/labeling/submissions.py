@@ -10,6 +10,7 @@ from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases, new_ann
 from nextlabel.server.domain.labeling.submission_checks import Submission, problem_of
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.batches import Batch
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.money.costs import Cost
@@ -169,7 +170,8 @@ class Submissions:
         own = ""
         if not call.lease_pays:
             own, usable = self._reserve(tx, project, usable, results)
-        new = tx.labeling.add_annotations([self._annotation(tx, project, call, u) for u in usable])
+        batches = {name: tx.labeling.batch(name) for name in {u.leased.batch for u in usable if u.leased}}
+        new = tx.labeling.add_annotations([self._annotation(project, call, u, batches) for u in usable])
         taken = [u for u, is_new in zip(usable, new, strict=True) if is_new]
         paid = Cost(labels=sum(u.costs for u in taken))
         if own:
@@ -182,8 +184,8 @@ class Submissions:
         for u, is_new in zip(usable, new, strict=True):
             results[u.index] = _result(call, u, is_new)
 
-    def _annotation(self, tx: Transaction, project: Project, call: _Call, u: _Usable) -> Annotation:
-        batch = tx.labeling.batch(u.leased.batch) if u.leased else None
+    def _annotation(self, project: Project, call: _Call, u: _Usable, batches: Mapping[str, Batch | None]) -> Annotation:
+        batch = batches[u.leased.batch] if u.leased else None
         annotation = new_annotation(
             project,
             u.row,
