@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.ids import ReservationId
-from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.money.costs import BudgetDimension, Cost, Usage
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 
 _SCHEMA = """

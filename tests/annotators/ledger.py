@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from itertools import count
 
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.ids import ReservationId
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.paid_calls import StoredAnswer
 
 

@@ -17,9 +17,9 @@ from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.answers import Answer, Outcome
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted, InvalidArgument
+from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument
 from nextlabel.server.values.ids import ReservationId
-from nextlabel.server.values.money.costs import Cost, Usage
+from nextlabel.server.values.money.costs import BudgetDimension, Cost, Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault

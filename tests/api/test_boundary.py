@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.values import errors
 from nextlabel.server.values.access import Role
+from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.v1 import pool_pb2, pool_service_pb2, project_service_pb2
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceServicer, PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer, ProjectServiceStub
@@ -132,7 +133,7 @@ MAPPED: Sequence[tuple[errors.DomainError, grpc.StatusCode, set[type]]] = [
         {error_details_pb2.QuotaFailure, error_details_pb2.RetryInfo},
     ),
     (
-        errors.BudgetExhausted(errors.BudgetDimension.LABELS, 100),
+        errors.BudgetExhausted(BudgetDimension.LABELS, 100),
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         {error_details_pb2.QuotaFailure},
     ),

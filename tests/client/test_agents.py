@@ -25,6 +25,10 @@ def service(tmp_path_factory: pytest.TempPathFactory):
     server.stop()
 
 
+def content_text(result: Any) -> str:
+    return str(result.content[0].text)
+
+
 def content(result: Any) -> Any:
     assert not result.is_error, result.content
     if result.structured_content is not None:
@@ -63,6 +67,6 @@ async def test_an_assistant_labels_trains_and_is_told_what_is_wrong(service: Ser
         ):
             refused = await client.call_tool(name, given)
             assert refused.is_error
-            said = refused.content[0].text
+            said = content_text(refused)
             assert wanted in said
             assert "Traceback" not in said

@@ -3,9 +3,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted, InvalidArgument
+from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument
 from nextlabel.server.values.money.budgets import Window
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from tests.domain.conftest import Desk
 

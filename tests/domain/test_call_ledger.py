@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from nextlabel.server.domain.budgets.paid_calls import CallLedger, RunLedger
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.money.budgets import Window
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from tests.domain.service import Service
 
 ONE = Cost(labels=1, tokens=10, micro_usd=100)

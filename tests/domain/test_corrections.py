@@ -5,8 +5,9 @@ import pytest
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import KnownRows, SubmitStatus
 from nextlabel.server.values.answers import Label, Outcome
-from nextlabel.server.values.errors import BudgetDimension, InvalidArgument
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.pool import Split
 from tests.domain.service import CLASSES
 

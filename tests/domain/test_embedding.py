@@ -57,10 +57,10 @@ async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(
     loop = asyncio.get_running_loop()
 
     class DeletesFirst(Embedder):
-        def embed(self, texts):
+        def embed(self, texts, *, urgent=False):
             deletion = parts.pools.delete(project.id, ["i"], parts.clock.now())
             asyncio.run_coroutine_threadsafe(deletion, loop).result(30)
-            return super().embed(texts)
+            return super().embed(texts, urgent=urgent)
 
     parts.embedding.embedder = DeletesFirst()
     project = await filled(service, "a", "text")

@@ -3,15 +3,10 @@ import pytest
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import KnownRows, SubmitStatus
 from nextlabel.server.values.answers import Label, MultiLabel
-from nextlabel.server.values.errors import (
-    BudgetDimension,
-    BudgetExhausted,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-)
+from nextlabel.server.values.errors import BudgetExhausted, FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.leases import LeaseState
 from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.runs import RunState
 
 NOBODY = KnownRows({}, {})

@@ -1,4 +1,5 @@
 import errno
+from typing import Any, cast
 
 import pytest
 
@@ -77,11 +78,13 @@ async def test_a_model_says_how_many_labels_it_was_not_trained_on(service):
     ("number", "expected", "reason"),
     [(errno.ENOSPC, ResourceExhausted, "DISK_FULL"), (errno.EROFS, Unavailable, "MODELS_NOT_WRITABLE")],
 )
-def test_a_model_that_the_disk_does_not_take_is_told_as_that(tmp_path, monkeypatch, number, expected, reason):
+def test_a_model_that_the_disk_does_not_take_is_told_as_that(
+    tmp_path: Any, monkeypatch: Any, number: int, expected: Any, reason: str
+) -> None:
     def refuses(model, path):
         raise OSError(number, "refused")
 
     monkeypatch.setattr(learning, "save_model", refuses)
     with pytest.raises(expected) as caught:
-        learning._save(None, tmp_path / "models" / "1.skops")
+        learning._save(cast("Any", None), tmp_path / "models" / "1.skops")
     assert caught.value.reason == reason

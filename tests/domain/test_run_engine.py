@@ -8,9 +8,9 @@ from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.values.annotator_options import HumanOptions, ReplayOptions
 from nextlabel.server.values.answers import Label
-from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.money.budgets import Window
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Component
 from nextlabel.server.values.runs import RunState, StopReason

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nextlabel.server.operations import backup
-from nextlabel.server.operations.backup import Places, back_up, put_back
+from nextlabel.server.operations.backup import BackupPlaces, back_up, put_back
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import DirectoryLock
 from nextlabel.server.store.state_store import open_state_store
@@ -37,7 +37,7 @@ async def test_what_was_acknowledged_before_a_backup_of_a_busy_server_is_in_it(
         await client.budgets.set("news", "labels", 1_000)
 
         uploading = asyncio.create_task(_keep_adding(client))
-        summary = await asyncio.to_thread(back_up, Places.within(data_dir), tmp_path / "copy")
+        summary = await asyncio.to_thread(back_up, BackupPlaces.within(data_dir), tmp_path / "copy")
         uploading.cancel()
         await asyncio.gather(uploading, return_exceptions=True)
     assert summary.projects == 1
@@ -77,7 +77,7 @@ async def test_a_backup_is_copied_again_when_a_compaction_replaces_files_under_i
             arrays.compact(project)
 
     monkeypatch.setattr(backup, "_copy_tree", interrupted)
-    assert back_up(Places.within(filled), tmp_path / "copy").items == 300
+    assert back_up(BackupPlaces.within(filled), tmp_path / "copy").items == 300
     assert compactions == 1
     assert put_back(tmp_path / "copy", tmp_path / "restored").embeddings == 300
 
@@ -99,12 +99,12 @@ async def test_a_project_deleted_during_a_backup_is_not_in_it(
                 asyncio.run_coroutine_threadsafe(client.projects.delete("news"), loop).result()
 
         monkeypatch.setattr(backup, "_copy_database", then_deleted)
-        summary = await asyncio.to_thread(back_up, Places.within(filled), tmp_path / "copy")
+        summary = await asyncio.to_thread(back_up, BackupPlaces.within(filled), tmp_path / "copy")
     assert (summary.projects, summary.items) == (1, 0)
 
 
 async def test_restore_leaves_a_directory_alone_that_holds_something_or_is_in_use(filled: Path, tmp_path: Path):
-    back_up(Places.within(filled), tmp_path / "copy")
+    back_up(BackupPlaces.within(filled), tmp_path / "copy")
     before = (filled / "state.db").read_bytes()
     with pytest.raises(FailedPrecondition, match="not empty"):
         put_back(tmp_path / "copy", filled)
@@ -117,7 +117,7 @@ async def test_restore_leaves_a_directory_alone_that_holds_something_or_is_in_us
 
 
 async def test_an_unfinished_backup_is_refused(filled: Path, tmp_path: Path):
-    back_up(Places.within(filled), tmp_path / "copy")
+    back_up(BackupPlaces.within(filled), tmp_path / "copy")
     (tmp_path / "copy" / backup.MANIFEST).unlink()
     with pytest.raises(InvalidArgument, match="not finished"):
         put_back(tmp_path / "copy", tmp_path / "restored")
@@ -126,7 +126,7 @@ async def test_an_unfinished_backup_is_refused(filled: Path, tmp_path: Path):
 
 @pytest.mark.parametrize("place", ["models/model", "models", "pools/data", "state.db"])
 async def test_a_link_in_a_backup_is_not_followed(filled: Path, tmp_path: Path, place: str):
-    back_up(Places.within(filled), tmp_path / "copy")
+    back_up(BackupPlaces.within(filled), tmp_path / "copy")
     secret = tmp_path / "secret"
     secret.write_text("not part of the backup")
     link = tmp_path / "copy" / place
@@ -142,7 +142,7 @@ async def test_a_link_in_a_backup_is_not_followed(filled: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("lost", ["pools/*/items.lance/data/*", "pools/*/embeddings.lance/data/*"])
 async def test_a_backup_that_lost_a_file_makes_no_data_directory(filled: Path, tmp_path: Path, lost: str):
-    back_up(Places.within(filled), tmp_path / "copy")
+    back_up(BackupPlaces.within(filled), tmp_path / "copy")
     next((tmp_path / "copy").glob(lost)).unlink()
     with pytest.raises(DataLoss, match="project news"):
         put_back(tmp_path / "copy", tmp_path / "restored")
@@ -154,7 +154,7 @@ async def test_a_damaged_database_is_not_backed_up_as_if_it_were_whole(filled: P
         file.seek(8_192)
         file.write(b"\xff" * 20_000)
     with pytest.raises(DataLoss, match="damaged"):
-        back_up(Places.within(filled), tmp_path / "copy")
+        back_up(BackupPlaces.within(filled), tmp_path / "copy")
     assert not (tmp_path / "copy" / backup.MANIFEST).exists()
 
 
@@ -162,11 +162,11 @@ async def test_a_backup_goes_neither_over_something_nor_into_what_it_copies(fill
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "note").touch()
     with pytest.raises(InvalidArgument, match="not an empty directory"):
-        back_up(Places.within(filled), tmp_path / "taken")
+        back_up(BackupPlaces.within(filled), tmp_path / "taken")
     with pytest.raises(InvalidArgument, match="lies within"):
-        back_up(Places.within(filled), filled / "pools" / "copy")
+        back_up(BackupPlaces.within(filled), filled / "pools" / "copy")
     with pytest.raises(NotFound, match="no database"):
-        back_up(Places.within(tmp_path / "nowhere"), tmp_path / "copy")
+        back_up(BackupPlaces.within(tmp_path / "nowhere"), tmp_path / "copy")
 
 
 async def test_rows_deleted_before_the_backup_are_not_missed(filled: Path, tmp_path: Path):
@@ -176,7 +176,7 @@ async def test_rows_deleted_before_the_backup_are_not_missed(filled: Path, tmp_p
     await store.write(lambda tx: tx.pool.delete_rows(project, [7], datetime.now(UTC)))
     await store.close()
     arrays.delete(project, [7])
-    assert back_up(Places.within(filled), tmp_path / "copy").items == 299
+    assert back_up(BackupPlaces.within(filled), tmp_path / "copy").items == 299
     assert put_back(tmp_path / "copy", tmp_path / "restored").items == 299
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nextlabel.client import AsyncClient, NextlabelError
-from nextlabel.server.operations.backup import MANIFEST, Places, back_up
+from nextlabel.server.operations.backup import MANIFEST, BackupPlaces, back_up
 from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Status
 from nextlabel.server.values.errors import DomainError
@@ -67,7 +67,7 @@ async def test_a_backup_to_a_full_disk_is_no_backup(serving: Serving, data_dir: 
         await create(client)
         await add(client, 0, 1_000)
     with no_file_above(50_000), pytest.raises(DomainError):
-        back_up(Places.within(data_dir), tmp_path / "copy")
+        back_up(BackupPlaces.within(data_dir), tmp_path / "copy")
     assert not (tmp_path / "copy" / MANIFEST).exists()
 
 

@@ -11,9 +11,9 @@ from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.money.budgets import Window
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from tests.store import values as v
 from tests.store.conftest import BACKENDS

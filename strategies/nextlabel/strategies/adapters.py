@@ -46,7 +46,7 @@ class ModalPicker:
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Let modAL's function choose."""
-        estimator = ModalCommittee(context) if self.committee else ModalLearner(context, context.require_predictor())
+        estimator = ModalCommittee(context) if self.committee else ModalStandIn(context, context.require_predictor())
         answer = self.query(estimator, all_embeddings(candidates).astype(np.float32), n_instances=k, **self.options)
         positions = answer[0] if isinstance(answer, tuple) else answer
         return Picks(checked(positions, len(candidates), k, "modAL"))
@@ -88,7 +88,7 @@ class SkactivemlPicker:
         return Picks(checked(np.asarray(answer) - len(labeled), len(candidates), k, "scikit-activeml"))
 
 
-class ModalLearner:
+class ModalStandIn:
     """The part of modAL's ActiveLearner that its query strategies use."""
 
     on_transformed = False
@@ -119,12 +119,12 @@ class ModalCommittee:
     def __init__(self, context: SelectionContext) -> None:
         self.X_training = context.labeled_embeddings
         self.classes_ = np.arange(context.committee[0].n_classes)
-        self._members = [ModalLearner(context, head) for head in context.committee]
+        self._members = [ModalStandIn(context, head) for head in context.committee]
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def __iter__(self) -> Iterator[ModalLearner]:
+    def __iter__(self) -> Iterator[ModalStandIn]:
         return iter(self._members)
 
     def vote_proba(self, X: Floats, **_: Any) -> Array:

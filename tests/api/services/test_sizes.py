@@ -140,4 +140,4 @@ def test_a_name_beyond_its_limit_is_an_invalid_argument(api: Api) -> None:
         api.labeling.LeaseItems(
             pb.LeaseItemsRequest(request_id=request_id(), project=project, annotator="b" * 300, count=1)
         )
-    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT  # type: ignore[attr-defined]
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -29,7 +29,7 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LabeledSource:
     """A file with the columns that hold texts, ids and known labels."""
 
     path: str

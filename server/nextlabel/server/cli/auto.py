@@ -73,11 +73,11 @@ def auto(
     from nextlabel.client.writers.table import check_ending, write_table
     from nextlabel.server.auto.job import Job
     from nextlabel.server.auto.outcome import Tally, added_names, outcomes
-    from nextlabel.server.auto.source import Source
+    from nextlabel.server.auto.source import LabeledSource
     from nextlabel.server.operations.own_server import own_server
 
     check_ending(out)
-    source = Source(file, reading, text, id_column, known)
+    source = LabeledSource(file, reading, text, id_column, known)
     names = source.names()
     rows = list(source.rows(names))
     classes = _classes(labels, sorted({row.known for row in rows if row.known}))

@@ -11,7 +11,7 @@ import typer
 from nextlabel.server.cli.errors import reported
 
 if TYPE_CHECKING:
-    from nextlabel.server.operations.backup import Places
+    from nextlabel.server.operations.backup import BackupPlaces
     from nextlabel.server.settings import Settings
 
 
@@ -56,14 +56,14 @@ def restore(
     )
 
 
-def _local_places(settings: Settings) -> Places:
+def _local_places(settings: Settings) -> BackupPlaces:
     """Return where the server keeps its files; refuse what cannot be copied as files."""
     from urllib.parse import unquote, urlsplit
 
-    from nextlabel.server.operations.backup import Places
+    from nextlabel.server.operations.backup import BackupPlaces
     from nextlabel.server.values.errors import FailedPrecondition
 
-    places = Places.within(settings.data_dir)
+    places = BackupPlaces.within(settings.data_dir)
     url, pools = settings.store.url, settings.store.pool_url
     if url:
         if not url.startswith("sqlite:"):

@@ -14,7 +14,7 @@ from nextlabel.server.plots import CurvePoint
 
 
 @dataclass(frozen=True, slots=True)
-class MeanPoint:
+class DemoPoint:
     """Accuracy at a number of labels: mean over seeds and its standard error (0 with one seed)."""
 
     labels: int
@@ -22,7 +22,7 @@ class MeanPoint:
     standard_error: float
 
 
-def mean_curves(results: Sequence[ArmResult]) -> Mapping[str, Sequence[MeanPoint]]:
+def mean_curves(results: Sequence[ArmResult]) -> Mapping[str, Sequence[DemoPoint]]:
     """Return the mean curve of the arms of every name, over the seeds that reached each number of labels."""
     values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for result in results:
@@ -30,14 +30,14 @@ def mean_curves(results: Sequence[ArmResult]) -> Mapping[str, Sequence[MeanPoint
             values[result.arm.name][point.labels].append(point.accuracy)
     return {
         name: [
-            MeanPoint(labels, mean(found), stdev(found) / sqrt(len(found)) if len(found) > 1 else 0.0)
+            DemoPoint(labels, mean(found), stdev(found) / sqrt(len(found)) if len(found) > 1 else 0.0)
             for labels, found in sorted(by_labels.items())
         ]
         for name, by_labels in values.items()
     }
 
 
-def plot_points(curves: Mapping[str, Sequence[MeanPoint]]) -> list[CurvePoint]:
+def plot_points(curves: Mapping[str, Sequence[DemoPoint]]) -> list[CurvePoint]:
     """Return the points of a plot, with a band of one standard error around each curve."""
     return [
         CurvePoint(strategy, p.labels, p.accuracy, p.accuracy - p.standard_error, p.accuracy + p.standard_error)
@@ -46,12 +46,12 @@ def plot_points(curves: Mapping[str, Sequence[MeanPoint]]) -> list[CurvePoint]:
     ]
 
 
-def labels_to_reach(curve: Sequence[MeanPoint], accuracy: float) -> int | None:
+def labels_to_reach(curve: Sequence[DemoPoint], accuracy: float) -> int | None:
     """Return the fewest labels at which the mean curve has reached an accuracy."""
     return next((p.labels for p in curve if p.accuracy >= accuracy), None)
 
 
-def verdict(curves: Mapping[str, Sequence[MeanPoint]], strategy: str, baseline: str) -> str:
+def verdict(curves: Mapping[str, Sequence[DemoPoint]], strategy: str, baseline: str) -> str:
     """Say in a sentence what the strategy bought over the baseline, whichever way it went."""
     shared = {p.labels for p in curves[baseline]} & {p.labels for p in curves[strategy]}
     own = mean(p.accuracy for p in curves[strategy] if p.labels in shared)

@@ -33,7 +33,7 @@ _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class BackupPlaces:
     """Where a server keeps its database file, its pool and its models."""
 
     database: Path
@@ -41,7 +41,7 @@ class Places:
     models: Path
 
     @classmethod
-    def within(cls, folder: Path) -> Places:
+    def within(cls, folder: Path) -> BackupPlaces:
         """Return the places in a data directory, or in a backup, which is laid out like one."""
         return cls(folder / "state.db", folder / "pools", folder / "models")
 
@@ -58,7 +58,7 @@ class BackupSummary:
     bytes: int
 
 
-def back_up(source: Places, target: Path) -> BackupSummary:
+def back_up(source: BackupPlaces, target: Path) -> BackupSummary:
     """Copy everything that a server keeps to ``target``, and verify the copy.
 
     Nothing has to be stopped for it.
@@ -75,7 +75,7 @@ def back_up(source: Places, target: Path) -> BackupSummary:
     with _file_errors(target):
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         created_at = datetime.now(UTC)
-        committed = _copied(source, Places.within(target))
+        committed = _copied(source, BackupPlaces.within(target))
         summary = _summary(target, committed, created_at)
         _make_durable(target)
         (target / MANIFEST).write_text(json.dumps(asdict(summary), indent=2) + "\n")
@@ -101,13 +101,13 @@ def put_back(source: Path, data_dir: Path) -> BackupSummary:
                 reason="DATA_DIR_NOT_EMPTY",
             )
         with _file_errors(data_dir):
-            for part in _parts(Places.within(source)):
+            for part in _parts(BackupPlaces.within(source)):
                 if part.is_symlink():
                     raise InvalidArgument.field("source", f"{part} is a link; give the directory that it names")
             # The database gets its name last: until then a server would find a new directory, never half a state.
-            made = Places.within(data_dir)
+            made = BackupPlaces.within(data_dir)
             unfinished = replace(made, database=data_dir / "state.db.unfinished")
-            committed = _copy(Places.within(source), unfinished)
+            committed = _copy(BackupPlaces.within(source), unfinished)
             gaps = _gaps(made.pools, committed)
             if gaps:
                 raise DataLoss("the backup is damaged: " + "; ".join(gaps), reason="BACKUP_DAMAGED")
@@ -119,11 +119,11 @@ def put_back(source: Path, data_dir: Path) -> BackupSummary:
     return summary
 
 
-def _parts(places: Places) -> tuple[Path, ...]:
+def _parts(places: BackupPlaces) -> tuple[Path, ...]:
     return places.database, places.pools, places.models
 
 
-def _copied(source: Places, target: Places) -> list[CommittedPool]:
+def _copied(source: BackupPlaces, target: BackupPlaces) -> list[CommittedPool]:
     """Copy until the copy is whole; return what it holds."""
     gaps: list[str] = []
     for _ in range(_ATTEMPTS):
@@ -140,7 +140,7 @@ def _copied(source: Places, target: Places) -> list[CommittedPool]:
     )
 
 
-def _copy(source: Places, target: Places) -> list[CommittedPool]:
+def _copy(source: BackupPlaces, target: BackupPlaces) -> list[CommittedPool]:
     _copy_database(source.database, target.database)
     committed = _committed(target.database)
     _copy_tree(source.pools, target.pools)
@@ -148,7 +148,7 @@ def _copy(source: Places, target: Places) -> list[CommittedPool]:
     return committed
 
 
-def _check_target(target: Path, source: Places) -> None:
+def _check_target(target: Path, source: BackupPlaces) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InvalidArgument.field("target", f"{target} is there already and not an empty directory; give another one")
     for folder in (source.pools, source.models):

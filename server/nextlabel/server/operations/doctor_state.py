@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from nextlabel.server.operations.backup import Places, damage, open_read_only
+from nextlabel.server.operations.backup import BackupPlaces, damage, open_read_only
 from nextlabel.server.operations.findings import Check, Status, guarded
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
 from nextlabel.server.settings import Settings
@@ -19,7 +19,7 @@ from nextlabel.server.store.sql.transaction import SqlTransaction
 
 def check_state(settings: Settings) -> Iterator[Check]:
     """Yield what is found in database, pool and models."""
-    places = Places.within(settings.data_dir)
+    places = BackupPlaces.within(settings.data_dir)
     pools: list[CommittedPool] = []
     url = settings.store.url or f"sqlite:///{places.database}"
     if sa.make_url(url).get_backend_name() == "sqlite":

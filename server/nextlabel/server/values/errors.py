@@ -10,17 +10,10 @@ values or limit, and what to do, and never a class name or a path of the server.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+
+from nextlabel.server.values.money.costs import BudgetDimension
 
 _REASON = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
-
-
-class BudgetDimension(StrEnum):
-    """What a budget limits."""
-
-    LABELS = "labels"
-    TOKENS = "tokens"
-    MICRO_USD = "micro_usd"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class NeedReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class ItemNeed:
     """Why an item needs another answer.
 
     ``attempts`` counts the answers it has, useful or not; ``annotator`` gave the newest one and ``detail`` is what

@@ -41,7 +41,7 @@ class ActiveLab:
         rows_u = np.unique(context.require_annotations().rows_A)
         if len(rows_u) == 0:
             return Equals()
-        answers = Answers.about(Block(rows_u, pool.take(rows_u)), context)
+        answers = GivenAnswers.about(Block(rows_u, pool.take(rows_u)), context)
         return Crowd.of(answers) if (answers.count_n > 1).any() else Equals()
 
     def score(self, block: Block, context: SelectionContext) -> Array:
@@ -50,7 +50,7 @@ class ActiveLab:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class GivenAnswers:
     """The answers about ``n`` rows beside what the learner thinks of these.
 
     Attributes:
@@ -66,7 +66,7 @@ class Answers:
     probabilities_Cn: Exact
 
     @classmethod
-    def about(cls, block: Block, context: SelectionContext) -> Answers:
+    def about(cls, block: Block, context: SelectionContext) -> GivenAnswers:
         """Return the context's answers about the rows of a block."""
         annotations = context.require_annotations()
         positions_a, entries_a = annotations.of(block.rows_n)
@@ -93,11 +93,11 @@ class Answers:
         """Return the sum over each row's answers, shape (n,)."""
         return np.asarray(np.bincount(self.positions_a, values_a, minlength=self.probabilities_Cn.shape[1]))
 
-    def tempered(self, temperature: float) -> Answers:
+    def tempered(self, temperature: float) -> GivenAnswers:
         """Return the same answers beside the learner's probabilities at this temperature."""
         probabilities_Cn = np.maximum(self.probabilities_Cn, np.finfo(np.float64).tiny) ** (1 / temperature)
         probabilities_Cn /= probabilities_Cn.sum(axis=0)
-        return Answers(self.positions_a, self.classes_a, self.annotators_a, probabilities_Cn)
+        return GivenAnswers(self.positions_a, self.classes_a, self.annotators_a, probabilities_Cn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Equals:
 
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Return one minus the quality."""
-        answers = Answers.about(block, context)
+        answers = GivenAnswers.about(block, context)
         n_classes, n = answers.probabilities_Cn.shape
         believed_n = answers.probabilities_Cn[answers.majority_n(), np.arange(n)]
         return 1 - ((answers.count_n + 1) * believed_n + 1 / n_classes) / (answers.count_n + 2)
@@ -136,7 +136,7 @@ class Crowd:
     majority: Crowd | None = None
 
     @classmethod
-    def of(cls, answers: Answers) -> Crowd:
+    def of(cls, answers: GivenAnswers) -> Crowd:
         """Estimate the weights, first against the majority and then against the consensus that these give."""
         temperature = best_temperature(answers)
         answers = answers.tempered(temperature)
@@ -144,7 +144,7 @@ class Crowd:
         return replace(cls._against(answers, first.consensus_n(answers), temperature), majority=first)
 
     @classmethod
-    def _against(cls, answers: Answers, consensus_n: Rows, temperature: float) -> Crowd:
+    def _against(cls, answers: GivenAnswers, consensus_n: Rows, temperature: float) -> Crowd:
         count_n = answers.count_n
         shared_n = count_n > 1
         commonest = np.bincount(consensus_n[shared_n]).argmax()
@@ -172,7 +172,7 @@ class Crowd:
         """Mean weight of the annotators."""
         return float(np.mean(list(self.weights.values())))
 
-    def posterior(self, answers: Answers) -> Exact:
+    def posterior(self, answers: GivenAnswers) -> Exact:
         """Return CROWDLAB's probability of each class, shape (C, n); the learner's is tempered already."""
         n_classes, n = answers.probabilities_Cn.shape
         weight_a = self._weight_of(answers)
@@ -182,23 +182,23 @@ class Crowd:
         total_n = answers.per_row(weight_a) + self.learner_weight
         return np.asarray((self.learner_weight * answers.probabilities_Cn + heard_Cn) / total_n)
 
-    def consensus_n(self, answers: Answers) -> Rows:
+    def consensus_n(self, answers: GivenAnswers) -> Rows:
         """Return the most probable class of each row."""
         return np.asarray((self.majority or self).posterior(answers).argmax(axis=0), np.int64)
 
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Return one minus the quality."""
-        answers = Answers.about(block, context).tempered(self.temperature)
+        answers = GivenAnswers.about(block, context).tempered(self.temperature)
         weight_n = answers.per_row(self._weight_of(answers)) + self.learner_weight
         believed_n = self.posterior(answers)[self.consensus_n(answers), np.arange(len(block))]
         sure_n = weight_n * believed_n + self.mean_weight / len(answers.probabilities_Cn)
         return 1 - sure_n / (weight_n + self.mean_weight)
 
-    def _weight_of(self, answers: Answers) -> Exact:
+    def _weight_of(self, answers: GivenAnswers) -> Exact:
         return np.asarray([self.weights.get(int(who), self.mean_weight) for who in answers.annotators_a], np.float64)
 
 
-def peer_agreement(answers: Answers) -> dict[int, float]:
+def peer_agreement(answers: GivenAnswers) -> dict[int, float]:
     """Return how often each annotator's answer is that of another one about the same row, over such pairs.
 
     Annotators that share no row get the mean of the others.
@@ -214,7 +214,7 @@ def peer_agreement(answers: Answers) -> dict[int, float]:
     return {int(annotator): found.get(int(annotator), mean) for annotator in np.unique(answers.annotators_a)}
 
 
-def best_temperature(answers: Answers) -> float:
+def best_temperature(answers: GivenAnswers) -> float:
     """Return the temperature of least cross-entropy between answers and learner: cleanlab's two grids."""
     shares_Cn = answers.votes / answers.count_n
 

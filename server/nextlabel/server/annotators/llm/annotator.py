@@ -10,7 +10,7 @@ import structlog
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint
 from nextlabel.server.annotators.llm.answering_models import AnsweringModels
-from nextlabel.server.annotators.llm.asking import Asker, ModelSettings, Prepared, Sample
+from nextlabel.server.annotators.llm.asking import ModelAsker, ModelSettings, Prepared, Sample
 from nextlabel.server.annotators.llm.duplicates import distinct
 from nextlabel.server.annotators.llm.probe import probe
 from nextlabel.server.annotators.llm.quoting import Quote, Quoter
@@ -116,9 +116,9 @@ class LlmAnnotator:
         )
         return Answer(Outcome.FAILED, provenance, detail=why[:_MAX_DETAIL_CHARACTERS])
 
-    def asker(self, task: Task) -> Asker:
+    def asker(self, task: Task) -> ModelAsker:
         """Asks single questions of a task, outside `annotate`."""
-        return Asker(
+        return ModelAsker(
             builder=PromptBuilder(task, self._technique, self._fixed_code),
             settings=self._settings,
             endpoint=self._endpoint,
@@ -196,7 +196,7 @@ class LlmAnnotator:
             raise shift.stopped
 
     async def answer_pack(
-        self, task: Task, asker: Asker, pack: Sequence[ItemToAnnotate]
+        self, task: Task, asker: ModelAsker, pack: Sequence[ItemToAnnotate]
     ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         """Yield the answer of each item of a pack as soon as no further sample of it is needed.
 
@@ -250,7 +250,7 @@ class LlmAnnotator:
             return replace(question, labels=tuple(closest))
         return replace(question, labels=task.label_names) if technique.preselected_labels else question
 
-    async def _answer(self, task: Task, asker: Asker, item: ItemToAnnotate, taken: Sequence[Sample]) -> Answer:
+    async def _answer(self, task: Task, asker: ModelAsker, item: ItemToAnnotate, taken: Sequence[Sample]) -> Answer:
         verdict = task_type(task.annotation_type).combine([sample.draft for sample in taken])
         signals = await self._signals(item, verdict)
         confidence, kind = self._confidence(signals)
@@ -292,7 +292,7 @@ class LlmAnnotator:
                 return calibrated, ConfidenceKind.CALIBRATED
         return sum(signals.values()) / len(signals), ConfidenceKind.UNCALIBRATED
 
-    def _provenance(self, task: Task, asker: Asker, taken: Sequence[Sample]) -> Provenance:
+    def _provenance(self, task: Task, asker: ModelAsker, taken: Sequence[Sample]) -> Provenance:
         usage, cost = Usage(), Cost()
         for sample in taken:
             usage, cost = usage + sample.usage, cost + sample.cost

@@ -79,7 +79,7 @@ class Prepared:
         return sum(drafts[name].outcome.reaches_learner for name in self.new)
 
 
-class Asker:
+class ModelAsker:
     """Turns questions into samples; finds paid answers before it pays."""
 
     def __init__(

@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint, ModelRequest
-from nextlabel.server.annotators.llm.asking import Asker
+from nextlabel.server.annotators.llm.asking import ModelAsker
 from nextlabel.server.annotators.llm.duplicates import distinct
 from nextlabel.server.annotators.paid_calls.metering import cost_of
 from nextlabel.server.annotators.paid_calls.pricing import Price
@@ -102,7 +102,7 @@ class Quoter:
         *,
         task: Task,
         technique: Technique,
-        asker: Asker,
+        asker: ModelAsker,
         endpoint: Endpoint,
         price: Price,
         ask: Callable[[Task, ItemToAnnotate], Awaitable[Question]],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.item_states import ItemState, Need, NeedReason
+from nextlabel.server.values.item_states import ItemNeed, ItemState, NeedReason
 from nextlabel.v1 import pool_pb2 as pb
 
 ITEM_STATES = {
@@ -28,7 +28,7 @@ def state_of(message: pb.ItemState.ValueType, field: str) -> ItemState | None:
     raise InvalidArgument.field(field, f"{message} is no state of items")
 
 
-def need_message(need: Need | None) -> pb.ItemNeed | None:
+def need_message(need: ItemNeed | None) -> pb.ItemNeed | None:
     """Return the message of what an item needs; None, which leaves a field unset, for None."""
     if need is None:
         return None

@@ -17,10 +17,10 @@ from nextlabel.server.domain.budgets import reconciliation
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.access import Role
-from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound, PermissionDenied
+from nextlabel.server.values.errors import InvalidArgument, NotFound, PermissionDenied
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.budgets import Holder, Reservation, Window
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.ledger import LedgerEntry, LedgerKind
 from nextlabel.server.values.projects import Project
 from nextlabel.v1 import budget_service_pb2 as pb
@@ -95,7 +95,7 @@ class BudgetServicer(BudgetServiceServicer):
                 self._budget(tx, project, budget.run, budget.window, dimension)
                 for budget in known
                 for dimension in BudgetDimension
-                if getattr(budget.limit, dimension.value) is not None
+                if budget.limit.amount(dimension) is not None
             ]
 
         entries, token = page(await self.store.read(work), request.page_token, request.page_size, lambda entry: entry)

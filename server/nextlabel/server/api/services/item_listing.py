@@ -12,7 +12,7 @@ from nextlabel.server.api.messages.annotations import consensus_message
 from nextlabel.server.api.messages.item_states import ITEM_STATES, need_message
 from nextlabel.server.api.messages.pool import item_message
 from nextlabel.server.api.messages.values import fitting
-from nextlabel.server.domain.labeling.standing import Standing, Standings
+from nextlabel.server.domain.labeling.standing import ItemStanding, Standings
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.ports.pool_store import Rows, StoredItem
 from nextlabel.server.ports.state_store import StateStore
@@ -37,7 +37,7 @@ class _Known:
     """What is known of the items of a project, by row."""
 
     pool: KnownPool
-    standing: Standing
+    standing: ItemStanding
     embedded: Mask
 
     def matching(self, wanted: ItemFilter) -> Rows:

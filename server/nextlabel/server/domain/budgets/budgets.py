@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted, InvalidArgument, NotFound
+from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.budgets import Budget, Limit, Reservation, Window
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.ledger import LedgerEntry, LedgerKind
 
 NOTHING = Cost(labels=0, tokens=0, micro_usd=0)
@@ -162,8 +162,8 @@ class Budgets:
         """Return a dimension of which nothing is left, if there is one."""
         for budget in self._current(tx, project, run):
             for dimension in BudgetDimension:
-                bound = getattr(budget.limit, dimension.value)
-                if bound is not None and getattr(budget.spent, dimension.value) >= bound:
+                bound = budget.limit.amount(dimension)
+                if bound is not None and budget.spent.amount(dimension) >= bound:
                     return dimension
         return None
 
@@ -238,11 +238,11 @@ class Budgets:
 
 def _check_limit(budget: Budget, worst: Cost, line: str) -> None:
     for dimension in BudgetDimension:
-        bound = getattr(budget.limit, dimension.value)
-        wanted = getattr(worst, dimension.value)
+        bound = budget.limit.amount(dimension)
+        wanted = worst.amount(dimension)
         if bound is None or not wanted:
             continue
-        committed = getattr(budget.spent, dimension.value) + getattr(budget.reserved, dimension.value)
+        committed = budget.spent.amount(dimension) + budget.reserved.amount(dimension)
         if committed + wanted > bound:
             owner = f"run {budget.run}" if budget.run else "project"
             window = "today's" if budget.window is Window.DAY else "the"

@@ -8,9 +8,9 @@ from dataclasses import replace
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.errors import BudgetDimension, BudgetExhausted
+from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.ids import ProjectId, ReservationId
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 
 
@@ -100,8 +100,8 @@ class CallLedger:
     def _check(self, wanted: Cost, line: str) -> None:
         taken = sum(self._held.values(), start=self.spent)
         for dimension in (BudgetDimension.TOKENS, BudgetDimension.MICRO_USD):
-            bound = getattr(self._limit, dimension.value)
-            used, more = getattr(taken, dimension.value), getattr(wanted, dimension.value)
+            bound = self._limit.amount(dimension)
+            used, more = taken.amount(dimension), wanted.amount(dimension)
             if bound and used + more > bound:
                 raise BudgetExhausted(
                     dimension,

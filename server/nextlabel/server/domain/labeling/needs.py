@@ -10,7 +10,7 @@ import numpy as np
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.item_states import Need, NeedReason
+from nextlabel.server.values.item_states import ItemNeed, NeedReason
 from nextlabel.server.values.limits import Limits
 
 _TIE = 1e-6
@@ -25,7 +25,7 @@ class Asker:
     person: bool = False
 
 
-def need_of(given: Sequence[Annotation], agreed: Consensus | None, limits: Limits) -> Need | None:
+def need_of(given: Sequence[Annotation], agreed: Consensus | None, limits: Limits) -> ItemNeed | None:
     """Return what an item with these annotations needs; None when they answer it.
 
     Answers that contradict each other evenly answer nothing. Failures say nothing about the item, so that they never
@@ -40,7 +40,7 @@ def need_of(given: Sequence[Annotation], agreed: Consensus | None, limits: Limit
         reason, spent = NeedReason.NO_AGREEMENT, len({a.annotator for a in useful})
     else:
         reason, spent = NeedReason(newest.outcome.value), _useless(given)
-    return Need(reason, len(given), newest.annotator, newest.answer.detail, spent >= limits.useless_answers)
+    return ItemNeed(reason, len(given), newest.annotator, newest.answer.detail, spent >= limits.useless_answers)
 
 
 def may_ask(asker: Asker, given: Sequence[Annotation], agreed: Consensus | None, limits: Limits) -> bool:

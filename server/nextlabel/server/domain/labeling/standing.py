@@ -13,14 +13,14 @@ from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.item_states import ItemState, Need
+from nextlabel.server.values.item_states import ItemNeed, ItemState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import RunState
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ItemStanding:
     """The rows that are not simply unlabeled, holdout, gold and deleted ones included.
 
     ``answered`` rows have an answer that is of use, those of ``needs`` none of theirs; ``leased``, ``asked`` and
@@ -30,7 +30,7 @@ class Standing:
     annotations: Mapping[int, Sequence[Annotation]]
     consensus: Mapping[int, Consensus]
     answered: Set[int]
-    needs: Mapping[int, Need]
+    needs: Mapping[int, ItemNeed]
     leased: Set[int]
     asked: Set[int]
     picked: Set[int]
@@ -65,7 +65,7 @@ class Standings:
     labels: Labels
     limits: Limits
 
-    async def of(self, project: Project) -> Standing:
+    async def of(self, project: Project) -> ItemStanding:
         """Return where the items of a project stand now."""
         by_row = await self.labels.rows(project)
         agreed = await self.labels.consensus(project)
@@ -81,9 +81,9 @@ class Standings:
             for row, given in by_row.items()
             if (need := need_of(given, agreed.get(row), self.limits)) is not None
         }
-        return Standing(by_row, agreed, by_row.keys() - needs.keys(), needs, set(leased), asked, set(picked))
+        return ItemStanding(by_row, agreed, by_row.keys() - needs.keys(), needs, set(leased), asked, set(picked))
 
-    def askable(self, standing: Standing, asker: Asker) -> set[int]:
+    def askable(self, standing: ItemStanding, asker: Asker) -> set[int]:
         """Return the rows that need another answer and that somebody may be asked about."""
         return {
             row

@@ -15,7 +15,7 @@ from nextlabel.server.assessment.intervals import wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.audit_stream import AuditDraw, audit_stream
+from nextlabel.server.domain.reports.audit_stream import AuditedItem, audit_stream
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
 from nextlabel.server.values.models import ModelVersion
@@ -58,7 +58,7 @@ class AccuracyReports:
         stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
         agreed = await self._labels.consensus(project)
-        judged: defaultdict[int, list[AuditDraw]] = defaultdict(list)
+        judged: defaultdict[int, list[AuditedItem]] = defaultdict(list)
         for draw in stream.draws:
             if draw.model_version and draw.row in agreed and agreed[draw.row].trusted and draw.row not in deleted:
                 judged[draw.model_version].append(draw)

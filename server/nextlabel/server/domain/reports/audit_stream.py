@@ -9,7 +9,7 @@ from nextlabel.server.values.ids import ProjectId
 
 
 @dataclass(frozen=True, slots=True)
-class AuditDraw:
+class AuditedItem:
     """One uniform draw: its row, how many items it was drawn from, and how many picks had been made before it.
 
     ``model_version`` is the model that the batch was selected with, 0 without one: it has not seen the label.
@@ -30,7 +30,7 @@ class AuditDraw:
 class AuditStream:
     """The draws of a project and every row picked, both in order; a row that was picked again counts once."""
 
-    draws: tuple[AuditDraw, ...]
+    draws: tuple[AuditedItem, ...]
     picked_rows: tuple[int, ...]
 
 
@@ -39,7 +39,7 @@ def audit_stream(tx: Transaction, project: ProjectId) -> AuditStream:
 
     In a batch the audit draws were made first, from all that could be asked; the other picks fill what they left.
     """
-    draws: list[AuditDraw] = []
+    draws: list[AuditedItem] = []
     order: dict[int, None] = {}
     for batch in tx.labeling.batches(project):
         picks = tx.labeling.picks(batch.id)
@@ -48,7 +48,7 @@ def audit_stream(tx: Transaction, project: ProjectId) -> AuditStream:
             # All draws of a batch have the probability (draws / candidates).
             candidates = round(len(audited) / (pick.inclusion_probability or 1.0))
             if pick.row not in order:
-                draws.append(AuditDraw(pick.row, candidates - place, len(order), batch.model_version))
+                draws.append(AuditedItem(pick.row, candidates - place, len(order), batch.model_version))
             order.setdefault(pick.row)
         order.update(dict.fromkeys(p.row for p in picks if not p.audit and p.row not in order))
     return AuditStream(tuple(draws), tuple(order))

@@ -14,7 +14,7 @@ from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.audit_stream import AuditDraw, AuditStream, audit_stream
+from nextlabel.server.domain.reports.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.projects import Project
@@ -69,7 +69,7 @@ class ShareReports:
         )
 
     async def _embeddings(
-        self, project: Project, usable: Sequence[AuditDraw], seen: Sequence[int], deleted: set[int]
+        self, project: Project, usable: Sequence[AuditedItem], seen: Sequence[int], deleted: set[int]
     ) -> _Embeddings | None:
         """Return what predictions are made from; None with too few draws, or while items wait for embeddings."""
         waiting = await self._store.read(lambda tx: tx.pool.segments(project.id, embedded=False))
@@ -95,7 +95,7 @@ class _Embeddings:
     others: int
 
 
-def _usable(stream: AuditStream, trusted: Mapping[int, str]) -> Sequence[AuditDraw]:
+def _usable(stream: AuditStream, trusted: Mapping[int, str]) -> Sequence[AuditedItem]:
     """Return the draws with a label by people, from the pool as it is now, where all picked before have one too.
 
     What was picked before could not be drawn, so it has to be known; a pool that has grown since is another one.
@@ -106,7 +106,7 @@ def _usable(stream: AuditStream, trusted: Mapping[int, str]) -> Sequence[AuditDr
 
 
 def _shares(
-    project: Project, usable: Sequence[AuditDraw], seen: Sequence[str], embeddings: _Embeddings | None, waiting: int
+    project: Project, usable: Sequence[AuditedItem], seen: Sequence[str], embeddings: _Embeddings | None, waiting: int
 ) -> ClassShares:
     draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
     shares = []

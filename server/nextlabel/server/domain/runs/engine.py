@@ -22,8 +22,9 @@ from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.batches import Batch, Pick
-from nextlabel.server.values.errors import AnnotatorStopped, BudgetDimension, BudgetExhausted, DomainError, NotFound
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError, NotFound
 from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import Plateau, Run, RunState, StopReason
 

@@ -13,9 +13,10 @@ from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions, ReplayOptions
-from nextlabel.server.values.errors import BudgetDimension, InvalidArgument, NotFound
+from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.budgets import Window
+from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects import Component, Project
 from nextlabel.server.values.run_events import Happening, RunEnded, RunEvent
 from nextlabel.server.values.runs import Run, RunSpec, RunState, StopReason
@@ -63,7 +64,7 @@ class Runs:
         )
         tx.runs.add(run)
         for dimension in BudgetDimension:
-            bound = getattr(spec.limit, dimension.value)
+            bound = spec.limit.amount(dimension)
             if bound:
                 self.budgets.set_limit(tx, project.id, run.id, Window.TOTAL, dimension, bound)
         return run
@@ -137,10 +138,7 @@ class Runs:
                 ("targets.macro_f1", not 0 <= spec.target_macro_f1 <= 1, "from 0 to 1"),
                 ("targets.plateau_rounds", spec.plateau.rounds < 0, "must not be negative"),
                 ("max_rounds", spec.max_rounds < 0, "must not be negative"),
-                *(
-                    (f"limits.{d.value}", getattr(spec.limit, d.value) < 0, "must not be negative")
-                    for d in BudgetDimension
-                ),
+                *((f"limits.{d.value}", spec.limit.amount(d) < 0, "must not be negative") for d in BudgetDimension),
             )
             if wrong
         ]

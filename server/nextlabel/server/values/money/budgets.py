@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 
 
 class Window(StrEnum):
@@ -24,6 +24,11 @@ class Limit:
     labels: int | None = None
     tokens: int | None = None
     micro_usd: int | None = None
+
+    def amount(self, dimension: BudgetDimension) -> int | None:
+        """Return the bound of one dimension."""
+        bound: int | None = getattr(self, dimension.value)
+        return bound
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,15 @@
 """Amounts: tokens of model calls, and what is counted against budgets."""
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class BudgetDimension(StrEnum):
+    """What a budget limits."""
+
+    LABELS = "labels"
+    TOKENS = "tokens"
+    MICRO_USD = "micro_usd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,10 @@ class Cost:
 
     def __sub__(self, other: "Cost") -> "Cost":
         return Cost(self.labels - other.labels, self.tokens - other.tokens, self.micro_usd - other.micro_usd)
+
+    def amount(self, dimension: BudgetDimension) -> int:
+        """How much of one dimension it is."""
+        return int(getattr(self, dimension.value))
 
     def fits(self, limit: "Cost") -> bool:
         """True when no dimension exceeds that of `limit`.
