@@ -171,7 +171,7 @@ def test_every_domain_error_is_mapped() -> None:
 
 
 async def test_an_exhausted_budget_says_which_dimension_and_limit(serve: Serve) -> None:
-    error = errors.BudgetExhausted(errors.BudgetDimension.MICRO_USD, 1_500_000, line="annotation")
+    error = errors.BudgetExhausted(BudgetDimension.MICRO_USD, 1_500_000, line="annotation")
     info = details_of(await failure(serve, error))[error_details_pb2.ErrorInfo]
     assert isinstance(info, error_details_pb2.ErrorInfo)
     assert dict(info.metadata) == {"dimension": "micro_usd", "limit": "1500000", "line": "annotation"}

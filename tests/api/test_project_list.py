@@ -7,8 +7,8 @@ from typing import Any
 from nextlabel.server.api.boundary.auth import LOCAL
 from nextlabel.server.api.boundary.calls import Call, enter
 from nextlabel.server.api.services.servicers import servicers
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.values.answers import Label
 from nextlabel.server.values.pool import Split
 from nextlabel.v1.project_service_pb2 import ListProjectsRequest

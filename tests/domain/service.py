@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges

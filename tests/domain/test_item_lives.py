@@ -3,8 +3,9 @@
 import asyncio
 
 from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows, SubmitStatus
+from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.selection.selector import Query
 from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.item_states import ItemState, NeedReason

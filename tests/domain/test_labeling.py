@@ -1,7 +1,8 @@
 import pytest
 
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows, SubmitStatus
+from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.values.answers import Label, MultiLabel
 from nextlabel.server.values.errors import BudgetExhausted, FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.leases import LeaseState

@@ -3,8 +3,8 @@ from typing import Any, cast
 
 import pytest
 
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.domain.learning import learning
 from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import FailedPrecondition, ResourceExhausted, Unavailable

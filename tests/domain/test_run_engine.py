@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.values.annotator_options import HumanOptions, ReplayOptions
 from nextlabel.server.values.answers import Label

@@ -26,12 +26,13 @@ from hypothesis.stateful import (
 
 from nextlabel.server.compute.threads import Threads
 from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leased, Leases
 from nextlabel.server.domain.labeling.needs import Asker
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows, Submissions
+from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nextlabel.server.api.messages.annotations import body_of
+from nextlabel.server.api.messages.annotations import answer_message, body_of, confidence_kind
 from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.domain.labeling.leases import Leased
+from nextlabel.server.domain.labeling.replay_labels import ReplayTally
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitResult, SubmitStatus
+from nextlabel.server.domain.learning.suggestions import Suggestion
 from nextlabel.server.values.batches import Pick
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
@@ -81,3 +83,21 @@ def _check_lengths(message: pb.SubmittedAnnotation, field: str, limits: Limits) 
 def result_messages(results: Sequence[SubmitResult]) -> list[pb.SubmitResult]:
     """Return the messages of what became of submitted answers."""
     return [pb.SubmitResult(item_id=r.item_id, status=_STATUSES[r.status], message=r.message) for r in results]
+
+
+def suggestion_message(suggestion: Suggestion) -> pb.Suggestion:
+    """Return a suggestion as a message."""
+    return pb.Suggestion(
+        answer=answer_message(suggestion.body),
+        confidence=suggestion.confidence,
+        confidence_kind=confidence_kind(suggestion.kind),
+        annotator=suggestion.annotator,
+    )
+
+
+def replay_response(tally: ReplayTally) -> pb.UploadReplayLabelsResponse:
+    """Return what became of known labels as a message."""
+    errors = [pb.ReplayLabelError(index=e.index, item_id=e.item_id[:256], message=e.message) for e in tally.errors]
+    return pb.UploadReplayLabelsResponse(
+        accepted=tally.accepted, duplicates=tally.duplicates, rejected=tally.rejected, errors=errors
+    )

@@ -17,7 +17,13 @@ from nextlabel.server.api.messages.annotations import (
     cost_message,
     outcome_of,
 )
-from nextlabel.server.api.messages.labeling import lease_message, pick_message, result_messages, submission_of
+from nextlabel.server.api.messages.labeling import (
+    lease_message,
+    pick_message,
+    replay_response,
+    result_messages,
+    submission_of,
+)
 from nextlabel.server.api.messages.values import (
     fitting,
     number_of,
@@ -32,11 +38,12 @@ from nextlabel.server.api.messages.values import (
 from nextlabel.server.api.services.export import Export, chunks
 from nextlabel.server.api.services.leased_items import LeasedItems
 from nextlabel.server.api.services.project_finder import ProjectFinder
-from nextlabel.server.api.services.replay_upload import ReplayUpload
+from nextlabel.server.domain.labeling.known_rows import known_rows
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.labeling.replay_labels import KnownLabel, ReplayLabels, ReplayTally
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.labeling.submissions import KnownRows, Submissions, SubmitResult, SubmitStatus
+from nextlabel.server.domain.labeling.submissions import Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.selector import Query, Selector
@@ -47,15 +54,10 @@ from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceServicer
 
-_REFUSED_SPLITS = {
-    Split.HOLDOUT: "a holdout item takes no annotations; it only evaluates",
-    Split.SHADOWED: "its text is that of a holdout or gold item, so it takes no annotations",
-}
+_MAX_REPLAY_LABELS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class LabelingServicer(LabelingServiceServicer):
     submissions: Submissions
     labels: Labels
     pools: Pools
-    replay_upload: ReplayUpload
+    replay_labels: ReplayLabels
     export: Export
     signals: Signals
     limits: Limits
@@ -166,7 +168,7 @@ class LabelingServicer(LabelingServiceServicer):
         project = await self.finder.project(request.project)
         annotator = current_call().principal.answers_as(request.annotator)
         readable, refused = _read_submissions(request.annotations, self.limits)
-        known = await self._known_rows(project, [s.item_id for s in readable.values()])
+        known = await known_rows(self.pools, project.id, [s.item_id for s in readable.values()])
 
         def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
             given = self.submissions.submit(tx, project, annotator, request.lease_id, list(readable.values()), known)
@@ -176,17 +178,6 @@ class LabelingServicer(LabelingServiceServicer):
         response = await self.replies.once(request, pb.SubmitAnnotationsResponse, work)
         self.signals.notify(f"labeling/{project.id}")
         return response
-
-    async def _known_rows(self, project: Project, item_ids: Sequence[str]) -> KnownRows:
-        if not item_ids:
-            return KnownRows({}, {})
-        pool = await self.pools.open(project.id)
-        found = (await self.pools.find(project.id, item_ids)).tolist()
-        rows = {item_id: row for item_id, row in zip(item_ids, found, strict=True) if row >= 0}
-        references = {row: pool.references[row].split for row in rows.values() if row in pool.references}
-        return KnownRows(
-            rows, {row: _REFUSED_SPLITS[split] for row, split in references.items() if split in _REFUSED_SPLITS}
-        )
 
     async def ListAnnotations(self, request: pb.ListAnnotationsRequest, context: Any) -> pb.ListAnnotationsResponse:
         """List annotations, oldest first."""
@@ -249,7 +240,12 @@ class LabelingServicer(LabelingServiceServicer):
         if opening is None or not opening.HasField("header"):
             raise InvalidArgument.field("header", "must come in the first message of the stream")
         project = await self.finder.project(opening.header.project)
-        return await self.replay_upload.take(project, opening.header.label_set, requests)
+        label_set = opening.header.label_set
+        self.replay_labels.check_name(label_set)
+        tally = ReplayTally()
+        async for request in requests:
+            await self.replay_labels.take(project, label_set, _known_labels(request), tally)
+        return replay_response(tally)
 
     async def ExportAnnotations(
         self, request: pb.ExportAnnotationsRequest, context: Any
@@ -303,3 +299,12 @@ def _annotator(name: str, annotations: Sequence[Annotation]) -> pb.Annotator:
         cost=cost_message(sum((a.answer.provenance.cost for a in annotations), start=Cost())),
         last_time=timestamp(max(a.created_at for a in annotations)),
     )
+
+
+def _known_labels(request: pb.UploadReplayLabelsRequest) -> Sequence[KnownLabel]:
+    if not request.HasField("batch") or len(request.batch.labels) > _MAX_REPLAY_LABELS:
+        raise InvalidArgument.field("batch", f"must hold at most {_MAX_REPLAY_LABELS} labels, in every further message")
+    return [
+        KnownLabel(entry.item_id, entry.answer.single_label.label if entry.answer.HasField("single_label") else None)
+        for entry in request.batch.labels
+    ]

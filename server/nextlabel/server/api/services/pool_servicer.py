@@ -184,13 +184,9 @@ class PoolServicer(PoolServiceServicer):
     async def _status(self, name: str) -> pb.PoolStatus:
         project = await self.finder.project(name)
         pool = await self.pools.open(project.id)
-        counts = counts_message(await self.reports.pool_counts(project))
-        # The last one stays: nothing is embedded for good before all of its segment is.
-        underway = min(self.embedding.underway(project.id), max(0, counts.awaiting_embedding - 1))
-        counts.embedded += underway
-        counts.awaiting_embedding -= underway
+        counts = await self.reports.pool_counts(project)
         return pb.PoolStatus(
-            counts=counts,
+            counts=counts_message(counts.with_underway(self.embedding.underway(project.id))),
             pool_version=pool.index.next_row + len(pool.deleted),
             embedding_model=project.embedding_model,
             dimension=project.embedding_dimension,

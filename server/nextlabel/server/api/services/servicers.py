@@ -16,10 +16,11 @@ from nextlabel.server.api.services.pool_servicer import PoolServicer
 from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.project_servicer import ProjectServicer
 from nextlabel.server.api.services.quality_servicer import QualityServicer
-from nextlabel.server.api.services.replay_upload import ReplayUpload
 from nextlabel.server.api.services.report_servicer import ReportServicer
 from nextlabel.server.api.services.run_messages import RunMessages
 from nextlabel.server.api.services.run_servicer import RunServicer
+from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
+from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.access import AccessToken
@@ -118,12 +119,12 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         replies=replies,
         selector=parts.selector,
         leasing=Leasing(parts.store, parts.selector),
-        leased_items=LeasedItems(parts.pools, parts.labels, parts.learning, parts.limits),
+        leased_items=LeasedItems(parts.pools, Suggestions(parts.pools, parts.labels, parts.learning), parts.limits),
         labeling=parts.labeling,
         submissions=parts.submissions,
         labels=parts.labels,
         pools=parts.pools,
-        replay_upload=ReplayUpload(parts.store, parts.limits),
+        replay_labels=ReplayLabels(parts.store, parts.limits),
         export=Export(parts.store, parts.projects, parts.pools, parts.labels),
         signals=parts.signals,
         limits=parts.limits,

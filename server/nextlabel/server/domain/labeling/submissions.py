@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases, new_annotation
 from nextlabel.server.domain.labeling.submission_checks import Submission, problem_of
 from nextlabel.server.ports.state_store import Transaction
@@ -35,14 +36,6 @@ class SubmitResult:
     item_id: str
     status: SubmitStatus
     message: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRows:
-    """What the pool says about the submitted ids: their rows, and why some rows take no answers."""
-
-    rows: Mapping[str, int]
-    refused: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
@@ -42,6 +42,14 @@ class PoolCounts:
     def without_answer(self) -> int:
         """Items of the pool without an answer that is of use."""
         return self.pool - self.states[ItemState.ANSWERED]
+
+    def with_underway(self, embedded: int) -> PoolCounts:
+        """Return the counts with items that are embedded, but not for good yet.
+
+        The last one keeps waiting: nothing is embedded for good before all of its segment is.
+        """
+        underway = min(embedded, max(0, self.awaiting_embedding - 1))
+        return replace(self, embedded=self.embedded + underway, awaiting_embedding=self.awaiting_embedding - underway)
 
     @property
     def askable(self) -> int:
