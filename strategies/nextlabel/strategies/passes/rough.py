@@ -16,7 +16,7 @@ FLOAT32_UNIT = 2.0**-24
 BFLOAT16_UNIT = 2.0**-9
 
 CACHED_ROWS = 1024
-"""Rows read from memory once for two products, at 384 dimensions 0.8 MB."""
+"""Rows read from memory once for two products, at 384 dimensions 1.6 MB."""
 
 
 def contested(block: Block, wanted: int, least: float, scorer: object, context: SelectionContext) -> Block:
@@ -58,7 +58,7 @@ def _logits_and_lengths(embeddings_nD: Array, head: LinearHead) -> tuple[Array, 
     for part in (slice(start, start + CACHED_ROWS) for start in range(0, n, CACHED_ROWS)):
         narrow_pD = as_float32(embeddings_nD[part])
         np.matmul(narrow_pD, head.coef_CD.T, out=logits_nC[part])
-        np.einsum("pd,pd->p", narrow_pD, narrow_pD, out=squared_n[part])
+        np.vecdot(narrow_pD, narrow_pD, out=squared_n[part])
     logits_nC += head.intercept_C
     return contiguous(logits_nC.T), np.sqrt(squared_n)
 
