@@ -24,7 +24,6 @@ from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.runs import RunSpec
 from nextlabel.server.values.tasks import ItemToAnnotate, Task
@@ -96,7 +95,7 @@ class AllQuotes:
     async def _annotation(self, project: Project, annotator: LlmOptions, bound: RunQuote, sample: _Sample) -> RunQuote:
         """Quote the items to annotate, the canaries among them, and the gold items that are checked first."""
         pool = await self.pools.open(project.id)
-        gold = min(GOLD_ITEMS, sum(r.split is Split.GOLD for r in pool.references.values()))
+        gold = min(GOLD_ITEMS, len(pool.gold))
         asked = 1.0 + annotator.prompt.canary_share
         amounts = _Amounts(
             bound.low.labels * asked, bound.expected.labels * asked + gold, bound.upper.labels * asked + gold

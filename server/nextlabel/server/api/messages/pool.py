@@ -12,7 +12,7 @@ from google.protobuf import json_format
 
 from nextlabel.server.api.messages.annotations import label_answer
 from nextlabel.server.api.messages.values import json_of, matrix_of
-from nextlabel.server.domain.pool.incoming import IncomingItems, ItemError
+from nextlabel.server.domain.pool.incoming import IncomingItems, ItemError, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.values.class_names import composed
@@ -88,12 +88,8 @@ def decode_batch(batch: pb.ItemBatch, project: Project, limits: Limits) -> Decod
     """
     n = _checked_size(batch, limits)
     matrix = matrix_of(batch.embeddings, "batch.embeddings") if batch.HasField("embeddings") else None
-    if matrix is not None and matrix.shape != (n, project.embedding_dimension):
-        raise InvalidArgument.field(
-            "batch.embeddings",
-            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {n} items; this project's "
-            f"embeddings have {project.embedding_dimension} dimensions, one row an item",
-        )
+    if matrix is not None:
+        check_shape(matrix.shape, n, project)
     if matrix is None and n and not project.embedding_model:
         raise InvalidArgument.field("batch.embeddings", "this project takes items with their embeddings only")
     if batch.HasField("columns"):

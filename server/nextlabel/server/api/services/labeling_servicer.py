@@ -259,12 +259,9 @@ class LabelingServicer(LabelingServiceServicer):
     async def ListAnnotators(self, request: pb.ListAnnotatorsRequest, context: Any) -> pb.ListAnnotatorsResponse:
         """List who has annotated, by name."""
         project = await self.finder.project(request.project)
-        own: dict[str, list[Annotation]] = {}
-        for given in (await self.labels.rows(project)).values():
-            for annotation in given:
-                own.setdefault(annotation.annotator, []).append(annotation)
+        own = await self.labels.by_annotator(project)
         annotators, token = page(
-            sorted(own), request.page_token, request.page_size, lambda name: _annotator(name, own[name])
+            list(own), request.page_token, request.page_size, lambda name: _annotator(name, own[name])
         )
         return pb.ListAnnotatorsResponse(annotators=annotators, next_page_token=token)
 

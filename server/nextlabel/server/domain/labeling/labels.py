@@ -40,6 +40,14 @@ class Labels:
         """Return all annotations by row."""
         return (await self._follow(project)).by_row
 
+    async def by_annotator(self, project: Project) -> dict[str, list[Annotation]]:
+        """Return all annotations by the name of their annotator, in alphabetical order."""
+        own: dict[str, list[Annotation]] = {}
+        for given in (await self.rows(project)).values():
+            for annotation in given:
+                own.setdefault(annotation.annotator, []).append(annotation)
+        return dict(sorted(own.items()))
+
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept of a deleted project."""
         self._projects.pop(project, None)

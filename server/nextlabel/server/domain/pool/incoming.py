@@ -128,6 +128,20 @@ def _taken(
     )
 
 
+def check_shape(shape: tuple[int, ...], items: int, project: Project) -> None:
+    """Check that there is an embedding of the project's dimension for every item.
+
+    Raises:
+        InvalidArgument: the matrix has another shape.
+    """
+    if shape != (items, project.embedding_dimension):
+        raise InvalidArgument.field(
+            "batch.embeddings",
+            f"{shape[0]} rows of dimension {shape[1]} for {items} items; this project's embeddings have "
+            f"{project.embedding_dimension} dimensions, one row an item",
+        )
+
+
 def _checked_embeddings(incoming: IncomingItems, project: Project) -> tuple[npt.NDArray[np.float16] | None, set[int]]:
     """Return the embeddings at unit length, which learners and strategies assume, and the rows that cannot be."""
     matrix = incoming.embeddings_nD
@@ -139,12 +153,7 @@ def _checked_embeddings(incoming: IncomingItems, project: Project) -> tuple[npt.
                 f"{project.embedding_dimension} with every item",
             )
         return None, set()
-    if matrix.shape != (len(incoming.item_ids), project.embedding_dimension):
-        raise InvalidArgument.field(
-            "batch.embeddings",
-            f"{matrix.shape[0]} rows of dimension {matrix.shape[1]} for {len(incoming.item_ids)} items; "
-            f"this project's embeddings have {project.embedding_dimension} dimensions, one row an item",
-        )
+    check_shape(matrix.shape, len(incoming.item_ids), project)
     wide = as_float32(matrix)
     with np.errstate(over="ignore", invalid="ignore"):
         squared = np.einsum("nd,nd->n", wide, wide)

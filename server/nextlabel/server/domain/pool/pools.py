@@ -57,6 +57,11 @@ class KnownPool:
             rows_n[[row in self.deleted for row in rows_n.tolist()]] = -1
         return rows_n, contents_n
 
+    @property
+    def gold(self) -> dict[int, ReferenceItem]:
+        """The gold items by row."""
+        return {row: item for row, item in self.references.items() if item.split is Split.GOLD}
+
     def unusable_rows(self) -> Rows:
         """Return the rows that are never asked or trained on: references, shadowed and deleted ones, ascending."""
         return np.unique(np.fromiter((*self.references, *self.deleted), np.int64))

@@ -13,7 +13,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.values.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.critiques import Disagreement
-from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects import Project
 from nextlabel.server.values.tasks import ItemToAnnotate
 
@@ -42,7 +42,7 @@ class Disagreements:
     async def gold(self, project: Project) -> Mapping[int, ReferenceItem]:
         """Return the gold items by row."""
         pool = await self._pools.open(project.id)
-        return {r.row: r for r in pool.references.values() if r.split is Split.GOLD}
+        return pool.gold
 
     async def compared(self, project: Project, annotator: str, guidelines_hash: str) -> Sequence[Compared]:
         """Return what an annotator answered under some guidelines beside gold, or what people agree on.

@@ -12,7 +12,6 @@ from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.quality.canary_runs import tallies
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.item_states import ItemState, NeedReason
 from nextlabel.server.values.models import ModelVersion
@@ -107,14 +106,11 @@ class Reports:
         """Report on every annotator, or on one."""
         gold = await self._gold(project)
         by_row = await self._labels.rows(project)
-        own: dict[str, list[Annotation]] = {}
-        for given in by_row.values():
-            for annotation in given:
-                own.setdefault(annotation.annotator, []).append(annotation)
+        own = await self._labels.by_annotator(project)
         checked = await self._store.read(lambda tx: tallies(tx, tx.runs.list(project.id)))
         return [
             annotator_report(project, name, annotations, gold, by_row, checked.get(name))
-            for name, annotations in sorted(own.items())
+            for name, annotations in own.items()
             if annotator in ("", name)
         ]
 

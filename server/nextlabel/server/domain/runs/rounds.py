@@ -27,7 +27,7 @@ from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.item_states import ItemState
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects import Component, Project
 from nextlabel.server.values.run_events import (
     AnnotationProgress,
@@ -131,7 +131,7 @@ class Rounds:
         if source.calibration is None:
             return
         pool = await self._pools.open(project.id)
-        gold = {r.row: r for r in pool.references.values() if r.split is Split.GOLD}
+        gold = pool.gold
         answered = await self._answers(project, source, gold)
         missing = [r for row, r in gold.items() if row not in answered][:GOLD_ITEMS]
         if missing:
