@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from nextlabel.server.domain.pool.incoming import IncomingItems, check_items, normalised
+from nextlabel.server.domain.pool.incoming import (
+    IncomingItems,
+    check_items,
+    content_hashes,
+    earlier_hashes,
+    normalised,
+)
+from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import Split
@@ -83,3 +92,31 @@ def test_content_hashes_differ_by_text_metadata_and_reference(desk):
 @pytest.mark.parametrize(("a", "b"), [("Hello, World!", "hello   world"), ("ﬁx", "FIX"), ("don't_go", "Don't go")])
 def test_near_duplicates_are_normalised_alike(a, b):
     assert normalised(a) == normalised(b)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b"]), st.sampled_from(["", "{}"]), st.sampled_from(["", "x"])), min_size=1
+    )
+)
+def test_the_hash_of_an_item_depends_on_that_item_alone(items):
+    texts, metadata, labels = (list(column) for column in zip(*items, strict=True))
+    splits = [Split.GOLD if label else Split.POOL for label in labels]
+    together = content_hashes(texts, metadata, splits, labels).tolist()
+    alone = [
+        content_hashes([t], [m], [s], [la])[0] for t, m, s, la in zip(texts, metadata, splits, labels, strict=True)
+    ]
+    assert together == alone
+    assert len(set(together)) == len(set(items))
+
+
+@pytest.mark.parametrize("neighbour", [("", ""), ("{}", ""), ("", "x"), ("{}", "x")])
+def test_an_item_that_was_stored_beside_others_is_still_known(neighbour):
+    metadata, label = neighbour
+    stored = hash_texts(["hi"])
+    if metadata:
+        stored ^= hash_texts(["\0"])
+    if label:
+        stored ^= hash_texts([f"{Split.POOL}\0"])
+    own = int(content_hashes(["hi"], [""], [Split.POOL], [""])[0])
+    assert int(stored[0]) in earlier_hashes(own, Split.POOL, has_metadata=False, has_label=False)

@@ -109,11 +109,6 @@ def _taken(
 
     ids, texts, metadata = chosen(incoming.item_ids), chosen(incoming.texts), chosen(incoming.metadata)
     splits, labels = [incoming.splits[i] for i in indexes], chosen(incoming.labels)
-    contents = hash_texts(texts)
-    if any(metadata):
-        contents ^= hash_texts([f"\0{m}" for m in metadata])
-    if any(labels):
-        contents ^= hash_texts([f"{split}\0{label}" for split, label in zip(splits, labels, strict=True)])
     return CheckedItems(
         item_ids=ids,
         texts=texts,
@@ -122,10 +117,44 @@ def _taken(
         labels=labels,
         embeddings_nD=None if embeddings is None else (embeddings if whole else embeddings[indexes]),
         keys_n=hash_texts(ids),
-        contents_n=contents,
+        contents_n=content_hashes(texts, metadata, splits, labels),
         indexes=indexes,
         errors=errors,
     )
+
+
+def content_hashes(
+    texts: Sequence[str], metadata: Sequence[str], splits: Sequence[Split], labels: Sequence[str]
+) -> Hashes:
+    """Return a hash of each item's content, which depends on that item alone.
+
+    >>> alone = content_hashes(["hi"], [""], [Split.POOL], [""])
+    >>> beside = content_hashes(["hi", "yo"], ["", "{}"], [Split.POOL] * 2, ["", "a"])
+    >>> bool(alone[0] == beside[0])
+    True
+    """
+    contents = hash_texts(texts)
+    for column in (
+        [f"\0{m}" if m else "" for m in metadata],
+        [f"{split}\0{label}" if label else "" for split, label in zip(splits, labels, strict=True)],
+    ):
+        if given := [i for i, value in enumerate(column) if value]:
+            contents[given] ^= hash_texts([column[i] for i in given])
+    return contents
+
+
+def earlier_hashes(content: int, split: Split, *, has_metadata: bool, has_label: bool) -> set[int]:
+    """Return the hashes that an item of this content may be stored under beside its own.
+
+    Metadata and label that it lacks were once part of the hash where another item of its message had some.
+    """
+    metadata, label = (int(h) for h in hash_texts(["\0", f"{split}\0"]))
+    found = {content}
+    if not has_metadata:
+        found |= {h ^ metadata for h in found}
+    if not has_label:
+        found |= {h ^ label for h in found}
+    return found
 
 
 def check_shape(shape: tuple[int, ...], items: int, project: Project) -> None:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.domain.pool.incoming import CheckedItems, IncomingItems, ItemError, check_items, normalised
+from nextlabel.server.domain.pool.incoming import (
+    CheckedItems,
+    IncomingItems,
+    ItemError,
+    check_items,
+    earlier_hashes,
+    normalised,
+)
 from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.pools import KnownPool
 from nextlabel.server.ports.pool_store import NewItems
@@ -126,11 +133,20 @@ def _new_items(
         if present is None:
             seen[key] = content
             new.append(i)
-        elif present == content:
+        elif present == content or present in _earlier(checked, i):
             duplicates += 1
         else:
             conflicts.append(_conflict(checked.indexes[i], checked.item_ids[i]))
     return new, duplicates, conflicts
+
+
+def _earlier(checked: CheckedItems, i: int) -> set[int]:
+    return earlier_hashes(
+        int(checked.contents_n[i]),
+        checked.splits[i],
+        has_metadata=bool(checked.metadata[i]),
+        has_label=bool(checked.labels[i]),
+    )
 
 
 def _gap(message: Message, done: int) -> Aborted:
