@@ -95,10 +95,27 @@ class Server:
         self.standings = Standings(store, self.labels, LIMITS)
         self.reports = Reports(store, self.labels, self.standings)
         self.askable = Askable(store, arrays, self.standings, LIMITS)
-        learning = Learning(store, self.pools, self.labels, threads, clock, self.budgets, folder)
+        learning = Learning(
+            store=store,
+            pools=self.pools,
+            labels=self.labels,
+            executor=threads,
+            clock=clock,
+            budgets=self.budgets,
+            models_dir=folder,
+        )
         advised: AdvisedSelection = None  # type: ignore[assignment]  # no strategy here asks an LLM
         self.selector = Selector(
-            store, self.pools, self.labels, learning, self.askable, advised, threads, clock, new_id, LIMITS
+            store=store,
+            pools=self.pools,
+            labels=self.labels,
+            learning=learning,
+            askable=self.askable,
+            advised=advised,
+            executor=threads,
+            clock=clock,
+            new_id=new_id,
+            limits=LIMITS,
         )
         self.leasing = Leasing(store, self.selector)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.ids import new_id
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
@@ -131,10 +131,10 @@ async def decide_guidelines(request: Request) -> Response:
     who = visitor(request)
     form = await request.form()
     if form.get("decision") == "accept":
-        accept = projects_pb.AcceptGuidelinesRequest(request_id=_new_id(), project=name, version=version)
+        accept = projects_pb.AcceptGuidelinesRequest(request_id=new_id(), project=name, version=version)
         await who.call(who.backend.projects.AcceptGuidelines, accept)
     else:
-        reject = projects_pb.RejectGuidelinesRequest(request_id=_new_id(), project=name, version=version)
+        reject = projects_pb.RejectGuidelinesRequest(request_id=new_id(), project=name, version=version)
         await who.call(who.backend.projects.RejectGuidelines, reject)
     return RedirectResponse(f"/projects/{name}/guidelines", 303)
 
@@ -157,7 +157,7 @@ async def set_budget(request: Request) -> Response:
     form = await request.form()
     dimension = str(form.get("dimension", ""))
     asked = budgets_pb.SetBudgetRequest(
-        request_id=str(form.get("request_id") or _new_id()),
+        request_id=str(form.get("request_id") or new_id()),
         project=name,
         dimension=_one_of(_DIMENSIONS, dimension, "dimension"),
         window=budgets_pb.BUDGET_WINDOW_DAY if form.get("window") == "day" else budgets_pb.BUDGET_WINDOW_TOTAL,
@@ -173,7 +173,7 @@ async def stop_run(request: Request) -> Response:
     """Ask a run to stop."""
     name = request.path_params["project"]
     who = visitor(request)
-    asked = runs_pb.StopRunRequest(request_id=_new_id(), project=name, run_id=request.path_params["run"])
+    asked = runs_pb.StopRunRequest(request_id=new_id(), project=name, run_id=request.path_params["run"])
     await who.call(who.backend.runs.StopRun, asked)
     return RedirectResponse(f"/projects/{name}", 303)
 
@@ -198,7 +198,7 @@ async def export(request: Request) -> Response:
 
 
 def _page(request: Request, template: str, **context: Any) -> Response:
-    context["new_id"] = _new_id
+    context["new_id"] = new_id
     page: Response = request.app.state.templates.TemplateResponse(request, template, context)
     return page
 
@@ -235,7 +235,3 @@ def _enum(enum: Any, prefix: str, name: str, field: str) -> Any:
     if not name:
         return 0
     return _one_of({n: enum.Value(prefix + n.upper()) for n in _names(enum, prefix)}, name, field)
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())

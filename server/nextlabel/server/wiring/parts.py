@@ -154,8 +154,24 @@ def open_parts(settings: Settings) -> Parts:
     pools = Pools(store, arrays, disk, alone=alone)
     budgets = Budgets(clock, new_id)
     labels = Labels(store)
-    embedding = Embedding(store, pools, workers.embed, workers.callers, clock, signals, embedder)
-    learning = Learning(store, pools, labels, compute, clock, budgets, directory / "models")
+    embedding = Embedding(
+        store=store,
+        pools=pools,
+        background=workers.embed,
+        callers=workers.callers,
+        clock=clock,
+        signals=signals,
+        embedder=embedder,
+    )
+    learning = Learning(
+        store=store,
+        pools=pools,
+        labels=labels,
+        executor=compute,
+        clock=clock,
+        budgets=budgets,
+        models_dir=directory / "models",
+    )
     labeling = Leases(clock, new_id, budgets, limits)
     projects = Projects(
         clock=clock,
@@ -173,7 +189,18 @@ def open_parts(settings: Settings) -> Parts:
     advised = AdvisedSelection(pools, labels, compute, advisors)
     standings = Standings(store, labels, limits)
     askable = Askable(store, arrays, standings, limits)
-    selector = Selector(store, pools, labels, learning, askable, advised, compute, clock, new_id, limits)
+    selector = Selector(
+        store=store,
+        pools=pools,
+        labels=labels,
+        learning=learning,
+        askable=askable,
+        advised=advised,
+        executor=compute,
+        clock=clock,
+        new_id=new_id,
+        limits=limits,
+    )
     runs = Runs(
         clock=clock,
         new_id=new_id,
@@ -185,7 +212,19 @@ def open_parts(settings: Settings) -> Parts:
     )
     reports = Reports(store, labels, standings)
     removal = Removal(store, labels, selector, learning, pools)
-    rounds = Rounds(store, pools, projects, runs, selector, labeling, learning, budgets, reports, signals, clock)
+    rounds = Rounds(
+        store=store,
+        pools=pools,
+        projects=projects,
+        runs=runs,
+        selector=selector,
+        labeling=labeling,
+        learning=learning,
+        budgets=budgets,
+        reports=reports,
+        signals=signals,
+        clock=clock,
+    )
     annotators = RunAnnotators(store, learning, lookups, disagreements, connections)
     quotes = AllQuotes(
         LabelQuotes(store, budgets, reports),
@@ -217,13 +256,41 @@ def open_parts(settings: Settings) -> Parts:
         learning=learning,
         selector=selector,
         runs=runs,
-        engine=RunEngine(store, runs, rounds, annotators, embedding, budgets, signals, halts, clock),
+        engine=RunEngine(
+            store=store,
+            runs=runs,
+            rounds=rounds,
+            annotators=annotators,
+            embedding=embedding,
+            budgets=budgets,
+            signals=signals,
+            halts=halts,
+            clock=clock,
+        ),
         quotes=quotes,
-        proposals=GuidelineProposals(store, pools, embedding, projects, budgets, disagreements, critics, clock),
+        proposals=GuidelineProposals(
+            store=store,
+            pools=pools,
+            embedding=embedding,
+            projects=projects,
+            budgets=budgets,
+            disagreements=disagreements,
+            critics=critics,
+            clock=clock,
+        ),
         reports=reports,
         quality=quality_parts(store, pools, labels, learning, compute),
         removal=removal,
-        maintenance=Maintenance(store, pools, labeling, budgets, removal, disk, clock, settings.store.replies_kept_s),
+        maintenance=Maintenance(
+            store=store,
+            pools=pools,
+            labeling=labeling,
+            budgets=budgets,
+            removal=removal,
+            executor=disk,
+            clock=clock,
+            replies_kept=timedelta(seconds=settings.store.replies_kept_s),
+        ),
         workers=workers,
         background=Background(_report),
     )

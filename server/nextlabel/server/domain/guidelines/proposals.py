@@ -60,28 +60,18 @@ class Proposal:
     not_measured: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuidelineProposals:
     """Proposes versions of the guidelines; accepting one is the operator's decision."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        embedding: Embedding,
-        projects: Projects,
-        budgets: Budgets,
-        disagreements: Disagreements,
-        critics: CriticSource,
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._embedding = embedding
-        self._projects = projects
-        self._budgets = budgets
-        self._disagreements = disagreements
-        self._critics = critics
-        self._clock = clock
+    store: StateStore
+    pools: Pools
+    embedding: Embedding
+    projects: Projects
+    budgets: Budgets
+    disagreements: Disagreements
+    critics: CriticSource
+    clock: Clock
 
     async def propose(self, project: Project, request: ProposalRequest) -> Proposal:
         """Return a proposal from what the newest run's LLM got wrong under the guidelines in force.
@@ -94,16 +84,16 @@ class GuidelineProposals:
             BudgetExhausted: the limit of the call or a budget of the project does not allow the critique.
         """
         _check(request)
-        annotator = await self._store.read(lambda tx: _newest_llm(tx, project))
+        annotator = await self.store.read(lambda tx: _newest_llm(tx, project))
         model = request.model or annotator.model
-        self._critics.check(annotator, model)
-        await self._embedding.wait(project.id)
-        task = await self._store.read(lambda tx: self._projects.task(tx, project))
-        gold = await self._disagreements.gold(project)
+        self.critics.check(annotator, model)
+        await self.embedding.wait(project.id)
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
+        gold = await self.disagreements.gold(project)
         measuring = [r for r in gold.values() if r.text_hash % 2 == 0] if request.measure else []
         shown = await self._shown(project, annotator, task, measuring, request.max_disagreements or SHOWN)
-        ledger = CallLedger(RunLedger(self._store, self._budgets, self._clock, project.id, ""), request.limit)
-        critic = await self._critics.open(project, annotator, model, ledger)
+        ledger = CallLedger(RunLedger(self.store, self.budgets, self.clock, project.id, ""), request.limit)
+        critic = await self.critics.open(project, annotator, model, ledger)
         try:
             critique = await critic.criticise(task, shown)
             effect, not_measured = None, ""
@@ -116,12 +106,12 @@ class GuidelineProposals:
     async def _shown(
         self, project: Project, annotator: LlmOptions, task: Task, kept: Sequence[ReferenceItem], most: int
     ) -> Sequence[Disagreement]:
-        compared = await self._disagreements.compared(project, annotator.annotator_name, task.guidelines.digest)
+        compared = await self.disagreements.compared(project, annotator.annotator_name, task.guidelines.digest)
         kept_rows = {r.row for r in kept}
         mistakes = [c for c in compared if c.differs and c.annotation.row not in kept_rows]
         if not mistakes:
             raise _no_disagreement(annotator, task, compared)
-        return await self._disagreements.shown(project, mistakes, most)
+        return await self.disagreements.shown(project, mistakes, most)
 
     async def _measure(
         self,
@@ -133,7 +123,7 @@ class GuidelineProposals:
         ledger: CallLedger,
     ) -> tuple[GuidelinesEffect | None, str]:
         """Return the effect on gold, or why there is none: the critique is paid for and kept all the same."""
-        items = await self._pools.to_annotate(project.id, [r.row for r in gold])
+        items = await self.pools.to_annotate(project.id, [r.row for r in gold])
         if not items:
             return None, "the project has no gold items to measure on; add some with their labels"
         truth = {r.item_id: Label(r.label) for r in gold}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -20,30 +21,20 @@ COMPACT_EVERY_ROWS = 200_000
 COMPACT_AT_LATEST_ROWS = 5_000_000
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Maintenance:
     """A background task that keeps the stores tidy. Correctness never waits for it."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        labeling: Leases,
-        budgets: Budgets,
-        removal: Removal,
-        executor: Executor,
-        clock: Clock,
-        replies_kept_s: float,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._labeling = labeling
-        self._budgets = budgets
-        self._removal = removal
-        self._executor = executor
-        self._clock = clock
-        self._replies_kept = timedelta(seconds=replies_kept_s)
-        self._compacted: dict[ProjectId, int] = {}
-        self._rows: dict[ProjectId, int] = {}
+    store: StateStore
+    pools: Pools
+    labeling: Leases
+    budgets: Budgets
+    removal: Removal
+    executor: Executor
+    clock: Clock
+    replies_kept: timedelta
+    _compacted: dict[ProjectId, int] = field(init=False, default_factory=dict)
+    _rows: dict[ProjectId, int] = field(init=False, default_factory=dict)
 
     async def run(self, on_error: Callable[[BaseException], None], every_s: float = 5.0) -> None:
         """Tidy up until cancelled."""
@@ -60,14 +51,14 @@ class Maintenance:
         Raises:
             ExceptionGroup: pools could not be compacted; everything else is done.
         """
-        while await self._store.write(lambda tx: self._labeling.expire(tx, None)):
+        while await self.store.write(lambda tx: self.labeling.expire(tx, None)):
             pass
-        before = self._clock.now() - self._replies_kept
-        await self._store.write(lambda tx: tx.access.forget_replies(before))
-        await self._store.write(lambda tx: abandon_old_calls(tx, self._budgets))
-        await self._removal.drop_left_over()
+        before = self.clock.now() - self.replies_kept
+        await self.store.write(lambda tx: tx.access.forget_replies(before))
+        await self.store.write(lambda tx: abandon_old_calls(tx, self.budgets))
+        await self.removal.drop_left_over()
         failures: list[Exception] = []
-        for project in await self._store.read(all_projects):
+        for project in await self.store.read(all_projects):
             try:
                 await self._compact_if_due(project)
             except Exception as error:  # noqa: BLE001  (one damaged pool must not keep the others untidy)
@@ -76,7 +67,7 @@ class Maintenance:
             raise ExceptionGroup("pools that could not be compacted", failures)
 
     async def _compact_if_due(self, project: ProjectId) -> None:
-        rows = await self._store.read(lambda tx: tx.pool.committed_rows(project))
+        rows = await self.store.read(lambda tx: tx.pool.committed_rows(project))
         if self._is_due(project, rows):
             await self._compact(project, rows)
 
@@ -88,12 +79,12 @@ class Maintenance:
         return grown >= (COMPACT_EVERY_ROWS if resting else COMPACT_AT_LATEST_ROWS)
 
     async def _compact(self, project: ProjectId, rows: int) -> None:
-        pool = await self._pools.open(project)
+        pool = await self.pools.open(project)
         async with (
             pool.writing,
-            self._store.exclusive(f"ingest/{project}") as mine,
-            self._store.exclusive(f"embed/{project}") as too,
+            self.store.exclusive(f"ingest/{project}") as mine,
+            self.store.exclusive(f"embed/{project}") as too,
         ):
             if mine and too:
-                await self._executor.run(lambda: self._pools.arrays.compact(project))
+                await self.executor.run(lambda: self.pools.arrays.compact(project))
                 self._compacted[project] = rows

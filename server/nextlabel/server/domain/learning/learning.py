@@ -7,7 +7,7 @@ import errno
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -53,29 +53,22 @@ def learner_spec(choice: Component) -> LearnerSpec:
     return parse_learner_spec(choice.name, choice.params)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
     """Models of every project. Arrays are worked on in the executor, never on the event loop."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        labels: Labels,
-        executor: Executor,
-        clock: Clock,
-        budgets: Budgets,
-        models_dir: Path,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._labels = labels
-        self._executor = executor
-        self._clock = clock
-        self._budgets = budgets
-        self._models_dir = models_dir
-        self._loaded: OrderedDict[tuple[ProjectId, int], Model] = OrderedDict()
-        self._samples: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = {}
-        self._evaluation_sets: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = {}
+    store: StateStore
+    pools: Pools
+    labels: Labels
+    executor: Executor
+    clock: Clock
+    budgets: Budgets
+    models_dir: Path
+    _loaded: OrderedDict[tuple[ProjectId, int], Model] = field(init=False, default_factory=OrderedDict)
+    _samples: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
+    _evaluation_sets: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
+        init=False, default_factory=dict
+    )
 
     async def train(
         self,
@@ -98,20 +91,20 @@ class Learning:
             NotFound: the project was deleted meanwhile.
         """
         check_learnable(project)
-        async with unless_deleted(self._store, project.id), self._store.held(f"train/{project.id}"):
+        async with unless_deleted(self.store, project.id), self.store.held(f"train/{project.id}"):
             # A round of a run takes long: classes may have been added since, and a version trained that knows them.
             known = project
-            found = await self._store.read(lambda tx: tx.projects.by_id(known.id))
+            found = await self.store.read(lambda tx: tx.projects.by_id(known.id))
             if found is None:
                 raise deleted()
             project = found
             labeled = await self.labeled(project)
             _check_labels(project, labeled)
-            latest = await self._store.read(lambda tx: tx.models.latest(project.id))
+            latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sample = await self._pool_sample(project)
             spec = learner_spec(project.learner)
-            model = await self._executor.run(lambda: train(labeled.training, sample, spec, seed, previous))
+            model = await self.executor.run(lambda: train(labeled.training, sample, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = latest.version + 1 if latest else 1
             path = self._path(project.id, version)
@@ -123,8 +116,8 @@ class Learning:
                 return published
 
             try:
-                await self._executor.run(lambda: _save(model, path))
-                published = await self._store.write(publish)
+                await self.executor.run(lambda: _save(model, path))
+                published = await self.store.write(publish)
             except BaseException:
                 _remove(path)
                 raise
@@ -138,7 +131,7 @@ class Learning:
             NotFound: there is no such version.
             FailedPrecondition: nothing was trained yet.
         """
-        found = await self._store.read(
+        found = await self.store.read(
             lambda tx: tx.models.get(project.id, version) if version else tx.models.latest(project.id)
         )
         if found is None and version:
@@ -167,7 +160,7 @@ class Learning:
         if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
-        probabilities = await self._executor.run(lambda: model.predict_proba(embeddings_nD))
+        probabilities = await self.executor.run(lambda: model.predict_proba(embeddings_nD))
         added = len(project.classes) - model.n_classes
         return found, np.pad(probabilities, ((0, 0), (0, added))) if added > 0 else probabilities
 
@@ -188,16 +181,16 @@ class Learning:
 
     async def labeled(self, project: Project) -> Labeled:
         """Return the training set: consensus labels of embedded pool items (never of holdout or gold)."""
-        pool = await self._pools.open(project.id)
+        pool = await self.pools.open(project.id)
         place = {name: i for i, name in enumerate(project.class_names)}
         # A caller may know the project as it was before a class was added that has labels already.
-        agreed = {row: c for row, c in (await self._labels.consensus(project)).items() if c.label in place}
+        agreed = {row: c for row, c in (await self.labels.consensus(project)).items() if c.label in place}
         rows = np.fromiter(agreed, np.int64, len(agreed))
         rows = rows[~np.isin(rows, pool.unusable_rows())]
         embedded = await self._embedded(project.id, rows)
         waiting = len(rows) - int(embedded.sum())
         rows = rows[embedded]
-        embeddings = await self._pools.embeddings(project.id, rows.tolist()) if len(rows) else None
+        embeddings = await self.pools.embeddings(project.id, rows.tolist()) if len(rows) else None
         found = [agreed[row] for row in rows.tolist()]
         return Labeled(
             rows,
@@ -221,7 +214,7 @@ class Learning:
         self._samples.pop(project, None)
         for split in Split:
             self._evaluation_sets.pop((project, split), None)
-        shutil.rmtree(self._models_dir / project, ignore_errors=True)
+        shutil.rmtree(self.models_dir / project, ignore_errors=True)
 
     def _publish(
         self,
@@ -234,7 +227,7 @@ class Learning:
         evaluation: Evaluation | None,
         waiting: int,
     ) -> ModelVersion:
-        now = self._clock.now()
+        now = self.clock.now()
         started = tx.runs.get(run) if run else None
         since = started.created_at if started else project.created_at
         description = model.description
@@ -251,7 +244,7 @@ class Learning:
                 "labels_awaiting_embedding": waiting,
             },
             labels=description.labels,
-            spent=self._budgets.spent(tx, project.id, run or None),
+            spent=self.budgets.spent(tx, project.id, run or None),
             train_seconds=description.seconds,
             seconds=(now - since).total_seconds(),
             accuracy=evaluation.accuracy if evaluation else None,
@@ -263,7 +256,7 @@ class Learning:
         return published
 
     async def _evaluate(self, project: Project, model: Model, split: Split) -> Evaluation | None:
-        pool = await self._pools.open(project.id)
+        pool = await self.pools.open(project.id)
         references = [r for r in pool.references.values() if r.split is split and r.label in model.classes]
         rows = np.fromiter((r.row for r in references), np.int64, len(references))
         embedded = await self._embedded(project.id, rows)
@@ -273,20 +266,20 @@ class Learning:
         matrix = await self._evaluation_embeddings(project.id, split, [r.row for r in references])
         place = {name: i for i, name in enumerate(model.classes)}
         labels = np.array([place[r.label] for r in references], np.int64)
-        return await self._executor.run(lambda: evaluate(model, matrix, labels))
+        return await self.executor.run(lambda: evaluate(model, matrix, labels))
 
     async def _evaluation_embeddings(
         self, project: ProjectId, split: Split, rows: Sequence[int]
     ) -> npt.NDArray[np.float32]:
         kept = self._evaluation_sets.get((project, split))
         if kept is None or kept[0] != rows:
-            kept = (rows, (await self._pools.embeddings(project, rows)).astype(np.float32))
+            kept = (rows, (await self.pools.embeddings(project, rows)).astype(np.float32))
             self._evaluation_sets[project, split] = kept
         return kept[1]
 
     async def _pool_sample(self, project: Project) -> npt.NDArray[np.float32]:
         """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""
-        pool = await self._pools.open(project.id)
+        pool = await self.pools.open(project.id)
         size = pool.index.next_row
         kept = self._samples.get(project.id)
         if kept is None or kept[0] != size:
@@ -296,13 +289,13 @@ class Learning:
             rows = rows[await self._embedded(project.id, rows)][:MAX_POOL_SAMPLE]
             matrix = np.zeros((0, project.embedding_dimension), np.float32)
             if len(rows):
-                matrix = (await self._pools.embeddings(project.id, rows.tolist())).astype(np.float32)
+                matrix = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
             kept = self._samples[project.id] = (size, matrix)
         return kept[1]
 
     async def _embedded(self, project: ProjectId, rows_n: Rows) -> npt.NDArray[np.bool_]:
         """Return for n rows whether they have an embedding."""
-        waiting = await self._store.read(lambda tx: tx.pool.segments(project, embedded=False))
+        waiting = await self.store.read(lambda tx: tx.pool.segments(project, embedded=False))
         embedded = np.ones(len(rows_n), np.bool_)
         for segment in waiting:
             embedded &= ~((rows_n >= segment.first_row) & (rows_n < segment.first_row + segment.row_count))
@@ -316,7 +309,7 @@ class Learning:
             return self._loaded[key]
         path = self._path(*key)
         try:
-            model = await self._executor.run(lambda: load_model(path))
+            model = await self.executor.run(lambda: load_model(path))
         except (DamagedModelError, FileNotFoundError) as error:
             _log.error("model_damaged", project=version.project, version=version.version, problem=str(error))
             return None
@@ -329,7 +322,7 @@ class Learning:
             self._loaded.popitem(last=False)
 
     def _path(self, project: ProjectId, version: int) -> Path:
-        return self._models_dir / project / f"{version:06d}.skops"
+        return self.models_dir / project / f"{version:06d}.skops"
 
 
 def _save(model: Model, path: Path) -> None:

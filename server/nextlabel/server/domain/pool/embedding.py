@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,32 +20,23 @@ from nextlabel.server.values.pool import Segment
 CHUNK_ROWS = 1_024
 
 
+@dataclass(slots=True, kw_only=True)
 class Embedding:
     """One background task that embeds all projects' waiting segments, oldest first, and callers' texts before them.
 
     `background` and `callers` are threads of their own, so that nobody waits for a segment to end.
     """
 
-    def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        background: Executor,
-        callers: Executor,
-        clock: Clock,
-        signals: Signals,
-        embedder: TextEmbedder,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._background = background
-        self._callers = callers
-        self._clock = clock
-        self._signals = signals
-        self.embedder = embedder
-        self._wake = asyncio.Event()
-        self._underway: dict[ProjectId, int] = {}
-        self._rate: dict[ProjectId, float] = {}
+    store: StateStore
+    pools: Pools
+    background: Executor
+    callers: Executor
+    clock: Clock
+    signals: Signals
+    embedder: TextEmbedder
+    _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _underway: dict[ProjectId, int] = field(init=False, default_factory=dict)
+    _rate: dict[ProjectId, float] = field(init=False, default_factory=dict)
 
     def wake(self) -> None:
         """Look for waiting segments now."""
@@ -60,11 +52,11 @@ class Embedding:
 
     async def dimension(self) -> int:
         """Return the length of the model's vectors; the first call loads the model."""
-        return await self._callers.run(lambda: self.embedder.dimension)
+        return await self.callers.run(lambda: self.embedder.dimension)
 
     async def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Embed texts for a caller."""
-        return await self._callers.run(lambda: self.embedder.embed(texts, urgent=True))
+        return await self.callers.run(lambda: self.embedder.embed(texts, urgent=True))
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
         """Embed until cancelled; an error is reported and tried again at the next wake-up."""
@@ -83,7 +75,7 @@ class Embedding:
     async def _embed_waiting(self, on_error: Callable[[BaseException], None]) -> bool:
         """Embed one waiting segment of each project; False when none was embedded."""
         worked = False
-        for project in await self._store.read(all_projects):
+        for project in await self.store.read(all_projects):
             try:
                 worked |= await self._embed_next(project)
             except Exception as error:  # noqa: BLE001  (one damaged pool must not stop the others' embedding)
@@ -92,8 +84,8 @@ class Embedding:
 
     async def _embed_next(self, project: ProjectId) -> bool:
         """Embed the oldest waiting segment of a project; False when there is none, or another server embeds it."""
-        async with self._store.exclusive(f"embed/{project}") as mine:
-            waiting = await self._store.read(lambda tx: tx.pool.segments(project, embedded=False)) if mine else ()
+        async with self.store.exclusive(f"embed/{project}") as mine:
+            waiting = await self.store.read(lambda tx: tx.pool.segments(project, embedded=False)) if mine else ()
             if not waiting:
                 return False
             try:
@@ -101,48 +93,48 @@ class Embedding:
             finally:
                 self._underway.pop(project, None)
                 self._rate.pop(project, None)
-        self._signals.notify(f"pool/{project}")
+        self.signals.notify(f"pool/{project}")
         return True
 
     async def _embed(self, segment: Segment) -> None:
         project = segment.project
-        pool = await self._pools.open(project)
+        pool = await self.pools.open(project)
         stop = segment.first_row + segment.row_count
         parts: list[npt.NDArray[np.float16]] = []
         rows: list[int] = []
-        arrays = self._pools.arrays
+        arrays = self.pools.arrays
         for first in range(segment.first_row, stop, CHUNK_ROWS):
             last = min(first + CHUNK_ROWS, stop)
-            items = await self._background.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
+            items = await self.background.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
             items = [item for item in items if item.row not in pool.deleted]
             if not items:
                 continue
-            began = self._clock.now()
+            began = self.clock.now()
             texts = [item.text for item in items]
-            parts.append(await self._background.run(lambda t=texts: self.embedder.embed(t)))  # type: ignore[misc]
-            seconds = (self._clock.now() - began).total_seconds()
+            parts.append(await self.background.run(lambda t=texts: self.embedder.embed(t)))  # type: ignore[misc]
+            seconds = (self.clock.now() - began).total_seconds()
             rows += [item.row for item in items]
             self._rate[project] = len(items) / seconds if seconds > 0 else 0.0
             self._underway[project] = len(rows)
-            self._signals.notify(f"pool/{project}")
+            self.signals.notify(f"pool/{project}")
         if parts:
             matrix, row_array = np.concatenate(parts), np.asarray(rows, np.int64)
-            await self._background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
-        await self._store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
+            await self.background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
+        await self.store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
         await self._drop_deleted(project, rows)
 
     async def _drop_deleted(self, project: ProjectId, rows: Sequence[int]) -> None:
         """Remove the embeddings of items that were deleted while they were made."""
-        deleted = (await self._pools.open(project)).deleted
+        deleted = (await self.pools.open(project)).deleted
         gone = [row for row in rows if row in deleted]
         if gone:
-            await self._background.run(lambda: self._pools.arrays.delete(project, gone))
+            await self.background.run(lambda: self.pools.arrays.delete(project, gone))
 
     async def wait(self, project: ProjectId) -> None:
         """Return when nothing of a project waits for its embedding."""
-        while await self._store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
+        while await self.store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
             self.wake()
-            await self._signals.wait(f"pool/{project}", 1.0)
+            await self.signals.wait(f"pool/{project}", 1.0)
 
 
 def all_projects(tx: Transaction) -> list[ProjectId]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -44,32 +44,21 @@ class _End:
     message: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunEngine:
     """Drives every running run; after a restart, or when another server dies, it goes on where the run was."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        runs: Runs,
-        rounds: Rounds,
-        annotators: AnnotatorSource,
-        embedding: Embedding,
-        budgets: Budgets,
-        signals: Signals,
-        halts: Halts,
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._runs = runs
-        self._rounds = rounds
-        self._annotators = annotators
-        self._embedding = embedding
-        self._budgets = budgets
-        self._signals = signals
-        self._halts = halts
-        self._clock = clock
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._wake = asyncio.Event()
+    store: StateStore
+    runs: Runs
+    rounds: Rounds
+    annotators: AnnotatorSource
+    embedding: Embedding
+    budgets: Budgets
+    signals: Signals
+    halts: Halts
+    clock: Clock
+    _tasks: dict[str, asyncio.Task[None]] = field(init=False, default_factory=dict)
+    _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
 
     def wake(self) -> None:
         """Look for runs to take up now."""
@@ -94,13 +83,14 @@ class RunEngine:
             await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _take_up(self) -> None:
-        self._tasks = {run: task for run, task in self._tasks.items() if not task.done()}
-        running = await self._store.read(lambda tx: tx.runs.list(states=[RunState.RUNNING, RunState.STOPPING]))
+        for ended in [run for run, task in self._tasks.items() if task.done()]:
+            del self._tasks[ended]
+        running = await self.store.read(lambda tx: tx.runs.list(states=[RunState.RUNNING, RunState.STOPPING]))
         for run_id in self._tasks.keys() - {run.id for run in running}:
-            self._halts.of(run_id).call()  # deleted, with its project
+            self.halts.of(run_id).call()  # deleted, with its project
         for run in running:
             if run.state is RunState.STOPPING:
-                self._halts.of(run.id).call()
+                self.halts.of(run.id).call()
             if run.id not in self._tasks:
                 self._tasks[run.id] = asyncio.create_task(self._drive_once(run.id))
 
@@ -108,24 +98,24 @@ class RunEngine:
         try:
             await self._drive_exclusively(run_id)
         finally:
-            self._halts.forget(run_id)
+            self.halts.forget(run_id)
 
     async def _drive_exclusively(self, run_id: str) -> None:
-        async with self._store.exclusive(f"run/{run_id}") as mine:
+        async with self.store.exclusive(f"run/{run_id}") as mine:
             if not mine:
                 return
-            run, project = await self._store.read(lambda tx: _run_and_project(tx, run_id))
+            run, project = await self.store.read(lambda tx: _run_and_project(tx, run_id))
             if run is None or project is None or run.state.ended:
                 return
-            await self._store.write(lambda tx: abandon_calls(tx, self._budgets, project.id, run_id))
+            await self.store.write(lambda tx: abandon_calls(tx, self.budgets, project.id, run_id))
             end = await self._drive(project, run)
             with contextlib.suppress(NotFound):  # deleted meanwhile, with its project
-                await self._store.write(lambda tx: self._runs.end(tx, run_id, end.reason, end.message))
-            self._signals.notify(f"run/{run_id}")
+                await self.store.write(lambda tx: self.runs.end(tx, run_id, end.reason, end.message))
+            self.signals.notify(f"run/{run_id}")
 
     async def _drive(self, project: Project, run: Run) -> _End:
         try:
-            await self._embedding.wait(project.id)
+            await self.embedding.wait(project.id)
             if isinstance(run.spec.annotator, HumanOptions):
                 return await self._drive_humans(project, run)
             while True:
@@ -145,16 +135,16 @@ class RunEngine:
 
     async def _drive_annotator(self, project: Project, run: Run) -> _End | None:
         """Drive rounds until the run ends; None when the project was changed, which its annotator was made for."""
-        ledger = RunLedger(self._store, self._budgets, self._clock, project.id, run.id)
-        source = await self._annotators.open(project, run, ledger, RunJournal(self._store, project.id))
+        ledger = RunLedger(self.store, self.budgets, self.clock, project.id, run.id)
+        source = await self.annotators.open(project, run, ledger, RunJournal(self.store, project.id))
         try:
             return await self._drive_rounds(project, run, source)
         finally:
             await source.annotator.close()
 
     async def _drive_rounds(self, project: Project, run: Run, source: RunAnnotator) -> _End | None:
-        await self._rounds.check_on_gold(project, run, source)
-        cut_off = await self._rounds.cut_off(project, run)
+        await self.rounds.check_on_gold(project, run, source)
+        cut_off = await self.rounds.cut_off(project, run)
         if cut_off is not None:
             # With nothing left to ask, this gives back what is still reserved for the batch, and learns.
             await self._annotate_and_learn(project, run, *cut_off, source)
@@ -165,7 +155,7 @@ class RunEngine:
             run, current = await self._as_they_are_now(run, project)
             if current != project:
                 return None
-            selected = await self._rounds.select(project, run, leasable=False)
+            selected = await self.rounds.select(project, run, leasable=False)
             if selected is None:
                 return await self._nothing_selected(project, run)
             run, batch, picks = selected
@@ -177,54 +167,54 @@ class RunEngine:
         """Finish a round; what was paid for is learned from even when it was the last of the budget."""
         stopped: DomainError | None = None
         try:
-            await self._rounds.annotate(project, run, batch, picks, source)
+            await self.rounds.annotate(project, run, batch, picks, source)
         except (BudgetExhausted, AnnotatorStopped) as error:
             stopped = error
-        await self._rounds.learn(project, run)
+        await self.rounds.learn(project, run)
         if stopped is not None:
             raise stopped
 
     async def _drive_humans(self, project: Project, run: Run) -> _End:
-        under_way = await self._rounds.cut_off(project, run) is not None
+        under_way = await self.rounds.cut_off(project, run) is not None
         while True:
             if not under_way:
                 end = await self._reason_to_end(project, run)
                 if end is not None:
                     return end
                 run, project = await self._as_they_are_now(run, project)
-                selected = await self._rounds.select(project, run, leasable=True)
+                selected = await self.rounds.select(project, run, leasable=True)
                 if selected is None:
                     return await self._nothing_selected(project, run)
                 run = selected[0]
-            while await self._rounds.unfinished(project, run) is not None:
-                await self._signals.wait(f"labeling/{project.id}", 1.0)
+            while await self.rounds.unfinished(project, run) is not None:
+                await self.signals.wait(f"labeling/{project.id}", 1.0)
                 end = await self._stop_request(run)
                 if end is not None:
                     return end
                 if await self._spent_dimension(project, run) is not None:
                     break  # Nobody can lease what is left of the batch.
-            await self._rounds.learn(project, run)
+            await self.rounds.learn(project, run)
             under_way = False
 
     async def _as_they_are_now(self, run: Run, project: Project) -> tuple[Run, Project]:
         """Read both again; what was deleted stays as it was known, until the run is ended for it."""
-        found_run, found_project = await self._store.read(lambda tx: _run_and_project(tx, run.id))
+        found_run, found_project = await self.store.read(lambda tx: _run_and_project(tx, run.id))
         return found_run or run, found_project or project
 
     async def _nothing_selected(self, project: Project, run: Run) -> _End:
-        affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
+        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
         if affordable == 0:
             return _End(StopReason.BUDGET, "the label budget is spent")
-        left = await self._rounds.left_over(project)
+        left = await self.rounds.left_over(project)
         if left:
             return _End(StopReason.ITEMS_LEFT, left)
         return _End(StopReason.POOL_EMPTY, "every item of the pool is labeled")
 
     async def _spent_dimension(self, project: Project, run: Run) -> BudgetDimension | None:
-        return await self._store.read(lambda tx: self._budgets.exhausted(tx, project.id, run.id))
+        return await self.store.read(lambda tx: self.budgets.exhausted(tx, project.id, run.id))
 
     async def _stop_request(self, run: Run) -> _End | None:
-        current = await self._store.read(lambda tx: tx.runs.get(run.id))
+        current = await self.store.read(lambda tx: tx.runs.get(run.id))
         if current is None or current.state is RunState.STOPPING:
             return _End(StopReason.STOPPED, "stopped by an operator")
         return None
@@ -234,7 +224,7 @@ class RunEngine:
         if stop is not None:
             return stop
         dimension = await self._spent_dimension(project, run)
-        models = await self._store.read(lambda tx: tx.models.list(project.id))
+        models = await self.store.read(lambda tx: tx.models.list(project.id))
         mine = [m for m in models if m.run == run.id]
         if dimension is not None:
             return _End(StopReason.BUDGET, f"the {dimension.value} budget is spent")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -45,45 +46,32 @@ FLUSH_S = 0.25
 FLUSH_ANSWERS = 256
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rounds:
     """The steps of a round."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        projects: Projects,
-        runs: Runs,
-        selector: Selector,
-        labeling: Leases,
-        learning: Learning,
-        budgets: Budgets,
-        reports: Reports,
-        signals: Signals,
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._projects = projects
-        self._runs = runs
-        self._selector = selector
-        self._labeling = labeling
-        self._learning = learning
-        self._budgets = budgets
-        self._reports = reports
-        self._signals = signals
-        self._clock = clock
+    store: StateStore
+    pools: Pools
+    projects: Projects
+    runs: Runs
+    selector: Selector
+    labeling: Leases
+    learning: Learning
+    budgets: Budgets
+    reports: Reports
+    signals: Signals
+    clock: Clock
 
     async def select(self, project: Project, run: Run, *, leasable: bool) -> tuple[Run, Batch, Sequence[Pick]] | None:
         """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted."""
-        affordable = await self._store.read(lambda tx: self._budgets.affordable_labels(tx, project.id, run.id))
+        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
         count = run.spec.batch_size if affordable is None else min(run.spec.batch_size, affordable)
         if count == 0:
             return None
-        run = await self._store.write(lambda tx: self._runs.begin_round(tx, run))
-        counts = await self._reports.pool_counts(project)
+        run = await self.store.write(lambda tx: self.runs.begin_round(tx, run))
+        counts = await self.reports.pool_counts(project)
         await self._note(run, RoundStarted(counts.states[ItemState.UNLABELED]))
-        began = self._clock.now()
+        began = self.clock.now()
         query = Query(
             count=count,
             strategy=run.spec.strategy,
@@ -94,23 +82,23 @@ class Rounds:
             leasable=leasable,
             annotator=run.spec.annotator,
         )
-        batch, picks = await self._selector.select(project, query)
+        batch, picks = await self.selector.select(project, query)
         if not picks:
             return None
-        seconds = (self._clock.now() - began).total_seconds()
+        seconds = (self.clock.now() - began).total_seconds()
         await self._note(run, BatchSelected(batch.id, len(picks), seconds))
         return run, batch, picks
 
     async def left_over(self, project: Project) -> str:
         """Say what has no useful answer, and why; '' when everything has one."""
-        return left_over(await self._reports.pool_counts(project))
+        return left_over(await self.reports.pool_counts(project))
 
     async def unfinished(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
         """Return the run's last batch with the picks that nobody has answered, if there are such.
 
         Deleted items are not waited for.
         """
-        found = await self._store.read(lambda tx: last_batch(tx, project.id, run.id))
+        found = await self.store.read(lambda tx: last_batch(tx, project.id, run.id))
         return found if found and found[1] else None
 
     async def cut_off(self, project: Project, run: Run) -> tuple[Batch, Sequence[Pick]] | None:
@@ -121,7 +109,7 @@ class Rounds:
             trained = {(m.run, m.round) for m in tx.models.list(project.id)}
             return last if last and (run.id, last[0].round) not in trained else None
 
-        return await self._store.read(work)
+        return await self.store.read(work)
 
     async def check_on_gold(self, project: Project, run: Run, source: RunAnnotator) -> None:
         """Have up to 100 gold items answered that the annotator has not seen, and fit its calibration on all it has.
@@ -130,7 +118,7 @@ class Rounds:
         """
         if source.calibration is None:
             return
-        pool = await self._pools.open(project.id)
+        pool = await self.pools.open(project.id)
         gold = pool.gold
         answered = await self._answers(project, source, gold)
         missing = [r for row, r in gold.items() if row not in answered][:GOLD_ITEMS]
@@ -147,15 +135,15 @@ class Rounds:
         self, project: Project, source: RunAnnotator, gold: Mapping[int, ReferenceItem]
     ) -> dict[int, Annotation]:
         name = source.annotator.name
-        found = await self._store.read(lambda tx: tx.labeling.annotations(project.id, rows=sorted(gold)))
-        task = await self._store.read(lambda tx: self._projects.task(tx, project))
+        found = await self.store.read(lambda tx: tx.labeling.annotations(project.id, rows=sorted(gold)))
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
         used = task.guidelines.digest
         # What it answered under other guidelines says nothing about how sure it may be under these.
         return {a.row: a for a in found if (a.annotator, a.answer.provenance.guidelines_hash) == (name, used)}
 
     def _gold_batch(self, project: Project, run: Run, pool_rows: int) -> Batch:
         strategy = Component("gold")
-        return Batch(f"gold-{run.id}", project.id, run.id, 0, strategy, 0, pool_rows, 0, self._clock.now())
+        return Batch(f"gold-{run.id}", project.id, run.id, 0, strategy, 0, pool_rows, 0, self.clock.now())
 
     async def annotate(
         self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator
@@ -166,19 +154,19 @@ class Rounds:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
         wanted = Cost(labels=len(picks))
-        reservation = await self._store.write(
-            lambda tx: self._budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE, f"labels/{batch.id}")
+        reservation = await self.store.write(
+            lambda tx: self.budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE, f"labels/{batch.id}")
         )
         try:
             await self._annotate(project, run, batch, picks, source, reservation.id)
         finally:
-            await self._store.write(lambda tx: self._budgets.release(tx, reservation.id))
+            await self.store.write(lambda tx: self.budgets.release(tx, reservation.id))
 
     async def _annotate(
         self, project: Project, run: Run, batch: Batch, picks: Sequence[Pick], source: RunAnnotator, reservation: str
     ) -> None:
-        items = await self._pools.to_annotate(project.id, [p.row for p in picks])
-        task = await self._store.read(lambda tx: self._projects.task(tx, project))
+        items = await self.pools.to_annotate(project.id, [p.row for p in picks])
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
         progress = _Progress(total=len(items))
         pending: list[tuple[int, str, Answer]] = []
 
@@ -186,10 +174,8 @@ class Rounds:
             taken, pending[:] = list(pending), []
             if not taken:
                 return
-            await self._store.write(
-                lambda tx: self._keep(tx, project, run, batch, taken, source, reservation, progress)
-            )
-            self._signals.notify(f"run/{run.id}")
+            await self.store.write(lambda tx: self._keep(tx, project, run, batch, taken, source, reservation, progress))
+            self.signals.notify(f"run/{run.id}")
 
         known = source.canaries() if source.canaries else None
         loop = asyncio.get_running_loop()
@@ -208,9 +194,9 @@ class Rounds:
 
     async def learn(self, project: Project, run: Run) -> ModelVersion | None:
         """Train on everything known, evaluate and tell the watchers; None as long as there is no label."""
-        if not len((await self._learning.labeled(project)).rows_N):
+        if not len((await self.learning.labeled(project)).rows_N):
             return None
-        model = await self._learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
+        model = await self.learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
         await self._note(run, ModelTrained(model.version))
         await self._note(run, CurvePointAdded(model.version))
         return model
@@ -227,7 +213,7 @@ class Rounds:
         progress: _Progress,
     ) -> None:
         name = source.annotator.name
-        self._labeling.record(
+        self.labeling.record(
             tx,
             project,
             batch,
@@ -237,12 +223,12 @@ class Rounds:
             trusted=source.trusted,
             reservation=reservation,
         )
-        spent = self._budgets.spent(tx, project.id, run.id)
-        self._runs.note(tx, run, progress.happening(spent))
+        spent = self.budgets.spent(tx, project.id, run.id)
+        self.runs.note(tx, run, progress.happening(spent))
 
     async def _note(self, run: Run, happening: Happening) -> None:
-        await self._store.write(lambda tx: self._runs.note(tx, run, happening))
-        self._signals.notify(f"run/{run.id}")
+        await self.store.write(lambda tx: self.runs.note(tx, run, happening))
+        self.signals.notify(f"run/{run.id}")
 
 
 class _Progress:

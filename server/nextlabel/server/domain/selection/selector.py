@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -79,33 +79,23 @@ class Query:
         return Asking(Asker(self.person, self.run, people), 1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
     """Selects and records query batches, one at a time a project so that no item is picked twice."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        pools: Pools,
-        labels: Labels,
-        learning: Learning,
-        askable: Askable,
-        advised: AdvisedSelection,
-        executor: Executor,
-        clock: Clock,
-        new_id: Callable[[], str],
-        limits: Limits,
-    ) -> None:
-        self._store = store
-        self._pools = pools
-        self._labels = labels
-        self._learning = learning
-        self._askable = askable
-        self._advised = advised
-        self._executor = executor
-        self._clock = clock
-        self._new_id = new_id
-        self._limits = limits
-        self._nearest: defaultdict[ProjectId, NearestLabeled] = defaultdict(NearestLabeled)
+    store: StateStore
+    pools: Pools
+    labels: Labels
+    learning: Learning
+    askable: Askable
+    advised: AdvisedSelection
+    executor: Executor
+    clock: Clock
+    new_id: Callable[[], str]
+    limits: Limits
+    _nearest: defaultdict[ProjectId, NearestLabeled] = field(
+        init=False, default_factory=lambda: defaultdict(NearestLabeled)
+    )
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project."""
@@ -122,15 +112,15 @@ class Selector:
         Raises:
             InvalidArgument: count or strategy are out of range or unknown.
         """
-        if not 1 <= query.count <= self._limits.query_batch:
-            raise InvalidArgument.field("count", f"from 1 to {self._limits.query_batch}, got {query.count}")
+        if not 1 <= query.count <= self.limits.query_batch:
+            raise InvalidArgument.field("count", f"from 1 to {self.limits.query_batch}, got {query.count}")
         strategy = strategy_of(query.strategy)
         # An answer that comes while this selects belongs to the time after it.
-        began = self._clock.now()
-        async with self._pools.selecting(project.id):
-            pool = await self._pools.open(project.id)
-            latest = await self._store.read(lambda tx: tx.models.latest(project.id))
-            labeled = await self._learning.labeled(project)
+        began = self.clock.now()
+        async with self.pools.selecting(project.id):
+            pool = await self.pools.open(project.id)
+            latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+            labeled = await self.learning.labeled(project)
             context, model = await self._context(project, strategy, latest, labeled, query.seed)
             fallback = ""
             if missing := _missing(strategy, context):
@@ -141,7 +131,7 @@ class Selector:
                 if len(selection):
                     break
             batch = Batch(
-                id=self._new_id(),
+                id=self.new_id(),
                 project=project.id,
                 run=query.run,
                 round=query.round_number,
@@ -151,26 +141,26 @@ class Selector:
                 seed=query.seed,
                 created_at=began,
             )
-            ids = await self._executor.run(lambda: candidates.ids_by_row(selection.rows_k))
+            ids = await self.executor.run(lambda: candidates.ids_by_row(selection.rows_k))
             picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
-            await self._store.write(lambda tx: _record(tx, batch, picks, also))
+            await self.store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
 
     async def _candidates(
         self, project: Project, pool: KnownPool, strategy: Strategy, query: Query
     ) -> Sequence[AskableRows]:
         if Need.ANNOTATOR_LABELS in strategy.needs:
-            return [self._askable.any_rows(project, pool)]
-        return await self._askable.in_turn(project, pool, query.asking(self._limits))
+            return [self.askable.any_rows(project, pool)]
+        return await self.askable.in_turn(project, pool, query.asking(self.limits))
 
     async def _selection(
         self, project: Project, query: Query, strategy: Strategy, candidates: AskableRows, context: SelectionContext
     ) -> Selection:
         if (llm := llm_strategy(query.strategy)) is not None:
             request = Request(llm, query.count, query.audit_share, query.annotator, query.run)
-            return await self._advised.select(project, request, strategy, candidates, context)
+            return await self.advised.select(project, request, strategy, candidates, context)
         audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
-        return await self._executor.run(lambda: audited.select(candidates, query.count, context))
+        return await self.executor.run(lambda: audited.select(candidates, query.count, context))
 
     async def _context(
         self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int
@@ -179,10 +169,10 @@ class Selector:
         annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
         version, model = 0, None
         if latest is not None and len(labeled.training.labels_N):
-            current, model = await self._learning.model(project)
+            current, model = await self.learning.model(project)
             version = current.version
         nearest = self._nearest[project.id]
-        context = await self._executor.run(
+        context = await self.executor.run(
             lambda: selection_context(strategy, model, labeled.training, seed, annotations=annotations, nearest=nearest)
         )
         return context, version
@@ -192,7 +182,7 @@ class Selector:
         annotators: dict[str, int] = {}
         answers = [
             (row, annotators.setdefault(a.annotator, len(annotators)), place[a.label])
-            for row, given in (await self._labels.rows(project)).items()
+            for row, given in (await self.labels.rows(project)).items()
             for a in {a.annotator: a for a in given}.values()
             if a.label in place
         ]
