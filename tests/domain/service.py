@@ -131,6 +131,11 @@ class Service:
                 return run
             await self.parts.signals.wait(f"run/{run_id}", 0.2)
 
+    async def news(self, project: Project) -> None:
+        """Wait for the next news of the project's runs, or a moment where it has none yet or they tell nothing."""
+        runs = await self.parts.store.read(lambda tx: tx.runs.list(project.id))
+        await self.parts.signals.wait(f"run/{runs[-1].id}" if runs else f"pool/{project.id}", 0.05)
+
     async def close(self) -> None:
         await self.parts.close()
 

@@ -148,7 +148,7 @@ async def test_a_round_of_people_does_not_wait_for_what_they_skip_and_the_run_sa
     while not running.done():
         lease = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, "ann", 6))
         if lease is None:
-            await parts.signals.wait(f"run/{project.id}", 0.02)
+            await service.news(project)
             continue
         bodies = {p.item_id: None if p.item_id == "i3" else Label(TRUTH[p.item_id]) for p in lease.picks}
         await submit(service, project, lease, bodies)

@@ -188,7 +188,7 @@ async def test_a_run_goes_on_after_a_restart_without_asking_twice(tmp_path):
     first.parts.start()
     starting = asyncio.create_task(first.replay_run(project, TRUTH, limit=Cost(labels=36)))
     while not await annotations(first, project):
-        await first.parts.signals.wait("never", 0.01)
+        await first.news(project)
     starting.cancel()
     (run,) = await first.parts.store.read(lambda tx: tx.runs.list(project.id))
     await first.close()
@@ -212,7 +212,7 @@ async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp
     leased = None
     while leased is None:
         leased = await first.parts.store.write(lambda tx: first.parts.labeling.lease(tx, project, "ann", 4))
-        await first.parts.signals.wait("never", 0.01)
+        await first.news(project)
     starting.cancel()
     (run,) = await first.parts.store.read(lambda tx: tx.runs.list(project.id))
     await first.close()
@@ -237,7 +237,7 @@ async def test_people_label_what_a_human_run_asks(service):
     while not running.done():
         leased = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, "ann", 4))
         if leased is None:
-            await parts.signals.wait("never", 0.02)
+            await service.news(project)
             continue
         answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
         await parts.store.write(
@@ -256,7 +256,7 @@ async def answer_leased(service, project, annotator, count):
     """Lease up to so many items, as soon as there are any, and answer them."""
     parts = service.parts
     while (leased := await parts.store.write(lambda tx: parts.labeling.lease(tx, project, annotator, count))) is None:
-        await parts.signals.wait("never", 0.02)
+        await service.news(project)
     answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
     await parts.store.write(
         lambda tx: parts.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
@@ -285,7 +285,7 @@ async def test_a_round_of_people_waits_neither_for_what_is_answered_without_a_le
     )
     parts = service.parts
     while not (batches := await parts.store.read(lambda tx: tx.labeling.batches(project.id))):
-        await parts.signals.wait("never", 0.02)
+        await service.news(project)
     direct, _, deleted = await parts.store.read(lambda tx: tx.labeling.picks(batches[0].id))
     await service.label(project, {direct.item_id: TRUTH[direct.item_id]}, "ann")
     await parts.pools.delete(project.id, [deleted.item_id], parts.clock.now())
