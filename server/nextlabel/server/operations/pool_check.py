@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
+from nextlabel.server.domain.pool.incoming import content_hashes, earlier_hashes
 from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import ReferenceItem, Split
 from nextlabel.server.values.projects import Project
+
+_SHOWN = 5
+_BLOCK = 4_096
+_ALL_ROWS = 1 << 62
+# Embeddings are stored in 16 bits, at unit length.
+_UNIT_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +33,31 @@ class CommittedPool:
     rows_n: Rows
     embedded_m: Rows
     model_version: int
+    references: Mapping[int, ReferenceItem]
 
 
 @dataclass(frozen=True, slots=True)
 class PoolGap:
-    """Committed rows that the arrays of one project do not have: a loss, or a copy taken at a bad moment."""
+    """Committed rows that the arrays of one project lack, a loss or a copy taken at a bad moment, or have damaged.
+
+    ``damaged`` are ids of items whose content is not what was committed, ``damaged_embeddings`` rows whose embedding
+    is not of unit length.
+    """
 
     project: str
     items: int
     embeddings: int
+    damaged: Sequence[str]
+    damaged_embeddings: int
 
     def __str__(self) -> str:
-        return f"project {self.project}: {self.items} items and {self.embeddings} embeddings are missing"
+        found = [f"{self.items} items and {self.embeddings} embeddings are missing"]
+        if self.damaged:
+            shown = ", ".join(map(repr, self.damaged[:_SHOWN]))
+            found.append(f"the content of {len(self.damaged)} items is damaged ({shown})")
+        if self.damaged_embeddings:
+            found.append(f"{self.damaged_embeddings} embeddings are damaged")
+        return f"project {self.project}: {'; '.join(found)}"
 
 
 def committed_pools(tx: Transaction) -> list[CommittedPool]:
@@ -43,7 +66,7 @@ def committed_pools(tx: Transaction) -> list[CommittedPool]:
 
 
 def find_gap(arrays: PoolStore, pool: CommittedPool) -> PoolGap | None:
-    """Read a project's arrays from end to end; None when every committed row is there.
+    """Read a project's arrays from end to end; None when every committed row is there as it was committed.
 
     Rows beyond the committed ones are no gap: they are what an unfinished upload leaves, removed at the next start.
 
@@ -52,13 +75,48 @@ def find_gap(arrays: PoolStore, pool: CommittedPool) -> PoolGap | None:
         Unavailable: a file of the arrays cannot be read.
     """
     project = pool.project.id
-    items = _joined([block.rows_n for block in arrays.scan_keys(project)])
-    embeddings = _joined([block.rows_n.copy() for block in arrays.scan_embeddings(project)])
+    keys = list(arrays.scan_keys(project))
+    items = _joined([block.rows_n for block in keys])
+    hashes = np.concatenate([block.content_hashes_n for block in keys]) if keys else np.empty(0, np.uint64)
+    embedded, bad_embeddings = _embedded(arrays, project, pool.embedded_m)
     lost_items = len(np.setdiff1d(pool.rows_n, items))
-    lost_embeddings = len(np.setdiff1d(pool.embedded_m, embeddings))
-    if not lost_items and not lost_embeddings:
+    lost_embeddings = len(np.setdiff1d(pool.embedded_m, embedded))
+    damaged = _damaged_items(arrays, pool, dict(zip(items.tolist(), hashes.tolist(), strict=True)))
+    if not (lost_items or lost_embeddings or damaged or bad_embeddings):
         return None
-    return PoolGap(pool.project.name, lost_items, lost_embeddings)
+    return PoolGap(pool.project.name, lost_items, lost_embeddings, damaged, bad_embeddings)
+
+
+def _embedded(arrays: PoolStore, project: ProjectId, committed_m: Rows) -> tuple[Rows, int]:
+    """Return the rows that have an embedding, and how many of the committed ones are not of unit length."""
+    rows, bad = [], 0
+    for block in arrays.scan_embeddings(project):
+        rows.append(block.rows_n.copy())
+        vectors = block.embeddings_nD.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squared = np.vecdot(vectors, vectors)
+        wrong = ~(np.abs(squared - 1.0) <= _UNIT_TOLERANCE)
+        bad += int(np.isin(block.rows_n[wrong], committed_m).sum())
+    return _joined(rows), bad
+
+
+def _damaged_items(arrays: PoolStore, pool: CommittedPool, hashes: Mapping[int, int]) -> list[str]:
+    """Return the ids of committed items whose content does not have the hash that was committed with it."""
+    committed = set(pool.rows_n.tolist())
+    stored = (item for item in arrays.scan_items(pool.project.id, 0, _ALL_ROWS) if item.row in committed)
+    damaged: list[str] = []
+    while part := list(islice(stored, _BLOCK)):
+        known = [pool.references.get(item.row) for item in part]
+        trusted = [r if r is not None and r.split is not Split.SHADOWED else None for r in known]
+        splits = [r.split if r else Split.POOL for r in trusted]
+        labels = [r.label if r else "" for r in trusted]
+        found = content_hashes([i.text for i in part], [i.metadata for i in part], splits, labels).tolist()
+        for item, split, label, content in zip(part, splits, labels, found, strict=True):
+            if hashes.get(item.row) != content and hashes.get(item.row) not in earlier_hashes(
+                content, split, has_metadata=bool(item.metadata), has_label=bool(label)
+            ):
+                damaged.append(item.item_id)
+    return damaged
 
 
 def _committed(tx: Transaction, project: Project) -> CommittedPool:
@@ -72,6 +130,7 @@ def _committed(tx: Transaction, project: Project) -> CommittedPool:
             _joined([np.arange(s.first_row, s.first_row + s.row_count) for s in segments if s.embedded]), deleted
         ),
         latest.version if latest else 0,
+        {r.row: r for r in tx.pool.references(project.id)},
     )
 
 

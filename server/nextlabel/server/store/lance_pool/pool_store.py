@@ -137,7 +137,7 @@ class LancePoolStore(PoolStore):
     @override
     def scan_keys(self, project: ProjectId, first_row: int = 0) -> Iterator[KeyBlock]:
         table = self._tables(project).items
-        with table.reading() as snapshot:
+        with table.scanning() as snapshot:
             for batch in _in_row_order(snapshot, first_row, 1 << 62, _KEY_COLUMNS):
                 yield KeyBlock(
                     batch.column("row").to_numpy(),
@@ -147,13 +147,13 @@ class LancePoolStore(PoolStore):
 
     @override
     def scan_items(self, project: ProjectId, first_row: int, stop_row: int) -> Iterator[StoredItem]:
-        with self._tables(project).items.reading() as snapshot:
+        with self._tables(project).items.scanning() as snapshot:
             for batch in _in_row_order(snapshot, first_row, stop_row, _ITEM_COLUMNS):
                 yield from _stored(batch)
 
     @override
     def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
-        with self._tables(project).embeddings.reading() as snapshot:
+        with self._tables(project).embeddings.scanning() as snapshot:
             if snapshot is not None:
                 for batch in scan(snapshot.dataset, ("row", "vector"), block_rows):
                     yield EmbeddingBlock(batch.column("row").to_numpy(), _matrix(batch.column("vector")))

@@ -79,12 +79,23 @@ class LanceTable:
                 self._reading[version] -= 1
                 self._reading += Counter()
 
+    @contextmanager
+    def scanning(self) -> Iterator[Snapshot | None]:
+        """Hold the newest version while it is streamed.
+
+        Raises:
+            DataLoss: a file is missing or damaged.
+            Unavailable: a file cannot be read.
+        """
+        with _disk_errors(), self.reading() as snapshot:
+            yield snapshot
+
     def read(self, work: Callable[[Snapshot | None], T]) -> T:
         """Run a short read; once more on the newest version when another process has cleaned up this one."""
         try:
             with self.reading() as snapshot:
                 return work(snapshot)
-        except (OSError, pa.ArrowInvalid):
+        except (OSError, pa.ArrowInvalid, OverflowError, UnicodeError):
             self.refresh()
         with _disk_errors(), self.reading() as snapshot:
             return work(snapshot)
@@ -202,15 +213,18 @@ def _predicates(runs: RowRuns) -> Iterator[str]:
         yield " OR ".join(terms)
 
 
+_SIGNS_OF_DAMAGE = ("Not found", "Invalid user input", "corrupt", "failed to decode", "LanceError(Arrow)")
+
+
 @contextmanager
 def _disk_errors() -> Iterator[None]:
     """Translate what the file system or object store refuses. Lance's own errors carry the cause as text only."""
     try:
         yield
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OverflowError, UnicodeError) as error:
         raise _damaged() from error
     except OSError as error:
-        if "Not found" in str(error):
+        if any(sign in str(error) for sign in _SIGNS_OF_DAMAGE):
             raise _damaged() from error
         if "No space left" in str(error):
             raise ResourceExhausted(
@@ -222,6 +236,11 @@ def _disk_errors() -> Iterator[None]:
             "the pool's files cannot be read or written; check the data directory's permissions and disk, then repeat",
             reason="POOL_NOT_WRITABLE",
         ) from error
+    except BaseException as error:
+        # What Lance's native code makes of bytes that it did not expect; it is no Exception.
+        if type(error).__name__ == "PanicException":
+            raise _damaged() from error
+        raise
 
 
 def _damaged() -> DataLoss:

@@ -1,0 +1,59 @@
+"""Bytes that flip on a disk are found: no text is ever served that was not committed."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nextlabel.server.domain.pool.incoming import content_hashes
+from nextlabel.server.operations.pool_check import CommittedPool, find_gap
+from nextlabel.server.ports.pool_store import NewItems
+from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from nextlabel.server.values.errors import DataLoss, Unavailable
+from nextlabel.server.values.pool import Split
+from tests.store.values import project
+
+PROJECT = project("p")
+ITEMS = 200
+TEXTS = [f"text number {i}, which says something of its own: {i * 7919 % 1000}" for i in range(ITEMS)]
+COMMITTED = CommittedPool(PROJECT, np.arange(ITEMS), np.arange(ITEMS), 0, {})
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pool")
+    arrays = LancePoolStore(str(folder))
+    none = [""] * ITEMS
+    hashes = content_hashes(TEXTS, none, [Split.POOL] * ITEMS, none)
+    arrays.append_items(PROJECT.id, 0, NewItems([f"i{i}" for i in range(ITEMS)], TEXTS, none, hashes))
+    vectors = np.random.default_rng(0).standard_normal((ITEMS, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    arrays.append_embeddings(PROJECT.id, np.arange(ITEMS), vectors.astype(np.float16))
+    return folder
+
+
+def test_a_whole_pool_has_no_gap(pool: Path) -> None:
+    assert find_gap(LancePoolStore(str(pool)), COMMITTED) is None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_flipped_bytes_are_found_or_change_no_text(pool: Path, tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    copy = tmp_path / "copy"
+    shutil.copytree(pool, copy)
+    file = rng.choice(sorted(copy.rglob("items.lance/data/*")))
+    content = bytearray(file.read_bytes())
+    for _ in range(rng.choice([1, 3, 400])):
+        content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    file.write_bytes(bytes(content))
+    try:
+        arrays = LancePoolStore(str(copy))
+        found = find_gap(arrays, COMMITTED) is not None
+        texts = [item.text for item in arrays.scan_items(PROJECT.id, 0, ITEMS)]
+    except (DataLoss, Unavailable):
+        return
+    assert found or texts == TEXTS
