@@ -39,11 +39,11 @@ from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator  # n
 from nextlabel.server.annotators.llm.asking import ModelSettings  # noqa: E402
 from nextlabel.server.annotators.paid_calls.pricing import Price  # noqa: E402
 from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy  # noqa: E402
-from nextlabel.server.values.answers import AnnotationType  # noqa: E402
-from nextlabel.server.values.guidelines import Guidelines  # noqa: E402
+from nextlabel.server.values.labeling.answers import AnnotationType  # noqa: E402
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task  # noqa: E402
 from nextlabel.server.values.money.costs import Cost  # noqa: E402
-from nextlabel.server.values.projects import LabelClass  # noqa: E402
-from nextlabel.server.values.tasks import ItemToAnnotate, Task  # noqa: E402
+from nextlabel.server.values.projects.guidelines import Guidelines  # noqa: E402
+from nextlabel.server.values.projects.projects import LabelClass  # noqa: E402
 from tests.annotators.crashes import audit_runs  # noqa: E402
 from tests.annotators.ledger import MemoryLedger  # noqa: E402
 from tests.fake_anthropic import FakeAnthropic, Faults  # noqa: E402

@@ -36,12 +36,12 @@ from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
-from nextlabel.server.values.annotator_options import Marking
-from nextlabel.server.values.answers import AnnotationType, Answer, Candidate, Label
-from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.labeling.answers import AnnotationType, Answer, Candidate, Label
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import LabelClass
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import LabelClass
+from nextlabel.server.values.runs.annotator_options import Marking
 from tests.annotators.attacks import attacks
 from tests.annotators.durable import DurableLedger
 from tests.annotators.ledger import MemoryLedger

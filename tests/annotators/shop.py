@@ -7,10 +7,10 @@ from typing import Any
 from nextlabel.server.annotators.paid_calls.pricing import Price
 from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
 from nextlabel.server.ports.annotators import Annotator
-from nextlabel.server.values.answers import AnnotationType, Answer
-from nextlabel.server.values.guidelines import Guidelines
-from nextlabel.server.values.projects import LabelClass
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import AnnotationType, Answer
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import LabelClass
 
 MODEL = "claude-haiku-4-5"
 LABELS = ("billing", "shipping", "other")

@@ -15,12 +15,12 @@ from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.values.advice import Opinions
-from nextlabel.server.values.answers import Label, Text
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.guidelines import Guidelines
+from nextlabel.server.values.labeling.answers import Label, Text
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.projects.guidelines import Guidelines
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Fault, Scripted

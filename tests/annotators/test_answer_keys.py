@@ -14,11 +14,11 @@ from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
 from nextlabel.server.annotators.prompting.prompts import Question
 from nextlabel.server.annotators.prompting.technique import Technique
-from nextlabel.server.values.annotator_options import Marking
-from nextlabel.server.values.answers import Label
-from nextlabel.server.values.guidelines import Guidelines
-from nextlabel.server.values.projects import LabelClass
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import LabelClass
+from nextlabel.server.values.runs.annotator_options import Marking
 from tests.annotators.shop import MODEL, PRICE, make_task
 
 MakeAnnotator = Callable[..., LlmAnnotator]

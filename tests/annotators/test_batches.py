@@ -15,8 +15,8 @@ from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBa
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.system.halt import Halt
-from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
+from nextlabel.server.values.labeling.answers import Answer, Outcome
 from tests.annotators.crashes import audit_runs
 from tests.annotators.durable import DurableLedger
 from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task

@@ -10,8 +10,8 @@ from nextlabel.server.annotators.llm.annotator import LlmAnnotator, Lookups
 from nextlabel.server.annotators.llm.evidence import LearnerEvidence
 from nextlabel.server.assessment.calibration import MIN_GOLD, Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error
-from nextlabel.server.values.answers import ConfidenceKind
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.answers import ConfidenceKind
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from tests.annotators.miscalibrated import ANNOTATORS, answers_of
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic

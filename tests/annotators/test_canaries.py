@@ -9,10 +9,10 @@ from nextlabel.server.annotators.canaries import CanaryAnnotator, make_canary
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.assessment.canaries import alarming
-from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.canaries import CanaryEnd, CanaryTally
 from nextlabel.server.values.errors import AnnotatorStopped
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Gullible, Scripted
 from tests.fake_anthropic.brains import compose

@@ -17,8 +17,8 @@ from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator, batch_calibrated, label_distribution
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
-from nextlabel.server.values.answers import Label, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped, FailedPrecondition, InvalidArgument, Unavailable
+from nextlabel.server.values.labeling.answers import Label, Outcome
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import LABELS, collect, make_items, make_task
 

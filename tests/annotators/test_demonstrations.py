@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary, LabelEmbeddings
-from nextlabel.server.values.answers import Label
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 
 LABELS = ("a", "b", "c")
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.settings import SettingsError, load_settings
 from nextlabel.server.system.origins import Origin
-from nextlabel.server.values.annotator_options import AnthropicOptions, LlmOptions, OpenaiCompatibleOptions
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LlmOptions, OpenaiCompatibleOptions
 from nextlabel.server.wiring.destinations import Destination, destination
 
 KINDS: dict[str, type[LlmOptions]] = {"anthropic": AnthropicOptions, "openai_compatible": OpenaiCompatibleOptions}

@@ -11,9 +11,9 @@ from nextlabel.server.annotators.prompting.marking import DATAMARK, Fence, looks
 from nextlabel.server.annotators.prompting.packing import packs
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.annotator_options import Marking
-from nextlabel.server.values.answers import Label, Outcome, Text
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Label, Outcome, Text
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.runs.annotator_options import Marking
 from tests.annotators.attacks import attacks
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Gullible, Known

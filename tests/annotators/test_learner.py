@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from nextlabel.server.annotators.learner import LearnerAnnotator
-from nextlabel.server.values.answers import ConfidenceKind, Label
+from nextlabel.server.values.labeling.answers import ConfidenceKind, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.tasks import ItemToAnnotate
 from tests.annotators.shop import LABELS, collect, make_items, make_task
 
 

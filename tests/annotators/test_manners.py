@@ -14,8 +14,8 @@ from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.paid_calls.retry import Manners, Patience, RetryPolicy
 from nextlabel.server.annotators.paid_calls.throttle import Throttle, TokenBucket
-from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped
+from nextlabel.server.values.labeling.answers import Answer, Outcome
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, MODEL, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic

@@ -16,9 +16,9 @@ from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
-from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument
 from nextlabel.server.values.ids import ReservationId
+from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.money.costs import BudgetDimension, Cost, Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
@@ -126,7 +126,7 @@ async def test_changed_guidelines_or_wording_are_another_question(
 ) -> None:
     items = make_items(3)
     await collect(make_annotator(), make_task(), items)
-    from nextlabel.server.values.guidelines import Guidelines
+    from nextlabel.server.values.projects.guidelines import Guidelines
 
     await collect(make_annotator(), make_task(guidelines=Guidelines("Sort by mood.", 2)), items)
     await collect(make_annotator(technique=Technique(justification=True)), make_task(), items)

@@ -11,7 +11,8 @@ from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, Htt
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.prompting.technique import Technique
-from nextlabel.server.values.answers import (
+from nextlabel.server.values.errors import AnnotatorStopped
+from nextlabel.server.values.labeling.answers import (
     AnnotationType,
     Answer,
     ConfidenceKind,
@@ -23,7 +24,6 @@ from nextlabel.server.values.answers import (
     Score,
     Text,
 )
-from nextlabel.server.values.errors import AnnotatorStopped
 from nextlabel.server.values.money.costs import Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import LABELS, MODEL, collect, make_items, make_task

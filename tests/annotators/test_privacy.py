@@ -7,7 +7,7 @@ import pytest
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.prompting.redaction import RedactingAnnotator, Redactor
 from nextlabel.server.annotators.prompting.technique import Technique
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from tests.annotators.shop import collect, make_task
 from tests.fake_anthropic import FakeAnthropic, Scripted
 from tests.fake_anthropic.brains import compose

@@ -6,8 +6,8 @@ import pytest
 
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.prompting.technique import Technique
-from nextlabel.server.values.guidelines import Guidelines
-from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import LabelClass
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic

@@ -11,8 +11,8 @@ from nextlabel.server.annotators.endpoints.wire import ModelRequest
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.reservation_sizes import ReservationSizes
-from nextlabel.server.values.answers import Answer
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
+from nextlabel.server.values.labeling.answers import Answer
 from nextlabel.server.values.money.costs import Cost, Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import collect, make_items, make_task

@@ -13,9 +13,9 @@ from nextlabel.server.annotators.paid_calls.accounts import Account, Accounts
 from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
 from nextlabel.server.system.halt import Halt
-from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.errors import AnnotatorStopped
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Answer, Outcome
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault

@@ -14,7 +14,8 @@ from nextlabel.server.annotators.prompting.prompts import variant_label_order
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
 from nextlabel.server.annotators.prompting.templates import VARIABLES, check_template, render_system
 from nextlabel.server.annotators.replay import ReplayAnnotator
-from nextlabel.server.values.answers import (
+from nextlabel.server.values.errors import AnnotatorStopped, InvalidArgument, Unavailable
+from nextlabel.server.values.labeling.answers import (
     AnnotationType,
     Candidate,
     ConfidenceKind,
@@ -23,9 +24,8 @@ from nextlabel.server.values.answers import (
     Preference,
     PreferredAlternative,
 )
-from nextlabel.server.values.errors import AnnotatorStopped, InvalidArgument, Unavailable
-from nextlabel.server.values.projects import LabelClass
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.projects.projects import LabelClass
 from tests.annotators.shop import LABELS, PRICE, collect, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Fault, Scripted
 from tests.fake_anthropic.brains import compose

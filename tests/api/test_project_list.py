@@ -9,7 +9,7 @@ from nextlabel.server.api.boundary.calls import Call, enter
 from nextlabel.server.api.services.servicers import servicers
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.values.answers import Label
+from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.pool import Split
 from nextlabel.v1.project_service_pb2 import ListProjectsRequest
 from tests.domain.service import Service

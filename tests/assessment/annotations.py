@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Answer, Body, Candidate, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Body, Candidate, ConfidenceKind, Label, Outcome, Provenance
 
 
 def annotation(

@@ -7,9 +7,9 @@ import pytest
 from nextlabel.server.assessment.consensus.votes import Consensus, consensus
 from nextlabel.server.assessment.intervals import paired_difference, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Candidate, ConfidenceKind, Label, Outcome, Provenance
 
 CLASSES = ("a", "b", "c")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,12 +9,12 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.projects.projects import NewProject, Projects
-from nextlabel.server.values.annotator_options import AnthropicOptions
-from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.projects.projects import Component, LabelClass, Project
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions
+from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.domain.service import Service
 from tests.memory_store.contents import Contents
 from tests.memory_store.state_store import MemoryTransaction

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.values.annotator_options import AnthropicOptions, PromptOptions
-from nextlabel.server.values.batches import Batch, Pick
+from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.runs import Run
+from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions, PromptOptions
+from nextlabel.server.values.runs.runs import Run
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 

@@ -14,14 +14,14 @@ from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.settings import load_settings
-from nextlabel.server.values.annotations import AnnotatorKind
-from nextlabel.server.values.annotator_options import HumanOptions, ReplayOptions
-from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
-from nextlabel.server.values.batches import Batch
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.batches import Batch
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.runs import Plateau, Run, RunSpec
+from nextlabel.server.values.projects.projects import Component, LabelClass, Project
+from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
+from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec
 from nextlabel.server.wiring.parts import Parts, open_parts
 
 CLASSES = ("left", "right", "up")

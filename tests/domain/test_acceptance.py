@@ -3,8 +3,8 @@ import random
 import pytest
 
 from nextlabel.server.domain.quality.acceptance import Acceptances
-from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.pool import ReferenceItem, Split
 from tests.assessment.annotations import annotation
 

@@ -4,8 +4,8 @@ import random
 import pytest
 
 from nextlabel.server.domain.reports.annotator_reports import annotator_report
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.answers import MultiLabel, Score
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.answers import MultiLabel, Score
 from tests.assessment.annotations import annotation
 
 

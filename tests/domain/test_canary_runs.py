@@ -9,7 +9,7 @@ import pytest
 from nextlabel.server.domain.quality.canary_runs import tally_of
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.runs import StopReason
+from nextlabel.server.values.runs.runs import StopReason
 from tests.domain.llm_service import GOLD, LABELS_BY_TEXT, LlmService, llm_service
 from tests.domain.service import CLASSES
 from tests.fake_anthropic import Asked, Gullible, Scripted

@@ -5,8 +5,8 @@ import pytest
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
-from nextlabel.server.values.answers import Label, Outcome
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.answers import Label, Outcome
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.pool import Split

@@ -9,12 +9,12 @@ import pytest
 
 from nextlabel.server.domain.pool.pools import KnownPool
 from nextlabel.server.domain.quality.disagreements import Disagreements
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.projects.projects import Project
 from tests.store import values as v
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.projects.projects import NewProject
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.projects.projects import LabelClass
 from tests.domain.service import DIMENSION, Service
 
 

@@ -7,11 +7,11 @@ from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.selection.selector import Query
-from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
-from nextlabel.server.values.item_states import ItemState, NeedReason
+from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.item_states import ItemState, NeedReason
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import RunState, StopReason
+from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.domain.service import CLASSES
 
 IDS = [f"i{n}" for n in range(12)]

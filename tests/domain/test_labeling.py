@@ -3,12 +3,12 @@ import pytest
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
-from nextlabel.server.values.answers import Label, MultiLabel
 from nextlabel.server.values.errors import BudgetExhausted, FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.values.leases import LeaseState
+from nextlabel.server.values.labeling.answers import Label, MultiLabel
+from nextlabel.server.values.labeling.leases import LeaseState
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension
-from nextlabel.server.values.runs import RunState
+from nextlabel.server.values.runs.runs import RunState
 
 NOBODY = KnownRows({}, {})
 

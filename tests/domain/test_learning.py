@@ -6,8 +6,8 @@ import pytest
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.learning import learning
-from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import FailedPrecondition, ResourceExhausted, Unavailable
+from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.pool import Segment, Split
 from tests.domain.service import CLASSES, vectors
 

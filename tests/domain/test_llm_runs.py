@@ -3,7 +3,13 @@
 import pytest
 
 from nextlabel.server.domain.budgets.paid_calls import RunLedger
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.ledger import LedgerKind
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.runs.annotator_options import (
     AnthropicOptions,
     DemonstrationSelection,
     HumanOptions,
@@ -11,13 +17,7 @@ from nextlabel.server.values.annotator_options import (
     PromptOptions,
     ReplayOptions,
 )
-from nextlabel.server.values.answers import AnnotationType, ConfidenceKind
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.money.ledger import LedgerKind
-from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import RunState, StopReason
+from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.brains import Known

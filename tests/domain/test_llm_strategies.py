@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from nextlabel.server.domain.selection.selector import Query
-from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.runs import StopReason
+from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.runs import StopReason
 from tests.domain.llm_service import LABELS_BY_TEXT, MODEL, TRUTH, LlmService, llm_service, strategy
 from tests.fake_anthropic import Asked, Fault, Scripted
 from tests.fake_anthropic.brains import Known, compose

@@ -2,8 +2,8 @@ import pytest
 
 from nextlabel.server.domain.projects.projects import ProjectChanges
 from nextlabel.server.values.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.values.guidelines import GuidelinesStatus
-from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.projects.guidelines import GuidelinesStatus
+from nextlabel.server.values.projects.projects import LabelClass
 
 
 def violations(error) -> dict[str, str]:

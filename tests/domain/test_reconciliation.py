@@ -8,7 +8,7 @@ from nextlabel.server.values.money.budgets import Holder
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent
-from nextlabel.server.values.runs import RunState
+from nextlabel.server.values.runs.runs import RunState
 
 WORST = Cost(tokens=10, micro_usd=500)
 

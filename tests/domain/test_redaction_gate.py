@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.values.annotator_options import AnthropicOptions, DemonstrationSelection, PromptOptions
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.runs import Plateau, RunSpec
+from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions, DemonstrationSelection, PromptOptions
+from nextlabel.server.values.runs.runs import Plateau, RunSpec
 from tests.domain.llm_service import GOLD, MODEL, LlmService, llm_service
 from tests.domain.service import CLASSES
 from tests.fake_anthropic import Known

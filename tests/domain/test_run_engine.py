@@ -6,14 +6,14 @@ from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.runs.rounds import Rounds
-from nextlabel.server.values.annotator_options import HumanOptions, ReplayOptions
-from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import InvalidArgument, NotFound
+from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Component
-from nextlabel.server.values.runs import RunState, StopReason
+from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
+from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(60)]

@@ -1,7 +1,7 @@
 import asyncio
 
 from nextlabel.server.domain.selection.selector import Query
-from nextlabel.server.values.projects import Component
+from nextlabel.server.values.projects.projects import Component
 
 QUERY = Query(count=8, strategy=Component("random"), audit_share=0.0, seed=1)
 

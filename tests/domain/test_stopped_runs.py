@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from nextlabel.server.values.annotator_options import AnthropicOptions, PromptOptions
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.runs import Plateau, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions, PromptOptions
+from nextlabel.server.values.runs.runs import Plateau, RunSpec, RunState, StopReason
 from tests.domain.llm_service import MODEL, LlmService, strategy
 from tests.domain.service import CLASSES
 from tests.fake_anthropic import Asked, FakeAnthropic

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from nextlabel.server.values.access import AccessToken, StoredReply
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import Aborted
-from nextlabel.server.values.guidelines import GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import Lease, LeaseItem
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.budgets import Budget, Reservation, Window
 from nextlabel.server.values.money.ledger import LedgerEntry
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 from nextlabel.server.values.pool import ReferenceItem, Segment
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.run_events import RunEvent
-from nextlabel.server.values.runs import Run
+from nextlabel.server.values.projects.guidelines import GuidelinesVersion
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.events import RunEvent
+from nextlabel.server.values.runs.runs import Run
 
 _KEPT = ("projects", "tokens", "replies", "deleted_projects", "undropped", "ledger", "last_id")
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from typing_extensions import override
 
 from nextlabel.server.ports.tables.labeling import LabelingTable
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import Aborted
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from tests.memory_store.contents import Contents
 
 

@@ -12,8 +12,8 @@ from nextlabel.server.ports.tables.runs import H, RunTable
 from nextlabel.server.values.errors import Aborted, AlreadyExists
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
-from nextlabel.server.values.run_events import RunEvent
-from nextlabel.server.values.runs import Run, RunState
+from nextlabel.server.values.runs.events import RunEvent
+from nextlabel.server.values.runs.runs import Run, RunState
 from tests.memory_store.contents import Contents
 
 

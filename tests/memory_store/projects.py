@@ -10,9 +10,9 @@ from typing_extensions import override
 
 from nextlabel.server.ports.tables.projects import ProjectTable
 from nextlabel.server.values.errors import Aborted, AlreadyExists
-from nextlabel.server.values.guidelines import GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.guidelines import GuidelinesVersion
+from nextlabel.server.values.projects.projects import Project
 from tests.memory_store.contents import Contents
 
 

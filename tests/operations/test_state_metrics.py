@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nextlabel.server.operations.state_metrics import StateMetrics
-from nextlabel.server.values.item_states import ItemState
+from nextlabel.server.values.labeling.item_states import ItemState
 from tests.domain.service import Service
 
 

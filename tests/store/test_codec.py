@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextlabel.server.store import codec
-from nextlabel.server.values.answers import (
+from nextlabel.server.values.errors import DataLoss
+from nextlabel.server.values.labeling.answers import (
     Answer,
     Body,
     Candidate,
@@ -20,10 +21,9 @@ from nextlabel.server.values.answers import (
     Score,
     Text,
 )
-from nextlabel.server.values.errors import DataLoss
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent
-from nextlabel.server.values.runs import RunSpec
+from nextlabel.server.values.runs.runs import RunSpec
 from tests.store import values as v
 from tests.store.test_models_and_runs import run
 

@@ -42,16 +42,16 @@ from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.annotations import AnnotatorKind
-from nextlabel.server.values.annotator_options import AnthropicOptions
-from nextlabel.server.values.answers import Answer, Label, Outcome, Provenance
-from nextlabel.server.values.batches import Batch, Pick
-from nextlabel.server.values.item_states import ItemState
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Segment
-from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.projects.projects import Component, LabelClass, Project
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions
+from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.memory_store.pool_store import MemoryPoolStore
 from tests.store import values as v
 from tests.store.conftest import BACKENDS

@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.batches import Pick
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import LeaseState
+from nextlabel.server.values.labeling.batches import Pick
+from nextlabel.server.values.labeling.leases import LeaseState
 from tests.store import values as v
 
 

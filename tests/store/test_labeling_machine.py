@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule, run_state_machine_as_test
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.leases import LeaseState
+from nextlabel.server.values.labeling.leases import LeaseState
 from tests.store import values as v
 from tests.store.conftest import BACKENDS
 from tests.store.machines import MODERATE, StoreMachine

@@ -12,23 +12,23 @@ from alembic.runtime.migration import MigrationContext
 
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.runs.annotator_options import (
     DemonstrationSelection,
     Marking,
     OpenaiCompatibleOptions,
     PromptOptions,
 )
-from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
-from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.run_events import (
+from nextlabel.server.values.runs.events import (
     AnnotationProgress,
     CurvePointAdded,
     ModelTrained,
     RoundStarted,
     RunEnded,
 )
-from nextlabel.server.values.runs import RunState, StopReason
+from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.store import values as v
 from tests.store.conftest import open_and_close
 

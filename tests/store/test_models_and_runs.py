@@ -5,7 +5,14 @@ from functools import partial
 import pytest
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.canaries import CanaryTally
+from nextlabel.server.values.errors import Aborted, AlreadyExists
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.models import ModelVersion
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
     AnthropicOptions,
     DemonstrationSelection,
@@ -16,14 +23,7 @@ from nextlabel.server.values.annotator_options import (
     PromptOptions,
     ReplayOptions,
 )
-from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.canaries import CanaryTally
-from nextlabel.server.values.errors import Aborted, AlreadyExists
-from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.models import ModelVersion
-from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Component
-from nextlabel.server.values.run_events import (
+from nextlabel.server.values.runs.events import (
     AnnotationProgress,
     BatchSelected,
     CanariesChecked,
@@ -34,7 +34,7 @@ from nextlabel.server.values.run_events import (
     RunEnded,
     RunEvent,
 )
-from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.store import values as v
 
 

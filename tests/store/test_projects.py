@@ -6,9 +6,9 @@ import pytest
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.tables import projects as tables
 from nextlabel.server.values.errors import Aborted, AlreadyExists
-from nextlabel.server.values.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from tests.store import values as v
 
 

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.access import AccessToken, Role, StoredReply
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import AnnotationType, Answer, ConfidenceKind, Label, Outcome, Provenance
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import AnnotationType, Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.money.budgets import Reservation
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.money.ledger import LedgerEntry, LedgerKind
-from nextlabel.server.values.projects import Component, LabelClass, Project
+from nextlabel.server.values.projects.projects import Component, LabelClass, Project
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 891011, tzinfo=UTC)
 P = ProjectId("p1")

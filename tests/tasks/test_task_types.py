@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from nextlabel.server.tasks.answer_form import answer_properties, answer_rule, body_problem, read_answer, usual_answer
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
 from nextlabel.server.tasks.registry import task_type, type_of
-from nextlabel.server.values.answers import (
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import (
     AnnotationType,
     Body,
     Label,
@@ -24,10 +25,9 @@ from nextlabel.server.values.answers import (
     Score,
     Text,
 )
-from nextlabel.server.values.guidelines import Guidelines
-from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import Component, LabelClass, Project
 
 CLASSES = (LabelClass("cat"), LabelClass("dog"), LabelClass("great ape"))
 FIELDS = ["label", "labels", "score", "better", "text", "candidates", "p", "confidence", "justification"]

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 
 class LabelPredictor(Protocol):

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from nextlabel.server.values.answers import Answer, Body, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.answers import Answer, Body, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 
 class ReplayAnnotator:

@@ -13,7 +13,7 @@ from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 _SHOWN = 5
 _BLOCK = 4_096

@@ -9,10 +9,10 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.system.background import Report
-from nextlabel.server.values.item_states import NeedReason
+from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.ledger import LedgerKind
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunState
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import RunState
 from nextlabel.server.wiring.parts import Parts
 
 _EVERY_S = 10.0

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
-from nextlabel.server.values.annotator_options import LlmOptions
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import LlmOptions
 
 
 class Advisor(Protocol):

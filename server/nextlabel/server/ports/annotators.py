@@ -3,11 +3,11 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol
 
-from nextlabel.server.values.answers import Answer, Body
 from nextlabel.server.values.ids import ReservationId as ReservationId
+from nextlabel.server.values.labeling.answers import Answer, Body
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent as MessageBatchIntent
 from nextlabel.server.values.money.paid_calls import StoredAnswer as StoredAnswer
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
 
 
 class Annotator(Protocol):

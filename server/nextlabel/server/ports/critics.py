@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.values.annotator_options import LlmOptions
-from nextlabel.server.values.answers import Body
 from nextlabel.server.values.critiques import Critique, Disagreement
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Body
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import LlmOptions
 
 
 class Critic(Protocol):

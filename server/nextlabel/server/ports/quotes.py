@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunSpec
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import RunSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Protocol
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
-from nextlabel.server.values.annotations import AnnotatorKind
 from nextlabel.server.values.canaries import CanaryTally
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Run
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import Run
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Any
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError, probability_in
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.answers import Body
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Body
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 _MAX_RATIONALE_CHARACTERS = 1_000
 _USUAL_JUSTIFICATION = "The text says so in the words that it uses at its very beginning."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from nextlabel.server.values.answers import Body, Candidate, Outcome
+from nextlabel.server.values.labeling.answers import Body, Candidate, Outcome
 
 
 @dataclass(frozen=True, slots=True)

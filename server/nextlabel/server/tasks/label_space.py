@@ -3,8 +3,8 @@
 from typing import Any
 
 from nextlabel.server.tasks.drafts import InvalidAnswerError
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 _SHOWN = 20
 

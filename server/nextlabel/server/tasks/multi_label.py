@@ -8,9 +8,9 @@ from typing_extensions import override
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
 from nextlabel.server.tasks.label_space import known_label, label_schema, unknown_label, usual_label
 from nextlabel.server.tasks.task_type import TaskType
-from nextlabel.server.values.answers import MultiLabel, Outcome
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import MultiLabel, Outcome
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 
 class MultiLabelType(TaskType[MultiLabel]):

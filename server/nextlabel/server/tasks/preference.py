@@ -8,8 +8,8 @@ from typing_extensions import override
 
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, InvalidAnswerError, mean_probability, usable
 from nextlabel.server.tasks.task_type import TaskType
-from nextlabel.server.values.answers import Body, Outcome, Preference, PreferredAlternative
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Body, Outcome, Preference, PreferredAlternative
+from nextlabel.server.values.labeling.tasks import Task
 
 _WORDS = {
     "first": PreferredAlternative.A,

@@ -9,9 +9,9 @@ from typing_extensions import override
 
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, InvalidAnswerError, mean_probability
 from nextlabel.server.tasks.task_type import TaskType
-from nextlabel.server.values.answers import Outcome, Score
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Outcome, Score
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 
 class ScoreType(TaskType[Score]):

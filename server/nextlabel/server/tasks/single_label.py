@@ -19,9 +19,9 @@ from nextlabel.server.tasks.drafts import (
 from nextlabel.server.tasks.json_schema import closed_object
 from nextlabel.server.tasks.label_space import known_label, label_schema, unknown_label, usual_label
 from nextlabel.server.tasks.task_type import TaskType
-from nextlabel.server.values.answers import Candidate, Label, Outcome
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Candidate, Label, Outcome
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 
 class SingleLabelType(TaskType[Label]):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, plurality, settled, usable
-from nextlabel.server.values.answers import Label, MultiLabel, Preference, Score, Text
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Label, MultiLabel, Preference, Score, Text
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 B = TypeVar("B", Label, MultiLabel, Score, Preference, Text)
 

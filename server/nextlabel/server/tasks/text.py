@@ -8,8 +8,8 @@ from typing_extensions import override
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
 from nextlabel.server.tasks.task_type import TaskType
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.answers import Outcome, Text
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Outcome, Text
+from nextlabel.server.values.labeling.tasks import Task
 
 _MAX_CHARACTERS = 100_000
 _USUAL = "The text says so in the words that it uses at its very beginning." * 8

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nextlabel.server.values.answers import Body
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Body
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NewType
 
-from nextlabel.server.values.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 
 ProjectId = NewType("ProjectId", str)
 

@@ -14,9 +14,9 @@ from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
-from nextlabel.server.values.annotator_options import LlmOptions
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import LlmOptions
 from nextlabel.server.wiring.llm_connections import LlmConnection, LlmConnections, check_llm
 from nextlabel.server.wiring.lookups import ProjectLookups
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nextlabel.server.annotators.llm.critic import GuidelineCritic
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.values.annotator_options import LlmOptions
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import LlmOptions
 from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm, price_of
 from nextlabel.server.wiring.lookups import ProjectLookups
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from nextlabel.server.annotators.endpoints.transport import Network
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.system.origins import Origin, is_address, is_private
-from nextlabel.server.values.annotator_options import AnthropicOptions, LlmOptions
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LlmOptions
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,14 +30,14 @@ from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.system.halt import Halt, Halts
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.runs.annotator_options import (
     AnthropicOptions,
     DemonstrationSelection,
     LlmOptions,
     OpenaiCompatibleOptions,
 )
-from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
 from nextlabel.server.wiring.destinations import Destination, destination
 
 ANNOTATION_LINE = "annotation"

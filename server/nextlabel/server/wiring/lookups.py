@@ -13,7 +13,7 @@ from nextlabel.server.domain.learning.neighbours import LabeledNeighbours
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.annotators import ConfidenceModel
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,12 @@ from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrate
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.annotator_options import LlmOptions
 from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunSpec
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import LlmOptions
+from nextlabel.server.values.runs.runs import RunSpec
 from nextlabel.server.wiring.advisors import chooser_of
 from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups

@@ -18,19 +18,19 @@ from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.values.annotations import AnnotatorKind
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
     HumanOptions,
     LearnerOptions,
     LlmOptions,
     ReplayOptions,
 )
-from nextlabel.server.values.answers import Body, Label
-from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Run
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.runs.runs import Run
 from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm
 from nextlabel.server.wiring.lookups import ProjectLookups
 

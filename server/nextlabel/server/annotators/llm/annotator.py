@@ -27,10 +27,10 @@ from nextlabel.server.ports.annotators import ConfidenceModel, DemonstrationSour
 from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.tasks.drafts import CombinedDraft
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
+from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost, Usage
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 _SECOND_VARIANT = 1
 _MAX_DETAIL_CHARACTERS = 300

@@ -15,10 +15,10 @@ from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.tasks.drafts import Draft
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.answers import Outcome
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.money.paid_calls import StoredAnswer
-from nextlabel.server.values.tasks import Task
 
 _ASK_AGAIN = frozenset({Outcome.INVALID, Outcome.TRUNCATED})
 _ASK_AGAIN_ALONE = _ASK_AGAIN | {Outcome.REFUSED}

@@ -18,9 +18,9 @@ from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.tasks.json_schema import closed_object
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
-from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 _TOKENS_PER_CHOICE = 64
 _MAX_ITEM_CHARACTERS = 2_000

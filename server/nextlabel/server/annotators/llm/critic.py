@@ -15,10 +15,10 @@ from nextlabel.server.annotators.prompting.redaction import Redactor
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.tasks.json_schema import closed_object
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 _MAX_GUIDELINES_CHARACTERS = 50_000
 _MAX_ITEM_CHARACTERS = 2_000

@@ -12,8 +12,8 @@ from nextlabel.server.tasks.answer_form import read_answer
 from nextlabel.server.tasks.drafts import Draft, InvalidAnswerError
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.tasks import Task
 
 _MAX_DETAIL_CHARACTERS = 300
 _STOPPED = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 
 
 def distinct(items: Sequence[ItemToAnnotate]) -> dict[str, list[ItemToAnnotate]]:

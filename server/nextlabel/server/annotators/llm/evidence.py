@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from nextlabel.server.ports.annotators import LearnerOpinion
-from nextlabel.server.values.answers import Body, Label
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 
 
 class LearnerEvidence:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from nextlabel.server.annotators.endpoints.wire import TokenChoice
 from nextlabel.server.ports.annotators import Annotator
-from nextlabel.server.values.answers import Answer, Candidate, ConfidenceKind, Label
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Answer, Candidate, ConfidenceKind, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 _FLOOR = 1e-6
 

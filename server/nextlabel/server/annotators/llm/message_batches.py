@@ -26,11 +26,11 @@ from nextlabel.server.annotators.paid_calls.metering import cost_of, overrun
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price
 from nextlabel.server.annotators.paid_calls.retry import check
 from nextlabel.server.ports.paid_calls import Ledger
-from nextlabel.server.values.answers import Answer
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, Unavailable
+from nextlabel.server.values.labeling.answers import Answer
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 _log = structlog.get_logger(__name__)
 

@@ -21,8 +21,8 @@ from nextlabel.server.annotators.prompting.prompts import Question
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.tasks.answer_form import usual_answer
 from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost, Usage
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
 
 _UNEQUAL_SHARE = 0.15
 """Share of items whose first samples are taken to disagree and need a further one."""

@@ -3,8 +3,8 @@
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.errors import AnnotatorStopped
+from nextlabel.server.values.labeling.answers import Outcome
 
 _BAD = frozenset({Outcome.INVALID, Outcome.TRUNCATED, Outcome.FAILED, Outcome.REFUSED})
 

@@ -5,8 +5,8 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from nextlabel.server.ports.annotators import Annotator, DemonstrationSource
-from nextlabel.server.values.answers import Answer
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Answer
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
 
 
 class FixedDemonstrations:

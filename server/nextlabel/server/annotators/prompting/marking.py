@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 
 from nextlabel.server.tasks.visible_text import clean, hides_characters
-from nextlabel.server.values.annotator_options import Marking
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
+from nextlabel.server.values.runs.annotator_options import Marking
 
 DATAMARK = "\ue000"
 """Stands for each space of datamarked text; a private-use character, so no pool text contains it."""

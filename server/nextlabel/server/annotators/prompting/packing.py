@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.annotators.prompting.marking import looks_like_instructions
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 
 _MAX_PACKED_CHARACTERS = 60_000
 

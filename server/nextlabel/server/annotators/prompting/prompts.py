@@ -17,8 +17,8 @@ from nextlabel.server.annotators.prompting.templates import render_system
 from nextlabel.server.tasks.answer_form import answer_rule
 from nextlabel.server.tasks.json_schema import JsonSchema
 from nextlabel.server.tasks.registry import type_of
-from nextlabel.server.values.projects import LabelClass
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.projects.projects import LabelClass
 
 _PHRASES = (
     "Decide what the guidelines say about each item.",

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from nextlabel.server.ports.annotators import Annotator, DemonstrationSource
-from nextlabel.server.values.answers import Answer, Body, Text
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.labeling.answers import Answer, Body, Text
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
 
 _PATTERNS = (
     ("EMAIL", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b")),

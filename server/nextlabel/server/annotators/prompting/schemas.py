@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.tasks.answer_form import answer_properties
 from nextlabel.server.tasks.json_schema import JsonSchema, closed_object
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.labeling.tasks import Task
 
 
 def answer_schema(task: Task, technique: Technique, ids: Sequence[str]) -> JsonSchema:

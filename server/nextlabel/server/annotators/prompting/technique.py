@@ -5,8 +5,8 @@ from enum import StrEnum
 
 from nextlabel.server.annotators.prompting.templates import check_template
 from nextlabel.server.tasks.drafts import AnswerForm
-from nextlabel.server.values.annotator_options import Marking
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.runs.annotator_options import Marking
 
 MOST_SHOTS = 32
 """Most demonstrations in a prompt, of those that are retrieved and of those that are fixed."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from nextlabel.server.api.messages.values import duration, timestamp
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import (
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import (
     AnnotationType,
     Body,
     ConfidenceKind,
@@ -17,10 +18,9 @@ from nextlabel.server.values.answers import (
     Score,
     Text,
 )
-from nextlabel.server.values.class_names import composed
-from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.class_names import composed
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2 as pb
 
 OUTCOMES = {

@@ -7,7 +7,8 @@ from dataclasses import fields
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
     AnthropicOptions,
     DemonstrationSelection,
@@ -19,7 +20,6 @@ from nextlabel.server.values.annotator_options import (
     PromptOptions,
     ReplayOptions,
 )
-from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.v1 import run_service_pb2 as pb
 
 E = TypeVar("E", bound=StrEnum)

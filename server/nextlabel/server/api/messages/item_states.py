@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.item_states import ItemNeed, ItemState, NeedReason
+from nextlabel.server.values.labeling.item_states import ItemNeed, ItemState, NeedReason
 from nextlabel.v1 import pool_pb2 as pb
 
 ITEM_STATES = {

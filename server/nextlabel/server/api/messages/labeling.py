@@ -12,8 +12,8 @@ from nextlabel.server.domain.labeling.replay_labels import ReplayTally
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitResult, SubmitStatus
 from nextlabel.server.domain.learning.suggestions import Suggestion
-from nextlabel.server.values.batches import Pick
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.batches import Pick
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import pool_pb2

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from nextlabel.server.api.messages.values import learner_settings, timestamp
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.values.models import ModelVersion
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint

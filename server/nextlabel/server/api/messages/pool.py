@@ -15,11 +15,11 @@ from nextlabel.server.api.messages.values import json_of, matrix_of
 from nextlabel.server.domain.pool.incoming import IncomingItems, ItemError, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.ports.pool_store import StoredItem
-from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.class_names import composed
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import pool_service_pb2 as pb
 

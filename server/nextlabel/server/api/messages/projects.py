@@ -19,12 +19,12 @@ from nextlabel.server.api.messages.values import (
 )
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.domain.reports.reports import PoolCounts
-from nextlabel.server.values.answers import AnnotationType
-from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
-from nextlabel.server.values.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
-from nextlabel.server.values.item_states import ItemState
-from nextlabel.server.values.projects import LabelClass, Project
+from nextlabel.server.values.labeling.answers import AnnotationType
+from nextlabel.server.values.labeling.item_states import ItemState
+from nextlabel.server.values.projects.class_names import composed
+from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
+from nextlabel.server.values.projects.projects import LabelClass, Project
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import project_service_pb2 as pb
 

@@ -10,7 +10,7 @@ from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
-from nextlabel.server.values.answers import Outcome
+from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.v1 import quality_service_pb2
 from nextlabel.v1 import report_service_pb2 as pb
 

@@ -11,11 +11,11 @@ from nextlabel.server.api.messages.models import curve_point, model_version_mess
 from nextlabel.server.api.messages.runs import STATES, STOP_REASONS
 from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.ports.state_store import Transaction
-from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.canaries import CanaryTally
+from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.run_events import (
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.events import (
     AnnotationProgress,
     BatchSelected,
     CanariesChecked,

@@ -11,8 +11,8 @@ from nextlabel.server.api.messages.values import strategy_of, strategy_spec, tim
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec, RunState, StopReason
 from nextlabel.v1 import run_service_pb2 as pb
 
 DEFAULT_BATCH = 20

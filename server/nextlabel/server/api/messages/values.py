@@ -15,7 +15,7 @@ from google.protobuf import duration_pb2, struct_pb2, timestamp_pb2
 from google.protobuf.message import Message
 
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.projects import Component
+from nextlabel.server.values.projects.projects import Component
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1.project_service_pb2 import LearnerSettings, StrategySpec
 

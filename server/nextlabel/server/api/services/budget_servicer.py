@@ -22,7 +22,7 @@ from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.budgets import Holder, Reservation, Window
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.ledger import LedgerEntry, LedgerKind
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import budget_service_pb2 as pb
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceServicer
 

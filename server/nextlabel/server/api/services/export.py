@@ -15,9 +15,9 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import labeling_service_pb2 as pb
 
 _CHUNK = 500

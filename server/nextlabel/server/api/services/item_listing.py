@@ -16,9 +16,9 @@ from nextlabel.server.domain.labeling.standing import ItemStanding, Standings
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.ports.pool_store import Rows, StoredItem
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.values.item_states import ItemState
+from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import pool_pb2
 
 Mask = npt.NDArray[np.bool_]

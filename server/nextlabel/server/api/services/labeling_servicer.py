@@ -49,9 +49,9 @@ from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import InvalidArgument, NotFound
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.v1 import labeling_service_pb2 as pb

@@ -25,7 +25,7 @@ from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, 
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceServicer

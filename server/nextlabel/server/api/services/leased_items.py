@@ -10,10 +10,10 @@ from nextlabel.server.api.messages.pool import item_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.values.batches import Pick
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.batches import Pick
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import labeling_service_pb2 as pb
 
 # Ids, reason and scores of a pick, and a suggestion.

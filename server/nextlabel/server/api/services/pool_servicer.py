@@ -25,7 +25,7 @@ from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceServicer

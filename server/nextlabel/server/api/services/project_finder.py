@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import project_service_pb2 as pb
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer
 

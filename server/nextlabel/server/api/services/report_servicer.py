@@ -22,7 +22,7 @@ from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.models import ModelVersion
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceServicer

@@ -8,8 +8,8 @@ from nextlabel.server.api.messages.runs import RunStanding, run_message
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Run
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import Run
 from nextlabel.v1 import run_service_pb2 as pb
 
 

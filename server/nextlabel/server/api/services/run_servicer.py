@@ -21,7 +21,7 @@ from nextlabel.server.ports.quotes import RunQuotes
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import run_service_pb2 as pb
 from nextlabel.v1.run_service_pb2_grpc import RunServiceServicer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.labeling.annotations import Annotation
 
 
 def independent(annotations: Iterable[Annotation]) -> Sequence[Annotation]:

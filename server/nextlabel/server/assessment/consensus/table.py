@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from nextlabel.server.assessment.agreement.copies import independent
-from nextlabel.server.values.annotations import Annotation
+from nextlabel.server.values.labeling.annotations import Annotation
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

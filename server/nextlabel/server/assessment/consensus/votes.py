@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.answers import ConfidenceKind
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.answers import ConfidenceKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)

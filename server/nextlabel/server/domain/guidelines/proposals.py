@@ -19,16 +19,16 @@ from nextlabel.server.domain.quality.disagreements import Compared, Disagreement
 from nextlabel.server.ports.critics import Critic, CriticSource
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.annotator_options import LlmOptions
-from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
-from nextlabel.server.values.guidelines import Guidelines as Codebook
-from nextlabel.server.values.guidelines import GuidelinesEffect
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.projects.guidelines import Guidelines as Codebook
+from nextlabel.server.values.projects.guidelines import GuidelinesEffect
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import LlmOptions
 
 SHOWN = 30
 MOST_SHOWN = 100

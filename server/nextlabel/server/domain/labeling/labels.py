@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from nextlabel.server.assessment.consensus.votes import Consensus, consensus
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(slots=True)

@@ -9,15 +9,15 @@ from datetime import datetime, timedelta
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Answer, Label
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Label
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 LABELS_LINE = "labels"
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.item_states import ItemNeed, NeedReason
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.item_states import ItemNeed, NeedReason
 from nextlabel.server.values.limits import Limits
 
 _TIE = 1e-6

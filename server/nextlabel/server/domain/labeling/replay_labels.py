@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.label_space import unknown_label
-from nextlabel.server.values.class_names import composed
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.class_names import composed
+from nextlabel.server.values.projects.projects import Project
 
 _SHOWN_ERRORS = 100
 

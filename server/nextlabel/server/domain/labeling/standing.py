@@ -9,14 +9,14 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.needs import Asker, may_ask, need_of
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.annotator_options import HumanOptions
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.item_states import ItemNeed, ItemState
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.item_states import ItemNeed, ItemState
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunState
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.runs import RunState
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextlabel.server.tasks.answer_form import body_problem
-from nextlabel.server.values.answers import Answer, Body, ConfidenceKind, Outcome, Provenance
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.labeling.answers import Answer, Body, ConfidenceKind, Outcome, Provenance
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

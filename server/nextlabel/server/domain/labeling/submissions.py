@@ -10,12 +10,12 @@ from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases, new_annotation
 from nextlabel.server.domain.labeling.submission_checks import Submission, problem_of
 from nextlabel.server.ports.state_store import Transaction
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.batches import Batch
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.batches import Batch
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 
 class SubmitStatus(StrEnum):

@@ -4,8 +4,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from nextlabel.server.values.answers import Body, Label
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 
 if TYPE_CHECKING:
     import numpy as np

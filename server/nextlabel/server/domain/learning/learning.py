@@ -33,7 +33,7 @@ from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, 
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Component, Project
+from nextlabel.server.values.projects.projects import Component, Project
 
 _KEPT_MODELS = 16
 _log = structlog.get_logger(__name__)

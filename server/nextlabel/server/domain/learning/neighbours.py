@@ -11,10 +11,10 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.values.answers import Label
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
+from nextlabel.server.values.projects.projects import Project
 
 NEIGHBOURS = 10
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Body, ConfidenceKind, Label
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label
+from nextlabel.server.values.projects.projects import Project
 
 LEARNER = "learner"
 

@@ -15,7 +15,7 @@ from nextlabel.server.tasks.label_space import unknown_label
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies.arithmetic.arrays import as_float32
 
 _UNIT_TOLERANCE = 0.01

@@ -25,7 +25,7 @@ from nextlabel.server.values.errors import Aborted, DomainError, InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import ReferenceItem, Segment, Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 GROUP_ROWS = 10_000
 GATHER_S = 0.02

@@ -26,7 +26,7 @@ from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.values.errors import Aborted, DomainError
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.tasks import ItemToAnnotate
 
 
 @dataclass(slots=True)

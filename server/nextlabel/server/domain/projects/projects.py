@@ -11,14 +11,19 @@ from nextlabel.server.domain.budgets.reconciliation import close_books
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.answers import AnnotationType
-from nextlabel.server.values.class_names import holds_invisible
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.values.guidelines import Guidelines, GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import AnnotationType
+from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects import Component, LabelClass, Project
-from nextlabel.server.values.tasks import Task
+from nextlabel.server.values.projects.class_names import holds_invisible
+from nextlabel.server.values.projects.guidelines import (
+    Guidelines,
+    GuidelinesEffect,
+    GuidelinesStatus,
+    GuidelinesVersion,
+)
+from nextlabel.server.values.projects.projects import Component, LabelClass, Project
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 

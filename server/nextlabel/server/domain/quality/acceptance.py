@@ -11,10 +11,10 @@ from nextlabel.server.assessment.routing.acceptance import Certificate, Feasibil
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
-from nextlabel.server.values.annotations import Annotation
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

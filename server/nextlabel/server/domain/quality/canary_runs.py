@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.tasks.registry import task_type
-from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions, canary_share
 from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.run_events import CanariesChecked
-from nextlabel.server.values.runs import Run
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, LlmOptions, canary_share
+from nextlabel.server.values.runs.events import CanariesChecked
+from nextlabel.server.values.runs.runs import Run
 
 
 def check_canaries(tx: Transaction, project: Project, annotator: AnnotatorChoice) -> None:

@@ -14,7 +14,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

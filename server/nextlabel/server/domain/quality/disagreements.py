@@ -10,12 +10,12 @@ from itertools import chain, zip_longest
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Body, Label
 from nextlabel.server.values.critiques import Disagreement
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.pool import ReferenceItem
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.tasks import ItemToAnnotate
+from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 RECENT_MODELS = 5
 """Models whose audit draws count for the newest one; older ones were worse or better."""

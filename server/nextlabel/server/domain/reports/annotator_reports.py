@@ -17,11 +17,11 @@ from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
-from nextlabel.server.values.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.answers import Body, ConfidenceKind, Label, MultiLabel, Outcome, Preference, Score
 from nextlabel.server.values.canaries import CanaryTally
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label, MultiLabel, Outcome, Preference, Score
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 UNKNOWN_CLASS = ""
 

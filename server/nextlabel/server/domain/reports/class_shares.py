@@ -17,7 +17,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 
 MAX_SAMPLE = 10_000
 """Items of the pool whose predictions stand for all; more would narrow no interval by a visible amount."""

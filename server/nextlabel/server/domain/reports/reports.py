@@ -12,13 +12,13 @@ from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.quality.canary_runs import tallies
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.item_states import ItemState, NeedReason
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.item_states import ItemState, NeedReason
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem, Segment, Split
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Run, RunState
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import Run, RunState
 
 
 @dataclass(frozen=True, slots=True)

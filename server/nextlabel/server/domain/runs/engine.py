@@ -20,13 +20,13 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.system.signals import Signals
-from nextlabel.server.values.annotator_options import HumanOptions
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError, NotFound
+from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import BudgetDimension
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import Plateau, Run, RunState, StopReason
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.runs import Plateau, Run, RunState, StopReason
 
 _STOP_REASONS = {
     "ANNOTATOR_SPEND_LIMIT": StopReason.PROVIDER_SPEND_LIMIT,

@@ -9,8 +9,8 @@ from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunSpec
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import RunSpec
 
 
 @dataclass(frozen=True, slots=True)

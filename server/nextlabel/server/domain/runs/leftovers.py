@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextlabel.server.domain.reports.reports import PoolCounts
-from nextlabel.server.values.item_states import ItemState
+from nextlabel.server.values.labeling.item_states import ItemState
 
 _STATES = {
     ItemState.UNLABELED: "unlabeled: added meanwhile, waiting for their embeddings, or asked without a reply",

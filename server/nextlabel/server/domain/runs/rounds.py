@@ -22,15 +22,15 @@ from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.system.signals import Signals
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.answers import Answer, Outcome
-from nextlabel.server.values.batches import Batch, Pick
-from nextlabel.server.values.item_states import ItemState
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.answers import Answer, Outcome
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem
-from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.run_events import (
+from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.runs.events import (
     AnnotationProgress,
     BatchSelected,
     CanariesChecked,
@@ -39,7 +39,7 @@ from nextlabel.server.values.run_events import (
     ModelTrained,
     RoundStarted,
 )
-from nextlabel.server.values.runs import Run
+from nextlabel.server.values.runs.runs import Run
 
 GOLD_ITEMS = 100
 FLUSH_S = 0.25

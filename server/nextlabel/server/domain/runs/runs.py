@@ -12,14 +12,14 @@ from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions, ReplayOptions
 from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension
-from nextlabel.server.values.projects import Component, Project
-from nextlabel.server.values.run_events import Happening, RunEnded, RunEvent
-from nextlabel.server.values.runs import Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, LlmOptions, ReplayOptions
+from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent
+from nextlabel.server.values.runs.runs import Run, RunSpec, RunState, StopReason
 
 
 @dataclass(frozen=True, slots=True)

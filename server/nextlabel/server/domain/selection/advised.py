@@ -17,8 +17,8 @@ from nextlabel.server.domain.selection.llm_strategies import CHOOSING, DISAGREEM
 from nextlabel.server.ports.advisors import AdvisorSource
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
-from nextlabel.server.values.annotator_options import AnnotatorChoice, LlmOptions
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, LlmOptions
 from nextlabel.strategies import (
     Candidates,
     Choice,

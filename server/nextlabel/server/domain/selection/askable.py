@@ -15,7 +15,7 @@ from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import Block
 
 

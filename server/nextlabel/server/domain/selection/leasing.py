@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.values.annotator_options import HumanOptions
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
-from nextlabel.server.values.projects import Project
-from nextlabel.server.values.runs import RunState
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.runs import RunState
 
 T = TypeVar("T")
 

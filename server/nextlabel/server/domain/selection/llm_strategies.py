@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.server.values.annotator_options import (
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
     AnthropicOptions,
     LlmOptions,
     OpenaiCompatibleOptions,
 )
-from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.projects import Component
 from nextlabel.strategies import ShortlistSize
 
 CHOOSING = "llm"

@@ -19,13 +19,13 @@ from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
-from nextlabel.server.values.annotator_options import AnnotatorChoice, HumanOptions, LlmOptions
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.models import ModelVersion
-from nextlabel.server.values.projects import Component, Project
+from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, HumanOptions, LlmOptions
 from nextlabel.strategies import (
     Annotations,
     NearestLabeled,

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 
 
 class LabelingTable(Protocol):

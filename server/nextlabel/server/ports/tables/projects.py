@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from nextlabel.server.values.guidelines import GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.guidelines import GuidelinesVersion
+from nextlabel.server.values.projects.projects import Project
 
 _PAGE = 1_000
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.run_events import Happening, RunEvent
-from nextlabel.server.values.runs import Run, RunState
+from nextlabel.server.values.runs.events import Happening, RunEvent
+from nextlabel.server.values.runs.runs import Run, RunState
 
 H = TypeVar("H", bound=Happening)
 

@@ -10,8 +10,8 @@ from sqlalchemy import bindparam as p
 
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.statements import Statement
-from nextlabel.server.values.answers import Outcome
-from nextlabel.server.values.leases import LeaseState
+from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.leases import LeaseState
 
 _annotations = schema.annotations.c
 _leases = schema.leases.c

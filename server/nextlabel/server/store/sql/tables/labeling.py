@@ -20,10 +20,10 @@ from nextlabel.server.store.sql.results import changed
 from nextlabel.server.store.sql.statements import Connection, Statement, among
 from nextlabel.server.store.sql.tables.claims import open_picks
 from nextlabel.server.store.sql.tables.order import keep_order
-from nextlabel.server.values.annotations import Annotation
-from nextlabel.server.values.batches import Batch, Pick
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.leases import Lease, LeaseItem, LeaseState
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 
 _BATCH = Row(Batch, schema.batches, unsigned=("seed",))
 _PICK = Row(Pick, schema.picks)

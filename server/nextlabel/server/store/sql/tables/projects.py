@@ -17,9 +17,9 @@ from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
 from nextlabel.server.store.sql.statements import Connection, Statement
 from nextlabel.server.values.errors import AlreadyExists
-from nextlabel.server.values.guidelines import GuidelinesVersion
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Project
+from nextlabel.server.values.projects.guidelines import GuidelinesVersion
+from nextlabel.server.values.projects.projects import Project
 
 _PROJECT = Row(Project, schema.projects)
 _GUIDELINES = Row(GuidelinesVersion, schema.guidelines)

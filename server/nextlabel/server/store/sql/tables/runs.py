@@ -19,8 +19,8 @@ from nextlabel.server.store.sql.results import changed
 from nextlabel.server.store.sql.statements import Connection, Statement, among
 from nextlabel.server.values.errors import Aborted
 from nextlabel.server.values.ids import JsonObject, ProjectId
-from nextlabel.server.values.run_events import Happening, RunEvent
-from nextlabel.server.values.runs import Run, RunState
+from nextlabel.server.values.runs.events import Happening, RunEvent
+from nextlabel.server.values.runs.runs import Run, RunState
 
 _ROUND = "round"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from nextlabel.server.values.answers import AnnotationType as AnnotationType
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.projects import Component
+from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.projects.projects import Component
 
 
 @dataclass(frozen=True, slots=True)

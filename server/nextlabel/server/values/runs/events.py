@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nextlabel.server.values.answers import Outcome
 from nextlabel.server.values.canaries import CanaryTally
+from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.runs import RunState, StopReason
+from nextlabel.server.values.runs.runs import RunState, StopReason
 
 
 @dataclass(frozen=True, slots=True)

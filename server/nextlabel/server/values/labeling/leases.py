@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nextlabel.server.values.answers import AnnotationType as AnnotationType
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 
 
 class LeaseState(StrEnum):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nextlabel.server.values.answers import AnnotationType as AnnotationType
-from nextlabel.server.values.answers import Answer, Outcome
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
+from nextlabel.server.values.labeling.answers import Answer, Outcome
 
 
 class AnnotatorKind(StrEnum):

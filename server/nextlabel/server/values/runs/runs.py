@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nextlabel.server.values.annotator_options import AnnotatorChoice
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects import Component
+from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.runs.annotator_options import AnnotatorChoice
 
 
 class RunState(StrEnum):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nextlabel.server.values.answers import AnnotationType, Body
-from nextlabel.server.values.guidelines import Guidelines
-from nextlabel.server.values.projects import LabelClass
+from nextlabel.server.values.labeling.answers import AnnotationType, Body
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import LabelClass
 
 
 @dataclass(frozen=True, slots=True)

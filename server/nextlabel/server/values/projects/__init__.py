@@ -1,0 +1,1 @@
+"""Projects, their label space and their guidelines."""

@@ -1,0 +1,1 @@
+"""Runs, what happened in them, and who answers in them."""
