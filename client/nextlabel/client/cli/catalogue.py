@@ -14,7 +14,7 @@ OWN = {
     "query": "Show the items that are worth a label next, best first.",
     "train": "Train the learner on the labels so far and show the new model version.",
     "export": "Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines.",
-    "mcp": "Let an assistant work with a server, by the Model Context Protocol.",
+    "mcp": "Offer tools of the Model Context Protocol, so that an assistant can label and start runs.",
 }
 """The commands that call a server, with what each does."""
 

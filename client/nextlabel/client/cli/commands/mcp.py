@@ -16,7 +16,7 @@ def mcp(
         typer.Option(metavar="PORT", help="Serve over HTTP on this port of 127.0.0.1. (default: standard input)"),
     ] = None,
 ) -> None:
-    """Offer tools of the Model Context Protocol, so that an assistant can label, start runs and read reports.
+    """Offer tools of the Model Context Protocol, so that an assistant can label and start runs.
 
     The assistant has the rights of the token, and no run passes the budgets of its project.
     """

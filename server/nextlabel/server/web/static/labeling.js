@@ -9,7 +9,7 @@ const LETTERS = "qwertyuiopfghjklzxcvbnm";
 const KEYS = [..."1234567890", ...LETTERS].filter((key) => !"uscnh".includes(key));
 
 const state = { queue: [], current: null, history: [], chosen: new Set(), asking: false, sending: false, empty: false,
-  shownAt: 0, offline: false, done: 0, paints: [] };
+  shownAt: 0, offline: false, done: 0, pending: 0, counting: 0, paints: [] };
 
 // ---------------------------------------------------------------- what survives a reload
 
@@ -175,12 +175,16 @@ function show() {
   state.shownAt = performance.now();
 }
 
+// What is pressed but not in the outbox yet is waiting too, and of two counts the one that began later is right.
 function counts() {
-  everything("outbox").then((waiting) => {
-    $("kept").textContent = waiting.length ? `${waiting.length} waiting to be sent` : "all saved";
-    $("kept").dataset.waiting = waiting.length;
-  });
+  const turn = ++state.counting;
   $("done").textContent = state.done;
+  everything("outbox").then((waiting) => {
+    if (turn !== state.counting) return;
+    const left = waiting.length + state.pending;
+    $("kept").textContent = left ? `${left} waiting to be sent` : "all saved";
+    $("kept").dataset.waiting = left;
+  });
 }
 
 function answer(value) {
@@ -200,10 +204,14 @@ function leave(said) {
   const entry = { item_id: item.id, lease_id: item.corrected ? "" : item.lease_id, ...said };
   state.history.push(item);
   if (!said.skip) state.done += 1;
+  state.pending += 1;
+  state.counting += 1;
+  $("kept").dataset.waiting = state.pending;
   const saved = keep("outbox", entry).then(() => drop("items", item.id));
   next();
   requestAnimationFrame(() => setTimeout(() => state.paints.push(performance.now() - pressed)));
-  saved.then(() => { counts(); sendAnswers(); }, (error) => trouble(`this browser could not keep the answer: ${error}`));
+  saved.catch((error) => trouble(`this browser could not keep the answer: ${error}`))
+    .finally(() => { state.pending -= 1; counts(); sendAnswers(); });
 }
 
 // The item comes back; the answer that is given now stands, the one before stays on record.
