@@ -176,15 +176,32 @@ def test_dated_names_share_the_price_of_their_prefix_and_unknown_models_have_non
     assert refused.value.reason == "PRICE_UNKNOWN"
 
 
-def test_an_operators_table_replaces_ours(tmp_path: Path) -> None:
+def test_an_operators_prices_come_before_ours(tmp_path: Path) -> None:
     own = tmp_path / "prices.toml"
-    own.write_text(
-        "as_of = 2026-01-01\n[defaults]\ncache_write_5m=1.25\ncache_write_1h=2\ncache_read=0.1\nbatch=0.5\n"
-        'cache_minimum=1024\n[models."mine"]\ninput=0.25\noutput=1\n'
-    )
-    assert load_prices(own).price_of("mine").input == Decimal("0.25")
-    own.write_text('as_of = 2026-01-01\n[models."mine"]\ninput=-1\noutput=1\ncolour=1\n')
-    with pytest.raises(InvalidArgument, match="colour"):
+    own.write_text('[models."mine"]\ninput=0.25\noutput=1\n[models."claude-haiku-4-5"]\ninput=7\noutput=8\n')
+    table, ours = load_prices(own), load_prices()
+    assert table.price_of("mine").input == Decimal("0.25")
+    assert table.price_of("claude-haiku-4-5").input == 7
+    assert table.price_of("claude-opus-5") == ours.price_of("claude-opus-5")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[models."mine"]\ninput=-1\noutput=1\n', "at least 0"),
+        ('[models."mine"]\ninput=1\noutput=1\ncolour=1\n', "colour"),
+        ('[models."mine"]\ninput="cheap"\noutput=1\n', "must be numbers"),
+        ('[models."mine"]\ninput=1\n', "'output'"),
+        ("[models]\nmine=3\n", "needs tables"),
+        ('as_of="soon"\n[models."mine"]\ninput=1\noutput=1\n', "as_of must be a date"),
+        ("[models\n", "not usable"),
+        ("", "needs tables"),
+    ],
+)
+def test_a_table_of_prices_that_is_none_says_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
+    own = tmp_path / "prices.toml"
+    own.write_text(content)
+    with pytest.raises(InvalidArgument, match=message):
         load_prices(own)
 
 

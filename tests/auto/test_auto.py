@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import json
 import os
 import sys
 from collections import Counter
@@ -29,7 +30,7 @@ def write_source(path: Path) -> None:
     path.write_text("\n".join(["Nr;body;Größe;topic", *rows]), encoding="cp1252")
 
 
-async def auto(folder: Path, fake: FakeAnthropic, *arguments: str) -> tuple[int, str, str]:
+async def auto(folder: Path, fake: FakeAnthropic, *arguments: str, given: bytes = b"") -> tuple[int, str, str]:
     environment = os.environ | {"ANTHROPIC_API_KEY": "key", "ANTHROPIC_BASE_URL": fake.url}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -38,11 +39,11 @@ async def auto(folder: Path, fake: FakeAnthropic, *arguments: str) -> tuple[int,
         *arguments,
         cwd=folder,
         env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await process.communicate(given)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -81,6 +82,25 @@ async def test_every_row_comes_back_and_a_second_call_pays_nothing(tmp_path: Pat
         assert "nothing is left to ask" in said
         assert fake.books.charged_requests == paid
         assert labeled(tmp_path / "out.csv") == rows
+
+
+async def test_what_cannot_be_labeled_comes_back_and_says_why(tmp_path: Path) -> None:
+    """Rows without a text, with one that is too long, and with values that are missing; from standard input."""
+    rows: list[dict[str, object]] = [{"it": {"body": text(n)}, "topic": truth(n)} for n in range(20)]
+    rows += [{"it": {"body": text(n)}, "topic": float("nan")} for n in range(20, 30)]
+    rows += [{"it": {"body": ""}}, {"it": None}, {"it": {"body": "long " * 20_000}}]
+    given = "\n".join(map(json.dumps, rows)) + '\n{"it": 7, "it": 8}\n'
+    call = ["-", "--text", "it.body", "--known", "topic", "--annotator", "anthropic", "--model", "claude-haiku-4-5"]
+    async with FakeAnthropic(brain=Known({text(n): truth(n) for n in range(30)})) as fake:
+        code, _, said = await auto(
+            tmp_path, fake, *call, "--budget-usd", "1", "--yes", "--out", "out.jsonl", given=given.encode()
+        )
+    assert code == 0, said
+    assert "malformed lines passed over: 1" in said
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["label"] for row in found] == [*(truth(n) for n in range(30)), "", "", ""]
+    assert [row["review"] for row in found[-3:-1]] == ["no text", "no text"]
+    assert "bytes" in found[-1]["review"]
 
 
 async def test_what_cannot_work_is_said_before_anything_is_done(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ class Columns:
     metadata: tuple[str, ...] = ()
     required: frozenset[str] = frozenset({"text"})
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All columns that are read."""
+        return frozenset(name for name in (self.text, self.id, self.label, *self.metadata) if name is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

@@ -96,7 +96,7 @@ def test_rows_tell_their_line_numbers(tmp_path: Path) -> None:
         ('{"text": }', "not valid JSON: Expecting value at column 10"),
         ("[1]", "expected a JSON object, got an array"),
         ("null", "expected a JSON object, got null"),
-        ('{"a": NaN}', "NaN is not JSON"),
+        ('{"a": Infinity}', "Infinity is not JSON"),
         ("[" * 100_000, "it is nested too deeply"),
     ],
 )
@@ -218,6 +218,29 @@ def test_a_json_record_may_lack_a_column(tmp_path: Path) -> None:
     (tmp_path / "f.jsonl").write_text('{"text": "a"}\n{"text": "b", "year": 1999}\n')
     (rows,) = ItemFile(tmp_path / "f.jsonl", columns=Columns(metadata=("year",))).blocks()
     assert rows.metadata == [{}, {"year": 1999}]
+
+
+def test_what_python_writes_for_a_missing_value_is_none(tmp_path: Path) -> None:
+    (tmp_path / "f.jsonl").write_text('{"text": "a", "label": NaN}\n')
+    (rows,) = ItemFile(tmp_path / "f.jsonl").blocks()
+    assert list(rows.labels or ()) == [None]
+
+
+def test_what_is_inside_a_json_object_is_a_column_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(
+        '{"ticket": {"body": "lost", "nr": "a"}, "tags": {"lang": {"code": "en"}}}\n'
+        '{"ticket": {"nr": "b"}, "ticket.body": "its own key"}\n{"ticket": "none"}\n'
+    )
+    columns = Columns(text="ticket.body", id="ticket.nr", metadata=("tags.lang.code",))
+    (rows,) = ItemFile(path, columns=columns).blocks()
+    assert list(rows.texts) == ["lost", "its own key", None]
+    assert list(rows.ids or ()) == ["a", "b", None]
+    assert list(rows.metadata or ()) == [{"tags.lang.code": "en"}, {}, {}]
+    with pytest.raises(
+        UnknownColumnError, match=r"the columns are: ticket, tags, ticket\.body, ticket\.nr, tags\.lang\.code"
+    ):
+        list(ItemFile(path, columns=Columns(text="ticket.text")).blocks())
 
 
 def test_a_missing_id_column_is_no_error(tmp_path: Path) -> None:

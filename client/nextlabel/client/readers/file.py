@@ -11,6 +11,7 @@ from nextlabel.client.readers.errors import FileError, LineProblem, Record
 from nextlabel.client.readers.excel import ExcelReader
 from nextlabel.client.readers.formats import FORMATS, format_of
 from nextlabel.client.readers.json_records import read_json
+from nextlabel.client.readers.nested import nested_names, with_nested
 from nextlabel.client.readers.parquet import read_parquet
 from nextlabel.client.readers.source import ByteSource
 from nextlabel.client.readers.text import TextSource
@@ -29,8 +30,9 @@ class ItemFile:
     gzip is recognised by its content. What is not given is sniffed: the `file_format` by content and name, the
     `encoding` and `separator` (one character, or comma, semicolon, tab or pipe) by the beginning; `notes` says in
     words what was found that is not the usual, and `names` the columns that there are, both once the first block was
-    read; in JSON these are the keys of that block. A file without a `header` has columns that are named by their
-    numbers, from "1". `sheet` names that of a workbook, else it is the first.
+    read; in JSON these are the keys of that block, and "ticket.body" is a column too: the body inside a ticket. A file
+    without a `header` has columns that are named by their numbers, from "1". `sheet` names that of a workbook, else it
+    is the first.
 
     Malformed lines are passed over: `problem_count` counts them and `problems` keeps the first of them.
 
@@ -106,13 +108,16 @@ class ItemFile:
         return text
 
     def _json_blocks(self) -> Iterator[Rows]:
-        checked = False
+        checked, wanted = False, self.columns.names
         for chunk in _chunks_before_error(read_json(self._text(), self._report)):
             if not checked:
                 # Objects may lack some keys: those of the whole first block count.
-                self._found(dict.fromkeys(key for _, record in chunk for key in record))
+                self._found(
+                    dict.fromkeys(key for _, record in chunk for key in record),
+                    nested_names(record for _, record in chunk),
+                )
                 checked = True
-            yield _rows(chunk, self.columns)
+            yield _rows([(number, with_nested(record, wanted)) for number, record in chunk], self.columns)
 
     def _delimited_blocks(self, usual: str) -> Iterator[Rows]:
         text = self._text()
@@ -128,8 +133,7 @@ class ItemFile:
         lines = text.head_lines
         if self._separator is not None:
             return Dialect(self._separator, quoted=uses_quotes(lines, self._separator))
-        wanted = (self.columns.text, self.columns.id, self.columns.label)
-        return sniffed_dialect(lines, usual, {name for name in wanted if name is not None})
+        return sniffed_dialect(lines, usual, self.columns.names)
 
     def _excel_blocks(self) -> Iterator[Rows]:
         reader = ExcelReader(self._source, self._sheet, has_header=self._has_header)
@@ -144,9 +148,9 @@ class ItemFile:
         value = record.get(self.columns.text)
         return {**record, self.columns.text: str(value)} if isinstance(value, int | float) else record
 
-    def _found(self, names: Iterable[str]) -> None:
+    def _found(self, names: Iterable[str], nested: Iterable[str] = ()) -> None:
         self.names = list(names)
-        check_columns(self.names, self.columns)
+        check_columns([*self.names, *(name for name in nested if name not in self.names)], self.columns)
 
     def _report(self, problem: LineProblem) -> None:
         self.problem_count += 1

@@ -12,7 +12,7 @@ _MAGIC = {b"PAR1": "parquet", b"PK\x03\x04": "xlsx"}
 
 
 def format_of(path: str | Path, head: bytes) -> str:
-    """The format of a file with this name and beginning; standard input is JSON Lines unless it begins otherwise.
+    """The format of a file with this name and beginning; standard input is JSON if it begins so, else CSV.
 
     Raises FileError when neither tells.
     """
@@ -20,7 +20,7 @@ def format_of(path: str | Path, head: bytes) -> str:
         if head.startswith(magic):
             return file_format
     if str(path) == STDIN:
-        return "jsonl"
+        return "jsonl" if head.lstrip()[:1] in (b"{", b"[", b"") else "csv"
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()

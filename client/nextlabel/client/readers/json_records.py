@@ -114,7 +114,9 @@ class _Decoder:
         return found
 
     def _constant(self, name: str) -> None:
-        self._problems.append(f"{name} is not JSON")
+        # Python writes NaN where a value is missing.
+        if name != "NaN":
+            self._problems.append(f"{name} is not JSON")
 
 
 def _json_type(value: Any) -> str:

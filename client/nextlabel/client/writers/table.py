@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,10 @@ def _writer_of(path: Path) -> Callable[[Path, Sequence[str], Iterable[Row]], int
     return writer
 
 
-def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
+def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Row], separator: str = ",") -> int:
     # The mark tells spreadsheets that the file is in UTF-8.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, delimiter=separator)
         writer.writerow(map(_cell, names))
         return _counted(rows, lambda row: writer.writerow([_cell(row.get(name)) for name in names]))
 
@@ -104,6 +105,7 @@ def _column(pa: Any, values: list[Any]) -> Any:
 
 _WRITERS: dict[str, Callable[[Path, Sequence[str], Iterable[Row]], int]] = {
     ".csv": _write_csv,
+    ".tsv": partial(_write_csv, separator="\t"),
     ".jsonl": _write_jsonl,
     ".xlsx": _write_excel,
     ".parquet": _write_parquet,

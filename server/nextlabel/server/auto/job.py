@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,18 +48,26 @@ class Job:
                 reason="OTHER_CLASSES",
             )
 
-    def add(self, rows: Iterable[SourceRow]) -> int:
-        """Add what is not there yet, and known labels; return how many items the pool has."""
-        rows = list(rows)
+    def add(self, rows: Iterable[SourceRow]) -> Mapping[str, str]:
+        """Add what is not there yet, and known labels; return the ids of items that cannot be taken, and why."""
+        rows = [row for row in rows if row.item_id]
         holdout = [row for row in rows if row.is_holdout]
         # The holdout first, so that a pool item of the same text is kept apart from training.
         self.client.pool.add(PROJECT, [Item(r.text, r.item_id, label=r.known) for r in holdout], split="holdout")
         pool = {row.item_id: row for row in rows if not row.is_holdout}
-        self.client.pool.add(PROJECT, [Item(row.text, row.item_id) for row in pool.values()])
-        known = {row.item_id: row.known for row in pool.values() if row.known}
+        refused = self._refused([Item(row.text, row.item_id) for row in pool.values()])
+        known = {row.item_id: row.known for row in pool.values() if row.known and row.item_id not in refused}
         if known:
             self.client.labeling.submit(PROJECT, known, annotator=KNOWN)
-        return self.client.projects.get(PROJECT).counts.pool
+        return refused
+
+    def _refused(self, items: Sequence[Item]) -> Mapping[str, str]:
+        added = self.client.pool.add(PROJECT, items)
+        if added.rejected <= len(added.errors):
+            return {error.item_id: error.message for error in added.errors}
+        # More than one answer lists: what was taken is taken, so the halves are asked for their reasons.
+        half = len(items) // 2
+        return {**self._refused(items[:half]), **self._refused(items[half:])}
 
     def limit(self, usd: float | None, labels: int | None, known: int) -> None:
         """Bound what all calls together may spend; None is no bound. ``known`` labels are in the books, but free."""

@@ -51,18 +51,30 @@ def added_names(names: Sequence[str]) -> Mapping[str, str]:
 
 
 def outcomes(
-    client: Client, rows: Iterable[SourceRow], names: Sequence[str], review_below: float, tally: Tally
+    client: Client,
+    rows: Iterable[SourceRow],
+    names: Sequence[str],
+    review_below: float,
+    refused: Mapping[str, str],
+    tally: Tally,
 ) -> Iterator[dict[str, Any]]:
-    """Yield every row with its own columns and the added ones, in the order of the file."""
+    """Yield every row with its own columns and the added ones, in the order of the file.
+
+    Rows without a text, and those of ``refused`` items (why, by id), have no label and say so.
+    """
     given = _answers(client)
     agreed = {consensus.item_id: consensus for consensus in client.labeling.list_consensus(PROJECT)}
     has_model = client.projects.get(PROJECT).model_version > 0
     added = added_names(names)
     remaining = iter(rows)
     while part := list(islice(remaining, _PREDICTED)):
-        predicted = _predictions(client, part) if has_model else {}
+        asked = [row for row in part if row.item_id and row.item_id not in refused]
+        predicted = _predictions(client, asked) if has_model else {}
         for row in part:
-            verdict = _verdict(row, agreed.get(row.item_id), given.get(row.item_id, ()), predicted, review_below)
+            if not row.known and (why := refused.get(row.item_id) if row.item_id else "no text"):
+                verdict = Verdict("", None, "", "nobody", why)
+            else:
+                verdict = _verdict(row, agreed.get(row.item_id), given.get(row.item_id, ()), predicted, review_below)
             tally.rows += 1
             tally.sources[verdict.source] += 1
             tally.review += bool(verdict.review)

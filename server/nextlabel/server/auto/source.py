@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.reading import Reading
 from nextlabel.client.items import Columns, content_id
+from nextlabel.client.readers.formats import format_of
+from nextlabel.client.readers.source import HEAD_BYTES, STDIN
 
 HOLDOUT_EVERY = 5
 """One in so many rows with a known label only evaluates."""
@@ -15,7 +23,10 @@ HOLDOUT_EVERY = 5
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One row as it stands in the file. Rows of equal texts are one item, unless the file gives them ids."""
+    """One row as it stands in the file. Rows of equal texts are one item, unless the file gives them ids.
+
+    A row without a text is no item: its id is empty.
+    """
 
     item_id: str
     text: str
@@ -46,15 +57,19 @@ class LabeledSource:
         """
         return self.reading.open(self.path, self._columns(())).names
 
-    def rows(self, names: Sequence[str]) -> Iterator[SourceRow]:
-        """Yield the rows that have a text, in the order of the file."""
+    def rows(self, names: Sequence[str], *, quiet: bool = True) -> Iterator[SourceRow]:
+        """Yield the rows in the order of the file; unless `quiet`, say in the end which lines could not be read."""
         file = self.reading.open(self.path, self._columns(tuple(dict.fromkeys(names))), quiet=True)
         for block in file.blocks():
             for place, (text, columns) in enumerate(zip(block.texts, block.metadata or (), strict=True)):
-                if isinstance(text, str) and text.strip():
-                    given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
-                    known = "" if self.known is None else str(columns.get(self.known) or "").strip()
-                    yield SourceRow(given or content_id(text), text, known, columns)
+                if not isinstance(text, str) or not text.strip():
+                    yield SourceRow("", "", "", columns)
+                    continue
+                given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
+                known = "" if self.known is None else str(columns.get(self.known) or "").strip()
+                yield SourceRow(given or content_id(text), text, known, columns)
+        if not quiet:
+            report_malformed(file)
 
     def _columns(self, metadata: tuple[str, ...]) -> Columns:
         required = {"text"} | ({"id"} if self.id_column else set())
@@ -65,3 +80,18 @@ class LabeledSource:
             metadata=metadata,
             required=frozenset(required),
         )
+
+
+@contextmanager
+def readable_again(path: str) -> Iterator[str]:
+    """A path that can be read more than once: for standard input, that of a copy, which goes when the block ends."""
+    if path != STDIN:
+        yield path
+        return
+    with TemporaryDirectory(prefix="nextlabel-") as folder:
+        copy = Path(folder) / "stdin"
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        with copy.open("rb") as file:
+            named = copy.with_suffix(f".{format_of(STDIN, file.read(HEAD_BYTES))}")
+        yield str(copy.rename(named))

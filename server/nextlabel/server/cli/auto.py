@@ -1,6 +1,7 @@
 """`nextlabel auto`."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from nextlabel.client import Client
     from nextlabel.server.auto.job import Job
     from nextlabel.server.auto.outcome import Tally
+    from nextlabel.server.auto.source import SourceRow
     from nextlabel.v1.run_service_pb2 import RunSpec
 
 
@@ -31,7 +33,7 @@ class Labeler(StrEnum):
 @reads_files
 def auto(
     file: FileArgument,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Labeled file: .csv, .jsonl, .xlsx or .parquet.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Labeled file: .csv, .tsv, .jsonl, .xlsx or .parquet.")],
     text: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     id_column: IdOption = None,
     labels: Annotated[str, typer.Option(metavar="A,B,C", help="Names of the classes.")] = "",
@@ -71,39 +73,51 @@ def auto(
     from nextlabel.client import connect
     from nextlabel.client.cli.adding import wait_until_embedded
     from nextlabel.client.writers.table import check_ending, write_table
-    from nextlabel.server.auto.job import Job
+    from nextlabel.server.auto.job import PROJECT, Job
     from nextlabel.server.auto.outcome import Tally, added_names, outcomes
-    from nextlabel.server.auto.source import LabeledSource
+    from nextlabel.server.auto.source import LabeledSource, readable_again
     from nextlabel.server.operations.own_server import own_server
 
     check_ending(out)
-    source = LabeledSource(file, reading, text, id_column, known)
-    names = source.names()
-    rows = list(source.rows(names))
-    classes = _classes(labels, sorted({row.known for row in rows if row.known}))
     folder = data_dir or out.with_suffix(".nextlabel")
     with ExitStack() as stack:
+        source = LabeledSource(stack.enter_context(readable_again(file)), reading, text, id_column, known)
+        names = source.names()
+        rows = list(source.rows(names, quiet=False))
+        classes = _classes(labels, sorted({row.known for row in rows if row.known}))
         spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
         server = stack.enter_context(own_server(folder, environment, pages=annotator is Labeler.HUMAN))
         client = stack.enter_context(connect(server.address))
         job = Job(client)
         job.prepare(classes, guidelines.read_text(encoding="utf-8-sig") if guidelines else "")
-        items = job.add(rows)
-        _say(f"{len(rows):,} rows, {items:,} items to label; the work is kept in {folder}")
+        refused = job.add(rows)
+        counts = client.projects.get(PROJECT).counts
+        _say(_what_there_is(rows, counts.pool - counts.labeled))
+        _say(f"the work is kept in {folder}")
         job.limit(budget_usd, budget_labels, len({r.item_id for r in rows if r.known and not r.is_holdout}))
         wait_until_embedded(client, "auto")
-        spec.batch_size = job.batch_size(items)
+        spec.batch_size = job.batch_size(counts.pool)
         if annotator is Labeler.HUMAN:
             _wait_for_people(client, server.pages)
             failed = False
         else:
             failed = _run(job, spec, yes=yes)
         tally = Tally()
-        written = outcomes(client, source.rows(names), names, review_below, tally)
+        written = outcomes(client, source.rows(names), names, review_below, refused, tally)
         write_table(out, [*names, *added_names(names).values()], written)
         _summary(client, tally, out)
     if failed:
         raise typer.Exit(1)
+
+
+def _what_there_is(rows: Sequence["SourceRow"], unlabeled: int) -> str:
+    parts = [f"{len(rows):,} rows"]
+    if known := sum(bool(row.known) for row in rows):
+        evaluating = sum(row.is_holdout for row in rows)
+        parts.append(f"{known:,} with a known label, {evaluating:,} of them only evaluate")
+    if empty := sum(not row.item_id for row in rows):
+        parts.append(f"{empty:,} without a text")
+    return f"{'; '.join(parts)}; {unlabeled:,} different items without a label"
 
 
 def _classes(labels: str, known: list[str]) -> list[str]:
@@ -232,6 +246,8 @@ def _summary(client: "Client", tally: "Tally", out: Path) -> None:
     latest = overview.latest
     if latest.holdout_items:
         typer.echo(f"  the learner is right on {percent(latest.accuracy)} of {latest.holdout_items:,} known labels")
+    elif not latest.model_version:
+        typer.echo("  no learner was trained: there are labels of too few classes, or none")
     else:
         typer.echo("  how many labels are right is not known: give some with --known COLUMN")
 

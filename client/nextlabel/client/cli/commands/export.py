@@ -34,7 +34,7 @@ def export(
     trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only what counts as truth.")] = False,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="File: .csv, .xlsx, .parquet or .jsonl. (default: stdout, JSON Lines)"),
+        typer.Option(metavar="FILE", help="File: .csv, .tsv, .xlsx, .parquet or .jsonl. (default: stdout, JSON Lines)"),
     ] = None,
 ) -> None:
     """Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines."""

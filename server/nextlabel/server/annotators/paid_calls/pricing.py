@@ -100,28 +100,48 @@ class PriceTable:
             return self.prices[max(prefixes, key=len)]
         raise InvalidArgument.field(
             "annotator.model",
-            f"no price for model {model!r} in {self.source} (as of {self.as_of}); add a table "
-            f'[models."{model}"] with input and output in USD per million tokens, or use one of: '
+            f"no price for model {model!r} in {self.source} (as of {self.as_of}); a server of your own that bills "
+            f"nothing is asked as 'local/{model}'; else give the price in a TOML file, a table "
+            f'[models."{model}"] with input and output in USD per million tokens, and name the file in the setting '
+            "annotators.prices (environment: NEXTLABEL_ANNOTATORS__PRICES). Known are: "
             + ", ".join(sorted(self.prices)),
             reason="PRICE_UNKNOWN",
         )
 
 
 def load_prices(path: Path | None = None) -> PriceTable:
-    """Read the table from `path`, or the one that comes with the package.
+    """Read the table that comes with the package, with the prices in the file at `path` before its own.
+
+    The file needs [models] only; `as_of` and [defaults], where it has them, hold for its models.
 
     Raises `InvalidArgument` that names the wrong entry.
     """
+    bundled = _table(files(__package__).joinpath("prices.toml").read_text(), "the bundled price table")
     if path is None:
-        text, source = files(__package__).joinpath("prices.toml").read_text(), "the bundled price table"
-    else:
-        text, source = path.read_text(), f"the price table {path.name}"
+        return _priced(bundled, "the bundled price table")
+    source = f"the price table {path.name}"
+    own = _table(path.read_text(), source)
+    known = _priced(bundled, source)
+    defaults = {**bundled["defaults"], **own.get("defaults", {})}
+    added = _priced({"as_of": known.as_of, **own, "defaults": defaults}, source)
+    return PriceTable(as_of=added.as_of, prices={**known.prices, **added.prices}, source=source)
+
+
+def _table(text: str, source: str) -> dict[str, Any]:
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-        prices = {name: _price(name, entry, data.get("defaults", {})) for name, entry in data["models"].items()}
-        return PriceTable(as_of=data["as_of"], prices=prices, source=source)
-    except (tomllib.TOMLDecodeError, KeyError) as error:
+        return tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
         raise InvalidArgument.field("annotators.prices", f"{source} is not usable: {error}") from error
+
+
+def _priced(data: Mapping[str, Any], source: str) -> PriceTable:
+    models, as_of = data.get("models"), data.get("as_of")
+    if not isinstance(models, Mapping) or not all(isinstance(entry, Mapping) for entry in models.values()):
+        raise InvalidArgument.field("annotators.prices", f'{source} needs tables [models."NAME"]')
+    if type(as_of) is not date:
+        raise InvalidArgument.field("annotators.prices", f"{source}: as_of must be a date such as 2026-11-30")
+    prices = {name: _price(name, entry, data["defaults"]) for name, entry in models.items()}
+    return PriceTable(as_of=as_of, prices=prices, source=source)
 
 
 def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> Price:
@@ -136,6 +156,8 @@ def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
     if not isinstance(verified, bool) or (retires is not None and type(retires) is not date):
         raise InvalidArgument.field(field, "retires must be a date such as 2026-11-30, verified true or false")
     long_prompt = merged.pop("long_prompt", {})
+    if strange := sorted(key for key, value in merged.items() if type(value) not in (int, Decimal)):
+        raise InvalidArgument.field(field, f"prices must be numbers, but {strange} are not")
     numbers = {key: Decimal(value) for key, value in merged.items()}
     if negative := sorted(key for key, value in numbers.items() if value < 0):
         raise InvalidArgument.field(field, f"prices must be at least 0, but {negative} are negative")
