@@ -22,10 +22,10 @@ async def test_counts_come_without_opening_pools(tmp_path: Path) -> None:
         project = await first.create(name)
         await first.add(project, ["h1", "h2"], split=Split.HOLDOUT, upload="holdout")
         await first.add(project, [f"i{n}" for n in range(10)])
-        await first.parts.pools.delete(project.id, ["i9"], first.parts.clock.now())
-        known = KnownRows({"i1": int((await first.parts.pools.find(project.id, ["i1"]))[0])}, {})
-        await first.parts.store.write(
-            lambda tx, of=project, rows=known: first.parts.submissions.submit(tx, of, "ann", "", answers, rows)  # type: ignore[misc]
+        await first.parts.pool.pools.delete(project.id, ["i9"], first.parts.base.clock.now())
+        known = KnownRows({"i1": int((await first.parts.pool.pools.find(project.id, ["i1"]))[0])}, {})
+        await first.parts.base.store.write(
+            lambda tx, of=project, rows=known: first.parts.labeling.submissions.submit(tx, of, "ann", "", answers, rows)  # type: ignore[misc]
         )
     await first.close()
     shutil.rmtree(tmp_path / "pools")

@@ -45,7 +45,14 @@ class Desk:
         self.budgets = Budgets(self.clock, new_id)
         self.labeling = Leases(self.clock, new_id, self.budgets, Limits())
         self.submissions = Submissions(self.labeling)
-        self.projects = Projects(self.clock, new_id, Limits(), self.budgets, lambda _: None, lambda _: None)
+        self.projects = Projects(
+            clock=self.clock,
+            new_id=new_id,
+            limits=Limits(),
+            budgets=self.budgets,
+            check_learner=lambda _: None,
+            check_strategy=lambda _: None,
+        )
 
     def create(self, name: str = "news", **changes: object) -> Project:
         new = NewProject(

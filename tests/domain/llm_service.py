@@ -54,11 +54,11 @@ class LlmService(Service):
         def work(tx: Any) -> list[tuple[Batch, Sequence[Pick]]]:
             return [(batch, tx.labeling.picks(batch.id)) for batch in tx.labeling.batches(project.id)]
 
-        return await self.parts.store.read(work)
+        return await self.parts.base.store.read(work)
 
     async def spent(self, project: Project, line: str) -> Cost:
         """What was settled on a budget line."""
-        entries = await self.parts.store.read(lambda tx: tx.budgets.entries(project.id))
+        entries = await self.parts.base.store.read(lambda tx: tx.budgets.entries(project.id))
         return sum((e.amount for e in entries if e.kind is LedgerKind.SETTLE and e.line == line), start=Cost())
 
     def asked(self, text: str) -> int:

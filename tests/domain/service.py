@@ -48,11 +48,13 @@ class Service:
     async def create(self, name: str = "news", **changes: object) -> Project:
         classes = [LabelClass(c) for c in CLASSES]
         new = NewProject(name, classes, "", DIMENSION, **changes)  # type: ignore[arg-type]
-        return await self.parts.store.write(lambda tx: self.parts.projects.create(tx, new))
+        return await self.parts.base.store.write(lambda tx: self.parts.projects.projects.create(tx, new))
 
     async def add_class(self, project: Project, name: str) -> Project:
         changes = ProjectChanges(classes=[*project.classes, LabelClass(name)])
-        return await self.parts.store.write(lambda tx: self.parts.projects.update(tx, project.name, changes))
+        return await self.parts.base.store.write(
+            lambda tx: self.parts.projects.projects.update(tx, project.name, changes)
+        )
 
     async def add(
         self,
@@ -74,21 +76,21 @@ class Service:
             labels=list(known) if split is not Split.POOL else [""] * len(ids),
             embeddings_nD=vectors(known),
         )
-        return await (await self.parts.ingest.add(project, upload, sequence, incoming))
+        return await (await self.parts.pool.ingest.add(project, upload, sequence, incoming))
 
     async def label(self, project: Project, labels: dict[str, str], annotator: str = "ann") -> None:
         """Have a person label items, outside of any batch."""
-        rows = (await self.parts.pools.find(project.id, list(labels))).tolist()
+        rows = (await self.parts.pool.pools.find(project.id, list(labels))).tolist()
         known = KnownRows(dict(zip(labels, rows, strict=True)), {})
         answers = [Submission(item_id, Label(label)) for item_id, label in labels.items()]
-        await self.parts.store.write(
-            lambda tx: self.parts.submissions.submit(tx, project, annotator, "", answers, known)
+        await self.parts.base.store.write(
+            lambda tx: self.parts.labeling.submissions.submit(tx, project, annotator, "", answers, known)
         )
 
     async def answer_as_llm(self, project: Project, labels: dict[str, str], annotator: str = "mini") -> None:
         """Keep answers of an LLM, outside of any run."""
-        rows = (await self.parts.pools.find(project.id, list(labels))).tolist()
-        batch = Batch(f"by-{annotator}", project.id, "", 0, Component("gold"), 0, 0, 0, self.parts.clock.now())
+        rows = (await self.parts.pool.pools.find(project.id, list(labels))).tolist()
+        batch = Batch(f"by-{annotator}", project.id, "", 0, Component("gold"), 0, 0, 0, self.parts.base.clock.now())
         answers = [
             (
                 row,
@@ -97,15 +99,17 @@ class Service:
             )
             for row, (item_id, name) in zip(rows, labels.items(), strict=True)
         ]
-        await self.parts.store.write(
-            lambda tx: self.parts.labeling.record(
+        await self.parts.base.store.write(
+            lambda tx: self.parts.labeling.leases.record(
                 tx, project, batch, answers, annotator=annotator, kind=AnnotatorKind.LLM, trusted=False, reservation=""
             )
         )
 
     async def replay_run(self, project: Project, labels: dict[str, str], **changes: object) -> Run:
         """Start a replay run, drive it and return it ended."""
-        await self.parts.store.write(lambda tx: tx.pool.put_replay_labels(project.id, "truth", list(labels.items())))
+        await self.parts.base.store.write(
+            lambda tx: tx.pool.put_replay_labels(project.id, "truth", list(labels.items()))
+        )
         values: dict[str, object] = {
             "annotator": ReplayOptions("truth"),
             "strategy": Component("margin"),
@@ -119,22 +123,22 @@ class Service:
             "seed": 1,
         }
         spec = RunSpec(**{**values, **changes})  # type: ignore[arg-type]
-        run = await self.parts.store.write(lambda tx: self.parts.runs.start(tx, project, spec))
+        run = await self.parts.base.store.write(lambda tx: self.parts.runs.runs.start(tx, project, spec))
         return await self.ended(run.id)
 
     async def ended(self, run_id: str) -> Run:
         """Wait until a run has ended."""
-        self.parts.engine.wake()
+        self.parts.runs.engine.wake()
         while True:
-            run = await self.parts.store.read(lambda tx: tx.runs.get(run_id))
+            run = await self.parts.base.store.read(lambda tx: tx.runs.get(run_id))
             if run is not None and run.state.ended:
                 return run
-            await self.parts.signals.wait(f"run/{run_id}", 0.2)
+            await self.parts.base.signals.wait(f"run/{run_id}", 0.2)
 
     async def news(self, project: Project) -> None:
         """Wait for the next news of the project's runs, or a moment where it has none yet or they tell nothing."""
-        runs = await self.parts.store.read(lambda tx: tx.runs.list(project.id))
-        await self.parts.signals.wait(f"run/{runs[-1].id}" if runs else f"pool/{project.id}", 0.05)
+        runs = await self.parts.base.store.read(lambda tx: tx.runs.list(project.id))
+        await self.parts.base.signals.wait(f"run/{runs[-1].id}" if runs else f"pool/{project.id}", 0.05)
 
     async def close(self) -> None:
         await self.parts.close()

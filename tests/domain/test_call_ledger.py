@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nextlabel.server.domain.budgets.paid_calls import CallLedger, RunLedger
+from nextlabel.server.domain.budgets.paid_calls import CallLedger
 from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
@@ -17,7 +17,7 @@ ONE = Cost(labels=1, tokens=10, micro_usd=100)
 async def ledger(tmp_path):
     service = Service(tmp_path)
     project = await service.create()
-    books = RunLedger(service.parts.store, service.parts.budgets, service.parts.clock, project.id, "")
+    books = service.parts.projects.ledgers.of(project.id)
     yield lambda **limit: CallLedger(books, Cost(**limit))
     await service.close()
 
@@ -54,11 +54,16 @@ async def test_a_refusal_by_the_books_leaves_nothing_held(tmp_path):
     parts = service.parts
 
     def set_limit(bound):
-        return parts.store.write(
-            lambda tx: parts.budgets.set_limit(tx, project.id, "", Window.TOTAL, BudgetDimension.MICRO_USD, bound)
+        return parts.base.store.write(
+            lambda tx: parts.projects.budgets.set_limit(
+                tx, project.id, "", Window.TOTAL, BudgetDimension.MICRO_USD, bound
+            )
         )
 
-    call = CallLedger(RunLedger(parts.store, parts.budgets, parts.clock, project.id, ""), Cost(micro_usd=100))
+    call = CallLedger(
+        parts.projects.ledgers.of(project.id),
+        Cost(micro_usd=100),
+    )
     await set_limit(50)
     with pytest.raises(BudgetExhausted, match="of this project is 50"):
         await call.reserve("a", ONE, "line")

@@ -42,17 +42,17 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 async def test_canaries_are_asked_and_paid_and_never_kept(service: LlmService) -> None:
     project = await service.filled(gold=True)
     run = await service.llm_run(project, {"canary_share": 0.5})
-    tally = await service.parts.store.read(lambda tx: tally_of(tx, run))
+    tally = await service.parts.base.store.read(lambda tx: tally_of(tx, run))
     assert (tally.asked, tally.honest) == (6, 6)
-    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
     assert len(given) == 12 + len(GOLD)
     assert not any("canary" in a.item_id or a.row < 0 for a in given)
-    assert len((await service.parts.learning.labeled(project)).rows_N) == 12
-    total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id))
+    assert len((await service.parts.learning.learning.labeled(project)).rows_N) == 12
+    total = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id))
     assert (total.labels, total.micro_usd) == (12, service.fake.books.micro_usd)
     kept = sum((a.answer.provenance.cost for a in given), start=Cost())
     assert kept.micro_usd + tally.micro_usd < total.micro_usd  # the probe before the run is the rest
-    (report,) = await service.parts.reports.annotators(project)
+    (report,) = await service.parts.reports.reports.annotators(project)
     assert report.canaries == tally
 
 
@@ -62,7 +62,7 @@ async def test_a_model_that_obeys_ends_the_run_with_the_reason(service: LlmServi
     run = await service.llm_run(project, {"canary_share": 0.5}, batch_size=12)
     assert run.stop_reason is StopReason.ANNOTATOR_UNRELIABLE
     assert "3 of 3 canary items" in run.message
-    tally = await service.parts.store.read(lambda tx: tally_of(tx, run))
+    tally = await service.parts.base.store.read(lambda tx: tally_of(tx, run))
     assert tally.obeyed == 3
 
 
@@ -71,7 +71,7 @@ async def test_gold_that_the_model_gets_wrong_by_itself_makes_no_canary(service:
     project = await service.filled(gold=True)
     run = await service.llm_run(project, {"canary_share": 0.5})
     assert run.stop_reason is StopReason.BUDGET
-    tally = await service.parts.store.read(lambda tx: tally_of(tx, run))
+    tally = await service.parts.base.store.read(lambda tx: tally_of(tx, run))
     assert (tally.honest, tally.obeyed) == (tally.asked, 0)
 
 
@@ -91,10 +91,10 @@ async def test_guidelines_in_force_are_those_that_gold_is_checked_under(service:
     asked = len(service.fake.requests)
     await service.llm_run(project)
     assert len(service.fake.requests) - asked == 12 + 1
-    await service.parts.store.write(
-        lambda tx: service.parts.projects.add_guidelines(tx, project.name, "new rules", author="me")
+    await service.parts.base.store.write(
+        lambda tx: service.parts.projects.projects.add_guidelines(tx, project.name, "new rules", author="me")
     )
-    changed = await service.parts.store.read(lambda tx: service.parts.projects.get(tx, project.name))
+    changed = await service.parts.base.store.read(lambda tx: service.parts.projects.projects.get(tx, project.name))
     asked = len(service.fake.requests)
     await service.llm_run(changed)
     assert len(service.fake.requests) - asked >= 12 + len(GOLD)

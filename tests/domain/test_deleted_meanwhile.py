@@ -12,8 +12,8 @@ IDS = [f"i{n}" for n in range(30)]
 
 
 async def delete(service, project):
-    await service.parts.store.write(lambda tx: service.parts.projects.delete(tx, project.name))
-    await service.parts.removal.drop(project.id)
+    await service.parts.base.store.write(lambda tx: service.parts.projects.projects.delete(tx, project.name))
+    await service.parts.upkeep.removal.drop(project.id)
 
 
 def first_deleted(service, project, work):
@@ -28,9 +28,9 @@ def first_deleted(service, project, work):
 
 
 async def left_over(service, project):
-    await service.parts.removal.drop_left_over()
-    assert await service.parts.store.read(lambda tx: tx.projects.undropped()) == []
-    directory = service.parts.settings.data_dir
+    await service.parts.upkeep.removal.drop_left_over()
+    assert await service.parts.base.store.read(lambda tx: tx.projects.undropped()) == []
+    directory = service.parts.base.settings.data_dir
     return [str(path) for path in directory.rglob("*") if project.id in str(path)]
 
 
@@ -46,13 +46,13 @@ async def test_a_training_beside_a_deletion_is_told_so_and_leaves_no_model(servi
     project = await labeled(service)
     monkeypatch.setattr(learning, work, first_deleted(service, project, getattr(learning, work)))
     with pytest.raises(NotFound, match="deleted meanwhile"):
-        await service.parts.learning.train(project)
+        await service.parts.learning.learning.train(project)
     assert await left_over(service, project) == []
 
 
 async def test_an_upload_beside_a_deletion_is_told_so_and_leaves_no_text(service, monkeypatch):
     project = await labeled(service)
-    arrays = service.parts.pools.arrays
+    arrays = service.parts.pool.pools.arrays
     monkeypatch.setattr(arrays, "append_items", first_deleted(service, project, arrays.append_items))
     with pytest.raises(NotFound, match="deleted meanwhile"):
         await service.add(project, ["new"], upload="beside")
@@ -69,9 +69,9 @@ async def test_an_upload_that_was_queued_before_a_deletion_is_told_so(service):
 
 async def test_files_stay_to_be_removed_as_long_as_somebody_works_on_the_project(service):
     project = await labeled(service)
-    await service.parts.learning.train(project)
-    async with service.parts.store.exclusive(f"train/{project.id}"):
+    await service.parts.learning.learning.train(project)
+    async with service.parts.base.store.exclusive(f"train/{project.id}"):
         await delete(service, project)
-        await service.parts.removal.drop_left_over()
-        assert await service.parts.store.read(lambda tx: tx.projects.undropped()) == [project.id]
+        await service.parts.upkeep.removal.drop_left_over()
+        assert await service.parts.base.store.read(lambda tx: tx.projects.undropped()) == [project.id]
     assert await left_over(service, project) == []

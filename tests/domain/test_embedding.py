@@ -25,7 +25,7 @@ class Embedder:
 @pytest.fixture
 async def service(tmp_path):
     opened = Service(tmp_path)
-    opened.parts.embedding.embedder = Embedder()
+    opened.parts.pool.embedding.embedder = Embedder()
     yield opened
     await opened.close()
 
@@ -33,9 +33,9 @@ async def service(tmp_path):
 async def filled(service, name, text):
     parts = service.parts
     new = NewProject(name, [LabelClass("a"), LabelClass("b")], "broken", DIMENSION)
-    project = await parts.store.write(lambda tx: parts.projects.create(tx, new))
+    project = await parts.base.store.write(lambda tx: parts.projects.projects.create(tx, new))
     incoming = IncomingItems(["i"], [text], [""], [Split.POOL], [""], None)
-    await (await parts.ingest.add(project, "upload", 1, incoming))
+    await (await parts.pool.ingest.add(project, "upload", 1, incoming))
     return project
 
 
@@ -43,11 +43,11 @@ async def test_a_pool_that_cannot_be_embedded_does_not_hold_up_the_others(servic
     damaged = await filled(service, "a", "unreadable")
     sound = await filled(service, "b", "text")
     errors: list[BaseException] = []
-    embedding = asyncio.create_task(service.parts.embedding.run(errors.append))
+    embedding = asyncio.create_task(service.parts.pool.embedding.run(errors.append))
     async with asyncio.timeout(30):
-        await service.parts.embedding.wait(sound.id)
+        await service.parts.pool.embedding.wait(sound.id)
     embedding.cancel()
-    counts = [await service.parts.reports.pool_counts(project) for project in (damaged, sound)]
+    counts = [await service.parts.reports.reports.pool_counts(project) for project in (damaged, sound)]
     assert [(c.embedded, c.awaiting_embedding) for c in counts] == [(0, 1), (1, 0)]
     assert {str(error) for error in errors} == {"cannot embed this"}
 
@@ -58,17 +58,17 @@ async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(
 
     class DeletesFirst(Embedder):
         def embed(self, texts, *, urgent=False):
-            deletion = parts.pools.delete(project.id, ["i"], parts.clock.now())
+            deletion = parts.pool.pools.delete(project.id, ["i"], parts.base.clock.now())
             asyncio.run_coroutine_threadsafe(deletion, loop).result(30)
             return super().embed(texts, urgent=urgent)
 
-    parts.embedding.embedder = DeletesFirst()
+    parts.pool.embedding.embedder = DeletesFirst()
     project = await filled(service, "a", "text")
     errors: list[BaseException] = []
-    embedding = asyncio.create_task(parts.embedding.run(errors.append))
+    embedding = asyncio.create_task(parts.pool.embedding.run(errors.append))
     async with asyncio.timeout(30):
-        await parts.embedding.wait(project.id)
-        while parts.pools.arrays.embedded_rows(project.id):
-            await parts.signals.wait(f"pool/{project.id}", 0.1)
+        await parts.pool.embedding.wait(project.id)
+        while parts.pool.pools.arrays.embedded_rows(project.id):
+            await parts.base.signals.wait(f"pool/{project.id}", 0.1)
     embedding.cancel()
     assert errors == []

@@ -12,7 +12,7 @@ from tests.domain.service import Service, gathered
 
 
 async def counts(service, project):
-    return await service.parts.reports.pool_counts(project)
+    return await service.parts.reports.reports.pool_counts(project)
 
 
 async def test_items_are_there_once_however_often_they_come(service):
@@ -30,7 +30,7 @@ async def test_the_same_id_with_other_content_is_an_error_of_that_item_alone(ser
     receipt = await service.add(project, ["x", "a"], texts=["new", "changed"], sequence=2)
     assert receipt.accepted == 1
     assert [(e.index, e.item_id, e.reason) for e in receipt.errors] == [(1, "a", "CONTENT_CONFLICT")]
-    assert (await service.parts.pools.item(project.id, "a")).text == "first"
+    assert (await service.parts.pool.pools.item(project.id, "a")).text == "first"
 
 
 async def test_one_message_may_repeat_an_id(service):
@@ -44,12 +44,12 @@ async def test_a_wrong_message_does_not_take_others_of_its_group_with_it(service
     receipt, error = await gathered(good, _caught(bad))
     assert receipt.accepted == 1
     assert isinstance(error, InvalidArgument)
-    assert await service.parts.ingest.acknowledged(project, "upload") == 1
+    assert await service.parts.pool.ingest.acknowledged(project, "upload") == 1
 
 
 async def test_a_full_disk_fails_what_could_not_be_stored_and_nobody_waits_for_ever(service, monkeypatch):
     project = await service.create()
-    arrays = service.parts.pools.arrays
+    arrays = service.parts.pool.pools.arrays
     append, failures = arrays.append_items, [OSError("no space left on device")]
 
     def full_at_first(*items):
@@ -61,7 +61,7 @@ async def test_a_full_disk_fails_what_could_not_be_stored_and_nobody_waits_for_e
     monkeypatch.setattr(arrays, "append_items", full_at_first)
     uploads = [asyncio.ensure_future(_caught(service.add(project, [name], upload=name))) for name in "abcd"]
     await asyncio.sleep(0)
-    await service.parts.ingest.drain()
+    await service.parts.pool.ingest.drain()
     await asyncio.wait(uploads, timeout=1)
     assert all(upload.done() for upload in uploads)
     outcomes = [upload.result() for upload in uploads]
@@ -79,8 +79,8 @@ async def test_an_upload_resumes_after_its_last_acknowledged_message(service):
     project = await service.create()
     await service.add(project, ["a"], sequence=1)
     await service.add(project, ["b"], sequence=2)
-    assert await service.parts.ingest.acknowledged(project, "upload") == 2
-    assert await service.parts.ingest.acknowledged(project, "another") == 0
+    assert await service.parts.pool.ingest.acknowledged(project, "upload") == 2
+    assert await service.parts.pool.ingest.acknowledged(project, "another") == 0
 
 
 async def test_everything_is_there_after_a_restart(tmp_path):
@@ -126,14 +126,14 @@ async def test_nothing_after_a_message_that_was_not_taken_is_acknowledged(servic
     ]
     errors = await gathered(*calls)
     assert [type(e).__name__ for e in errors] == ["InvalidArgument", "Aborted"]
-    assert await service.parts.ingest.acknowledged(project, "upload") == 1
+    assert await service.parts.pool.ingest.acknowledged(project, "upload") == 1
 
 
 async def test_given_embeddings_are_kept_at_unit_length(service):
     project = await service.create()
     incoming = IncomingItems(["a"], ["text"], [""], [Split.POOL], [""], np.full((1, 8), 3.0, np.float32))
-    await (await service.parts.ingest.add(project, "upload", 1, incoming))
-    (stored,) = await service.parts.pools.embeddings(project.id, [0])
+    await (await service.parts.pool.ingest.add(project, "upload", 1, incoming))
+    (stored,) = await service.parts.pool.pools.embeddings(project.id, [0])
     assert np.linalg.norm(stored.astype(np.float32)) == pytest.approx(1.0, abs=2e-3)
 
 
@@ -141,7 +141,7 @@ async def test_deleted_items_are_gone_for_good_and_their_ids_are_free_again(tmp_
     service = Service(tmp_path)
     project = await service.create()
     await service.add(project, ["a", "b", "c"])
-    pools, now = service.parts.pools, service.parts.clock.now()
+    pools, now = service.parts.pool.pools, service.parts.base.clock.now()
     assert await pools.delete(project.id, ["b", "ghost"], now) == ["ghost"]
     assert await pools.delete(project.id, ["b"], now) == ["b"]
     again = await service.add(project, ["b"], texts=["other"], sequence=2)
@@ -149,14 +149,14 @@ async def test_deleted_items_are_gone_for_good_and_their_ids_are_free_again(tmp_
     await service.close()
     service = Service(tmp_path)
     assert (await counts(service, project)).pool == 3
-    assert (await service.parts.pools.item(project.id, "b")).text == "other"
+    assert (await service.parts.pool.pools.item(project.id, "b")).text == "other"
     await service.close()
 
 
 async def test_items_are_gone_even_when_the_caller_left_while_they_were_deleted(service, monkeypatch):
     project = await service.create()
     await service.add(project, ["a", "b"])
-    pools, store = service.parts.pools, service.parts.store
+    pools, store = service.parts.pool.pools, service.parts.base.store
     write, committed = store.write, asyncio.Event()
 
     async def write_and_linger(work):
@@ -166,7 +166,7 @@ async def test_items_are_gone_even_when_the_caller_left_while_they_were_deleted(
         return done
 
     monkeypatch.setattr(store, "write", write_and_linger)
-    deleting = asyncio.create_task(pools.delete(project.id, ["a"], service.parts.clock.now()))
+    deleting = asyncio.create_task(pools.delete(project.id, ["a"], service.parts.base.clock.now()))
     await committed.wait()
     deleting.cancel()
     with pytest.raises(asyncio.CancelledError):

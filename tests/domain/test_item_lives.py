@@ -26,7 +26,7 @@ async def filled(service, **changes):
 
 
 async def states(service, project):
-    counts = await service.parts.reports.pool_counts(project)
+    counts = await service.parts.reports.reports.pool_counts(project)
     assert sum(counts.states.values()) == counts.pool
     return {state: n for state, n in counts.states.items() if n}
 
@@ -48,33 +48,33 @@ def answering(monkeypatch, outcome_of):
 async def leased(service, project, annotator, count=20):
     """Lease as the API does: what is open, else what a selection finds."""
     parts = service.parts
-    found = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, annotator, count))
+    found = await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, annotator, count))
     if found is None:
         query = Query(count, project.strategy, 0.0, 0, person=annotator)
-        await parts.selector.select(project, query)
-        found = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, annotator, count))
+        await parts.learning.selector.select(project, query)
+        found = await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, annotator, count))
     return found
 
 
 async def submit(service, project, lease, bodies, annotator=""):
     answers = [Submission(item, body) for item, body in bodies.items()]
     lease_id = lease.lease.id if lease else ""
-    rows = (await service.parts.pools.find(project.id, list(bodies))).tolist()
+    rows = (await service.parts.pool.pools.find(project.id, list(bodies))).tolist()
     known = KnownRows(dict(zip(bodies, rows, strict=True)), {})
-    results = await service.parts.store.write(
-        lambda tx: service.parts.submissions.submit(tx, project, annotator, lease_id, answers, known)
+    results = await service.parts.base.store.write(
+        lambda tx: service.parts.labeling.submissions.submit(tx, project, annotator, lease_id, answers, known)
     )
     return [result.status for result in results]
 
 
 async def test_a_look_takes_nothing_away_and_is_the_same_until_something_changes(service):
     project = await filled(service)
-    looks = [await service.parts.selector.select(project, LOOK) for _ in range(3)]
+    looks = [await service.parts.learning.selector.select(project, LOOK) for _ in range(3)]
     rows = [[pick.row for pick in picks] for _, picks in looks]
     assert rows[0] == rows[1] == rows[2]
     lease = await leased(service, project, "ann")
     assert {pick.row for pick in lease.picks} == set(rows[0])
-    _, other = await service.parts.selector.select(project, LOOK)
+    _, other = await service.parts.learning.selector.select(project, LOOK)
     assert not {pick.row for pick in other} & set(rows[0])
 
 
@@ -99,7 +99,7 @@ async def test_what_an_annotator_refuses_goes_to_a_person(service, monkeypatch):
     answering(monkeypatch, lambda item: Outcome.REFUSED if item in ("i3", "i4") else None)
     run = await service.replay_run(project, TRUTH, limit=Cost())
     assert run.stop_reason is StopReason.ITEMS_LEFT
-    counts = await service.parts.reports.pool_counts(project)
+    counts = await service.parts.reports.reports.pool_counts(project)
     assert counts.needs == {NeedReason.REFUSED: 2}
     lease = await leased(service, project, "ann")
     assert {pick.item_id for pick in lease.picks} == {"i3", "i4"}
@@ -111,7 +111,7 @@ async def test_an_item_that_is_refused_too_often_is_given_up_by_runs_and_not_by_
     service.parts.start()
     project = await filled(service)
     answering(monkeypatch, lambda item: Outcome.REFUSED if item == "i3" else None)
-    for _ in range(service.parts.limits.useless_answers):
+    for _ in range(service.parts.base.limits.useless_answers):
         await service.replay_run(project, TRUTH, limit=Cost())
     assert await states(service, project) == {ItemState.ANSWERED: 11, ItemState.GIVEN_UP: 1}
     answering(monkeypatch, lambda _: None)
@@ -132,7 +132,7 @@ async def test_what_a_person_skips_is_offered_to_others_only(service):
     assert await leased(service, project, "ann") is None
     other = await leased(service, project, "bob")
     assert {pick.item_id for pick in other.picks} == set(skipped)
-    budget = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id))
+    budget = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id))
     assert budget.labels == 10
 
 
@@ -146,13 +146,13 @@ async def test_a_round_of_people_does_not_wait_for_what_they_skip_and_the_run_sa
     )
     parts = service.parts
     while not running.done():
-        lease = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, "ann", 6))
+        lease = await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, "ann", 6))
         if lease is None:
             await service.news(project)
             continue
         bodies = {p.item_id: None if p.item_id == "i3" else Label(TRUTH[p.item_id]) for p in lease.picks}
         await submit(service, project, lease, bodies)
-        parts.signals.notify(f"labeling/{project.id}")
+        parts.base.signals.notify(f"labeling/{project.id}")
     run = await running
     assert run.stop_reason is StopReason.ITEMS_LEFT
     assert "1 skipped" in run.message
@@ -161,7 +161,7 @@ async def test_a_round_of_people_does_not_wait_for_what_they_skip_and_the_run_sa
 async def test_what_people_put_aside_is_taken_by_a_run_when_nothing_else_is_left(service):
     service.parts.start()
     project = await filled(service)
-    await service.parts.selector.select(project, LOOK)
+    await service.parts.learning.selector.select(project, LOOK)
     run = await service.replay_run(project, TRUTH, limit=Cost())
     assert run.stop_reason is StopReason.POOL_EMPTY
     assert await leased(service, project, "ann") is None
@@ -171,7 +171,7 @@ async def test_two_who_disagree_leave_the_item_to_a_third(service):
     project = await filled(service, overlap=2)
     for name, label in (("ann", "left"), ("bob", "right")):
         assert await submit(service, project, None, {"i0": Label(label)}, name) == [SubmitStatus.ACCEPTED]
-    counts = await service.parts.reports.pool_counts(project)
+    counts = await service.parts.reports.reports.pool_counts(project)
     assert counts.needs == {NeedReason.NO_AGREEMENT: 1}
     await submit(service, project, None, {item: Label(TRUTH[item]) for item in IDS[1:]}, "ann")
     lease = await leased(service, project, "cid", 1)

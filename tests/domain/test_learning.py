@@ -21,11 +21,11 @@ async def labeled(service, project):
 
 async def test_a_holdout_item_that_took_the_place_of_another_is_evaluated_itself(service):
     project = await service.create()
-    learning, pools = service.parts.learning, service.parts.pools
+    learning, pools = service.parts.learning.learning, service.parts.pool.pools
     await labeled(service, project)
     await service.add(project, ["before"], labels=["left"], split=Split.HOLDOUT, upload="before")
     assert (await learning.train(project)).accuracy == 1.0
-    await pools.delete(project.id, ["before"], service.parts.clock.now())
+    await pools.delete(project.id, ["before"], service.parts.base.clock.now())
     await service.add(project, ["after"], labels=["right"], split=Split.HOLDOUT, upload="after")
     _, evaluation = await learning.evaluate(project, 0, Split.HOLDOUT)
     assert evaluation.accuracy == 1.0
@@ -34,9 +34,9 @@ async def test_a_holdout_item_that_took_the_place_of_another_is_evaluated_itself
 async def test_a_class_added_after_training_has_no_probability_yet(service):
     project = await service.create()
     await labeled(service, project)
-    await service.parts.learning.train(project)
+    await service.parts.learning.learning.train(project)
     project = await service.add_class(project, "down")
-    _, probabilities = await service.parts.learning.predict(project, vectors(["left", "up"]))
+    _, probabilities = await service.parts.learning.learning.predict(project, vectors(["left", "up"]))
     assert probabilities.shape == (2, 4)
     assert probabilities[:, 3].tolist() == [0.0, 0.0]
     assert probabilities.sum(axis=1) == pytest.approx(1.0)
@@ -46,31 +46,33 @@ async def test_training_without_labels_publishes_nothing(service):
     project = await service.create()
     await service.add(project, IDS)
     with pytest.raises(FailedPrecondition, match="no labels to train on"):
-        await service.parts.learning.train(project)
-    assert await service.parts.store.read(lambda tx: tx.models.list(project.id)) == []
+        await service.parts.learning.learning.train(project)
+    assert await service.parts.base.store.read(lambda tx: tx.models.list(project.id)) == []
 
 
 async def awaiting_embedding(service, project, first_row, rows):
     """Have rows wait for their embeddings."""
-    segment = Segment(project.id, first_row, rows, False, service.parts.clock.now())
-    await service.parts.store.write(lambda tx: tx.pool.add_segment(segment))
+    segment = Segment(project.id, first_row, rows, False, service.parts.base.clock.now())
+    await service.parts.base.store.write(lambda tx: tx.pool.add_segment(segment))
     known = KnownRows({f"late{row}": first_row + row for row in range(rows)}, {})
     answers = [Submission(item, Label(CLASSES[0])) for item in known.rows]
-    await service.parts.store.write(lambda tx: service.parts.submissions.submit(tx, project, "ann", "", answers, known))
+    await service.parts.base.store.write(
+        lambda tx: service.parts.labeling.submissions.submit(tx, project, "ann", "", answers, known)
+    )
 
 
 async def test_labels_of_items_that_wait_for_their_embeddings_are_never_trained_away_in_silence(service):
     project = await service.create()
     await awaiting_embedding(service, project, 0, 4)
     with pytest.raises(Unavailable, match="the 4 labels of project news are of items that wait"):
-        await service.parts.learning.train(project)
+        await service.parts.learning.learning.train(project)
 
 
 async def test_a_model_says_how_many_labels_it_was_not_trained_on(service):
     project = await service.create()
     await labeled(service, project)
     await awaiting_embedding(service, project, len(IDS), 4)
-    model = await service.parts.learning.train(project)
+    model = await service.parts.learning.learning.train(project)
     assert (model.labels, model.description["labels_awaiting_embedding"]) == (len(IDS), 4)
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from nextlabel.server.domain.budgets.paid_calls import RunLedger
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind
 from nextlabel.server.values.money.costs import Cost
@@ -73,7 +72,7 @@ def claude(**options):
 
 
 async def spent(service, project, line):
-    entries = await service.parts.store.read(lambda tx: tx.budgets.entries(project.id))
+    entries = await service.parts.base.store.read(lambda tx: tx.budgets.entries(project.id))
     return sum(e.amount.micro_usd for e in entries if e.kind is LedgerKind.SETTLE and e.line == line)
 
 
@@ -81,11 +80,11 @@ async def test_an_llm_labels_within_its_budget_and_the_books_agree_with_the_api(
     project = await filled(service)
     run = await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=18, micro_usd=1_000_000))
     assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
-    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
     assert {a.label == TRUTH[a.item_id] for a in given} == {True}
     assert not any(a.trusted for a in given)
     assert all(a.answer.provenance.guidelines_hash and a.answer.provenance.answered_model for a in given)
-    total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id))
+    total = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id))
     assert total.labels == 18
     assert total.micro_usd == fake.books.micro_usd
 
@@ -94,9 +93,9 @@ async def test_a_dollar_budget_ends_the_run_and_what_was_bought_is_learned_from(
     project = await filled(service)
     run = await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(micro_usd=12_000), batch_size=30)
     assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
-    total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id, run.id))
+    total = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id, run.id))
     assert 0 < total.micro_usd <= 12_000
-    latest = await service.parts.store.read(lambda tx: tx.models.latest(project.id))
+    latest = await service.parts.base.store.read(lambda tx: tx.models.latest(project.id))
     assert latest is not None
     assert latest.labels == total.labels > 0
 
@@ -106,8 +105,8 @@ async def test_the_llm_strategy_takes_what_the_model_chooses_and_fills_up_with_a
     await service.replay_run(
         project, TRUTH, annotator=claude(), strategy=Component("llm"), limit=Cost(labels=6, micro_usd=1_000_000)
     )
-    (batch,) = await service.parts.store.read(lambda tx: tx.labeling.batches(project.id))
-    picks = await service.parts.store.read(lambda tx: tx.labeling.picks(batch.id))
+    (batch,) = await service.parts.base.store.read(lambda tx: tx.labeling.batches(project.id))
+    picks = await service.parts.base.store.read(lambda tx: tx.labeling.picks(batch.id))
     assert [p.reason for p in picks[:4]] == ["unclear"] * 4
     assert all("fallback: the model chose 4 of 6" in p.reason for p in picks[4:])
     assert len({p.row for p in picks}) == 6
@@ -124,19 +123,19 @@ async def test_gold_items_calibrate_the_confidence_and_never_train(service):
     project = await filled(service)
     await service.add(project, [f"g{n}" for n in range(30)], split=Split.GOLD, upload="gold")
     await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=6, micro_usd=1_000_000))
-    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
     pool = [a for a in given if a.item_id in TRUTH]
     assert len(pool) == 6
     assert len(given) - len(pool) == 30
     assert {a.answer.confidence_kind for a in pool} == {ConfidenceKind.CALIBRATED}
-    assert len((await service.parts.learning.labeled(project)).rows_N) == 6
+    assert len((await service.parts.learning.learning.labeled(project)).rows_N) == 6
 
 
 async def test_a_second_run_finds_the_paid_answers(service, fake):
     project = await filled(service)
-    ledger = RunLedger(service.parts.store, service.parts.budgets, service.parts.clock, project.id, "")
+    ledger = service.parts.projects.ledgers.of(project.id)
     await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=6, micro_usd=1_000_000))
-    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
     for annotation in given:
         assert await ledger.find_answer(annotation.answer.provenance.answer_key) is not None
 

@@ -46,7 +46,7 @@ async def test_what_the_llm_is_least_sure_of_comes_first_and_is_paid_once(servic
     # The shortlist paid for everything, and nothing was left for the annotation of its picks.
     assert (await service.spent(project, "acquisition/uncertainty")).micro_usd > 0
     assert (await service.spent(project, "labels")).labels == 6
-    given = await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
     assert {a.label == TRUTH[a.item_id] for a in given} == {True}
 
 
@@ -63,7 +63,7 @@ async def test_disagreement_begins_by_the_shortlist_and_then_asks_what_the_learn
     await service.replay_run(project, TRUTH, limit=Cost(labels=12))
     service.fake.brain = Scripted(lambda asked: wrong_on_some(asked) if asked.items else compose(asked, lambda _: ""))
     chosen = strategy("llm_disagreement", model=MODEL, per_pick=20)
-    batch, picks = await service.parts.selector.select(project, Query(4, chosen, 0.0, seed=1))
+    batch, picks = await service.parts.learning.selector.select(project, Query(4, chosen, 0.0, seed=1))
     assert batch.model_version == 2
     assert {f"text of {p.item_id}" for p in picks} <= lies
     assert all("the LLM says" in p.reason for p in picks)
@@ -76,14 +76,14 @@ async def test_disagreement_knows_that_the_learner_has_never_heard_of_a_class_ad
     project = await service.add_class(project, "down")
     service.fake.brain = Scripted(lambda asked: compose(asked, lambda _: "down" if asked.items else ""))
     chosen = strategy("llm_disagreement", model=MODEL)
-    _, picks = await service.parts.selector.select(project, Query(4, chosen, 0.0, seed=1))
+    _, picks = await service.parts.learning.selector.select(project, Query(4, chosen, 0.0, seed=1))
     assert {p.reason for p in picks} == {"the LLM says 'down', the learner gives that 0%"}
 
 
 async def test_disagreement_without_a_model_asks_no_llm_and_says_so(service: LlmService) -> None:
     project = await service.filled()
     chosen = strategy("llm_disagreement", model=MODEL)
-    _, picks = await service.parts.selector.select(project, Query(4, chosen, 0.0, seed=1))
+    _, picks = await service.parts.learning.selector.select(project, Query(4, chosen, 0.0, seed=1))
     assert {p.reason for p in picks} == {"fallback: llm_disagreement needs a model, which there is none of yet"}
     assert service.fake.requests == []
 
@@ -92,7 +92,7 @@ async def test_disagreement_without_a_model_asks_no_llm_and_says_so(service: Llm
 async def test_an_llm_that_fails_costs_a_reason_and_never_the_batch(service: LlmService, name: str) -> None:
     project = await service.filled()
     service.fake.faults.script.extend([Fault(status=401)] * 200)
-    _, picks = await service.parts.selector.select(project, Query(5, strategy(name, model=MODEL), 0.2, seed=1))
+    _, picks = await service.parts.learning.selector.select(project, Query(5, strategy(name, model=MODEL), 0.2, seed=1))
     assert len({p.row for p in picks}) == 5
     assert sum(p.audit for p in picks) == 1
     assert all("fallback: the endpoint stopped us" in p.reason for p in picks if not p.audit)
@@ -106,7 +106,7 @@ async def test_an_exhausted_budget_is_a_reason_too(service: LlmService) -> None:
     assert run.stop_reason is StopReason.BUDGET
     batches = await service.batches(project)
     assert any("budget" in p.reason for p in batches[0][1])
-    total = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id, run.id))
+    total = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id, run.id))
     assert total.micro_usd <= 2_500
 
 
@@ -149,7 +149,7 @@ async def test_wrong_parameters_are_named_before_anything_is_spent(
     project = await service.filled()
     chosen = strategy("llm_uncertainty", **params)
     with pytest.raises(InvalidArgument, match=problem):
-        await service.parts.selector.select(project, Query(4, chosen, 0.0, seed=1))
+        await service.parts.learning.selector.select(project, Query(4, chosen, 0.0, seed=1))
     with pytest.raises(InvalidArgument, match=problem):
         await service.replay_run(project, TRUTH, strategy=chosen)
     assert service.fake.requests == []
@@ -162,7 +162,7 @@ async def test_a_quote_includes_what_the_strategy_asks(service: LlmService, name
     for chosen in (strategy("margin"), strategy(name)):
         run = await service.llm_run(project, strategy=chosen, limit=Cost(labels=1), max_rounds=1)
         spec = replace(run.spec, limit=Cost(labels=12), max_rounds=0)
-        quotes.append(await service.parts.quotes.quote(project, spec, 0))
+        quotes.append(await service.parts.runs.quotes.quote(project, spec, 0))
     plain, advised = quotes
     assert advised.low.micro_usd < advised.expected.micro_usd < advised.upper.micro_usd
     assert advised.expected.micro_usd > plain.expected.micro_usd
@@ -177,6 +177,6 @@ async def test_a_quote_knows_an_llm_that_advises_people(service: LlmService) -> 
     project = await service.filled()
     run = await service.replay_run(project, TRUTH, limit=Cost(labels=1))
     people = replace(run.spec, annotator=HumanOptions(), strategy=strategy("llm", model=MODEL))
-    quote = await service.parts.quotes.quote(project, replace(people, limit=Cost(labels=12)), 0)
+    quote = await service.parts.runs.quotes.quote(project, replace(people, limit=Cost(labels=12)), 0)
     assert 0 < quote.low.micro_usd < quote.expected.micro_usd < quote.upper.micro_usd
     assert quote.expected.labels == 12

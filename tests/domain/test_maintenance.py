@@ -13,8 +13,8 @@ async def test_a_pool_that_cannot_be_compacted_keeps_no_other_from_it(service, m
             raise RuntimeError("damaged")
         compacted.append(project)
 
-    monkeypatch.setattr(service.parts.pools.arrays, "compact", compact)
-    await service.parts.maintenance.tidy()
+    monkeypatch.setattr(service.parts.pool.pools.arrays, "compact", compact)
+    await service.parts.upkeep.maintenance.tidy()
     with pytest.raises(ExceptionGroup):
-        await service.parts.maintenance.tidy()
+        await service.parts.upkeep.maintenance.tidy()
     assert compacted == [sound.id]

@@ -34,7 +34,7 @@ async def run(service, project, labels, audit=0.5):
 async def test_the_audit_stream_knows_what_each_draw_was_drawn_from(service):
     project = await filled(service)
     await run(service, project, 60)
-    stream = await service.parts.store.read(lambda tx: audit_stream(tx, project.id))
+    stream = await service.parts.base.store.read(lambda tx: audit_stream(tx, project.id))
     assert len(stream.picked_rows) == 60
     assert len(stream.draws) == 30
     assert {d.pool_size for d in stream.draws} == {300}
@@ -45,7 +45,7 @@ async def test_the_audit_stream_knows_what_each_draw_was_drawn_from(service):
 async def test_class_shares_are_told_from_the_draws_with_intervals(service):
     project = await filled(service)
     await run(service, project, 100)
-    found = await service.parts.quality.shares.shares(project)
+    found = await service.parts.reports.quality.shares.shares(project)
     assert (found.draws, found.unanswered_draws) == (50, 0)
     for share in found.shares:
         truth = np.mean([label == share.label for label in TRUTH.values()])
@@ -59,16 +59,16 @@ async def test_class_shares_are_told_from_the_draws_with_intervals(service):
 async def test_without_draws_no_share_is_told(service):
     project = await filled(service)
     await run(service, project, 40, audit=0.0)
-    found = await service.parts.quality.shares.shares(project)
+    found = await service.parts.reports.quality.shares.shares(project)
     assert [s.label for s in found.shares] == list(CLASSES)
     assert all(s.figures == () for s in found.shares)
 
 
 async def test_accuracy_says_its_kind_and_whether_it_may_be_watched(service):
     project = await filled(service)
-    assert await service.parts.quality.accuracy.accuracy(project) == Accuracy((), ())
+    assert await service.parts.reports.quality.accuracy.accuracy(project) == Accuracy((), ())
     await run(service, project, 60)
-    found = await service.parts.quality.accuracy.accuracy(project)
+    found = await service.parts.reports.quality.accuracy.accuracy(project)
     kinds = [(f.kind, f.anytime, f.estimate.items) for f in found.model]
     assert kinds == [(FigureKind.HOLDOUT, False, 30), (FigureKind.HOLDOUT, True, 30), (FigureKind.AUDIT, False, 20)]
     once, watched = found.model[0].estimate, found.model[1].estimate
@@ -80,23 +80,23 @@ async def test_labels_are_judged_by_gold_and_people_do_not_count(service):
     project = await filled(service)
     await service.add(project, [f"g{n}" for n in range(20)], split=Split.GOLD, upload="gold")
     await service.label(project, {f"g{n}": CLASSES[n % 3] for n in range(20)})
-    assert (await service.parts.quality.accuracy.accuracy(project)).labels == ()
+    assert (await service.parts.reports.quality.accuracy.accuracy(project)).labels == ()
     await service.answer_as_llm(project, {f"g{n}": CLASSES[n % 3 if n > 4 else 0] for n in range(20)})
-    (figure,) = (await service.parts.quality.accuracy.accuracy(project)).labels
+    (figure,) = (await service.parts.reports.quality.accuracy.accuracy(project)).labels
     assert (figure.kind, figure.anytime, figure.estimate.items) == (FigureKind.GOLD, True, 20)
     assert figure.estimate.value == pytest.approx(17 / 20)
 
 
 async def test_ways_to_join_answers_are_compared_on_gold(service):
     project = await filled(service)
-    assert (await service.parts.quality.consensus.compare(project)).chosen == ""
+    assert (await service.parts.reports.quality.consensus.compare(project)).chosen == ""
     gold = {f"g{n}": CLASSES[n % 3] for n in range(60)}
     await service.add(project, list(gold), labels=list(gold.values()), split=Split.GOLD, upload="gold")
     wrong = {item: CLASSES[(CLASSES.index(label) + 1) % 3] for item, label in gold.items()}
     for number, name in enumerate(("one", "two", "three")):
         mistaken = {item: wrong[item] if n % 3 else label for n, (item, label) in enumerate(gold.items())}
         await service.answer_as_llm(project, mistaken if number else gold, annotator=name)
-    found = await service.parts.quality.consensus.compare(project)
+    found = await service.parts.reports.quality.consensus.compare(project)
     assert (found.shared_items, found.gold_items) == (60, 60)
     assert found.chosen != "majority"
     assert found.methods["majority"].estimate.value < 0.5 < found.methods[found.chosen].estimate.low

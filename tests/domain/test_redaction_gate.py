@@ -62,7 +62,7 @@ async def test_items_and_demonstrations_of_runs_and_quotes(
     project = await personal(service)
     options = AnthropicOptions(MODEL, prompt=asking(selection))
     spec = RunSpec(options, Component("random"), 4, 0.0, Cost(labels=4), 0.0, 0.0, Plateau(), 0, 1)
-    await service.parts.quotes.quote(project, spec, 5)
+    await service.parts.runs.quotes.quote(project, spec, 5)
     assert counted
     await service.replay_run(project, {}, annotator=options, limit=Cost(labels=4), batch_size=4)
     shown = selection is not DemonstrationSelection.NONE

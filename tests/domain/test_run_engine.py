@@ -36,7 +36,7 @@ async def filled(service):
 
 
 async def annotations(service, project):
-    return await service.parts.store.read(lambda tx: tx.labeling.annotations(project.id))
+    return await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
 
 
 async def test_a_run_spends_its_budget_and_learns(service):
@@ -46,7 +46,7 @@ async def test_a_run_spends_its_budget_and_learns(service):
     given = await annotations(service, project)
     assert len(given) == len({a.row for a in given}) == 18
     assert all(TRUTH[a.item_id] == a.label for a in given)
-    curve = await service.parts.reports.learning_curve(project, run.id)
+    curve = await service.parts.reports.reports.learning_curve(project, run.id)
     assert [m.labels for m in curve] == [6, 12, 18]
     assert curve[-1].accuracy > 0.8
     assert curve[-1].spent == Cost(labels=18)
@@ -67,8 +67,8 @@ async def test_selection_is_reproducible_from_model_pool_settings_and_seed(tmp_p
 async def test_holdout_and_gold_are_neither_asked_nor_trained_on(service):
     project = await filled(service)
     await service.replay_run(project, TRUTH, limit=Cost(), batch_size=25)
-    labeled = await service.parts.learning.labeled(project)
-    references = (await service.parts.pools.open(project.id)).references
+    labeled = await service.parts.learning.learning.labeled(project)
+    references = (await service.parts.pool.pools.open(project.id)).references
     assert not set(labeled.rows_N.tolist()) & set(references)
     assert len(labeled.rows_N) == len(IDS)
 
@@ -109,7 +109,7 @@ async def test_a_class_that_is_added_and_used_meanwhile_is_learned_by_the_run(se
     after_first_training(monkeypatch, add_and_use)
     run = await service.replay_run(project, TRUTH)
     assert run.stop_reason is StopReason.BUDGET
-    _, model = await service.parts.learning.model(project)
+    _, model = await service.parts.learning.learning.model(project)
     assert model.classes == (*CLASSES, "down")
 
 
@@ -118,7 +118,9 @@ async def test_guidelines_accepted_meanwhile_are_what_the_next_round_goes_by(ser
     parts = service.parts
 
     async def accept():
-        await parts.store.write(lambda tx: parts.projects.add_guidelines(tx, project.name, "better", author="ann"))
+        await parts.base.store.write(
+            lambda tx: parts.projects.projects.add_guidelines(tx, project.name, "better", author="ann")
+        )
 
     after_first_training(monkeypatch, accept)
     seen = []
@@ -136,8 +138,8 @@ async def test_guidelines_accepted_meanwhile_are_what_the_next_round_goes_by(ser
 async def test_a_project_budget_binds_every_run(service):
     project = await filled(service)
     labels = BudgetDimension.LABELS
-    await service.parts.store.write(
-        lambda tx: service.parts.budgets.set_limit(tx, project.id, "", Window.TOTAL, labels, 10)
+    await service.parts.base.store.write(
+        lambda tx: service.parts.projects.budgets.set_limit(tx, project.id, "", Window.TOTAL, labels, 10)
     )
     run = await service.replay_run(project, TRUTH, limit=Cost(labels=50))
     assert run.stop_reason is StopReason.BUDGET
@@ -149,7 +151,7 @@ async def test_unknown_items_become_outcomes_not_labels(service):
     run = await service.replay_run(project, dict(list(TRUTH.items())[:30]), limit=Cost(), max_rounds=4)
     outcomes = {a.outcome.value for a in await annotations(service, project)}
     assert outcomes == {"label", "failed"}
-    spent = await service.parts.store.read(lambda tx: service.parts.budgets.spent(tx, project.id, run.id))
+    spent = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id, run.id))
     assert spent.labels == sum(a.label is not None for a in await annotations(service, project))
 
 
@@ -160,7 +162,7 @@ async def test_a_run_without_labels_to_replay_is_refused_with_the_sets_there_are
         await service.replay_run(project, {}, annotator=missing)
     with pytest.raises(NotFound, match=r"it has 'truth'$"):
         await service.replay_run(project, TRUTH, annotator=missing)
-    assert await service.parts.store.read(lambda tx: tx.runs.list(project.id)) == []
+    assert await service.parts.base.store.read(lambda tx: tx.runs.list(project.id)) == []
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ async def test_a_run_goes_on_after_a_restart_without_asking_twice(tmp_path):
     while not await annotations(first, project):
         await first.news(project)
     starting.cancel()
-    (run,) = await first.parts.store.read(lambda tx: tx.runs.list(project.id))
+    (run,) = await first.parts.base.store.read(lambda tx: tx.runs.list(project.id))
     await first.close()
     second = Service(tmp_path)
     second.parts.start()
@@ -211,20 +213,22 @@ async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp
     )
     leased = None
     while leased is None:
-        leased = await first.parts.store.write(lambda tx: first.parts.labeling.lease(tx, project, "ann", 4))
+        leased = await first.parts.base.store.write(lambda tx: first.parts.labeling.leases.lease(tx, project, "ann", 4))
         await first.news(project)
     starting.cancel()
-    (run,) = await first.parts.store.read(lambda tx: tx.runs.list(project.id))
+    (run,) = await first.parts.base.store.read(lambda tx: tx.runs.list(project.id))
     await first.close()
     second = Service(tmp_path)
     answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
-    await second.parts.store.write(
-        lambda tx: second.parts.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
+    await second.parts.base.store.write(
+        lambda tx: second.parts.labeling.submissions.submit(
+            tx, project, "", leased.lease.id, answers, KnownRows({}, {})
+        )
     )
     second.parts.start()
-    while len(await second.parts.store.read(lambda tx: tx.labeling.batches(project.id, run.id))) < 2:
-        await second.parts.signals.wait(f"run/{run.id}", 0.05)
-    curve = await second.parts.reports.learning_curve(project, run.id)
+    while len(await second.parts.base.store.read(lambda tx: tx.labeling.batches(project.id, run.id))) < 2:
+        await second.parts.base.signals.wait(f"run/{run.id}", 0.05)
+    curve = await second.parts.reports.reports.learning_curve(project, run.id)
     assert [(m.round, m.labels) for m in curve] == [(1, 4)]
     await second.close()
 
@@ -235,31 +239,33 @@ async def test_people_label_what_a_human_run_asks(service):
     running = asyncio.create_task(service.replay_run(project, TRUTH, annotator=human, limit=Cost(labels=12)))
     parts = service.parts
     while not running.done():
-        leased = await parts.store.write(lambda tx: parts.labeling.lease(tx, project, "ann", 4))
+        leased = await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, "ann", 4))
         if leased is None:
             await service.news(project)
             continue
         answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
-        await parts.store.write(
-            lambda tx, found=leased, given=answers: parts.submissions.submit(
+        await parts.base.store.write(
+            lambda tx, found=leased, given=answers: parts.labeling.submissions.submit(
                 tx, project, "", found.lease.id, given, KnownRows({}, {})
             )
         )
-        parts.signals.notify(f"labeling/{project.id}")
+        parts.base.signals.notify(f"labeling/{project.id}")
     run = await running
     assert run.stop_reason is StopReason.BUDGET
     assert {a.kind.value for a in await annotations(service, project)} == {"human"}
-    assert len(await service.parts.reports.learning_curve(project, run.id)) == 2
+    assert len(await service.parts.reports.reports.learning_curve(project, run.id)) == 2
 
 
 async def answer_leased(service, project, annotator, count):
     """Lease up to so many items, as soon as there are any, and answer them."""
     parts = service.parts
-    while (leased := await parts.store.write(lambda tx: parts.labeling.lease(tx, project, annotator, count))) is None:
+    while (
+        leased := await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, annotator, count))
+    ) is None:
         await service.news(project)
     answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
-    await parts.store.write(
-        lambda tx: parts.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
+    await parts.base.store.write(
+        lambda tx: parts.labeling.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
     )
 
 
@@ -273,7 +279,7 @@ async def test_a_run_of_people_ends_when_its_labels_are_spent_on_second_opinions
     async with asyncio.timeout(30):
         run = await running
     assert run.stop_reason is StopReason.BUDGET
-    assert [m.labels for m in await service.parts.store.read(lambda tx: tx.models.list(project.id))] == [2]
+    assert [m.labels for m in await service.parts.base.store.read(lambda tx: tx.models.list(project.id))] == [2]
 
 
 async def test_a_round_of_people_waits_neither_for_what_is_answered_without_a_lease_nor_for_what_is_deleted(service):
@@ -284,11 +290,11 @@ async def test_a_round_of_people_waits_neither_for_what_is_answered_without_a_le
         service.replay_run(project, TRUTH, annotator=human, batch_size=3, max_rounds=1, limit=Cost())
     )
     parts = service.parts
-    while not (batches := await parts.store.read(lambda tx: tx.labeling.batches(project.id))):
+    while not (batches := await parts.base.store.read(lambda tx: tx.labeling.batches(project.id))):
         await service.news(project)
-    direct, _, deleted = await parts.store.read(lambda tx: tx.labeling.picks(batches[0].id))
+    direct, _, deleted = await parts.base.store.read(lambda tx: tx.labeling.picks(batches[0].id))
     await service.label(project, {direct.item_id: TRUTH[direct.item_id]}, "ann")
-    await parts.pools.delete(project.id, [deleted.item_id], parts.clock.now())
+    await parts.pool.pools.delete(project.id, [deleted.item_id], parts.base.clock.now())
     await answer_leased(service, project, "ann", 1)
     async with asyncio.timeout(30):
         run = await running

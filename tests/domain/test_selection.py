@@ -9,7 +9,7 @@ QUERY = Query(count=8, strategy=Component("random"), audit_share=0.0, seed=1)
 async def test_an_item_deleted_while_it_is_selected_leaves_the_ids_of_the_others_right(service, monkeypatch):
     project = await service.create()
     await service.add(project, [f"i{n}" for n in range(30)])
-    arrays = service.parts.pools.arrays
+    arrays = service.parts.pool.pools.arrays
     items = arrays.items
 
     def first_deleted(of, rows):
@@ -17,7 +17,7 @@ async def test_an_item_deleted_while_it_is_selected_leaves_the_ids_of_the_others
         return items(of, rows)
 
     monkeypatch.setattr(arrays, "items", first_deleted)
-    _, picks = await service.parts.selector.select(project, QUERY)
+    _, picks = await service.parts.learning.selector.select(project, QUERY)
     assert len(picks) == 7
     assert all(pick.item_id == f"i{pick.row}" for pick in picks)
 
@@ -25,7 +25,7 @@ async def test_an_item_deleted_while_it_is_selected_leaves_the_ids_of_the_others
 async def test_a_batch_names_the_pool_it_was_selected_from_not_what_came_meanwhile(service, monkeypatch):
     project = await service.create()
     await service.add(project, [f"i{n}" for n in range(30)])
-    arrays, loop = service.parts.pools.arrays, asyncio.get_running_loop()
+    arrays, loop = service.parts.pool.pools.arrays, asyncio.get_running_loop()
     scan = arrays.scan_embeddings
 
     def while_others_add(*given):
@@ -33,5 +33,5 @@ async def test_a_batch_names_the_pool_it_was_selected_from_not_what_came_meanwhi
         return scan(*given)
 
     monkeypatch.setattr(arrays, "scan_embeddings", while_others_add)
-    batch, _ = await service.parts.selector.select(project, QUERY)
+    batch, _ = await service.parts.learning.selector.select(project, QUERY)
     assert batch.pool_rows == 30

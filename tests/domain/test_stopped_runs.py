@@ -50,9 +50,9 @@ async def test_a_stop_in_the_middle_of_a_round_sends_no_new_call_and_keeps_those
     await service.add(project, items, labels=[CLASSES[n % 3] for n in range(200)])
     choice = AnthropicOptions(MODEL, prompt=PromptOptions(max_concurrency=WORKERS))
     spec = RunSpec(choice, strategy("random"), 200, 0.0, Cost(micro_usd=10_000_000), 0.0, 0.0, Plateau(), 0, 1)
-    store, runs = service.parts.store, service.parts.runs
+    store, runs = service.parts.base.store, service.parts.runs.runs
     run = await store.write(lambda tx: runs.start(tx, project, spec))
-    service.parts.engine.wake()
+    service.parts.runs.engine.wake()
     assert isinstance(service.fake.brain, Counting)
     await service.fake.brain.reached.wait()
     await store.write(lambda tx: runs.stop(tx, project, run.id))
@@ -66,6 +66,6 @@ async def test_a_stop_in_the_middle_of_a_round_sends_no_new_call_and_keeps_those
     assert len(service.fake.requests) <= sent + WORKERS
     given = await store.read(lambda tx: tx.labeling.annotations(project.id))
     assert len(given) == service.fake.books.charged_requests - 1, "all but the probe's"
-    total = await store.read(lambda tx: service.parts.budgets.spent(tx, project.id))
+    total = await store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id))
     assert total.micro_usd == service.fake.books.micro_usd
     assert await store.read(lambda tx: tx.budgets.open_reservations(project.id)) == []

@@ -31,5 +31,5 @@ async def test_items_are_counted_in_every_state(service: Service) -> None:
 
     async with asyncio.timeout(30):
         while items(ItemState.GIVEN_UP) is None:
-            await service.parts.signals.wait("pool/news", 0.02)
+            await service.parts.base.signals.wait("pool/news", 0.02)
     assert {state: n for state in ItemState if (n := items(state))} == {ItemState.ANSWERED: 1, ItemState.UNLABELED: 2}

@@ -38,6 +38,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.selection.advised import AdvisedSelection
 from nextlabel.server.domain.selection.askable import Askable
+from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.pool_store import NewItems
@@ -108,8 +109,7 @@ class Server:
         self.selector = Selector(
             store=store,
             pools=self.pools,
-            labels=self.labels,
-            learning=learning,
+            contexts=KnownContexts(store, self.labels, learning, threads),
             askable=self.askable,
             advised=advised,
             executor=threads,

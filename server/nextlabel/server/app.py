@@ -39,7 +39,14 @@ async def running(settings: Settings, inside: Path | None = None) -> AsyncIterat
     parts = await asyncio.to_thread(open_parts, settings)
     try:
         registry = CollectorRegistry()
-        api = ApiServer(settings, servicers(parts), _probes(parts), StoredTokens(parts.store), parts.clock, registry)
+        api = ApiServer(
+            settings,
+            servicers(parts),
+            _probes(parts),
+            StoredTokens(parts.base.store),
+            parts.base.clock,
+            registry,
+        )
         if inside is not None:
             api.listen_inside(inside)
         port = await api.start()
@@ -109,10 +116,10 @@ def _collect_seldom() -> None:
 
 def _probes(parts: Parts) -> dict[str, Probe]:
     async def store_answers() -> None:
-        await parts.store.read(lambda tx: tx.projects.list("", 1))
+        await parts.base.store.read(lambda tx: tx.projects.list("", 1))
 
     async def background_works() -> None:
-        if failing := parts.background.failing:
+        if failing := parts.base.background.failing:
             raise Unavailable(f"background work fails: {', '.join(failing)}", reason="BACKGROUND_WORK_FAILS")
 
     return {**dict.fromkeys(SERVICES, store_answers), BACKGROUND: background_works}

@@ -50,18 +50,18 @@ class StateMetrics:
 
     def start(self) -> None:
         """Keep the gauges up to date in the background, until the parts are closed."""
-        self._parts.background.start("metrics", self._follow)
+        self._parts.base.background.start("metrics", self._follow)
 
     async def _follow(self, _: Report) -> None:
         while True:
-            for work, failures in self._parts.background.failures.items():
+            for work, failures in self._parts.base.background.failures.items():
                 self._failures.labels(work).set(failures)
-            for project in await self._parts.store.read(self._update):
+            for project in await self._parts.base.store.read(self._update):
                 await self._count_items(project)
             await asyncio.sleep(_EVERY_S)
 
     async def _count_items(self, project: Project) -> None:
-        counts = await self._parts.reports.pool_counts(project)
+        counts = await self._parts.reports.reports.pool_counts(project)
         for state, items in counts.states.items():
             self._items.labels(project.name, state.value).set(items)
         for reason in NeedReason:
@@ -84,6 +84,6 @@ class StateMetrics:
             self._spent.labels(name, dimension).set(getattr(spent, dimension))
         latest = tx.models.latest(project.id)
         if latest is not None:
-            self._model_age.labels(name).set((self._parts.clock.now() - latest.created_at).total_seconds())
+            self._model_age.labels(name).set((self._parts.base.clock.now() - latest.created_at).total_seconds())
         running = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
         self._runs.labels(name).set(len(running))

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.ports.annotators import Annotator
-from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.projects.projects import Project
@@ -32,7 +31,7 @@ class RunAnnotator:
 class AnnotatorSource(Protocol):
     """Makes the annotators that runs name."""
 
-    async def open(self, project: Project, run: Run, ledger: Ledger, journal: MessageBatchJournal) -> RunAnnotator:
+    async def open(self, project: Project, run: Run) -> RunAnnotator:
         """Return a checked annotator for a run.
 
         Raises:

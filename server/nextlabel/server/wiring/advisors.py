@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.annotators.llm.chooser import LlmChooser, opinions
-from nextlabel.server.domain.budgets.budgets import Budgets
-from nextlabel.server.domain.budgets.paid_calls import RunLedger
+from nextlabel.server.domain.budgets.paid_calls import Ledgers
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.projects.projects import Project
@@ -53,8 +51,7 @@ class LlmAdvisors:
 
     store: StateStore
     projects: Projects
-    budgets: Budgets
-    clock: Clock
+    ledgers: Ledgers
     lookups: ProjectLookups
     connections: LlmConnections
 
@@ -64,7 +61,7 @@ class LlmAdvisors:
 
     async def open(self, project: Project, choice: LlmOptions, line: str, run: str) -> LlmAdvisor:
         """Return an advisor; its annotator has no message batches, since a selection does not wait for a day."""
-        ledger = RunLedger(self.store, self.budgets, self.clock, project.id, run)
+        ledger = self.ledgers.of(project.id, run)
         connection = self.connections.connect(choice, ledger, run)
         # Its own confidence, not the learner's, says how sure the model is.
         stack = connection.stack(await self.lookups.for_prompts(project), line=line)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
 from nextlabel.server.annotators.paid_calls.accounts import Accounts
-from nextlabel.server.compute.threads import Threads
 from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.budgets.paid_calls import Ledgers
 from nextlabel.server.domain.guidelines.proposals import GuidelineProposals
 from nextlabel.server.domain.housekeeping.maintenance import Maintenance
 from nextlabel.server.domain.housekeeping.removal import Removal
@@ -26,96 +23,127 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
+from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
+from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.selection.advised import AdvisedSelection
 from nextlabel.server.domain.selection.askable import Askable
+from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
-from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.ports.quotes import RunQuotes
-from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings import Settings
-from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
-from nextlabel.server.store.state_store import open_state_store
-from nextlabel.server.system.background import Background
-from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.system.halt import Halts
-from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.ids import new_id
-from nextlabel.server.values.limits import Limits
 from nextlabel.server.wiring.advisors import LlmAdvisors
 from nextlabel.server.wiring.critics import GuidelineCritics
+from nextlabel.server.wiring.foundation import Foundation, open_foundation
 from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import QualityParts, quality_parts
 from nextlabel.server.wiring.quotes import AllQuotes
 from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
 
-_log = structlog.get_logger(__name__)
-_DISK_THREADS = 4
-_CALLER_THREADS = 4
-_NICENESS = 5
-# What one server's compaction must leave for the scans of the others.
-_LONGEST_SCAN = timedelta(hours=1)
-
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does."""
+class PoolParts:
+    """Items and their embeddings."""
 
-    compute: Threads
-    disk: Threads
-    embed: Threads
-    callers: Threads
-
-    async def close(self) -> None:
-        """Wait for work under way, drop what is queued."""
-        for threads in (self.compute, self.embed, self.callers, self.disk):
-            await asyncio.to_thread(threads.close)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """Everything a servicer may call. `start` sets the background work going; `close` ends it in order."""
-
-    settings: Settings
-    store: StateStore
-    arrays: PoolStore
-    clock: Clock
-    limits: Limits
-    signals: Signals
     pools: Pools
     ingest: Ingest
     embedding: Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectParts:
+    """Projects and what they may spend."""
+
     projects: Projects
     budgets: Budgets
+    ledgers: Ledgers
+
+
+@dataclass(frozen=True, slots=True)
+class LabelingParts:
+    """Leases, answers, and what they add up to."""
+
     labels: Labels
     standings: Standings
-    labeling: Leases
+    leases: Leases
     submissions: Submissions
+
+
+@dataclass(frozen=True, slots=True)
+class LearningParts:
+    """The learner, and the strategies that ask it."""
+
     learning: Learning
     selector: Selector
+
+
+@dataclass(frozen=True, slots=True)
+class LlmParts:
+    """What is made of LLMs: connections, who they advise, what they propose."""
+
+    connections: LlmConnections
+    halts: Halts
+    lookups: ProjectLookups
+    disagreements: Disagreements
+    advisors: LlmAdvisors
+    proposals: GuidelineProposals
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """Server-side loops of rounds."""
+
     runs: Runs
     engine: RunEngine
     quotes: RunQuotes
-    proposals: GuidelineProposals
+
+
+@dataclass(frozen=True, slots=True)
+class ReportParts:
+    """What an operator wants to know, and whether it can be trusted."""
+
     reports: Reports
     quality: QualityParts
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What keeps the stores tidy."""
+
     removal: Removal
     maintenance: Maintenance
-    workers: Workers
-    background: Background
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything a servicer may call. `start` sets the background work going; `close` ends it in order."""
+
+    base: Foundation
+    pool: PoolParts
+    projects: ProjectParts
+    labeling: LabelingParts
+    learning: LearningParts
+    llm: LlmParts
+    runs: RunParts
+    reports: ReportParts
+    upkeep: Upkeep
 
     def start(self) -> None:
         """Begin embedding, driving runs and housekeeping."""
-        self.background.start("embedding", self.embedding.run)
-        self.background.start("runs", self.engine.run)
-        self.background.start("maintenance", self.maintenance.run)
+        background = self.base.background
+        background.start("embedding", self.pool.embedding.run)
+        background.start("runs", self.runs.engine.run)
+        background.start("maintenance", self.upkeep.maintenance.run)
 
     async def close(self) -> None:
         """Finish what is queued, stop background work at its next safe point, and release the data directory.
@@ -123,10 +151,10 @@ class Parts:
         Each step is taken even when one before it fails.
         """
         async with contextlib.AsyncExitStack() as last_first:
-            last_first.push_async_callback(self.store.close)
-            last_first.push_async_callback(self.workers.close)
-            last_first.push_async_callback(self.background.stop)
-            await self.ingest.drain()
+            last_first.push_async_callback(self.base.store.close)
+            last_first.push_async_callback(self.base.workers.close)
+            last_first.push_async_callback(self.base.background.stop)
+            await self.pool.ingest.drain()
 
 
 def open_parts(settings: Settings) -> Parts:
@@ -135,170 +163,205 @@ def open_parts(settings: Settings) -> Parts:
     Raises:
         DomainError: the data directory is in use, not writable, or of a newer version.
     """
-    directory = settings.data_dir
-    store = open_state_store(settings.store.url or f"sqlite:///{directory / 'state.db'}")
-    alone = settings.store.url is None or settings.store.url.startswith("sqlite")
-    arrays = LancePoolStore(
-        settings.store.pool_url or str(directory / "pools"),
-        keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
+    base = open_foundation(settings)
+    pool = _pool(base)
+    projects = _projects(base)
+    labeling = _labeling(base, projects)
+    learning = _learning(base, pool, projects, labeling)
+    llm = _llm(base, pool, projects, labeling, learning)
+    selector = _selector(base, pool, labeling, learning, llm.advisors)
+    reports = ReportParts(
+        Reports(base.store, labeling.labels, labeling.standings),
+        quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
-    clock, limits, signals = SystemClock(), settings.limits.limits(), Signals()
-    workers = Workers(
-        compute=Threads("compute", settings.compute.threads, _NICENESS),
-        disk=Threads("disk", _DISK_THREADS),
-        embed=Threads("embed", 1, _NICENESS),
-        callers=Threads("callers", _CALLER_THREADS),
+    removal = Removal(base.store, labeling.labels, selector, learning, pool.pools)
+    learned = LearningParts(learning, selector)
+    return Parts(
+        base=base,
+        pool=pool,
+        projects=projects,
+        labeling=labeling,
+        learning=learned,
+        llm=llm,
+        runs=_runs(base, pool, projects, labeling, learned, llm, reports.reports),
+        reports=reports,
+        upkeep=Upkeep(removal, _maintenance(base, pool, projects, labeling, removal)),
     )
-    disk, compute = workers.disk, workers.compute
-    embedder = CachingEmbedder(Embedder(settings.embedding.model))
-    pools = Pools(store, arrays, disk, alone=alone)
-    budgets = Budgets(clock, new_id)
-    labels = Labels(store)
+
+
+def _pool(base: Foundation) -> PoolParts:
+    workers = base.workers
+    pools = Pools(base.store, base.arrays, workers.disk, alone=base.alone)
     embedding = Embedding(
-        store=store,
+        store=base.store,
         pools=pools,
         background=workers.embed,
         callers=workers.callers,
-        clock=clock,
-        signals=signals,
-        embedder=embedder,
+        clock=base.clock,
+        signals=base.signals,
+        embedder=CachingEmbedder(Embedder(base.settings.embedding.model)),
     )
-    learning = Learning(
-        store=store,
-        pools=pools,
-        labels=labels,
-        executor=compute,
-        clock=clock,
-        budgets=budgets,
-        models_dir=directory / "models",
-    )
-    labeling = Leases(clock, new_id, budgets, limits)
+    return PoolParts(pools, Ingest(base.store, pools, workers.disk, base.clock, base.limits, base.signals), embedding)
+
+
+def _projects(base: Foundation) -> ProjectParts:
+    budgets = Budgets(base.clock, new_id)
     projects = Projects(
-        clock=clock,
+        clock=base.clock,
         new_id=new_id,
-        limits=limits,
+        limits=base.limits,
         budgets=budgets,
         check_learner=lambda choice: _ignore(learner_spec(choice)),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
-    disagreements = Disagreements(pools, labels)
-    lookups = ProjectLookups(pools, labels, learning, embedding)
+    return ProjectParts(projects, budgets, Ledgers(base.store, budgets, base.clock))
+
+
+def _labeling(base: Foundation, projects: ProjectParts) -> LabelingParts:
+    labels = Labels(base.store)
+    leases = Leases(base.clock, new_id, projects.budgets, base.limits)
+    return LabelingParts(labels, Standings(base.store, labels, base.limits), leases, Submissions(leases))
+
+
+def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labeling: LabelingParts) -> Learning:
+    return Learning(
+        store=base.store,
+        pools=pool.pools,
+        labels=labeling.labels,
+        executor=base.workers.compute,
+        clock=base.clock,
+        budgets=projects.budgets,
+        models_dir=base.settings.data_dir / "models",
+    )
+
+
+def _llm(
+    base: Foundation, pool: PoolParts, projects: ProjectParts, labeling: LabelingParts, learning: Learning
+) -> LlmParts:
     halts = Halts()
-    connections = LlmConnections(settings.annotators, Accounts(), halts)
-    advisors = LlmAdvisors(store, projects, budgets, clock, lookups, connections)
-    advised = AdvisedSelection(pools, labels, compute, advisors)
-    standings = Standings(store, labels, limits)
-    askable = Askable(store, arrays, standings, limits)
-    selector = Selector(
-        store=store,
-        pools=pools,
-        labels=labels,
-        learning=learning,
-        askable=askable,
-        advised=advised,
-        executor=compute,
-        clock=clock,
-        new_id=new_id,
-        limits=limits,
-    )
-    runs = Runs(
-        clock=clock,
-        new_id=new_id,
-        limits=limits,
-        budgets=budgets,
-        check_annotator=lambda choice: check_annotator(choice, settings.annotators),
-        check_strategy=lambda choice: _ignore(strategy_of(choice)),
-        check_advisor=advisors.check,
-    )
-    reports = Reports(store, labels, standings)
-    removal = Removal(store, labels, selector, learning, pools)
-    rounds = Rounds(
-        store=store,
-        pools=pools,
-        projects=projects,
-        runs=runs,
-        selector=selector,
-        labeling=labeling,
-        learning=learning,
-        budgets=budgets,
-        reports=reports,
-        signals=signals,
-        clock=clock,
-    )
-    annotators = RunAnnotators(store, learning, lookups, disagreements, connections)
-    quotes = AllQuotes(
-        LabelQuotes(store, budgets, reports),
-        store,
-        pools,
-        projects,
-        budgets,
-        clock,
-        lookups,
-        connections,
-    )
-    critics = GuidelineCritics(lookups, connections)
-    return Parts(
-        settings=settings,
-        store=store,
-        arrays=arrays,
-        clock=clock,
-        limits=limits,
-        signals=signals,
-        pools=pools,
-        ingest=Ingest(store, pools, disk, clock, limits, signals),
-        embedding=embedding,
-        projects=projects,
-        budgets=budgets,
-        labels=labels,
-        standings=standings,
-        labeling=labeling,
-        submissions=Submissions(labeling),
-        learning=learning,
-        selector=selector,
-        runs=runs,
-        engine=RunEngine(
-            store=store,
-            runs=runs,
-            rounds=rounds,
-            annotators=annotators,
-            embedding=embedding,
-            budgets=budgets,
-            signals=signals,
-            halts=halts,
-            clock=clock,
-        ),
-        quotes=quotes,
+    lookups = ProjectLookups(pool.pools, labeling.labels, learning, pool.embedding)
+    connections = LlmConnections(base.settings.annotators, Accounts(), halts)
+    disagreements = Disagreements(pool.pools, labeling.labels)
+    return LlmParts(
+        connections=connections,
+        halts=halts,
+        lookups=lookups,
+        disagreements=disagreements,
+        advisors=LlmAdvisors(base.store, projects.projects, projects.ledgers, lookups, connections),
         proposals=GuidelineProposals(
-            store=store,
-            pools=pools,
-            embedding=embedding,
-            projects=projects,
-            budgets=budgets,
+            store=base.store,
+            pools=pool.pools,
+            embedding=pool.embedding,
+            projects=projects.projects,
+            ledgers=projects.ledgers,
             disagreements=disagreements,
-            critics=critics,
-            clock=clock,
+            critics=GuidelineCritics(lookups, connections),
         ),
-        reports=reports,
-        quality=quality_parts(store, pools, labels, learning, compute),
+    )
+
+
+def _selector(
+    base: Foundation, pool: PoolParts, labeling: LabelingParts, learning: Learning, advisors: LlmAdvisors
+) -> Selector:
+    return Selector(
+        store=base.store,
+        pools=pool.pools,
+        contexts=KnownContexts(base.store, labeling.labels, learning, base.workers.compute),
+        askable=Askable(base.store, base.arrays, labeling.standings, base.limits),
+        advised=AdvisedSelection(pool.pools, labeling.labels, base.workers.compute, advisors),
+        executor=base.workers.compute,
+        clock=base.clock,
+        new_id=new_id,
+        limits=base.limits,
+    )
+
+
+def _runs(
+    base: Foundation,
+    pool: PoolParts,
+    projects: ProjectParts,
+    labeling: LabelingParts,
+    learned: LearningParts,
+    llm: LlmParts,
+    reports: Reports,
+) -> RunParts:
+    runs = Runs(
+        clock=base.clock,
+        new_id=new_id,
+        limits=base.limits,
+        budgets=projects.budgets,
+        check_annotator=lambda choice: check_annotator(choice, base.settings.annotators),
+        check_strategy=lambda choice: _ignore(strategy_of(choice)),
+        check_advisor=llm.advisors.check,
+    )
+    log = RunLog(base.store, runs, base.signals)
+    annotation = BatchAnnotation(
+        store=base.store,
+        pools=pool.pools,
+        projects=projects.projects,
+        leases=labeling.leases,
+        budgets=projects.budgets,
+        log=log,
+    )
+    driver = RunDriver(
+        store=base.store,
+        rounds=Rounds(
+            store=base.store,
+            selector=learned.selector,
+            learning=learned.learning,
+            budgets=projects.budgets,
+            reports=reports,
+            log=log,
+            clock=base.clock,
+        ),
+        gold_checks=GoldChecks(base.store, pool.pools, projects.projects, annotation, base.clock),
+        annotation=annotation,
+        annotators=RunAnnotators(
+            store=base.store,
+            learning=learned.learning,
+            lookups=llm.lookups,
+            disagreements=llm.disagreements,
+            connections=llm.connections,
+            ledgers=projects.ledgers,
+        ),
+        budgets=projects.budgets,
+        signals=base.signals,
+    )
+    engine = RunEngine(
+        store=base.store,
+        driver=driver,
+        log=log,
+        embedding=pool.embedding,
+        budgets=projects.budgets,
+        halts=llm.halts,
+    )
+    quotes = AllQuotes(
+        labels=LabelQuotes(base.store, projects.budgets, reports),
+        store=base.store,
+        pools=pool.pools,
+        projects=projects.projects,
+        ledgers=projects.ledgers,
+        clock=base.clock,
+        lookups=llm.lookups,
+        connections=llm.connections,
+    )
+    return RunParts(runs, engine, quotes)
+
+
+def _maintenance(
+    base: Foundation, pool: PoolParts, projects: ProjectParts, labeling: LabelingParts, removal: Removal
+) -> Maintenance:
+    return Maintenance(
+        store=base.store,
+        pools=pool.pools,
+        labeling=labeling.leases,
+        budgets=projects.budgets,
         removal=removal,
-        maintenance=Maintenance(
-            store=store,
-            pools=pools,
-            labeling=labeling,
-            budgets=budgets,
-            removal=removal,
-            executor=disk,
-            clock=clock,
-            replies_kept=timedelta(seconds=settings.store.replies_kept_s),
-        ),
-        workers=workers,
-        background=Background(_report),
+        executor=base.workers.disk,
+        clock=base.clock,
+        replies_kept=timedelta(seconds=base.settings.store.replies_kept_s),
     )
 
 
 def _ignore(_: object) -> None:
     """Call for the check alone."""
-
-
-def _report(work: str, error: BaseException) -> None:
-    _log.error("background_work_failed", work=work, exc_info=error)

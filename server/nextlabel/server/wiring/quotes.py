@@ -11,12 +11,11 @@ import numpy as np
 from nextlabel.server.annotators.llm.chooser import usual_choice
 from nextlabel.server.annotators.llm.quoting import quote_request
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
-from nextlabel.server.domain.budgets.budgets import Budgets
-from nextlabel.server.domain.budgets.paid_calls import RunLedger
+from nextlabel.server.domain.budgets.paid_calls import Ledgers
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.domain.runs.gold_checks import GOLD_ITEMS
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
-from nextlabel.server.domain.runs.rounds import GOLD_ITEMS
 from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrategy, llm_strategy
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
@@ -54,7 +53,7 @@ class _Amounts:
     upper: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllQuotes:
     """Implements the domain's `RunQuotes` for every kind of annotator."""
 
@@ -62,7 +61,7 @@ class AllQuotes:
     store: StateStore
     pools: Pools
     projects: Projects
-    budgets: Budgets
+    ledgers: Ledgers
     clock: Clock
     lookups: ProjectLookups
     connections: LlmConnections
@@ -131,7 +130,9 @@ class AllQuotes:
         *,
         batches: bool = False,
     ) -> RunQuote:
-        stack = self.connections.connect(choice, self._ledger(project)).stack(await self.lookups.for_prompts(project))
+        stack = self.connections.connect(choice, self.ledgers.of(project.id)).stack(
+            await self.lookups.for_prompts(project)
+        )
         try:
             quote = await stack.quote(
                 sample.task, sample.items, sample=sample.requests, seed=sample.seed, batch=batches
@@ -150,7 +151,7 @@ class AllQuotes:
         self, project: Project, spec: RunSpec, llm: LlmStrategy, bound: RunQuote, sample: _Sample
     ) -> RunQuote:
         """Quote one request a round, with a shortlist in it."""
-        connection = self.connections.connect(llm.asked(spec.annotator), self._ledger(project))
+        connection = self.connections.connect(llm.asked(spec.annotator), self.ledgers.of(project.id))
         size = llm.shortlist_size(spec.batch_size)
         try:
             request = chooser_of(connection, llm.line).request(
@@ -166,9 +167,6 @@ class AllQuotes:
             _scaled(one.upper, share * math.ceil(bound.upper.labels / spec.batch_size)),
             [f"{llm.name} shows a shortlist of {size} items in each round, {_how(counted=one.counted)}"],
         )
-
-    def _ledger(self, project: Project) -> RunLedger:
-        return RunLedger(self.store, self.budgets, self.clock, project.id, "")
 
     async def _sampled(self, project: Project, seed: int) -> list[ItemToAnnotate]:
         pool = await self.pools.open(project.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,11 +12,11 @@ from nextlabel.server.annotators.learner import LearnerAnnotator
 from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
+from nextlabel.server.domain.budgets.paid_calls import Ledgers
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.quality.canary_runs import tally_of
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.ports.annotators import Annotator
-from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
@@ -57,46 +58,39 @@ def check_annotator(choice: AnnotatorChoice, settings: AnnotatorSettings) -> Non
             pass
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAnnotators:
     """Implements the engine's `AnnotatorSource`."""
 
-    def __init__(
-        self,
-        store: StateStore,
-        learning: Learning,
-        lookups: ProjectLookups,
-        disagreements: Disagreements,
-        connections: LlmConnections,
-    ) -> None:
-        self._store = store
-        self._learning = learning
-        self._lookups = lookups
-        self._disagreements = disagreements
-        self._connections = connections
+    store: StateStore
+    learning: Learning
+    lookups: ProjectLookups
+    disagreements: Disagreements
+    connections: LlmConnections
+    ledgers: Ledgers
 
-    async def open(self, project: Project, run: Run, ledger: Ledger, journal: MessageBatchJournal) -> RunAnnotator:
+    async def open(self, project: Project, run: Run) -> RunAnnotator:
         """Return the annotator of a run, checked."""
         choice = run.spec.annotator
         match choice:
             case ReplayOptions():
                 return await self._replay(project, run, choice)
             case LearnerOptions():
-                version, _ = await self._learning.model(project)
+                version, _ = await self.learning.model(project)
                 learner = LearnerAnnotator(
-                    ModelPredictor(self._learning, project, version.version), choice.min_probability
+                    ModelPredictor(self.learning, project, version.version), choice.min_probability
                 )
                 return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
             case LlmOptions():
-                return await self._llm(project, run, choice, ledger, journal)
+                return await self._llm(project, run, choice)
             case HumanOptions():
                 raise FailedPrecondition("people are not asked by the server; they lease items", reason="HUMAN_RUN")
 
-    async def _llm(
-        self, project: Project, run: Run, choice: LlmOptions, ledger: Ledger, journal: MessageBatchJournal
-    ) -> RunAnnotator:
+    async def _llm(self, project: Project, run: Run, choice: LlmOptions) -> RunAnnotator:
         calibration = GoldConfidence()
-        lookups = await self._lookups.with_evidence(project, calibration)
-        stack = self._connections.connect(choice, ledger, run.id).stack(lookups, journal=journal)
+        lookups = await self.lookups.with_evidence(project, calibration)
+        connection = self.connections.connect(choice, self.ledgers.of(project.id, run.id), run.id)
+        stack = connection.stack(lookups, journal=self.ledgers.journal(project.id))
         try:
             await stack.annotator.check()
         except DomainError:
@@ -109,14 +103,14 @@ class RunAnnotators:
 
     async def _with_canaries(self, project: Project, run: Run, annotator: Annotator, share: float) -> CanaryAnnotator:
         async def gold(task: Task) -> Sequence[tuple[ItemToAnnotate, Label]]:
-            return await self._disagreements.right_on_gold(project, annotator.name, task.guidelines.digest)
+            return await self.disagreements.right_on_gold(project, annotator.name, task.guidelines.digest)
 
-        before = await self._store.read(lambda tx: tally_of(tx, run))
+        before = await self.store.read(lambda tx: tally_of(tx, run))
         return CanaryAnnotator(annotator, share=share, gold=gold, seed=run.id, before=before)
 
     async def _replay(self, project: Project, run: Run, options: ReplayOptions) -> RunAnnotator:
         label_set, noise = options.label_set, options.noise
-        labels = await self._store.read(lambda tx: tx.pool.replay_labels(project.id, label_set))
+        labels = await self.store.read(lambda tx: tx.pool.replay_labels(project.id, label_set))
         if not labels:
             raise FailedPrecondition(
                 f"project {project.name} has no replay labels named {label_set!r}; upload them first",

@@ -60,7 +60,7 @@ from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceServicer
 _MAX_REPLAY_LABELS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelingServicer(LabelingServiceServicer):
     """Translates calls about batches, leases and annotations."""
 

@@ -38,7 +38,7 @@ _EVALUATED_SPLITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LearnerServicer(LearnerServiceServicer):
     """Translates calls about models."""
 

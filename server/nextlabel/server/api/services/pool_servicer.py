@@ -35,7 +35,7 @@ _QUEUED_BATCHES = 48
 _WATCH_POLL_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PoolServicer(PoolServiceServicer):
     """Translates calls about items."""
 

@@ -26,7 +26,7 @@ from nextlabel.v1 import project_service_pb2 as pb
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceServicer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectServicer(ProjectServiceServicer):
     """Translates calls about projects and guidelines."""
 

@@ -57,7 +57,7 @@ E = TypeVar("E")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportServicer(ReportServiceServicer):
     """Translates calls about reports."""
 

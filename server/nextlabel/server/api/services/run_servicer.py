@@ -29,7 +29,7 @@ _WATCH_POLL_S = 1.0
 _EVENTS_AT_ONCE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunServicer(RunServiceServicer):
     """Translates calls about runs."""
 

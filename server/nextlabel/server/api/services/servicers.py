@@ -41,58 +41,62 @@ class StoredTokens:
 
 def servicers(parts: Parts) -> dict[str, object]:
     """Return the servicer of every service by its full name."""
-    replies = Replies(parts.store, parts.clock)
-    finder = ProjectFinder(parts.store, parts.projects)
-    run_messages = RunMessages(parts.store, parts.budgets)
+    replies = Replies(parts.base.store, parts.base.clock)
+    finder = ProjectFinder(parts.base.store, parts.projects.projects)
+    run_messages = RunMessages(parts.base.store, parts.projects.budgets)
     return {
         "nextlabel.v1.ProjectService": _projects(parts, replies, finder),
         "nextlabel.v1.PoolService": _pool(parts, replies, finder),
         "nextlabel.v1.LabelingService": _labeling(parts, replies, finder),
         "nextlabel.v1.LearnerService": LearnerServicer(
-            store=parts.store,
+            store=parts.base.store,
             finder=finder,
             replies=replies,
-            learning=parts.learning,
-            embedding=parts.embedding,
-            pools=parts.pools,
-            limits=parts.limits,
+            learning=parts.learning.learning,
+            embedding=parts.pool.embedding,
+            pools=parts.pool.pools,
+            limits=parts.base.limits,
         ),
         "nextlabel.v1.RunService": RunServicer(
-            store=parts.store,
+            store=parts.base.store,
             finder=finder,
             replies=replies,
-            runs=parts.runs,
-            engine=parts.engine,
+            runs=parts.runs.runs,
+            engine=parts.runs.engine,
             messages=run_messages,
-            quotes=parts.quotes,
-            signals=parts.signals,
+            quotes=parts.runs.quotes,
+            signals=parts.base.signals,
         ),
-        "nextlabel.v1.BudgetService": BudgetServicer(parts.store, finder, replies, parts.budgets),
+        "nextlabel.v1.BudgetService": BudgetServicer(parts.base.store, finder, replies, parts.projects.budgets),
         "nextlabel.v1.ReportService": ReportServicer(
-            store=parts.store,
+            store=parts.base.store,
             finder=finder,
-            reports=parts.reports,
-            runs=parts.runs,
+            reports=parts.reports.reports,
+            runs=parts.runs.runs,
             run_messages=run_messages,
-            executor=parts.workers.compute,
+            executor=parts.base.workers.compute,
         ),
-        "nextlabel.v1.QualityService": QualityServicer(finder, parts.quality),
+        "nextlabel.v1.QualityService": QualityServicer(finder, parts.reports.quality),
         "nextlabel.v1.AccessService": AccessServicer(
-            store=parts.store, replies=replies, clock=parts.clock, new_id=new_id, limits=parts.limits
+            store=parts.base.store,
+            replies=replies,
+            clock=parts.base.clock,
+            new_id=new_id,
+            limits=parts.base.limits,
         ),
     }
 
 
 def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectServicer:
     return ProjectServicer(
-        store=parts.store,
-        projects=parts.projects,
-        reports=parts.reports,
-        embedding=parts.embedding,
-        proposals=parts.proposals,
+        store=parts.base.store,
+        projects=parts.projects.projects,
+        reports=parts.reports.reports,
+        embedding=parts.pool.embedding,
+        proposals=parts.llm.proposals,
         replies=replies,
         finder=finder,
-        removal=parts.removal,
+        removal=parts.upkeep.removal,
     )
 
 
@@ -100,32 +104,36 @@ def _pool(parts: Parts, replies: Replies, finder: ProjectFinder) -> PoolServicer
     return PoolServicer(
         finder=finder,
         replies=replies,
-        clock=parts.clock,
-        executor=parts.workers.disk,
-        ingest=parts.ingest,
-        pools=parts.pools,
-        embedding=parts.embedding,
-        reports=parts.reports,
-        listing=ItemListing(parts.store, parts.pools, parts.standings),
-        signals=parts.signals,
-        limits=parts.limits,
+        clock=parts.base.clock,
+        executor=parts.base.workers.disk,
+        ingest=parts.pool.ingest,
+        pools=parts.pool.pools,
+        embedding=parts.pool.embedding,
+        reports=parts.reports.reports,
+        listing=ItemListing(parts.base.store, parts.pool.pools, parts.labeling.standings),
+        signals=parts.base.signals,
+        limits=parts.base.limits,
     )
 
 
 def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> LabelingServicer:
     return LabelingServicer(
-        store=parts.store,
+        store=parts.base.store,
         finder=finder,
         replies=replies,
-        selector=parts.selector,
-        leasing=Leasing(parts.store, parts.selector),
-        leased_items=LeasedItems(parts.pools, Suggestions(parts.pools, parts.labels, parts.learning), parts.limits),
-        labeling=parts.labeling,
-        submissions=parts.submissions,
-        labels=parts.labels,
-        pools=parts.pools,
-        replay_labels=ReplayLabels(parts.store, parts.limits),
-        export=Export(parts.store, parts.projects, parts.pools, parts.labels),
-        signals=parts.signals,
-        limits=parts.limits,
+        selector=parts.learning.selector,
+        leasing=Leasing(parts.base.store, parts.learning.selector),
+        leased_items=LeasedItems(
+            parts.pool.pools,
+            Suggestions(parts.pool.pools, parts.labeling.labels, parts.learning.learning),
+            parts.base.limits,
+        ),
+        labeling=parts.labeling.leases,
+        submissions=parts.labeling.submissions,
+        labels=parts.labeling.labels,
+        pools=parts.pool.pools,
+        replay_labels=ReplayLabels(parts.base.store, parts.base.limits),
+        export=Export(parts.base.store, parts.projects.projects, parts.pool.pools, parts.labeling.labels),
+        signals=parts.base.signals,
+        limits=parts.base.limits,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -12,6 +12,23 @@ from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.ids import ProjectId, ReservationId
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Ledgers:
+    """Opens the books of projects and runs for those who pay for calls."""
+
+    store: StateStore
+    budgets: Budgets
+    clock: Clock
+
+    def of(self, project: ProjectId, run: str = "") -> RunLedger:
+        """Return the books of a run, or of a project outside of runs."""
+        return RunLedger(self.store, self.budgets, self.clock, project, run)
+
+    def journal(self, project: ProjectId) -> RunJournal:
+        """Return the record of a project's message batches."""
+        return RunJournal(self.store, project)
 
 
 class RunLedger:

@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.assessment.intervals import paired_difference
-from nextlabel.server.domain.budgets.budgets import NOTHING, Budgets
-from nextlabel.server.domain.budgets.paid_calls import CallLedger, RunLedger
+from nextlabel.server.domain.budgets.budgets import NOTHING
+from nextlabel.server.domain.budgets.paid_calls import CallLedger, Ledgers
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Compared, Disagreements
 from nextlabel.server.ports.critics import Critic, CriticSource
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Body, Label
@@ -68,10 +67,9 @@ class GuidelineProposals:
     pools: Pools
     embedding: Embedding
     projects: Projects
-    budgets: Budgets
+    ledgers: Ledgers
     disagreements: Disagreements
     critics: CriticSource
-    clock: Clock
 
     async def propose(self, project: Project, request: ProposalRequest) -> Proposal:
         """Return a proposal from what the newest run's LLM got wrong under the guidelines in force.
@@ -92,7 +90,7 @@ class GuidelineProposals:
         gold = await self.disagreements.gold(project)
         measuring = [r for r in gold.values() if r.text_hash % 2 == 0] if request.measure else []
         shown = await self._shown(project, annotator, task, measuring, request.max_disagreements or SHOWN)
-        ledger = CallLedger(RunLedger(self.store, self.budgets, self.clock, project.id, ""), request.limit)
+        ledger = CallLedger(self.ledgers.of(project.id), request.limit)
         critic = await self.critics.open(project, annotator, model, ledger)
         try:
             critique = await critic.criticise(task, shown)

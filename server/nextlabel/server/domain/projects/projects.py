@@ -62,7 +62,7 @@ class ProjectChanges:
     show_suggestions: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Projects:
     """Creates and changes projects.
 

@@ -22,7 +22,7 @@ from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent
 from nextlabel.server.values.runs.runs import Run, RunSpec, RunState, StopReason
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
     """Units of work on runs.
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.needs import Asker
-from nextlabel.server.domain.learning.learning import Labeled, Learning
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.domain.selection.advised import AdvisedSelection, Request
 from nextlabel.server.domain.selection.askable import Askable, AskableRows, Asking
-from nextlabel.server.domain.selection.context import selection_context
+from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
@@ -23,12 +18,9 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Component, Project
 from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, HumanOptions, LlmOptions
 from nextlabel.strategies import (
-    Annotations,
-    NearestLabeled,
     Need,
     Selection,
     SelectionContext,
@@ -85,21 +77,17 @@ class Selector:
 
     store: StateStore
     pools: Pools
-    labels: Labels
-    learning: Learning
+    contexts: KnownContexts
     askable: Askable
     advised: AdvisedSelection
     executor: Executor
     clock: Clock
     new_id: Callable[[], str]
     limits: Limits
-    _nearest: defaultdict[ProjectId, NearestLabeled] = field(
-        init=False, default_factory=lambda: defaultdict(NearestLabeled)
-    )
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project."""
-        self._nearest.pop(project, None)
+        self.contexts.forget(project)
 
     async def select(
         self, project: Project, query: Query, also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None
@@ -119,9 +107,7 @@ class Selector:
         began = self.clock.now()
         async with self.pools.selecting(project.id):
             pool = await self.pools.open(project.id)
-            latest = await self.store.read(lambda tx: tx.models.latest(project.id))
-            labeled = await self.learning.labeled(project)
-            context, model = await self._context(project, strategy, latest, labeled, query.seed)
+            context, model = await self.contexts.context(project, strategy, query.seed)
             fallback = ""
             if missing := _missing(strategy, context):
                 fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
@@ -161,33 +147,6 @@ class Selector:
             return await self.advised.select(project, request, strategy, candidates, context)
         audited = with_audit(strategy, query.audit_share) if query.audit_share else strategy
         return await self.executor.run(lambda: audited.select(candidates, query.count, context))
-
-    async def _context(
-        self, project: Project, strategy: Strategy, latest: ModelVersion | None, labeled: Labeled, seed: int
-    ) -> tuple[SelectionContext, int]:
-        """Return what the strategy may know, and the version of the model in it (0 without one)."""
-        annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
-        version, model = 0, None
-        if latest is not None and len(labeled.training.labels_N):
-            current, model = await self.learning.model(project)
-            version = current.version
-        nearest = self._nearest[project.id]
-        context = await self.executor.run(
-            lambda: selection_context(strategy, model, labeled.training, seed, annotations=annotations, nearest=nearest)
-        )
-        return context, version
-
-    async def _annotations(self, project: Project) -> Annotations:
-        place = {name: i for i, name in enumerate(project.class_names)}
-        annotators: dict[str, int] = {}
-        answers = [
-            (row, annotators.setdefault(a.annotator, len(annotators)), place[a.label])
-            for row, given in (await self.labels.rows(project)).items()
-            for a in {a.annotator: a for a in given}.values()
-            if a.label in place
-        ]
-        columns = np.array(answers, np.int64).reshape(-1, 3).T
-        return Annotations(columns[0], columns[1], columns[2])
 
 
 def _record(

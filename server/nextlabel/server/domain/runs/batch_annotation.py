@@ -1,0 +1,131 @@
+"""Has a batch annotated. Every answer is kept as it comes, so that what is paid for is never lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.domain.runs.run_log import RunLog
+from nextlabel.server.ports.run_annotators import RunAnnotator
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.labeling.answers import Answer, Outcome
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.events import AnnotationProgress, CanariesChecked
+from nextlabel.server.values.runs.runs import Run
+
+FLUSH_S = 0.25
+FLUSH_ANSWERS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A batch of a run, and who annotates it."""
+
+    project: Project
+    run: Run
+    batch: Batch
+    picks: Sequence[Pick]
+    source: RunAnnotator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchAnnotation:
+    """Gives batches to server-side annotators."""
+
+    store: StateStore
+    pools: Pools
+    projects: Projects
+    leases: Leases
+    budgets: Budgets
+    log: RunLog
+
+    async def annotate(self, assigned: Assignment) -> None:
+        """Have the picks annotated within the label budget.
+
+        Raises:
+            BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
+        """
+        project, run = assigned.project, assigned.run
+        wanted, key = Cost(labels=len(assigned.picks)), f"labels/{assigned.batch.id}"
+        reservation = await self.store.write(
+            lambda tx: self.budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE, key)
+        )
+        try:
+            await self.annotate_unbooked(assigned, reservation.id)
+        finally:
+            await self.store.write(lambda tx: self.budgets.release(tx, reservation.id))
+
+    async def annotate_unbooked(self, assigned: Assignment, reservation: str = "") -> None:
+        """Have the picks annotated; their labels are taken from a reservation, '' for none."""
+        project, run, source = assigned.project, assigned.run, assigned.source
+        items = await self.pools.to_annotate(project.id, [p.row for p in assigned.picks])
+        task = await self.store.read(lambda tx: self.projects.task(tx, project))
+        progress = _Progress(total=len(items))
+        pending: list[tuple[int, str, Answer]] = []
+
+        async def flush() -> None:
+            taken, pending[:] = list(pending), []
+            if not taken:
+                return
+            await self.store.write(lambda tx: self._keep(tx, assigned, taken, reservation, progress))
+            self.log.tell(run.id)
+
+        known = source.canaries() if source.canaries else None
+        loop = asyncio.get_running_loop()
+        flushed = loop.time()
+        try:
+            async for item, answer in source.annotator.annotate(task, items):
+                pending.append((item.row, item.item_id, answer))
+                progress.count(answer)
+                if len(pending) >= FLUSH_ANSWERS or loop.time() - flushed >= FLUSH_S:
+                    await flush()
+                    flushed = loop.time()
+        finally:
+            await flush()
+            if source.canaries is not None and (tally := source.canaries()) != known:
+                await self.log.note(run, CanariesChecked(tally))
+
+    def _keep(
+        self,
+        tx: Transaction,
+        assigned: Assignment,
+        answers: Sequence[tuple[int, str, Answer]],
+        reservation: str,
+        progress: _Progress,
+    ) -> None:
+        project, run, source = assigned.project, assigned.run, assigned.source
+        self.leases.record(
+            tx,
+            project,
+            assigned.batch,
+            answers,
+            annotator=source.annotator.name,
+            kind=source.kind,
+            trusted=source.trusted,
+            reservation=reservation,
+        )
+        self.log.note_in(tx, run, progress.happening(self.budgets.spent(tx, project.id, run.id)))
+
+
+class _Progress:
+    """How far the annotation of one batch is."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._outcomes: Counter[Outcome] = Counter()
+
+    def count(self, answer: Answer) -> None:
+        """Count an answer."""
+        self._outcomes[answer.outcome] += 1
+
+    def happening(self, spent: Cost) -> AnnotationProgress:
+        """Return what there is to tell."""
+        return AnnotationProgress(self._outcomes.total(), self._total, dict(self._outcomes), spent)

@@ -1,0 +1,151 @@
+"""Drives one run round by round until budget, target, plateau or an empty pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
+from nextlabel.server.domain.runs.endings import End, end_by, goal_reached
+from nextlabel.server.domain.runs.gold_checks import GoldChecks
+from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
+from nextlabel.server.values.money.costs import BudgetDimension
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.runs import Run, RunState, StopReason
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDriver:
+    """The order of a run's steps; each is durable before the next."""
+
+    store: StateStore
+    rounds: Rounds
+    gold_checks: GoldChecks
+    annotation: BatchAnnotation
+    annotators: AnnotatorSource
+    budgets: Budgets
+    signals: Signals
+
+    async def drive(self, project: Project, run: Run) -> End:
+        """Return why the run ended, whatever happened."""
+        try:
+            if isinstance(run.spec.annotator, HumanOptions):
+                return await self._drive_humans(project, run)
+            while True:
+                end = await self._drive_annotator(project, run)
+                if end is not None:
+                    return end
+                run, project = await self._as_they_are_now(run, project)
+        except DomainError as error:
+            return end_by(error)
+        except Exception:  # noqa: BLE001  (whatever breaks, the run must end with a reason)
+            _log.exception("run_failed", run=run.id)
+            return End(StopReason.ERROR, "an internal error ended the run; the server's log has the details")
+
+    async def _drive_annotator(self, project: Project, run: Run) -> End | None:
+        """Drive rounds until the run ends; None when the project was changed, which its annotator was made for."""
+        source = await self.annotators.open(project, run)
+        try:
+            return await self._drive_rounds(project, run, source)
+        finally:
+            await source.annotator.close()
+
+    async def _drive_rounds(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
+        await self.gold_checks.check(project, run, source)
+        cut_off = await self.rounds.cut_off(project, run)
+        if cut_off is not None:
+            # With nothing left to ask, this gives back what is still reserved for the batch, and learns.
+            await self._annotate_and_learn(Assignment(project, run, *cut_off, source))
+        while True:
+            end = await self._reason_to_end(project, run)
+            if end is not None:
+                return end
+            run, current = await self._as_they_are_now(run, project)
+            if current != project:
+                return None
+            selected = await self.rounds.select(project, run, leasable=False)
+            if selected is None:
+                return await self._nothing_selected(project, run)
+            run, batch, picks = selected
+            await self._annotate_and_learn(Assignment(project, run, batch, picks, source))
+
+    async def _annotate_and_learn(self, assigned: Assignment) -> None:
+        """Finish a round; what was paid for is learned from even when it was the last of the budget."""
+        stopped: DomainError | None = None
+        try:
+            await self.annotation.annotate(assigned)
+        except (BudgetExhausted, AnnotatorStopped) as error:
+            stopped = error
+        await self.rounds.learn(assigned.project, assigned.run)
+        if stopped is not None:
+            raise stopped
+
+    async def _drive_humans(self, project: Project, run: Run) -> End:
+        under_way = await self.rounds.cut_off(project, run) is not None
+        while True:
+            if not under_way:
+                end = await self._reason_to_end(project, run)
+                if end is not None:
+                    return end
+                run, project = await self._as_they_are_now(run, project)
+                selected = await self.rounds.select(project, run, leasable=True)
+                if selected is None:
+                    return await self._nothing_selected(project, run)
+                run = selected[0]
+            while await self.rounds.unfinished(project, run) is not None:
+                await self.signals.wait(f"labeling/{project.id}", 1.0)
+                end = await self._stop_request(run)
+                if end is not None:
+                    return end
+                if await self._spent_dimension(project, run) is not None:
+                    break  # Nobody can lease what is left of the batch.
+            await self.rounds.learn(project, run)
+            under_way = False
+
+    async def _as_they_are_now(self, run: Run, project: Project) -> tuple[Run, Project]:
+        """Read both again; what was deleted stays as it was known, until the run is ended for it."""
+        found_run, found_project = await self.store.read(lambda tx: run_and_project(tx, run.id))
+        return found_run or run, found_project or project
+
+    async def _nothing_selected(self, project: Project, run: Run) -> End:
+        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
+        if affordable == 0:
+            return End(StopReason.BUDGET, "the label budget is spent")
+        left = await self.rounds.left_over(project)
+        if left:
+            return End(StopReason.ITEMS_LEFT, left)
+        return End(StopReason.POOL_EMPTY, "every item of the pool is labeled")
+
+    async def _spent_dimension(self, project: Project, run: Run) -> BudgetDimension | None:
+        return await self.store.read(lambda tx: self.budgets.exhausted(tx, project.id, run.id))
+
+    async def _stop_request(self, run: Run) -> End | None:
+        current = await self.store.read(lambda tx: tx.runs.get(run.id))
+        if current is None or current.state is RunState.STOPPING:
+            return End(StopReason.STOPPED, "stopped by an operator")
+        return None
+
+    async def _reason_to_end(self, project: Project, run: Run) -> End | None:
+        stop = await self._stop_request(run)
+        if stop is not None:
+            return stop
+        dimension = await self._spent_dimension(project, run)
+        if dimension is not None:
+            return End(StopReason.BUDGET, f"the {dimension.value} budget is spent")
+        models = await self.store.read(lambda tx: tx.models.list(project.id))
+        return goal_reached(run, [m for m in models if m.run == run.id])
+
+
+def run_and_project(tx: Transaction, run_id: str) -> tuple[Run | None, Project | None]:
+    """Return a run and its project, None for what is not there any more."""
+    run = tx.runs.get(run_id)
+    return run, tx.projects.by_id(run.project) if run else None

@@ -1,0 +1,61 @@
+"""What strategies may know of a project now: its model, its labels, and who gave which."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.selection.context import selection_context
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.projects.projects import Project
+from nextlabel.strategies import Annotations, NearestLabeled, Need, SelectionContext, Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class KnownContexts:
+    """Makes the contexts of selections, which remember the distances to labeled items from one to the next."""
+
+    store: StateStore
+    labels: Labels
+    learning: Learning
+    executor: Executor
+    _nearest: defaultdict[ProjectId, NearestLabeled] = field(
+        init=False, default_factory=lambda: defaultdict(NearestLabeled)
+    )
+
+    async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
+        """Return what the strategy may know, and the version of the model in it (0 without one)."""
+        latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        labeled = await self.learning.labeled(project)
+        annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
+        version, model = 0, None
+        if latest is not None and len(labeled.training.labels_N):
+            current, model = await self.learning.model(project)
+            version = current.version
+        nearest = self._nearest[project.id]
+        context = await self.executor.run(
+            lambda: selection_context(strategy, model, labeled.training, seed, annotations=annotations, nearest=nearest)
+        )
+        return context, version
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept in memory of a deleted project."""
+        self._nearest.pop(project, None)
+
+    async def _annotations(self, project: Project) -> Annotations:
+        place = {name: i for i, name in enumerate(project.class_names)}
+        annotators: dict[str, int] = {}
+        answers = [
+            (row, annotators.setdefault(a.annotator, len(annotators)), place[a.label])
+            for row, given in (await self.labels.rows(project)).items()
+            for a in {a.annotator: a for a in given}.values()
+            if a.label in place
+        ]
+        columns = np.array(answers, np.int64).reshape(-1, 3).T
+        return Annotations(columns[0], columns[1], columns[2])

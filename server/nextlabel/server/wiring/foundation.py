@@ -1,0 +1,91 @@
+"""What every part of a server stands on: stores, threads, time, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from nextlabel.server.compute.threads import Threads
+from nextlabel.server.ports.pool_store import PoolStore
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.settings import Settings
+from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
+from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.system.background import Background
+from nextlabel.server.system.clock import SystemClock
+from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.limits import Limits
+
+_log = structlog.get_logger(__name__)
+_DISK_THREADS = 4
+_CALLER_THREADS = 4
+_NICENESS = 5
+# What one server's compaction must leave for the scans of the others.
+_LONGEST_SCAN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does."""
+
+    compute: Threads
+    disk: Threads
+    embed: Threads
+    callers: Threads
+
+    async def close(self) -> None:
+        """Wait for work under way, drop what is queued."""
+        for threads in (self.compute, self.embed, self.callers, self.disk):
+            await asyncio.to_thread(threads.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What the parts share. `alone` says that no other server uses the same database."""
+
+    settings: Settings
+    store: StateStore
+    arrays: PoolStore
+    clock: Clock
+    limits: Limits
+    signals: Signals
+    workers: Workers
+    background: Background
+    alone: bool
+
+
+def open_foundation(settings: Settings) -> Foundation:
+    """Open the stores, bringing the database up to date. Blocks.
+
+    Raises:
+        DomainError: the data directory is in use, not writable, or of a newer version.
+    """
+    directory, url = settings.data_dir, settings.store.url
+    alone = url is None or url.startswith("sqlite")
+    return Foundation(
+        settings=settings,
+        store=open_state_store(url or f"sqlite:///{directory / 'state.db'}"),
+        arrays=LancePoolStore(
+            settings.store.pool_url or str(directory / "pools"),
+            keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
+        ),
+        clock=SystemClock(),
+        limits=settings.limits.limits(),
+        signals=Signals(),
+        workers=Workers(
+            compute=Threads("compute", settings.compute.threads, _NICENESS),
+            disk=Threads("disk", _DISK_THREADS),
+            embed=Threads("embed", 1, _NICENESS),
+            callers=Threads("callers", _CALLER_THREADS),
+        ),
+        background=Background(_report),
+        alone=alone,
+    )
+
+
+def _report(work: str, error: BaseException) -> None:
+    _log.error("background_work_failed", work=work, exc_info=error)
