@@ -84,14 +84,16 @@ async def soak(minutes: float, seed: int, folder: Path) -> Soak:
         while time.monotonic() < until:
             number += 1
             left = min(PROJECT_S, until - time.monotonic())
-            await _one_project(clients, f"soak-{number}", left, random.Random(f"{seed}/{number}"), seen)
+            await _one_project(server, clients, f"soak-{number}", left, random.Random(f"{seed}/{number}"), seen)
         sampling.cancel()
         await asyncio.gather(sampling, return_exceptions=True)
     return seen
 
 
-async def _one_project(clients: list[AsyncClient], name: str, seconds: float, rng: random.Random, seen: Soak) -> None:
-    workload = Workload(clients, ProjectHistory(name), rng)
+async def _one_project(
+    server: Server, clients: list[AsyncClient], name: str, seconds: float, rng: random.Random, seen: Soak
+) -> None:
+    workload = Workload(clients, [server.address], ProjectHistory(name), rng)
     tasks = [asyncio.create_task(workload.run()), asyncio.create_task(_watch_and_predict(clients[0], name))]
     await asyncio.sleep(seconds)
     for task in tasks:

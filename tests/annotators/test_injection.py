@@ -101,10 +101,11 @@ def test_ordinary_texts_are_rarely_flagged() -> None:
     assert len(flagged) <= 1, flagged
 
 
-def test_codes_are_fresh_for_every_request(make_annotator: MakeAnnotator) -> None:
-    first, second = (make_annotator()._new_code() for _ in range(2))
-    assert first != second
-    assert re.fullmatch("[0-9a-f]{16}", first)
+async def test_codes_are_fresh_for_every_request(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+    await collect(make_annotator(), make_task(), make_items(8))
+    codes = [set(re.findall("<data-([0-9a-f]{16})", str(request["messages"]))) for request in fake.requests]
+    assert [len(found) for found in codes] == [1] * len(codes)
+    assert len(set.union(*codes)) == len(codes) > 1
 
 
 async def test_no_tools_no_urls_and_a_closed_schema_are_sent(

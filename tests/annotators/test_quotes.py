@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from nextlabel.server.annotators.endpoints.anthropic import AnthropicEndpoint
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.projects.guidelines import Guidelines
@@ -55,10 +56,10 @@ async def test_an_endpoint_that_cannot_count_gives_an_estimate_that_says_so(
 ) -> None:
     annotator = make_annotator()
 
-    async def cannot_count(_: object) -> None:
+    async def cannot_count(*_: object) -> None:
         return None
 
-    monkeypatch.setattr(annotator._endpoint, "count_tokens", cannot_count)
+    monkeypatch.setattr(AnthropicEndpoint, "count_tokens", cannot_count)
     quote = await annotator.quote(make_task(), make_items(5))
     assert not quote.counted
     assert 0 < quote.low.micro_usd <= quote.expected.micro_usd <= quote.upper.micro_usd

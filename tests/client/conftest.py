@@ -9,6 +9,7 @@ import pytest
 from nextlabel.client import Client, connect
 from nextlabel.client.cli import main
 from nextlabel.client.transport import channel
+from nextlabel.client.transport.connection import Backoff, Connection
 from tests.client.fake_state import State
 from tests.client.fakes import FakeServer
 
@@ -33,9 +34,9 @@ async def _no_wait(seconds: float) -> None:
 
 
 @pytest.fixture
-def client(server: FakeServer) -> Iterator[Client]:
+def client(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setattr(Connection, "backoff", lambda _: Backoff(_no_wait))
     with connect(server.address) as connected:
-        connected._connection._pause = _no_wait
         yield connected
 
 

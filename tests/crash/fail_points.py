@@ -20,7 +20,7 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
-from nextlabel.server.wiring import parts
+from nextlabel.server.wiring import foundation
 
 T = TypeVar("T")
 
@@ -55,7 +55,10 @@ def arm(points: FailPoints) -> None:
     def open_pool(*args: Any, **options: Any) -> _FailingPool:
         return _FailingPool(LancePoolStore(*args, **options), points)
 
-    vars(parts).update(open_state_store=open_store, LancePoolStore=open_pool)
+    failing = {"open_state_store": open_store, "LancePoolStore": open_pool}
+    if not failing.keys() <= vars(foundation).keys():
+        raise AssertionError("stores are opened elsewhere now: nothing would fail")
+    vars(foundation).update(failing)
 
 
 class _FailingStore(StateStore):

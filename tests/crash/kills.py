@@ -76,7 +76,7 @@ async def _project(
     history = ProjectHistory(name)
     async with contextlib.AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(connect_async(s.address, timeout_s=10.0)) for s in servers]
-        workload = Workload(clients, history, random.Random(rng.random()))
+        workload = Workload(clients, [s.address for s in servers], history, random.Random(rng.random()))
         work = asyncio.create_task(workload.run())
         for _ in range(min(plan.kills_a_project, plan.kills - outcome.kills)):
             await asyncio.sleep(rng.uniform(0.05, plan.longest_life_s))

@@ -27,11 +27,12 @@ WORK = (
     "pool drop",
     "Ingest._store_group",
     "Selector.select",
-    "Rounds.select",
-    "Rounds.annotate",
-    "Rounds._annotate.flush",
+    "RunLog.begin_round",
+    "BatchAnnotation.annotate",
+    "BatchAnnotation.annotate_unbooked.flush",
     "Learning.train",
     "RunEngine._drive_exclusively",
+    "RunLog.end",
     "Maintenance.tidy",
 )
 

@@ -38,9 +38,13 @@ _DEFECTS = (grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.D
 
 @dataclass(slots=True)
 class Workload:
-    """Actors over one project, each with its own pace; `clients` lead to the replicas of one service."""
+    """Actors over one project, each with its own pace.
+
+    `clients` and `addresses` lead to the replicas of one service.
+    """
 
     clients: Sequence[AsyncClient]
+    addresses: Sequence[str]
     project: ProjectHistory
     rng: random.Random
     counts: Counter[str] = field(default_factory=Counter)
@@ -180,17 +184,17 @@ class Workload:
         await self._submit(annotator, first.lease.lease_id, [item.item.id for item in first.lease.items])
 
     async def _lease(self, request: labeling.LeaseItemsRequest) -> labeling.LeaseItemsResponse:
-        connection = self.client().labeling._connection
-        stub = LabelingServiceStub(connection.channel)
-        for attempt in itertools.count():
-            try:
-                response: labeling.LeaseItemsResponse = await stub.LeaseItems(request, timeout=10.0)
-            except grpc.aio.AioRpcError as error:
-                if error.code() not in _GONE or attempt >= 20:
-                    raise NextlabelError(error.code(), error.details() or "") from error
-                await asyncio.sleep(0.2)
-            else:
-                return response
+        async with grpc.aio.insecure_channel(self.rng.choice(self.addresses)) as channel:
+            stub = LabelingServiceStub(channel)
+            for attempt in itertools.count():
+                try:
+                    response: labeling.LeaseItemsResponse = await stub.LeaseItems(request, timeout=10.0)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() not in _GONE or attempt >= 20:
+                        raise NextlabelError(error.code(), error.details() or "") from error
+                    await asyncio.sleep(0.2)
+                else:
+                    return response
         raise AssertionError
 
     async def _train(self) -> None:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 import numpy as np
+from typing_extensions import override
 
 from nextlabel.server.domain.labeling.known_rows import KnownRows
+from nextlabel.server.domain.labeling.leases import Leased
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.settings import load_settings
+from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.labeling.batches import Batch
@@ -22,7 +27,10 @@ from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component, LabelClass, Project
 from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
 from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec
+from nextlabel.server.wiring import foundation
 from nextlabel.server.wiring.parts import Parts, open_parts
+
+T = TypeVar("T")
 
 CLASSES = ("left", "right", "up")
 DIMENSION = 8
@@ -37,13 +45,29 @@ def vectors(labels: Sequence[str], seed: int = 0) -> np.ndarray:
     return unit
 
 
+class _Overheard(Signals):
+    """Signals of which every one can be waited for, whatever its topic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next = asyncio.Event()
+
+    @override
+    def notify(self, topic: str) -> None:
+        super().notify(topic)
+        self.next.set()
+        self.next = asyncio.Event()
+
+
 class Service:
     """A server without its port."""
 
     people = HumanOptions()
 
     def __init__(self, directory: Path) -> None:
-        self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
+        self._signals = _Overheard()
+        with patch.object(foundation, "Signals", lambda: self._signals):
+            self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
 
     async def create(self, name: str = "news", **changes: object) -> Project:
         classes = [LabelClass(c) for c in CLASSES]
@@ -129,16 +153,34 @@ class Service:
     async def ended(self, run_id: str) -> Run:
         """Wait until a run has ended."""
         self.parts.runs.engine.wake()
-        while True:
-            run = await self.parts.base.store.read(lambda tx: tx.runs.get(run_id))
-            if run is not None and run.state.ended:
-                return run
-            await self.parts.base.signals.wait(f"run/{run_id}", 0.2)
 
-    async def news(self, project: Project) -> None:
-        """Wait for the next news of the project's runs, or a moment where it has none yet or they tell nothing."""
-        runs = await self.parts.base.store.read(lambda tx: tx.runs.list(project.id))
-        await self.parts.base.signals.wait(f"run/{runs[-1].id}" if runs else f"pool/{project.id}", 0.05)
+        async def look() -> Run | None:
+            run = await self.parts.base.store.read(lambda tx: tx.runs.get(run_id))
+            return run if run is not None and run.state.ended else None
+
+        ended = await self.until(look)
+        assert ended is not None
+        return ended
+
+    async def until(self, look: Callable[[], Awaitable[T]], over: asyncio.Future[Any] | None = None) -> T | None:
+        """Look again whenever there is news, until something is found; None once `over` is done."""
+        while True:
+            # Asked for before looking, so that no news is missed in between.
+            news = self._signals.next
+            if found := await look():
+                return found
+            heard = asyncio.create_task(news.wait())
+            await asyncio.wait([heard, over] if over else [heard], return_when=asyncio.FIRST_COMPLETED)
+            heard.cancel()
+            if over is not None and over.done():
+                return None
+
+    async def lease(
+        self, project: Project, annotator: str, count: int, over: asyncio.Future[Any] | None = None
+    ) -> Leased | None:
+        """Lease up to so many items, as soon as there are any; None once `over` is done."""
+        store, leases = self.parts.base.store, self.parts.labeling.leases
+        return await self.until(lambda: store.write(lambda tx: leases.lease(tx, project, annotator, count)), over)
 
     async def close(self) -> None:
         await self.parts.close()

@@ -68,7 +68,10 @@ async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(
     embedding = asyncio.create_task(parts.pool.embedding.run(errors.append))
     async with asyncio.timeout(30):
         await parts.pool.embedding.wait(project.id)
-        while parts.pool.pools.arrays.embedded_rows(project.id):
-            await parts.base.signals.wait(f"pool/{project.id}", 0.1)
+
+        async def none_left() -> bool:
+            return not parts.pool.pools.arrays.embedded_rows(project.id)
+
+        await service.until(none_left)
     embedding.cancel()
     assert errors == []

@@ -42,7 +42,7 @@ def answering(monkeypatch, outcome_of):
             )
         return Answer(outcome, Provenance(annotator=self.name), detail="so it is")
 
-    monkeypatch.setattr(ReplayAnnotator, "_answer", answered)
+    monkeypatch.setattr(ReplayAnnotator, "answer", answered)
 
 
 async def leased(service, project, annotator, count=20):
@@ -145,11 +145,7 @@ async def test_a_round_of_people_does_not_wait_for_what_they_skip_and_the_run_sa
         )
     )
     parts = service.parts
-    while not running.done():
-        lease = await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, "ann", 6))
-        if lease is None:
-            await service.news(project)
-            continue
+    while lease := await service.lease(project, "ann", 6, running):
         bodies = {p.item_id: None if p.item_id == "i3" else Label(TRUTH[p.item_id]) for p in lease.picks}
         await submit(service, project, lease, bodies)
         parts.base.signals.notify(f"labeling/{project.id}")

@@ -1,5 +1,5 @@
 import errno
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -80,13 +80,17 @@ async def test_a_model_says_how_many_labels_it_was_not_trained_on(service):
     ("number", "expected", "reason"),
     [(errno.ENOSPC, ResourceExhausted, "DISK_FULL"), (errno.EROFS, Unavailable, "MODELS_NOT_WRITABLE")],
 )
-def test_a_model_that_the_disk_does_not_take_is_told_as_that(
-    tmp_path: Any, monkeypatch: Any, number: int, expected: Any, reason: str
+async def test_a_model_that_the_disk_does_not_take_is_told_as_that(
+    service: Any, monkeypatch: Any, number: int, expected: Any, reason: str
 ) -> None:
+    project = await service.create()
+    await labeled(service, project)
+
     def refuses(model, path):
         raise OSError(number, "refused")
 
     monkeypatch.setattr(learning, "save_model", refuses)
     with pytest.raises(expected) as caught:
-        learning._save(cast("Any", None), tmp_path / "models" / "1.skops")
+        await service.parts.learning.learning.train(project)
     assert caught.value.reason == reason
+    assert await service.parts.base.store.read(lambda tx: tx.models.list(project.id)) == []

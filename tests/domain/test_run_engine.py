@@ -1,4 +1,5 @@
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -189,8 +190,7 @@ async def test_a_run_goes_on_after_a_restart_without_asking_twice(tmp_path):
     project = await filled(first)
     first.parts.start()
     starting = asyncio.create_task(first.replay_run(project, TRUTH, limit=Cost(labels=36)))
-    while not await annotations(first, project):
-        await first.news(project)
+    await first.until(lambda: annotations(first, project))
     starting.cancel()
     (run,) = await first.parts.base.store.read(lambda tx: tx.runs.list(project.id))
     await first.close()
@@ -211,10 +211,8 @@ async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp
     starting = asyncio.create_task(
         first.replay_run(project, TRUTH, annotator=human, batch_size=4, limit=Cost(labels=8))
     )
-    leased = None
-    while leased is None:
-        leased = await first.parts.base.store.write(lambda tx: first.parts.labeling.leases.lease(tx, project, "ann", 4))
-        await first.news(project)
+    leased = await first.lease(project, "ann", 4)
+    assert leased is not None
     starting.cancel()
     (run,) = await first.parts.base.store.read(lambda tx: tx.runs.list(project.id))
     await first.close()
@@ -226,8 +224,8 @@ async def test_a_round_of_people_that_was_cut_off_before_training_is_trained(tmp
         )
     )
     second.parts.start()
-    while len(await second.parts.base.store.read(lambda tx: tx.labeling.batches(project.id, run.id))) < 2:
-        await second.parts.base.signals.wait(f"run/{run.id}", 0.05)
+    batches = partial(second.parts.base.store.read, lambda tx: tx.labeling.batches(project.id, run.id)[1:])
+    await second.until(batches)
     curve = await second.parts.reports.reports.learning_curve(project, run.id)
     assert [(m.round, m.labels) for m in curve] == [(1, 4)]
     await second.close()
@@ -238,11 +236,7 @@ async def test_people_label_what_a_human_run_asks(service):
     human = HumanOptions()
     running = asyncio.create_task(service.replay_run(project, TRUTH, annotator=human, limit=Cost(labels=12)))
     parts = service.parts
-    while not running.done():
-        leased = await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, "ann", 4))
-        if leased is None:
-            await service.news(project)
-            continue
+    while leased := await service.lease(project, "ann", 4, running):
         answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
         await parts.base.store.write(
             lambda tx, found=leased, given=answers: parts.labeling.submissions.submit(
@@ -259,10 +253,7 @@ async def test_people_label_what_a_human_run_asks(service):
 async def answer_leased(service, project, annotator, count):
     """Lease up to so many items, as soon as there are any, and answer them."""
     parts = service.parts
-    while (
-        leased := await parts.base.store.write(lambda tx: parts.labeling.leases.lease(tx, project, annotator, count))
-    ) is None:
-        await service.news(project)
+    leased = await service.lease(project, annotator, count)
     answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in leased.picks]
     await parts.base.store.write(
         lambda tx: parts.labeling.submissions.submit(tx, project, "", leased.lease.id, answers, KnownRows({}, {}))
@@ -290,8 +281,7 @@ async def test_a_round_of_people_waits_neither_for_what_is_answered_without_a_le
         service.replay_run(project, TRUTH, annotator=human, batch_size=3, max_rounds=1, limit=Cost())
     )
     parts = service.parts
-    while not (batches := await parts.base.store.read(lambda tx: tx.labeling.batches(project.id))):
-        await service.news(project)
+    batches = await service.until(lambda: parts.base.store.read(lambda tx: tx.labeling.batches(project.id)))
     direct, _, deleted = await parts.base.store.read(lambda tx: tx.labeling.picks(batches[0].id))
     await service.label(project, {direct.item_id: TRUTH[direct.item_id]}, "ann")
     await parts.pool.pools.delete(project.id, [deleted.item_id], parts.base.clock.now())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.operations import backup
+from nextlabel.server.operations import backup, copying
 from nextlabel.server.operations.backup import BackupPlaces, back_up, put_back
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import DirectoryLock
@@ -66,7 +66,7 @@ async def test_a_backup_is_copied_again_when_a_compaction_replaces_files_under_i
 ):
     arrays = LancePoolStore(str(filled / "pools"), keep_versions=timedelta(0))
     [project] = [ProjectId(path.name) for path in (filled / "pools").iterdir()]
-    copy_tree = backup._copy_tree
+    copy_tree = copying.copy_tree
     compactions = 0
 
     def interrupted(source: Path, target: Path) -> None:
@@ -76,7 +76,8 @@ async def test_a_backup_is_copied_again_when_a_compaction_replaces_files_under_i
             compactions += 1
             arrays.compact(project)
 
-    monkeypatch.setattr(backup, "_copy_tree", interrupted)
+    for module in (copying, backup):
+        monkeypatch.setattr(module, "copy_tree", interrupted)
     assert back_up(BackupPlaces.within(filled), tmp_path / "copy").items == 300
     assert compactions == 1
     assert put_back(tmp_path / "copy", tmp_path / "restored").embeddings == 300
@@ -88,7 +89,7 @@ async def test_a_project_deleted_during_a_backup_is_not_in_it(
     async with serving(filled) as client:
         await create(client, "stays")
         loop = asyncio.get_running_loop()
-        copy_database = backup._copy_database
+        copy_database = copying.copy_database
         deletions = 0
 
         def then_deleted(source: Path, target: Path) -> None:
@@ -98,7 +99,7 @@ async def test_a_project_deleted_during_a_backup_is_not_in_it(
                 deletions += 1
                 asyncio.run_coroutine_threadsafe(client.projects.delete("news"), loop).result()
 
-        monkeypatch.setattr(backup, "_copy_database", then_deleted)
+        monkeypatch.setattr(backup, "copy_database", then_deleted)
         summary = await asyncio.to_thread(back_up, BackupPlaces.within(filled), tmp_path / "copy")
     assert (summary.projects, summary.items) == (1, 0)
 

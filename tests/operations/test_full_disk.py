@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nextlabel.client import AsyncClient, NextlabelError
+from nextlabel.client.transport.connection import Backoff, Connection
 from nextlabel.server.operations.backup import MANIFEST, BackupPlaces, back_up
 from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Status
@@ -47,9 +48,11 @@ def largest_file(folder: Path) -> int:
     return max(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-async def test_a_full_disk_refuses_uploads_and_goes_on_once_there_is_space(serving: Serving, data_dir: Path):
+async def test_a_full_disk_refuses_uploads_and_goes_on_once_there_is_space(
+    serving: Serving, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(Connection, "backoff", lambda _: Backoff(no_wait))
     async with serving(data_dir) as client:
-        client.pool._connection._pause = no_wait
         await create(client)
         await add(client, 0, 1_000)
         with no_file_above(largest_file(data_dir) + 20_000):

@@ -1,6 +1,5 @@
 """Where items stand, as Prometheus sees it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,12 +23,21 @@ async def test_items_are_counted_in_every_state(service: Service) -> None:
     await service.add(project, ["i0", "i1", "i2"])
     await service.label(project, {"i0": "left"})
     registry = CollectorRegistry()
-    StateMetrics(service.parts, registry).start()
+    await StateMetrics(service.parts, registry).refresh()
 
     def items(state: ItemState) -> float | None:
         return registry.get_sample_value("nextlabel_items", {"project": "news", "state": state.value})
 
-    async with asyncio.timeout(30):
-        while items(ItemState.GIVEN_UP) is None:
-            await service.parts.base.signals.wait("pool/news", 0.02)
     assert {state: n for state in ItemState if (n := items(state))} == {ItemState.ANSWERED: 1, ItemState.UNLABELED: 2}
+
+
+async def test_a_deleted_project_is_shown_no_longer(service: Service) -> None:
+    project = await service.create()
+    registry = CollectorRegistry()
+    metrics = StateMetrics(service.parts, registry)
+    await metrics.refresh()
+    assert registry.get_sample_value("nextlabel_pool_rows", {"project": "news"}) == 0
+    await service.parts.base.store.write(lambda tx: service.parts.projects.projects.delete(tx, project.name))
+    await metrics.refresh()
+    shown = [sample for family in registry.collect() for sample in family.samples if "project" in sample.labels]
+    assert shown == []

@@ -31,13 +31,13 @@ async def store(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[StateSto
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """Grows by one with each commit of the writer."""
     seen: list[None] = []
-    commit = sqlite._Committer.commit
+    commit = sqlite.Committer.commit
 
-    def counted(self: sqlite._Committer) -> None:
+    def counted(self: sqlite.Committer) -> None:
         seen.append(None)
         commit(self)
 
-    monkeypatch.setattr(sqlite._Committer, "commit", counted)
+    monkeypatch.setattr(sqlite.Committer, "commit", counted)
     return seen
 
 
@@ -92,11 +92,11 @@ async def test_a_stray_stop_iteration_reaches_its_caller_and_nobody_else(store: 
 async def test_nothing_is_delivered_before_the_commit_and_all_fail_when_it_fails(
     store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: sqlite._Committer) -> None:
+    def full(self: sqlite.Committer) -> None:
         self._db.rollback()
         raise ResourceExhausted("full", quota="disk")
 
-    monkeypatch.setattr(sqlite._Committer, "commit", full)
+    monkeypatch.setattr(sqlite.Committer, "commit", full)
     results = await asyncio.gather(
         *(store.write(partial(acknowledge, upload=f"u{n}")) for n in range(5)), return_exceptions=True
     )
@@ -134,7 +134,7 @@ async def test_a_full_disk_loses_nothing_that_was_acknowledged(
     path.parent.mkdir()
     shutil.copy(migrated_sqlite, path)
     pages = path.stat().st_size // 4096 + 40
-    monkeypatch.setattr(sqlite, "_PRAGMAS", (*sqlite._PRAGMAS, f"PRAGMA max_page_count = {pages}"))
+    monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, f"PRAGMA max_page_count = {pages}"))
     store = open_state_store(f"sqlite:///{path}")
     await store.write(v.inserted(v.project()))
 
@@ -159,12 +159,18 @@ async def test_reads_cannot_write(store: StateStore) -> None:
         await store.read(partial(acknowledge, upload="u"))
 
 
-async def test_every_commit_is_synced(store: StateStore) -> None:
-    def settings(tx: Transaction) -> list[tuple[object, ...]]:
-        db = tx.pool._sql._db  # type: ignore[attr-defined]
-        return [db.execute(f"PRAGMA {name}").fetchone() for name in ("journal_mode", "synchronous", "foreign_keys")]
+async def test_every_commit_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, seen = sqlite.connect, []
 
-    assert await store.write(settings) == [("wal",), (2,), (1,)]
+    def opened(path: Path) -> sqlite3.Connection:
+        db = connect(path)
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        seen.append([db.execute(f"PRAGMA {name}").fetchone() for name in names])
+        return db
+
+    monkeypatch.setattr(sqlite, "connect", opened)
+    await open_state_store(f"sqlite:///{tmp_path}/state.db").close()
+    assert seen == [[("wal",), (2,), (1,)]] * len(seen) != []
 
 
 def test_a_file_that_is_no_database_is_named_damaged(tmp_path: Path) -> None:

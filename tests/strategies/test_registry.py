@@ -1,23 +1,29 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from nextlabel.strategies import (
     ParameterError,
-    ScoreAndPick,
-    ShortlistSize,
-    Strategy,
     UnknownStrategyError,
     describe,
     get_strategy,
-    registry,
     strategy_names,
 )
+
+COIN_TOSS = '''
+from nextlabel.strategies import ScoreAndPick, ShortlistSize, Strategy
 from nextlabel.strategies.pickers.top import UniformSample
 from nextlabel.strategies.scorers.random import Random
+
+def coin_toss(share: float = 0.5) -> Strategy:
+    """Tosses a coin."""
+    return ScoreAndPick("coin_toss", UniformSample(), Random(), ShortlistSize(), params={"share": share})
+'''
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -54,29 +60,22 @@ def test_every_strategy_describes_itself() -> None:
         assert get_strategy(name).params == defaults
 
 
-def test_another_distribution_adds_a_strategy_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    def coin_toss(share: float = 0.5) -> Strategy:
-        """Tosses a coin."""
-        return ScoreAndPick("coin_toss", UniformSample(), Random(), ShortlistSize(), params={"share": share})
-
-    class Entry:
-        name = "coin_toss"
-
-        def load(self) -> Callable[..., Strategy]:
-            return coin_toss
-
-    def entry_points(group: str) -> list[Entry]:
-        assert group == "nextlabel.strategies"
-        return [Entry()]
-
-    monkeypatch.setattr(registry, "entry_points", entry_points)
-    registry._factories.cache_clear()
-    try:
-        assert "coin_toss" in strategy_names()
-        assert get_strategy("coin_toss", share=0.25).params == {"share": 0.25}
-        assert describe("coin_toss").summary == "Tosses a coin."
-    finally:
-        registry._factories.cache_clear()
+def test_another_distribution_adds_a_strategy_by_entry_point(tmp_path: Path) -> None:
+    (tmp_path / "tosses.py").write_text(COIN_TOSS)
+    metadata = tmp_path / "tosses-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: tosses\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[nextlabel.strategies]\ncoin_toss = tosses:coin_toss\n")
+    asked = (
+        "from nextlabel.strategies import describe, get_strategy, strategy_names\n"
+        "print('coin_toss' in strategy_names(), get_strategy('coin_toss', share=0.25).params, "
+        "describe('coin_toss').summary)"
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    told = subprocess.run(
+        [sys.executable, "-c", asked], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert told.stdout == "True {'share': 0.25} Tosses a coin.\n"
 
 
 def test_the_guide_lists_every_strategy() -> None:

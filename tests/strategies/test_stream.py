@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -60,9 +61,14 @@ def test_best_rows_are_a_sort_by_score_then_id(scores: list[int], k: int, cuts: 
 
 def test_best_rows_hold_a_bounded_number_of_rows() -> None:
     best = BestRows(10, lambda rows: [str(row) for row in rows])
-    for start in range(0, 200_000, 1000):
-        best.add(np.arange(start, start + 1000), np.full(1000, start, np.float32))
-        assert best._held <= 2 * 10 + 4096 + 1000
+    tracemalloc.start()
+    try:
+        for start in range(0, 1_000_000, 1000):
+            best.add(np.arange(start, start + 1000), np.full(1000, start, np.float32))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 1_000_000 * 12 / 8
 
 
 def test_every_half_precision_number_widens_exactly() -> None:

@@ -83,7 +83,7 @@ def test_an_ending_that_names_no_form_is_refused_before_anything_is_asked(
     asked = state.calls["ListItems"]
     done = cli("export", labeled, "--per", "item", "--to", str(tmp_path / "out.docx"))
     assert (done.code, state.calls["ListItems"]) == (1, asked)
-    assert "the ending says the form; give one of .csv, .jsonl, .xlsx, .parquet" in done.err
+    assert "the ending says the form; give one of .csv, .tsv, .jsonl, .xlsx, .parquet" in done.err
 
 
 def test_items_belong_to_no_run(cli: Cli, labeled: str) -> None:

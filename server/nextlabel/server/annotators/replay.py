@@ -29,7 +29,7 @@ class ReplayAnnotator:
     ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
         """Yield the known answers in the order of the items."""
         for item in items:
-            yield item, self._answer(task, item.item_id)
+            yield item, self.answer(task, item.item_id)
 
     async def check(self) -> None:
         """Nothing can be wrong with a table in memory."""
@@ -37,7 +37,8 @@ class ReplayAnnotator:
     async def close(self) -> None:
         """Nothing to free."""
 
-    def _answer(self, task: Task, item_id: str) -> Answer:
+    def answer(self, task: Task, item_id: str) -> Answer:
+        """Return the known answer about an item, or what is missing."""
         source = Provenance(annotator=self._name, guidelines_hash=task.guidelines.digest)
         body = self._answers.get(item_id)
         if body is None:

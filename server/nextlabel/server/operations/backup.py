@@ -9,21 +9,19 @@ the snapshot, and copied again. ``backup.json`` is written last: a copy without 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nextlabel.server.operations.copying import copy_database, copy_tree, database_errors, open_read_only
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.lockfile import LOCK_NAME, DirectoryLock
 from nextlabel.server.store.sql.sqlite import SqliteConnection
-from nextlabel.server.store.sql.sqlite_errors import translated
 from nextlabel.server.store.sql.transaction import SqlTransaction
 from nextlabel.server.values.errors import Aborted, DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 
@@ -141,10 +139,10 @@ def _copied(source: BackupPlaces, target: BackupPlaces) -> list[CommittedPool]:
 
 
 def _copy(source: BackupPlaces, target: BackupPlaces) -> list[CommittedPool]:
-    _copy_database(source.database, target.database)
+    copy_database(source.database, target.database)
     committed = _committed(target.database)
-    _copy_tree(source.pools, target.pools)
-    _copy_tree(source.models, target.models)
+    copy_tree(source.pools, target.pools)
+    copy_tree(source.models, target.models)
     return committed
 
 
@@ -154,57 +152,6 @@ def _check_target(target: Path, source: BackupPlaces) -> None:
     for folder in (source.pools, source.models):
         if target.resolve().is_relative_to(folder.resolve()):
             raise InvalidArgument.field("target", f"{target} lies within {folder}, which is copied; give another one")
-
-
-def _copy_database(source: Path, target: Path) -> None:
-    """Copy one consistent snapshot of a database, which may be written meanwhile, and check it."""
-    target.unlink(missing_ok=True)
-    with _database_errors(), closing(open_read_only(source)) as live, closing(sqlite3.connect(target)) as copy:
-        live.backup(copy)
-        # One file, without the log beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
-        problem = damage(copy)
-    target.chmod(0o600)
-    if problem:
-        raise DataLoss(
-            f"the database {source} is damaged ({problem}); restore it from a backup", reason="DATABASE_DAMAGED"
-        )
-
-
-def _copy_tree(source: Path, target: Path) -> None:
-    """Copy a folder's files, versions of a data set before its data: what they name is then there, or was replaced.
-
-    Files that vanish meanwhile are left out; whether one of them mattered is found when the copy is read.
-    """
-    target.mkdir(mode=0o700, exist_ok=True)
-    if not source.is_dir():
-        return
-    for entry in sorted(_entries(source), key=lambda entry: entry.name != "_versions"):
-        copy = target / entry.name
-        _check_kind(entry)
-        if entry.is_dir(follow_symlinks=False):
-            _copy_tree(Path(entry.path), copy)
-        else:
-            try:
-                shutil.copyfile(entry.path, copy)
-            except FileNotFoundError:
-                copy.unlink(missing_ok=True)
-
-
-def _check_kind(entry: os.DirEntry[str]) -> None:
-    """Raise for what is neither a file nor a folder: a link in a copy from elsewhere may lead to any file here."""
-    if entry.is_symlink() or not (entry.is_dir() or entry.is_file() or not os.path.lexists(entry.path)):
-        raise InvalidArgument.field(
-            "source", f"{entry.path} is a link or no ordinary file, which is not copied; put the file itself there"
-        )
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except FileNotFoundError:
-        return []
 
 
 def _gaps(pools: Path, committed: list[CommittedPool]) -> list[str]:
@@ -223,21 +170,8 @@ def _gaps(pools: Path, committed: list[CommittedPool]) -> list[str]:
 
 
 def _committed(database: Path) -> list[CommittedPool]:
-    with _database_errors(), closing(open_read_only(database)) as db:
+    with database_errors(), closing(open_read_only(database)) as db:
         return committed_pools(SqlTransaction(SqliteConnection(db, writing=False)))
-
-
-def open_read_only(database: Path) -> sqlite3.Connection:
-    """Open a database file, which another process may be writing, such that nothing can be changed."""
-    return sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
-
-
-def damage(db: sqlite3.Connection) -> str:
-    """Return what is wrong with a database's pages, indexes or references; '' when nothing is."""
-    found = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)") if row[0] != "ok"]
-    dangling = db.execute("PRAGMA foreign_key_check").fetchmany(3)
-    found += [f"a row of {table} refers to a row of {parent} that is not there" for table, _, parent, _ in dangling]
-    return "; ".join(found)
 
 
 def _summary(target: Path, committed: list[CommittedPool], created_at: datetime) -> BackupSummary:
@@ -272,14 +206,6 @@ def _manifest(source: Path) -> BackupSummary:
     if summary.format != FORMAT:
         raise InvalidArgument.field("source", f"its format is {summary.format!r}; this version reads {FORMAT!r}")
     return summary
-
-
-@contextmanager
-def _database_errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise translated(error) from error
 
 
 @contextmanager

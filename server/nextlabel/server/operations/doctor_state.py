@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from nextlabel.server.operations.backup import BackupPlaces, damage, open_read_only
+from nextlabel.server.operations.backup import BackupPlaces
+from nextlabel.server.operations.copying import damage, open_read_only
 from nextlabel.server.operations.findings import Check, Status, guarded
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
 from nextlabel.server.settings import Settings

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.system.background import Report
 from nextlabel.server.values.labeling.item_states import NeedReason
+from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.runs import RunState
@@ -43,7 +44,18 @@ class StateMetrics:
             "nextlabel_model_age_seconds", "Age of the newest model version.", ["project"], registry=registry
         )
         self._runs = Gauge("nextlabel_active_runs", "Runs under way.", ["project"], registry=registry)
-
+        self._of_projects = (
+            self._rows,
+            self._waiting,
+            self._leases,
+            self._labels,
+            self._items,
+            self._needs,
+            self._spent,
+            self._model_age,
+            self._runs,
+        )
+        self._shown: set[str] = set()
         self._failures = Gauge(
             "nextlabel_background_failures", "Failures of background work since the start.", ["work"], registry=registry
         )
@@ -54,11 +66,23 @@ class StateMetrics:
 
     async def _follow(self, _: Report) -> None:
         while True:
-            for work, failures in self._parts.base.background.failures.items():
-                self._failures.labels(work).set(failures)
-            for project in await self._parts.base.store.read(self._update):
-                await self._count_items(project)
+            await self.refresh()
             await asyncio.sleep(_EVERY_S)
+
+    async def refresh(self) -> None:
+        """Read everything now."""
+        for work, failures in self._parts.base.background.failures.items():
+            self._failures.labels(work).set(failures)
+        projects = await self._parts.base.store.read(self._update)
+        for project in projects:
+            await self._count_items(project)
+        self._forget_all_but({project.name for project in projects})
+
+    def _forget_all_but(self, projects: set[str]) -> None:
+        for gone in self._shown - projects:
+            for gauge in self._of_projects:
+                gauge.remove_by_labels({"project": gone})
+        self._shown = projects
 
     async def _count_items(self, project: Project) -> None:
         counts = await self._parts.reports.reports.pool_counts(project)
@@ -80,8 +104,8 @@ class StateMetrics:
         self._leases.labels(name).set(tx.labeling.active_leases(project.id))
         self._labels.labels(name).set(tx.labeling.count_annotations(project.id))
         spent = tx.budgets.total(project.id, LedgerKind.SETTLE)
-        for dimension in ("labels", "tokens", "micro_usd"):
-            self._spent.labels(name, dimension).set(getattr(spent, dimension))
+        for dimension in BudgetDimension:
+            self._spent.labels(name, dimension.value).set(spent.amount(dimension))
         latest = tx.models.latest(project.id)
         if latest is not None:
             self._model_age.labels(name).set((self._parts.base.clock.now() - latest.created_at).total_seconds())

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 _BUSY_MS = 10_000
-_PRAGMAS = (
+PRAGMAS = (
     f"PRAGMA busy_timeout = {_BUSY_MS}",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -42,7 +42,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open a database file with the settings that durability and integrity rest on."""
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             db.execute(pragma)
     except sqlite3.Error as error:
         raise translated(error) from error
@@ -69,7 +69,7 @@ class SqliteStateStore(StateStore):
     def __init__(self, path: Path, lock: DirectoryLock, *, readers: int = 4) -> None:
         self._lock = lock
         self._held: set[str] = set()
-        self._writer = GroupCommitWriter(lambda: _Committer(connect(path)))
+        self._writer = GroupCommitWriter(lambda: Committer(connect(path)))
         self._readers = _Readers(path, readers)
 
     @override
@@ -145,18 +145,23 @@ class SqliteConnection(Connection):
         return self._db.execute(sql, {**constants, **params} if constants else params)
 
 
-class _Committer:
+class Committer:
+    """Does units of work on the one connection that writes, each in a savepoint, until they are committed together."""
+
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._transaction = SqlTransaction(SqliteConnection(db, writing=True))
 
     def begin(self) -> None:
+        """Begin a transaction. Raises Unavailable, DataLoss or ResourceExhausted."""
         self._or_rollback("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
+        """Make what was done durable. Raises what `begin` does, with nothing of it kept."""
         self._or_rollback("COMMIT")
 
     def run(self, work: Work) -> Any:
+        """Do a unit of work; what it raises undoes the unit alone."""
         self._db.execute("SAVEPOINT unit")
         try:
             result = work(self._transaction)
@@ -174,6 +179,7 @@ class _Committer:
         return result
 
     def close(self) -> None:
+        """Close the connection."""
         self._db.close()
 
     def _or_rollback(self, sql: str) -> None:
