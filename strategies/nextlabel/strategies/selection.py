@@ -25,6 +25,7 @@ class Selection:
             row k + 1 set (Kool et al. 2019, arXiv 1903.06059).
         reasons_k: a short reason each.
         audit_k: True for rows of the audit share.
+        fallback: why rows were picked in another way than the strategy's own; '' where none was.
     """
 
     rows_k: Rows
@@ -32,6 +33,7 @@ class Selection:
     inclusion_probabilities_k: npt.NDArray[np.float64]
     reasons_k: tuple[str, ...]
     audit_k: npt.NDArray[np.bool_]
+    fallback: str = ""
 
     def __len__(self) -> int:
         return len(self.rows_k)
@@ -64,6 +66,7 @@ class Selection:
             self.inclusion_probabilities_k[positions],
             tuple(self.reasons_k[position] for position in positions),
             self.audit_k[positions],
+            self.fallback,
         )
 
     def then(self, other: Selection) -> Selection:
@@ -74,4 +77,5 @@ class Selection:
             np.concatenate([self.inclusion_probabilities_k, other.inclusion_probabilities_k]),
             self.reasons_k + other.reasons_k,
             np.concatenate([self.audit_k, other.audit_k]),
+            self.fallback or other.fallback,
         )

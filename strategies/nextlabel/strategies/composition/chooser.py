@@ -7,7 +7,7 @@ The caller makes the shortlist, asks (perhaps for seconds, over a network), and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -46,23 +46,25 @@ def settle_choice(candidates: Candidates, k: int, choice: Choice, fallback: str)
         candidates: the shortlist, best first.
         k: size of the batch, audit rows included.
         choice: the answer; empty when there was none.
-        fallback: why rows had to be filled up in shortlist order, recorded as their reason.
+        fallback: why rows had to be filled up in shortlist order, recorded as their reason and the selection's.
     """
     answered = dict.fromkeys(position for position in choice.positions if 0 <= position < len(candidates))
     reasons = dict(zip(reversed(choice.positions), reversed(_padded(choice)), strict=True))
     filled = [position for position in range(len(candidates)) if position not in answered]
     order = [*answered, *filled]
+    why = f"fallback: {fallback}"
     picks = Picks(
         np.asarray(order, np.int64),
-        reasons_k=[reasons.get(p) or "chosen" for p in answered] + [f"fallback: {fallback}"] * len(filled),
+        reasons_k=[reasons.get(p) or "chosen" for p in answered] + [why] * len(filled),
     )
-    everything = Selection.from_picks(candidates, picks, "")
-    draw = candidates.audit
-    if draw is None:
-        return everything.only(np.arange(min(k, len(everything))))
-    chosen = without_rows(everything, draw.rows_a)
-    room = min(max(0, k - len(draw.rows_a)), len(chosen))
-    return chosen.only(np.arange(room)).then(audit_selection(draw))
+    chosen, draw = Selection.from_picks(candidates, picks, ""), candidates.audit
+    if draw is not None:
+        chosen = without_rows(chosen, draw.rows_a)
+    room = min(max(0, k - (0 if draw is None else len(draw.rows_a))), len(chosen))
+    kept = chosen.only(np.arange(room))
+    if np.isin(kept.rows_k, candidates.rows_m[filled]).any():
+        kept = replace(kept, fallback=why)
+    return kept if draw is None else kept.then(audit_selection(draw))
 
 
 def _padded(choice: Choice) -> list[str]:

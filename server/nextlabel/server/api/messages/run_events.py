@@ -28,8 +28,6 @@ from nextlabel.server.values.runs.events import (
 )
 from nextlabel.v1 import run_service_pb2 as pb
 
-_FALLBACKS = ("fallback: ", "random: ")
-
 
 def event_message(tx: Transaction, event: RunEvent, project: Project) -> pb.RunEvent:
     """Return the message of an event, with the picks or the model that it is about."""
@@ -63,12 +61,12 @@ def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[s
 
 
 def _batch_selected(tx: Transaction, selected: BatchSelected) -> pb.BatchSelected:
-    picks = tx.labeling.picks(selected.batch)
+    batch = tx.labeling.batch(selected.batch)
     return pb.BatchSelected(
         batch=selected.batch,
-        picks=[pick_message(pick) for pick in picks],
+        picks=[pick_message(pick) for pick in tx.labeling.picks(selected.batch)],
         seconds=selected.seconds,
-        fallback_reason=next((pick.reason for pick in picks if pick.reason.startswith(_FALLBACKS)), ""),
+        fallback_reason=batch.fallback if batch else "",
     )
 
 

@@ -126,6 +126,7 @@ class Selector:
                 pool_rows=candidates.pool_rows,
                 seed=query.seed,
                 created_at=began,
+                fallback=fallback or selection.fallback,
             )
             ids = await self.executor.run(lambda: candidates.ids_by_row(selection.rows_k))
             picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)

@@ -167,6 +167,7 @@ batches = Table(
     _int("pool_rows"),
     _int("seed"),
     _int("created_at"),
+    Column("fallback", Text, nullable=False, server_default=""),
     Index(None, "project", "seq"),
 )
 

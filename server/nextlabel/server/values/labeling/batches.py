@@ -12,7 +12,10 @@ from nextlabel.server.values.projects.projects import Component
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A query batch: what was selected, from what, under which settings and seed (invariant 6)."""
+    """A query batch: what was selected, from what, under which settings and seed (invariant 6).
+
+    ``fallback`` says why items were picked in another way than the strategy's own; '' where none was.
+    """
 
     id: str
     project: ProjectId
@@ -23,6 +26,7 @@ class Batch:
     pool_rows: int
     seed: int
     created_at: datetime
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True)
