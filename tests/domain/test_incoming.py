@@ -53,7 +53,7 @@ def test_one_wrong_item_is_reported_and_the_others_go_in(desk, message, reason):
     ids, texts, metadata, splits, labels = columns
     checked = check_items(IncomingItems(ids, texts, metadata, splits, labels, matrix), desk.create(), LIMITS)
     assert checked.item_ids == ["good"]
-    assert [(e.index, e.reason) for e in checked.errors] == [(0, reason)]
+    assert [(e.index, e.problem.fault.name) for e in checked.errors] == [(0, reason)]
     assert "items[0]" in checked.errors[0].message
 
 

@@ -29,7 +29,7 @@ async def test_the_same_id_with_other_content_is_an_error_of_that_item_alone(ser
     await service.add(project, ["a"], texts=["first"])
     receipt = await service.add(project, ["x", "a"], texts=["new", "changed"], sequence=2)
     assert receipt.accepted == 1
-    assert [(e.index, e.item_id, e.reason) for e in receipt.errors] == [(1, "a", "CONTENT_CONFLICT")]
+    assert [(e.index, e.item_id, e.problem.fault.name) for e in receipt.errors] == [(1, "a", "CONTENT_CONFLICT")]
     assert (await service.parts.pool.pools.item(project.id, "a")).text == "first"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ from google.protobuf import json_format
 
 from nextlabel.server.api.messages.annotations import label_answer
 from nextlabel.server.api.messages.values import json_of, matrix_of
-from nextlabel.server.domain.pool.incoming import IncomingItems, ItemError, check_shape
+from nextlabel.server.domain.pool.incoming import IncomingItems, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt
+from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
@@ -29,6 +30,7 @@ _SPLITS = {
     pool_pb2.SPLIT_HOLDOUT: Split.HOLDOUT,
     pool_pb2.SPLIT_GOLD: Split.GOLD,
 }
+_FAULTS = {fault: pb.ItemErrorReason.Value(f"ITEM_ERROR_REASON_{fault.name}") for fault in ItemFault}
 SPLIT_MESSAGES = {
     Split.POOL: pool_pb2.SPLIT_POOL,
     Split.HOLDOUT: pool_pb2.SPLIT_HOLDOUT,
@@ -63,7 +65,7 @@ class DecodedBatch:
                 pb.ItemError(
                     index=error.index,
                     item_id=error.item_id[:256],
-                    reason=pb.ItemErrorReason.Value(f"ITEM_ERROR_REASON_{error.reason}"),
+                    reason=_FAULTS[error.problem.fault],
                     message=error.message,
                 )
                 for error in sorted(errors, key=lambda error: error.index)
@@ -72,11 +74,7 @@ class DecodedBatch:
 
     def _placed(self, error: ItemError) -> ItemError:
         """Return an error with the place of its item in the batch as the client sent it."""
-        place = self.places[error.index]
-        if place == error.index:
-            return error
-        message = error.message.replace(f"items[{error.index}]", f"items[{place}]", 1)
-        return ItemError(place, error.item_id, error.reason, message)
+        return replace(error, index=self.places[error.index])
 
 
 def decode_batch(batch: pb.ItemBatch, project: Project, limits: Limits) -> DecodedBatch:
@@ -125,9 +123,9 @@ def _decode_items(
     for place, item in enumerate(items):
         try:
             # The common case costs no call: plain pool items carry neither metadata nor a split or reference.
-            extra = _extra(item, f"items[{place}]", limits) if len(item.ListFields()) > 2 else _PLAIN
+            extra = _extra(item, limits) if len(item.ListFields()) > 2 else _PLAIN
         except _UnreadableError as error:
-            unreadable.append(ItemError(place, item.id, error.reason, str(error)))
+            unreadable.append(ItemError(place, item.id, error.problem))
             continue
         places.append(place)
         ids.append(item.id)
@@ -146,35 +144,39 @@ _PLAIN = ("", Split.POOL, "")
 class _UnreadableError(ValueError):
     """An item whose message does not say what the server can take."""
 
-    def __init__(self, reason: str, message: str) -> None:
-        self.reason = reason
-        super().__init__(message)
+    def __init__(self, fault: ItemFault, field: str, text: str) -> None:
+        self.problem = ItemProblem(fault, field, text)
+        super().__init__(text)
+
+    @classmethod
+    def of(cls, fault: ItemFault, error: InvalidArgument) -> _UnreadableError:
+        """The first violation of an error about one field of the item."""
+        return cls(fault, error.violations[0].field, error.violations[0].description)
 
 
-def _extra(item: pool_pb2.Item, path: str, limits: Limits) -> tuple[str, Split, str]:
+def _extra(item: pool_pb2.Item, limits: Limits) -> tuple[str, Split, str]:
     """Return the metadata as JSON text, the split and the reference label of an item."""
     if item.HasField("pair"):
-        raise _UnreadableError("PAIR_INVALID", f"{path}.pair: this server takes no pairs of texts yet")
+        raise _UnreadableError(ItemFault.PAIR_INVALID, "pair", "this server takes no pairs of texts yet")
     try:
-        split = split_of(item.split, f"{path}.split")
+        split = split_of(item.split, "split")
     except InvalidArgument as error:
-        raise _UnreadableError("REFERENCE_INVALID", error.message) from error
+        raise _UnreadableError.of(ItemFault.REFERENCE_INVALID, error) from error
     kind = item.reference.WhichOneof("body") if item.HasField("reference") else "single_label"
     if kind != "single_label":
-        raise _UnreadableError("REFERENCE_INVALID", f"{path}.reference: must be a single label")
+        raise _UnreadableError(ItemFault.REFERENCE_INVALID, "reference", "must be a single label")
     label = composed(item.reference.single_label.label)
-    return (_metadata(item, path, limits) if item.HasField("metadata") else ""), split, label
+    return (_metadata(item, limits) if item.HasField("metadata") else ""), split, label
 
 
-def _metadata(item: pool_pb2.Item, path: str, limits: Limits) -> str:
+def _metadata(item: pool_pb2.Item, limits: Limits) -> str:
     try:
-        values = json_of(item.metadata, f"{path}.metadata")
+        values = json_of(item.metadata, "metadata")
     except InvalidArgument as error:
-        raise _UnreadableError("METADATA_INVALID", error.message) from error
+        raise _UnreadableError.of(ItemFault.METADATA_INVALID, error) from error
     if _depth(values) > limits.metadata_depth:
-        raise _UnreadableError(
-            "METADATA_INVALID", f"{path}.metadata: nested more than {limits.metadata_depth} levels deep"
-        )
+        deep = f"nested more than {limits.metadata_depth} levels deep"
+        raise _UnreadableError(ItemFault.METADATA_INVALID, "metadata", deep)
     return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.pool.index import Hashes, hash_texts
+from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
 from nextlabel.server.tasks.label_space import unknown_label
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
@@ -20,16 +21,7 @@ from nextlabel.strategies.arithmetic.arrays import as_float32
 
 _UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")
-
-
-@dataclass(frozen=True, slots=True)
-class ItemError:
-    """Why one item of a message was not taken; ``index`` is its place in the message."""
-
-    index: int
-    item_id: str
-    reason: str
-    message: str
+_NO_LENGTH = ItemProblem(ItemFault.EMBEDDING_INVALID, "", "its embedding holds NaN or infinity, or has no length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +76,11 @@ def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> Ch
     if not unusable and _evidently_fine(incoming, limits):
         return _taken(incoming, embeddings, list(range(n)), [])
     for i in range(n):
-        problem = _problem(incoming, i, project, limits) or (
-            ("EMBEDDING_INVALID", f"items[{i}]: its embedding holds NaN or infinity, or has no length")
-            if i in unusable
-            else None
-        )
+        problem = _problem(incoming, i, project, limits) or (_NO_LENGTH if i in unusable else None)
         if problem is None:
             indexes.append(i)
         else:
-            errors.append(ItemError(i, incoming.item_ids[i], *problem))
+            errors.append(ItemError(i, incoming.item_ids[i], problem))
     return _taken(incoming, embeddings, indexes, errors)
 
 
@@ -209,35 +197,30 @@ def _evidently_fine(incoming: IncomingItems, limits: Limits) -> bool:
     )
 
 
-def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) -> tuple[str, str] | None:
-    """Return (reason, message) when item i cannot be taken."""
+def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) -> ItemProblem | None:
+    """Return why item i cannot be taken; None when it can."""
     item_id, text = incoming.item_ids[i], incoming.texts[i]
     if not item_id:
-        return "ID_MISSING", f"items[{i}].id: must not be empty"
+        return ItemProblem(ItemFault.ID_MISSING, "id", "must not be empty")
     if len(item_id) * 4 > limits.item_id_bytes and len(item_id.encode()) > limits.item_id_bytes:
-        return "ID_INVALID", f"items[{i}].id: at most {limits.item_id_bytes} bytes of UTF-8"
+        return ItemProblem(ItemFault.ID_INVALID, "id", f"at most {limits.item_id_bytes} bytes of UTF-8")
     if not item_id.isprintable():
-        return "ID_INVALID", f"items[{i}].id: must not hold control characters"
+        return ItemProblem(ItemFault.ID_INVALID, "id", "must not hold control characters")
     if not text or text.isspace():
-        return "TEXT_MISSING", f"items[{i}].text: must not be empty"
+        return ItemProblem(ItemFault.TEXT_MISSING, "text", "must not be empty")
     if len(text) * 4 > limits.item_text_bytes and len(text.encode()) > limits.item_text_bytes:
-        return (
-            "TEXT_TOO_LONG",
-            f"items[{i}].text: {len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text",
-        )
+        size = f"{len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text"
+        return ItemProblem(ItemFault.TEXT_TOO_LONG, "text", size)
     if len(incoming.metadata[i]) > limits.item_metadata_bytes:
-        return "METADATA_INVALID", f"items[{i}].metadata: at most {limits.item_metadata_bytes} bytes as JSON"
-    return _label_problem(incoming.splits[i], incoming.labels[i], i, project)
+        most = f"at most {limits.item_metadata_bytes} bytes as JSON"
+        return ItemProblem(ItemFault.METADATA_INVALID, "metadata", most)
+    return _label_problem(incoming.splits[i], incoming.labels[i], project)
 
 
-def _label_problem(split: Split, label: str, i: int, project: Project) -> tuple[str, str] | None:
-    if split is Split.POOL:
-        if label:
-            return (
-                "REFERENCE_INVALID",
-                f"items[{i}].reference: pool items carry none; submit an annotation, or use split HOLDOUT or GOLD",
-            )
-        return None
-    if label not in project.class_names:
-        return "REFERENCE_INVALID", f"items[{i}].reference: {unknown_label(label, project)}"
-    return None
+def _label_problem(split: Split, label: str, project: Project) -> ItemProblem | None:
+    problem = ""
+    if split is Split.POOL and label:
+        problem = "pool items carry none; submit an annotation, or use split HOLDOUT or GOLD"
+    elif split is not Split.POOL and label not in project.class_names:
+        problem = unknown_label(label, project)
+    return ItemProblem(ItemFault.REFERENCE_INVALID, "reference", problem) if problem else None

@@ -15,12 +15,12 @@ import numpy.typing as npt
 from nextlabel.server.domain.pool.incoming import (
     CheckedItems,
     IncomingItems,
-    ItemError,
     check_items,
     earlier_hashes,
     normalised,
 )
 from nextlabel.server.domain.pool.index import hash_texts
+from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
 from nextlabel.server.domain.pool.pools import KnownPool
 from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.values.errors import Aborted, DomainError
@@ -157,11 +157,8 @@ def _gap(message: Message, done: int) -> Aborted:
 
 
 def _conflict(place: int, item_id: str) -> ItemError:
-    message = (
-        f"items[{place}].id: {item_id!r} is in the pool with other content, which stays; "
-        "use another id, or delete the item first"
-    )
-    return ItemError(place, item_id, "CONTENT_CONFLICT", message)
+    text = f"{item_id!r} is in the pool with other content, which stays; use another id, or delete the item first"
+    return ItemError(place, item_id, ItemProblem(ItemFault.CONTENT_CONFLICT, "id", text))
 
 
 def _columns(
