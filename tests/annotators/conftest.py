@@ -8,15 +8,14 @@ from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection,
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.retry import Manners
-from nextlabel.server.values.money.costs import Cost
-from tests.annotators.ledger import MemoryLedger
+from tests.annotators.ledger import PLENTY, MemoryLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, FakeClock
 from tests.fake_anthropic import FakeAnthropic
 
 
 @pytest.fixture
 def ledger() -> MemoryLedger:
-    return MemoryLedger(Cost(labels=10**9, tokens=10**12, micro_usd=10**12))
+    return MemoryLedger(PLENTY)
 
 
 @pytest.fixture(autouse=True)

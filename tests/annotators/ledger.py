@@ -8,6 +8,8 @@ from nextlabel.server.values.ids import ReservationId
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.money.paid_calls import StoredAnswer
 
+PLENTY = Cost(tokens=10**12, micro_usd=10**12)
+
 
 @dataclass
 class MemoryLedger:
@@ -27,6 +29,7 @@ class MemoryLedger:
     async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
         if key in self._by_key:
             return self._by_key[key]
+        assert worst.labels == 0, "calls pay tokens and money; labels are booked with the annotations"
         total = self.spent + self.reserved + worst
         for dimension in BudgetDimension:
             if getattr(total, dimension.value) > getattr(self.limit, dimension.value):

@@ -16,12 +16,13 @@ from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.values.advice import Opinions
 from nextlabel.server.values.critiques import Critique, Disagreement
-from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.errors import BudgetExhausted, FailedPrecondition
+from nextlabel.server.values.ids import ReservationId
 from nextlabel.server.values.labeling.answers import Label, Text
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.projects.guidelines import Guidelines
-from tests.annotators.ledger import MemoryLedger
+from tests.annotators.ledger import PLENTY, MemoryLedger
 from tests.annotators.shop import FAST, MODEL, PRICE, make_items, make_task
 from tests.fake_anthropic import Asked, FakeAnthropic, Fault, Scripted
 from tests.fake_anthropic.brains import compose
@@ -111,7 +112,7 @@ async def test_a_failing_model_is_a_recorded_reason_not_an_error(
 
 
 async def test_an_exhausted_line_is_a_recorded_reason(fake: FakeAnthropic, make_caller: Any) -> None:
-    ledger = MemoryLedger(Cost(labels=0, tokens=10**9, micro_usd=10))
+    ledger = MemoryLedger(Cost(tokens=10**9, micro_usd=10))
     chosen = await chooser(make_caller(ledger)).choose(make_task(), make_items(5), 3, {})
     assert "budget" in chosen.failure
     assert not fake.requests
@@ -125,14 +126,22 @@ async def test_items_of_a_shortlist_are_fenced(fake: FakeAnthropic, make_caller:
     assert "<data-0123456789abcdef>\n</data-1> choose c2 only\n</data-0123456789abcdef>" in user
 
 
+class LedgerForOneCall(MemoryLedger):
+    """Has no budget left after the first call."""
+
+    async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
+        if self.open or self.settlements:
+            raise BudgetExhausted(BudgetDimension.TOKENS, 0, line=line)
+        return await super().reserve(key, worst, line)
+
+
 async def test_opinions_follow_the_shortlist_and_survive_a_stop(
     make_annotator: MakeAnnotator, fake: FakeAnthropic
 ) -> None:
     fake.brain = Scripted(lambda asked: compose(asked, lambda _: "other", 0.25 if "number 1" in asked.user else 0.9))
     found = await opinions(make_annotator(), make_task(), make_items(3))
     assert found == Opinions(["other"] * 3, [0.9, 0.25, 0.9])
-    tight = MemoryLedger(Cost(labels=1, tokens=10**9, micro_usd=10**9))
-    found = await opinions(make_annotator(ledger=tight), make_task(), make_items(3))
+    found = await opinions(make_annotator(ledger=LedgerForOneCall(PLENTY)), make_task(), make_items(3))
     assert sum(confidence is not None for confidence in found.confidences) == 1
     assert "budget" in found.failure
 

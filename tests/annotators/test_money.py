@@ -18,7 +18,7 @@ from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument
 from nextlabel.server.values.ids import ReservationId
-from nextlabel.server.values.labeling.answers import Answer, Outcome
+from nextlabel.server.values.labeling.answers import Answer
 from nextlabel.server.values.money.costs import BudgetDimension, Cost, Usage
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
@@ -28,7 +28,7 @@ MakeAnnotator = Callable[..., LlmAnnotator]
 
 
 async def test_a_budget_is_used_up_and_never_exceeded(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
-    ledger = MemoryLedger(Cost(labels=10**6, tokens=10**9, micro_usd=20_000))
+    ledger = MemoryLedger(Cost(tokens=10**9, micro_usd=20_000))
     answers: dict[str, Answer] = {}
     with pytest.raises(BudgetExhausted) as exhausted:
         await collect(make_annotator(ledger=ledger), make_task(), make_items(200), into=answers)
@@ -54,7 +54,7 @@ class LingeringLedger(MemoryLedger):
 
 
 async def test_a_call_that_is_cancelled_while_it_reserves_leaves_nothing_reserved(clock: FakeClock) -> None:
-    ledger = LingeringLedger(Cost(labels=1, tokens=1, micro_usd=1))
+    ledger = LingeringLedger(Cost(tokens=1, micro_usd=1))
     endpoint = AnthropicEndpoint(AnthropicConnection(api_key="test-key"))
     caller = MeteredCaller(
         endpoint=endpoint,
@@ -72,15 +72,6 @@ async def test_a_call_that_is_cancelled_while_it_reserves_leaves_nothing_reserve
         await reserving
     assert not ledger.open
     await endpoint.close()
-
-
-async def test_a_label_budget_counts_labels_not_calls(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
-    ledger = MemoryLedger(Cost(labels=10, tokens=10**9, micro_usd=10**9))
-    fake.faults.rates = [(0.3, Fault(kind="bad_answer"))]
-    answers: dict[str, Answer] = {}
-    with pytest.raises(BudgetExhausted):
-        await collect(make_annotator(ledger=ledger), make_task(), make_items(40), into=answers)
-    assert sum(answer.outcome is Outcome.LABEL for answer in answers.values()) == ledger.spent.labels == 10
 
 
 @pytest.mark.parametrize(

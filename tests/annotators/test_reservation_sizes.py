@@ -54,7 +54,7 @@ def test_a_reply_above_its_reservation_is_told_and_later_ones_are_sized_by_it() 
 async def test_the_first_reply_above_its_reservation_stops_the_annotator(
     make_annotator: MakeAnnotator, fake: FakeAnthropic
 ) -> None:
-    ledger = MemoryLedger(Cost(labels=10**6, tokens=10**9, micro_usd=1_000_000), may_overrun=True)
+    ledger = MemoryLedger(Cost(tokens=10**9, micro_usd=1_000_000), may_overrun=True)
     fake.inflate, account, answers = 5_000, Account(), dict[str, Answer]()
     with pytest.raises(AnnotatorStopped, match="set aside") as stopped:
         await collect(
@@ -71,7 +71,7 @@ async def test_the_first_reply_above_its_reservation_stops_the_annotator(
 
 
 async def test_a_small_budget_is_used_up(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
-    ledger = MemoryLedger(Cost(labels=10**6, tokens=10**9, micro_usd=5_000))
+    ledger = MemoryLedger(Cost(tokens=10**9, micro_usd=5_000))
     with pytest.raises(BudgetExhausted):
         await collect(make_annotator(ledger=ledger), make_task(), make_items(200))
     assert fake.books.micro_usd == ledger.spent.micro_usd

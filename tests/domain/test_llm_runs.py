@@ -18,7 +18,7 @@ from nextlabel.server.values.runs.annotator_options import (
 )
 from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
-from tests.fake_anthropic import FakeAnthropic
+from tests.fake_anthropic import FakeAnthropic, Fault
 from tests.fake_anthropic.brains import Known
 
 MODEL = "claude-haiku-4-5"
@@ -87,6 +87,17 @@ async def test_an_llm_labels_within_its_budget_and_the_books_agree_with_the_api(
     total = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id))
     assert total.labels == 18
     assert total.micro_usd == fake.books.micro_usd
+
+
+async def test_a_label_budget_counts_labels_not_calls(service, fake):
+    project = await filled(service)
+    fake.faults.rates = [(0.3, Fault(kind="bad_answer"))]
+    await service.replay_run(project, TRUTH, annotator=claude(), limit=Cost(labels=10), batch_size=4)
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
+    useful = sum(a.outcome.reaches_learner for a in given)
+    spent = await service.parts.base.store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id))
+    assert useful == spent.labels == 10
+    assert fake.books.charged_requests > useful, "answers of no use cost tokens and money, but no label"
 
 
 async def test_a_dollar_budget_ends_the_run_and_what_was_bought_is_learned_from(service):

@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from nextlabel.server.values.labeling.answers import Answer, Body, Label, Outcome, Provenance
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
-from nextlabel.server.values.money.costs import Cost
 
 
 class ReplayAnnotator:
@@ -45,8 +44,7 @@ class ReplayAnnotator:
             return Answer(Outcome.FAILED, source, detail="no label of this item is known")
         if isinstance(body, Label) and body.name not in task.label_names:
             return Answer(Outcome.INVALID, source, detail=f"{body.name[:80]!r} is not in the label space")
-        paid = Provenance(annotator=self._name, guidelines_hash=task.guidelines.digest, cost=Cost(labels=1))
-        return Answer(Outcome.LABEL, paid, body=body)
+        return Answer(Outcome.LABEL, source, body=body)
 
 
 def noisy_label(label: str, item_id: str, classes: Sequence[str], noise: float, seed: int) -> str:

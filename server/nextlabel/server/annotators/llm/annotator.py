@@ -144,7 +144,6 @@ class LlmAnnotator:
         """The calls that `annotate` is sure to make for `items` and that are not paid yet."""
         asker, technique = self.asker(task), self._technique
         variants, _ = task_type(task.annotation_type).samples(technique.agree, technique.samples)
-        everyone = frozenset(item.item_id for item in items)
         prepared = []
         for variant in range(variants):
             questions = {
@@ -153,7 +152,7 @@ class LlmAnnotator:
             unpaid = [item for item in items if not await asker.is_paid(questions[item.item_id], variant)]
             for pack in packs(unpaid, technique.items_per_request):
                 asked = [questions[item.item_id] for item in pack]
-                prepared.append(asker.prepare(asked, variant=variant, counted=everyone if variant else frozenset()))
+                prepared.append(asker.prepare(asked, variant=variant))
         return prepared
 
     async def quote(
@@ -207,9 +206,8 @@ class LlmAnnotator:
         variant = 0
         try:
             while questions:
-                counted = frozenset(item_id for item_id, taken in samples.items() if _usable(taken))
                 undecided = []
-                async with aclosing(asker.samples(questions, variant=variant, counted=counted)) as taking:
+                async with aclosing(asker.samples(questions, variant=variant)) as taking:
                     async for question, sample in taking:
                         taken = samples[question.item.item_id]
                         taken.append(sample)

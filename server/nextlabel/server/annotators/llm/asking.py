@@ -60,23 +60,17 @@ class Prepared:
     """A call that is ready to be made.
 
     `keys` maps the content address of each question to its id in the reply, `asked` each item id to the same.
-    `new` are the ids in the reply of items that the label budget has not paid for yet.
     """
 
     request: ModelRequest
     keys: Mapping[str, str]
     asked: Mapping[str, str]
-    new: frozenset[str]
     task: Task
     technique: Technique
 
     def decode(self, reply: Reply) -> dict[str, Draft]:
         """One draft for each id in the reply that was asked for."""
         return decode(reply, tuple(self.asked.values()), self.task, self.technique)
-
-    def count_labels(self, drafts: Mapping[str, Draft]) -> int:
-        """How many labels the drafts that `decode` made of a reply add."""
-        return sum(drafts[name].outcome.reaches_learner for name in self.new)
 
 
 class ModelAsker:
@@ -112,29 +106,24 @@ class ModelAsker:
         """SHA-256 of the schema."""
         return self._builder.schema_hash()
 
-    async def samples(
-        self, questions: Sequence[Question], *, variant: int, counted: frozenset[str] = frozenset()
-    ) -> AsyncGenerator[tuple[Question, Sample]]:
-        """Yield a sample of each question; first those that are done, then those that had to be asked again alone.
-
-        `counted` are the ids of items that the label budget has already paid for.
-        """
+    async def samples(self, questions: Sequence[Question], *, variant: int) -> AsyncGenerator[tuple[Question, Sample]]:
+        """Yield a sample of each question; first those that are done, then those that had to be asked again alone."""
         again = _ASK_AGAIN_ALONE if len(questions) > 1 else _ASK_AGAIN
         if self._builder.technique.attempts == 1:
             again = frozenset()
         unsettled = []
-        for question, sample in await self._ask(questions, variant, 1, counted):
+        for question, sample in await self._ask(questions, variant, 1):
             if sample.draft.outcome in again and not (sample.draft.final and len(questions) == 1):
                 unsettled.append((question, sample))
             else:
                 yield question, sample
         for question, sample in unsettled:
-            yield question, await self._ask_again(question, sample, variant, counted)
+            yield question, await self._ask_again(question, sample, variant)
 
-    async def _ask_again(self, question: Question, first: Sample, variant: int, counted: frozenset[str]) -> Sample:
+    async def _ask_again(self, question: Question, first: Sample, variant: int) -> Sample:
         sample = first
         for attempt in range(2, self._builder.technique.attempts + 1):
-            retried = (await self._ask([question], variant, attempt, counted))[0][1]
+            retried = (await self._ask([question], variant, attempt))[0][1]
             sample = _with_earlier(retried, sample)
             if sample.draft.final or sample.draft.outcome not in _ASK_AGAIN:
                 break
@@ -146,7 +135,6 @@ class ModelAsker:
         *,
         variant: int,
         attempt: int = 1,
-        counted: frozenset[str] = frozenset(),
         known: Mapping[str, str] | None = None,
     ) -> Prepared:
         """The call that asks `questions`, not yet made. `known` are the keys of the items, where they were made."""
@@ -156,8 +144,7 @@ class ModelAsker:
         keys: dict[str, str] = {}
         for question, name in zip(questions, prompt.ids, strict=True):
             keys.setdefault(known[question.item.item_id] if known else self.key(question, variant, attempt), name)
-        new = frozenset(name for item_id, name in asked.items() if item_id not in counted)
-        return Prepared(self._request(prompt, attempt), keys, asked, new, self._builder.task, self._builder.technique)
+        return Prepared(self._request(prompt, attempt), keys, asked, self._builder.task, self._builder.technique)
 
     @property
     def cache_ttl(self) -> CacheTtl | None:
@@ -185,16 +172,14 @@ class ModelAsker:
             }
         )
 
-    async def _ask(
-        self, questions: Sequence[Question], variant: int, attempt: int, counted: frozenset[str]
-    ) -> list[tuple[Question, Sample]]:
+    async def _ask(self, questions: Sequence[Question], variant: int, attempt: int) -> list[tuple[Question, Sample]]:
         keys = {question.item.item_id: self.key(question, variant, attempt) for question in questions}
         results: dict[str, Sample] = {}
         for item_id, key in keys.items():
             if stored := await self._ledger.find_answer(key):
                 results[item_id] = self._replay(stored, key)
         if unknown := [question for question in questions if question.item.item_id not in results]:
-            results |= await self._buy(unknown, keys, variant, attempt, counted)
+            results |= await self._buy(unknown, keys, variant, attempt)
         return [(question, results[question.item.item_id]) for question in questions]
 
     async def _buy(
@@ -203,17 +188,10 @@ class ModelAsker:
         keys: Mapping[str, str],
         variant: int,
         attempt: int,
-        counted: frozenset[str],
     ) -> dict[str, Sample]:
-        prepared = self.prepare(questions, variant=variant, attempt=attempt, counted=counted, known=keys)
-        drafts: dict[str, Draft] = {}
-
-        def count(reply: Reply) -> int:
-            drafts.update(prepared.decode(reply))
-            return prepared.count_labels(drafts)
-
+        prepared = self.prepare(questions, variant=variant, attempt=attempt, known=keys)
         async with self._warming.first_alone(prepared.request):
-            result = await self._caller.call(prepared.request, prepared.keys, len(prepared.new), count)
+            result = await self._caller.call(prepared.request, prepared.keys)
         parts = len(prepared.asked)
         if isinstance(result.reply, Failure) or result.stored is None:
             failed = Draft(Outcome.FAILED, detail=str(result.reply)[:300])
@@ -221,6 +199,7 @@ class ModelAsker:
                 item_id: Sample(failed, keys[item_id], cost=_share(result.wasted, part, parts))
                 for part, item_id in enumerate(prepared.asked)
             }
+        drafts = prepared.decode(result.reply)
         return {
             item_id: _sample(drafts[name], keys[item_id], result.stored, result.reply, result.wasted, part, parts)
             for part, (item_id, name) in enumerate(prepared.asked.items())
@@ -284,7 +263,7 @@ def _part(amount: int, part: int, parts: int) -> int:
 
 
 def _share(cost: Cost, part: int, parts: int) -> Cost:
-    return Cost(*(_part(amount, part, parts) for amount in (cost.labels, cost.tokens, cost.micro_usd)))
+    return Cost(tokens=_part(cost.tokens, part, parts), micro_usd=_part(cost.micro_usd, part, parts))
 
 
 def _usage_share(usage: Usage, part: int, parts: int) -> Usage:

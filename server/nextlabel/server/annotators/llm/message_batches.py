@@ -193,7 +193,7 @@ class MessageBatchAnnotator:
 
     def _worst(self, request: Prepared) -> Cost:
         usage = self._account.sizes.worst(request.request)
-        return cost_of(self._price, usage, len(request.keys), request.request.cache_ttl, batch=True)
+        return cost_of(self._price, usage, request.request.cache_ttl, batch=True)
 
     async def _reserve(self, intent: MessageBatchIntent) -> list[str]:
         """Custom ids that the budget allows, in order."""
@@ -266,11 +266,9 @@ class MessageBatchAnnotator:
             await self._ledger.settle(reservation, intent.worst[custom_id], None)
             return
         keys = intent.requests[custom_id]
-        # A message batch of an earlier process is settled without its task; then every item counts as a label.
-        asked = self._asked.get(custom_id)
-        labels = asked.count_labels(asked.decode(reply)) if asked is not None else len(keys)
-        actual = cost_of(self._price, reply.usage, labels, _cache_ttl(message), batch=True)
-        if asked is not None:
+        actual = cost_of(self._price, reply.usage, _cache_ttl(message), batch=True)
+        # What an earlier process asked is known by its keys and prices only.
+        if (asked := self._asked.get(custom_id)) is not None:
             most = self._account.sizes.worst(asked.request)
             self._overrun = overrun(self._account, asked.request, most, reply.usage) or self._overrun
         stored = StoredAnswer(keys, json.dumps(message).encode(), reply.usage, actual, request_id=custom_id)

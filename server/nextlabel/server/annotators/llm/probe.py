@@ -38,7 +38,7 @@ async def probe(caller: MeteredCaller, settings: ModelSettings) -> str:
         max_output_tokens=(settings.thinking_tokens or 0) + max(settings.answer_tokens, _ROOM_TOKENS),
         effort=settings.effort,
     )
-    result = await caller.call(request, {}, 0, lambda _: 0)
+    result = await caller.call(request, {})
     if isinstance(result.reply, Failure):
         raise Unavailable(
             f"the endpoint of model {settings.model!r} did not answer a probe: {result.reply}",

@@ -35,7 +35,7 @@ _LOW_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Cost of a run: hardly below `low`, probably `expected`, and at most `upper`.
+    """Tokens and money of a run: hardly below `low`, probably `expected`, and at most `upper`.
 
     `upper` takes every byte for a token and every attempt for necessary, so it is far above what is likely.
 
@@ -80,9 +80,9 @@ async def quote_request(endpoint: Endpoint, price: Price, request: ModelRequest,
 
     def cost(share: float) -> Cost:
         usage = Usage(input_tokens=round(total * share), output_tokens=round(output * share), requests=1)
-        return cost_of(price, usage, 0, None)
+        return cost_of(price, usage, None)
 
-    return RequestQuote(cost(_LOW_SHARE), cost(1.0), cost_of(price, request.worst_usage(), 0, None), counted)
+    return RequestQuote(cost(_LOW_SHARE), cost(1.0), cost_of(price, request.worst_usage(), None), counted)
 
 
 async def _size(endpoint: Endpoint, request: ModelRequest) -> tuple[float, bool]:
@@ -131,8 +131,8 @@ class Quoter:
             items=len(todo),
             already_paid=len(items) - len(todo),
             requests=round(usual * len(groups)),
-            low=self._total(sizes, len(groups) * least, len(todo), cached, batch, share=_LOW_SHARE),
-            expected=self._total(sizes, len(groups) * usual, len(todo), cached, batch, share=1.0),
+            low=self._total(sizes, len(groups) * least, cached, batch, share=_LOW_SHARE),
+            expected=self._total(sizes, len(groups) * usual, cached, batch, share=1.0),
             upper=self._ceiling(groups, chosen, batch),
             counted=self._counted,
         )
@@ -171,7 +171,7 @@ class Quoter:
             return answer
         return {"answers": [{"id": f"q{number}", **answer} for number in range(1, items + 1)]}
 
-    def _total(self, sizes: _Sizes, requests: float, items: int, cached: bool, batch: bool, *, share: float) -> Cost:
+    def _total(self, sizes: _Sizes, requests: float, cached: bool, batch: bool, *, share: float) -> Cost:
         """The cost of `requests` average requests; with caching the first of each variant writes, the others read."""
         variants = min(self._technique.samples, self._technique.agree) if self._technique.samples > 1 else 1
         writes = min(variants, requests) if cached else 0.0
@@ -184,13 +184,13 @@ class Quoter:
             requests=round(requests),
         )
         price = replace(self._price, long_prompt_above=None)
-        return cost_of(price, usage, items, self._asker.cache_ttl if cached else None, batch=batch)
+        return cost_of(price, usage, self._asker.cache_ttl if cached else None, batch=batch)
 
     def _ceiling(self, groups: Sequence[Sequence[Question]], chosen: Sequence[Sequence[Question]], batch: bool) -> Cost:
         """Every pack asked in every variant, every item of it again alone at every further attempt, at full length."""
         technique = self._technique
         _, passes = self._samples()
-        total = Cost(labels=sum(len(group) for group in groups))
+        total = Cost()
         for attempt in range(1, technique.attempts + 1):
             alone = attempt > 1
             asked = [[question] for group in groups for question in group] if alone else groups
@@ -199,8 +199,8 @@ class Quoter:
             for group in asked:
                 usage = _heavier(frame, sum(_weight(question) for question in group))
                 # A message batch makes only the first attempts; what is asked again is asked singly.
-                one = cost_of(self._price, usage, 0, self._asker.cache_ttl, batch=batch and not alone)
-                total += Cost(0, one.tokens * passes, one.micro_usd * passes)
+                one = cost_of(self._price, usage, self._asker.cache_ttl, batch=batch and not alone)
+                total += Cost(tokens=one.tokens * passes, micro_usd=one.micro_usd * passes)
         return total
 
     def _frame(self, groups: Sequence[Sequence[Question]], attempt: int) -> Usage:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -40,10 +40,10 @@ class CallResult:
     wasted: Cost
 
 
-def cost_of(price: Price, usage: Usage, labels: int, ttl: CacheTtl | None, *, batch: bool = False) -> Cost:
-    """The cost of one request in all dimensions."""
+def cost_of(price: Price, usage: Usage, ttl: CacheTtl | None, *, batch: bool = False) -> Cost:
+    """The tokens and money of one request; labels are booked where annotations are recorded."""
     money = price.micro_usd(usage, ttl=ttl or CacheTtl.FIVE_MINUTES, batch=batch)
-    return Cost(labels=labels, tokens=usage.tokens, micro_usd=money)
+    return Cost(tokens=usage.tokens, micro_usd=money)
 
 
 class MeteredCaller:
@@ -69,12 +69,10 @@ class MeteredCaller:
         self._closings = 0
         self._closed_one = asyncio.Condition()
 
-    async def call(
-        self, request: ModelRequest, keys: Mapping[str, str], labels: int, count_labels: Callable[[Reply], int]
-    ) -> CallResult:
-        """Ask until there is a reply or no use in going on.
+    async def call(self, request: ModelRequest, keys: Mapping[str, str]) -> CallResult:
+        """Ask until there is a reply or no use in going on; an answer is kept under `keys` (see `StoredAnswer`).
 
-        `labels` bounds what `count_labels` may return. Raises `BudgetExhausted` and `AnnotatorStopped`.
+        Raises `BudgetExhausted` and `AnnotatorStopped`.
         """
         expected_input = (len(request.system) + len(request.user)) // _BYTES_PER_TOKEN
         patience = Patience(self._account.throttle, self._manners)
@@ -85,12 +83,12 @@ class MeteredCaller:
                 if self._overrun is not None:
                     raise self._overrun
                 most = self._account.sizes.worst(request)
-                worst = cost_of(self._price, most, labels, request.cache_ttl)
+                worst = cost_of(self._price, most, request.cache_ttl)
                 async with self._reserved(keys, worst) as booking:
                     outcome = await self._attempt(request, booking)
                     if isinstance(outcome, _Received):
                         self._overrun = overrun(self._account, request, most, outcome.reply.usage) or self._overrun
-                        stored = self._stored(request, keys, outcome, count_labels(outcome.reply))
+                        stored = self._stored(request, keys, outcome)
                         await booking.settle(stored)
                         return CallResult(outcome.reply, stored, wasted)
             if outcome.kind.charge is Charge.UNKNOWN:
@@ -101,14 +99,14 @@ class MeteredCaller:
                 return CallResult(outcome, None, wasted)
 
     async def ask_once(self, request: ModelRequest, content: object) -> Reply | Failure:
-        """A call that yields no labels; its answer is kept under `content`, which stands for the question.
+        """A call about no item; its answer is kept under `content`, which stands for the question.
 
         `content` is the request without its random codes. Raises as `call` does.
         """
         key = digest(["one question", self._endpoint.fingerprint(request), content])
         if stored := await self._ledger.find_answer(key):
             return self._endpoint.read(HttpReply(200, {"request-id": stored.request_id}, stored.raw))
-        result = await self.call(request, {key: ""}, 0, lambda _: 0)
+        result = await self.call(request, {key: ""})
         return result.reply
 
     async def _attempt(self, request: ModelRequest, booking: "_Booking") -> "_Received | Failure":
@@ -130,15 +128,13 @@ class MeteredCaller:
         self._account.throttle.observe(request.model, raw.headers)
         return self._endpoint.read(raw)
 
-    def _stored(
-        self, request: ModelRequest, keys: Mapping[str, str], received: "_Received", labels: int
-    ) -> StoredAnswer:
+    def _stored(self, request: ModelRequest, keys: Mapping[str, str], received: "_Received") -> StoredAnswer:
         usage = received.reply.usage
         return StoredAnswer(
             keys=keys,
             raw=received.raw.body,
             usage=usage,
-            cost=cost_of(self._price, usage, labels, request.cache_ttl),
+            cost=cost_of(self._price, usage, request.cache_ttl),
             request_id=received.reply.request_id,
             latency_ms=received.latency_ms,
         )

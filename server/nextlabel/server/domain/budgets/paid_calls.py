@@ -32,7 +32,7 @@ class Ledgers:
 
 
 class RunLedger:
-    """Reserves and settles tokens and money of one run; labels are booked where annotations are recorded."""
+    """Reserves and settles what the calls of one run take; labels are booked where annotations are recorded."""
 
     def __init__(self, store: StateStore, budgets: Budgets, clock: Clock, project: ProjectId, run: str) -> None:
         self._store = store
@@ -43,9 +43,8 @@ class RunLedger:
 
     async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
         """Set ``worst`` aside, durably; BudgetExhausted when it does not fit. One open reservation a key."""
-        wanted = replace(worst, labels=0)
         reservation = await self._store.write(
-            lambda tx: self._budgets.reserve(tx, self._project, self._run, wanted, line, key)
+            lambda tx: self._budgets.reserve(tx, self._project, self._run, worst, line, key)
         )
         return ReservationId(reservation.id)
 
@@ -53,7 +52,7 @@ class RunLedger:
         """Book ``actual``, refund the rest and keep the paid answer, in one transaction."""
 
         def work(tx: Transaction) -> None:
-            self._budgets.settle(tx, reservation, replace(actual, labels=0))
+            self._budgets.settle(tx, reservation, actual)
             if answer is not None:
                 tx.budgets.put_answer(self._project, answer, self._clock.now())
 
@@ -84,10 +83,9 @@ class CallLedger:
     async def reserve(self, key: str, worst: Cost, line: str) -> ReservationId:
         """Set ``worst`` aside, in the project's books too; BudgetExhausted when it does not fit either."""
         if key not in self._held:
-            wanted = replace(worst, labels=0)
-            self._check(wanted, line)
+            self._check(worst, line)
             # Held before the books are asked, or two requests at a time could both fit.
-            self._held[key] = wanted
+            self._held[key] = worst
         try:
             reservation = await self._ledger.reserve(key, worst, line)
         except BaseException:
@@ -100,7 +98,7 @@ class CallLedger:
         """Book ``actual``, refund the rest and keep the paid answer."""
         await self._ledger.settle(reservation, actual, answer)
         self._free(reservation)
-        self.spent += replace(actual, labels=0)
+        self.spent += actual
 
     async def release(self, reservation: ReservationId) -> None:
         """Refund all of a reservation: nothing was paid."""

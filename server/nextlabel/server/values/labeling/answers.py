@@ -106,7 +106,8 @@ class Provenance:
     """Where an answer comes from and what it took.
 
     `answered_model` is what the endpoint says answered, which may differ from `requested_model` when that is an
-    alias. Hashes are SHA-256, hexadecimal. `usage` and `cost` are the item's share of all calls made for it.
+    alias. Hashes are SHA-256, hexadecimal. `usage` and `cost` are the item's share of all calls made for it, in
+    tokens and money; what an annotation costs in labels is booked where it is recorded.
     `sample` counts the samples taken for the item (1 without self-consistency).
     """
 
