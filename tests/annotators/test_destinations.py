@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextlabel.server.annotators.settings import AnnotatorSettings
-from nextlabel.server.settings import SettingsError, load_settings
+from nextlabel.server.settings.settings import SettingsError, load_settings
 from nextlabel.server.system.origins import Origin
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LlmOptions, OpenaiCompatibleOptions

@@ -12,7 +12,7 @@ from nextlabel.client import AsyncClient, connect_async, openai_compatible, run_
 from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
 from nextlabel.server.app import running
 from nextlabel.server.demo import data_set
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.v1.annotation_pb2 import ANNOTATOR_KIND_LLM, OUTCOME_CANDIDATES, OUTCOME_LABEL, Annotation
 from nextlabel.v1.budget_service_pb2 import LEDGER_ENTRY_KIND_SETTLE

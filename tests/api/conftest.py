@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from nextlabel.server.api.boundary.auth import secret_hash
 from nextlabel.server.api.boundary.health import Probe
 from nextlabel.server.api.boundary.server import ApiServer
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.values.access import AccessToken, Role
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.server.settings import SettingsError, load_settings
+from nextlabel.server.settings.settings import SettingsError, load_settings
 from nextlabel.server.system.addresses import is_loopback
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from nextlabel.server.api.boundary.logs import configure_logs
 from nextlabel.server.app import serve
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.system.event_loop import run
 from tests.crash.fail_points import FailPoints, arm
 

@@ -17,7 +17,7 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance

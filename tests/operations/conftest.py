@@ -8,7 +8,7 @@ import pytest
 from nextlabel.client import AsyncClient, connect_async
 from nextlabel.client.cli import main
 from nextlabel.server.app import running
-from nextlabel.server.settings import Settings, load_settings
+from nextlabel.server.settings.settings import Settings, load_settings
 
 Serving = Callable[[Path], AbstractAsyncContextManager[AsyncClient]]
 

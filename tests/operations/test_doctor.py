@@ -7,7 +7,7 @@ import pytest
 from nextlabel.server.operations.doctor import check_settings, check_space, examine
 from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Check, Status
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from tests.operations.conftest import Serving, add, create, exit_code, settings_of
 
 

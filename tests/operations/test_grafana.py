@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 from nextlabel.server.app import running
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from tests.web.conftest import free_port
 
 DASHBOARD = Path(__file__).parents[2] / "docs" / "grafana" / "nextlabel.json"

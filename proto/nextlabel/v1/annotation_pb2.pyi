@@ -531,7 +531,9 @@ class Provenance(_message.Message):
 
     @_builtins.property
     def cost(self) -> Global___Cost:
-        """What this annotation cost; the share of it when several items shared a request."""
+        """What this annotation cost in tokens and money; the share of it when several items shared a request. Labels are
+        counted by the ledger alone.
+        """
 
     @_builtins.property
     def latency(self) -> _duration_pb2.Duration:

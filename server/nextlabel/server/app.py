@@ -18,7 +18,7 @@ from nextlabel.server.api.boundary.server import ApiServer
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.services.servicers import StoredTokens, servicers
 from nextlabel.server.operations.state_metrics import StateMetrics
-from nextlabel.server.settings import Settings
+from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.addresses import BindError
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.wiring.parts import Parts, open_parts

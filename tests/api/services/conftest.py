@@ -19,7 +19,7 @@ from google.rpc import code_pb2, error_details_pb2
 from grpc_status import rpc_status
 
 from nextlabel.server.app import running
-from nextlabel.server.settings import load_settings
+from nextlabel.server.settings.settings import load_settings
 from nextlabel.v1 import annotation_pb2, labeling_service_pb2, pool_pb2, pool_service_pb2, project_service_pb2
 from nextlabel.v1.access_service_pb2_grpc import AccessServiceStub
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub

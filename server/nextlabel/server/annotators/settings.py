@@ -6,16 +6,13 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from nextlabel.server.system.origins import Origin
+from nextlabel.server.system.settings_section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class AnthropicSettings(_Section):
+class AnthropicSettings(Section):
     """The Anthropic API or a gateway compatible with it."""
 
     api_key: SecretStr | None = Field(default_factory=lambda: _secret_from("ANTHROPIC_API_KEY"))
@@ -25,7 +22,7 @@ class AnthropicSettings(_Section):
     """Base URL; by default `ANTHROPIC_BASE_URL`, else the public API."""
 
 
-class OpenAiCompatibleSettings(_Section):
+class OpenAiCompatibleSettings(Section):
     """A server compatible with the OpenAI chat completions API."""
 
     api_key: SecretStr | None = None
@@ -38,7 +35,7 @@ class OpenAiCompatibleSettings(_Section):
     """Alternatives to each token that runs with log-probabilities ask for; llama.cpp allows more than the usual 20."""
 
 
-class AnnotatorSettings(_Section):
+class AnnotatorSettings(Section):
     """LLM annotators."""
 
     anthropic: AnthropicSettings = Field(default_factory=AnthropicSettings)

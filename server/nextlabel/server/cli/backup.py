@@ -12,7 +12,7 @@ from nextlabel.server.cli.errors import reported
 
 if TYPE_CHECKING:
     from nextlabel.server.operations.backup import BackupPlaces
-    from nextlabel.server.settings import Settings
+    from nextlabel.server.settings.settings import Settings
 
 
 @reported
@@ -28,7 +28,7 @@ def backup(
     Example: nextlabel backup --data-dir ./data /backups/2026-11-22
     """
     from nextlabel.server.operations.backup import back_up
-    from nextlabel.server.settings import load_settings
+    from nextlabel.server.settings.settings import load_settings
 
     settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)
     copied = back_up(_local_places(settings), target)

@@ -25,7 +25,7 @@ def doctor(
     """
     from nextlabel.server.operations.doctor import examine
     from nextlabel.server.operations.findings import Status
-    from nextlabel.server.settings import load_settings
+    from nextlabel.server.settings.settings import load_settings
 
     settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)
     checks = []

@@ -36,7 +36,7 @@ def _exit_code(error: Exception) -> int | None:
         error.msg = f"{error.name} is not installed; run: pip install 'nextlabel[server]'"
         error.args = (error.msg,)
         return 1
-    from nextlabel.server.settings import SettingsError
+    from nextlabel.server.settings.settings import SettingsError
     from nextlabel.server.system.addresses import BindError
     from nextlabel.server.values.errors import DomainError, InvalidArgument
 

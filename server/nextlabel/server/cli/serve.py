@@ -34,7 +34,7 @@ def serve(
 
     Example: nextlabel serve --data-dir ./data --bind 127.0.0.1:50051
     """
-    from nextlabel.server.settings import load_settings
+    from nextlabel.server.settings.settings import load_settings
 
     overrides: dict[str, Any] = {}
     if data_dir is not None:

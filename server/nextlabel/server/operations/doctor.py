@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Check, fail, ok, warn
-from nextlabel.server.settings import Settings
+from nextlabel.server.settings.settings import Settings
 
 MIN_FREE_BYTES = 100 * 2**20
 LOW_FREE_BYTES = 2 * 2**30

@@ -14,7 +14,7 @@ from nextlabel.server.operations.backup import BackupPlaces
 from nextlabel.server.operations.copying import damage, open_read_only
 from nextlabel.server.operations.findings import Check, Status, guarded
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
-from nextlabel.server.settings import Settings
+from nextlabel.server.settings.settings import Settings
 from nextlabel.server.store.sql.transaction import SqlTransaction
 
 

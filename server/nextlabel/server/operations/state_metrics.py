@@ -11,7 +11,6 @@ from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.system.background import Report
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import BudgetDimension
-from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.runs import RunState
 from nextlabel.server.wiring.parts import Parts
@@ -103,7 +102,7 @@ class StateMetrics:
         self._waiting.labels(name).set(sum(s.row_count for s in tx.pool.segments(project.id, embedded=False)))
         self._leases.labels(name).set(tx.labeling.active_leases(project.id))
         self._labels.labels(name).set(tx.labeling.count_annotations(project.id))
-        spent = tx.budgets.total(project.id, LedgerKind.SETTLE)
+        spent = self._parts.projects.budgets.spent(tx, project.id)
         for dimension in BudgetDimension:
             self._spent.labels(name, dimension.value).set(spent.amount(dimension))
         latest = tx.models.latest(project.id)

@@ -12,7 +12,7 @@ from nextlabel.server.compute.threads import Threads
 from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.settings import Settings
+from nextlabel.server.settings.settings import Settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.system.background import Background

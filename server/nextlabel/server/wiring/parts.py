@@ -38,7 +38,7 @@ from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
 from nextlabel.server.ports.quotes import RunQuotes
-from nextlabel.server.settings import Settings
+from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.advisors import LlmAdvisors

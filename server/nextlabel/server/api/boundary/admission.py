@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-from nextlabel.server.settings import ApiSettings
+from nextlabel.server.settings.port import ApiSettings
 from nextlabel.server.values.errors import ResourceExhausted
 
 # Long enough for a burst to pass, short enough that a client does not give up.

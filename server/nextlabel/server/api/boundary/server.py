@@ -17,7 +17,8 @@ from nextlabel.server.api.boundary.health import Probe, ServiceHealth
 from nextlabel.server.api.boundary.metrics import CallMetrics
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.settings import ApiSettings, Settings, TlsSettings
+from nextlabel.server.settings.port import ApiSettings, TlsSettings
+from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.addresses import BindError
 from nextlabel.server.system.open_files import open_files_allowed
 

@@ -153,16 +153,15 @@ class BudgetServicer(BudgetServiceServicer):
     ) -> pb.Budget:
         budget = self.budgets.current(tx, project.id, run, window)
         presumed = tx.budgets.presumed(project.id, run or None) if window is Window.TOTAL else Cost()
-        name = dimension.value
         return pb.Budget(
             project=project.name,
             run=run,
             dimension=_DIMENSIONS[dimension],
             window=_WINDOW_MESSAGES[window],
-            limit=getattr(budget.limit, name),
-            settled=getattr(budget.spent, name),
-            reserved=getattr(budget.reserved, name),
-            presumed=getattr(presumed, name),
+            limit=budget.limit.amount(dimension),
+            settled=budget.spent.amount(dimension),
+            reserved=budget.reserved.amount(dimension),
+            presumed=presumed.amount(dimension),
             update_time=timestamp(budget.updated_at),
         )
 

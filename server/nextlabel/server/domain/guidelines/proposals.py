@@ -22,7 +22,7 @@ from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Body, Label
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.guidelines import Guidelines as Codebook
 from nextlabel.server.values.projects.guidelines import GuidelinesEffect
@@ -140,9 +140,9 @@ def _check(request: ProposalRequest) -> None:
     if not 0 <= request.max_disagreements <= MOST_SHOWN:
         violations.append(("max_disagreements", f"from 0 to {MOST_SHOWN}, got {request.max_disagreements}"))
     violations += [
-        (f"limit.{dimension}", "must not be negative")
-        for dimension in ("labels", "tokens", "micro_usd")
-        if getattr(request.limit, dimension) < 0
+        (f"limit.{dimension.value}", "must not be negative")
+        for dimension in BudgetDimension
+        if request.limit.amount(dimension) < 0
     ]
     if violations:
         raise InvalidArgument(violations)

@@ -1,4 +1,4 @@
-"""The tables. Columns are named as the fields of the values in ``domain/state.py`` that they hold.
+"""The tables. Columns are named as the fields of the values that they hold.
 
 Times are microseconds since 1970 in UTC; unsigned 64-bit integers are stored with their bits as signed ones;
 structured settings are canonical JSON. ``seq`` gives the order of insertion. The migrations create the same tables.
@@ -7,7 +7,9 @@ structured settings are canonical JSON. ``seq`` gives the order of insertion. Th
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Boolean, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
+
+from nextlabel.server.store.sql import column
 
 UNDROPPED = "NOT dropped"
 UNSETTLED = "open"
@@ -24,36 +26,6 @@ metadata = sa.MetaData(
 )
 
 
-def _seq() -> Column[int]:
-    # Only a column declared INTEGER is SQLite's own row id.
-    return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
-
-
-def _project(**options: Any) -> Column[str]:
-    return Column("project", Text, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False, **options)
-
-
-def _text(name: str, **options: Any) -> Column[str]:
-    return Column(name, Text, nullable=False, **options)
-
-
-def _int(name: str, **options: Any) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, **options)
-
-
-def _bool(name: str) -> Column[bool]:
-    return Column(name, Boolean, nullable=False)
-
-
-def _float(name: str) -> Column[float]:
-    return Column(name, Double, nullable=False)
-
-
-def _cost(name: str, **options: Any) -> list[Column[int]]:
-    wanted = {"nullable": False, **options}
-    return [Column(f"{name}_{d}", BigInteger, **wanted) for d in ("labels", "tokens", "micro_usd")]
-
-
 def _where(condition: str) -> dict[str, Any]:
     """Return the options of an index over some rows only; a query that gives the same condition finds them by it."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
@@ -62,112 +34,112 @@ def _where(condition: str) -> dict[str, Any]:
 projects = Table(
     "projects",
     metadata,
-    _text("id", primary_key=True),
-    _text("name", unique=True),
-    _text("annotation_type"),
-    _text("classes"),
-    _int("guidelines_version"),
-    _text("embedding_model"),
-    _int("embedding_dimension"),
-    _text("learner"),
-    _text("strategy"),
-    _int("overlap"),
-    _float("lease_ttl_s"),
-    _float("audit_share"),
-    _bool("show_suggestions"),
-    _int("created_at"),
-    _int("updated_at"),
+    column.text("id", primary_key=True),
+    column.text("name", unique=True),
+    column.text("annotation_type"),
+    column.text("classes"),
+    column.integer("guidelines_version"),
+    column.text("embedding_model"),
+    column.integer("embedding_dimension"),
+    column.text("learner"),
+    column.text("strategy"),
+    column.integer("overlap"),
+    column.real("lease_ttl_s"),
+    column.real("audit_share"),
+    column.boolean("show_suggestions"),
+    column.integer("created_at"),
+    column.integer("updated_at"),
 )
 
 deleted_projects = Table(
     "deleted_projects",
     metadata,
-    _seq(),
-    _text("id", unique=True),
-    _text("name", index=True),
-    _int("deleted_at"),
-    _bool("dropped"),
+    column.seq(),
+    column.text("id", unique=True),
+    column.text("name", index=True),
+    column.integer("deleted_at"),
+    column.boolean("dropped"),
     Index("ix_deleted_projects_undropped", "seq", **_where(UNDROPPED)),
 )
 
 guidelines = Table(
     "guidelines",
     metadata,
-    _project(primary_key=True),
-    _int("version", primary_key=True),
-    _text("text"),
-    _text("status"),
-    _text("author"),
-    _text("comment"),
-    _int("created_at"),
-    _int("base_version", server_default="0"),
+    column.project(primary_key=True),
+    column.integer("version", primary_key=True),
+    column.text("text"),
+    column.text("status"),
+    column.text("author"),
+    column.text("comment"),
+    column.integer("created_at"),
+    column.integer("base_version", server_default="0"),
     Column("effect", Text),
 )
 
 segments = Table(
     "segments",
     metadata,
-    _project(primary_key=True),
-    _int("first_row", primary_key=True),
-    _int("row_count"),
-    _bool("embedded"),
-    _int("created_at"),
+    column.project(primary_key=True),
+    column.integer("first_row", primary_key=True),
+    column.integer("row_count"),
+    column.boolean("embedded"),
+    column.integer("created_at"),
 )
 
 uploads = Table(
     "uploads",
     metadata,
-    _project(primary_key=True),
-    _text("upload", primary_key=True),
-    _int("sequence"),
-    _int("at"),
+    column.project(primary_key=True),
+    column.text("upload", primary_key=True),
+    column.integer("sequence"),
+    column.integer("at"),
 )
 
 reference_items = Table(
     "reference_items",
     metadata,
-    _project(primary_key=True),
-    _int("row", primary_key=True),
-    _text("item_id"),
-    _text("split"),
-    _text("label"),
-    _int("text_hash"),
+    column.project(primary_key=True),
+    column.integer("row", primary_key=True),
+    column.text("item_id"),
+    column.text("split"),
+    column.text("label"),
+    column.integer("text_hash"),
 )
 
 deleted_rows = Table(
     "deleted_rows",
     metadata,
-    _project(primary_key=True),
-    _int("row", primary_key=True),
-    _int("at"),
-    _int("deletion", server_default="0"),
+    column.project(primary_key=True),
+    column.integer("row", primary_key=True),
+    column.integer("at"),
+    column.integer("deletion", server_default="0"),
     Index(None, "project", "deletion"),
 )
 
 replay_labels = Table(
     "replay_labels",
     metadata,
-    _project(primary_key=True),
-    _text("label_set", primary_key=True),
-    _text("item_id", primary_key=True),
-    _text("label"),
+    column.project(primary_key=True),
+    column.text("label_set", primary_key=True),
+    column.text("item_id", primary_key=True),
+    column.text("label"),
     sqlite_with_rowid=False,
 )
 
 batches = Table(
     "batches",
     metadata,
-    _seq(),
-    _text("id", unique=True),
-    _project(),
-    _text("run"),
-    _int("round"),
-    _text("strategy"),
-    _int("model_version"),
-    _int("pool_rows"),
-    _int("seed"),
-    _int("created_at"),
-    Column("fallback", Text, nullable=False, server_default=""),
+    column.seq(),
+    column.text("id", unique=True),
+    column.project(),
+    column.text("run"),
+    column.integer("round"),
+    column.text("strategy"),
+    column.integer("model_version"),
+    column.integer("pool_rows"),
+    column.integer("seed"),
+    column.integer("created_at"),
+    column.text("fallback", server_default=""),
     Index(None, "project", "seq"),
 )
 
@@ -175,18 +147,18 @@ batches = Table(
 picks = Table(
     "picks",
     metadata,
-    _seq(),
-    _project(),
-    _text("run"),
+    column.seq(),
+    column.project(),
+    column.text("run"),
     Column("batch", Text, ForeignKey("batches.id", ondelete="CASCADE"), nullable=False),
-    _int("position"),
-    _int("row"),
-    _text("item_id"),
+    column.integer("position"),
+    column.integer("row"),
+    column.text("item_id"),
     Column("score", Double),
     Column("inclusion_probability", Double),
-    _text("reason"),
-    _bool("audit"),
-    _int("slots_taken"),
+    column.text("reason"),
+    column.boolean("audit"),
+    column.integer("slots_taken"),
     Index(None, "project", "slots_taken", "seq"),
     Index(None, "project", "row"),
     Index(None, "batch", "row", unique=True),
@@ -195,14 +167,14 @@ picks = Table(
 leases = Table(
     "leases",
     metadata,
-    _seq(),
-    _text("id", unique=True),
-    _project(),
-    _text("annotator"),
-    _text("state"),
-    _text("reservation"),
-    _int("expires_at"),
-    _int("created_at"),
+    column.seq(),
+    column.text("id", unique=True),
+    column.project(),
+    column.text("annotator"),
+    column.text("state"),
+    column.text("reservation"),
+    column.integer("expires_at"),
+    column.integer("created_at"),
     Index(
         "ix_leases_active",
         "expires_at",
@@ -216,12 +188,12 @@ lease_items = Table(
     "lease_items",
     metadata,
     Column("lease", Text, ForeignKey("leases.id", ondelete="CASCADE"), primary_key=True),
-    _int("position", primary_key=True),
-    _project(),
-    _text("batch"),
-    _int("row"),
-    _text("item_id"),
-    _bool("answered"),
+    column.integer("position", primary_key=True),
+    column.project(),
+    column.text("batch"),
+    column.integer("row"),
+    column.text("item_id"),
+    column.boolean("answered"),
     Index(None, "project", "row"),
     sqlite_with_rowid=False,
 )
@@ -230,20 +202,20 @@ annotations = Table(
     "annotations",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    _project(),
-    _int("row"),
-    _text("item_id"),
-    _text("annotator"),
-    _text("kind"),
-    _bool("trusted"),
-    _text("outcome"),
+    column.project(),
+    column.integer("row"),
+    column.text("item_id"),
+    column.text("annotator"),
+    column.text("kind"),
+    column.boolean("trusted"),
+    column.text("outcome"),
     Column("label", Text),
-    _text("answer"),
-    _text("run"),
-    _int("round"),
-    _text("batch"),
-    _int("created_at"),
-    _int("corrects", server_default="0"),
+    column.text("answer"),
+    column.text("run"),
+    column.integer("round"),
+    column.text("batch"),
+    column.integer("created_at"),
+    column.integer("corrects", server_default="0"),
     Index(None, "project", "row", "annotator", "batch", "corrects", unique=True),
     Index(None, "project", "id"),
     Index(
@@ -258,36 +230,36 @@ annotations = Table(
 models = Table(
     "models",
     metadata,
-    _project(primary_key=True),
-    _int("version", primary_key=True),
-    _text("run"),
-    _int("round"),
-    _text("learner"),
-    _text("description"),
-    _int("labels"),
-    *_cost("spent"),
-    _float("train_seconds"),
-    _float("seconds"),
+    column.project(primary_key=True),
+    column.integer("version", primary_key=True),
+    column.text("run"),
+    column.integer("round"),
+    column.text("learner"),
+    column.text("description"),
+    column.integer("labels"),
+    *column.cost("spent"),
+    column.real("train_seconds"),
+    column.real("seconds"),
     Column("accuracy", Double),
     Column("macro_f1", Double),
-    _text("evaluation"),
-    _int("created_at"),
+    column.text("evaluation"),
+    column.integer("created_at"),
 )
 
 runs = Table(
     "runs",
     metadata,
-    _seq(),
-    _text("id", unique=True),
-    _project(),
-    _text("spec"),
-    _text("state"),
-    _text("stop_reason"),
-    _text("message"),
-    _int("round"),
-    _int("created_at"),
+    column.seq(),
+    column.text("id", unique=True),
+    column.project(),
+    column.text("spec"),
+    column.text("state"),
+    column.text("stop_reason"),
+    column.text("message"),
+    column.integer("round"),
+    column.integer("created_at"),
     Column("ended_at", BigInteger),
-    _int("last_event", server_default="0"),
+    column.integer("last_event", server_default="0"),
     Index(None, "project", "seq"),
 )
 
@@ -295,39 +267,39 @@ run_events = Table(
     "run_events",
     metadata,
     Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    _int("number", primary_key=True),
-    _text("kind"),
-    _text("payload"),
-    _int("at"),
+    column.integer("number", primary_key=True),
+    column.text("kind"),
+    column.text("payload"),
+    column.integer("at"),
 )
 
 budgets = Table(
     "budgets",
     metadata,
-    _project(primary_key=True),
-    _text("run", primary_key=True),
-    _text("window", primary_key=True, quote=True),
-    *_cost("limit", nullable=True),
-    *_cost("spent"),
-    *_cost("reserved"),
-    _text("day"),
-    _int("updated_at"),
+    column.project(primary_key=True),
+    column.text("run", primary_key=True),
+    column.text("window", primary_key=True, quote=True),
+    *column.cost("limit", nullable=True),
+    *column.cost("spent"),
+    *column.cost("reserved"),
+    column.text("day"),
+    column.integer("updated_at"),
 )
 
 reservations = Table(
     "reservations",
     metadata,
-    _seq(),
-    _text("id", unique=True),
-    _text("key"),
-    _project(),
-    _text("run"),
-    _text("line"),
-    *_cost("remaining"),
-    _bool("open"),
-    _text("day"),
-    _int("created_at"),
-    *_cost("presumed", server_default="0"),
+    column.seq(),
+    column.text("id", unique=True),
+    column.text("key"),
+    column.project(),
+    column.text("run"),
+    column.text("line"),
+    *column.cost("remaining"),
+    column.boolean("open"),
+    column.text("day"),
+    column.integer("created_at"),
+    *column.cost("presumed", server_default="0"),
     Index("uq_reservations_open", "project", "key", unique=True, **_where("open AND key <> ''")),
     Index("ix_reservations_unsettled", "project", "seq", **_where(UNSETTLED)),
     Index("ix_reservations_presumed", "project", **_where(PRESUMED)),
@@ -339,36 +311,36 @@ ledger = Table(
     "ledger",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    _text("project"),
-    _text("run"),
-    _text("reservation"),
-    _text("line"),
-    _text("kind"),
-    *_cost("amount"),
-    _int("at"),
+    column.text("project"),
+    column.text("run"),
+    column.text("reservation"),
+    column.text("line"),
+    column.text("kind"),
+    *column.cost("amount"),
+    column.integer("at"),
     Index(None, "project", "id"),
 )
 
 answers = Table(
     "answers",
     metadata,
-    _seq(),
-    _project(),
-    _text("keys"),
+    column.seq(),
+    column.project(),
+    column.text("keys"),
     Column("raw", LargeBinary, nullable=False),
-    _text("usage"),
-    *_cost("cost"),
-    _text("request_id"),
-    _float("latency_ms"),
-    _int("at"),
+    column.text("usage"),
+    *column.cost("cost"),
+    column.text("request_id"),
+    column.real("latency_ms"),
+    column.integer("at"),
     Index(None, "project"),
 )
 
 answer_keys = Table(
     "answer_keys",
     metadata,
-    _project(primary_key=True),
-    _text("key", primary_key=True),
+    column.project(primary_key=True),
+    column.text("key", primary_key=True),
     Column("answer", BigInteger, ForeignKey("answers.seq", ondelete="CASCADE"), nullable=False, index=True),
     sqlite_with_rowid=False,
 )
@@ -376,24 +348,24 @@ answer_keys = Table(
 batch_intents = Table(
     "batch_intents",
     metadata,
-    _seq(),
-    _project(),
-    _text("intent_id"),
-    _text("intent"),
+    column.seq(),
+    column.project(),
+    column.text("intent_id"),
+    column.text("intent"),
     Index(None, "project", "intent_id", unique=True),
 )
 
 access_tokens = Table(
     "access_tokens",
     metadata,
-    _seq(),
-    _text("id", unique=True),
-    _text("token_hash", unique=True),
-    _text("name"),
-    _text("role"),
-    _text("project"),
-    _int("created_at"),
-    _text("annotators", server_default="[]"),
+    column.seq(),
+    column.text("id", unique=True),
+    column.text("token_hash", unique=True),
+    column.text("name"),
+    column.text("role"),
+    column.text("project"),
+    column.integer("created_at"),
+    column.text("annotators", server_default="[]"),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
 )
@@ -401,10 +373,10 @@ access_tokens = Table(
 replies = Table(
     "replies",
     metadata,
-    _text("request_id", primary_key=True),
-    _text("principal", primary_key=True),
-    _text("method"),
-    _text("fingerprint"),
+    column.text("request_id", primary_key=True),
+    column.text("principal", primary_key=True),
+    column.text("method"),
+    column.text("fingerprint"),
     Column("reply", LargeBinary, nullable=False),
-    _int("created_at", index=True),
+    column.integer("created_at", index=True),
 )

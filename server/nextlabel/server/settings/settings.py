@@ -9,9 +9,9 @@ import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,119 +23,21 @@ from pydantic_settings import (
 )
 
 from nextlabel.server.annotators.settings import AnnotatorSettings
+from nextlabel.server.settings.limits import LimitSettings
+from nextlabel.server.settings.port import ApiSettings, AuthSettings, TlsSettings
 from nextlabel.server.system.addresses import checked_bind, is_loopback
-from nextlabel.server.values.access import Role
-from nextlabel.server.values.limits import Limits
+from nextlabel.server.system.settings_section import Count, Seconds, Section
 
 DEFAULT_WEB_BIND = "127.0.0.1:50080"
 _ENV_PREFIX = "NEXTLABEL_"
 _config_file: ContextVar[Path | None] = ContextVar("nextlabel_config_file", default=None)
-
-_LIMITS = Limits()
-
-Seconds = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(ge=1)]
 
 
 class SettingsError(ValueError):
     """A setting is missing, unknown or out of range; the message names each with its path."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class TlsSettings(_Section):
-    """Transport security of the gRPC port. Files are read again when a certificate is renewed."""
-
-    certificate: Path | None = None
-    """Certificate chain of the server, PEM."""
-
-    key: Path | None = None
-    """Private key of the server, PEM."""
-
-    client_ca: Path | None = None
-    """Certificate authority of clients, PEM; with it every client must show a certificate (mTLS)."""
-
-    client_roles: Mapping[str, Role] = Field(default_factory=dict)
-    """Roles of clients by the name in their certificate; others need a token."""
-
-    @property
-    def enabled(self) -> bool:
-        """True when the server speaks TLS."""
-        return self.certificate is not None
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if (self.certificate is None) != (self.key is None):
-            raise ValueError("certificate and key go together; give both or neither")
-        if self.client_ca and not self.certificate:
-            raise ValueError("client_ca needs certificate and key")
-        if self.client_roles and not self.client_ca:
-            raise ValueError("client_roles needs client_ca, or certificates would not be verified")
-        return self
-
-
-class AuthSettings(_Section):
-    """Who may call."""
-
-    required: bool | None = None
-    """Whether every call needs a token or a certificate with a role; by default beyond loopback only."""
-
-    admin_token: SecretStr | None = None
-    """Secret of an administrator, for the time before there are tokens."""
-
-
-class ApiSettings(_Section):
-    """Behaviour and limits of the gRPC port."""
-
-    max_message_bytes: int = Field(default=16 * 1024 * 1024, ge=64 * 1024, le=256 * 1024 * 1024)
-    """Largest message taken, in bytes."""
-
-    concurrent_calls: Count = 512
-    """Unary calls under way at a time; more are answered RESOURCE_EXHAUSTED."""
-
-    concurrent_calls_per_caller: Count = 384
-    """The same for one caller."""
-
-    concurrent_streams: Count = 256
-    """Streams under way at a time; as many streams that only watch have places of their own."""
-
-    concurrent_streams_per_caller: Count = 192
-    """The same for one caller."""
-
-    connections: Count = 4_096
-    """Connections at a time; never more than half of the files that the process may have open."""
-
-    calls_per_connection: Count = 128
-    """Calls under way on one connection; clients keep more waiting on their side."""
-
-    request_wait_s: Seconds = 60.0
-    """Longest time from the beginning of a call to its first request."""
-
-    unknown_request_wait_s: Seconds = 5.0
-    """The same for calls that need no token, such as health checks."""
-
-    default_deadline_s: Seconds = 600.0
-    """Longest time of a unary call whose client set no deadline."""
-
-    drain_s: Seconds = 30.0
-    """Time that calls under way get to finish when the server stops."""
-
-    min_ping_interval_s: Seconds = 20.0
-    """Clients that ping more often are cut off."""
-
-    keepalive_s: Seconds = 60.0
-    """Time after which a silent connection is pinged."""
-
-    max_connection_age_s: Seconds = 1800.0
-    """Age at which connections are closed in order, so that clients spread over replicas anew."""
-
-    reflection: bool = True
-    """Whether the API describes itself to tools such as grpcurl."""
-
-
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """Where state and pool are kept."""
 
     url: str | None = None
@@ -148,105 +50,28 @@ class StoreSettings(_Section):
     """How long the answers to mutating calls are kept for repetition."""
 
 
-class LimitSettings(_Section):
-    """Upper bounds on what one call or one item may carry: sizes in bytes of UTF-8, counts in items."""
-
-    item_text_bytes: Count = _LIMITS.item_text_bytes
-    """Text of an item."""
-
-    item_id_bytes: Count = _LIMITS.item_id_bytes
-    """Id of an item."""
-
-    item_metadata_bytes: Count = _LIMITS.item_metadata_bytes
-    """Metadata of an item, as JSON."""
-
-    metadata_depth: Count = _LIMITS.metadata_depth
-    """Nesting of metadata."""
-
-    batch_items: Count = _LIMITS.batch_items
-    """Items in one message of an upload."""
-
-    classes: Count = _LIMITS.classes
-    """Classes of a label space."""
-
-    class_name_bytes: Count = _LIMITS.class_name_bytes
-    """Name of a class."""
-
-    class_description_bytes: Count = _LIMITS.class_description_bytes
-    """Description of a class."""
-
-    guidelines_bytes: Count = _LIMITS.guidelines_bytes
-    """Text of the guidelines."""
-
-    embedding_dimension: Count = _LIMITS.embedding_dimension
-    """Dimension of embeddings that clients give."""
-
-    overlap: Count = _LIMITS.overlap
-    """Annotators of one item."""
-
-    asks_per_run: Count = _LIMITS.asks_per_run
-    """How often a run asks about an item whose answer fails to come."""
-
-    useless_answers: Count = _LIMITS.useless_answers
-    """Refusals, invalid answers and the like about an item, after which no run asks about it any more."""
-
-    query_batch: Count = _LIMITS.query_batch
-    """Items in one query batch."""
-
-    lease_items: Count = _LIMITS.lease_items
-    """Items on one lease."""
-
-    predict_items: Count = _LIMITS.predict_items
-    """Inputs of one prediction."""
-
-    name_bytes: Count = _LIMITS.name_bytes
-    """Names and ids that have no limit of their own, such as those of annotators."""
-
-    rationale_bytes: Count = _LIMITS.rationale_bytes
-    """Rationale of an answer."""
-
-    feedback_bytes: Count = _LIMITS.feedback_bytes
-    """Feedback beside an answer."""
-
-    template_bytes: Count = _LIMITS.template_bytes
-    """A prompt template."""
-
-    parameters_bytes: Count = _LIMITS.parameters_bytes
-    """Parameters of a strategy or an estimator."""
-
-    address_bytes: Count = _LIMITS.address_bytes
-    """Base URLs and page tokens."""
-
-    listed_names: Count = _LIMITS.listed_names
-    """Names or ids in one list of a request."""
-
-    def limits(self) -> Limits:
-        """Return the limits as the domain takes them."""
-        return Limits(**self.model_dump())
-
-
-class EmbeddingSettings(_Section):
+class EmbeddingSettings(Section):
     """The embedder of texts that come without an embedding."""
 
     model: str = "all-MiniLM-L6-v2"
     """A sentence-transformers model: a local path, an installed package, or a name on the hub, tried in this order."""
 
 
-class ComputeSettings(_Section):
+class ComputeSettings(Section):
     """Work on arrays and training."""
 
     threads: Count = Field(default_factory=lambda: max(1, os.cpu_count() or 1))
     """Worker threads; by default one for each core."""
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Metrics for Prometheus."""
 
     bind: str | None = None
     """Address such as `127.0.0.1:9464` where metrics are served over HTTP; off by default."""
 
 
-class WebSettings(_Section):
+class WebSettings(Section):
     """Dashboard and labeling page."""
 
     bind: str | None = DEFAULT_WEB_BIND
@@ -256,7 +81,7 @@ class WebSettings(_Section):
     """Names that browsers may know this server by besides that of the address; `*` for any, if a proxy checks them."""
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """Logs, to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
