@@ -14,7 +14,7 @@ from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.values.errors import ResourceExhausted, Unavailable
 from tests.store import values as v
-from tests.store.test_pool_store import P, add, all_rows, expected, new_items, scanned, stored, vectors
+from tests.store.lance_pool.test_pool_store import P, add, all_rows, expected, new_items, scanned, stored, vectors
 
 
 def paths_below(folder: Path) -> set[Path]:
@@ -175,7 +175,7 @@ from nextlabel.server.values.pool import Segment
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from tests.store import values as v
-from tests.store.test_pool_store import P, add
+from tests.store.lance_pool.test_pool_store import P, add
 
 async def main(folder):
     state, pool = open_state_store(f"sqlite:///{folder}/state.db"), LancePoolStore(f"{folder}/pool")

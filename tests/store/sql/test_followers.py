@@ -12,7 +12,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.values.ids import ProjectId
 from tests.store import values as v
-from tests.store.test_postgres import plain, replicas, while_open
+from tests.store.sql.test_postgres import plain, replicas, while_open
 
 WRITERS = 16
 EACH = 25

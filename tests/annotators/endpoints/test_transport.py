@@ -17,7 +17,7 @@ from nextlabel.server.annotators.endpoints.transport import Network
 from nextlabel.server.annotators.endpoints.wire import Charge, Failure, FailureKind, HttpReply, ModelRequest, Reply
 from tests.fake_anthropic import FakeAnthropic
 
-CERTIFICATES = Path(__file__).parents[1] / "api" / "certificates"
+CERTIFICATES = Path(__file__).parents[2] / "api" / "certificates"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Endpoint = AnthropicEndpoint | OpenAiEndpoint
 

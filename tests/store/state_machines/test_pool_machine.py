@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from tests.memory_store.pool_store import MemoryPoolStore
+from tests.store.lance_pool.test_pool_store import P, all_rows, expected, new_items, scanned, stored, vectors
 from tests.store.machines import MODERATE
-from tests.store.test_pool_store import P, all_rows, expected, new_items, scanned, stored, vectors
 
 
 class PoolMachine(RuleBasedStateMachine):
