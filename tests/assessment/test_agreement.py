@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel.server.assessment.agreement import confusion, kappa, krippendorff
-from nextlabel.server.assessment.agreement.distances import Metric, masi_distance
+from nextlabel.server.assessment.agreement.distances import masi_distance
 from nextlabel.server.assessment.agreement.kappa import label_counts
+from nextlabel.server.values.labeling.metric import Metric
 
 CLASSES = ("a", "b", "c")
 

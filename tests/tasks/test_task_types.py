@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
 from nextlabel.server.tasks.answer_form import answer_properties, answer_rule, body_problem, read_answer, usual_answer
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
 from nextlabel.server.tasks.registry import task_type, type_of
@@ -23,22 +24,15 @@ from nextlabel.server.values.labeling.answers import (
     Preference,
     PreferredAlternative,
     Score,
-    Text,
 )
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import Component, LabelClass, Project
+from tests.tasks.bodies import BODIES
 
 CLASSES = (LabelClass("cat"), LabelClass("dog"), LabelClass("great ape"))
 FIELDS = ["label", "labels", "score", "better", "text", "candidates", "p", "confidence", "justification"]
 FORMS = [AnswerForm(), AnswerForm(confidence=True), AnswerForm(3, confidence=True, justification=True)]
-BODIES: dict[AnnotationType, list[Body]] = {
-    AnnotationType.SINGLE_LABEL: [Label("cat"), Label("dog")],
-    AnnotationType.MULTI_LABEL: [MultiLabel(("cat", "dog")), MultiLabel(())],
-    AnnotationType.SCORE: [Score(0.0), Score(1.0)],
-    AnnotationType.PREFERENCE: [Preference(PreferredAlternative.A), Preference(PreferredAlternative.TIE)],
-    AnnotationType.TEXT: [Text("one"), Text("two")],
-}
 every_type = pytest.mark.parametrize("annotation_type", list(AnnotationType))
 every_form = pytest.mark.parametrize("form", FORMS)
 
@@ -145,6 +139,21 @@ def test_equal_samples_agree_wholly_and_unequal_ones_do_not(annotation_type):
     same = kind.combine([sample(first), sample(again)][:count])
     assert (same.draft.body, same.agreement) == (first, 1.0)
     assert kind.combine([sample(first), sample(second)]).agreement == 0.5
+
+
+@every_type
+def test_answers_are_compared_by_a_distance_or_said_to_have_none(annotation_type):
+    kind, (first, second) = task_type(annotation_type), BODIES[annotation_type]
+    assert kind.compared(first) != kind.compared(second)
+    if kind.metric is None:
+        assert kind.writes_text
+        return
+    agreed = [[kind.compared(body)] * 2 for body in (first, second, first)]
+    same = krippendorff_alpha(agreed, kind.metric)
+    apart = krippendorff_alpha([*agreed, [kind.compared(first), kind.compared(second)]], kind.metric)
+    assert same
+    assert apart
+    assert apart.value < same.value == 1.0
 
 
 @every_type

@@ -1,6 +1,6 @@
 """Multi-label: every class of the label space that applies, none included."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -9,6 +9,7 @@ from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
 from nextlabel.server.tasks.label_space import known_label, label_schema, unknown_label, usual_label
 from nextlabel.server.tasks.task_type import TaskType
 from nextlabel.server.values.labeling.answers import MultiLabel, Outcome
+from nextlabel.server.values.labeling.metric import Metric
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.projects import Project
 
@@ -18,6 +19,7 @@ class MultiLabelType(TaskType[MultiLabel]):
 
     body = MultiLabel
     needs_classes = True
+    metric = Metric.MASI
 
     @override
     def rule(self, task: Task, form: AnswerForm) -> str:
@@ -42,6 +44,10 @@ class MultiLabelType(TaskType[MultiLabel]):
     @override
     def shown(self, body: MultiLabel) -> str:
         return ", ".join(body.names) or "(none)"
+
+    @override
+    def compared(self, body: MultiLabel) -> Hashable:
+        return frozenset(body.names)
 
     @override
     def problem(self, body: MultiLabel, project: Project) -> str:

@@ -1,6 +1,6 @@
 """Preference: which of two alternatives is better, asked in both orders."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -53,6 +53,10 @@ class PreferenceType(TaskType[Preference]):
     @override
     def shown(self, body: Preference) -> str:
         return _SHOWN[body.choice]
+
+    @override
+    def compared(self, body: Preference) -> Hashable:
+        return body.choice
 
     @override
     def samples(self, agree: int, most: int) -> tuple[int, int]:

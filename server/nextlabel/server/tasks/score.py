@@ -1,6 +1,6 @@
 """Score: a number within a range."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
@@ -10,6 +10,7 @@ from typing_extensions import override
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, InvalidAnswerError, mean_probability
 from nextlabel.server.tasks.task_type import TaskType
 from nextlabel.server.values.labeling.answers import Outcome, Score
+from nextlabel.server.values.labeling.metric import Metric
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.projects import Project
 
@@ -18,6 +19,7 @@ class ScoreType(TaskType[Score]):
     """A number within the task's range."""
 
     body = Score
+    metric = Metric.INTERVAL
 
     @override
     def rule(self, task: Task, form: AnswerForm) -> str:
@@ -42,6 +44,10 @@ class ScoreType(TaskType[Score]):
     @override
     def shown(self, body: Score) -> str:
         return f"{body.value:g}"
+
+    @override
+    def compared(self, body: Score) -> Hashable:
+        return body.value
 
     @override
     def problem(self, body: Score, project: Project) -> str:

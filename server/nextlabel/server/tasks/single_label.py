@@ -1,7 +1,7 @@
 """Single label: one class of the label space, or several candidates with their probabilities."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,10 @@ class SingleLabelType(TaskType[Label]):
 
     @override
     def shown(self, body: Label) -> str:
+        return body.name
+
+    @override
+    def compared(self, body: Label) -> Hashable:
         return body.name
 
     @override

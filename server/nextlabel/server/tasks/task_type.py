@@ -1,10 +1,11 @@
 """What the rest of the server has to know about an annotation type, and nothing else does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, plurality, settled, usable
 from nextlabel.server.values.labeling.answers import Label, MultiLabel, Preference, Score, Text
+from nextlabel.server.values.labeling.metric import Metric
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.projects import Project
 
@@ -32,6 +33,9 @@ class TaskType(Protocol[B]):
     both_orders: ClassVar[bool] = False
     """Each item is asked a second time with its alternatives swapped; one order alone says nothing."""
 
+    metric: ClassVar[Metric | None] = Metric.NOMINAL
+    """The distance of two answers of this type; None where they cannot be compared."""
+
     def rule(self, task: Task, form: AnswerForm) -> str:
         """The sentence of the prompt that says what to answer."""
         ...
@@ -50,6 +54,10 @@ class TaskType(Protocol[B]):
 
     def shown(self, body: B) -> str:
         """An answer as a demonstration shows it."""
+        ...
+
+    def compared(self, body: B) -> Hashable:
+        """What `metric` compares of an answer."""
         ...
 
     def problem(self, body: B, project: Project) -> str:

@@ -1,6 +1,6 @@
 """Text: a written answer, such as the response to an instruction."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -20,6 +20,7 @@ class TextType(TaskType[Text]):
 
     body = Text
     writes_text = True
+    metric = None
 
     @override
     def rule(self, task: Task, form: AnswerForm) -> str:
@@ -43,6 +44,10 @@ class TextType(TaskType[Text]):
 
     @override
     def shown(self, body: Text) -> str:
+        return body.text
+
+    @override
+    def compared(self, body: Text) -> Hashable:
         return body.text
 
     @override

@@ -1,25 +1,13 @@
-"""Between messages and annotations: answers, outcomes, provenance, consensus."""
+"""Between messages and annotations: outcomes, provenance, consensus."""
 
 from __future__ import annotations
 
+from nextlabel.server.api.messages.answers import answer_message, label_answer
 from nextlabel.server.api.messages.values import duration, timestamp
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
-    Body,
-    ConfidenceKind,
-    Label,
-    MultiLabel,
-    Outcome,
-    Preference,
-    PreferredAlternative,
-    Score,
-    Text,
-)
+from nextlabel.server.values.labeling.answers import ConfidenceKind, Outcome
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2 as pb
 
@@ -32,23 +20,11 @@ OUTCOMES = {
     Outcome.FAILED: pb.OUTCOME_FAILED,
     Outcome.SKIPPED: pb.OUTCOME_SKIPPED,
 }
-ANNOTATION_TYPES = {
-    AnnotationType.SINGLE_LABEL: pb.ANNOTATION_TYPE_SINGLE_LABEL,
-    AnnotationType.MULTI_LABEL: pb.ANNOTATION_TYPE_MULTI_LABEL,
-    AnnotationType.SCORE: pb.ANNOTATION_TYPE_SCORE,
-    AnnotationType.PREFERENCE: pb.ANNOTATION_TYPE_PAIRWISE_PREFERENCE,
-    AnnotationType.TEXT: pb.ANNOTATION_TYPE_TEXT,
-}
 _CONFIDENCE_KINDS = {
     ConfidenceKind.NONE: pb.CONFIDENCE_KIND_UNSPECIFIED,
     ConfidenceKind.HUMAN: pb.CONFIDENCE_KIND_HUMAN,
     ConfidenceKind.UNCALIBRATED: pb.CONFIDENCE_KIND_UNCALIBRATED,
     ConfidenceKind.CALIBRATED: pb.CONFIDENCE_KIND_CALIBRATED,
-}
-_WINNERS = {
-    PreferredAlternative.A: pb.PREFERENCE_WINNER_A,
-    PreferredAlternative.B: pb.PREFERENCE_WINNER_B,
-    PreferredAlternative.TIE: pb.PREFERENCE_WINNER_TIE,
 }
 _KINDS = {
     AnnotatorKind.HUMAN: pb.ANNOTATOR_KIND_HUMAN,
@@ -56,46 +32,6 @@ _KINDS = {
     AnnotatorKind.LEARNER: pb.ANNOTATOR_KIND_LEARNER,
     AnnotatorKind.LLM: pb.ANNOTATOR_KIND_LLM,
 }
-
-
-def body_of(answer: pb.Answer, field: str) -> Body:
-    """Return the answer in a message, or raise InvalidArgument for an empty one."""
-    kind = answer.WhichOneof("body")
-    if kind == "single_label":
-        return Label(composed(answer.single_label.label))
-    if kind == "multi_label":
-        return MultiLabel(tuple(map(composed, answer.multi_label.labels)))
-    if kind == "score":
-        return Score(answer.score.value)
-    if kind == "text":
-        return Text(answer.text.text)
-    if kind == "preference":
-        for choice, winner in _WINNERS.items():
-            if winner == answer.preference.winner:
-                return Preference(choice)
-        raise InvalidArgument.field(f"{field}.preference.winner", "must be A, B or TIE")
-    raise InvalidArgument.field(field, "holds no answer; set one of its kinds")
-
-
-def answer_message(body: Body | None) -> pb.Answer | None:
-    """Return the message of an answer; None, which leaves a field unset, for None."""
-    match body:
-        case Label(name):
-            return pb.Answer(single_label=pb.SingleLabel(label=name))
-        case MultiLabel(names):
-            return pb.Answer(multi_label=pb.MultiLabel(labels=names))
-        case Score(value):
-            return pb.Answer(score=pb.Score(value=value))
-        case Preference(choice):
-            return pb.Answer(preference=pb.PairwisePreference(winner=_WINNERS[choice]))
-        case Text(text):
-            return pb.Answer(text=pb.TextResponse(text=text))
-    return None
-
-
-def label_answer(label: str) -> pb.Answer:
-    """Return the message of a single label."""
-    return pb.Answer(single_label=pb.SingleLabel(label=label))
 
 
 def outcome_of(outcome: pb.Outcome.ValueType) -> Outcome | None:

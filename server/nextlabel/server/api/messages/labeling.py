@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nextlabel.server.api.messages.annotations import answer_message, body_of, confidence_kind
+from nextlabel.server.api.messages.annotations import confidence_kind
+from nextlabel.server.api.messages.answers import answer_message, body_of
 from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.domain.labeling.leases import Leased
 from nextlabel.server.domain.labeling.replay_labels import ReplayTally

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import json_format
 
-from nextlabel.server.api.messages.annotations import label_answer
+from nextlabel.server.api.messages.answers import label_answer
 from nextlabel.server.api.messages.values import json_of, matrix_of
 from nextlabel.server.domain.pool.incoming import IncomingItems, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt

@@ -12,7 +12,7 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies
 from nextlabel.server.api.messages.annotations import cost_message
 from nextlabel.server.api.messages.values import number_of, page, page_size, page_token, timestamp
-from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.budgets import reconciliation
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction

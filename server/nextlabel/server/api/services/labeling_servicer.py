@@ -35,9 +35,9 @@ from nextlabel.server.api.messages.values import (
     strategy_spec,
     timestamp,
 )
-from nextlabel.server.api.services.export import Export, chunks
-from nextlabel.server.api.services.leased_items import LeasedItems
-from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.reading.export import Export, chunks
+from nextlabel.server.api.reading.leased_items import LeasedItems
+from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.labeling.known_rows import known_rows
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases

@@ -16,7 +16,7 @@ from nextlabel.server.api.messages import catalogue
 from nextlabel.server.api.messages.models import evaluation_message, model_version_message, predictions
 from nextlabel.server.api.messages.pool import check_texts
 from nextlabel.server.api.messages.values import matrix_of, page
-from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools

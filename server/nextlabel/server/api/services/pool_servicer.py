@@ -14,8 +14,8 @@ from nextlabel.server.api.messages.item_states import state_of
 from nextlabel.server.api.messages.pool import DecodedBatch, check_texts, decode_batch, split_of
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.values import embedding_matrix, number_of, page_size, page_token
-from nextlabel.server.api.services.item_listing import ItemFilter, ItemListing
-from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.reading.item_listing import ItemFilter, ItemListing
+from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.ingest_group import Receipt

@@ -12,7 +12,7 @@ from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.annotations import cost_message, cost_of
 from nextlabel.server.api.messages.projects import changes, guidelines_message, new_project, project_message
 from nextlabel.server.api.messages.values import fitting, key_of, page, page_size, page_token
-from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.guidelines.proposals import GuidelineProposals, Proposal, ProposalRequest
 from nextlabel.server.domain.housekeeping.removal import Removal
 from nextlabel.server.domain.pool.embedding import Embedding

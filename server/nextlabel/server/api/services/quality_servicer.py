@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.server.api.messages.quality import acceptance, class_share, figure
-from nextlabel.server.api.services.project_finder import ProjectFinder
+from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceServicer

@@ -13,8 +13,8 @@ from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.quality import annotator_report, estimate
 from nextlabel.server.api.messages.run_events import outcome_counts
-from nextlabel.server.api.services.project_finder import ProjectFinder
-from nextlabel.server.api.services.run_messages import RunMessages
+from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render

@@ -13,8 +13,8 @@ from nextlabel.server.api.messages.annotations import cost_message
 from nextlabel.server.api.messages.run_events import event_message
 from nextlabel.server.api.messages.runs import run_spec_of
 from nextlabel.server.api.messages.values import page
-from nextlabel.server.api.services.project_finder import ProjectFinder
-from nextlabel.server.api.services.run_messages import RunMessages
+from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.ports.quotes import RunQuotes

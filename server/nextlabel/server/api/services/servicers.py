@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextlabel.server.api.boundary.idempotency import Replies
+from nextlabel.server.api.reading.export import Export
+from nextlabel.server.api.reading.item_listing import ItemListing
+from nextlabel.server.api.reading.leased_items import LeasedItems
+from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.api.services.access_servicer import AccessServicer
 from nextlabel.server.api.services.budget_servicer import BudgetServicer
-from nextlabel.server.api.services.export import Export
-from nextlabel.server.api.services.item_listing import ItemListing
 from nextlabel.server.api.services.labeling_servicer import LabelingServicer
 from nextlabel.server.api.services.learner_servicer import LearnerServicer
-from nextlabel.server.api.services.leased_items import LeasedItems
 from nextlabel.server.api.services.pool_servicer import PoolServicer
-from nextlabel.server.api.services.project_finder import ProjectFinder
 from nextlabel.server.api.services.project_servicer import ProjectServicer
 from nextlabel.server.api.services.quality_servicer import QualityServicer
 from nextlabel.server.api.services.report_servicer import ReportServicer
-from nextlabel.server.api.services.run_messages import RunMessages
 from nextlabel.server.api.services.run_servicer import RunServicer
 from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
 from nextlabel.server.domain.learning.suggestions import Suggestions

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.values.labeling.metric import Metric
+
 Floats = npt.NDArray[np.float64]
-
-
-class Metric(StrEnum):
-    """The distances of Krippendorff's alpha."""
-
-    NOMINAL = "nominal"
-    ORDINAL = "ordinal"
-    INTERVAL = "interval"
-    MASI = "masi"
 
 
 def masi_distance(a: Collection[str], b: Collection[str]) -> float:

@@ -7,9 +7,10 @@ from itertools import chain
 
 import numpy as np
 
-from nextlabel.server.assessment.agreement.distances import Metric, Scale, scale_of
+from nextlabel.server.assessment.agreement.distances import Scale, scale_of
 from nextlabel.server.assessment.agreement.jackknife import jackknife_bounds
 from nextlabel.server.assessment.intervals import Estimate, wilson_bounds
+from nextlabel.server.values.labeling.metric import Metric
 
 
 def krippendorff_alpha(units: Sequence[Sequence[Hashable]], metric: Metric = Metric.NOMINAL) -> Estimate | None:

@@ -10,16 +10,16 @@ import numpy as np
 
 from nextlabel.server.assessment.agreement.confusion import Comparison, compare
 from nextlabel.server.assessment.agreement.copies import independent
-from nextlabel.server.assessment.agreement.distances import Metric
 from nextlabel.server.assessment.agreement.kappa import fleiss_kappa, label_counts
 from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
 from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label, MultiLabel, Outcome, Preference, Score
+from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind, Outcome
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 
@@ -74,7 +74,7 @@ def annotator_report(
         outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome) for a in annotations)),
         on_gold=compare([gold[a.row] for a in checked], [a.label or "" for a in checked], project.class_names),
         agreement=wilson_interval(sum(agreed), len(agreed)) if agreed else None,
-        krippendorff_alpha=_alpha(shared),
+        krippendorff_alpha=_alpha(project.annotation_type, shared),
         fleiss_kappa=fleiss_kappa(label_counts([[a.label or "" for a in g] for g in shared], project.class_names)),
         raw_calibration_error=expected_calibration_error(*raw) if raw else None,
         calibration_error=expected_calibration_error(*delivered) if delivered else None,
@@ -89,25 +89,13 @@ def _agreements(name: str, given: Sequence[Annotation]) -> list[bool]:
     return [mine.answer.body == other.answer.body for other in given if other is not mine]
 
 
-def _alpha(shared: Sequence[Sequence[Annotation]]) -> Estimate | None:
-    """Return alpha by the distance that fits the type of answer; None for written answers, which have none."""
-    bodies = [[a.answer.body for a in given if a.answer.body is not None] for given in shared]
-    first = next((body for given in bodies for body in given), None)
-    if isinstance(first, MultiLabel):
-        return krippendorff_alpha([[frozenset(_names(b)) for b in given] for given in bodies], Metric.MASI)
-    if isinstance(first, Score):
-        return krippendorff_alpha(
-            [[b.value for b in given if isinstance(b, Score)] for given in bodies], Metric.INTERVAL
-        )
-    if isinstance(first, Label):
-        return krippendorff_alpha([[b.name for b in given if isinstance(b, Label)] for given in bodies])
-    if isinstance(first, Preference):
-        return krippendorff_alpha([[b.choice.value for b in given if isinstance(b, Preference)] for given in bodies])
-    return None
-
-
-def _names(body: Body) -> Sequence[str]:
-    return body.names if isinstance(body, MultiLabel) else ()
+def _alpha(annotation_type: AnnotationType, shared: Sequence[Sequence[Annotation]]) -> Estimate | None:
+    """Return alpha by the distance that fits the type of answer; None where answers cannot be compared."""
+    kind = task_type(annotation_type)
+    if kind.metric is None:
+        return None
+    bodies = [[body for a in given if isinstance(body := a.answer.body, kind.body)] for given in shared]
+    return krippendorff_alpha([[kind.compared(body) for body in given] for given in bodies], kind.metric)
 
 
 _Judged = tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]
