@@ -53,7 +53,18 @@ class Budgets:
         tx.budgets.put_budget(budget)
         line = f"{window.value}/{dimension.value}/{'none' if bound is None else 'limit'}"
         amount = Cost(**{dimension.value: bound or 0})
-        tx.budgets.append(LedgerEntry(0, project, run, "", line, LedgerKind.SET_LIMIT, amount, self.clock.now()))
+        tx.budgets.append(
+            LedgerEntry(
+                id=0,
+                project=project,
+                run=run,
+                reservation="",
+                line=line,
+                kind=LedgerKind.SET_LIMIT,
+                amount=amount,
+                at=self.clock.now(),
+            )
+        )
         return budget
 
     def reserve(
@@ -188,7 +199,16 @@ class Budgets:
             for entry in tx.budgets.entries(project, run or None):
                 if entry.kind is LedgerKind.SETTLE and entry.at.date().isoformat() >= today:
                     spent += entry.amount
-        return Budget(project, run, window, Limit(), spent, reserved, today if window is Window.DAY else "", now)
+        return Budget(
+            project=project,
+            run=run,
+            window=window,
+            limit=Limit(),
+            spent=spent,
+            reserved=reserved,
+            day=today if window is Window.DAY else "",
+            updated_at=now,
+        )
 
     def _current(self, tx: Transaction, project: ProjectId, run: str) -> Sequence[Budget]:
         """Return the budgets a spender is under, a day's budget rolled over to today.

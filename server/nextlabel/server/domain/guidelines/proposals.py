@@ -99,7 +99,15 @@ class GuidelineProposals:
                 effect, not_measured = await self._measure(project, critic, task, critique, measuring, ledger)
         finally:
             await critic.close()
-        return Proposal(task.guidelines.version, critic.name, critique, effect, ledger.spent, len(shown), not_measured)
+        return Proposal(
+            base_version=task.guidelines.version,
+            author=critic.name,
+            critique=critique,
+            effect=effect,
+            cost=ledger.spent,
+            disagreements=len(shown),
+            not_measured=not_measured,
+        )
 
     async def _shown(
         self, project: Project, annotator: LlmOptions, task: Task, kept: Sequence[ReferenceItem], most: int

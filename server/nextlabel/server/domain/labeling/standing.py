@@ -81,7 +81,15 @@ class Standings:
             for row, given in by_row.items()
             if (need := need_of(given, agreed.get(row), self.limits)) is not None
         }
-        return ItemStanding(by_row, agreed, by_row.keys() - needs.keys(), needs, set(leased), asked, set(picked))
+        return ItemStanding(
+            annotations=by_row,
+            consensus=agreed,
+            answered=by_row.keys() - needs.keys(),
+            needs=needs,
+            leased=set(leased),
+            asked=asked,
+            picked=set(picked),
+        )
 
     def askable(self, standing: ItemStanding, asker: Asker) -> set[int]:
         """Return the rows that need another answer and that somebody may be asked about."""

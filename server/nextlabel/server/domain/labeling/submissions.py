@@ -150,7 +150,15 @@ class Submissions:
             if a.outcome.reaches_learner:
                 given.setdefault(a.row, set()).add(a.annotator)
         deleted = set(tx.pool.deleted_rows(project.id, sorted(rows)))
-        return _Call(who, lease, leased, late, deleted, before, given)
+        return _Call(
+            annotator=who,
+            lease=lease,
+            leased=leased,
+            late=late,
+            deleted=deleted,
+            before=before,
+            given=given,
+        )
 
     def _book(
         self,

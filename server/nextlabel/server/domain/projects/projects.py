@@ -108,7 +108,15 @@ class Projects:
         )
         self._check(project)
         tx.projects.insert(project)
-        first = GuidelinesVersion(project.id, 1, new.guidelines, GuidelinesStatus.ACCEPTED, "", "", now)
+        first = GuidelinesVersion(
+            project=project.id,
+            version=1,
+            text=new.guidelines,
+            status=GuidelinesStatus.ACCEPTED,
+            author="",
+            comment="",
+            created_at=now,
+        )
         self._insert_guidelines(tx, first)
         return project
 

@@ -44,7 +44,7 @@ class GoldChecks:
         missing = [r for row, r in gold.items() if row not in answered][:GOLD_ITEMS]
         if missing:
             batch = self._batch(project, run, len(pool.index))
-            picks = [Pick(batch.id, i, r.row, r.item_id, 0.0, None, "gold", False) for i, r in enumerate(missing)]
+            picks = [_pick(batch, place, item) for place, item in enumerate(missing)]
             await self.annotation.annotate_unbooked(Assignment(project, run, batch, picks, source))
             answered = await self._answers(project, source, gold)
         source.calibration.fit(
@@ -63,4 +63,27 @@ class GoldChecks:
 
     def _batch(self, project: Project, run: Run, pool_rows: int) -> Batch:
         strategy = Component("gold")
-        return Batch(f"gold-{run.id}", project.id, run.id, 0, strategy, 0, pool_rows, 0, self.clock.now())
+        return Batch(
+            id=f"gold-{run.id}",
+            project=project.id,
+            run=run.id,
+            round=0,
+            strategy=strategy,
+            model_version=0,
+            pool_rows=pool_rows,
+            seed=0,
+            created_at=self.clock.now(),
+        )
+
+
+def _pick(batch: Batch, place: int, item: ReferenceItem) -> Pick:
+    return Pick(
+        batch=batch.id,
+        position=place,
+        row=item.row,
+        item_id=item.item_id,
+        score=0.0,
+        inclusion_probability=None,
+        reason="gold",
+        audit=False,
+    )
