@@ -1,12 +1,14 @@
 import math
 import random
+from dataclasses import replace
 
 import pytest
 
 from nextlabel.server.domain.reports.annotator_reports import annotator_report
 from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.labeling.answers import MultiLabel, Score
+from nextlabel.server.values.labeling.answers import AnnotationType
 from tests.assessment.annotations import annotation
+from tests.tasks.bodies import BODIES
 
 
 @pytest.fixture
@@ -61,15 +63,10 @@ def test_without_enough_gold_only_the_raw_error_is_told(project):
     assert len(found.reliability) == 1
 
 
-@pytest.mark.parametrize(
-    ("bodies", "alpha"),
-    [
-        ([(MultiLabel(("a", "b")), MultiLabel(("a", "b"))), (MultiLabel(("c",)), MultiLabel(("c",)))], 1.0),
-        ([(Score(0.1), Score(0.1)), (Score(0.9), Score(0.9))], 1.0),
-    ],
-)
-def test_other_kinds_of_answers_have_their_alpha(project, bodies, alpha):
+@pytest.mark.parametrize("kind", AnnotationType)
+def test_answers_of_every_type_have_an_alpha_but_written_ones(project, kind):
     given = []
-    for row, (first, second) in enumerate(bodies):
-        given += [annotation(2 * row, "x", first, row=row), annotation(2 * row + 1, "y", second, row=row)]
-    assert report(project, "x", given).krippendorff_alpha.value == pytest.approx(alpha)
+    for row, body in enumerate(BODIES[kind]):
+        given += [annotation(2 * row, "x", body, row=row), annotation(2 * row + 1, "y", body, row=row)]
+    alpha = report(replace(project, annotation_type=kind), "x", given).krippendorff_alpha
+    assert (alpha and alpha.value) == (None if kind is AnnotationType.TEXT else 1.0)
