@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import string
 import sys
 import time
 from collections import Counter
@@ -104,14 +105,14 @@ async def _audited(engine: sa.Engine, folder: Path, history: ProjectHistory) -> 
 
 
 @contextlib.contextmanager
-def new_servers(store: str, folder: Path) -> Iterator[tuple[list[Server], str]]:
-    """Yield one server on SQLite or two on PostgreSQL, not yet started, and the URL of their database."""
+def new_servers(store: str, folder: Path, on_postgres: int = 2) -> Iterator[tuple[list[Server], str]]:
+    """Yield one server on SQLite or some on PostgreSQL, not yet started, and the URL of their database."""
     with contextlib.ExitStack() as stack:
         if store == "postgres":
             url = stack.enter_context(postgres(folder / "postgres"))
         else:
             url = f"sqlite:///{folder / 'data' / 'state.db'}"
-        names = ("a", "b") if store == "postgres" else ("a",)
+        count = on_postgres if store == "postgres" else 1
         yield (
             [
                 Server(
@@ -125,7 +126,7 @@ def new_servers(store: str, folder: Path) -> Iterator[tuple[list[Server], str]]:
                     },
                     folder / f"server-{name}.log",
                 )
-                for name in names
+                for name in string.ascii_lowercase[:count]
             ],
             url,
         )

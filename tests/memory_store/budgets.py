@@ -25,8 +25,8 @@ class MemoryBudgets(BudgetTable):
         self._all = contents
 
     @override
-    def lock(self, project: ProjectId) -> None:
-        """Units of work already run one at a time."""
+    def lock(self, project: ProjectId) -> bool:
+        return False  # units of work already run one at a time
 
     @override
     def budget(self, project: ProjectId, run: str) -> Sequence[Budget]:

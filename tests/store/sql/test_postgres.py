@@ -211,3 +211,53 @@ async def test_text_that_postgres_cannot_hold_is_refused(replicas: tuple[StateSt
     for upload in ("nul \x00", "surrogate \ud800"):
         with pytest.raises(InvalidArgument, match="cannot be stored"):
             await replicas[0].write(lambda tx, u=upload: tx.pool.acknowledge(v.P, u, 1, v.NOW))  # type: ignore[misc]
+
+
+async def test_reads_do_not_wait_for_writers_that_wait(replicas: tuple[StateStore, StateStore]) -> None:
+    store, _ = replicas
+
+    def annotate(tx: Transaction, number: int) -> None:
+        tx.labeling.add_annotations([v.annotation(number)])
+
+    slow, go_on = await while_open(store, partial(annotate, number=0))
+    waiting = [asyncio.create_task(store.write(partial(annotate, number=n))) for n in range(1, 20)]
+    async with asyncio.timeout(20):
+        assert await store.read(lambda tx: tx.labeling.count_annotations(v.P)) == 0
+    go_on.set()
+    await asyncio.gather(slow, *waiting)
+    assert await store.read(lambda tx: tx.labeling.count_annotations(v.P)) == 20
+
+
+async def test_all_who_wait_for_a_lock_try_on_one_session(
+    replicas: tuple[StateStore, StateStore], postgres_url: str
+) -> None:
+    first, second = replicas
+    done: list[int] = []
+
+    async def wait(number: int) -> None:
+        async with second.held("work"):
+            done.append(number)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group, first.held("work"):
+        [holder] = await asyncio.to_thread(lock_sessions, postgres_url)
+        for number in range(8):
+            group.create_task(wait(number))
+        earlier = now = await tries_of_others(postgres_url, holder)
+        while not earlier or now == earlier:
+            earlier, now = earlier or now, await tries_of_others(postgres_url, holder)
+        assert now.keys() == earlier.keys()
+        assert len(now) == 1
+        assert not done
+    assert done == list(range(8))
+
+
+async def tries_of_others(url: str, holder: int) -> dict[int, object]:
+    found = await asyncio.to_thread(lock_sessions, url)
+    return {pid: at for pid, at in found.items() if pid != holder}
+
+
+def lock_sessions(url: str) -> dict[int, object]:
+    """Return the sessions that have tried to get a named lock, with the time of the last try."""
+    tried = "SELECT pid, query_start FROM pg_stat_activity WHERE query LIKE 'SELECT pg_try_advisory_lock%'"
+    with psycopg.connect(plain(url)) as db:
+        return dict(db.execute(tried).fetchall())

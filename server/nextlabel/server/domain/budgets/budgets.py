@@ -222,7 +222,6 @@ class Budgets:
         return [replace(b, spent=NOTHING, day=today) if b.window is Window.DAY and b.day < today else b for b in found]
 
     def _move(self, tx: Transaction, reservation: Reservation, *, spent: Cost, freed: Cost) -> None:
-        tx.budgets.lock(reservation.project)
         for budget in self._current(tx, reservation.project, reservation.run):
             tx.budgets.put_budget(
                 replace(
@@ -251,9 +250,10 @@ class Budgets:
         reservation = tx.budgets.reservation(reservation_id)
         if reservation is None:
             raise NotFound("reservation", reservation_id)
-        # The balance was read before the lock when another process is settling, so read it again under the lock.
-        tx.budgets.lock(reservation.project)
-        return tx.budgets.reservation(reservation_id) or reservation
+        if tx.budgets.lock(reservation.project):
+            # Another process may have settled between the reading and the lock.
+            return tx.budgets.reservation(reservation_id) or reservation
+        return reservation
 
 
 def _check_limit(budget: Budget, worst: Cost, line: str) -> None:

@@ -16,8 +16,11 @@ from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredA
 class BudgetTable(Protocol):
     """Limits, reservations, the append-only ledger and the answers that were paid for."""
 
-    def lock(self, project: ProjectId) -> None:
-        """Serialise money movements of one project until the transaction ends."""
+    def lock(self, project: ProjectId) -> bool:
+        """Serialise money movements of one project until the transaction ends.
+
+        False when nobody else can have moved any since this transaction began, or since it took the lock.
+        """
         ...
 
     def budget(self, project: ProjectId, run: str) -> Sequence[Budget]:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar, cast
+from weakref import WeakValueDictionary
 
 import psycopg
 import sqlalchemy as sa
@@ -30,13 +31,16 @@ T = TypeVar("T")
 _DIALECT: Dialect = psycopg_dialect.dialect()  # type: ignore[no-untyped-call]
 _ATTEMPTS = 10
 _BACKOFF_S = 0.002
+_TRY_AGAIN_S = 0.02
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 # Invariant 1 must not hang on the server's configuration.
 _SETTINGS = "-c synchronous_commit=on -c timezone=UTC"
 
 
-def open_postgres(url: sa.URL, *, connections: int = 8) -> PostgresStateStore:
+def open_postgres(url: sa.URL, *, writers: int = 8, readers: int = 4) -> PostgresStateStore:
     """Connect, bring the tables up to date under a lock, and return the store.
+
+    ``writers`` and ``readers`` are how many units of work run at a time, each with a connection.
 
     Raises:
         FailedPrecondition: the database was written by a newer version.
@@ -44,7 +48,7 @@ def open_postgres(url: sa.URL, *, connections: int = 8) -> PostgresStateStore:
     """
     engine = sa.create_engine(
         url,
-        pool_size=connections,
+        pool_size=writers + readers,
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"options": _SETTINGS},
@@ -56,45 +60,59 @@ def open_postgres(url: sa.URL, *, connections: int = 8) -> PostgresStateStore:
     except BaseException:
         engine.dispose()
         raise
-    return PostgresStateStore(engine, connections)
+    return PostgresStateStore(engine, writers, readers)
 
 
 class PostgresStateStore(StateStore):
-    """State in a PostgreSQL database; units of work run on threads, each with a pooled connection."""
+    """State in a PostgreSQL database; units of work run on threads, each with a pooled connection.
 
-    def __init__(self, engine: sa.Engine, connections: int) -> None:
+    Those that write wait for each other's locks; those that only read have threads of their own, and wait for nobody.
+    """
+
+    def __init__(self, engine: sa.Engine, writers: int, readers: int) -> None:
         self._engine = engine
         self._closed = False
-        self._threads = ThreadPoolExecutor(connections, thread_name_prefix="state")
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-writer")
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="state-reader")
 
     @override
     async def write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._on_thread(lambda: self._retried(work))
+        return await self._on_thread(self._writers, lambda: self._retried(work))
 
     @override
     async def read(self, work: Callable[[Transaction], T]) -> T:
-        return await self._on_thread(lambda: self._attempt(work, writing=False))
+        return await self._on_thread(self._readers, lambda: self._attempt(work, writing=False))
 
     @override
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        # A connection of its own: the lock lives as long as the session, so it ends when this process dies.
-        session = await asyncio.to_thread(self._session)
-        try:
+        async with self._lock_session() as session:
             yield await asyncio.to_thread(_try_lock, session, name)
-        finally:
-            session.close()
+
+    @override
+    @asynccontextmanager
+    async def held(self, name: str) -> AsyncIterator[None]:
+        # Those who wait in this process take turns, so that any number of them costs one session.
+        turn = self._turns.setdefault(name, asyncio.Lock())
+        async with turn, self._lock_session() as session:
+            mine = await asyncio.to_thread(_try_lock, session, name)
+            while not mine:
+                await asyncio.sleep(_TRY_AGAIN_S)
+                mine = await asyncio.to_thread(_try_lock, session, name)
+            yield
 
     @override
     async def close(self) -> None:
         self._closed = True
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._writers, self._readers):
+            await asyncio.to_thread(threads.shutdown)
         self._engine.dispose()
 
-    async def _on_thread(self, call: Callable[[], T]) -> T:
+    async def _on_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
         if self._closed:
             raise Unavailable("the store is closed: the server is shutting down", reason="SHUTTING_DOWN")
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
 
     def _retried(self, work: Callable[[Transaction], T]) -> T:
         for attempt in range(_ATTEMPTS):
@@ -122,6 +140,15 @@ class PostgresStateStore(StateStore):
             # The pool rolls back what was not committed.
             pooled.close()
 
+    @asynccontextmanager
+    async def _lock_session(self) -> AsyncIterator[psycopg.Connection[Record]]:
+        # A connection of its own: a lock lives as long as its session, so it ends when this process dies.
+        session = await asyncio.to_thread(self._session)
+        try:
+            yield session
+        finally:
+            session.close()
+
     def _session(self) -> psycopg.Connection[Record]:
         args, options = self._engine.dialect.create_connect_args(self._engine.url)
         with _domain_errors():
@@ -134,6 +161,7 @@ class PostgresConnection(Connection):
     def __init__(self, db: psycopg.Connection[Record], *, writing: bool) -> None:
         self.writing = writing
         self._db = db
+        self._locked: set[str] = set()
 
     @override
     def run(self, statement: Statement, params: Params) -> int:
@@ -161,8 +189,12 @@ class PostgresConnection(Connection):
         return list(values)  # type: ignore[return-value]  # a list of the same type
 
     @override
-    def lock(self, name: str) -> None:
+    def lock(self, name: str) -> bool:
+        if name in self._locked:
+            return False
         self._db.execute("SELECT pg_advisory_xact_lock(%s)", (_key(name),))
+        self._locked.add(name)
+        return True
 
     def _execute(self, statement: Statement, params: Params) -> psycopg.Cursor[Record]:
         sql, constants = statement.compiled(_DIALECT)

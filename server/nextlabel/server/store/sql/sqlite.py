@@ -137,8 +137,9 @@ class SqliteConnection(Connection):
         return json.dumps(list(values))
 
     @override
-    def lock(self, name: str) -> None:
-        """There is one writer: every transaction excludes every other."""
+    def lock(self, name: str) -> bool:
+        # There is one writer: every transaction excludes every other from its beginning.
+        return False
 
     def _execute(self, statement: Statement, params: Params) -> sqlite3.Cursor:
         sql, constants = statement.compiled(_DIALECT)

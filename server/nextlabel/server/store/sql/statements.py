@@ -73,8 +73,11 @@ class Connection(Protocol):
         """Return a parameter for :class:`among`."""
         ...
 
-    def lock(self, name: str) -> None:
-        """Let no other transaction pass a lock of the same name until this one ends."""
+    def lock(self, name: str) -> bool:
+        """Let no other transaction pass a lock of the same name until this one ends.
+
+        False when this one had it already: what it has read since then has not changed.
+        """
         ...
 
 

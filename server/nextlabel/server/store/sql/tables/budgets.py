@@ -98,8 +98,8 @@ class SqlBudgets(BudgetTable):
         self._answers = answers.Answers(connection)
 
     @override
-    def lock(self, project: ProjectId) -> None:
-        keep_order(self._sql, project)
+    def lock(self, project: ProjectId) -> bool:
+        return keep_order(self._sql, project)
 
     @override
     def budget(self, project: ProjectId, run: str) -> Sequence[Budget]:

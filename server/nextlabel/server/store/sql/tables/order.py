@@ -10,10 +10,10 @@ from nextlabel.server.store.sql.statements import Connection
 from nextlabel.server.values.ids import ProjectId
 
 
-def keep_order(sql: Connection, project: ProjectId) -> None:
+def keep_order(sql: Connection, project: ProjectId) -> bool:
     """Let no other transaction add to what is followed of a project until this one is committed.
 
     One lock for all of it, the balances included: nearly every transaction that adds an annotation books it too, and
-    two locks taken in different orders would deadlock.
+    two locks taken in different orders would deadlock. False when this transaction has the lock already.
     """
-    sql.lock(f"order/{project}")
+    return sql.lock(f"order/{project}")
