@@ -54,12 +54,12 @@ def agreed_on(annotations) -> Consensus:
 
 def test_a_person_outvotes_any_number_of_models():
     agreed = agreed_on([annotation(1, "m1", "a"), annotation(2, "m2", "a"), annotation(3, "ann", "b", trusted=True)])
-    assert (agreed.label, agreed.probability, agreed.trusted, agreed.annotations) == ("b", 1.0, True, 1)
+    assert (agreed.label, agreed.vote_share, agreed.trusted, agreed.annotations) == ("b", 1.0, True, 1)
 
 
 def test_votes_are_counted_and_ties_go_to_the_first_class():
     agreed = agreed_on([annotation(1, "m1", "c"), annotation(2, "m2", "b")])
-    assert (agreed.label, agreed.probability) == ("b", 0.5)
+    assert (agreed.label, agreed.vote_share) == ("b", 0.5)
     assert agreed.probabilities_C.tolist() == [0.0, 0.5, 0.5]
 
 
@@ -76,7 +76,22 @@ def test_candidates_share_a_vote():
 def test_a_calibrated_confidence_weighs_the_vote():
     agreed = agreed_on([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "b", confidence=0.95)])
     assert agreed.label == "b"
-    assert agreed.probability == pytest.approx(0.925 / (0.925 + 0.1))
+    assert agreed.vote_share == pytest.approx(0.925 / (0.925 + 0.1))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([annotation(1, "m1", "a")], None),
+        ([annotation(1, "m1", "a", confidence=0.4)], 0.4),
+        ([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "a")], 0.4),
+        ([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "a", confidence=0.7)], 0.7),
+        ([annotation(1, "m1", "a", confidence=0.9), annotation(2, "m2", "b")], None),
+        ([annotation(1, "ann", "a", trusted=True), annotation(2, "m2", "a", confidence=0.7)], None),
+    ],
+)
+def test_how_sure_a_label_is_says_only_who_is_calibrated_and_not_contradicted(given, expected):
+    assert agreed_on(given).confidence == expected
 
 
 def test_without_a_label_there_is_no_consensus():

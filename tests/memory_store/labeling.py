@@ -68,13 +68,13 @@ class MemoryLabeling(LabelingTable):
 
     @override
     def claim_open_picks(
-        self, project: ProjectId, annotator: str, overlap: int, count: int, run: str | None = None
+        self, project: ProjectId, annotator: str, overlap: int, count: int, passed_over: Sequence[str] = ()
     ) -> Sequence[Pick]:
         taken = self._rows_of(project, annotator) | {row for of, row in self._all.deleted_rows if of == project}
         claimed: list[Pick] = []
         for pick in self._all.picks.values():
             batch = self._all.batches[pick.batch]
-            wanted = batch.project == project and run in (None, batch.run)
+            wanted = batch.project == project and batch.run not in passed_over
             open_ = pick.slots_taken < overlap and pick.row not in taken
             if len(claimed) < count and wanted and open_ and self._places(batch, pick.row) < overlap:
                 claimed.append(pick)

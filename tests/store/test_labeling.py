@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -24,8 +25,10 @@ async def labeled(store: StateStore) -> StateStore:
     return store
 
 
-def claim(tx: Transaction, annotator: str, count: int = 10, overlap: int = 1, run: str | None = None) -> list[int]:
-    picks = tx.labeling.claim_open_picks(v.P, annotator, overlap, count, run)
+def claim(
+    tx: Transaction, annotator: str, count: int = 10, overlap: int = 1, passed_over: Sequence[str] = ()
+) -> list[int]:
+    picks = tx.labeling.claim_open_picks(v.P, annotator, overlap, count, passed_over)
     return [p.row for p in picks]
 
 
@@ -59,8 +62,10 @@ async def test_deleted_rows_are_not_claimed(labeled: StateStore) -> None:
     assert await labeled.write(lambda tx: claim(tx, "ann")) == [30, 10, 40]
 
 
-async def test_claims_keep_to_a_run(labeled: StateStore) -> None:
-    assert await labeled.write(lambda tx: claim(tx, "ann", run="run-2")) == [50, 40, 10]
+async def test_claims_pass_over_runs_that_ask_others(labeled: StateStore) -> None:
+    passed_over = [v.batch("b1").run, "no run"]
+    assert await labeled.write(lambda tx: claim(tx, "ann", passed_over=passed_over)) == [50, 40, 10]
+    assert await labeled.write(lambda tx: claim(tx, "bob", passed_over=["run-2"])) == [30, 20, 10]
 
 
 async def test_overlap_offers_a_pick_to_others_but_never_twice_to_one(labeled: StateStore) -> None:

@@ -672,21 +672,28 @@ class Consensus(_message.Message):
     TRUSTED_FIELD_NUMBER: _builtins.int
     ANNOTATION_COUNT_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     probability: _builtins.float
-    """Probability in [0, 1] that the answer is right."""
+    """Share of the votes, in (0, 1], that the answer has; 1 where only one annotator answered. It says how far annotators
+    agree and not how often they are right: that is `confidence`.
+    """
     trusted: _builtins.bool
     """Whether at least one trusted annotation decided it."""
     annotation_count: _builtins.int
     """How many annotations with an answer it rests on."""
+    confidence: _builtins.float
+    """Probability in [0, 1] that the answer is right: the highest calibrated confidence among annotators that gave it.
+    Absent where nothing says so: nobody's confidence is calibrated, annotators disagree, or people answered.
+    """
     @_builtins.property
     def answer(self) -> Global___Answer:
         """The combined answer."""
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """Probability of each class that has any, for SINGLE_LABEL."""
+        """Share of the votes of each class that has any, for SINGLE_LABEL."""
 
     def __init__(
         self,
@@ -697,11 +704,14 @@ class Consensus(_message.Message):
         trusted: _builtins.bool = ...,
         annotation_count: _builtins.int = ...,
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
+        confidence: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "answer", b"answer", "confidence", b"confidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_count", b"annotation_count", "answer", b"answer", "candidates", b"candidates", "item_id", b"item_id", "probability", b"probability", "trusted", b"trusted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "annotation_count", b"annotation_count", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "item_id", b"item_id", "probability", b"probability", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
 
 Global___Consensus: _TypeAlias = Consensus  # noqa: Y015

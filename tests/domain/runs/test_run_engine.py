@@ -7,6 +7,7 @@ from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.money.budgets import Window
@@ -248,6 +249,27 @@ async def test_people_label_what_a_human_run_asks(service):
     assert run.stop_reason is StopReason.BUDGET
     assert {a.kind.value for a in await annotations(service, project)} == {"human"}
     assert len(await service.parts.reports.reports.learning_curve(project, run.id)) == 2
+
+
+async def test_a_run_that_asks_one_person_gives_its_items_to_nobody_else(service):
+    project = await filled(service)
+    running = asyncio.create_task(
+        service.replay_run(project, TRUTH, annotator=HumanOptions("ann"), batch_size=4, limit=Cost(labels=4))
+    )
+    leased = await service.lease(project, "ann", 2)
+    leasing = Leasing(service.parts.base.store, service.parts.learning.selector)
+    mine = await leasing.lease(project, "bob", 9, lambda tx: service.parts.labeling.leases.lease(tx, project, "bob", 9))
+    assert mine is not None
+    assert leased is not None
+    assert {p.batch for p in mine.picks}.isdisjoint(p.batch for p in leased.picks)
+    for batch in (leased, await service.lease(project, "ann", 2)):
+        answers = [Submission(p.item_id, Label(TRUTH[p.item_id])) for p in batch.picks]
+        await service.parts.base.store.write(
+            lambda tx, found=batch, given=answers: service.parts.labeling.submissions.submit(
+                tx, project, "", found.lease.id, given, KnownRows({}, {})
+            )
+        )
+    assert (await running).stop_reason is StopReason.BUDGET
 
 
 async def answer_leased(service, project, annotator, count):

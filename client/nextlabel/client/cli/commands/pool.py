@@ -158,7 +158,8 @@ def _shown(detail: Record) -> Record:
         "state": detail["state"],
         "embedded": detail["embedded"],
         "label": consensus.get("answer"),
-        "probability": consensus.get("probability"),
+        "confidence": consensus.get("confidence"),
+        "vote_share": consensus.get("probability"),
         "annotations": consensus.get("annotation_count"),
     }
 

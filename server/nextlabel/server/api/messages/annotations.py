@@ -118,7 +118,8 @@ def consensus_message(consensus: Consensus, project: Project) -> pb.Consensus:
     return pb.Consensus(
         item_id=consensus.item_id,
         answer=label_answer(consensus.label),
-        probability=consensus.probability,
+        probability=consensus.vote_share,
+        confidence=consensus.confidence,
         trusted=consensus.trusted,
         annotation_count=consensus.annotations,
         candidates=[pb.Candidate(label=name, probability=share) for name, share in shares if share > 0],

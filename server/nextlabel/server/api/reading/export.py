@@ -84,7 +84,8 @@ class Export:
                         "input": texts[row],
                         "output": agreed[row].label,
                         "item_id": agreed[row].item_id,
-                        "probability": agreed[row].probability,
+                        "vote_share": agreed[row].vote_share,
+                        "confidence": agreed[row].confidence,
                         "trusted": agreed[row].trusted,
                         "guidelines_version": guidelines.version,
                     }

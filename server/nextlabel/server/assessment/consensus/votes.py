@@ -23,17 +23,19 @@ from nextlabel.server.values.labeling.answers import ConfidenceKind
 class Consensus:
     """The consensus of one item.
 
-    ``probability`` is the winning label's share of the votes in (0, 1]; ``probabilities_C`` are all shares in the
-    order of the label space. ``trusted`` says that only trusted annotations were counted.
+    ``vote_share`` is that of the winning label in (0, 1]; ``probabilities_C`` are all shares in the order of the label
+    space. ``trusted`` says that only trusted annotations were counted. ``confidence`` is the probability in [0, 1] that
+    the label is right, None where nothing says so: a share of votes does not.
     """
 
     row: int
     item_id: str
     label: str
-    probability: float
+    vote_share: float
     probabilities_C: npt.NDArray[np.float32]
     trusted: bool
     annotations: int
+    confidence: float | None = None
 
 
 def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Consensus | None:
@@ -57,11 +59,23 @@ def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Cons
         row=voters[0].row,
         item_id=voters[0].item_id,
         label=classes[best],
-        probability=float(votes[best] / total),
+        vote_share=float(votes[best] / total),
         probabilities_C=(votes / total).astype(np.float32),
         trusted=bool(trusted),
         annotations=len(trusted or voters),
+        confidence=None if trusted else _confidence(voters, classes[best]),
     )
+
+
+def _confidence(voters: Sequence[Annotation], label: str) -> float | None:
+    """Return the highest calibrated confidence in a label that nobody contradicts.
+
+    That another annotator agrees makes the label more probable, by how much depends on what errors they share.
+    """
+    if any(a.label != label for a in voters):
+        return None
+    answers = [a.answer for a in voters if a.answer.confidence_kind is ConfidenceKind.CALIBRATED]
+    return max((a.confidence for a in answers if a.confidence is not None), default=None)
 
 
 def _add_vote(votes: npt.NDArray[np.float64], annotation: Annotation, place: dict[str, int]) -> None:

@@ -7,13 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from nextlabel.server.domain.labeling.leases import runs_of_people
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import HumanOptions
 from nextlabel.server.values.runs.runs import RunState
 
 T = TypeVar("T")
@@ -50,11 +50,11 @@ class Leasing:
             return await self._store.write(work)
 
     async def _select(self, project: Project, annotator: str, count: int) -> bool:
-        """Select a batch; False when there is nothing to select, or a run of people selects by itself."""
+        """Select a batch; False when there is nothing to select, or a run that asks the annotator selects by itself."""
 
         def situation(tx: Transaction) -> tuple[bool, Sequence[Segment]]:
-            running = tx.runs.list(project.id, states=[RunState.RUNNING])
-            led = any(isinstance(run.spec.annotator, HumanOptions) for run in running)
+            asking = [asked for run, asked in runs_of_people(tx, project.id) if run.state is RunState.RUNNING]
+            led = any(asked.is_for(annotator) for asked in asking)
             return led, tx.pool.segments(project.id, embedded=False)
 
         led, waiting = await self._store.read(situation)

@@ -44,10 +44,11 @@ class LabelingTable(Protocol):
         ...
 
     def claim_open_picks(
-        self, project: ProjectId, annotator: str, overlap: int, count: int, run: str | None = None
+        self, project: ProjectId, annotator: str, overlap: int, count: int, passed_over: Sequence[str] = ()
     ) -> Sequence[Pick]:
         """Take a slot on up to ``count`` open picks, oldest batch first, and return them as they were.
 
+        Those of the runs ``passed_over`` are for others.
         A pick is open while ``slots_taken < overlap``, its row is not deleted, and fewer than ``overlap`` annotators
         hold a lease on the row or have given it a useful answer since its batch was selected, through whichever pick;
         a row is never given to an annotator who holds an active lease on it or has answered or skipped it. Concurrent

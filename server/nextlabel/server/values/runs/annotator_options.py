@@ -85,6 +85,14 @@ class HumanOptions:
     annotator: str = ""
     name: str = ""
 
+    def is_for(self, annotator: str) -> bool:
+        """Whether an annotator is asked; anyone is where none is named.
+
+        >>> HumanOptions("ann").is_for("bob"), HumanOptions().is_for("bob")
+        (False, True)
+        """
+        return self.annotator in ("", annotator)
+
 
 @dataclass(frozen=True, slots=True)
 class LearnerOptions:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as p
 
 from nextlabel.server.store.sql import schema
-from nextlabel.server.store.sql.statements import Statement
+from nextlabel.server.store.sql.statements import Statement, among
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.leases import LeaseState
 
@@ -19,19 +19,21 @@ _items = schema.lease_items.c
 _deleted = schema.deleted_rows.c
 
 
-def open_picks(overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> Statement:
-    """Return the query for ``:count`` open picks of ``:project`` (and ``:run``) for ``:annotator``, oldest first.
+def open_picks(overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]]) -> Statement:
+    """Return the query for ``:count`` open picks of ``:project`` for ``:annotator``, oldest first.
+
+    With ``passed_over`` it leaves those of ``:runs`` to others.
 
     Each number of taken slots below ``overlap`` is one branch, so that the index over (project, slots_taken, seq)
     yields the picks in order and a branch reads no more rows than it needs. Where there are row locks, a branch
     locks what it returns and passes over what others hold.
     """
-    branches = [_branch(slots, overlap, of_run, columns).subquery(f"taken_{slots}") for slots in range(overlap)]
+    branches = [_branch(slots, overlap, passed_over, columns).subquery(f"taken_{slots}") for slots in range(overlap)]
     merged = sa.union_all(*[sa.select(b) for b in branches]).subquery("open_picks")
     return Statement(sa.select(merged).order_by(merged.c.seq).limit(p("count")))
 
 
-def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
+def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
     pick = schema.picks.c
     older, of_older = schema.picks.alias("older"), schema.batches.alias("of_older")
     leased: sa.Select[Any] = (
@@ -62,8 +64,8 @@ def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[
         .where(_places(older, of_older) < sa.literal_column(str(overlap)))
         .correlate(schema.picks)
     )
-    if of_run:
-        repeated = repeated.where(older.c.run == pick.run)
+    if passed_over:
+        repeated = repeated.where(~among(older.c.run, "runs"))
     query = (
         sa.select(pick.seq, *columns)
         .join_from(schema.picks, schema.batches, schema.batches.c.id == pick.batch)
@@ -74,7 +76,7 @@ def _branch(slots: int, overlap: int, of_run: bool, columns: Sequence[sa.Column[
         .limit(p("count"))
         .with_for_update(skip_locked=True, of=schema.picks)
     )
-    return query.where(pick.run == p("run")) if of_run else query
+    return query.where(~among(pick.run, "runs")) if passed_over else query
 
 
 def _places(picks: sa.FromClause, batches: sa.FromClause) -> sa.ColumnElement[int]:

@@ -130,8 +130,8 @@ def _annotations_where(rows: bool, run: bool, limited: bool) -> Statement:
 
 
 @cache
-def _open_picks(overlap: int, of_run: bool) -> Statement:
-    return open_picks(overlap, of_run, _PICK.columns)
+def _open_picks(overlap: int, passed_over: bool) -> Statement:
+    return open_picks(overlap, passed_over, _PICK.columns)
 
 
 @cache
@@ -183,12 +183,14 @@ class SqlLabeling(LabelingTable):
 
     @override
     def claim_open_picks(
-        self, project: ProjectId, annotator: str, overlap: int, count: int, run: str | None = None
+        self, project: ProjectId, annotator: str, overlap: int, count: int, passed_over: Sequence[str] = ()
     ) -> Sequence[Pick]:
         # Two claims of one annotator must see each other's leases: another pick of the same row is no row lock.
         self.answering(project, annotator)
-        statement = _open_picks(overlap, run is not None)
-        params = _given(project=project, annotator=annotator, count=count, run=run)
+        statement = _open_picks(overlap, bool(passed_over))
+        params = {"project": project, "annotator": annotator, "count": count}
+        if passed_over:
+            params["runs"] = self._sql.array(passed_over)
         found = self._sql.all(statement, params)
         if found:
             self._sql.run(_TAKE_SLOTS_BY_SEQ, {"seqs": self._sql.array([r[0] for r in found])})
