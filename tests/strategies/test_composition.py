@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from nextlabel.strategies import (
     ArrayPool,
-    Choice,
     Handover,
     LabeledSet,
     LinearHead,
@@ -20,11 +19,11 @@ from nextlabel.strategies import (
     ParameterError,
     SelectionContext,
     get_strategy,
-    settle_choice,
     with_audit,
 )
 from nextlabel.strategies.arithmetic.arrays import Floats
 from nextlabel.strategies.arithmetic.exact import on_grid
+from nextlabel.strategies.composition.chooser import Choice, settle_choice
 from nextlabel.strategies.pickers.worth import Worth
 from nextlabel.strategies.pool import Block
 

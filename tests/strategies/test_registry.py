@@ -16,9 +16,7 @@ from nextlabel.strategies import (
 )
 
 COIN_TOSS = '''
-from nextlabel.strategies import ScoreAndPick, ShortlistSize, Strategy
-from nextlabel.strategies.pickers.top import UniformSample
-from nextlabel.strategies.scorers.random import Random
+from nextlabel.strategies import Random, ScoreAndPick, ShortlistSize, Strategy, UniformSample
 
 def coin_toss(share: float = 0.5) -> Strategy:
     """Tosses a coin."""
@@ -69,13 +67,18 @@ def test_another_distribution_adds_a_strategy_by_entry_point(tmp_path: Path) -> 
     asked = (
         "from nextlabel.strategies import describe, get_strategy, strategy_names\n"
         "print('coin_toss' in strategy_names(), get_strategy('coin_toss', share=0.25).params, "
-        "describe('coin_toss').summary)"
+        "describe('coin_toss').summary, describe('coin_toss').parameters[0].kind)\n"
+        "try: get_strategy('coin_toss', share='half')\n"
+        "except Exception as refused: print(refused)\n"
     )
     path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
     told = subprocess.run(
         [sys.executable, "-c", asked], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=True
     )
-    assert told.stdout == "True {'share': 0.25} Tosses a coin.\n"
+    assert told.stdout.splitlines() == [
+        "True {'share': 0.25} Tosses a coin. float",
+        "strategy 'coin_toss': share is 'half'; must be of type float",
+    ]
 
 
 def test_the_guide_lists_every_strategy() -> None:

@@ -9,12 +9,15 @@ pass, keeps a shortlist and picks a batch from it::
     head = LinearHead.from_decision(classifier.coef_, classifier.intercept_)
     batch = get_strategy("margin").select(pool, 20, SelectionContext(predictor=head, seed=1))
     batch.rows_k
+
+Here is what it takes to use strategies and to write one: what it is given and gives back, parts to compose it of,
+and the entry-point group ``ENTRY_POINTS`` to register it under. ``nextlabel.strategies.testing`` checks it.
 """
 
 from nextlabel.strategies.annotations import Annotations
-from nextlabel.strategies.candidates import AuditDraw, Candidates, Picker, Picks, SubPool
-from nextlabel.strategies.composition.audit import draw_audit, with_audit
-from nextlabel.strategies.composition.chooser import Choice, ShortlistChooser, settle_choice
+from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows
+from nextlabel.strategies.candidates import Candidates, Picker, Picks
+from nextlabel.strategies.composition.audit import with_audit
 from nextlabel.strategies.composition.handover import Handover
 from nextlabel.strategies.composition.neighbours import NeighbourCandidates
 from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
@@ -26,52 +29,72 @@ from nextlabel.strategies.errors import (
     UnknownStrategyError,
     UnmetNeedError,
 )
-from nextlabel.strategies.heads import LinearHead, Predictor
+from nextlabel.strategies.heads import LinearHead, Predictor, predictor_logits, softmax
 from nextlabel.strategies.passes.nearest import NearestLabeled
+from nextlabel.strategies.pickers.top import Top, UniformSample, best_positions
 from nextlabel.strategies.pool import ArrayPool, Block, Pool
-from nextlabel.strategies.registry import Description, Parameter, describe, get_strategy, strategy_names
+from nextlabel.strategies.registry import (
+    ENTRY_POINTS,
+    Description,
+    Parameter,
+    describe,
+    get_strategy,
+    strategy_names,
+)
 from nextlabel.strategies.scorer import PoolScorer, Scorer
+from nextlabel.strategies.scorers.random import Random
+from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, LogitScorer, Margin, top_two
 from nextlabel.strategies.selection import Selection
-from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
+from nextlabel.strategies.strategy import ParameterValue, ScoreAndPick, ShortlistSize, Strategy
 
 __all__ = [
+    "ENTRY_POINTS",
     "Annotations",
+    "Array",
     "ArrayPool",
-    "AuditDraw",
     "Block",
     "Candidates",
-    "Choice",
     "Description",
+    "Entropy",
+    "Floats",
     "Handover",
     "LabeledSet",
+    "LeastConfidence",
     "LinearHead",
+    "LogitScorer",
+    "Margin",
     "NearestLabeled",
     "Need",
     "NeighbourCandidates",
     "NotFiniteError",
     "Parameter",
     "ParameterError",
+    "ParameterValue",
     "Picker",
     "Picks",
     "Pool",
     "PoolError",
     "PoolScorer",
     "Predictor",
+    "Random",
+    "Rows",
     "ScoreAndPick",
     "Scorer",
     "Selection",
     "SelectionContext",
     "SelectionError",
-    "ShortlistChooser",
     "ShortlistSize",
     "Strategy",
-    "SubPool",
+    "Top",
+    "UniformSample",
     "UnknownStrategyError",
     "UnmetNeedError",
+    "best_positions",
     "describe",
-    "draw_audit",
     "get_strategy",
-    "settle_choice",
+    "predictor_logits",
+    "softmax",
     "strategy_names",
+    "top_two",
     "with_audit",
 ]

@@ -15,7 +15,7 @@ from nextlabel.strategies.context import Need
 from nextlabel.strategies.errors import ParameterError, UnknownStrategyError
 from nextlabel.strategies.strategy import ParameterValue, Strategy
 
-GROUP = "nextlabel.strategies"
+ENTRY_POINTS = "nextlabel.strategies"
 """Entry-point group: each entry is a function with typed keyword parameters that returns a Strategy."""
 
 
@@ -51,7 +51,7 @@ def describe(name: str) -> Description:
     """
     factory = _factory(name)
     parameters = tuple(
-        Parameter(parameter.name, str(parameter.annotation), parameter.default)
+        Parameter(parameter.name, _kind(parameter), parameter.default)
         for parameter in inspect.signature(factory).parameters.values()
     )
     summary = (inspect.getdoc(factory) or "").partition("\n")[0]
@@ -73,7 +73,7 @@ def get_strategy(name: str, **params: ParameterValue) -> Strategy:
     allowed = inspect.signature(factory).parameters
     for key, value in params.items():
         if key not in allowed:
-            known = ", ".join(f"{p.name}: {p.annotation} = {p.default!r}" for p in allowed.values())
+            known = ", ".join(f"{p.name}: {_kind(p)} = {p.default!r}" for p in allowed.values())
             raise ParameterError(f"strategy {name!r}: no parameter {key!r}; allowed: {known or 'none'}")
         _check_type(name, allowed[key], value)
     strategy: Strategy = factory(**params)
@@ -95,16 +95,22 @@ def _factory(name: str) -> Callable[..., Any]:
 
 @cache
 def _factories() -> Mapping[str, Callable[..., Any]]:
-    return {**{entry.name: entry.load() for entry in entry_points(group=GROUP)}, **BUILT_IN}
+    return {**{entry.name: entry.load() for entry in entry_points(group=ENTRY_POINTS)}, **BUILT_IN}
 
 
 _ACCEPTED: Mapping[str, tuple[type, ...]] = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str,)}
 
 
 def _check_type(strategy: str, parameter: inspect.Parameter, value: ParameterValue) -> None:
-    kind = str(parameter.annotation)
+    kind = _kind(parameter)
     accepted = _ACCEPTED.get(kind)
     if accepted is None:
         return
     if not isinstance(value, accepted) or (isinstance(value, bool) and kind != "bool"):
         raise ParameterError(f"strategy {strategy!r}: {parameter.name} is {value!r}; must be of type {kind}")
+
+
+def _kind(parameter: inspect.Parameter) -> str:
+    """Return the name of a parameter's type, whether or not its module puts off the evaluation of annotations."""
+    annotation = parameter.annotation
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -29,14 +28,6 @@ class Choice:
 
     positions: Sequence[int]
     reasons: Sequence[str] = ()
-
-
-class ShortlistChooser(Protocol):
-    """Chooses from a shortlist, asynchronously."""
-
-    async def choose(self, candidates: Candidates, k: int) -> Choice:
-        """Choose about ``k`` of the candidates; may raise, or answer too few or nonsense."""
-        ...
 
 
 def settle_choice(candidates: Candidates, k: int, choice: Choice, fallback: str) -> Selection:

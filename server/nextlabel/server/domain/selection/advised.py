@@ -19,17 +19,10 @@ from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, LlmOptions
-from nextlabel.strategies import (
-    Candidates,
-    Choice,
-    Pool,
-    Selection,
-    SelectionContext,
-    Strategy,
-    SubPool,
-    draw_audit,
-    settle_choice,
-)
+from nextlabel.strategies import Candidates, Pool, Selection, SelectionContext, Strategy
+from nextlabel.strategies.candidates import SubPool
+from nextlabel.strategies.composition.audit import draw_audit
+from nextlabel.strategies.composition.chooser import Choice, settle_choice
 
 Scores = npt.NDArray[np.float32]
 
