@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nextlabel.server.cli.errors import reported
+
+if TYPE_CHECKING:
+    from nextlabel.client.transport.channel import Tls
+    from nextlabel.server.web.serving import WebAddress
 
 
 @reported
@@ -26,36 +30,31 @@ def web(
 
     Example: nextlabel web --server labels.example.org:50051 --tls
     """
+    from nextlabel.client.transport.channel import Tls
     from nextlabel.server.system.event_loop import run
+    from nextlabel.server.web.serving import WebAddress
 
-    run(_serve(server, ca, tls or ca is not None, bind, tuple(hosts or ()), certificate, key))
+    run(_serve(WebAddress(bind, tuple(hosts or ()), certificate, key), server, Tls(ca) if tls or ca else None))
 
 
-async def _serve(
-    server: str,
-    ca: Path | None,
-    tls: bool,
-    bind: str,
-    hosts: tuple[str, ...],
-    certificate: Path | None,
-    key: Path | None,
-) -> None:
+async def _serve(pages: WebAddress, server: str, tls: Tls | None) -> None:
     import asyncio
     import signal
 
-    from nextlabel.client.transport.channel import Tls, open_channel
+    from nextlabel.client.transport.channel import open_channel
     from nextlabel.server.system.addresses import checked_bind, is_loopback
     from nextlabel.server.values.errors import InvalidArgument
-    from nextlabel.server.web.serving import WebAddress, serving
+    from nextlabel.server.web.serving import serving
 
-    if not is_loopback(checked_bind(bind)) and certificate is None:
+    if not is_loopback(checked_bind(pages.bind)) and pages.certificate is None:
         raise InvalidArgument.field(
-            "--bind", f"{bind} can be reached from other machines: give --certificate and --key, or bind to 127.0.0.1"
+            "--bind",
+            f"{pages.bind} can be reached from other machines: give --certificate and --key, or bind to 127.0.0.1",
         )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    channel = open_channel(server, Tls(ca) if tls else None)
-    async with serving(WebAddress(bind, hosts, certificate, key), channel, server) as url:
+    channel = open_channel(server, tls)
+    async with serving(pages, channel, server) as url:
         typer.echo(f"dashboard and labeling page of {server}: {url}")
         await stop.wait()

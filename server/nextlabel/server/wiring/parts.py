@@ -183,7 +183,7 @@ def open_parts(settings: Settings) -> Parts:
         labeling=labeling,
         learning=learned,
         llm=llm,
-        runs=_runs(base, pool, projects, labeling, learned, llm, reports.reports),
+        runs=_runs(base, pool, projects, labeling, learned=learned, llm=llm, reports=reports.reports),
         reports=reports,
         upkeep=Upkeep(removal, _maintenance(base, pool, projects, labeling, removal)),
     )
@@ -281,6 +281,7 @@ def _runs(
     pool: PoolParts,
     projects: ProjectParts,
     labeling: LabelingParts,
+    *,
     learned: LearningParts,
     llm: LlmParts,
     reports: Reports,

@@ -1,7 +1,7 @@
 """Asks a model about a few items together, until each has a sample or the attempts are used up."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint, Failure, HttpReply, ModelRequest, Reply
 from nextlabel.server.annotators.llm.decoding import decode
@@ -71,6 +71,26 @@ class Prepared:
     def decode(self, reply: Reply) -> dict[str, Draft]:
         """One draft for each id in the reply that was asked for."""
         return decode(reply, tuple(self.asked.values()), self.task, self.technique)
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """The share of a call that falls to the item in place `number` of `items`. Whole shares that add up exactly."""
+
+    number: int
+    items: int
+
+    def of(self, amount: int) -> int:
+        """The first ones take the remainder."""
+        return amount // self.items + (self.number < amount % self.items)
+
+    def cost(self, cost: Cost) -> Cost:
+        """The share of tokens and money."""
+        return Cost(tokens=self.of(cost.tokens), micro_usd=self.of(cost.micro_usd))
+
+    def usage(self, usage: Usage) -> Usage:
+        """The share of every count."""
+        return Usage(*(self.of(amount) for amount in astuple(usage)))
 
 
 class ModelAsker:
@@ -192,17 +212,17 @@ class ModelAsker:
         prepared = self.prepare(questions, variant=variant, attempt=attempt, known=keys)
         async with self._warming.first_alone(prepared.request):
             result = await self._caller.call(prepared.request, prepared.keys)
-        parts = len(prepared.asked)
+        shares = {item_id: _Share(number, len(prepared.asked)) for number, item_id in enumerate(prepared.asked)}
         if isinstance(result.reply, Failure) or result.stored is None:
             failed = Draft(Outcome.FAILED, detail=str(result.reply)[:300])
             return {
-                item_id: Sample(failed, keys[item_id], cost=_share(result.wasted, part, parts))
-                for part, item_id in enumerate(prepared.asked)
+                item_id: Sample(failed, keys[item_id], cost=share.cost(result.wasted))
+                for item_id, share in shares.items()
             }
         drafts = prepared.decode(result.reply)
         return {
-            item_id: _sample(drafts[name], keys[item_id], result.stored, result.reply, result.wasted, part, parts)
-            for part, (item_id, name) in enumerate(prepared.asked.items())
+            item_id: _sample(drafts[name], keys[item_id], result.stored, result.reply, result.wasted, shares[item_id])
+            for item_id, name in prepared.asked.items()
         }
 
     def _replay(self, stored: StoredAnswer, key: str) -> Sample:
@@ -211,9 +231,8 @@ class ModelAsker:
         if isinstance(reply, Failure):
             return Sample(Draft(Outcome.INVALID, detail=f"stored answer: {reply}"), key, replayed=True)
         draft = decode(reply, sorted(stored.keys.values()), self._builder.task, self._builder.technique)[name]
-        part = sorted(stored.keys).index(key)
-        sample = _sample(draft, key, stored, reply, Cost(), part, len(stored.keys))
-        return replace(sample, replayed=True)
+        share = _Share(sorted(stored.keys).index(key), len(stored.keys))
+        return replace(_sample(draft, key, stored, reply, Cost(), share), replayed=True)
 
     def _request(self, prompt: Prompt, attempt: int) -> ModelRequest:
         """The call for a prompt; an answer that was cut off gets twice the room at the next attempt."""
@@ -236,14 +255,14 @@ class ModelAsker:
         return (settings.thinking_tokens or 0) + items * per_item + 16
 
 
-def _sample(draft: Draft, key: str, stored: StoredAnswer, reply: Reply, wasted: Cost, part: int, parts: int) -> Sample:
+def _sample(draft: Draft, key: str, stored: StoredAnswer, reply: Reply, wasted: Cost, share: _Share) -> Sample:
     return Sample(
         draft,
         key,
         model=reply.model,
         request_id=stored.request_id,
-        usage=_usage_share(stored.usage, part, parts),
-        cost=_share(stored.cost + wasted, part, parts),
+        usage=share.usage(stored.usage),
+        cost=share.cost(stored.cost + wasted),
         latency_ms=stored.latency_ms,
     )
 
@@ -254,28 +273,4 @@ def _with_earlier(sample: Sample, earlier: Sample) -> Sample:
         usage=sample.usage + earlier.usage,
         cost=sample.cost + earlier.cost,
         latency_ms=sample.latency_ms + earlier.latency_ms,
-    )
-
-
-def _part(amount: int, part: int, parts: int) -> int:
-    """Whole shares that add up exactly: the first ones take the remainder."""
-    return amount // parts + (part < amount % parts)
-
-
-def _share(cost: Cost, part: int, parts: int) -> Cost:
-    return Cost(tokens=_part(cost.tokens, part, parts), micro_usd=_part(cost.micro_usd, part, parts))
-
-
-def _usage_share(usage: Usage, part: int, parts: int) -> Usage:
-    return Usage(
-        *(
-            _part(amount, part, parts)
-            for amount in (
-                usage.input_tokens,
-                usage.output_tokens,
-                usage.cache_read_tokens,
-                usage.cache_write_tokens,
-                usage.requests,
-            )
-        )
     )

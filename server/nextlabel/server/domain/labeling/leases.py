@@ -136,7 +136,17 @@ class Leases:
         """
         gone = set(tx.pool.deleted_rows(project.id, [row for row, _, _ in answers]))
         annotations = [
-            new_annotation(project, row, item_id, annotator, kind, answer, batch, trusted=trusted, at=self.clock.now())
+            new_annotation(
+                project,
+                row,
+                item_id,
+                answer,
+                batch=batch,
+                annotator=annotator,
+                kind=kind,
+                trusted=trusted,
+                at=self.clock.now(),
+            )
             for row, item_id, answer in answers
             if row not in gone
         ]
@@ -201,11 +211,11 @@ def new_annotation(
     project: Project,
     row: int,
     item_id: str,
+    answer: Answer,
+    *,
+    batch: Batch | None,
     annotator: str,
     kind: AnnotatorKind,
-    answer: Answer,
-    batch: Batch | None,
-    *,
     trusted: bool,
     at: datetime,
 ) -> Annotation:

@@ -191,10 +191,10 @@ class Submissions:
             project,
             u.row,
             u.submission.item_id,
-            call.annotator,
-            AnnotatorKind.HUMAN,
             u.submission.answer(call.annotator),
-            batch,
+            batch=batch,
+            annotator=call.annotator,
+            kind=AnnotatorKind.HUMAN,
             trusted=True,
             at=self.labeling.clock.now(),
         )

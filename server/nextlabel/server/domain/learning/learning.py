@@ -110,7 +110,16 @@ class Learning:
             path = self._path(project.id, version)
 
             def publish(tx: Transaction) -> ModelVersion:
-                published = self._publish(tx, project, version, run, round_number, model, evaluation, labeled.waiting)
+                published = self._publish(
+                    tx,
+                    project,
+                    version,
+                    model,
+                    evaluation,
+                    run=run,
+                    round_number=round_number,
+                    waiting=labeled.waiting,
+                )
                 if also is not None:
                     also(tx, published)
                 return published
@@ -221,10 +230,11 @@ class Learning:
         tx: Transaction,
         project: Project,
         version: int,
-        run: str,
-        round_number: int,
         model: Model,
         evaluation: Evaluation | None,
+        *,
+        run: str,
+        round_number: int,
         waiting: int,
     ) -> ModelVersion:
         now = self.clock.now()
