@@ -2,9 +2,10 @@
 
     python -m benchmarks.fuzz --messages 100000
 
-A third of the messages are random or mutated bytes, the rest well-formed ones with hostile values. The exit code is 1
-when any call was answered UNKNOWN or INTERNAL, hung, or ended the process. Memory is read after every tenth of the
-messages: the first one loads what is loaded at first use, after that it should be level.
+A third of the messages are random or mutated bytes, the rest well-formed ones: with hostile values, with texts of just
+the size that may be stored, or with nothing but defaults. The exit code is 1 when any call was answered UNKNOWN or
+INTERNAL, hung, or ended the process. Memory is read after every tenth of the messages: the first one loads what is
+loaded at first use, after that it should be level.
 """
 
 from __future__ import annotations

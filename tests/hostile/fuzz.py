@@ -22,6 +22,7 @@ from nextlabel.server.api.boundary.services import SERVICES
 from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
 from tests.crash.servers import Server, free_address, is_alive, launcher
 from tests.hostile.messages import hostile_message, mutated
+from tests.hostile.stored import LARGE_ITEMS, item_ids, longest_text, stored_message, zero_message
 
 PROJECT = "target"
 HANG_S = 60.0
@@ -71,7 +72,8 @@ class Fuzzer:
             return self.rng.randbytes(self.rng.choice((0, 1, 20, 2_000)))
         # What is to be hit must stay.
         project = PROJECT if method.name != "DeleteProject" else "another"
-        data = hostile_message(method.input_type, project, self.rng).SerializeToString()
+        make = self.rng.choices((hostile_message, stored_message, zero_message), (6, 3, 1))[0]
+        data = make(method.input_type, project, self.rng).SerializeToString()
         return mutated(data, self.rng) if chance < 0.35 else data
 
     async def _answer(self, path: str, method: MethodDescriptor, messages: list[bytes]) -> tuple[str, str]:
@@ -149,8 +151,8 @@ async def _ensure_project(server: Server) -> None:
     async with connect_async(server.address) as client:
         with contextlib.suppress(NextlabelError):
             await client.projects.create(PROJECT, labels=CLASSES, embeddings_given=True, dimension=DIMENSION)
-            ids = [f"item-{i}" for i in range(200)]
-            items = [{"id": i, "text": text_of(i)} for i in ids]
+            ids = item_ids()
+            items = [{"id": i, "text": longest_text(i) if n < LARGE_ITEMS else text_of(i)} for n, i in enumerate(ids)]
             await client.pool.add(PROJECT, items, embeddings=embeddings_of(ids))
 
 
