@@ -49,6 +49,7 @@ class Rows:
 
     Texts, ids and labels are what the source holds: they are checked when they are encoded. `numbers` tell the
     rows in reports: their positions from 0, for a text file its lines from 1. `embeddings_ND` has a row for each.
+    `labels_were_given` one by one, not found in a column of their name.
     """
 
     numbers: Sequence[int]
@@ -57,6 +58,7 @@ class Rows:
     labels: Sequence[Any] | None = None
     metadata: Sequence[Mapping[str, Any]] | None = None
     embeddings_ND: "ndarray[Any, Any] | None" = None
+    labels_were_given: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -70,6 +72,7 @@ class Rows:
             labels=None if self.labels is None else self.labels[start:stop],
             metadata=None if self.metadata is None else self.metadata[start:stop],
             embeddings_ND=None if self.embeddings_ND is None else self.embeddings_ND[start:stop],
+            labels_were_given=self.labels_were_given,
         )
 
 

@@ -114,6 +114,7 @@ def _item_rows(numbers: Sequence[int], items: Sequence[Item]) -> Rows:
         ids=[item.id for item in items],
         labels=[item.label for item in items],
         metadata=[item.metadata for item in items] if any(item.metadata for item in items) else None,
+        labels_were_given=True,
     )
 
 

@@ -106,10 +106,3 @@ def test_a_pickle_is_not_loaded_as_embeddings(cli: Cli, news: str, train_file: s
 def test_pool_status_is_flat_json(cli: Cli, news: str, train_file: str) -> None:
     cli("pool", "add", news, train_file, "--wait")
     assert cli("pool", "status", news, "--output", "json").json["pool"] == 30
-
-
-def test_labels_that_would_be_dropped_are_refused(cli: Cli, news: str, state: State, train_file: str) -> None:
-    done = cli("pool", "add", news, train_file, "--label", "label")
-    assert (done.code, state.items[news]) == (2, {})
-    assert "nextlabel label --from" in done.err
-    assert cli("pool", "add", news, train_file, "--label", "label", "--split", "holdout").code == 0

@@ -8,7 +8,7 @@ import openpyxl
 import pandas as pd
 import pytest
 
-from nextlabel.client import Client
+from nextlabel.client import Client, Item
 from nextlabel.v1 import annotation_pb2 as annotation
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
@@ -88,3 +88,10 @@ def test_an_ending_that_names_no_form_is_refused_before_anything_is_asked(
 
 def test_items_belong_to_no_run(cli: Cli, labeled: str) -> None:
     assert cli("export", labeled, "--per", "item", "--run", "run-1").code == 2
+
+
+def test_items_that_evaluate_come_back_with_their_known_label(
+    cli: Cli, news: str, client: Client, tmp_path: Path
+) -> None:
+    client.pool.add(news, [Item("the ball", "h", label="sports")], split="holdout")
+    assert json.loads(cli("export", news, "--per", "item").out)["label"] == "sports"

@@ -1,5 +1,7 @@
 """Adding files to a pool: progress, and what was not taken."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nextlabel.client.cli.output.progress import progress_bar
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
     from nextlabel.client import AddResult, Client
+    from nextlabel.client.known_labels import LabeledAddResult
 
 
 def add_file(
@@ -23,6 +26,25 @@ def add_file(
     upload_id: str | None = None,
 ) -> "AddResult":
     """Upload a file with a progress bar; says how to resume when it is interrupted."""
+    with _watched(project, items) as on_progress:
+        return client.pool.add(
+            project, items, split=split, embeddings=embeddings, upload_id=upload_id, on_progress=on_progress
+        )
+
+
+def add_labeled_file(
+    client: "Client", project: str, items: ItemFile, *, holdout: float, embeddings: "ndarray[Any, Any] | None" = None
+) -> "LabeledAddResult":
+    """Upload a file of which some items have labels, and keep those, with a progress bar."""
+    with _watched(project, items) as on_progress:
+        return client.pool.add_labeled(
+            project, items, holdout=holdout, embeddings=embeddings, columns=items.columns, on_progress=on_progress
+        )
+
+
+@contextmanager
+def _watched(project: str, items: ItemFile) -> Iterator[Callable[["AddResult"], None]]:
+    """A progress bar for an upload, and a word about what is kept when it is cut off."""
     with progress_bar(f"adding to {project}") as advance:
         durable = 0
 
@@ -32,24 +54,22 @@ def add_file(
             advance(f"{durable:,} items", items.fraction_read)
 
         try:
-            return client.pool.add(
-                project, items, split=split, embeddings=embeddings, upload_id=upload_id, on_progress=on_progress
-            )
+            yield on_progress
         except BaseException:
             if durable:
                 say(f"{durable:,} items are in the pool; add the file again for the rest")
             raise
 
 
-def report_untaken(items: ItemFile, result: "AddResult") -> int:
+def report_untaken(items: ItemFile, results: Sequence["AddResult"]) -> int:
     """Say on stderr which lines and items were not taken; returns the exit code."""
     report_malformed(items)
+    errors = [error for result in results for error in result.errors]
+    rejected = sum(result.rejected for result in results)
     list_problems(
-        (f"{items.unit} {e.row}, item {e.item_id or '?'}: {e.message}" for e in result.errors),
-        result.rejected,
-        "items not taken",
+        (f"{items.unit} {e.row}, item {e.item_id or '?'}: {e.message}" for e in errors), rejected, "items not taken"
     )
-    return FAILED if items.problem_count or result.rejected else 0
+    return FAILED if items.problem_count or rejected else 0
 
 
 def report_malformed(items: ItemFile) -> None:

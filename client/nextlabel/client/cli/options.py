@@ -35,6 +35,24 @@ def listed_names(listed: str) -> list[str]:
     return names
 
 
+def share(given: str) -> float:
+    """A share from 0 to below 1, given as such or in per cent.
+
+    >>> share("20%"), share("0.2")
+    (0.2, 0.2)
+
+    Raises a usage error for anything else.
+    """
+    text = str(given).strip()
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < 1.0:
+        raise typer.BadParameter(f"expected a share such as 20% or 0.2, got {given!r}")
+    return value
+
+
 def key_values(pairs: Sequence[str] | None) -> dict[str, Any]:
     """The parameters given as NAME=VALUE; values that are JSON are read as such.
 

@@ -1,22 +1,26 @@
 """The pool of a project."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.client.items import Columns
+from nextlabel.client.items import Columns, Rows
+from nextlabel.client.known_labels import KNOWN, LabeledAddResult, LabeledRows
 from nextlabel.client.literals import SplitName, StateName
 from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import ItemEncoder
 from nextlabel.client.messages.names import several
+from nextlabel.client.row_checks import is_missing
+from nextlabel.client.services.labeling import Labeling
 from nextlabel.client.sources import blocks, texts_of
-from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
+from nextlabel.client.transport.calls import Mode, OfServer, Scope, Service, project_call, project_stream
+from nextlabel.client.transport.modes import Awaiting
 from nextlabel.client.upload import AddResult, Upload
 from nextlabel.v1 import pool_service_pb2 as pb
-from nextlabel.v1.pool_pb2 import SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
+from nextlabel.v1.pool_pb2 import SPLIT_HOLDOUT, SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 
 if TYPE_CHECKING:
@@ -52,7 +56,8 @@ class Pool(Service[Mode, Scope]):
         without an id gets the hash of its text (`content_id`). `embeddings` is a matrix with a row for each item,
         sent as half floats.
 
-        `split` is pool, holdout or gold; labels are read and sent for the latter two only.
+        `split` is pool, holdout or gold; labels are sent for the latter two only: `add_labeled` keeps those of pool
+        items, and Items of the pool with a label are refused here.
 
         An upload that is cut off resumes by itself. To resume it in another process, pass the same items and the
         same `upload_id`: what was acknowledged is not sent again. `on_progress` is called after every
@@ -63,10 +68,59 @@ class Pool(Service[Mode, Scope]):
         away; ValueError for an unknown column, a split that does not exist, or embeddings of another length.
         """
         split_value = enum_value(Split, split, "split")
+        rows = blocks(items, columns or Columns(), embeddings)
+        if split_value == SPLIT_POOL:
+            rows = map(_without_given_labels, rows)
+        return await self._upload(project, rows, split_value, upload_id, on_progress)
+
+    @project_call
+    async def add_labeled(
+        self,
+        project: str,
+        items: Any,
+        *,
+        holdout: float = 0.0,
+        annotator: str = KNOWN,
+        embeddings: "ndarray[Any, Any] | None" = None,
+        columns: Columns | None = None,
+        on_progress: Callable[[AddResult], None] | None = None,
+    ) -> LabeledAddResult:
+        """Add items of which some have labels already, given as to `add`, and keep those labels.
+
+        A share `holdout` in [0, 1) of the labeled items only evaluates; it is drawn by their content, so that adding
+        them again changes nothing. The labels of the others become annotations of `annotator`, each of which counts
+        against the budget of labels. All items are read before the first is sent.
+
+        Raises what `add` raises; ValueError for a share out of its range, and, with the items in the pool and no label
+        kept, where more items are not taken than the result can list.
+        """
+        if not 0.0 <= holdout < 1.0:
+            raise ValueError(f"holdout: a share from 0 to below 1, got {holdout}")
+        given = LabeledRows(blocks(items, columns or Columns(), embeddings), holdout)
+        evaluating = await self._upload(project, iter(given.holdout), SPLIT_HOLDOUT, None, on_progress)
+        pool = await self._upload(project, iter(given.pool), SPLIT_POOL, None, on_progress)
+        if pool.rejected > len(pool.errors):
+            raise ValueError(f"items: {pool.rejected:,} were not taken, too many to tell whose labels belong to what")
+        # An item of this id may be there with another text, which the label is not about.
+        untaken = {error.item_id for error in pool.errors}
+        labels = {item_id: label for item_id, label in given.labels() if item_id not in untaken}
+        if not labels:
+            return LabeledAddResult(evaluating, pool, ())
+        labeling: Labeling[Awaiting, OfServer] = Labeling(self._connection, Awaiting())
+        return LabeledAddResult(evaluating, pool, await labeling.submit(project, labels, annotator=annotator))
+
+    async def _upload(
+        self,
+        project: str,
+        blocks: Iterator[Rows],
+        split: "Split.ValueType",
+        upload_id: str | None,
+        on_progress: Callable[[AddResult], None] | None,
+    ) -> AddResult:
         answer = None
-        if split_value != SPLIT_POOL:
+        if split != SPLIT_POOL:
             answer = partial(encode_answer, annotation_type=await self._connection.annotation_type(project))
-        encoder = ItemEncoder(split_value, answer)
+        encoder = ItemEncoder(split, answer)
         upload = Upload(
             self._connection,
             self._stub,
@@ -74,9 +128,7 @@ class Pool(Service[Mode, Scope]):
             upload_id=upload_id or str(uuid.uuid4()),
             on_progress=on_progress,
         )
-        return await upload.run(
-            batch for rows in blocks(items, columns or Columns(), embeddings) for batch in encoder.batches(rows)
-        )
+        return await upload.run(batch for rows in blocks for batch in encoder.batches(rows))
 
     @project_call
     async def get(self, project: str, item_id: str) -> ItemDetail:
@@ -131,3 +183,12 @@ class Pool(Service[Mode, Scope]):
         requests = (pb.EmbedRequest(project=project, texts=chunk) for chunk in chunked)
         async for response in self._connection.exchange(self._stub.Embed, requests):
             yield [response.embeddings]
+
+
+def _without_given_labels(rows: Rows) -> Rows:
+    """Rows of the pool. Raises ValueError for Items that were given a label, which would be lost."""
+    if rows.labels_were_given and any(not is_missing(label) for label in rows.labels or ()):
+        raise ValueError(
+            "items: an Item of the pool has a label, which add would drop; use add_labeled, or split holdout or gold"
+        )
+    return rows

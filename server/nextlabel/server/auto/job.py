@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nextlabel.client.items import Item
+from nextlabel.client.known_labels import KNOWN
 from nextlabel.server.auto.source import SourceRow
 from nextlabel.server.values.errors import FailedPrecondition
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from nextlabel.v1.run_service_pb2 import QuoteRunResponse, RunSpec
 
 PROJECT = "auto"
-KNOWN = "known-labels"
-"""Name under which known labels are kept as annotations."""
 
 _SMALLEST_BATCH = 20
 _LARGEST_BATCH = 500

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.messages.answers import plain_answer
-from nextlabel.server.auto.job import KNOWN, PROJECT
+from nextlabel.server.auto.job import PROJECT
 from nextlabel.server.auto.source import SourceRow
 
 if TYPE_CHECKING:

@@ -14,11 +14,12 @@ from typing import Any
 from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.reading import Reading
 from nextlabel.client.items import Columns, content_id
+from nextlabel.client.known_labels import is_drawn
 from nextlabel.client.readers.formats import format_of
 from nextlabel.client.readers.source import HEAD_BYTES, STDIN
 
-HOLDOUT_EVERY = 5
-"""One in so many rows with a known label only evaluates."""
+HOLDOUT_SHARE = 0.2
+"""Share of the rows with a known label that only evaluate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ class SourceRow:
 
     @property
     def is_holdout(self) -> bool:
-        """Whether its known label only evaluates: drawn by content, so that a second run draws the same."""
-        return bool(self.known) and int(content_id(self.text)[:8], 16) % HOLDOUT_EVERY == 0
+        """Whether its known label only evaluates."""
+        return bool(self.known) and is_drawn(self.text, HOLDOUT_SHARE)
 
 
 @dataclass(frozen=True, slots=True)

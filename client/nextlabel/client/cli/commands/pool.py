@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.adding import add_file, report_untaken, wait_until_embedded
-from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.adding import add_file, add_labeled_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.options import ProjectArgument, share
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
-from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.problems import FAILED, list_problems, say
 from nextlabel.client.cli.reading import (
     FileArgument,
     IdOption,
@@ -54,6 +54,12 @@ def add(
     split: Annotated[
         SplitName, typer.Option(help="holdout only evaluates, gold checks annotators; both need labels.")
     ] = "pool",
+    split_known: Annotated[
+        float,
+        typer.Option(
+            metavar="20%", parser=share, help="Share of the items with a label that only evaluates (holdout)."
+        ),
+    ] = 0.0,
     embeddings: Annotated[
         Path | None, typer.Option(metavar="FILE.npy", help="Embeddings: a matrix with a row for each item.")
     ] = None,
@@ -67,31 +73,41 @@ def add(
 ) -> None:
     """Stream a file into the pool. What is reported as added is durable.
 
-    Adding a file again adds nothing twice. Malformed lines and items that are not taken are reported on stderr,
-    the others go in; the exit code is then 1.
+    Adding a file again adds nothing twice. With --label the labels that some items have already are kept: as
+    annotations, or, for the share of --split-known, to evaluate on. Malformed lines and items that are not taken are
+    reported on stderr, the others go in; the exit code is then 1.
     """
-    if label is not None and split == "pool":
-        raise typer.BadParameter(
-            "labels of pool items would be dropped; add them with `nextlabel label --from`, give them to "
-            "`nextlabel run start --annotator replay --labels-from`, or choose --split holdout or gold",
-            param_hint="--label",
-        )
+    if split_known and (label is None or split != "pool"):
+        raise typer.BadParameter("it needs --label, and items of the pool", param_hint="--split-known")
     columns = chosen_columns(text=text, id_column=id_column, label=label, metadata=metadata, labeled=split != "pool")
     items = reading.open(file, columns)
     matrix = None if embeddings is None else _load_matrix(embeddings)
     with session(ctx).connect() as client:
-        result = add_file(client, project, items, split=split, embeddings=matrix, upload_id=upload_id)
+        if label is not None and split == "pool":
+            found = add_labeled_file(client, project, items, holdout=split_known, embeddings=matrix)
+            results, labels = (
+                [found.pool, found.holdout],
+                {"labels": found.labels, "refused_labels": len(found.refused)},
+            )
+            list_problems(
+                (f"item {r.item_id}: {r.message}" for r in found.refused), len(found.refused), "labels not kept"
+            )
+        else:
+            results, labels = (
+                [add_file(client, project, items, split=split, embeddings=matrix, upload_id=upload_id)],
+                {},
+            )
         if wait:
             wait_until_embedded(client, project)
-    code = report_untaken(items, result)
+    code = max([report_untaken(items, results), FAILED if labels.get("refused_labels") else 0])
     counts = {
-        "accepted": result.accepted,
-        "duplicates": result.duplicates,
-        "rejected": result.rejected,
-        "resumed": result.resumed,
+        "accepted": sum(result.accepted for result in results),
+        "duplicates": sum(result.duplicates for result in results),
+        "rejected": sum(result.rejected for result in results),
+        "resumed": sum(result.resumed for result in results),
         "malformed_lines": items.problem_count,
     }
-    emit_one({"project": project, "upload_id": result.upload_id, **counts}, output)
+    emit_one({"project": project, "upload_id": results[0].upload_id, **counts, **labels}, output)
     raise typer.Exit(code)
 
 

@@ -114,14 +114,14 @@ def _add_holdout(client: "Client", name: str, held_out: "ItemFile") -> int:
     try:
         result = add_file(client, name, held_out, split="holdout")
         if not result.accepted:
-            report_untaken(held_out, result)
+            report_untaken(held_out, [result])
             raise ValueError("the holdout has no item that could be used")
     except BaseException:
         client.projects.delete(name)
         say(f"project {name} was not kept, as its holdout could not be added")
         raise
     wait_until_embedded(client, name)
-    return report_untaken(held_out, result)
+    return report_untaken(held_out, [result])
 
 
 @app.command("list", epilog="Example: nextlabel project list --output jsonl")

@@ -17,7 +17,10 @@ _LINES = ".jsonl"
 
 
 def item_rows(project: "ProjectHandle[Blocking]", *, trusted_only: bool) -> Iterator[Row]:
-    """Each item with what it stands for: its label, how sure it is, where the item stands, and its metadata."""
+    """Each item with what it stands for: its label, how sure it is, where the item stands, and its metadata.
+
+    The label of items that evaluate or check is the known one that they came with.
+    """
     from nextlabel.client.messages.plain import plain
 
     for detail in project.pool.list():
@@ -29,7 +32,7 @@ def item_rows(project: "ProjectHandle[Blocking]", *, trusted_only: bool) -> Iter
         row: Row = {
             "id": item["id"],
             "text": item["text"],
-            "label": consensus.get("answer"),
+            "label": consensus["answer"] if consensus else item["reference"],
             "confidence": consensus.get("confidence"),
             "vote_share": consensus.get("probability"),
             "trusted": consensus.get("trusted"),
