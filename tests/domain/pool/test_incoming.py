@@ -86,7 +86,7 @@ def test_content_hashes_differ_by_text_metadata_and_reference(desk):
     ]
     hashes = {int(check_items(v, project, LIMITS).contents_n[0]) for v in variants}
     assert len(hashes) == len(variants)
-    assert int(check_items(incoming(["b"], ["x"]), project, LIMITS).contents_n[0]) in hashes
+    assert int(check_items(incoming(["b"], ["x"]), project, LIMITS).contents_n[0]) not in hashes
 
 
 @pytest.mark.parametrize(("a", "b"), [("Hello, World!", "hello   world"), ("ﬁx", "FIX"), ("don't_go", "Don't go")])
@@ -102,21 +102,23 @@ def test_near_duplicates_are_normalised_alike(a, b):
 def test_the_hash_of_an_item_depends_on_that_item_alone(items):
     texts, metadata, labels = (list(column) for column in zip(*items, strict=True))
     splits = [Split.GOLD if label else Split.POOL for label in labels]
-    together = content_hashes(texts, metadata, splits, labels).tolist()
+    key = hash_texts(["id"])
+    together = content_hashes(key.repeat(len(items)), texts, metadata, splits, labels).tolist()
     alone = [
-        content_hashes([t], [m], [s], [la])[0] for t, m, s, la in zip(texts, metadata, splits, labels, strict=True)
+        content_hashes(key, [t], [m], [s], [la])[0] for t, m, s, la in zip(texts, metadata, splits, labels, strict=True)
     ]
     assert together == alone
     assert len(set(together)) == len(set(items))
 
 
 @pytest.mark.parametrize("neighbour", [("", ""), ("{}", ""), ("", "x"), ("{}", "x")])
-def test_an_item_that_was_stored_beside_others_is_still_known(neighbour):
+def test_an_item_that_was_stored_beside_others_and_without_its_id_is_still_known(neighbour):
     metadata, label = neighbour
     stored = hash_texts(["hi"])
     if metadata:
         stored ^= hash_texts(["\0"])
     if label:
         stored ^= hash_texts([f"{Split.POOL}\0"])
-    own = int(content_hashes(["hi"], [""], [Split.POOL], [""])[0])
-    assert int(stored[0]) in earlier_hashes(own, Split.POOL, has_metadata=False, has_label=False)
+    key = hash_texts(["id"])
+    own = int(content_hashes(key, ["hi"], [""], [Split.POOL], [""])[0])
+    assert int(stored[0]) in earlier_hashes(own, int(key[0]), Split.POOL, has_metadata=False, has_label=False)

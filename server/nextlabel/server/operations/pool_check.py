@@ -8,11 +8,11 @@ from itertools import islice
 
 import numpy as np
 
-from nextlabel.server.domain.pool.incoming import content_hashes, earlier_hashes
+from nextlabel.server.domain.pool.soundness import damaged_items
 from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.projects import Project
 
 _SHOWN = 5
@@ -106,16 +106,9 @@ def _damaged_items(arrays: PoolStore, pool: CommittedPool, hashes: Mapping[int, 
     stored = (item for item in arrays.scan_items(pool.project.id, 0, _ALL_ROWS) if item.row in committed)
     damaged: list[str] = []
     while part := list(islice(stored, _BLOCK)):
-        known = [pool.references.get(item.row) for item in part]
-        trusted = [r if r is not None and r.split is not Split.SHADOWED else None for r in known]
-        splits = [r.split if r else Split.POOL for r in trusted]
-        labels = [r.label if r else "" for r in trusted]
-        found = content_hashes([i.text for i in part], [i.metadata for i in part], splits, labels).tolist()
-        for item, split, label, content in zip(part, splits, labels, found, strict=True):
-            if hashes.get(item.row) != content and hashes.get(item.row) not in earlier_hashes(
-                content, split, has_metadata=bool(item.metadata), has_label=bool(label)
-            ):
-                damaged.append(item.item_id)
+        sure = [item for item in part if item.row in hashes]
+        committed_n = np.fromiter((hashes[item.row] for item in sure), np.uint64, len(sure))
+        damaged += [item.item_id for item in damaged_items(sure, committed_n, pool.references)]
     return damaged
 
 

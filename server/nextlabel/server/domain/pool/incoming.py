@@ -97,6 +97,7 @@ def _taken(
 
     ids, texts, metadata = chosen(incoming.item_ids), chosen(incoming.texts), chosen(incoming.metadata)
     splits, labels = [incoming.splits[i] for i in indexes], chosen(incoming.labels)
+    keys_n = hash_texts(ids)
     return CheckedItems(
         item_ids=ids,
         texts=texts,
@@ -104,24 +105,24 @@ def _taken(
         splits=splits,
         labels=labels,
         embeddings_nD=None if embeddings is None else (embeddings if whole else embeddings[indexes]),
-        keys_n=hash_texts(ids),
-        contents_n=content_hashes(texts, metadata, splits, labels),
+        keys_n=keys_n,
+        contents_n=content_hashes(keys_n, texts, metadata, splits, labels),
         indexes=indexes,
         errors=errors,
     )
 
 
 def content_hashes(
-    texts: Sequence[str], metadata: Sequence[str], splits: Sequence[Split], labels: Sequence[str]
+    keys_n: Hashes, texts: Sequence[str], metadata: Sequence[str], splits: Sequence[Split], labels: Sequence[str]
 ) -> Hashes:
-    """Return a hash of each item's content, which depends on that item alone.
+    """Return a hash of each item, id (by its hash) and content, which depends on that item alone.
 
-    >>> alone = content_hashes(["hi"], [""], [Split.POOL], [""])
-    >>> beside = content_hashes(["hi", "yo"], ["", "{}"], [Split.POOL] * 2, ["", "a"])
+    >>> alone = content_hashes(hash_texts(["a"]), ["hi"], [""], [Split.POOL], [""])
+    >>> beside = content_hashes(hash_texts(["a", "b"]), ["hi", "yo"], ["", "{}"], [Split.POOL] * 2, ["", "a"])
     >>> bool(alone[0] == beside[0])
     True
     """
-    contents = hash_texts(texts)
+    contents = hash_texts(texts) ^ keys_n
     for column in (
         [f"\0{m}" if m else "" for m in metadata],
         [f"{split}\0{label}" if label else "" for split, label in zip(splits, labels, strict=True)],
@@ -131,12 +132,14 @@ def content_hashes(
     return contents
 
 
-def earlier_hashes(content: int, split: Split, *, has_metadata: bool, has_label: bool) -> set[int]:
-    """Return the hashes that an item of this content may be stored under beside its own.
+def earlier_hashes(content: int, key: int, split: Split, *, has_metadata: bool, has_label: bool) -> set[int]:
+    """Return the hashes that an item of this hash, and this hash of its id, may be stored under beside its own.
 
-    Metadata and label that it lacks were once part of the hash where another item of its message had some.
+    The id was once no part of the hash. Metadata and label that it lacks were where another item of its message had
+    some.
     """
     metadata, label = (int(h) for h in hash_texts(["\0", f"{split}\0"]))
+    content ^= key
     found = {content}
     if not has_metadata:
         found |= {h ^ metadata for h in found}

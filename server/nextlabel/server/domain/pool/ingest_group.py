@@ -143,6 +143,7 @@ def _new_items(
 def _earlier(checked: CheckedItems, i: int) -> set[int]:
     return earlier_hashes(
         int(checked.contents_n[i]),
+        int(checked.keys_n[i]),
         checked.splits[i],
         has_metadata=bool(checked.metadata[i]),
         has_label=bool(checked.labels[i]),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nextlabel.server.domain.pool.grouped_reads import GroupedReads
 from nextlabel.server.domain.pool.index import Hashes, PoolIndex, hash_texts
+from nextlabel.server.domain.pool.soundness import damage, damaged_items
 from nextlabel.server.ports.pool_store import PoolStore, Rows, StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
@@ -56,6 +57,18 @@ class KnownPool:
         if self.deleted:
             rows_n[[row in self.deleted for row in rows_n.tolist()]] = -1
         return rows_n, contents_n
+
+    def damaged(self, items: Sequence[StoredItem]) -> Sequence[StoredItem]:
+        """Return the items whose id or content is not what was committed."""
+        known = [item for item in items if item.row < self.index.next_row]
+        rows_n, contents_n = self.index.find(hash_texts([item.item_id for item in known]))
+        strange = rows_n != np.fromiter((item.row for item in known), np.int64, len(known))
+        wrong = [known[i] for i in np.flatnonzero(strange).tolist()]
+        return wrong + damaged_items(
+            [item for item, is_strange in zip(known, strange.tolist(), strict=True) if not is_strange],
+            contents_n[~strange],
+            self.references,
+        )
 
     @property
     def gold(self) -> dict[int, ReferenceItem]:
@@ -182,9 +195,16 @@ class Pools:
         return unknown
 
     async def items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
-        """Return items in the order of ``rows``, deleted ones left out."""
+        """Return items in the order of ``rows``, deleted ones left out.
+
+        Raises:
+            DataLoss: one is not what was committed.
+        """
         pool = await self.open(project)
-        return await self._reads[project].items([row for row in rows if row not in pool.deleted])
+        found = await self._reads[project].items([row for row in rows if row not in pool.deleted])
+        if damaged := pool.damaged(found):
+            raise damage(damaged)
+        return found
 
     async def _read_items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         return await self._executor.run(lambda: self.arrays.items(project, rows))
