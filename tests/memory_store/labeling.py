@@ -179,6 +179,7 @@ class MemoryLabeling(LabelingTable):
         project: ProjectId,
         *,
         rows: Sequence[int] | None = None,
+        annotator: str | None = None,
         run: str | None = None,
         after_id: int = 0,
         limit: int | None = None,
@@ -189,6 +190,7 @@ class MemoryLabeling(LabelingTable):
             if a.project == project
             and a.id > after_id
             and (rows is None or a.row in rows)
+            and annotator in (None, a.annotator)
             and (run is None or a.run == run)
         ]
         return found[:limit]

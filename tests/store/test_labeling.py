@@ -181,7 +181,8 @@ async def test_an_annotation_is_added_once_and_never_changed(labeled: StateStore
 
 async def test_annotations_are_filtered_and_paged(labeled: StateStore) -> None:
     runs = ["", "r1", "r1", "r2"]
-    added = [v.annotation(row, run=run) for row, run in zip((30, 20, 10, 40), runs, strict=True)]
+    rows_of_runs = zip((30, 20, 10, 40), runs, strict=True)
+    added = [v.annotation(row, "bob" if row == 40 else "ann", run=run) for row, run in rows_of_runs]
     await labeled.write(lambda tx: tx.labeling.add_annotations(added))
 
     async def rows(**filters: object) -> list[int]:
@@ -191,6 +192,8 @@ async def test_annotations_are_filtered_and_paged(labeled: StateStore) -> None:
     assert await rows(rows=[10, 30, 99]) == [30, 10]
     assert await rows(rows=[]) == []
     assert await rows(run="r1") == [20, 10]
+    assert await rows(annotator="bob") == [40]
+    assert await rows(rows=[30, 40], annotator="ann") == [30]
     assert await rows(limit=3) == [30, 20, 10]
     second = (await labeled.read(lambda tx: tx.labeling.annotations(v.P)))[1].id
     assert await rows(after_id=second, limit=1) == [10]

@@ -132,8 +132,9 @@ class Budgets:
         reservation = self._reservation(tx, reservation_id)
         if not reservation.open:
             return reservation
-        self._move(tx, reservation, spent=NOTHING, freed=reservation.remaining)
-        self._append(tx, reservation, LedgerKind.RELEASE, reservation.remaining)
+        if reservation.remaining != NOTHING:
+            self._move(tx, reservation, spent=NOTHING, freed=reservation.remaining)
+            self._append(tx, reservation, LedgerKind.RELEASE, reservation.remaining)
         released = replace(reservation, remaining=NOTHING, open=False)
         tx.budgets.update_reservation(released)
         return released

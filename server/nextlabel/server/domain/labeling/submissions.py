@@ -67,7 +67,10 @@ class _Usable:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """Who answers, on which lease if any, and what is known of the rows: those deleted, and the annotator's answers."""
+    """Who answers, on which lease if any, and what is known of the rows: those deleted, and the annotator's answers.
+
+    ``given`` has who answered each row, once the lease is over.
+    """
 
     annotator: str
     lease: Lease | None
@@ -142,11 +145,11 @@ class Submissions:
         tx.labeling.answering(project.id, who)
         rows = {leased[i].row if i in leased else known.rows.get(i, -1) for i in item_ids}
         rows |= {i.row for i in leased.values()}
-        before: dict[int, Annotation] = {}
+        own = tx.labeling.annotations(project.id, rows=sorted(rows), annotator=who)
+        before = {a.row: a for a in own if a.kind is AnnotatorKind.HUMAN}
+        # A lease holds its places; only an answer that comes late may find them taken by others.
         given: dict[int, set[str]] = {}
-        for a in tx.labeling.annotations(project.id, rows=sorted(rows)):
-            if a.annotator == who and a.kind is AnnotatorKind.HUMAN:
-                before[a.row] = a
+        for a in tx.labeling.annotations(project.id, rows=sorted(rows)) if late else ():
             if a.outcome.reaches_learner:
                 given.setdefault(a.row, set()).add(a.annotator)
         deleted = set(tx.pool.deleted_rows(project.id, sorted(rows)))

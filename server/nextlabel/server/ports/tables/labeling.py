@@ -109,6 +109,7 @@ class LabelingTable(Protocol):
         project: ProjectId,
         *,
         rows: Sequence[int] | None = None,
+        annotator: str | None = None,
         run: str | None = None,
         after_id: int = 0,
         limit: int | None = None,

@@ -36,6 +36,8 @@ _leases = schema.leases.c
 _items = schema.lease_items.c
 _annotations = schema.annotations.c
 _active = _leases.state == sa.literal_column(f"'{LeaseState.ACTIVE.value}'")
+# Written so that it uses no index: a project has had many leases, of which few are active, and those have an index.
+_of_project = _leases.project.concat(sa.literal_column("''")) == p("project")
 
 _ADD_BATCH = Statement(sa.insert(schema.batches).values({c.name: p(c.name) for c in _BATCH.columns}))
 _ADD_PICK = Statement(
@@ -91,12 +93,10 @@ _LEASED_ROWS = Statement(
     sa.select(_items.row)
     .distinct()
     .select_from(schema.leases.join(schema.lease_items, _leases.id == _items.lease))
-    .where(_active, _leases.project == p("project"), ~_items.answered)
+    .where(_active, _of_project, ~_items.answered)
     .order_by(_items.row)
 )
-_COUNT_ACTIVE = Statement(
-    sa.select(sa.func.count()).select_from(schema.leases).where(_active, _leases.project == p("project"))
-)
+_COUNT_ACTIVE = Statement(sa.select(sa.func.count()).select_from(schema.leases).where(_active, _of_project))
 _ADD_ANNOTATION = Statement(
     insert(schema.annotations)
     .values({c.name: p(c.name) for c in _ANNOTATION.columns if c.name != "id"})
@@ -119,13 +119,17 @@ _COUNT_LABELLED_OF_RUN = Statement(_labelled.where(_annotations.run == p("run"))
 
 
 @cache
-def _annotations_where(rows: bool, run: bool, limited: bool) -> Statement:
-    query = sa.select(*_ANNOTATION.columns).where(_annotations.project == p("project"), _annotations.id > p("after"))
+def _annotations_where(rows: bool, annotator: bool, run: bool, limited: bool) -> Statement:
+    # Of some rows there are few annotations: the index over ids would read those of all rows to find them.
+    number = _annotations.id + sa.literal_column("0") if rows else _annotations.id
+    query = sa.select(*_ANNOTATION.columns).where(_annotations.project == p("project"), number > p("after"))
     if rows:
         query = query.where(among(_annotations.row, "rows"))
+    if annotator:
+        query = query.where(_annotations.annotator == p("annotator"))
     if run:
         query = query.where(_annotations.run == p("run"))
-    query = query.order_by(_annotations.id)
+    query = query.order_by(number)
     return Statement(query.limit(p("limit")) if limited else query)
 
 
@@ -136,7 +140,7 @@ def _open_picks(overlap: int, passed_over: bool) -> Statement:
 
 @cache
 def _expired_leases(of_project: bool, writing: bool) -> Statement:
-    query = _EXPIRED.where(_leases.project == p("project")) if of_project else _EXPIRED
+    query = _EXPIRED.where(_of_project) if of_project else _EXPIRED
     return Statement(query.with_for_update(skip_locked=True) if writing else query)
 
 
@@ -264,13 +268,14 @@ class SqlLabeling(LabelingTable):
         project: ProjectId,
         *,
         rows: Sequence[int] | None = None,
+        annotator: str | None = None,
         run: str | None = None,
         after_id: int = 0,
         limit: int | None = None,
     ) -> Sequence[Annotation]:
-        statement = _annotations_where(rows is not None, run is not None, limit is not None)
+        statement = _annotations_where(rows is not None, annotator is not None, run is not None, limit is not None)
         array = None if rows is None else self._sql.array(rows)
-        params = _given(project=project, rows=array, run=run, after=after_id, limit=limit)
+        params = _given(project=project, rows=array, annotator=annotator, run=run, after=after_id, limit=limit)
         return [_ANNOTATION.load(r) for r in self._sql.all(statement, params)]
 
     @override

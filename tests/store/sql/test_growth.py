@@ -1,0 +1,87 @@
+"""What leases and answers ask of the database costs the same however many there were before."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.store.sql.sqlite import SqliteConnection, connect
+from nextlabel.server.store.sql.transaction import SqlTransaction
+from nextlabel.server.values.labeling.leases import LeaseState
+from tests.store import values as v
+
+FEW, MANY = 20, 1_000
+LEASED = 5
+
+Ask = Callable[[Transaction], object]
+QUESTIONS: dict[str, Ask] = {
+    "annotations of rows": lambda tx: tx.labeling.annotations(v.P, rows=[1, 2, 3]),
+    "annotations of rows of a run": lambda tx: tx.labeling.annotations(v.P, rows=[1, 2, 3], run=""),
+    "annotations of rows by an annotator": lambda tx: tx.labeling.annotations(v.P, rows=[1, 2, 3], annotator="ann"),
+    "a page of annotations of rows": lambda tx: tx.labeling.annotations(v.P, rows=[1, 2, 3], limit=10),
+    "annotations after the last": lambda tx: tx.labeling.annotations(v.P, after_id=10**9),
+    "expired leases of a project": lambda tx: tx.labeling.expired_leases(v.P, v.at(0), 1_000),
+    "expired leases": lambda tx: tx.labeling.expired_leases(None, v.at(0), 1_000),
+    "leased rows": lambda tx: tx.labeling.leased_rows(v.P),
+    "active leases": lambda tx: tx.labeling.active_leases(v.P),
+    "items of a lease": lambda tx: tx.labeling.lease_items("l1"),
+    "open reservations": lambda tx: tx.budgets.open_reservations(v.P),
+    "ledger after the last": lambda tx: tx.budgets.entries(v.P, after_id=10**9),
+    "open picks": lambda tx: tx.labeling.claim_open_picks(v.P, "bob", 1, 3),
+}
+
+
+@pytest.fixture(scope="module")
+def worked(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Databases by how many items were leased and answered; a few are on lease, and a few more are open."""
+    paths = {count: tmp_path_factory.mktemp("store") / f"{count}.db" for count in (FEW, MANY)}
+    for count, path in paths.items():
+        shutil.copy(migrated_sqlite, path)
+        with closing(connect(path)) as db:
+            db.execute("BEGIN")
+            fill(SqlTransaction(SqliteConnection(db, writing=True)), count)
+            db.commit()
+    return paths
+
+
+def fill(tx: Transaction, done: int) -> None:
+    rows = range(done + 2 * LEASED)
+    tx.projects.insert(v.project())
+    tx.labeling.add_batch(v.batch(), [v.pick(row, taken=int(row < done + LEASED)) for row in rows])
+    for row in rows[: done + LEASED]:
+        lease = v.lease(f"l{row}")
+        tx.labeling.add_lease(lease, [v.lease_item(row, lease.id)])
+        if row < done:
+            tx.labeling.mark_answered(lease.id, [row])
+            tx.labeling.set_lease(lease.id, LeaseState.DONE, lease.expires_at)
+            tx.budgets.append(v.entry())
+    tx.labeling.add_annotations([v.annotation(row) for row in rows[:done]])
+
+
+@pytest.mark.parametrize("ask", QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_costs_the_same_after_many_answers(worked: dict[int, Path], ask: Ask) -> None:
+    few, many = (steps(worked[count], ask) for count in (FEW, MANY))
+    assert many < 1.5 * few + 200
+
+
+def steps(path: Path, ask: Ask) -> int:
+    """Count the instructions of SQLite's machine."""
+    counted = 0
+
+    def count() -> int:
+        nonlocal counted
+        counted += 1
+        return 0
+
+    with closing(connect(path)) as db:
+        db.execute("BEGIN")
+        db.set_progress_handler(count, 1)
+        ask(SqlTransaction(SqliteConnection(db, writing=True)))
+        db.set_progress_handler(None, 0)
+        db.rollback()
+    return counted
