@@ -110,7 +110,7 @@ class Pick(_message.Message):
     inclusion_probability: _builtins.float
     """Probability with which this item was drawn; absent for deterministic picks."""
     reason: _builtins.str
-    """Why it was picked, in a few words."""
+    """Why it was picked, in a few words: up to 96 bytes."""
     audit: _builtins.bool
     """Whether it belongs to the audit share, drawn uniformly at random."""
     def __init__(

@@ -508,7 +508,9 @@ class PredictRequest(_message.Message):
     model_version: _builtins.int
     """The model version; 0 for the newest."""
     candidate_count: _builtins.int
-    """Candidates to return for each input; 0 for none."""
+    """Candidates to return for each input; 0 for none. INVALID_ARGUMENT, with the number of inputs that is allowed, when
+    the reply could be larger than 3 MiB.
+    """
     @_builtins.property
     def input(self) -> Global___PredictionInput:
         """What to predict."""
@@ -572,7 +574,9 @@ class PredictStreamRequest(_message.Message):
     model_version: _builtins.int
     """The model version; 0 for the newest. Only that of the first message counts."""
     candidate_count: _builtins.int
-    """Candidates to return for each input; 0 for none."""
+    """Candidates to return for each input; 0 for none. INVALID_ARGUMENT, with the number of inputs that is allowed, when
+    the reply could be larger than 3 MiB.
+    """
     @_builtins.property
     def input(self) -> Global___PredictionInput:
         """What to predict."""
@@ -630,22 +634,26 @@ class EvaluateRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     model_version: _builtins.int
     """The model version; 0 for the newest."""
     split: _pool_pb2.Split.ValueType
     """HOLDOUT or GOLD; UNSPECIFIED is taken as HOLDOUT."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, to go on with its confusions; empty for the first page."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         model_version: _builtins.int = ...,
         split: _pool_pb2.Split.ValueType = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version", "project", b"project", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version", "page_token", b"page_token", "project", b"project", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -659,21 +667,25 @@ class EvaluateResponse(_message.Message):
 
     EVALUATION_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     model_version: _builtins.int
-    """The model version that was measured."""
+    """The model version that was measured; ask for the next page with it."""
+    next_page_token: _builtins.str
+    """Token of the next confusions; empty after the last one."""
     @_builtins.property
     def evaluation(self) -> Global___Evaluation:
-        """How good it is."""
+        """How good it is; pages after the first have no figures by class."""
 
     def __init__(
         self,
         *,
         evaluation: Global___Evaluation | None = ...,
         model_version: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "model_version", b"model_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluation", b"evaluation", "model_version", b"model_version", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

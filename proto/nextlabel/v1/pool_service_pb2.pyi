@@ -674,7 +674,7 @@ class EmbedRequest(_message.Message):
     """Name of the project whose embedder to use; needed in the first message only."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts to embed, at most 1,000."""
+        """Texts to embed, at most 1,000, and as many as 3 MiB of embeddings hold."""
 
     def __init__(
         self,

@@ -151,19 +151,27 @@ class GetLearningCurveRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     run: _builtins.str
     """Id of the run; empty for the whole project."""
+    page_size: _builtins.int
+    """Most points to return, up to 1,000; 0 for as many as one reply holds."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         run: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -176,18 +184,22 @@ class GetLearningCurveResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LEARNING_CURVE_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
     @_builtins.property
     def learning_curve(self) -> Global___LearningCurve:
-        """The curve."""
+        """The curve, with the points of this page."""
 
     def __init__(
         self,
         *,
         learning_curve: Global___LearningCurve | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["learning_curve", b"learning_curve"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_curve", b"learning_curve"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["learning_curve", b"learning_curve", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -548,19 +560,27 @@ class GetAnnotatorReportRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     ANNOTATOR_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     annotator: _builtins.str
     """Only this annotator; empty for all."""
+    page_size: _builtins.int
+    """Most annotators to return, up to 1,000; 0 for as many as one reply holds."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         annotator: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -573,6 +593,9 @@ class GetAnnotatorReportResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANNOTATORS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
     @_builtins.property
     def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorReport]:
         """The annotators, by name."""
@@ -581,10 +604,11 @@ class GetAnnotatorReportResponse(_message.Message):
         self,
         *,
         annotators: _abc.Iterable[Global___AnnotatorReport] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -628,7 +652,7 @@ class Overview(_message.Message):
 
     @_builtins.property
     def active_runs(self) -> _containers.RepeatedCompositeFieldContainer[_run_service_pb2.Run]:
-        """Runs that have not ended."""
+        """Runs that have not ended, newest first, as many as one reply holds; ListRuns has them all."""
 
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_run_service_pb2.OutcomeCount]:

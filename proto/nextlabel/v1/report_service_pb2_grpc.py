@@ -69,7 +69,7 @@ class ReportServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RenderLearningCurve(self, request, context):
-        """Draws the learning curves of one or more runs.
+        """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class ReportServiceStub:
     GetLearningCurve: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetLearningCurveRequest, _report_service_pb2.GetLearningCurveResponse]
     """Returns the learning curve of a project or of one run."""
     RenderLearningCurve: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.RenderLearningCurveRequest, _report_service_pb2.RenderLearningCurveResponse]
-    """Draws the learning curves of one or more runs."""
+    """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
     GetAnnotatorReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]
     """Returns how each annotator of a project does."""
     GetOverview: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]
@@ -50,7 +50,7 @@ class ReportServiceAsyncStub(ReportServiceStub):
     GetLearningCurve: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetLearningCurveRequest, _report_service_pb2.GetLearningCurveResponse]  # type: ignore[assignment]
     """Returns the learning curve of a project or of one run."""
     RenderLearningCurve: _aio.UnaryUnaryMultiCallable[_report_service_pb2.RenderLearningCurveRequest, _report_service_pb2.RenderLearningCurveResponse]  # type: ignore[assignment]
-    """Draws the learning curves of one or more runs."""
+    """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
     GetAnnotatorReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]  # type: ignore[assignment]
     """Returns how each annotator of a project does."""
     GetOverview: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
@@ -71,7 +71,7 @@ class ReportServiceServicer:
         request: _report_service_pb2.RenderLearningCurveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.RenderLearningCurveResponse, _abc.Awaitable[_report_service_pb2.RenderLearningCurveResponse]]:
-        """Draws the learning curves of one or more runs."""
+        """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
 
     def GetAnnotatorReport(
         self,

@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class PlotFormat(StrEnum):
@@ -57,6 +59,14 @@ class CurvePoint:
     y: float
     low: float | None = None
     high: float | None = None
+
+
+def thinned(curve: Sequence[T], most: int) -> Sequence[T]:
+    """Return at most `most` points of a curve, at even distances, its first and its last ones among them."""
+    if len(curve) <= most:
+        return curve
+    step = (len(curve) - 1) / (most - 1)
+    return [curve[round(i * step)] for i in range(most)]
 
 
 def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measure, title: str = "") -> dict[str, Any]:

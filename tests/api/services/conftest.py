@@ -87,8 +87,9 @@ def header(project: str, upload: str, *, resume: bool = False) -> pool_service_p
 class Api:
     """Stubs of every service of one server."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, address: str = "") -> None:
         self.channel = channel
+        self.address = address
         self.projects = ProjectServiceStub(channel)
         self.pool = PoolServiceStub(channel)
         self.labeling = LabelingServiceStub(channel)
@@ -197,8 +198,9 @@ def serving(data_dir: Path, llm: FakeAnthropic | None = None) -> Iterator[Api]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    with grpc.insecure_channel(f"127.0.0.1:{started.result()}") as channel:
-        yield Api(channel)
+    address = f"127.0.0.1:{started.result()}"
+    with grpc.insecure_channel(address) as channel:
+        yield Api(channel, address)
     loop.call_soon_threadsafe(stop.set)
     thread.join()
     loop.close()

@@ -17,6 +17,9 @@ from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
 from nextlabel.v1.pool_pb2 import Split
 
+# Of all texts of a message together, so that those with the longest names fit into a reply.
+_MAX_CANDIDATES = 14_000
+
 if TYPE_CHECKING:
     from numpy import ndarray
 
@@ -101,7 +104,7 @@ class Learner(Service[Mode, Scope]):
                 input=pb.PredictionInput(texts=pb.TextList(texts=chunk)),
                 candidate_count=candidates,
             )
-            for chunk in text_chunks(texts_of(texts, columns or Columns()))
+            for chunk in text_chunks(texts_of(texts, columns or Columns()), _MAX_CANDIDATES // max(1, candidates))
         )
         async for response in self._connection.exchange(self._stub.PredictStream, requests):
             yield response.predictions
@@ -119,7 +122,13 @@ class Learner(Service[Mode, Scope]):
         request = pb.EvaluateRequest(
             project=project, model_version=model_version, split=enum_value(Split, split, "split")
         )
-        return await self._connection.unary(self._stub.Evaluate, request, timeout_s=timeout_s)
+        measured = await self._connection.unary(self._stub.Evaluate, request, timeout_s=timeout_s)
+        while measured.next_page_token:
+            request.model_version, request.page_token = measured.model_version, measured.next_page_token
+            page = await self._connection.unary(self._stub.Evaluate, request, timeout_s=timeout_s)
+            measured.evaluation.confusion.extend(page.evaluation.confusion)
+            measured.next_page_token = page.next_page_token
+        return measured
 
     @call
     async def strategies(self) -> Sequence[pb.StrategyInfo]:

@@ -23,6 +23,9 @@ from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.pool_pb2 import SPLIT_HOLDOUT, SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 
+# So that embeddings of up to 12,000 numbers fit into a reply.
+_EMBEDDED_TEXTS = 128
+
 if TYPE_CHECKING:
     from numpy import ndarray
 
@@ -179,7 +182,7 @@ class Pool(Service[Mode, Scope]):
         self, project: str, texts: Any, *, columns: Columns | None = None
     ) -> AsyncIterator[Sequence[EmbeddingMatrix]]:
         """Embed texts, given as items are to `add`, with the embedder of the project: matrices for them, in order."""
-        chunked = text_chunks(texts_of(texts, columns or Columns()))
+        chunked = text_chunks(texts_of(texts, columns or Columns()), _EMBEDDED_TEXTS)
         requests = (pb.EmbedRequest(project=project, texts=chunk) for chunk in chunked)
         async for response in self._connection.exchange(self._stub.Embed, requests):
             yield [response.embeddings]

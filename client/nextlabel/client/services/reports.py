@@ -26,7 +26,16 @@ class Reports(Service[Mode, Scope]):
     async def learning_curve(self, project: str, *, run: str = "") -> pb.LearningCurve:
         """The learning curve of a run, or of the project over all its runs."""
         request = pb.GetLearningCurveRequest(project=project, run=run)
-        return (await self._connection.unary(self._stub.GetLearningCurve, request)).learning_curve
+        curve: pb.LearningCurve | None = None
+        while True:
+            page = await self._connection.unary(self._stub.GetLearningCurve, request)
+            if curve is None:
+                curve = page.learning_curve
+            else:
+                curve.points.extend(page.learning_curve.points)
+            if not page.next_page_token:
+                return curve
+            request.page_token = page.next_page_token
 
     @project_call
     async def plot(
@@ -55,7 +64,8 @@ class Reports(Service[Mode, Scope]):
     async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:
         """How each annotator does, or one of them."""
         request = pb.GetAnnotatorReportRequest(project=project, annotator=annotator)
-        return (await self._connection.unary(self._stub.GetAnnotatorReport, request)).annotators
+        pages = self._connection.pages(self._stub.GetAnnotatorReport, request, lambda page: page.annotators)
+        return [report async for page in pages for report in page]
 
     @project_call
     async def overview(self, project: str) -> pb.Overview:

@@ -33,6 +33,9 @@ class LimitSettings(Section):
     class_description_bytes: Count = _LIMITS.class_description_bytes
     """Description of a class."""
 
+    label_space_bytes: Count = _LIMITS.label_space_bytes
+    """Names and descriptions of all classes of a label space together."""
+
     guidelines_bytes: Count = _LIMITS.guidelines_bytes
     """Text of the guidelines."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nextlabel.server.api.messages.annotations import confidence_kind
 from nextlabel.server.api.messages.answers import answer_message, body_of
-from nextlabel.server.api.messages.values import timestamp
+from nextlabel.server.api.messages.values import beginning, timestamp
 from nextlabel.server.domain.labeling.leases import Leased
 from nextlabel.server.domain.labeling.replay_labels import ReplayTally
 from nextlabel.server.domain.labeling.submission_checks import Submission
@@ -18,6 +18,9 @@ from nextlabel.server.values.labeling.batches import Pick
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import pool_pb2
+
+# So that the picks of the largest query batch fit into one reply.
+REASON_BYTES = 96
 
 _STATUSES = {
     SubmitStatus.ACCEPTED: pb.SUBMIT_STATUS_ACCEPTED,
@@ -35,7 +38,7 @@ def pick_message(pick: Pick) -> pb.Pick:
         item_id=pick.item_id,
         score=None if math.isnan(pick.score) else pick.score,
         inclusion_probability=pick.inclusion_probability,
-        reason=pick.reason,
+        reason=beginning(pick.reason, REASON_BYTES),
         audit=pick.audit,
     )
 
@@ -98,7 +101,9 @@ def suggestion_message(suggestion: Suggestion) -> pb.Suggestion:
 
 def replay_response(tally: ReplayTally) -> pb.UploadReplayLabelsResponse:
     """Return what became of known labels as a message."""
-    errors = [pb.ReplayLabelError(index=e.index, item_id=e.item_id[:256], message=e.message) for e in tally.errors]
+    errors = [
+        pb.ReplayLabelError(index=e.index, item_id=beginning(e.item_id, 256), message=e.message) for e in tally.errors
+    ]
     return pb.UploadReplayLabelsResponse(
         accepted=tally.accepted, duplicates=tally.duplicates, rejected=tally.rejected, errors=errors
     )

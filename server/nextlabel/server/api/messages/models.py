@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.api.messages.values import learner_settings, timestamp
+from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+
+# Probability, tags and lengths beside the name of a class.
+_BESIDE_LABEL_BYTES = 24
 
 
 def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVersion:
@@ -43,24 +48,33 @@ def _summary(version: ModelVersion) -> pb.Evaluation | None:
     )
 
 
-def evaluation_message(evaluation: Evaluation) -> pb.Evaluation:
-    """Return the message of an evaluation, by class and with the confusions that occurred."""
+def evaluation_message(evaluation: Evaluation, token: str) -> tuple[pb.Evaluation, str]:
+    """Return the message of an evaluation with a page of its confusions, and the token of the next page.
+
+    The figures by class come with the first page only.
+    """
     names = [scores.name for scores in evaluation.per_class]
     cells = np.argwhere(evaluation.confusion_CC > 0).tolist()
-    return pb.Evaluation(
+
+    def cell(place: list[int]) -> pb.ConfusionCell:
+        true, predicted = place
+        items = int(evaluation.confusion_CC[true, predicted])
+        return pb.ConfusionCell(label=names[true], predicted=names[predicted], items=items)
+
+    confusion, next_token = full_page(cells, token, 0, cell)
+    message = pb.Evaluation(
         items=evaluation.n,
         accuracy=evaluation.accuracy,
         macro_f1=evaluation.macro_f1,
         calibration_error=evaluation.ece,
-        classes=[
+        confusion=confusion,
+    )
+    if not token:
+        message.classes.extend(
             pb.ClassScore(label=s.name, precision=s.precision, recall=s.recall, f1=s.f1, items=s.support)
             for s in evaluation.per_class
-        ],
-        confusion=[
-            pb.ConfusionCell(label=names[t], predicted=names[p], items=int(evaluation.confusion_CC[t, p]))
-            for t, p in cells
-        ],
-    )
+        )
+    return message, next_token
 
 
 def curve_point(version: ModelVersion) -> LearningCurvePoint:
@@ -78,9 +92,17 @@ def curve_point(version: ModelVersion) -> LearningCurvePoint:
     )
 
 
-def predictions(probabilities_nC: npt.NDArray[np.float32], project: Project, candidates: int) -> list[pb.Prediction]:
-    """Return the message of each prediction with its `candidates` most probable classes."""
-    names = project.class_names
+def largest_prediction(names: Sequence[str], candidates: int) -> int:
+    """Return how many bytes the message of one prediction among the classes `names` takes at most."""
+    lengths = sorted((len(name.encode()) for name in names), reverse=True)
+    named = [*lengths[:1], *lengths[:candidates]]
+    return sum(named) + _BESIDE_LABEL_BYTES * len(named)
+
+
+def predictions(
+    probabilities_nC: npt.NDArray[np.float32], names: Sequence[str], candidates: int
+) -> list[pb.Prediction]:
+    """Return the message of each prediction among the classes `names`, with its `candidates` most probable ones."""
     best_n = probabilities_nC.argmax(axis=1).tolist()
     # A stable sort keeps the order of the label space among equals, as argmax does.
     order_nk = np.argsort(-probabilities_nC, axis=1, kind="stable")[:, :candidates].tolist() if candidates else None

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from google.protobuf import json_format
 
 from nextlabel.server.api.messages.answers import label_answer
-from nextlabel.server.api.messages.values import json_of, matrix_of
+from nextlabel.server.api.messages.values import beginning, json_of, matrix_of
 from nextlabel.server.domain.pool.incoming import IncomingItems, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
@@ -64,7 +64,7 @@ class DecodedBatch:
             errors=[
                 pb.ItemError(
                     index=error.index,
-                    item_id=error.item_id[:256],
+                    item_id=beginning(error.item_id, 256),
                     reason=_FAULTS[error.problem.fault],
                     message=error.message,
                 )

@@ -25,6 +25,9 @@ DEFAULT_PAGE = 100
 # Clients take replies of 4 MiB unless they are told otherwise.
 PAGE_BYTES = 3 * 1024 * 1024
 
+# Embeddings of replies are float16.
+EMBEDDED_BYTES = 2
+
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -172,6 +175,18 @@ def fitting(messages: Iterable[M]) -> list[M]:
     return taken
 
 
+def check_fits(count: int, largest: int, field: str, allowed: str) -> None:
+    """Raise InvalidArgument when `count` answers of up to `largest` bytes may not fit into one reply.
+
+    `allowed` says what is asked for, as in "for 20 candidates each".
+    """
+    if count * largest > PAGE_BYTES:
+        most = max(1, PAGE_BYTES // largest)
+        raise InvalidArgument.field(
+            field, f"at most {most} inputs a message {allowed}, got {count}: a reply holds {PAGE_BYTES} bytes"
+        )
+
+
 def page_token(key: int | str) -> str:
     """Return the token of the page that begins after `key`."""
     return base64.urlsafe_b64encode(str(key).encode()).decode()
@@ -195,10 +210,23 @@ def number_of(token: str) -> int:
 
 def page(entries: Sequence[T], token: str, size: int, message: Callable[[T], M]) -> tuple[list[M], str]:
     """Return one page of a short list as messages, and the token of the next page, by position."""
-    start = number_of(token)
-    messages = fitting(map(message, entries[start : start + page_size(size)]))
+    return _from(entries, number_of(token), page_size(size), message)
+
+
+def full_page(entries: Sequence[T], token: str, size: int, message: Callable[[T], M]) -> tuple[list[M], str]:
+    """Return a page as `page` does, of as many entries as one reply holds when no size is asked for."""
+    return _from(entries, number_of(token), page_size(size) if size else len(entries), message)
+
+
+def _from(entries: Sequence[T], start: int, size: int, message: Callable[[T], M]) -> tuple[list[M], str]:
+    messages = fitting(map(message, entries[start : start + size]))
     end = start + len(messages)
     return messages, page_token(end) if end < len(entries) else ""
+
+
+def beginning(text: str, size: int) -> str:
+    """Return the first characters of a text, as many as `size` bytes of UTF-8 hold."""
+    return text.encode()[:size].decode(errors="ignore")
 
 
 def _bad_token() -> InvalidArgument:

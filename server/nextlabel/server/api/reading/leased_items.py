@@ -51,5 +51,9 @@ class LeasedItems:
         for entry, row in zip(leased, rows, strict=True):
             if row in stored:
                 entry.item.CopyFrom(item_message(stored[row], None))
-            if row in suggested:
-                entry.suggestion.CopyFrom(suggestion_message(suggested[row]))
+        suggestions = {row: suggestion_message(suggestion) for row, suggestion in suggested.items()}
+        room = PAGE_BYTES - sum(entry.ByteSize() for entry in leased)
+        for entry, row in zip(leased, rows, strict=True):
+            # An item without its suggestion can be answered all the same; a lease that cannot be delivered cannot.
+            if row in suggestions and (room := room - suggestions[row].ByteSize()) >= 0:
+                entry.suggestion.CopyFrom(suggestions[row])

@@ -11,7 +11,7 @@ from typing import Any
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies
 from nextlabel.server.api.messages.annotations import cost_message
-from nextlabel.server.api.messages.values import number_of, page, page_size, page_token, timestamp
+from nextlabel.server.api.messages.values import fitting, number_of, page, page_size, page_token, timestamp
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.budgets import reconciliation
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -117,9 +117,10 @@ class BudgetServicer(BudgetServiceServicer):
             return found
 
         found = await self.store.read(work)
+        entries = fitting(map(_entry, found[:size]))
+        more = len(found) > len(entries)
         return pb.ListLedgerEntriesResponse(
-            entries=[_entry(entry) for entry in found[:size]],
-            next_page_token=page_token(found[size - 1].id) if len(found) > size else "",
+            entries=entries, next_page_token=page_token(found[len(entries) - 1].id) if more else ""
         )
 
     async def ListReservations(self, request: pb.ListReservationsRequest, context: Any) -> pb.ListReservationsResponse:

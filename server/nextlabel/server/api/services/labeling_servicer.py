@@ -25,6 +25,7 @@ from nextlabel.server.api.messages.labeling import (
     submission_of,
 )
 from nextlabel.server.api.messages.values import (
+    beginning,
     fitting,
     number_of,
     page,
@@ -284,7 +285,9 @@ def _read_submissions(
         try:
             readable[place] = submission_of(message, f"annotations[{place}]", limits)
         except InvalidArgument as error:
-            refused[place] = SubmitResult(message.item_id[: limits.item_id_bytes], SubmitStatus.REFUSED, error.message)
+            refused[place] = SubmitResult(
+                beginning(message.item_id, limits.item_id_bytes), SubmitStatus.REFUSED, error.message
+            )
     return readable, refused
 
 

@@ -13,9 +13,14 @@ import numpy.typing as npt
 
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages import catalogue
-from nextlabel.server.api.messages.models import evaluation_message, model_version_message, predictions
+from nextlabel.server.api.messages.models import (
+    evaluation_message,
+    largest_prediction,
+    model_version_message,
+    predictions,
+)
 from nextlabel.server.api.messages.pool import check_texts
-from nextlabel.server.api.messages.values import matrix_of, page
+from nextlabel.server.api.messages.values import check_fits, matrix_of, page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
@@ -118,8 +123,10 @@ class LearnerServicer(LearnerServiceServicer):
         if candidates < 0:
             raise InvalidArgument.field("candidate_count", f"must not be negative, got {candidates}")
         embeddings = await self._embeddings(project, given)
+        asked = f"for {candidates} candidates each" if candidates else "for a project of names that long"
+        check_fits(len(embeddings), largest_prediction(project.class_names, candidates), "input", asked)
         used, probabilities = await self.learning.predict(project, embeddings, version)
-        return used.version, predictions(probabilities, project, candidates)
+        return used.version, predictions(probabilities, project.class_names, candidates)
 
     async def _embeddings(self, project: Project, given: pb.PredictionInput) -> npt.NDArray[np.floating]:
         kind = given.WhichOneof("input")
@@ -161,7 +168,8 @@ class LearnerServicer(LearnerServiceServicer):
         project = await self.finder.project(request.project)
         split = _EVALUATED_SPLITS[request.split]
         version, evaluation = await self.learning.evaluate(project, request.model_version, split)
-        return pb.EvaluateResponse(evaluation=evaluation_message(evaluation), model_version=version.version)
+        message, token = evaluation_message(evaluation, request.page_token)
+        return pb.EvaluateResponse(evaluation=message, model_version=version.version, next_page_token=token)
 
     async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:
         """List the strategies."""

@@ -13,7 +13,14 @@ from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.item_states import state_of
 from nextlabel.server.api.messages.pool import DecodedBatch, check_texts, decode_batch, split_of
 from nextlabel.server.api.messages.projects import counts_message
-from nextlabel.server.api.messages.values import embedding_matrix, number_of, page_size, page_token
+from nextlabel.server.api.messages.values import (
+    EMBEDDED_BYTES,
+    check_fits,
+    embedding_matrix,
+    number_of,
+    page_size,
+    page_token,
+)
 from nextlabel.server.api.reading.item_listing import ItemFilter, ItemListing
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.embedding import Embedding
@@ -204,6 +211,8 @@ class PoolServicer(PoolServiceServicer):
                     reason="EMBEDDINGS_GIVEN",
                 )
             check_texts(request.texts, "texts", self.limits)
+            row = project.embedding_dimension * EMBEDDED_BYTES
+            check_fits(len(request.texts), row, "texts", f"for embeddings of {project.embedding_dimension} numbers")
             matrix = await self.embedding.embed_texts(list(request.texts))
             yield pb.EmbedResponse(embeddings=embedding_matrix(matrix))
 

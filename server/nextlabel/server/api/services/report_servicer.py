@@ -13,11 +13,12 @@ from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.quality import annotator_report, estimate
 from nextlabel.server.api.messages.run_events import outcome_counts
+from nextlabel.server.api.messages.values import fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
-from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render
+from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render, thinned
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.errors import InvalidArgument
@@ -52,6 +53,8 @@ _X_VALUES: Mapping[Axis, Callable[[ModelVersion], float]] = {
     Axis.SECONDS: lambda version: version.seconds,
 }
 _MAX_RUNS = 50
+# More cannot be told apart in a picture, and would not fit into a reply.
+_MAX_POINTS = 5_000
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -75,9 +78,10 @@ class ReportServicer(ReportServiceServicer):
         if request.run:
             run = await self.store.read(lambda tx: self.runs.get(tx, project, request.run))
             strategy = run.spec.strategy.name
-        points = [curve_point(version) for version in await self.reports.learning_curve(project, request.run)]
+        versions = await self.reports.learning_curve(project, request.run)
+        points, token = full_page(versions, request.page_token, request.page_size, curve_point)
         curve = pb.LearningCurve(project=project.name, run=request.run, strategy=strategy, points=points)
-        return pb.GetLearningCurveResponse(learning_curve=curve)
+        return pb.GetLearningCurveResponse(learning_curve=curve, next_page_token=token)
 
     async def RenderLearningCurve(
         self, request: pb.RenderLearningCurveRequest, context: Any
@@ -90,10 +94,11 @@ class ReportServicer(ReportServiceServicer):
         measure = _known(_MEASURES, request.measure, "measure")
         project = await self.finder.project(request.project)
         points: list[CurvePoint] = []
+        lines = len(request.runs) or 1
         for run_id in request.runs or ("",):
             series = project.name if not run_id else await self._series(project, run_id)
             curve = await self.reports.learning_curve(project, run_id)
-            points += _points(series, curve, axis, measure)
+            points += _points(series, thinned(curve, _MAX_POINTS // lines), axis, measure)
         spec = learning_curve_spec(points, axis, measure, project.name)
         content, media_type = await self.executor.run(lambda: render(spec, plot_format))
         return pb.RenderLearningCurveResponse(content=content, media_type=media_type)
@@ -108,12 +113,14 @@ class ReportServicer(ReportServiceServicer):
         """Return how each annotator does."""
         project = await self.finder.project(request.project)
         found = await self.reports.annotators(project, request.annotator)
-        return pb.GetAnnotatorReportResponse(annotators=[annotator_report(report) for report in found])
+        annotators, token = full_page(found, request.page_token, request.page_size, annotator_report)
+        return pb.GetAnnotatorReportResponse(annotators=annotators, next_page_token=token)
 
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:
         """Return a project at a glance."""
         project = await self.finder.project(request.project)
         overview = await self.reports.overview(project)
+        newest_first = [await self.run_messages.message(project, run) for run in reversed(overview.active_runs)]
         message = pb.Overview(
             project=project.name,
             counts=counts_message(overview.counts),
@@ -121,7 +128,7 @@ class ReportServicer(ReportServiceServicer):
             reserved=cost_message(overview.reserved),
             latest=_latest(overview.latest),
             label_accuracy=estimate(overview.label_accuracy),
-            active_runs=[await self.run_messages.message(project, run) for run in overview.active_runs],
+            active_runs=fitting(newest_first),
             outcomes=outcome_counts(overview.outcomes),
         )
         return pb.GetOverviewResponse(overview=message)

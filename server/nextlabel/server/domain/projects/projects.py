@@ -255,6 +255,10 @@ def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
         return [(path, f"a label space needs at least 2 classes, got {len(classes)}")]
     if len(classes) > limits.classes:
         return [(path, f"at most {limits.classes} classes, got {len(classes)}")]
+    size = sum(len(c.name.encode()) + len(c.description.encode()) for c in classes)
+    if size > limits.label_space_bytes:
+        most = limits.label_space_bytes
+        return [(path, f"at most {most} bytes of UTF-8 in all names and descriptions together, got {size}")]
     found = []
     first_seen: dict[str, int] = {}
     for i, c in enumerate(classes):
