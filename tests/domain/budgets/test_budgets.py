@@ -104,6 +104,28 @@ def test_a_clock_that_is_set_back_over_midnight_grants_no_day_twice(desk):
     reserve(desk, project, 10)
 
 
+@pytest.mark.parametrize("days", [2, 30, 10_000])
+def test_a_clock_that_was_far_ahead_neither_grants_a_day_twice_nor_takes_the_days_after_it_away(desk, days):
+    project = desk.create()
+    limit(desk, project, 10, window=Window.DAY)
+    for amount in (4, 3):
+        reservation = reserve(desk, project, amount)
+        desk.budgets.settle(desk.tx, reservation.id, Cost(micro_usd=amount))
+    desk.clock.advance(hours=24 * days)
+    reservation = reserve(desk, project, 10)
+    desk.budgets.settle(desk.tx, reservation.id, Cost(micro_usd=10))
+    desk.clock.advance(hours=-24 * days)
+    with pytest.raises(BudgetExhausted, match="today's"):
+        reserve(desk, project, 4)
+    reserve(desk, project, 3)
+    for _ in range(3):
+        desk.clock.advance(hours=24)
+        reservation = reserve(desk, project, 7)
+        desk.budgets.settle(desk.tx, reservation.id, Cost(micro_usd=7))
+        with pytest.raises(BudgetExhausted, match="today's"):
+            reserve(desk, project, 8)
+
+
 def test_a_daily_limit_that_is_set_after_the_clock_was_set_back_counts_what_is_spent(desk):
     project = desk.create()
     desk.clock.advance(hours=13)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
@@ -194,12 +195,8 @@ class Budgets:
         for r in tx.budgets.open_reservations(project):
             if run in ("", r.run):
                 reserved += r.remaining
-        spent = self.spent(tx, project, run or None)
-        if window is Window.DAY:
-            spent = NOTHING
-            for entry in tx.budgets.entries(project, run or None):
-                if entry.kind is LedgerKind.SETTLE and entry.at.date().isoformat() >= today:
-                    spent += entry.amount
+        of_day = window is Window.DAY
+        spent = self._booked_today(tx, project, run) if of_day else self.spent(tx, project, run or None)
         return Budget(
             project=project,
             run=run,
@@ -207,20 +204,38 @@ class Budgets:
             limit=Limit(),
             spent=spent,
             reserved=reserved,
-            day=today if window is Window.DAY else "",
+            day=today if of_day else "",
             updated_at=now,
         )
 
     def _current(self, tx: Transaction, project: ProjectId, run: str) -> Sequence[Budget]:
         """Return the budgets a spender is under, a day's budget rolled over to today.
 
-        The day of a budget never goes back: a clock that was set back would grant the same day twice.
+        The day of a budget does not go back to the day before, where a clock that was set back would grant a day
+        twice. A day further ahead is that of a clock that was wrong; what was booked on the right day counts then.
         """
         found = list(tx.budgets.budget(project, ""))
         if run:
             found += tx.budgets.budget(project, run)
-        today = self.clock.now().date().isoformat()
-        return [replace(b, spent=NOTHING, day=today) if b.window is Window.DAY and b.day < today else b for b in found]
+        return [self._rolled_over(tx, budget) if budget.window is Window.DAY else budget for budget in found]
+
+    def _rolled_over(self, tx: Transaction, budget: Budget) -> Budget:
+        today, tomorrow = self._today_and_tomorrow()
+        if today <= budget.day <= tomorrow:
+            return budget
+        spent = NOTHING if budget.day < today else self._booked_today(tx, budget.project, budget.run)
+        return replace(budget, spent=spent, day=today)
+
+    def _booked_today(self, tx: Transaction, project: ProjectId, run: str) -> Cost:
+        """Sum what was settled today, and tomorrow by a clock that has been set back since."""
+        today, tomorrow = self._today_and_tomorrow()
+        entries = tx.budgets.entries(project, run or None)
+        settled = (e for e in entries if e.kind is LedgerKind.SETTLE)
+        return sum((e.amount for e in settled if today <= e.at.date().isoformat() <= tomorrow), start=NOTHING)
+
+    def _today_and_tomorrow(self) -> tuple[str, str]:
+        today = self.clock.now().date()
+        return today.isoformat(), (today + timedelta(days=1)).isoformat()
 
     def _move(self, tx: Transaction, reservation: Reservation, *, spent: Cost, freed: Cost) -> None:
         for budget in self._current(tx, reservation.project, reservation.run):
