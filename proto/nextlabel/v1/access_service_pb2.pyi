@@ -127,13 +127,13 @@ class CreateTokenRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     ANNOTATORS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer without the secret."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer without the secret. Up to 256 bytes."""
     name: _builtins.str
-    """Name, for people: 1 to 128 bytes of UTF-8."""
+    """Name, for people: 1 to 200 bytes of UTF-8, printable."""
     role: Global___Role.ValueType
     """What its bearer may do."""
     project: _builtins.str
-    """Name of the project that it is good for; empty for all projects."""
+    """Name of the project that it is good for; empty for all projects. Up to 256 bytes."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """When it stops working; absent for never."""
@@ -141,7 +141,7 @@ class CreateTokenRequest(_message.Message):
     @_builtins.property
     def annotators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of annotators that its bearer may answer as, at most 100; `*` for any name. Empty: for role ANNOTATOR the
-        name of the token, for other roles any name.
+        name of the token, for other roles any name. Up to 200 bytes each.
         """
 
     def __init__(
@@ -201,7 +201,7 @@ class ListTokensRequest(_message.Message):
     page_size: _builtins.int
     """Most tokens to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -253,9 +253,9 @@ class RevokeTokenRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TOKEN_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     token_id: _builtins.str
-    """Id of the token."""
+    """Id of the token. Up to 256 bytes."""
     def __init__(
         self,
         *,

@@ -225,7 +225,7 @@ class SingleLabel(_message.Message):
 
     LABEL_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """Name of a class of the label space."""
+    """Name of a class of the label space. Up to 200 bytes."""
     def __init__(
         self,
         *,
@@ -248,7 +248,9 @@ class MultiLabel(_message.Message):
     LABELS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of classes of the label space, without repetition; empty means that none applies."""
+        """Names of classes of the label space, without repetition; empty means that none applies.
+        At most 1,000, of up to 200 bytes each.
+        """
 
     def __init__(
         self,
@@ -319,7 +321,7 @@ class TextResponse(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The response, UTF-8."""
+    """The response, UTF-8. Up to 32,768 bytes."""
     def __init__(
         self,
         *,

@@ -310,9 +310,9 @@ class GetBudgetRequest(_message.Message):
     DIMENSION_FIELD_NUMBER: _builtins.int
     WINDOW_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run: _builtins.str
-    """Id of the run; empty for the budget of the project."""
+    """Id of the run; empty for the budget of the project. Up to 256 bytes."""
     dimension: Global___BudgetDimension.ValueType
     """The dimension."""
     window: Global___BudgetWindow.ValueType
@@ -370,11 +370,11 @@ class SetBudgetRequest(_message.Message):
     WINDOW_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run: _builtins.str
-    """Id of the run; empty for the budget of the project."""
+    """Id of the run; empty for the budget of the project. Up to 256 bytes."""
     dimension: Global___BudgetDimension.ValueType
     """The dimension."""
     window: Global___BudgetWindow.ValueType
@@ -435,11 +435,11 @@ class ListBudgetsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most budgets to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -495,13 +495,13 @@ class ListLedgerEntriesRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     DELETED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run: _builtins.str
-    """Only entries of this run; empty for all."""
+    """Only entries of this run; empty for all. Up to 256 bytes."""
     page_size: _builtins.int
     """Most entries to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     deleted: _builtins.bool
     """The entries of deleted projects that had this name instead, oldest first. For admins."""
     def __init__(
@@ -559,11 +559,11 @@ class ListReservationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most reservations to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -618,11 +618,11 @@ class CloseReservationRequest(_message.Message):
     RESERVATION_ID_FIELD_NUMBER: _builtins.int
     REFUND_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     reservation_id: _builtins.str
-    """Id of the reservation."""
+    """Id of the reservation. Up to 256 bytes."""
     refund: _builtins.bool
     """Give it back: nothing was charged, as the provider's bill shows. Otherwise its worst case counts as spent."""
     def __init__(

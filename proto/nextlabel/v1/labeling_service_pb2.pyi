@@ -266,9 +266,9 @@ class SelectBatchRequest(_message.Message):
     AUDIT_SHARE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     count: _builtins.int
     """Items to pick, from 1 to 10,000."""
     audit_share: _builtins.float
@@ -353,11 +353,11 @@ class LeaseItemsRequest(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     annotator: _builtins.str
-    """Name of the annotator: 1 to 128 bytes of UTF-8."""
+    """Name of the annotator: 1 to 200 bytes of UTF-8, printable."""
     count: _builtins.int
     """Items wanted, from 1 to 1,000."""
     @_builtins.property
@@ -416,11 +416,11 @@ class ExtendLeaseRequest(_message.Message):
     LEASE_ID_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     lease_id: _builtins.str
-    """Id of the lease."""
+    """Id of the lease. Up to 256 bytes."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long it lasts from now on; absent for the project's default."""
@@ -475,11 +475,11 @@ class ReleaseLeaseRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     LEASE_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     lease_id: _builtins.str
-    """Id of the lease."""
+    """Id of the lease. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -530,11 +530,11 @@ class SubmittedAnnotation(_message.Message):
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     SKIP_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """The item."""
+    """The item. Up to 256 bytes."""
     rationale: _builtins.str
-    """Short justification."""
+    """Short justification. Up to 16,384 bytes."""
     feedback: _builtins.str
-    """Critique of the item or of the guidelines."""
+    """Critique of the item or of the guidelines. Up to 16,384 bytes."""
     confidence: _builtins.float
     """Confidence that the annotator states, in [0, 1]."""
     skip: _builtins.bool
@@ -614,13 +614,13 @@ class SubmitAnnotationsRequest(_message.Message):
     LEASE_ID_FIELD_NUMBER: _builtins.int
     ANNOTATIONS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     annotator: _builtins.str
-    """Name of the annotator; with a lease, its holder or empty."""
+    """Name of the annotator; with a lease, its holder or empty. Up to 200 bytes."""
     lease_id: _builtins.str
-    """Lease that the answers belong to; empty for answers without a lease."""
+    """Lease that the answers belong to; empty for answers without a lease. Up to 256 bytes."""
     @_builtins.property
     def annotations(self) -> _containers.RepeatedCompositeFieldContainer[Global___SubmittedAnnotation]:
         """The answers, at most 1,000."""
@@ -680,19 +680,19 @@ class ListAnnotationsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     item_id: _builtins.str
-    """Only annotations of this item; empty for all."""
+    """Only annotations of this item; empty for all. Up to 256 bytes."""
     annotator: _builtins.str
-    """Only annotations by this annotator; empty for all."""
+    """Only annotations by this annotator; empty for all. Up to 256 bytes."""
     run: _builtins.str
-    """Only annotations of this run; empty for all."""
+    """Only annotations of this run; empty for all. Up to 256 bytes."""
     outcome: _annotation_pb2.Outcome.ValueType
     """Only annotations with this outcome; UNSPECIFIED for all."""
     page_size: _builtins.int
     """Most annotations to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -749,9 +749,9 @@ class GetConsensusRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     item_id: _builtins.str
-    """Id of the item."""
+    """Id of the item. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -800,11 +800,11 @@ class ListConsensusRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most entries to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -857,9 +857,9 @@ class ReplayLabelsHeader(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     LABEL_SET_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     label_set: _builtins.str
-    """Name of the label set; an existing set of this name is extended."""
+    """Name of the label set; an existing set of this name is extended. Up to 200 bytes."""
     def __init__(
         self,
         *,
@@ -883,7 +883,7 @@ class ReplayLabel(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """The item; it need not be in the pool yet."""
+    """The item; it need not be in the pool yet. Up to 256 bytes."""
     @_builtins.property
     def answer(self) -> _annotation_pb2.Answer:
         """Its answer."""
@@ -1035,11 +1035,11 @@ class ExportAnnotationsRequest(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     TRUSTED_ONLY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     format: Global___ExportFormat.ValueType
     """Form of the lines."""
     run: _builtins.str
-    """Only annotations of this run; empty for all."""
+    """Only annotations of this run; empty for all. Up to 256 bytes."""
     trusted_only: _builtins.bool
     """Only trusted annotations."""
     def __init__(
@@ -1136,11 +1136,11 @@ class ListAnnotatorsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most annotators to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,

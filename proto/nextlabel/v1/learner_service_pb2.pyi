@@ -220,9 +220,9 @@ class TrainRequest(_message.Message):
     COLD_START_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     cold_start: _builtins.bool
     """Whether to start from nothing instead of from the version before."""
     seed: _builtins.int
@@ -277,11 +277,11 @@ class ListModelVersionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most versions to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -334,7 +334,7 @@ class GetModelVersionRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     version: _builtins.int
     """The version; 0 for the newest."""
     def __init__(
@@ -384,7 +384,7 @@ class TextList(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The texts, at most 1,000."""
+        """The texts, at most 1,000. Up to 32,768 bytes each."""
 
     def __init__(
         self,
@@ -408,7 +408,7 @@ class ItemIdList(_message.Message):
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of items of the project, at most 1,000."""
+        """Ids of items of the project, at most 4,096. Up to 256 bytes each."""
 
     def __init__(
         self,
@@ -504,7 +504,7 @@ class PredictRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     CANDIDATE_COUNT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     model_version: _builtins.int
     """The model version; 0 for the newest."""
     candidate_count: _builtins.int
@@ -570,7 +570,7 @@ class PredictStreamRequest(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     CANDIDATE_COUNT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project; needed in the first message only."""
+    """Name of the project; needed in the first message only. Up to 256 bytes."""
     model_version: _builtins.int
     """The model version; 0 for the newest. Only that of the first message counts."""
     candidate_count: _builtins.int
@@ -636,13 +636,13 @@ class EvaluateRequest(_message.Message):
     SPLIT_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     model_version: _builtins.int
     """The model version; 0 for the newest."""
     split: _pool_pb2.Split.ValueType
     """HOLDOUT or GOLD; UNSPECIFIED is taken as HOLDOUT."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before, to go on with its confusions; empty for the first page."""
+    """The `next_page_token` of the page before, to go on with its confusions; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,

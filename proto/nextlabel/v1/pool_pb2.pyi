@@ -175,7 +175,9 @@ class EmbeddingMatrix(_message.Message):
     data_type: Global___DataType.ValueType
     """Number format."""
     data: _builtins.bytes
-    """The numbers, row-major and little-endian: rows x dimension x size of the data type bytes."""
+    """The numbers, row-major and little-endian: rows x dimension x size of the data type bytes.
+    As many as a message of 16 MiB holds.
+    """
     def __init__(
         self,
         *,
@@ -200,9 +202,9 @@ class TextPair(_message.Message):
     A_FIELD_NUMBER: _builtins.int
     B_FIELD_NUMBER: _builtins.int
     a: _builtins.str
-    """The first text."""
+    """The first text. Up to 32,768 bytes."""
     b: _builtins.str
-    """The second text."""
+    """The second text. Up to 32,768 bytes."""
     def __init__(
         self,
         *,
@@ -232,12 +234,14 @@ class Item(_message.Message):
     id: _builtins.str
     """Id that the client gave: 1 to 256 bytes of UTF-8 without control characters, unique in the project."""
     text: _builtins.str
-    """The text, UTF-8; for TEXT projects the instruction, for PAIRWISE_PREFERENCE what both texts answer."""
+    """The text, UTF-8; for TEXT projects the instruction, for PAIRWISE_PREFERENCE what both texts answer. Up to 32,768 bytes."""
     split: Global___Split.ValueType
     """What the item is for."""
     @_builtins.property
     def metadata(self) -> _struct_pb2.Struct:
-        """Free metadata; shown to people and exported, never sent to an LLM unless the project allows the field."""
+        """Free metadata; shown to people and exported, never sent to an LLM unless the project allows the field.
+        Up to 16,384 bytes.
+        """
 
     @_builtins.property
     def reference(self) -> _annotation_pb2.Answer:
@@ -414,7 +418,7 @@ class PoolCounts(_message.Message):
     """Items of the pool that need another answer and that no run asks about any more."""
     @_builtins.property
     def needs(self) -> _containers.RepeatedCompositeFieldContainer[Global___NeedCount]:
-        """The items that need another answer, those given up included, by reason."""
+        """The items that need another answer, those given up included, by reason. At most 4,096."""
 
     def __init__(
         self,

@@ -82,9 +82,9 @@ class AddItemsHeader(_message.Message):
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     RESUME_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     upload_id: _builtins.str
-    """Id of this upload that the client chose: a UUID4. It stays the same when the upload is resumed."""
+    """Id of this upload that the client chose: a UUID4. It stays the same when the upload is resumed. Up to 256 bytes."""
     resume: _builtins.bool
     """Whether to continue an upload; without it an upload id that is already known is answered with ALREADY_EXISTS."""
     def __init__(
@@ -152,11 +152,11 @@ class ItemColumns(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """One id for each item, as in Item."""
+        """One id for each item, as in Item. At most 1,000, of up to 256 bytes each."""
 
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """One text for each item, in the same order."""
+        """One text for each item, in the same order. At most 1,000, of up to 32,768 bytes each."""
 
     def __init__(
         self,
@@ -313,9 +313,9 @@ class GetUploadRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     upload_id: _builtins.str
-    """Id of the upload."""
+    """Id of the upload. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -363,9 +363,9 @@ class GetItemRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     ITEM_ID_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     item_id: _builtins.str
-    """Id of the item."""
+    """Id of the item. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -416,7 +416,7 @@ class ListItemsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     split: _pool_pb2.Split.ValueType
     """Only items of this split; UNSPECIFIED for all."""
     state: _pool_pb2.ItemState.ValueType
@@ -424,7 +424,7 @@ class ListItemsRequest(_message.Message):
     page_size: _builtins.int
     """Most items to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -480,12 +480,12 @@ class DeleteItemsRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the items, at most 1,000."""
+        """Ids of the items, at most 1,000. Up to 256 bytes each."""
 
     def __init__(
         self,
@@ -578,7 +578,7 @@ class GetPoolStatusRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -624,7 +624,7 @@ class WatchPoolRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -671,10 +671,10 @@ class EmbedRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project whose embedder to use; needed in the first message only."""
+    """Name of the project whose embedder to use; needed in the first message only. Up to 256 bytes."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Texts to embed, at most 1,000, and as many as 3 MiB of embeddings hold."""
+        """Texts to embed, at most 1,000, and as many as 3 MiB of embeddings hold. Up to 32,768 bytes each."""
 
     def __init__(
         self,

@@ -90,9 +90,9 @@ class LabelClass(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name: 1 to 128 bytes of UTF-8, unique in the label space."""
+    """Name: 1 to 200 bytes of UTF-8, unique in the label space."""
     description: _builtins.str
-    """When the class applies; shown to annotators."""
+    """When the class applies; shown to annotators. Up to 4,096 bytes."""
     def __init__(
         self,
         *,
@@ -116,7 +116,7 @@ class LabelSpace(_message.Message):
     CLASSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelClass]:
-        """The classes; new ones come at the end."""
+        """The classes, at most 1,000; new ones come at the end. Their names and descriptions have up to 2,097,152 bytes together."""
 
     def __init__(
         self,
@@ -173,7 +173,9 @@ class EmbeddingSettings(_message.Message):
     source: Global___EmbeddingSource.ValueType
     """Who makes the embeddings."""
     model: _builtins.str
-    """Embedding model: for SERVER the name or path of a sentence-transformers model, empty for the server's default."""
+    """Embedding model: for SERVER the name or path of a sentence-transformers model, empty for the server's default.
+    Up to 256 bytes.
+    """
     dimension: _builtins.int
     """Numbers in one embedding; needed for GIVEN, known from the model for SERVER."""
     def __init__(
@@ -200,10 +202,10 @@ class LearnerSettings(_message.Message):
     ESTIMATOR_FIELD_NUMBER: _builtins.int
     PARAMS_FIELD_NUMBER: _builtins.int
     estimator: _builtins.str
-    """Name of an estimator that ListEstimators gives; empty for the default."""
+    """Name of an estimator that ListEstimators gives; empty for the default. Up to 256 bytes."""
     @_builtins.property
     def params(self) -> _struct_pb2.Struct:
-        """Parameters of the estimator; each is checked against its allowed range."""
+        """Parameters of the estimator; each is checked against its allowed range. Up to 65,536 bytes."""
 
     def __init__(
         self,
@@ -228,10 +230,10 @@ class StrategySpec(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     PARAMS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name that ListStrategies gives; empty for the default."""
+    """Name that ListStrategies gives; empty for the default. Up to 256 bytes."""
     @_builtins.property
     def params(self) -> _struct_pb2.Struct:
-        """Parameters of the strategy; each is checked against its allowed range."""
+        """Parameters of the strategy; each is checked against its allowed range. Up to 65,536 bytes."""
 
     def __init__(
         self,
@@ -271,7 +273,7 @@ class Project(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name: lower-case letters, digits, `.`, `_` and `-`, at most 63 characters, first a letter or digit."""
+    """Name: lower-case letters, digits, `.`, `_` and `-`, first a letter or digit; 1 to 63 bytes."""
     annotation_type: _annotation_pb2.AnnotationType.ValueType
     """What its items ask for. It never changes."""
     guidelines_version: _builtins.int
@@ -310,7 +312,7 @@ class Project(_message.Message):
 
     @_builtins.property
     def prompt_metadata(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the metadata fields that prompts may contain; none by default."""
+        """Names of the metadata fields that prompts may contain; none by default. At most 4,096, of up to 256 bytes each."""
 
     @_builtins.property
     def counts(self) -> _pool_pb2.PoolCounts:
@@ -469,9 +471,9 @@ class CreateProjectRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     GUIDELINES_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     guidelines: _builtins.str
-    """First version of the guidelines, put in force; empty for none."""
+    """First version of the guidelines, put in force; empty for none. Up to 262,144 bytes."""
     @_builtins.property
     def project(self) -> Global___Project:
         """The project; output-only fields are ignored."""
@@ -523,7 +525,7 @@ class GetProjectRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -572,7 +574,7 @@ class ListProjectsRequest(_message.Message):
     page_size: _builtins.int
     """Most projects to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -625,7 +627,7 @@ class UpdateProjectRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     @_builtins.property
     def project(self) -> Global___Project:
         """The new values; `project.name` says which project."""
@@ -682,9 +684,9 @@ class DeleteProjectRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -728,11 +730,11 @@ class CreateGuidelinesRequest(_message.Message):
     BASE_VERSION_FIELD_NUMBER: _builtins.int
     ACCEPT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     text: _builtins.str
-    """The text, UTF-8."""
+    """The text, UTF-8. Up to 262,144 bytes."""
     base_version: _builtins.int
     """Version that it was made from; 0 when it was written anew."""
     accept: _builtins.bool
@@ -787,7 +789,7 @@ class GetGuidelinesRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     version: _builtins.int
     """Version; 0 for the one in force."""
     def __init__(
@@ -838,11 +840,11 @@ class ListGuidelinesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most versions to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -896,9 +898,9 @@ class AcceptGuidelinesRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     version: _builtins.int
     """Version to put in force, from 1."""
     def __init__(
@@ -950,9 +952,9 @@ class RejectGuidelinesRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     version: _builtins.int
     """Version to turn down, from 1."""
     def __init__(
@@ -1007,11 +1009,13 @@ class ProposeGuidelinesRequest(_message.Message):
     MEASURE_ON_GOLD_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     model: _builtins.str
-    """Model that writes the critique; empty for that of the newest run with an LLM annotator, which is the one criticised."""
+    """Model that writes the critique; empty for that of the newest run with an LLM annotator, which is the one criticised.
+    Up to 256 bytes.
+    """
     max_disagreements: _builtins.int
     """Most disagreements to show it, up to 100; 0 for the server's default."""
     measure_on_gold: _builtins.bool

@@ -96,7 +96,7 @@ class GetAccuracyRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -148,7 +148,7 @@ class GetClassSharesRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -230,7 +230,7 @@ class CompareConsensusRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -318,9 +318,9 @@ class CertifyLabelsRequest(_message.Message):
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     annotator: _builtins.str
-    """Name of the annotator."""
+    """Name of the annotator. Up to 256 bytes."""
     accuracy: _builtins.float
     """The promise: at least this share of the accepted labels is right, strictly between 0 and 1."""
     def __init__(

@@ -154,13 +154,13 @@ class GetLearningCurveRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run: _builtins.str
-    """Id of the run; empty for the whole project."""
+    """Id of the run; empty for the whole project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most points to return, up to 1,000; 0 for as many as one reply holds."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -217,7 +217,7 @@ class RenderLearningCurveRequest(_message.Message):
     AXIS_FIELD_NUMBER: _builtins.int
     MEASURE_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     format: Global___PlotFormat.ValueType
     """Form of the plot."""
     axis: Global___CurveAxis.ValueType
@@ -226,7 +226,7 @@ class RenderLearningCurveRequest(_message.Message):
     """Vertical axis."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the runs to draw, one line each; empty for the whole project."""
+        """Ids of the runs to draw, one line each; empty for the whole project. At most 50, of up to 256 bytes each."""
 
     def __init__(
         self,
@@ -563,13 +563,13 @@ class GetAnnotatorReportRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     annotator: _builtins.str
-    """Only this annotator; empty for all."""
+    """Only this annotator; empty for all. Up to 256 bytes."""
     page_size: _builtins.int
     """Most annotators to return, up to 1,000; 0 for as many as one reply holds."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -686,7 +686,7 @@ class GetOverviewRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     def __init__(
         self,
         *,

@@ -183,7 +183,7 @@ class ReplayAnnotator(_message.Message):
     NOISE_FIELD_NUMBER: _builtins.int
     TRUSTED_FIELD_NUMBER: _builtins.int
     label_set: _builtins.str
-    """Name of the label set, as given to UploadReplayLabels."""
+    """Name of the label set, as given to UploadReplayLabels. Up to 256 bytes."""
     noise: _builtins.float
     """Share of answers in [0, 1] that are replaced by a wrong class, drawn with the seed of the run."""
     trusted: _builtins.bool
@@ -213,7 +213,7 @@ class HumanAnnotator(_message.Message):
 
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
-    """Answers from this annotator only; empty for anyone."""
+    """Answers from this annotator only; empty for anyone. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -291,11 +291,13 @@ class PromptOptions(_message.Message):
     max_output_tokens: _builtins.int
     """Most output tokens of a request; 0 for the server's default."""
     effort: _builtins.str
-    """Effort that the model is asked for, where it has such a setting: low, medium, high; empty for its default."""
+    """Effort that the model is asked for, where it has such a setting: low, medium, high; empty for its default.
+    Up to 256 bytes.
+    """
     template: _builtins.str
     """Own wording of the system prompt, up to 20,000 characters; empty for the built-in one. {{ instruction }}, {{ guidelines }},
     {{ labels }}, {{ demonstrations }}, {{ data_rule }} and {{ answer_rule }} are replaced; anything else in double braces is
-    refused when the run is started or quoted.
+    refused when the run is started or quoted. Up to 65,536 bytes.
     """
     max_concurrency: _builtins.int
     """Requests under way at a time; 0 for the server's default."""
@@ -343,9 +345,11 @@ class AnthropicAnnotator(_message.Message):
     BASE_URL_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to ask."""
+    """Model to ask. Up to 256 bytes."""
     base_url: _builtins.str
-    """Base URL of a compatible gateway; empty for the server's setting. The key never goes to a host that the operator did not allow."""
+    """Base URL of a compatible gateway; empty for the server's setting. The key never goes to a host that the operator did not allow.
+    Up to 2,048 bytes.
+    """
     @_builtins.property
     def prompt(self) -> Global___PromptOptions:
         """How it is asked."""
@@ -377,9 +381,11 @@ class OpenAiCompatibleAnnotator(_message.Message):
     LOG_PROBABILITIES_FIELD_NUMBER: _builtins.int
     BATCH_CALIBRATION_FIELD_NUMBER: _builtins.int
     model: _builtins.str
-    """Model to ask."""
+    """Model to ask. Up to 256 bytes."""
     base_url: _builtins.str
-    """Base URL of the server; empty for the server's setting. The key never goes to a host that the operator did not allow."""
+    """Base URL of the server; empty for the server's setting. The key never goes to a host that the operator did not allow.
+    Up to 2,048 bytes.
+    """
     log_probabilities: _builtins.bool
     """Whether to use log-probabilities of the labels as confidence, where the server gives them."""
     batch_calibration: _builtins.bool
@@ -418,7 +424,7 @@ class AnnotatorSpec(_message.Message):
     OPENAI_COMPATIBLE_FIELD_NUMBER: _builtins.int
     LEARNER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the annotator in annotations and reports; empty for a name made from the kind and model."""
+    """Name of the annotator in annotations and reports; empty for a name made from the kind and model. Up to 256 bytes."""
     @_builtins.property
     def replay(self) -> Global___ReplayAnnotator:
         """Known labels."""
@@ -981,9 +987,9 @@ class StartRunRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     SPEC_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     @_builtins.property
     def spec(self) -> Global___RunSpec:
         """What to do."""
@@ -1036,9 +1042,9 @@ class GetRunRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run_id: _builtins.str
-    """Id of the run."""
+    """Id of the run. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -1087,11 +1093,11 @@ class ListRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     page_size: _builtins.int
     """Most runs to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before; empty for the first page."""
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
     def __init__(
         self,
         *,
@@ -1145,11 +1151,11 @@ class StopRunRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """UUID4 of this call; a repeated call with the same id returns the first answer."""
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run_id: _builtins.str
-    """Id of the run."""
+    """Id of the run. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -1199,9 +1205,9 @@ class WatchRunRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     AFTER_NUMBER_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     run_id: _builtins.str
-    """Id of the run."""
+    """Id of the run. Up to 256 bytes."""
     after_number: _builtins.int
     """Send events with a greater number than this; 0 for all."""
     def __init__(
@@ -1253,7 +1259,7 @@ class QuoteRunRequest(_message.Message):
     SPEC_FIELD_NUMBER: _builtins.int
     SAMPLE_ITEMS_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """Name of the project."""
+    """Name of the project. Up to 256 bytes."""
     sample_items: _builtins.int
     """Items to count tokens on; 0 for the server's default."""
     @_builtins.property

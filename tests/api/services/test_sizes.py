@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from nextlabel.server.api.boundary.services import SERVICES
-from nextlabel.server.api.boundary.sizes import check_sizes
+from nextlabel.server.api.boundary.sizes import BY_ENTRY, bound, check_sizes
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import labeling_service_pb2 as pb
@@ -18,7 +18,6 @@ from nextlabel.v1 import pool_pb2, pool_service_pb2
 from tests.api.services.conftest import Api, batch, header, label, request_id
 
 LIMITS = Limits()
-BY_ENTRY = {"ItemBatch", "ReplayLabelBatch", "SubmittedAnnotation", "PredictInput"}
 Path = tuple[FieldDescriptor, ...]
 
 
@@ -28,9 +27,9 @@ def strings(descriptor: Descriptor, path: Path = ()) -> list[Path]:
     for field in descriptor.fields:
         inner = field.message_type
         if inner is not None:
-            if inner.name not in BY_ENTRY and not inner.full_name.startswith("google."):
+            if inner.full_name not in BY_ENTRY and not inner.full_name.startswith("google."):
                 found += strings(inner, (*path, field))
-        elif field.type == FieldDescriptor.TYPE_STRING and field.name != "texts":
+        elif field.type == FieldDescriptor.TYPE_STRING:
             found.append((*path, field))
     return found
 
@@ -61,7 +60,7 @@ def test_every_string_of_every_request_has_a_limit_and_its_error_names_it(method
     (violation,) = raised.value.violations
     named = violation.field.replace("[0]", "").split(".")
     assert named == [field.name for field in path]
-    check_sizes(request_with(method, path, "x" * 200), LIMITS)
+    check_sizes(request_with(method, path, "x" * (bound(path[-1], LIMITS).bytes or 0)), LIMITS)
 
 
 @pytest.mark.parametrize("name", ["bob\n", "b\x00b", "\x1b[31mbob", "bob\x85"])

@@ -1,4 +1,4 @@
-"""How long the texts of a request may be: one limit for every string of every request, so that all can be read back.
+"""How long the texts and lists of a request may be: one limit for every field, so that all can be read back.
 
 What holds items or answers by the thousand is left to who reads it: there an entry that is too long is refused for
 itself, not the call.
@@ -7,6 +7,7 @@ itself, not the call.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -15,21 +16,79 @@ from google.protobuf.message import Message
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 
-_BY_ENTRY = frozenset(
-    f"nextlabel.v1.{name}" for name in ("ItemBatch", "ReplayLabelBatch", "SubmittedAnnotation", "PredictInput")
+BY_ENTRY = frozenset(
+    f"nextlabel.v1.{name}" for name in ("Item", "ItemColumns", "ReplayLabel", "SubmittedAnnotation", "EmbeddingMatrix")
 )
-_BY_ENTRY_FIELDS = frozenset({"texts"})
-# Text that people and programs write at length; every other string is a name or an id.
-_LONG = {
-    "guidelines": "guidelines_bytes",
-    "text": "guidelines_bytes",
-    "description": "class_description_bytes",
-    "template": "template_bytes",
+# Limits of strings by field, or by the name of the field; every other string is a name or an id.
+_BYTES: dict[str, str | int] = {
+    "CreateTokenRequest.annotators": "class_name_bytes",
+    "CreateTokenRequest.name": "class_name_bytes",
+    "EmbedRequest.texts": "item_text_bytes",
+    "Item.id": "item_id_bytes",
+    "Item.text": "item_text_bytes",
+    "ItemColumns.ids": "item_id_bytes",
+    "ItemColumns.texts": "item_text_bytes",
+    "ItemIdList.item_ids": "item_id_bytes",
+    "LabelClass.description": "class_description_bytes",
+    "LabelClass.name": "class_name_bytes",
+    "LeaseItemsRequest.annotator": "class_name_bytes",
+    "MultiLabel.labels": "class_name_bytes",
+    "Project.name": 63,
+    "ReplayLabelsHeader.label_set": "class_name_bytes",
+    "SingleLabel.label": "class_name_bytes",
+    "SubmitAnnotationsRequest.annotator": "class_name_bytes",
+    "TextList.texts": "item_text_bytes",
+    "TextPair.a": "item_text_bytes",
+    "TextPair.b": "item_text_bytes",
+    "TextResponse.text": "item_text_bytes",
     "base_url": "address_bytes",
+    "feedback": "feedback_bytes",
+    "guidelines": "guidelines_bytes",
+    "item_id": "item_id_bytes",
+    "item_ids": "item_id_bytes",
     "page_token": "address_bytes",
+    "rationale": "rationale_bytes",
+    "template": "template_bytes",
+    "text": "guidelines_bytes",
+}
+# Limits of lists by field; every other list is one of names.
+_ENTRIES: dict[str, str | int] = {
+    "CreateTokenRequest.annotators": 100,
+    "DeleteItemsRequest.item_ids": "batch_items",
+    "EmbedRequest.texts": "batch_items",
+    "ItemBatch.items": "batch_items",
+    "ItemColumns.ids": "batch_items",
+    "ItemColumns.texts": "batch_items",
+    "ItemIdList.item_ids": "predict_items",
+    "LabelSpace.classes": "classes",
+    "MultiLabel.labels": "classes",
+    "RenderLearningCurveRequest.runs": 50,
+    "ReplayLabelBatch.labels": 10_000,
+    "SubmitAnnotationsRequest.annotations": "lease_items",
+    "TextList.texts": "batch_items",
 }
 _SHOWN_TO_PEOPLE = frozenset({"annotator", "annotators"})
 _STRUCT = "google.protobuf.Struct"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much a field holds: bytes of UTF-8 in each string, entries in a list; None where there is no such limit."""
+
+    bytes: int | None
+    entries: int | None
+
+
+def bound(field: FieldDescriptor, limits: Limits) -> Bound:
+    """Return the limits of a field of a request."""
+    holder = field.containing_type
+    name = f"{holder.name}.{field.name}" if holder else field.name
+    size = None
+    if field.type == FieldDescriptor.TYPE_STRING:
+        size = _limit(_BYTES.get(name) or _BYTES.get(field.name, "name_bytes"), limits)
+    elif field.message_type is not None and field.message_type.full_name == _STRUCT:
+        size = limits.item_metadata_bytes if name == "Item.metadata" else limits.parameters_bytes
+    return Bound(size, _limit(_ENTRIES.get(name, "listed_names"), limits) if field.is_repeated else None)
 
 
 def check_sizes(request: Message, limits: Limits) -> None:
@@ -37,38 +96,41 @@ def check_sizes(request: Message, limits: Limits) -> None:
     _check(request, "", limits)
 
 
+def _limit(known: str | int, limits: Limits) -> int:
+    return known if isinstance(known, int) else int(getattr(limits, known))
+
+
 def _check(message: Message, path: str, limits: Limits) -> None:
     for field, value in message.ListFields():
         where = f"{path}{field.name}"
-        if field.message_type is not None:
-            if not field.message_type.GetOptions().map_entry:
-                _check_messages(field, value, where, limits)
-        elif field.type == FieldDescriptor.TYPE_STRING and field.name not in _BY_ENTRY_FIELDS:
-            _check_strings(field, value, where, limits)
+        inner = field.message_type
+        if inner is not None and inner.GetOptions().map_entry:
+            continue
+        allowed = bound(field, limits)
+        if allowed.entries is not None and len(value) > allowed.entries:
+            raise InvalidArgument.field(where, f"at most {allowed.entries} entries, got {len(value)}")
+        if inner is not None and inner.full_name not in BY_ENTRY:
+            _check_messages(field, value, where, allowed, limits)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            _check_strings(field, value, where, allowed.bytes)
 
 
-def _check_messages(field: Any, value: Any, where: str, limits: Limits) -> None:
-    name = field.message_type.full_name
-    if name in _BY_ENTRY:
-        return
+def _check_messages(field: Any, value: Any, where: str, allowed: Bound, limits: Limits) -> None:
     entries = [(f"{where}[{i}]", entry) for i, entry in enumerate(value)] if field.is_repeated else [(where, value)]
     for at, entry in entries:
-        if name == _STRUCT:
-            if entry.ByteSize() > limits.parameters_bytes:
-                raise InvalidArgument.field(at, f"at most {limits.parameters_bytes} bytes, got {entry.ByteSize()}")
+        if field.message_type.full_name == _STRUCT:
+            if allowed.bytes is not None and (size := entry.ByteSize()) > allowed.bytes:
+                raise InvalidArgument.field(at, f"at most {allowed.bytes} bytes, got {size}")
         else:
             _check(entry, f"{at}.", limits)
 
 
-def _check_strings(field: Any, value: Any, where: str, limits: Limits) -> None:
+def _check_strings(field: Any, value: Any, where: str, longest: int | None) -> None:
     texts: Iterable[tuple[str, str]] = [(where, value)]
     if field.is_repeated:
-        if len(value) > limits.listed_names:
-            raise InvalidArgument.field(where, f"at most {limits.listed_names} entries, got {len(value)}")
         texts = ((f"{where}[{i}]", text) for i, text in enumerate(value))
-    longest = getattr(limits, _LONG.get(field.name, "name_bytes"))
     for at, text in texts:
-        if len(text) * 4 > longest and (size := len(text.encode())) > longest:
+        if longest is not None and len(text) * 4 > longest and (size := len(text.encode())) > longest:
             raise InvalidArgument.field(at, f"at most {longest} bytes of UTF-8, got {size}")
         if field.name in _SHOWN_TO_PEOPLE and any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text):
             raise InvalidArgument.field(at, "must be without control characters, such as line breaks")

@@ -197,12 +197,3 @@ def item_message(stored: StoredItem, reference: ReferenceItem | None) -> pool_pb
     if reference and split is not Split.SHADOWED:
         item.reference.CopyFrom(label_answer(reference.label))
     return item
-
-
-def check_texts(texts: Sequence[str], field: str, limits: Limits) -> None:
-    """Raise InvalidArgument when there are too many texts or one is too long to be embedded."""
-    if len(texts) > limits.batch_items:
-        raise InvalidArgument.field(field, f"at most {limits.batch_items} texts a message, got {len(texts)}")
-    for i, text in enumerate(texts):
-        if len(text.encode()) > limits.item_text_bytes:
-            raise InvalidArgument.field(f"{field}[{i}]", f"at most {limits.item_text_bytes} bytes of UTF-8")

@@ -28,7 +28,6 @@ _ROLES = {
 }
 
 _ANY_NAME = "*"
-_MOST_ANNOTATORS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +79,6 @@ class AccessServicer(AccessServiceServicer):
     def _annotators(self, request: pb.CreateTokenRequest) -> tuple[str, ...]:
         """Return the names that the bearer may answer as; none for any name."""
         names, longest = tuple(dict.fromkeys(request.annotators)), self.limits.class_name_bytes
-        if len(names) > _MOST_ANNOTATORS:
-            raise InvalidArgument.field("annotators", f"at most {_MOST_ANNOTATORS}, got {len(names)}")
         for i, name in enumerate(names):
             if not name.isprintable() or not 1 <= len(name.encode()) <= longest:
                 raise InvalidArgument.field(f"annotators[{i}]", f"give a name of 1 to {longest} printable characters")

@@ -58,8 +58,6 @@ from nextlabel.server.values.money.costs import Cost
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceServicer
 
-_MAX_REPLAY_LABELS = 10_000
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelingServicer(LabelingServiceServicer):
@@ -162,10 +160,6 @@ class LabelingServicer(LabelingServiceServicer):
         self, request: pb.SubmitAnnotationsRequest, context: Any
     ) -> pb.SubmitAnnotationsResponse:
         """Take answers, each for itself."""
-        if len(request.annotations) > self.limits.lease_items:
-            raise InvalidArgument.field(
-                "annotations", f"at most {self.limits.lease_items}, got {len(request.annotations)}"
-            )
         project = await self.finder.project(request.project)
         annotator = current_call().principal.answers_as(request.annotator)
         readable, refused = _read_submissions(request.annotations, self.limits)
@@ -302,8 +296,8 @@ def _annotator(name: str, annotations: Sequence[Annotation]) -> pb.Annotator:
 
 
 def _known_labels(request: pb.UploadReplayLabelsRequest) -> Sequence[KnownLabel]:
-    if not request.HasField("batch") or len(request.batch.labels) > _MAX_REPLAY_LABELS:
-        raise InvalidArgument.field("batch", f"must hold at most {_MAX_REPLAY_LABELS} labels, in every further message")
+    if not request.HasField("batch"):
+        raise InvalidArgument.field("batch", "must hold labels, in every message after the first")
     return [
         KnownLabel(entry.item_id, entry.answer.single_label.label if entry.answer.HasField("single_label") else None)
         for entry in request.batch.labels

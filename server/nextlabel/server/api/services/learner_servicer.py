@@ -19,7 +19,6 @@ from nextlabel.server.api.messages.models import (
     model_version_message,
     predictions,
 )
-from nextlabel.server.api.messages.pool import check_texts
 from nextlabel.server.api.messages.values import check_fits, matrix_of, page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.learning.learning import Learning
@@ -27,7 +26,6 @@ from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
-from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
@@ -53,7 +51,6 @@ class LearnerServicer(LearnerServiceServicer):
     learning: Learning
     embedding: Embedding
     pools: Pools
-    limits: Limits
 
     async def Train(self, request: pb.TrainRequest, context: Any) -> pb.TrainResponse:
         """Train now and publish a version."""
@@ -149,12 +146,9 @@ class LearnerServicer(LearnerServiceServicer):
                 f"project {project.name} takes given embeddings; send embeddings instead of texts",
                 reason="EMBEDDINGS_GIVEN",
             )
-        check_texts(texts, "input.texts.texts", self.limits)
         return await self.embedding.embed_texts(list(texts))
 
     async def _stored(self, project: Project, item_ids: Sequence[str]) -> npt.NDArray[np.float16]:
-        if len(item_ids) > self.limits.predict_items:
-            raise InvalidArgument.field("input.items.item_ids", f"at most {self.limits.predict_items} items")
         rows = (await self.pools.find(project.id, item_ids)).tolist()
         for item_id, row in zip(item_ids, rows, strict=True):
             if row < 0:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.item_states import state_of
-from nextlabel.server.api.messages.pool import DecodedBatch, check_texts, decode_batch, split_of
+from nextlabel.server.api.messages.pool import DecodedBatch, decode_batch, split_of
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.values import (
     EMBEDDED_BYTES,
@@ -155,8 +155,6 @@ class PoolServicer(PoolServiceServicer):
 
     async def DeleteItems(self, request: pb.DeleteItemsRequest, context: Any) -> pb.DeleteItemsResponse:
         """Delete items for good."""
-        if len(request.item_ids) > self.limits.batch_items:
-            raise InvalidArgument.field("item_ids", f"at most {self.limits.batch_items}, got {len(request.item_ids)}")
         project = await self.finder.project(request.project)
         item_ids = list(dict.fromkeys(request.item_ids))
 
@@ -210,7 +208,6 @@ class PoolServicer(PoolServiceServicer):
                     f"project {project.name} takes given embeddings; the server has no embedder for it",
                     reason="EMBEDDINGS_GIVEN",
                 )
-            check_texts(request.texts, "texts", self.limits)
             row = project.embedding_dimension * EMBEDDED_BYTES
             check_fits(len(request.texts), row, "texts", f"for embeddings of {project.embedding_dimension} numbers")
             matrix = await self.embedding.embed_texts(list(request.texts))

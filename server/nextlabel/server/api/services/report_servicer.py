@@ -52,7 +52,6 @@ _X_VALUES: Mapping[Axis, Callable[[ModelVersion], float]] = {
     Axis.USD: lambda version: version.spent.micro_usd / 1e6,
     Axis.SECONDS: lambda version: version.seconds,
 }
-_MAX_RUNS = 50
 # More cannot be told apart in a picture, and would not fit into a reply.
 _MAX_POINTS = 5_000
 
@@ -87,8 +86,6 @@ class ReportServicer(ReportServiceServicer):
         self, request: pb.RenderLearningCurveRequest, context: Any
     ) -> pb.RenderLearningCurveResponse:
         """Draw learning curves, one line for each run."""
-        if len(request.runs) > _MAX_RUNS:
-            raise InvalidArgument.field("runs", f"at most {_MAX_RUNS}, got {len(request.runs)}")
         plot_format = _known(_FORMATS, request.format, "format")
         axis = _known(_AXES, request.axis, "axis")
         measure = _known(_MEASURES, request.measure, "measure")

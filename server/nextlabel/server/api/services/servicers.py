@@ -55,7 +55,6 @@ def servicers(parts: Parts) -> dict[str, object]:
             learning=parts.learning.learning,
             embedding=parts.pool.embedding,
             pools=parts.pool.pools,
-            limits=parts.base.limits,
         ),
         "nextlabel.v1.RunService": RunServicer(
             store=parts.base.store,
