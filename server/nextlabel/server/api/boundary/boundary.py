@@ -38,6 +38,7 @@ _log = structlog.stdlib.get_logger(__name__)
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REFERENCE_HEADER = "x-request-id"
 _FAREWELL_S = 0.2
+_NAMES = {key: code.name for code in grpc.StatusCode for key in (code, code.value[0])}
 _REFUSALS_AT_ONCE = 100
 _REFUSALS_PER_S = 100.0
 _REFUSALS_WAITING = 8_192
@@ -323,4 +324,4 @@ def _host(peer: str) -> str:
 
 def _name(code: Any) -> str:
     """Return the name of a status code, which grpc gives as an enum or as a number."""
-    return next((c.name for c in grpc.StatusCode if code in (c, c.value[0])), "UNKNOWN")
+    return _NAMES.get(code, "UNKNOWN")
