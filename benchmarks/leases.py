@@ -1,12 +1,14 @@
 """Concurrent annotators against one project: lease+submit cycles a second, and items on too many leases.
 
     python -m benchmarks.leases --annotators 64 --seconds 20
+    python -m benchmarks.leases --annotators 64 --seconds 20 --store postgres --servers 2
 
-Server and annotators are two processes that talk over TCP. Each annotator leases ten items, answers them in one call
-and begins again. Picks are selected beforehand, so that this measures leases and answers and not strategies; with
-``--on-demand`` the server selects when nothing is open. ``--profile FILE`` writes what py-spy sees of the server, if it
-is installed. What empty calls between two processes reach stands beside the figures. An item that more annotators hold
-at a time than the overlap allows makes the exit code 1.
+Servers and annotators are processes of their own that talk over TCP; on PostgreSQL several servers share a database,
+and the annotators are spread over them. Each annotator leases ten items, answers them in one call and begins again.
+Picks are selected beforehand, so that this measures leases and answers and not strategies; with ``--on-demand`` the
+server selects when nothing is open. ``--profile FILE`` writes what py-spy sees of the first server, if it is installed.
+What empty calls between two processes reach stands beside the figures. An item that more annotators hold at a time than
+the overlap allows makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,7 +35,8 @@ from nextlabel.client import AsyncClient, connect_async
 from nextlabel.v1.annotation_pb2 import Answer, SingleLabel
 from nextlabel.v1.labeling_service_pb2 import SubmittedAnnotation
 from tests.crash.history import CLASSES, DIMENSION
-from tests.crash.servers import Server, free_address, launcher
+from tests.crash.kills import new_servers
+from tests.crash.servers import launcher
 
 PROJECT = "leases"
 BATCH = 10
@@ -76,28 +80,26 @@ class Load:
 
 
 async def measure(options: argparse.Namespace, folder: Path) -> tuple[Load, float, float]:
-    """Return the load, and the CPU seconds of server and annotators for each second that passed."""
-    server = Server(
-        "leases",
-        {"data_dir": str(folder / "data"), "bind": free_address(), "log": {"level": "warning", "format": "json"}},
-        folder / "server.log",
-    )
+    """Return the load, and the CPU seconds of servers and annotators for each second that passed."""
     load = Load(options.overlap)
-    async with launcher() as launched, contextlib.AsyncExitStack() as stack:
-        await launched.start(server)
-        clients = [await stack.enter_async_context(connect_async(server.address)) for _ in range(options.channels)]
-        await _prepare(clients[0], options)
-        processes = [psutil.Process(server.pid), psutil.Process()]
-        before = [_cpu(process) for process in processes]
-        began = time.monotonic()
-        until = began + options.seconds
-        names = [f"annotator-{i}" for i in range(options.annotators)]
-        with _profiled(server.pid, options):
-            await asyncio.gather(*(load.annotate(clients[i % len(clients)], n, until) for i, n in enumerate(names)))
-        passed = time.monotonic() - began
-        at_server, at_annotators = ((_cpu(p) - b) / passed for p, b in zip(processes, before, strict=True))
-        load.violations += await _too_often(clients[0], options.overlap)
-    return load, at_server, at_annotators
+    with new_servers(options.store, folder, options.servers) as (servers, _):
+        async with launcher() as launched, contextlib.AsyncExitStack() as stack:
+            for server in servers:
+                await launched.start(server)
+            addresses = [servers[i % len(servers)].address for i in range(options.channels)]
+            clients = [await stack.enter_async_context(connect_async(address)) for address in addresses]
+            await _prepare(clients[0], options)
+            cpu_before = _cpu([server.pid for server in servers]), _cpu([os.getpid()])
+            began = time.monotonic()
+            until = began + options.seconds
+            names = [f"annotator-{i}" for i in range(options.annotators)]
+            with _profiled(servers[0].pid, options):
+                await asyncio.gather(*(load.annotate(clients[i % len(clients)], n, until) for i, n in enumerate(names)))
+            passed = time.monotonic() - began
+            at_servers = (_cpu([server.pid for server in servers]) - cpu_before[0]) / passed
+            at_annotators = (_cpu([os.getpid()]) - cpu_before[1]) / passed
+            load.violations += await _too_often(clients[0], options.overlap)
+    return load, at_servers, at_annotators
 
 
 async def _prepare(client: AsyncClient, options: argparse.Namespace) -> None:
@@ -117,9 +119,9 @@ async def _too_often(client: AsyncClient, overlap: int) -> int:
     return sum(n > overlap for n in seen.values())
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def _cpu(pids: Sequence[int]) -> float:
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(t.user + t.system for t in times))
 
 
 @contextlib.contextmanager
@@ -145,6 +147,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--overlap", type=int, default=2)
     parser.add_argument("--channels", type=int, default=4)
+    parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
+    parser.add_argument("--servers", type=int, default=2, help="how many on PostgreSQL; on SQLite there is one")
     parser.add_argument("--on-demand", action="store_true")
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()
@@ -156,7 +160,7 @@ def main() -> None:
         print(f"{name} p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     bare = calls_a_second(options.annotators, 5.0, options.channels)
     print(f"bare grpc.aio: {bare:.0f} empty calls/s, so at most {bare / 2:.0f} cycles/s")
-    print(f"cores used: server {server:.2f}, annotators {annotators:.2f}")
+    print(f"cores used: servers {server:.2f}, annotators {annotators:.2f}")
     print(f"{load.empty} annotators ran out of items; {load.violations} items on more leases than the overlap")
     sys.exit(1 if load.violations else 0)
 

@@ -7,16 +7,24 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
+from sqlalchemy.dialects.postgresql import psycopg as psycopg_dialect
+from typing_extensions import override
 
 from nextlabel.server.ports.state_store import Transaction
+from nextlabel.server.store.sql.postgres import PostgresConnection
 from nextlabel.server.store.sql.sqlite import SqliteConnection, connect
+from nextlabel.server.store.sql.statements import Params, Record, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
+from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.leases import LeaseState
 from tests.store import values as v
+from tests.store.sql.test_postgres import plain
 
 FEW, MANY = 20, 1_000
 LEASED = 5
+POSTGRES = psycopg_dialect.dialect()
 
 Ask = Callable[[Transaction], object]
 QUESTIONS: dict[str, Ask] = {
@@ -85,3 +93,36 @@ def steps(path: Path, ask: Ask) -> int:
         db.set_progress_handler(None, 0)
         db.rollback()
     return counted
+
+
+def test_a_claim_on_postgres_reads_no_more_with_many_open_picks(postgres_url: str) -> None:
+    with psycopg.connect(plain(postgres_url)) as db:
+        read: list[int] = []
+        for of, picks in (("few", FEW), ("many", 10 * MANY)):
+            tx = SqlTransaction(PostgresConnection(db, writing=True))
+            tx.projects.insert(v.project(of))
+            batch = v.batch(f"batch of {of}", ProjectId(of))
+            tx.labeling.add_batch(batch, [v.pick(row, batch.id) for row in range(picks)])
+            reading = Reading(db)
+            assert len(SqlTransaction(reading).labeling.claim_open_picks(ProjectId(of), "ann", 2, 5)) == 5
+            read.append(reading.pages)
+        db.rollback()
+    few, many = read
+    assert many < 3 * few
+
+
+class Reading(PostgresConnection):
+    """Counts the pages that queries read, from memory or from disk."""
+
+    def __init__(self, db: psycopg.Connection[Record]) -> None:
+        super().__init__(db, writing=True)
+        self.pages = 0
+        self._explaining = db
+
+    @override
+    def all(self, statement: Statement, params: Params) -> list[Record]:
+        sql, constants = statement.compiled(POSTGRES)
+        explained = self._explaining.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", {**constants, **params})
+        [(plans,)] = explained.fetchall()
+        self.pages += plans[0]["Plan"]["Shared Hit Blocks"] + plans[0]["Plan"]["Shared Read Blocks"]
+        return super().all(statement, params)

@@ -27,6 +27,9 @@ def open_picks(overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]
     Each number of taken slots below ``overlap`` is one branch, so that the index over (project, slots_taken, seq)
     yields the picks in order and a branch reads no more rows than it needs. Where there are row locks, a branch
     locks what it returns and passes over what others hold.
+
+    All else is asked of one pick at a time. PostgreSQL would make joins of the parts, and sort all open picks for the
+    first few; it keeps a part apart that has an OFFSET.
     """
     branches = [_branch(slots, overlap, passed_over, columns).subquery(f"taken_{slots}") for slots in range(overlap)]
     merged = sa.union_all(*[sa.select(b) for b in branches]).subquery("open_picks")
@@ -35,7 +38,7 @@ def open_picks(overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]
 
 def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Column[Any]]) -> sa.Select[Any]:
     pick = schema.picks.c
-    older, of_older = schema.picks.alias("older"), schema.batches.alias("of_older")
+    older = schema.picks.alias("older")
     leased: sa.Select[Any] = (
         sa.select(sa.literal_column("1"))
         .select_from(schema.lease_items.join(schema.leases, _leases.id == _items.lease))
@@ -57,21 +60,20 @@ def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Co
     # Of several open picks of one row only the oldest is offered: nobody gets a row twice in one claim.
     repeated: sa.Select[Any] = (
         sa.select(sa.literal_column("1"))
-        .join_from(older, of_older, of_older.c.id == older.c.batch)
+        .select_from(older)
         .where(older.c.project == pick.project, older.c.row == pick.row, older.c.seq < pick.seq)
         # The sum keeps SQLite from preferring the index over slots_taken, which finds nearly every pick.
         .where(older.c.slots_taken + sa.literal_column("0") < sa.literal_column(str(overlap)))
-        .where(_places(older, of_older) < sa.literal_column(str(overlap)))
+        .where(_places(older) < sa.literal_column(str(overlap)))
         .correlate(schema.picks)
     )
     if passed_over:
         repeated = repeated.where(~among(older.c.run, "runs"))
     query = (
         sa.select(pick.seq, *columns)
-        .join_from(schema.picks, schema.batches, schema.batches.c.id == pick.batch)
         .where(pick.project == p("project"), pick.slots_taken == sa.literal_column(str(slots)))
-        .where(~answered.exists(), ~leased.exists(), ~deleted.exists(), ~repeated.exists())
-        .where(_places(schema.picks, schema.batches) < sa.literal_column(str(overlap)))
+        .where(*(~part.offset(sa.literal_column("0")).exists() for part in (answered, leased, deleted, repeated)))
+        .where(_places(schema.picks) < sa.literal_column(str(overlap)))
         .order_by(pick.seq)
         .limit(p("count"))
         .with_for_update(skip_locked=True, of=schema.picks)
@@ -79,7 +81,7 @@ def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Co
     return query.where(~among(pick.run, "runs")) if passed_over else query
 
 
-def _places(picks: sa.FromClause, batches: sa.FromClause) -> sa.ColumnElement[int]:
+def _places(picks: sa.FromClause) -> sa.ColumnElement[int]:
     """Count who holds a pick's row on a lease, or has given it a useful answer since its batch was selected."""
     holders: sa.Select[Any] = (
         sa.select(sa.func.count())
@@ -91,10 +93,13 @@ def _places(picks: sa.FromClause, batches: sa.FromClause) -> sa.ColumnElement[in
     useful: list[sa.ColumnElement[str]] = [
         sa.literal_column(f"'{outcome.value}'") for outcome in Outcome if outcome.reaches_learner
     ]
+    selected: sa.Select[Any] = (
+        sa.select(schema.batches.c.created_at).where(schema.batches.c.id == picks.c.batch).correlate(picks)
+    )
     answers: sa.Select[Any] = (
         sa.select(sa.func.count(_annotations.annotator.distinct()))
         .where(_annotations.project == picks.c.project, _annotations.row == picks.c.row)
-        .where(_annotations.outcome.in_(useful), _annotations.created_at >= batches.c.created_at)
-        .correlate(picks, batches)
+        .where(_annotations.outcome.in_(useful), _annotations.created_at >= selected.scalar_subquery())
+        .correlate(picks)
     )
     return holders.scalar_subquery() + answers.scalar_subquery()
