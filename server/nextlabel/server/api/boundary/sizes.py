@@ -93,14 +93,14 @@ def bound(field: FieldDescriptor, limits: Limits) -> Bound:
 
 def check_sizes(request: Message, limits: Limits) -> None:
     """Raise InvalidArgument, naming the field, when a string is longer than its limit or a list has too many."""
-    _check(request, "", limits)
+    _check(request, "", limits, texts=True)
 
 
 def _limit(known: str | int, limits: Limits) -> int:
     return known if isinstance(known, int) else int(getattr(limits, known))
 
 
-def _check(message: Message, path: str, limits: Limits) -> None:
+def _check(message: Message, path: str, limits: Limits, *, texts: bool) -> None:
     for field, value in message.ListFields():
         where = f"{path}{field.name}"
         inner = field.message_type
@@ -109,20 +109,25 @@ def _check(message: Message, path: str, limits: Limits) -> None:
         allowed = bound(field, limits)
         if allowed.entries is not None and len(value) > allowed.entries:
             raise InvalidArgument.field(where, f"at most {allowed.entries} entries, got {len(value)}")
-        if inner is not None and inner.full_name not in BY_ENTRY:
+        if inner is not None:
             _check_messages(field, value, where, allowed, limits)
-        elif field.type == FieldDescriptor.TYPE_STRING:
+        elif texts and field.type == FieldDescriptor.TYPE_STRING:
             _check_strings(field, value, where, allowed.bytes)
 
 
 def _check_messages(field: Any, value: Any, where: str, allowed: Bound, limits: Limits) -> None:
+    name = field.message_type.full_name
+    if name in BY_ENTRY:
+        if not field.is_repeated:
+            _check(value, f"{where}.", limits, texts=False)
+        return
     entries = [(f"{where}[{i}]", entry) for i, entry in enumerate(value)] if field.is_repeated else [(where, value)]
     for at, entry in entries:
-        if field.message_type.full_name == _STRUCT:
+        if name == _STRUCT:
             if allowed.bytes is not None and (size := entry.ByteSize()) > allowed.bytes:
                 raise InvalidArgument.field(at, f"at most {allowed.bytes} bytes, got {size}")
         else:
-            _check(entry, f"{at}.", limits)
+            _check(entry, f"{at}.", limits, texts=True)
 
 
 def _check_strings(field: Any, value: Any, where: str, longest: int | None) -> None:
