@@ -101,7 +101,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @contextmanager
 def visitor(server: Server, *, token: str = "", name: str = "ann") -> Iterator[httpx2.Client]:
     """A browser without scripts, logged in."""
-    with httpx2.Client(base_url=server.url, headers={"origin": server.url}, follow_redirects=True) as client:
+    with httpx2.Client(
+        base_url=server.url, headers={"origin": server.url}, follow_redirects=True, timeout=60
+    ) as client:
         answer = client.post("/login", data={"token": token, "name": name})
         assert answer.status_code == 200, answer.text
         yield client

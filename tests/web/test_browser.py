@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, sync_playwright
 
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2
@@ -153,14 +153,35 @@ def test_every_page_is_accessible_and_quiet(browser: Browser, server: Server, sc
     proposal = project_service_pb2.CreateGuidelinesRequest(project=project, text="Cold or warm?\nSay.", accept=True)
     api.projects.CreateGuidelines(proposal)
     visit = Visit(browser, server, scheme=scheme)
-    for path in ("", "/items", "/guidelines", "/ledger", "/start", "/label"):
-        page = visit.open(f"/projects/{project}{path}")
-        page.wait_for_load_state("networkidle") if path else page.wait_for_selector("main")
+    of_project = ("", "/add", "/items", "/guidelines", "/ledger", "/start", "/label")
+    for path in ("/", "/new", *(f"/projects/{project}{path}" for path in of_project)):
+        page = visit.open(path)
+        page.wait_for_selector("main") if path.endswith(project) else page.wait_for_load_state("networkidle")
         found = Axe().run(page).response["violations"]
         assert not found, f"{path}: {json.dumps(found)[:2_000]}"
     visit.open("/")
     assert not Axe().run(visit.page).response["violations"]
     assert not visit.complaints
+
+
+def test_a_person_gets_from_nothing_to_a_label_with_the_browser_alone(browser: Browser, server: Server) -> None:
+    visit = Visit(browser, server)
+    page = visit.open("/")
+    page.click("text=New project")
+    page.fill("input[name=name]", "from-the-browser")
+    page.fill("textarea[name=classes]", "billing\nother")
+    page.click("main button")
+    tickets = "Nr;Nachricht\n" + "".join(f"{n};Anfrage {n}\n" for n in range(12))
+    file = FilePayload(name="tickets.csv", mimeType="text/csv", buffer=tickets.encode("cp1252"))
+    page.set_input_files("input[name=file]", file)
+    page.fill("input[name=text]", "Nachricht")
+    page.fill("input[name=id]", "Nr")
+    page.click("main button")
+    page.wait_for_selector("text=12 items are new", timeout=WAIT_MS)
+    page.click("section >> text=Label items")
+    page.wait_for_selector("#text:not(:empty)", timeout=WAIT_MS)
+    assert "Anfrage" in page.inner_text("#text")
+    assert visit.complaints == []
 
 
 def test_the_dashboard_follows_what_happens(browser: Browser, server: Server) -> None:

@@ -1,5 +1,6 @@
 """The pool of a project."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import cached_property, partial
@@ -99,7 +100,7 @@ class Pool(Service[Mode, Scope]):
         """
         if not 0.0 <= holdout < 1.0:
             raise ValueError(f"holdout: a share from 0 to below 1, got {holdout}")
-        given = LabeledRows(blocks(items, columns or Columns(), embeddings), holdout)
+        given = await asyncio.to_thread(LabeledRows, blocks(items, columns or Columns(), embeddings), holdout)
         evaluating = await self._upload(project, iter(given.holdout), SPLIT_HOLDOUT, None, on_progress)
         pool = await self._upload(project, iter(given.pool), SPLIT_POOL, None, on_progress)
         if pool.rejected > len(pool.errors):

@@ -78,10 +78,17 @@ class Backoff:
 
 
 class Connection:
-    """One channel to one server, opened on the event loop of the first call."""
+    """One channel to one server, opened on the event loop of the first call unless one is given."""
 
-    def __init__(self, target: Target, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        channel: grpc.aio.Channel | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.target = target
+        self._given = channel
         self.metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
         self.is_closed = False
         self._pause = pause
@@ -91,7 +98,7 @@ class Connection:
     def channel(self) -> grpc.aio.Channel:
         """The channel. Ask for it inside a coroutine only: it belongs to the running loop."""
         self.check_open()
-        return open_channel(self.target.server, self.target.tls)
+        return self._given or open_channel(self.target.server, self.target.tls)
 
     async def close(self) -> None:
         """Close the channel, cancelling what is under way. Raises ClosedError from whatever is called after it."""

@@ -17,7 +17,7 @@ from starlette.templating import Jinja2Templates
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import DomainError
-from nextlabel.server.web import figures, labeling, live, pages, sessions, starting
+from nextlabel.server.web import creating, figures, labeling, live, pages, sessions, starting
 from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.protection import Protection
 
@@ -36,7 +36,11 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route("/login", sessions.show_login),
         Route("/login", sessions.login, methods=["POST"]),
         Route("/logout", sessions.logout, methods=["POST"]),
+        Route("/new", creating.new_project),
+        Route("/new", creating.create_project, methods=["POST"]),
         Route(project, pages.overview),
+        Route(f"{project}/add", creating.file_form),
+        Route(f"{project}/add", creating.add_file, methods=["POST"]),
         Route(f"{project}/figures", pages.overview_figures),
         Route(f"{project}/curve.svg", pages.curve),
         Route(f"{project}/live", live.events),
@@ -60,7 +64,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Protection, hosts=hosts)],
+        middleware=[Middleware(Protection, hosts=hosts, file_bytes=creating.MAX_FILE_BYTES)],
         exception_handlers={NextlabelError: _service_said, DomainError: _asked_wrongly},
     )
     app.state.backend = backend

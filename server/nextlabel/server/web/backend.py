@@ -40,47 +40,47 @@ class Backend:
     """
 
     def __init__(self, channel: grpc.aio.Channel, server: str) -> None:
-        self._channel = channel
+        self.channel = channel
         self.server = server
 
     @cached_property
     def projects(self) -> ProjectServiceAsyncStub:
         """Projects and guidelines."""
-        return ProjectServiceStub(self._channel)
+        return ProjectServiceStub(self.channel)
 
     @cached_property
     def pool(self) -> PoolServiceAsyncStub:
         """Items."""
-        return PoolServiceStub(self._channel)
+        return PoolServiceStub(self.channel)
 
     @cached_property
     def labeling(self) -> LabelingServiceAsyncStub:
         """Leases and annotations."""
-        return LabelingServiceStub(self._channel)
+        return LabelingServiceStub(self.channel)
 
     @cached_property
     def runs(self) -> RunServiceAsyncStub:
         """Runs."""
-        return RunServiceStub(self._channel)
+        return RunServiceStub(self.channel)
 
     @cached_property
     def budgets(self) -> BudgetServiceAsyncStub:
         """Budgets and the ledger."""
-        return BudgetServiceStub(self._channel)
+        return BudgetServiceStub(self.channel)
 
     @cached_property
     def reports(self) -> ReportServiceAsyncStub:
         """Curves and reports."""
-        return ReportServiceStub(self._channel)
+        return ReportServiceStub(self.channel)
 
     @cached_property
     def access(self) -> AccessServiceAsyncStub:
         """Tokens."""
-        return AccessServiceStub(self._channel)
+        return AccessServiceStub(self.channel)
 
     async def close(self) -> None:
         """Close the channel."""
-        await self._channel.close()
+        await self.channel.close()
 
 
 @dataclass(frozen=True, slots=True)

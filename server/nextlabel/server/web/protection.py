@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 4 * 2**20
+_ADDS_FILE = re.compile(r"/projects/[^/]+/add")
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 HEADERS = {
@@ -31,25 +33,28 @@ class Protection:
 
     A page of another site can make a browser send requests here, and a name of another site can be made to point
     here (DNS rebinding). So only the hosts in ``hosts`` may be named, and what changes anything must come from a
-    page of this origin: browsers say so in ``Sec-Fetch-Site`` and ``Origin``.
+    page of this origin: browsers say so in ``Sec-Fetch-Site`` and ``Origin``. A body has at most MAX_BODY_BYTES, the
+    file that is added to a project ``file_bytes``.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], file_bytes: int = MAX_BODY_BYTES) -> None:
         self._app = app
         self._hosts = hosts
+        self._file_bytes = file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on with the headers that every answer carries."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
+        most_bytes = self._file_bytes if _ADDS_FILE.fullmatch(scope["path"]) else MAX_BODY_BYTES
+        refusal = self._refusal(scope["method"], Headers(scope=scope), most_bytes)
         if refusal is not None:
             await refusal(scope, receive, _with_headers(send))
             return
-        await self._app(scope, _bounded(receive), _with_headers(send))
+        await self._app(scope, _bounded(receive, most_bytes), _with_headers(send))
 
-    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, method: str, headers: Headers, most_bytes: int) -> PlainTextResponse | None:
         host = _host_name(headers.get("host", ""))
         if "*" not in self._hosts and host not in self._hosts:
             return PlainTextResponse(
@@ -58,8 +63,8 @@ class Protection:
         if method in _CHANGING and not _same_origin(headers):
             return PlainTextResponse("changes are taken from pages of this server only\n", 403)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
-            return PlainTextResponse(f"at most {MAX_BODY_BYTES:,} bytes\n", 413)
+        if not length.isdecimal() or int(length) > most_bytes:
+            return PlainTextResponse(f"at most {most_bytes:,} bytes\n", 413)
         return None
 
 
@@ -96,14 +101,14 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def _bounded(receive: Receive) -> Callable[[], Awaitable[Message]]:
+def _bounded(receive: Receive, most_bytes: int) -> Callable[[], Awaitable[Message]]:
     taken = 0
 
     async def receiving() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MAX_BODY_BYTES:
+        if taken > most_bytes:
             return {"type": "http.disconnect"}
         return message
 

@@ -1,0 +1,215 @@
+"""Making a project and putting a file of texts into it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from nextlabel.client.errors import NextlabelError
+from nextlabel.client.items import Columns
+from nextlabel.client.messages.item_batches import RejectedItem
+from nextlabel.client.readers.errors import FileError
+from nextlabel.client.readers.file import ItemFile
+from nextlabel.client.services.pool import Pool
+from nextlabel.client.tables import UnknownColumnError
+from nextlabel.client.transport.calls import OfServer
+from nextlabel.client.transport.connection import Connection, Target
+from nextlabel.client.transport.modes import Awaiting
+from nextlabel.client.upload import AddResult
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.ids import new_id
+from nextlabel.server.web.sessions import visitor
+from nextlabel.v1 import annotation_pb2, pool_service_pb2
+from nextlabel.v1 import project_service_pb2 as pb
+
+MAX_FILE_BYTES = 64 * 2**20
+"""Bytes of a file that a browser may send; larger ones are streamed by the command line."""
+
+_UNPACKED_BYTES = 8 * MAX_FILE_BYTES
+_ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xlsx")
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a file: items and labels that went in, lines and items that did not, and what was found."""
+
+    accepted: int
+    duplicates: int
+    labels: int
+    problem_count: int
+    problems: list[str]
+    notes: list[str]
+
+
+async def new_project(request: Request) -> Response:
+    """Ask what a project is to be; who may not come in is asked for a token first."""
+    who = visitor(request)
+    await who.call(who.backend.projects.ListProjects, pb.ListProjectsRequest(page_size=1))
+    return _page(request, "new.html", filled={})
+
+
+async def create_project(request: Request) -> Response:
+    """Create a project, and go on to its file."""
+    who = visitor(request)
+    filled = await request.form()
+    name = _text(filled, "name")
+    classes = dict.fromkeys(line.strip() for line in _text(filled, "classes").splitlines() if line.strip())
+    project = pb.Project(
+        name=name,
+        annotation_type=annotation_pb2.ANNOTATION_TYPE_SINGLE_LABEL,
+        label_space=pb.LabelSpace(classes=[pb.LabelClass(name=label) for label in classes]),
+    )
+    asked = pb.CreateProjectRequest(
+        request_id=_text(filled, "request_id") or new_id(), project=project, guidelines=_text(filled, "guidelines")
+    )
+    try:
+        await who.call(who.backend.projects.CreateProject, asked)
+    except NextlabelError as error:
+        if error.code.name != "INVALID_ARGUMENT" and error.code.name != "ALREADY_EXISTS":
+            raise
+        return _page(request, "new.html", filled=filled, problem=error.message)
+    return RedirectResponse(f"/projects/{name}/add", 303)
+
+
+async def file_form(request: Request) -> Response:
+    """Ask for a file of texts."""
+    return await _show_form(request)
+
+
+async def add_file(request: Request) -> Response:
+    """Put the texts of a file into the pool, and say what did not go in."""
+    who, name = visitor(request), request.path_params["project"]
+    # Nobody's file is read who may not add it.
+    header = pool_service_pb2.AddItemsHeader(project=name, upload_id=new_id())
+    first = iter([pool_service_pb2.AddItemsRequest(header=header)])
+    async for _ in who.stream(who.backend.pool.AddItems, first):
+        break
+    connection = Connection(Target(who.backend.server, token=who.token or None), channel=who.backend.channel)
+    async with request.form(max_files=1) as filled:
+        try:
+            added = await _from_form(Pool(connection, Awaiting()), name, filled)
+        except InvalidArgument as error:
+            return await _show_form(request, filled=filled, problem=str(error))
+        return await _show_form(request, filled=filled, added=added)
+
+
+async def _from_form(pool: Pool[Awaiting, OfServer], project: str, filled: FormData) -> Added:
+    given = filled.get("file")
+    if not isinstance(given, UploadFile) or not given.filename:
+        raise InvalidArgument.field("file", "choose a file")
+    ending = Path(given.filename).suffix.lower()
+    if ending not in _ENDINGS:
+        raise InvalidArgument.field("file", f"its name must end in one of {', '.join(_ENDINGS)}; got {ending[:20]!r}")
+    with TemporaryDirectory(prefix="nextlabel-") as folder:
+        path = Path(folder) / f"file{ending}"
+        await asyncio.to_thread(_stored, given.file, path)
+        return await _added(pool, project, path, filled)
+
+
+async def _added(pool: Pool[Awaiting, OfServer], project: str, path: Path, filled: FormData) -> Added:
+    label = _text(filled, "label")
+    columns = Columns(
+        text=_text(filled, "text") or "text",
+        id=_text(filled, "id") or "id",
+        label=label or "label",
+        required=frozenset({"text"} | ({"label"} if label else set()) | ({"id"} if _text(filled, "id") else set())),
+    )
+    try:
+        items = await asyncio.to_thread(_opened, path, columns)
+        if not label:
+            result = await pool.add(project, items)
+            return _told(items, [result], 0, [])
+        found = await pool.add_labeled(project, items, holdout=_share(filled), columns=columns)
+    except (FileError, UnknownColumnError) as error:
+        raise InvalidArgument.field("file", str(error).replace(str(path), "the file")) from error
+    refused = [f"label of item {answer.item_id}: {answer.message}" for answer in found.refused]
+    return _told(items, [found.holdout, found.pool], found.labels, refused)
+
+
+def _told(items: ItemFile, results: list[AddResult], labels: int, refused: list[str]) -> Added:
+    def place(error: RejectedItem) -> str:
+        return f"{items.unit} {error.row}, item {error.item_id or '?'}: {error.message}"
+
+    problems = [f"{items.unit} {problem.line}: {problem.message}" for problem in items.problems]
+    problems += [place(error) for result in results for error in result.errors]
+    count = items.problem_count + sum(result.rejected for result in results) + len(refused)
+    return Added(
+        accepted=sum(result.accepted for result in results),
+        duplicates=sum(result.duplicates for result in results),
+        labels=labels,
+        problem_count=count,
+        problems=[*problems, *refused][:_SHOWN],
+        notes=items.notes,
+    )
+
+
+def _opened(path: Path, columns: Columns) -> ItemFile:
+    items = ItemFile(path, columns=columns)
+    items.prepare()
+    return items
+
+
+def _stored(file: IO[bytes], path: Path) -> None:
+    """Copy a file to a path; one that would be unpacked to much more than was sent is refused."""
+    with path.open("wb") as copy:
+        shutil.copyfileobj(file, copy)
+    with path.open("rb") as copy:
+        head = copy.read(4)
+    if head.startswith(_GZIP):
+        raise InvalidArgument.field("file", "it is packed with gzip: unpack it, or add it with `nextlabel pool add`")
+    if head != _ZIP:
+        return
+    try:
+        with zipfile.ZipFile(path) as workbook:
+            unpacked = sum(part.file_size for part in workbook.infolist())
+    except zipfile.BadZipFile as error:
+        raise InvalidArgument.field("file", "it is a damaged workbook") from error
+    if unpacked > _UNPACKED_BYTES:
+        raise InvalidArgument.field(
+            "file", f"the workbook has {unpacked:,} bytes unpacked, at most {_UNPACKED_BYTES:,}; save it as CSV"
+        )
+
+
+def _share(filled: FormData) -> float:
+    text = _text(filled, "evaluate") or "0"
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise InvalidArgument.field("evaluate", f"expected per cent from 0 to 99, got {text!r}")
+    return share
+
+
+def _text(filled: FormData, field: str) -> str:
+    return str(filled.get(field, "")).strip()
+
+
+async def _show_form(
+    request: Request, *, filled: Mapping[str, object] | None = None, added: Added | None = None, problem: str = ""
+) -> Response:
+    who, name = visitor(request), request.path_params["project"]
+    project = (await who.call(who.backend.projects.GetProject, pb.GetProjectRequest(project=name))).project
+    context = {"project": project, "added": added, "endings": _ENDINGS, "most_bytes": MAX_FILE_BYTES}
+    return _page(request, "add.html", filled=filled or {}, problem=problem, **context)
+
+
+def _page(
+    request: Request, template: str, *, filled: Mapping[str, object], problem: str = "", **context: object
+) -> Response:
+    render: Callable[..., Response] = request.app.state.templates.TemplateResponse
+    context |= {"filled": filled, "problem": problem, "request_id": new_id()}
+    return render(request, template, context, status_code=400 if problem else 200)
