@@ -45,6 +45,19 @@ def load_set(folder: Path, cache: Path) -> LabeledSet:
     )
 
 
+def load_class_names(data: LabeledSet, cache: Path) -> NDArray[np.float32]:
+    """Embeddings of the names of a set's classes, written as words, (C, D); made once and kept in `cache`."""
+    from nextlabel.server.domain.learning.described import words
+
+    ready = cache / f"{data.name}.names.minilm.f16.npy"
+    if not ready.exists():
+        from nextlabel.server.learners.embedding.embedder import Embedder
+
+        cache.mkdir(parents=True, exist_ok=True)
+        np.save(ready, Embedder().embed([words(name) for name in data.classes]))
+    return np.asarray(np.load(ready), np.float32)
+
+
 def load_texts(folder: Path) -> list[str]:
     """The training texts of a set, in order."""
     return [row["text"] for row in _rows(folder / "train.jsonl.gz")]

@@ -53,7 +53,7 @@ def make_case(data: LabeledSet, n: int, seed: int, with_walk: bool) -> Case:
     walk_MC = np.empty((0, len(data.classes)), np.float32)
     if with_walk:
         graph = neighbour_graph(np.concatenate([labels.embeddings_ND, pool_MD]))
-        walk_MC = walk(graph, np.arange(n), labels.labels_N, len(data.classes))[n:]
+        walk_MC = walk(graph, np.arange(n), labels.labels_N, labels.weights_N, len(data.classes))[n:]
     return Case(labels, pool_MD, walk_MC, LogisticSettings(len(data.classes)))
 
 

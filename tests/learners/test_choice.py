@@ -5,17 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nextlabel.server.learners.candidates.calibration import calibrate
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
-from nextlabel.server.learners.candidates.choice import FEW_LABELS, choose, cross_validate
+from nextlabel.server.learners.candidates.choice import (
+    FEW_LABELS,
+    HeldOut,
+    choose,
+    cross_validate,
+    expected_macro_f1,
+)
 from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
-from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.linear import TrainedHead, softmax
 from nextlabel.server.learners.candidates.logistic import LogisticSettings
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from tests.learners.blobs import Blobs
 
 
 def _score(candidate: LearnerCandidate, gain: float, error: float) -> CandidateScore:
-    return CandidateScore(candidate, accuracy=0.5, expected_accuracy=0.4 + gain, gain=gain, gain_error=error)
+    return CandidateScore(candidate, False, accuracy=0.5, expected_macro_f1=0.4 + gain, gain=gain, gain_error=error)
 
 
 @pytest.mark.parametrize(
@@ -35,71 +42,99 @@ def test_only_a_gain_above_its_error_beats_the_plain_estimator(
         _score(LearnerCandidate.AGREEMENT, *agreement),
         _score(LearnerCandidate.SELF_TRAINING, *self_training),
     ]
-    assert choose(scores) is expected
+    assert choose(scores) == (expected, False)
 
 
 class RecordingFitter(CandidateFitter):
-    """Remembers the rows of every fit."""
+    """Remembers the items of every fit."""
 
-    def __init__(self, labels: WeightedLabels, clamped: np.ndarray, pool: np.ndarray, n_classes: int) -> None:
-        super().__init__(labels, clamped, pool, LogisticSettings(n_classes))
+    def __init__(self, labels: WeightedLabels, pool: np.ndarray, n_classes: int) -> None:
+        super().__init__(labels, np.arange(len(labels)), pool, LogisticSettings(n_classes))
         self.fitted_on: list[set[int]] = []
 
-    def fit(self, candidate: LearnerCandidate, rows_n: np.ndarray, start: TrainedHead | None = None) -> TrainedHead:
-        self.fitted_on.append(set(rows_n.tolist()))
-        return super().fit(candidate, rows_n, start)
+    def fit(
+        self,
+        candidate: LearnerCandidate,
+        items_n: np.ndarray,
+        start: TrainedHead | None = None,
+        *,
+        described: bool = False,
+    ) -> TrainedHead:
+        self.fitted_on.append(set(items_n.tolist()))
+        return super().fit(candidate, items_n, start, described=described)
 
 
-@pytest.mark.parametrize(("untrusted", "trusted", "folds"), [(10, 50, 5), (0, FEW_LABELS, 3)])
-def test_every_trusted_label_is_held_out_once_and_no_other(
-    blobs: Blobs, untrusted: int, trusted: int, folds: int
-) -> None:
-    n = untrusted + trusted
-    trusted_rows = np.arange(untrusted, n)
-    labels = WeightedLabels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
-    fitter = RecordingFitter(labels, np.arange(n) >= untrusted, blobs.embeddings[600:700], 5)
-    candidates = [LearnerCandidate.PLAIN, LearnerCandidate.SELF_TRAINING]
-    rng = np.random.default_rng(0)
-    cross_validate(fitter, candidates, labels.embeddings_ND, labels.labels_N, trusted_rows, rng)
-    held_out = {frozenset(range(n)) - rows for rows in fitter.fitted_on}
+def _labels(blobs: Blobs, n: int) -> WeightedLabels:
+    return WeightedLabels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
+
+
+def _held_out(blobs: Blobs, items: np.ndarray) -> HeldOut:
+    shares = np.eye(5, dtype=np.float32)[blobs.labels[items]]
+    return HeldOut(items, blobs.embeddings[items], shares, np.zeros(len(items), bool))
+
+
+@pytest.mark.parametrize(("others", "n", "folds"), [(10, 50, 5), (0, FEW_LABELS, 3)])
+def test_every_item_to_choose_by_is_held_out_once_and_no_other(blobs: Blobs, others: int, n: int, folds: int) -> None:
+    items = np.arange(others, others + n)
+    fitter = RecordingFitter(_labels(blobs, others + n), blobs.embeddings[600:700], 5)
+    cross_validate(fitter, others + n, _held_out(blobs, items), False, np.random.default_rng(0))
+    held_out = {frozenset(range(others + n)) - rows for rows in fitter.fitted_on}
     assert len(held_out) == folds
-    assert sorted(row for fold in held_out for row in fold) == trusted_rows.tolist()
+    assert sorted(item for fold in held_out for item in fold) == items.tolist()
 
 
 def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
-    n = 50
-    labels = WeightedLabels(blobs.embeddings[:n], blobs.labels[:n], np.ones(n, np.float32))
-    fitter = CandidateFitter(labels, np.ones(n, bool), blobs.embeddings[600:700], LogisticSettings(5))
-    plain, other = cross_validate(
-        fitter,
-        [LearnerCandidate.PLAIN, LearnerCandidate.SELF_TRAINING],
-        labels.embeddings_ND,
-        labels.labels_N,
-        np.arange(n),
-        np.random.default_rng(0),
-    )
+    fitter = CandidateFitter(_labels(blobs, 50), np.arange(50), blobs.embeddings[600:700], LogisticSettings(5))
+    choice = cross_validate(fitter, 50, _held_out(blobs, np.arange(50)), False, np.random.default_rng(0))
+    plain, *others = choice.scores
+    assert [score.candidate for score in choice.scores] == list(LearnerCandidate)
     assert (plain.gain, plain.gain_error) == (0, 0)
-    assert 0.2 < plain.expected_accuracy < plain.accuracy <= 1
-    assert other.gain == pytest.approx(other.expected_accuracy - plain.expected_accuracy, abs=1e-6)
-    assert other.gain_error > 0
+    assert 0.2 < plain.expected_macro_f1 < 1
+    for other in others:
+        assert other.gain == pytest.approx(other.expected_macro_f1 - plain.expected_macro_f1, abs=1e-6)
+        assert other.gain_error > 0
 
 
-def test_untrusted_labels_do_not_seed_the_walk(blobs: Blobs) -> None:
-    rows = np.concatenate([np.flatnonzero(blobs.labels == c)[:8] for c in (0, 1)])
-    labels = WeightedLabels(blobs.embeddings[rows], blobs.labels[rows], np.ones(16, np.float32))
-    wrong = WeightedLabels(labels.embeddings_ND, np.where(np.arange(16) % 8 < 4, labels.labels_N, 2), labels.weights_N)
-    clamped = np.arange(16) % 8 < 4
-    pool = blobs.embeddings[600:800]
-    heads = [
-        CandidateFitter(given, clamped, pool, LogisticSettings(5)).fit(LearnerCandidate.AGREEMENT, np.arange(16))
-        for given in (labels, wrong)
-    ]
-    plain = wrong.fit(LogisticSettings(5))
-    calls = [int((head.logits(pool).argmax(axis=1) == 2).sum()) for head in (*heads, plain)]
-    assert calls[0] == 0
-    assert calls[1] < calls[2] / 2
+def test_descriptions_are_used_where_held_out_labels_say_so_and_only_there(blobs: Blobs) -> None:
+    centres = np.stack([blobs.embeddings[blobs.labels == c].mean(axis=0) for c in range(5)])
+    items = np.concatenate([np.flatnonzero(blobs.labels == c)[:3] for c in range(5)])
+    labels = WeightedLabels(blobs.embeddings[items], blobs.labels[items], np.ones(15, np.float32))
+    shares = np.eye(5, dtype=np.float32)[labels.labels_N]
+    held_out = HeldOut(np.arange(15), labels.embeddings_ND, shares, np.zeros(15, bool))
+    chosen = {}
+    for name, order in (("right", np.arange(5)), ("wrong", (np.arange(5) + 1) % 5)):
+        described = WeightedLabels(10 * centres[order], np.arange(5), np.ones(5, np.float32))
+        fitter = CandidateFitter(labels, np.arange(15), blobs.embeddings[600:700], LogisticSettings(5), described)
+        chosen[name] = cross_validate(fitter, 15, held_out, True, np.random.default_rng(0)).described
+    assert chosen == {"right": True, "wrong": False}
 
 
-@pytest.mark.parametrize(("trusted", "stale"), [(80, False), (99, False), (100, True), (79, True)])
-def test_a_choice_is_stale_after_a_quarter_more_labels_or_any_fewer(trusted: int, stale: bool) -> None:
-    assert CandidateChoice(LearnerCandidate.AGREEMENT, (), 80).is_stale(trusted) is stale
+def test_expected_macro_f1_of_certain_predictions_is_macro_f1_and_its_error_that_of_resampling() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, 300, p=[0.8, 0.15, 0.05])
+    calls = np.where(rng.random(300) < 0.7, labels, rng.integers(0, 3, 300))
+    shares, certain = np.eye(3, dtype=np.float32)[labels], np.eye(3, dtype=np.float32)[calls]
+    score, influence = expected_macro_f1(certain, shares)
+    f1 = [2 * ((calls == c) & (labels == c)).sum() / ((calls == c).sum() + (labels == c).sum()) for c in range(3)]
+    assert score == pytest.approx(np.mean(f1), abs=1e-6)
+    assert abs(influence.mean()) < 1e-9
+    drawn = [expected_macro_f1(certain[rows], shares[rows])[0] for rows in rng.integers(0, 300, (500, 300))]
+    assert influence.std() / 300**0.5 == pytest.approx(np.std(drawn), rel=0.2)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_calibration_finds_sharpness_and_the_noise_of_untrusted_labels(noise: float) -> None:
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 3, (4000, 4)).astype(np.float32)
+    labels = (softmax(logits).cumsum(axis=1) < rng.random((4000, 1))).sum(axis=1).clip(max=3)
+    labels = np.where(rng.random(4000) < noise, rng.integers(0, 4, 4000), labels)
+    shares = np.eye(4, dtype=np.float32)[labels]
+    found = calibrate(logits * 2, shares, np.ones(4000, bool))
+    assert found.sharpness == pytest.approx(0.5, rel=0.15)
+    assert found.noise == pytest.approx(noise, abs=0.04)
+    assert calibrate(logits * 2, shares, np.zeros(4000, bool)).noise == 0
+
+
+@pytest.mark.parametrize(("labels", "stale"), [(80, False), (99, False), (100, True), (79, True)])
+def test_a_choice_is_stale_after_a_quarter_more_labels_or_any_fewer(labels: int, stale: bool) -> None:
+    assert CandidateChoice(LearnerCandidate.AGREEMENT, False, (), 80).is_stale(labels) is stale

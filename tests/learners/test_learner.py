@@ -10,13 +10,14 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from nextlabel.server.learners import learner
-from nextlabel.server.learners.candidates.description import LearnerCandidate
+from nextlabel.server.learners.candidates.choice import unchosen
+from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate
 from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
-from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 from tests.learners.blobs import Blobs, make_blobs
 
 DEFAULT = parse_learner_spec("default", {})
@@ -87,15 +88,33 @@ def test_the_plain_estimator_is_kept_where_the_pool_says_nothing(topics: Blobs) 
     random_labels = replace(topics, labels=rng.integers(0, 6, len(topics.labels)))
     few, pool = random_labels.training(slice(100)), topics.embeddings[100:1300]
     default, plain = train(few, pool, DEFAULT, 0, None), train(few, pool, PLAIN, 0, None)
-    np.testing.assert_array_equal(default.predict_proba(pool), plain.predict_proba(pool))
-
-
-def test_untrusted_labels_choose_nothing(topics: Blobs) -> None:
-    few, pool = topics.training(slice(60), trusted=False), topics.embeddings[100:1300]
-    default = train(few, pool, DEFAULT, 0, None)
     assert default.description.choice is not None
     assert default.description.choice.candidate is LearnerCandidate.PLAIN
-    np.testing.assert_array_equal(default.predict_proba(pool), train(few, pool, PLAIN, 0, None).predict_proba(pool))
+    np.testing.assert_array_equal(default.predict_proba(pool).argmax(axis=1), plain.predict_proba(pool).argmax(axis=1))
+    assert default.predict_proba(pool).max(axis=1).mean() < plain.predict_proba(pool).max(axis=1).mean()
+
+
+def test_untrusted_labels_choose_where_there_are_no_others_although_some_are_wrong(topics: Blobs) -> None:
+    few, pool = topics.training(slice(60), trusted=False), topics.embeddings[100:1300]
+    labels = np.where(np.arange(60) % 5 == 0, (few.labels_N + 1) % 6, few.labels_N)
+    default = train(replace(few, labels_N=labels), pool, DEFAULT, 0, None)
+    plain = train(replace(few, labels_N=labels), pool, PLAIN, 0, None)
+    assert default.description.choice is not None
+    assert default.description.choice.candidate is not LearnerCandidate.PLAIN
+    assert default.description.choice.noise > 0
+    assert _accuracy(default, topics) > _accuracy(plain, topics) + 0.03
+
+
+@pytest.mark.parametrize("labels", [1, 5])
+def test_described_classes_are_known_before_their_first_label(topics: Blobs, labels: int) -> None:
+    centres = np.stack([topics.embeddings[topics.labels == c].mean(axis=0) for c in range(6)])
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    described = DescribedClasses(centres.astype(np.float32), np.arange(6), np.ones(6, np.float32))
+    few = replace(topics.training(np.flatnonzero(topics.labels == 0)[:labels]), described=described)
+    default = train(few, topics.embeddings[100:1300], DEFAULT, 0, None)
+    assert default.description.choice is not None
+    assert default.description.choice.described
+    assert _accuracy(default, topics) > 0.5
 
 
 def test_soft_labels_of_an_unsure_annotator_weigh_less_than_wrong_certain_ones(topics: Blobs) -> None:
@@ -110,13 +129,13 @@ def test_soft_labels_of_an_unsure_annotator_weigh_less_than_wrong_certain_ones(t
     assert _accuracy(unsure, topics) > _accuracy(certain, topics)
 
 
-def test_the_choice_is_kept_until_a_quarter_more_labels_are_trusted(topics: Blobs) -> None:
+def test_the_choice_is_kept_until_a_quarter_more_labels_are_there(topics: Blobs) -> None:
     pool = topics.embeddings[300:1300]
     first = train(topics.training(slice(80)), pool, DEFAULT, 0, None)
     kept = train(topics.training(slice(99)), pool, DEFAULT, 0, first)
     renewed = train(topics.training(slice(100)), pool, DEFAULT, 0, kept)
-    trusted = [m.description.choice.trusted for m in (first, kept, renewed) if m.description.choice]
-    assert trusted == [80, 80, 100]
+    held_out = [m.description.choice.held_out for m in (first, kept, renewed) if m.description.choice]
+    assert held_out == [80, 80, 100]
 
 
 def test_pool_rows_beyond_the_limit_change_nothing(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,9 +202,9 @@ def test_many_untrusted_labels_do_not_slow_the_choice(topics: Blobs, monkeypatch
     monkeypatch.setattr(learner, "CHOICE_UNTRUSTED_SAMPLE", 50)
     sizes: list[int] = []
 
-    def measured(fitter: object, candidates: object, embeddings: np.ndarray, *rest: object) -> tuple[()]:
-        sizes.append(len(embeddings))
-        return ()
+    def measured(fitter: object, n_items: int, *rest: object) -> CandidateChoice:
+        sizes.append(n_items)
+        return unchosen(n_items)
 
     monkeypatch.setattr(learner, "cross_validate", measured)
     mixed = replace(topics.training(slice(500)), trusted_N=np.arange(500) % 10 == 0)
@@ -201,5 +220,5 @@ def test_trusted_labels_choose_although_most_labels_are_untrusted(topics: Blobs)
     pool = topics.embeddings[200:1300]
     default = train(mixed, pool, DEFAULT, 0, None)
     assert default.description.choice is not None
-    assert default.description.choice.trusted == 40
+    assert default.description.choice.held_out == 40
     assert _accuracy(default, topics) >= _accuracy(train(mixed, pool, PLAIN, 0, None), topics)

@@ -37,18 +37,25 @@ def test_the_walk_converges_to_the_closed_form(blobs: Blobs) -> None:
     seeds[rows, labels] = 1 / np.bincount(labels)[labels]
     closed = np.linalg.solve(np.eye(200) - FROM_NEIGHBOURS * graph.toarray(), seeds)
     closed /= closed.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(walk(graph, rows, labels, 5), closed, atol=2e-3)
+    np.testing.assert_allclose(walk(graph, rows, labels, np.ones(6, np.float32), 5), closed, atol=2e-3)
 
 
 def test_a_label_given_twice_to_a_row_counts_twice() -> None:
     graph = neighbour_graph(np.eye(4, dtype=np.float32) + np.float32(0.1))
-    reached = walk(graph, np.array([0, 0, 0]), np.array([0, 1, 1]), 2)
+    reached = walk(graph, np.array([0, 0, 0]), np.array([0, 1, 1]), np.ones(3, np.float32), 2)
     np.testing.assert_allclose(reached[0], [0.5, 0.5], atol=1e-5)
+
+
+def test_labels_seed_by_their_weight_within_their_class() -> None:
+    graph = neighbour_graph(np.eye(3, dtype=np.float32) + np.float32(0.1))
+    reached = walk(graph, np.array([0, 0, 1]), np.array([0, 1, 1]), np.array([1, 0.1, 0.9], np.float32), 2)
+    assert reached[0, 0] > reached[0, 1]
+    assert reached[1, 1] > reached[1, 0]
 
 
 def test_rows_no_label_reaches_get_zero() -> None:
     left, right = np.array([[1, 0], [1, 0.01]], np.float32), np.array([[0, 1], [0.01, 1]], np.float32)
     graph = neighbour_graph(np.concatenate([left, -left, right]))
-    reached = walk(graph, np.array([0]), np.array([1]), 2)
+    reached = walk(graph, np.array([0]), np.array([1]), np.ones(1, np.float32), 2)
     np.testing.assert_allclose(reached[:2], [[0, 1], [0, 1]], atol=1e-6)
     np.testing.assert_array_equal(reached[2:4], 0)

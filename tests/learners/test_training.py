@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextlabel.server.learners.targets import targets_of
-from nextlabel.server.learners.training import InvalidTrainingSetError, TrainingSet
+from nextlabel.server.learners.targets import UNTRUSTED_WEIGHT, targets_of
+from nextlabel.server.learners.training import DescribedClasses, InvalidTrainingSetError, TrainingSet
 
 GOOD: dict[str, Any] = {
     "embeddings_ND": np.eye(3, dtype=np.float32),
@@ -50,36 +50,56 @@ def test_a_bad_part_is_named(field: str, value: object) -> None:
 def test_take_keeps_the_parts_together() -> None:
     taken = TrainingSet(**GOOD).take(np.array([2, 0, 2]))
     for field in fields(TrainingSet):
-        if field.name != "classes":
+        if field.name not in ("classes", "described"):
             np.testing.assert_array_equal(getattr(taken, field.name), GOOD[field.name][[2, 0, 2]])
 
 
-def test_soft_labels_are_spread_but_trusted_ones_taken_at_their_word() -> None:
-    targets = targets_of(TrainingSet(**GOOD))
+def test_soft_labels_count_by_what_they_tell_classes_apart_and_trusted_ones_at_their_word() -> None:
+    targets = targets_of(TrainingSet(**{**GOOD, "weights_N": np.array([1, 1, 0.5], np.float32)}))
     rows = [
-        (tuple(x.nonzero()[0]), int(label), round(float(weight), 3), bool(trusted))
-        for x, label, weight, trusted in zip(
-            targets.labels.embeddings_ND,
-            targets.labels.labels_N,
-            targets.labels.weights_N,
-            targets.trusted_R,
-            strict=True,
+        (tuple(x.nonzero()[0]), int(label), round(float(weight) / UNTRUSTED_WEIGHT, 3))
+        for x, label, weight in zip(
+            targets.labels.embeddings_ND, targets.labels.labels_N, targets.labels.weights_N, strict=True
         )
     ]
     assert rows == [
-        ((0,), 0, 1.0, True),
-        ((1,), 0, 0.2, False),
-        ((1,), 1, 0.7, False),
-        ((1,), 2, 0.1, False),
-        ((2,), 0, 0.5, False),
+        ((0,), 0, round(1 / UNTRUSTED_WEIGHT, 3)),
+        ((1,), 0, 0.1),
+        ((1,), 1, 0.6),
+        ((2,), 0, 0.5),
     ]
+    assert targets.item_R.tolist() == [0, 1, 1, 2]
+    assert targets.trusted_N.tolist() == [True, False, False]
 
 
-def test_the_tail_of_a_soft_label_goes_to_its_most_probable_classes() -> None:
+def test_a_label_as_probable_as_all_others_says_nothing() -> None:
+    soft = np.array([[0.5, 0.5], [0.35, 0.65]], np.float32)
+    training = TrainingSet(
+        np.ones((2, 2), np.float32), np.array([0, 1]), np.zeros(2, bool), np.ones(2, np.float32), soft, ("a", "b")
+    )
+    targets = targets_of(training)
+    assert targets.rows_N.tolist() == [1]
+    np.testing.assert_allclose(targets.shares_NC, [[0, 0.3 * UNTRUSTED_WEIGHT]], rtol=1e-5)
+
+
+def test_the_tail_of_a_soft_label_is_left_out() -> None:
     tail = np.array([[0.3, 0.25, 0.2, 0.1, 0.08, 0.04, 0.03]], np.float32)
     training = TrainingSet(
         np.ones((1, 2), np.float32), np.array([0]), np.array([False]), np.ones(1, np.float32), tail, tuple("abcdefg")
     )
     targets = targets_of(training)
     assert targets.labels.labels_N.tolist() == [0, 1, 2, 3, 4]
-    np.testing.assert_allclose(targets.labels.weights_N, tail[0, :5] / tail[0, :5].sum(), rtol=1e-6)
+    np.testing.assert_allclose(targets.labels.weights_N, UNTRUSTED_WEIGHT * (tail[0, :5] - 0.03), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        DescribedClasses(np.ones((2, 5), np.float32), np.array([0, 1]), np.ones(2, np.float32)),
+        DescribedClasses(np.ones((1, 3), np.float32), np.array([0, 1]), np.ones(2, np.float32)),
+        DescribedClasses(np.ones((2, 3), np.float32), np.array([0, 3]), np.ones(2, np.float32)),
+    ],
+)
+def test_descriptions_that_do_not_fit_are_named(described: DescribedClasses) -> None:
+    with pytest.raises(InvalidTrainingSetError, match="described"):
+        TrainingSet(**GOOD, described=described)

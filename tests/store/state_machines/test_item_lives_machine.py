@@ -33,7 +33,9 @@ from nextlabel.server.domain.labeling.needs import Asker
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.selection.advised import AdvisedSelection
@@ -96,6 +98,7 @@ class Server:
         self.standings = Standings(store, self.labels, LIMITS)
         self.reports = Reports(store, self.labels, self.standings)
         self.askable = Askable(store, arrays, self.standings, LIMITS)
+        embedding: Embedding = None  # type: ignore[assignment]  # all items come with embeddings
         learning = Learning(
             store=store,
             pools=self.pools,
@@ -104,6 +107,7 @@ class Server:
             clock=clock,
             budgets=self.budgets,
             models_dir=folder,
+            descriptions=DescribedClassesSource(embedding),
         )
         advised: AdvisedSelection = None  # type: ignore[assignment]  # no strategy here asks an LLM
         self.selector = Selector(

@@ -20,7 +20,6 @@ from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 
 class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -31,6 +30,7 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         candidate: how the pool is used.
         pool: (M, D) float32 sample of the pool.
         start: head to start from.
+        described: examples of the classes from the label space itself.
     """
 
     def __init__(
@@ -39,19 +39,22 @@ class HeadClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         candidate: LearnerCandidate = LearnerCandidate.PLAIN,
         pool: Float32 | None = None,
         start: TrainedHead | None = None,
+        described: WeightedLabels | None = None,
     ) -> None:
         self.settings = settings
         self.candidate = candidate
         self.pool = pool
         self.start = start
+        self.described = described
 
-    def fit(self, X: Float32, y: Int64, sample_weight: Float32 | None = None, clamped: Bool | None = None) -> Self:
-        """Fits ``head_``; only rows in ``clamped`` (default all) may seed label propagation."""
+    def fit(self, X: Float32, y: Int64, sample_weight: Float32 | None = None, items: Int64 | None = None) -> Self:
+        """Fits ``head_``; rows of the same item (default: each its own) are one soft label."""
         weights = np.ones(len(y), np.float32) if sample_weight is None else sample_weight
-        trusted = np.ones(len(y), np.bool_) if clamped is None else clamped
+        item_R = np.arange(len(y)) if items is None else items
         pool = np.empty((0, X.shape[1]), np.float32) if self.pool is None else self.pool
-        fitter = CandidateFitter(WeightedLabels(X, y, weights), trusted, pool, self.settings)
-        self.head_ = fitter.fit(self.candidate, np.arange(len(y)), self.start)
+        fitter = CandidateFitter(WeightedLabels(X, y, weights), item_R, pool, self.settings, self.described)
+        described = self.described is not None
+        self.head_ = fitter.fit(self.candidate, np.unique(item_R), self.start, described=described)
         self.classes_ = np.arange(self.settings.n_classes)
         return self
 

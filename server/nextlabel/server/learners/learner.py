@@ -14,15 +14,17 @@ from sklearn.base import ClassifierMixin
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,
-    MAX_TRUSTED,
-    MIN_TRUSTED,
-    choose,
+    ENOUGH_TRUSTED,
+    MAX_LABELS,
+    MIN_LABELS,
+    HeldOut,
     cross_validate,
     unchosen,
 )
 from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate, TrainingDescription
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, class_balance, fit_logistic, head_over
+from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.estimators import (
     HeadClassifier,
     IncrementalSgd,
@@ -77,13 +79,15 @@ class _Fitted:
 
 
 def _fit(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
-    seen = np.unique(training.labels_N)
-    if len(seen) == 0 or (len(seen) == 1 and training.probabilities_NC is None):
+    targets = targets_of(training)
+    seen = np.unique(targets.labels.labels_N)
+    describes = spec.estimator == "default" and training.described is not None
+    if len(seen) == 0 or (len(seen) == 1 and not describes):
         return _Fitted(TrainedHead.constant(training.n_classes, training.embeddings_ND.shape[1], seen))
     if spec.estimator in ("default", "logistic_regression"):
-        return _fit_head(training, pool_MD, spec, seed, previous)
+        return _fit_head(training, targets, pool_MD, spec, seed, previous)
     if spec.estimator == "sgd":
-        return _fit_sgd(training, spec, seed, previous)
+        return _fit_sgd(training, targets.labels, spec, seed, previous)
     if spec.estimator == "nearest_neighbors":
         neighbours = nearest_neighbors(spec, len(training.labels_N))
         teach(neighbours, training.embeddings_ND, training.labels_N)
@@ -91,46 +95,61 @@ def _fit(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, 
     return _fit_lda(training, spec)
 
 
-def _fit_head(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
+def _fit_head(
+    training: TrainingSet, targets: Targets, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None
+) -> _Fitted:
     settings = logistic_settings(spec, training.n_classes)
-    targets = targets_of(training)
     start = starting_head(previous, training)
-    choice = _choice(targets, pool_MD, settings, seed, previous) if spec.estimator == "default" else None
+    described = described_labels(training)
+    choice = None
+    if spec.estimator == "default":
+        choice = _choice(targets, described, pool_MD, settings, seed, previous)
     candidate = LearnerCandidate.PLAIN if choice is None else choice.candidate
     if candidate is LearnerCandidate.PLAIN and start is not None:
         settings = replace(settings, tolerance=WARM_TOLERANCE)
-    classifier = HeadClassifier(settings, candidate, pool_MD, start)
-    teach(
-        classifier,
-        targets.labels.embeddings_ND,
-        targets.labels.labels_N,
-        sample_weight=targets.labels.weights_N,
-        clamped=targets.trusted_R,
-    )
-    return _Fitted(classifier.head_, choice=choice, warm=start is not None)
+    uses_descriptions = choice is not None and choice.described
+    classifier = HeadClassifier(settings, candidate, pool_MD, start, described if uses_descriptions else None)
+    labels = targets.labels
+    teach(classifier, labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N, items=targets.item_R)
+    head = classifier.head_ if choice is None else classifier.head_.sharpened(choice.sharpness)
+    return _Fitted(head, choice=choice, warm=start is not None)
+
+
+def described_labels(training: TrainingSet) -> WeightedLabels | None:
+    """The texts that describe the classes, as labels; None where there are none."""
+    described = training.described
+    if described is None:
+        return None
+    return WeightedLabels(described.embeddings_ED, described.labels_E, described.weights_E)
 
 
 def _choice(
-    targets: Targets, pool_MD: Float32, settings: LogisticSettings, seed: int, previous: Model | None
+    targets: Targets,
+    described: WeightedLabels | None,
+    pool_MD: Float32,
+    settings: LogisticSettings,
+    seed: int,
+    previous: Model | None,
 ) -> CandidateChoice:
-    trusted = np.flatnonzero(targets.trusted_R)
+    trusted = np.flatnonzero(targets.trusted_N)
+    items = trusted if len(trusted) >= ENOUGH_TRUSTED else np.arange(len(targets.rows_N))
     last = previous.description.choice if previous is not None else None
-    if last is not None and not last.is_stale(len(trusted)):
+    if last is not None and not last.is_stale(len(items)):
         return last
-    enough = MIN_TRUSTED <= len(trusted) <= MAX_TRUSTED and len(np.unique(targets.labels.labels_N[trusted])) > 1
+    enough = MIN_LABELS <= len(items) <= MAX_LABELS and len(np.unique(targets.shares_NC[items].argmax(axis=1))) > 1
     if not enough or len(pool_MD) == 0:
-        return unchosen(len(trusted))
+        return unchosen(len(items))
     rng = np.random.default_rng(seed)
-    untrusted = np.flatnonzero(~targets.trusted_R)
-    if len(untrusted) > CHOICE_UNTRUSTED_SAMPLE:
-        untrusted = rng.choice(untrusted, CHOICE_UNTRUSTED_SAMPLE, replace=False)
-    rows = np.concatenate([trusted, untrusted])
-    labels, is_trusted = targets.labels.take(rows), targets.trusted_R[rows]
+    others = np.setdiff1d(np.arange(len(targets.rows_N)), items)
+    if len(others) > CHOICE_UNTRUSTED_SAMPLE:
+        others = rng.choice(others, CHOICE_UNTRUSTED_SAMPLE, replace=False)
+    known = targets.take(np.concatenate([items, others]))
     rough = replace(settings, tolerance=CHOICE_TOLERANCE)
-    fitter = CandidateFitter(labels, is_trusted, pool_MD[:CHOICE_POOL_SAMPLE], rough)
-    held_out = np.arange(len(trusted))
-    scores = cross_validate(fitter, list(LearnerCandidate), labels.embeddings_ND, labels.labels_N, held_out, rng)
-    return CandidateChoice(choose(scores), scores, len(trusted))
+    fitter = CandidateFitter(known.labels, known.item_R, pool_MD[:CHOICE_POOL_SAMPLE], rough, described)
+    first = np.arange(len(items))
+    embeddings = known.labels.embeddings_ND[np.searchsorted(known.item_R, first)]
+    held_out = HeldOut(first, embeddings, known.shares_NC[first], ~known.trusted_N[first])
+    return cross_validate(fitter, len(known.rows_N), held_out, described is not None, rng)
 
 
 def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
@@ -144,8 +163,9 @@ def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:
     return _Fitted(head_over(training.n_classes, seen, discriminant.coef_, discriminant.intercept_))
 
 
-def _fit_sgd(training: TrainingSet, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
-    labels = targets_of(training).labels
+def _fit_sgd(
+    training: TrainingSet, labels: WeightedLabels, spec: LearnerSpec, seed: int, previous: Model | None
+) -> _Fitted:
     seen = np.unique(labels.labels_N)
     weights = labels.weights_N
     if spec.choice("class_weight") == "balanced":
@@ -189,6 +209,8 @@ def starting_head(previous: Model | None, training: TrainingSet) -> TrainedHead 
     head = previous.linear
     if head.coef_CD.shape[1] != training.embeddings_ND.shape[1]:
         return None
+    if previous.description.choice is not None:
+        head = head.sharpened(1 / previous.description.choice.sharpness)
     if previous.classes == training.classes:
         return head
     start = TrainedHead.constant(training.n_classes, head.coef_CD.shape[1], np.array([0]))

@@ -140,4 +140,4 @@ def _choice(record: dict[str, Any]) -> CandidateChoice:
     scores = tuple(
         CandidateScore(**{**score, "candidate": LearnerCandidate(score["candidate"])}) for score in record["scores"]
     )
-    return CandidateChoice(LearnerCandidate(record["candidate"]), scores, record["trusted"])
+    return CandidateChoice(**{**record, "candidate": LearnerCandidate(record["candidate"]), "scores": scores})

@@ -11,37 +11,65 @@ from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.training import TrainingSet
 
 MAX_CLASSES_A_SOFT_LABEL = 5
+UNTRUSTED_WEIGHT = 0.3
+"""What an untrusted label counts beside a trusted one. Where all are untrusted it is a stronger penalty: with a fifth
+of the labels wrong C = 3 is better than 10 (`docs/evidence/learner.md`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """Weighted labels and which of them are trusted, (R,); R is above N where soft labels were spread."""
+    """Weighted labels of items.
+
+    Attributes:
+        labels: R rows, several for an item with a soft label, none for one whose label says nothing.
+        item_R: the item of each row, ascending, among those that have one.
+        shares_NC: what the label of each of these items says, its weight spread over classes; sums above 0.
+        rows_N: where these items are in the training set.
+        trusted_N: which of these items have a trusted label.
+    """
 
     labels: WeightedLabels
-    trusted_R: NDArray[np.bool_]
+    item_R: NDArray[np.int64]
+    shares_NC: NDArray[np.float32]
+    rows_N: NDArray[np.int64]
+    trusted_N: NDArray[np.bool_]
+
+    def take(self, items_n: NDArray[np.int64]) -> Targets:
+        """The targets of these items, in this order."""
+        embeddings_nD = self.labels.embeddings_ND[np.searchsorted(self.item_R, items_n)]
+        return _spread(embeddings_nD, self.shares_NC[items_n], self.rows_N[items_n], self.trusted_N[items_n])
 
 
 def targets_of(training: TrainingSet) -> Targets:
-    """Spreads every soft label over its few most probable classes, weighted by their probabilities.
+    """Spreads every soft label over its few most probable classes.
 
     The cross-entropy against a distribution is the probability-weighted sum of the cross-entropies against its
-    classes, so this is exact but for the tail cut off (all but the 5 most probable classes of a row), whose share
-    goes to the classes kept. Trusted rows keep their label.
+    classes. What a distribution gives to all classes alike tells none from another and is left out, so that a
+    probability of .35 among ten classes counts as .28 of a label and one of .1 as nothing; of the rest the 5 most
+    probable classes are kept. Trusted rows are taken at their word and count in full, others `UNTRUSTED_WEIGHT`.
     """
-    if training.probabilities_NC is None:
-        labels = WeightedLabels(training.embeddings_ND, training.labels_N, training.weights_N)
-        return Targets(labels, training.trusted_N)
-    share_NC = _kept_share(training, training.probabilities_NC)
-    rows, classes = np.nonzero(share_NC)
-    weights = training.weights_N[rows] * share_NC[rows, classes]
-    return Targets(WeightedLabels(training.embeddings_ND[rows], classes, weights), training.trusted_N[rows])
+    n = len(training.labels_N)
+    shares = np.zeros((n, training.n_classes), np.float32)
+    soft = training.probabilities_NC
+    if soft is not None and training.n_classes > 1:
+        shares[:] = soft - soft.min(axis=1, keepdims=True)
+        if training.n_classes > MAX_CLASSES_A_SOFT_LABEL:
+            cut = np.partition(shares, -MAX_CLASSES_A_SOFT_LABEL, axis=1)[:, -MAX_CLASSES_A_SOFT_LABEL, None]
+            shares[shares < cut] = 0
+    literal = np.flatnonzero(training.trusted_N | (soft is None) | (training.n_classes == 1))
+    shares[literal] = 0
+    shares[literal, training.labels_N[literal]] = 1
+    shares *= (training.weights_N * np.where(training.trusted_N, 1, UNTRUSTED_WEIGHT))[:, None]
+    telling = np.flatnonzero(shares.sum(axis=1) > 0)
+    return _spread(training.embeddings_ND[telling], shares[telling], telling, training.trusted_N[telling])
 
 
-def _kept_share(training: TrainingSet, probabilities_NC: NDArray[np.float32]) -> NDArray[np.float32]:
-    share = np.where(training.trusted_N[:, None], 0, probabilities_NC).astype(np.float32)
-    trusted = np.flatnonzero(training.trusted_N)
-    share[trusted, training.labels_N[trusted]] = 1
-    if training.n_classes > MAX_CLASSES_A_SOFT_LABEL:
-        cut = np.partition(share, -MAX_CLASSES_A_SOFT_LABEL, axis=1)[:, -MAX_CLASSES_A_SOFT_LABEL, None]
-        share[share < cut] = 0
-    return np.asarray(share / share.sum(axis=1, keepdims=True))
+def _spread(
+    embeddings_ND: NDArray[np.float32],
+    shares_NC: NDArray[np.float32],
+    rows_N: NDArray[np.int64],
+    trusted_N: NDArray[np.bool_],
+) -> Targets:
+    items, classes = np.nonzero(shares_NC)
+    labels = WeightedLabels(embeddings_ND[items], classes, shares_NC[items, classes])
+    return Targets(labels, items, shares_NC, rows_N, trusted_N)

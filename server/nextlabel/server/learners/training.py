@@ -17,6 +17,21 @@ class InvalidTrainingSetError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DescribedClasses:
+    """Texts that describe classes, each as an example of its class.
+
+    Attributes:
+        embeddings_ED: float32, one row a text.
+        labels_E: int64, the class each describes.
+        weights_E: float32 above 0, in labels; those of a class sum to 1.
+    """
+
+    embeddings_ED: Float32
+    labels_E: Int64
+    weights_E: Float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
     """The labels known so far.
 
@@ -24,11 +39,12 @@ class TrainingSet:
         embeddings_ND: finite float32, one row an annotated item.
         labels_N: int64 in ``[0, C)``, an index into ``classes``; the consensus label.
         trusted_N: True for labels of people, gold or a replay of known truth; False for those of an LLM.
-            Only trusted labels choose between estimators and are clamped in semi-supervised training.
+            Where they are enough, trusted labels alone choose between estimators; others always count less.
         weights_N: float32 in ``(0, ∞)``, how much the row counts; 1 is one certain label.
         probabilities_NC: float32 rows summing to 1, the consensus as a distribution, or None where every
             label is taken at its word. Trusted rows are taken at their word regardless.
         classes: the label space, in order; not every class needs to occur.
+        described: texts that describe the classes, embedded as the items are, or None where there are none.
 
     Raises:
         InvalidTrainingSetError: if shapes, ranges or values do not fit.
@@ -40,8 +56,10 @@ class TrainingSet:
     weights_N: Float32
     probabilities_NC: Float32 | None
     classes: tuple[str, ...]
+    described: DescribedClasses | None = None
 
     def __post_init__(self) -> None:
+        self._check_described()
         n = self._check_embeddings()
         for name in ("labels_N", "trusted_N", "weights_N"):
             if getattr(self, name).shape != (n,):
@@ -58,6 +76,18 @@ class TrainingSet:
         if not np.isfinite(self.embeddings_ND).all():
             raise InvalidTrainingSetError("embeddings_ND holds NaN or infinity; embed the items again")
         return len(self.embeddings_ND)
+
+    def _check_described(self) -> None:
+        described = self.described
+        if described is None:
+            return
+        if described.embeddings_ED.shape != (len(described.labels_E), self.embeddings_ND.shape[-1]):
+            raise InvalidTrainingSetError(
+                f"described has embeddings of shape {described.embeddings_ED.shape}; expected one row of "
+                f"{self.embeddings_ND.shape[-1]} numbers for each of {len(described.labels_E)} labels"
+            )
+        if len(described.labels_E) and not 0 <= described.labels_E.min() <= described.labels_E.max() < self.n_classes:
+            raise InvalidTrainingSetError(f"described has labels outside [0, {self.n_classes}), the indexes of classes")
 
     def _check_values(self) -> None:
         n, n_classes = len(self.labels_N), len(self.classes)
@@ -88,4 +118,5 @@ class TrainingSet:
             weights_N=self.weights_N[rows_n],
             probabilities_NC=None if soft is None else soft[rows_n],
             classes=self.classes,
+            described=self.described,
         )

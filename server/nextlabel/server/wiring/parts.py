@@ -16,6 +16,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning, learner_spec
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
@@ -232,6 +233,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
         clock=base.clock,
         budgets=projects.budgets,
         models_dir=base.settings.data_dir / "models",
+        descriptions=DescribedClassesSource(pool.embedding),
     )
 
 

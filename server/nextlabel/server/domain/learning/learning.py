@@ -17,6 +17,7 @@ import structlog
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.evaluation import Evaluation, evaluate
@@ -64,6 +65,7 @@ class Learning:
     clock: Clock
     budgets: Budgets
     models_dir: Path
+    descriptions: DescribedClassesSource
     _loaded: OrderedDict[tuple[ProjectId, int], Model] = field(init=False, default_factory=OrderedDict)
     _samples: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
     _evaluation_sets: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
@@ -201,6 +203,7 @@ class Learning:
         rows = rows[embedded]
         embeddings = await self.pools.embeddings(project.id, rows.tolist()) if len(rows) else None
         found = [agreed[row] for row in rows.tolist()]
+        described = await self.descriptions.of(project)
         return Labeled(
             rows,
             TrainingSet(
@@ -212,6 +215,7 @@ class Learning:
                 weights_N=np.ones(len(found), np.float32),
                 probabilities_NC=_distributions(found, len(place)) if found else None,
                 classes=project.class_names,
+                described=described,
             ),
             waiting,
         )
@@ -249,6 +253,7 @@ class Learning:
             learner=project.learner,
             description={
                 "candidate": description.choice.candidate.value if description.choice else project.learner.name,
+                "class_texts": description.choice is not None and description.choice.described,
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
                 "labels_awaiting_embedding": waiting,

@@ -1,87 +1,134 @@
-"""Choosing a candidate by cross-validation on trusted labels; the plain one wins unless another is clearly better."""
+"""Choosing a candidate by cross-validation on the labels; the plain one wins unless another is clearly better."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.candidates.calibration import Calibration, calibrate
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
-from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.candidates.linear import TrainedHead, softmax
 
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 
 FEW_LABELS, FOLDS_OF_FEW, FOLDS = 300, 5, 3
 CHOICE_TOLERANCE = 3e-4  # looser than for the model itself: the order of the candidates does not need more
-MIN_TRUSTED = 10  # fewer labels than this cannot tell candidates apart
-MAX_TRUSTED = 2_000  # with more the pool adds little, and cross-validation would take long
+MIN_LABELS = 10  # fewer labels than this cannot tell candidates apart
+MAX_LABELS = 2_000  # with more the pool adds little, and cross-validation would take long
+ENOUGH_TRUSTED = 30  # from here trusted labels choose alone
 
 
-def unchosen(trusted: int) -> CandidateChoice:
-    """The plain estimator, where trusted labels are too few to choose by."""
-    return CandidateChoice(LearnerCandidate.PLAIN, (), trusted)
+def unchosen(labels: int) -> CandidateChoice:
+    """The plain estimator, where too few or too many labels are there to choose by.
+
+    Few labels are helped by what the label space says of its classes, many have no need of it.
+    """
+    return CandidateChoice(LearnerCandidate.PLAIN, described=labels < MIN_LABELS, scores=(), held_out=labels)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """The items to choose by.
+
+    Attributes:
+        items_n: their positions among the fitter's items; all others are always trained on.
+        embeddings_nD: their embeddings.
+        shares_nC: what their labels say, the weight of each spread over classes.
+        untrusted_n: whose labels may be wrong.
+    """
+
+    items_n: Int64
+    embeddings_nD: Float32
+    shares_nC: Float32
+    untrusted_n: Bool
 
 
 def cross_validate(
-    fitter: CandidateFitter,
-    candidates: Sequence[LearnerCandidate],
-    embeddings_ND: Float32,
-    labels_N: Int64,
-    trusted_n: Int64,
-    rng: np.random.Generator,
-) -> tuple[CandidateScore, ...]:
-    """Scores candidates on held-out trusted labels, all on the same folds.
-
-    Args:
-        embeddings_ND: of the rows the fitter knows.
-        labels_N: class indexes of those rows.
-        trusted_n: the rows that may be held out; all others are always trained on.
-    """
-    probability = np.zeros((len(candidates), len(embeddings_ND)), np.float32)
-    correct = np.zeros_like(probability)
-    everything = np.arange(len(embeddings_ND))
+    fitter: CandidateFitter, n_items: int, held_out: HeldOut, describable: bool, rng: np.random.Generator
+) -> CandidateChoice:
+    """Scores every candidate, with descriptions too where there are any, on the same folds, and chooses."""
+    variants = list(product(LearnerCandidate, (False, True) if describable else (False,)))
+    logits_knC = np.zeros((len(variants), *held_out.shares_nC.shape), np.float32)
+    everything = np.arange(n_items)
     start: TrainedHead | None = None
-    for held_out in _stratified_folds(labels_N, trusted_n, rng):
-        known = np.setdiff1d(everything, held_out, assume_unique=True)
+    for fold in _stratified_folds(held_out.shares_nC.argmax(axis=1), rng):
+        known = np.setdiff1d(everything, held_out.items_n[fold], assume_unique=True)
         start = fitter.fit(LearnerCandidate.PLAIN, known, start)
-        for i, candidate in enumerate(candidates):
-            predicted = fitter.fit(candidate, known, start).predict_proba(embeddings_ND[held_out])
-            probability[i, held_out] = predicted[np.arange(len(held_out)), labels_N[held_out]]
-            correct[i, held_out] = predicted.argmax(axis=1) == labels_N[held_out]
-    return _scores(candidates, probability[:, trusted_n], correct[:, trusted_n])
+        for i, (candidate, described) in enumerate(variants):
+            head = fitter.fit(candidate, known, start, described=described)
+            logits_knC[i, fold] = head.logits(held_out.embeddings_nD[fold])
+    calibrations = [calibrate(logits, held_out.shares_nC, held_out.untrusted_n) for logits in logits_knC]
+    scores = _scores(variants, logits_knC, calibrations, held_out.shares_nC)
+    chosen = choose(scores)
+    calibration = calibrations[variants.index(chosen)]
+    candidate, described = chosen
+    labels = len(held_out.items_n)
+    return CandidateChoice(candidate, described, scores, labels, calibration.sharpness, calibration.noise)
 
 
-def _stratified_folds(labels_N: Int64, trusted_n: Int64, rng: np.random.Generator) -> list[Int64]:
-    """Disjoint parts of `trusted_n`; every class is dealt out over them as evenly as it can be."""
-    shuffled = rng.permutation(trusted_n)
-    by_class = shuffled[np.argsort(labels_N[shuffled], kind="stable")]
-    folds = FOLDS_OF_FEW if len(trusted_n) < FEW_LABELS else FOLDS
+def _stratified_folds(labels_n: Int64, rng: np.random.Generator) -> list[Int64]:
+    """Disjoint parts of n items; every class is dealt out over them as evenly as it can be."""
+    shuffled = rng.permutation(len(labels_n))
+    by_class = shuffled[np.argsort(labels_n[shuffled], kind="stable")]
+    folds = FOLDS_OF_FEW if len(labels_n) < FEW_LABELS else FOLDS
     return [by_class[fold::folds] for fold in range(folds)]
 
 
 def _scores(
-    candidates: Sequence[LearnerCandidate], probability_kn: Float32, correct_kn: Float32
+    variants: Sequence[tuple[LearnerCandidate, bool]],
+    logits_knC: Float32,
+    calibrations: Sequence[Calibration],
+    shares_nC: Float32,
 ) -> tuple[CandidateScore, ...]:
-    plain = probability_kn[list(candidates).index(LearnerCandidate.PLAIN)]
-    scores = []
-    for candidate, probability, correct in zip(candidates, probability_kn, correct_kn, strict=True):
-        difference = probability - plain
-        scores.append(
-            CandidateScore(
-                candidate=candidate,
-                accuracy=float(correct.mean()),
-                expected_accuracy=float(probability.mean()),
-                gain=float(difference.mean()),
-                gain_error=float(difference.std(ddof=1) / np.sqrt(len(difference))),
-            )
+    right_n = shares_nC.argmax(axis=1)
+    found = [
+        expected_macro_f1(softmax(logits * np.float32(calibration.sharpness)), shares_nC)
+        for logits, calibration in zip(logits_knC, calibrations, strict=True)
+    ]
+    plain, plain_influence_n = found[0]
+    return tuple(
+        CandidateScore(
+            candidate=candidate,
+            described=described,
+            accuracy=float((logits.argmax(axis=1) == right_n).mean()),
+            expected_macro_f1=score,
+            gain=score - plain,
+            gain_error=float((influence_n - plain_influence_n).std(ddof=1) / np.sqrt(len(right_n))),
         )
-    return tuple(scores)
+        for (candidate, described), logits, (score, influence_n) in zip(variants, logits_knC, found, strict=True)
+    )
 
 
-def choose(scores: Sequence[CandidateScore]) -> LearnerCandidate:
+def expected_macro_f1(probabilities_nC: Float32, shares_nC: Float32) -> tuple[float, Float64]:
+    """Mean F1 of the classes among the labels, with probabilities as soft counts, and every item's influence on it.
+
+    Returns:
+        the score in [0, 1], and (n,) float64 whose mean is 0 and whose spread over the root of n is the score's
+        standard error (the delta method).
+    """
+    weight_n = shares_nC.sum(axis=1, keepdims=True)
+    calls_nC = probabilities_nC * weight_n.astype(np.float64)
+    hits_nC = probabilities_nC * shares_nC.astype(np.float64)
+    seen = shares_nC.sum(axis=0) > 0
+    both_nC = (calls_nC + shares_nC)[:, seen]
+    total_C = both_nC.sum(axis=0)
+    f1_C = 2 * hits_nC[:, seen].sum(axis=0) / total_C
+    influence_nC = (2 * hits_nC[:, seen] - f1_C * both_nC) / total_C * len(shares_nC)
+    return float(f1_C.mean()), np.asarray(influence_nC.mean(axis=1))
+
+
+def choose(scores: Sequence[CandidateScore]) -> tuple[LearnerCandidate, bool]:
     """The candidate of greatest gain among those whose gain exceeds its standard error; else the plain one."""
     clear = [score for score in scores if score.gain > score.gain_error]
-    return max(clear, key=lambda score: score.gain).candidate if clear else LearnerCandidate.PLAIN
+    if not clear:
+        return LearnerCandidate.PLAIN, False
+    best = max(clear, key=lambda score: score.gain)
+    return best.candidate, best.described

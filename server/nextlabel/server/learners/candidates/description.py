@@ -19,34 +19,46 @@ class LearnerCandidate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CandidateScore:
-    """How a candidate did on held-out trusted labels.
+    """How a candidate did on held-out labels, its predictions recalibrated.
 
     Attributes:
+        described: whether the texts that describe the classes were examples of them.
         accuracy: share of the held-out labels it got right, in [0, 1].
-        expected_accuracy: mean probability it gave to the right class, in [0, 1]. The choice goes by this: it is
-            what accuracy would be if the class were drawn from the prediction, and far less noisy on few labels.
-        gain: mean difference of the expected accuracy to the plain estimator's, paired by item.
-        gain_error: standard error of `gain`.
+        expected_macro_f1: mean over the classes of the F1 that the predicted probabilities have as soft counts, in
+            [0, 1]. The choice goes by this: every class counts alike, and it is far less noisy on few labels than
+            what the most probable class alone would give.
+        gain: difference of the expected macro-F1 to that of the plain estimator without descriptions.
+        gain_error: standard error of `gain`, from each item's influence on it.
     """
 
     candidate: LearnerCandidate
+    described: bool
     accuracy: float
-    expected_accuracy: float
+    expected_macro_f1: float
     gain: float
     gain_error: float
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateChoice:
-    """The candidate in use, why, and the number of trusted labels it was chosen on."""
+    """The candidate in use, why, the number of labels it was chosen on, and how its logits are recalibrated.
+
+    Attributes:
+        described: whether the texts that describe the classes are examples of them.
+        held_out: the labels that were predicted by models without them; 0 where nothing was compared.
+        noise: share of the untrusted labels that is as if drawn at random, as far as predictions tell.
+    """
 
     candidate: LearnerCandidate
+    described: bool
     scores: tuple[CandidateScore, ...]
-    trusted: int
+    held_out: int
+    sharpness: float = 1.0
+    noise: float = 0.0
 
-    def is_stale(self, trusted: int) -> bool:
-        """Whether there are enough new trusted labels (or fewer than before) to choose again."""
-        return trusted < self.trusted or trusted >= self.trusted * GROWTH_BEFORE_NEXT_CHOICE
+    def is_stale(self, labels: int) -> bool:
+        """Whether there are enough new labels to choose by (or fewer than before) to choose again."""
+        return labels < self.held_out or labels >= self.held_out * GROWTH_BEFORE_NEXT_CHOICE
 
 
 @dataclass(frozen=True, slots=True)

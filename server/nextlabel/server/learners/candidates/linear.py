@@ -40,6 +40,11 @@ class TrainedHead:
         """Which classes can be predicted, (C,) bool."""
         return np.asarray(self.intercept_C > UNSEEN_LOGIT / 2)
 
+    def sharpened(self, factor: float) -> TrainedHead:
+        """The head whose logits are multiplied by a factor; classes without labels keep probability 0."""
+        intercept = np.where(self.is_seen, self.intercept_C * np.float32(factor), UNSEEN_LOGIT)
+        return TrainedHead(self.coef_CD * np.float32(factor), intercept.astype(np.float32))
+
     def logits(self, embeddings_nD: Float32) -> Float32:
         """Unnormalised log-probabilities, (n, C)."""
         return np.asarray(embeddings_nD @ self.coef_CD.T + self.intercept_C)

@@ -43,21 +43,22 @@ def neighbour_graph(embeddings_ND: Float32) -> sparse.csr_array:
     return sparse.csr_array(scale @ adjacency @ scale)
 
 
-def walk(graph: sparse.csr_array, rows_n: Int64, labels_n: Int64, n_classes: int) -> Float32:
+def walk(graph: sparse.csr_array, rows_n: Int64, labels_n: Int64, weights_n: Float32, n_classes: int) -> Float32:
     """Class probabilities of every row of a graph from the labels of a few.
 
     Every class starts with the same total, so that a frequent one does not flood the graph.
 
     Args:
         graph: of `neighbour_graph`, (N, N).
-        rows_n: the labeled rows.
+        rows_n: the labeled rows; a row with a soft label occurs once a class.
         labels_n: their class indexes.
+        weights_n: how much each counts within its class.
 
     Returns:
         (N, C) float32, rows summing to 1, or to 0 where no label reaches.
     """
     seeds = np.zeros((graph.shape[0], n_classes), np.float32)
-    np.add.at(seeds, (rows_n, labels_n), 1 / np.bincount(labels_n, minlength=n_classes)[labels_n])
+    np.add.at(seeds, (rows_n, labels_n), weights_n / np.bincount(labels_n, weights_n, n_classes)[labels_n])
     reached = seeds
     for _ in range(STEPS):
         reached = np.float32(FROM_NEIGHBOURS) * (graph @ reached) + np.float32(1 - FROM_NEIGHBOURS) * seeds

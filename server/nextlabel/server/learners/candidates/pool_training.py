@@ -62,6 +62,14 @@ class WeightedLabels:
         weights = class_balance(self.labels_N, self.weights_N, n_classes, exponent)
         return WeightedLabels(self.embeddings_ND, self.labels_N, weights)
 
+    def joined(self, more: WeightedLabels) -> WeightedLabels:
+        """These labels, then those."""
+        return WeightedLabels(
+            np.concatenate([self.embeddings_ND, more.embeddings_ND]),
+            np.concatenate([self.labels_N, more.labels_N]),
+            np.concatenate([self.weights_N, more.weights_N]),
+        )
+
     def fit(self, settings: LogisticSettings, start: TrainedHead | None = None) -> TrainedHead:
         """A head on these labels alone."""
         return fit_logistic(self.embeddings_ND, self.labels_N, self.weights_N, settings, start)
@@ -93,7 +101,7 @@ def train_with_pool(
         pseudo = pseudo_labels(pool_MD, probabilities, recipe.mass * float(labels.weights_N.sum()))
         if len(pseudo) == 0:
             return head
-        together = _together(weighted, pseudo.balanced(settings.n_classes, recipe.balance * exponent))
+        together = weighted.joined(pseudo.balanced(settings.n_classes, recipe.balance * exponent))
         head = together.fit(final if i == recipe.rounds - 1 else rough, head)
     return head
 
@@ -110,11 +118,3 @@ def pseudo_labels(pool_MD: Float32, probabilities_MC: Float32, mass: float) -> W
     kept = np.sort(ascending[cumulative > NEGLIGIBLE_MASS * total])
     weights = confidence[kept] * (mass / confidence[kept].sum()) if len(kept) else confidence[kept]
     return WeightedLabels(pool_MD[kept], probabilities_MC[kept].argmax(axis=1), weights.astype(np.float32))
-
-
-def _together(labels: WeightedLabels, pseudo: WeightedLabels) -> WeightedLabels:
-    return WeightedLabels(
-        np.concatenate([labels.embeddings_ND, pseudo.embeddings_ND]),
-        np.concatenate([labels.labels_N, pseudo.labels_N]),
-        np.concatenate([labels.weights_N, pseudo.weights_N]),
-    )
