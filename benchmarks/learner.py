@@ -34,6 +34,7 @@ from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 
 SIZES = (20, 50, 100, 200, 500)
+FEWEST_SEEDS = 3  # for an interval
 FEW = 100  # "up to 100 labels"
 ERRORS = 0.2
 ERRING_LABELS = 100
@@ -176,8 +177,9 @@ def table(trials: Sequence[Trial]) -> str:
         gain_f1 = np.array([t.default_f1 - t.baseline_f1 for t in cell]) * 100
         (low, high), (low_f1, high_f1) = bootstrap_interval(gain), bootstrap_interval(gain_f1)
         where = f"{name} at {n} by {annotator}"
-        below += [where] if high < 0 else []
-        below_f1 += [where] if high_f1 < 0 else []
+        told = len(cell) >= FEWEST_SEEDS
+        below += [where] if told and high < 0 else []
+        below_f1 += [where] if told and high_f1 < 0 else []
         if n <= FEW and "skewed" not in name:
             gains.setdefault(annotator, []).append(float(gain.mean()))
         chosen = ", ".join(f"{c} {k}" for c, k in Counter(t.candidate for t in cell).most_common())
@@ -186,8 +188,8 @@ def table(trials: Sequence[Trial]) -> str:
         )
         lines.append(
             f"| {name} | {annotator} | {n} | {len(cell)} | {baseline:.3f} | {default:.3f} "
-            f"| {gain.mean():+.1f} ({low:+.1f} to {high:+.1f}) "
-            f"| {gain_f1.mean():+.1f} ({low_f1:+.1f} to {high_f1:+.1f}) | {ece:.3f} | {chosen} |"
+            f"| {gain.mean():+.1f}{f' ({low:+.1f} to {high:+.1f})' * told} "
+            f"| {gain_f1.mean():+.1f}{f' ({low_f1:+.1f} to {high_f1:+.1f})' * told} | {ece:.3f} | {chosen} |"
         )
     slowest = max(trials, key=lambda t: t.seconds)
     means = ", ".join(f"**{np.mean(found):+.1f}** by {annotator}" for annotator, found in gains.items())

@@ -6,7 +6,7 @@ import numpy as np
 
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.estimators import HeadClassifier
-from nextlabel.server.learners.learner import described_labels, logistic_settings, starting_head, teach
+from nextlabel.server.learners.learner import logistic_settings, starting_head, teach
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.targets import targets_of
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -32,8 +32,6 @@ def train_committee(training: TrainingSet, model: Model, members: int, seed: int
     n = len(training.labels_N)
     settings = logistic_settings(model.spec, training.n_classes)
     start = starting_head(model, training)
-    choice = model.description.choice
-    described = described_labels(training) if choice is not None and choice.described else None
     heads = []
     with TRAINING_THREADS.bounded():
         for _ in range(members):
@@ -43,7 +41,7 @@ def train_committee(training: TrainingSet, model: Model, members: int, seed: int
                 )
                 continue
             labels = targets_of(training.take(rng.integers(0, n, n))).labels
-            member = HeadClassifier(settings, start=start, described=described)
+            member = HeadClassifier(settings, start=start)
             teach(member, labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N)
             heads.append(member.head_)
     return tuple(heads)

@@ -100,7 +100,7 @@ def _fit_head(
 ) -> _Fitted:
     settings = logistic_settings(spec, training.n_classes)
     start = starting_head(previous, training)
-    described = described_labels(training)
+    described = _described_labels(training)
     choice = None
     if spec.estimator == "default":
         choice = _choice(targets, described, pool_MD, settings, seed, previous)
@@ -115,7 +115,7 @@ def _fit_head(
     return _Fitted(head, choice=choice, warm=start is not None)
 
 
-def described_labels(training: TrainingSet) -> WeightedLabels | None:
+def _described_labels(training: TrainingSet) -> WeightedLabels | None:
     """The texts that describe the classes, as labels; None where there are none."""
     described = training.described
     if described is None:

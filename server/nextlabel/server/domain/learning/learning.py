@@ -7,17 +7,17 @@ import errno
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.described import DescribedClassesSource
+from nextlabel.server.domain.learning.evidence import distributions
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.evaluation import Evaluation, evaluate
@@ -106,7 +106,8 @@ class Learning:
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sample = await self._pool_sample(project)
             spec = learner_spec(project.learner)
-            model = await self.executor.run(lambda: train(labeled.training, sample, spec, seed, previous))
+            training = replace(labeled.training, described=await self.descriptions.of(project))
+            model = await self.executor.run(lambda: train(training, sample, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = latest.version + 1 if latest else 1
             path = self._path(project.id, version)
@@ -203,7 +204,6 @@ class Learning:
         rows = rows[embedded]
         embeddings = await self.pools.embeddings(project.id, rows.tolist()) if len(rows) else None
         found = [agreed[row] for row in rows.tolist()]
-        described = await self.descriptions.of(project)
         return Labeled(
             rows,
             TrainingSet(
@@ -213,9 +213,8 @@ class Learning:
                 labels_N=np.fromiter((place[c.label] for c in found), np.int64, len(found)),
                 trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
                 weights_N=np.ones(len(found), np.float32),
-                probabilities_NC=_distributions(found, len(place)) if found else None,
+                probabilities_NC=distributions(found, len(place)) if found else None,
                 classes=project.class_names,
-                described=described,
             ),
             waiting,
         )
@@ -362,13 +361,6 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         path.parent.rmdir()
-
-
-def _distributions(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.float32]:
-    """Return the consensus of n items over the first ``classes`` classes, (n, C), rows summing to 1."""
-    shares: npt.NDArray[np.float32] = np.stack([c.probabilities_C[:classes] for c in found])
-    whole = shares.shape[1] == found[0].probabilities_C.shape[0]
-    return shares if whole else shares / shares.sum(axis=1, keepdims=True)
 
 
 def check_learnable(project: Project) -> None:
