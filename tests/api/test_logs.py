@@ -57,3 +57,16 @@ def test_a_traceback_hides_secrets_too(capsys: pytest.CaptureFixture[str]) -> No
     (line,) = capsys.readouterr().err.splitlines()
     assert "RuntimeError" in json.loads(line)["exception"]
     assert "abcdef" not in line
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize(("level", "told"), [("info", []), ("debug", [("debug", "Running upgrade")])])
+def test_what_alembic_tells_is_for_debugging(
+    capsys: pytest.CaptureFixture[str], level: str, told: list[tuple[str, str]]
+) -> None:
+    configure_logs(level, "json")
+    logging.getLogger("alembic.runtime.migration").info("Running upgrade")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["level"], line["event"]) for line in lines] == told
+    logging.getLogger("alembic.runtime.migration").error("broken")
+    assert json.loads(capsys.readouterr().err)["level"] == "error"

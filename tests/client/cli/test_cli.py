@@ -1,6 +1,9 @@
 """The command line against the fake server: what people and scripts rely on."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
@@ -92,6 +95,28 @@ def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, sta
     assert "round 1  labels 20" in done.err
     assert "canaries: 1 of 8 obeyed, $0.0003" in done.err
     assert "finished: budget" in done.err
+
+
+def test_a_run_is_watched_as_a_line_of_json_for_each_event(cli: Cli, news: str) -> None:
+    cli("run", "start", news, "--annotator", "human")
+    done = cli("run", "watch", news, "--output", "jsonl")
+    events = [json.loads(line) for line in done.out.splitlines()]
+    assert [event["number"] for event in events] == list(range(1, len(events) + 1))
+    assert len(events) > 1
+    assert events[-1]["run_ended"]["state"] == "finished"
+    assert all(None not in event.values() for event in events)
+    assert "finished: " in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [("nextlabel pro", "project"), ("nextlabel run wa", "watch"), ("nextlabel run watch news --out", "--output")],
+)
+def test_shells_complete_commands_and_options(words: str, offered: str) -> None:
+    asked = {"_NEXTLABEL_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    command = [sys.executable, "-m", "nextlabel"]
+    done = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, check=False)
+    assert offered in done.stdout.split()
 
 
 @pytest.mark.parametrize(

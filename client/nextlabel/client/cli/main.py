@@ -71,7 +71,6 @@ def build_app() -> typer.Typer:
         name="nextlabel",
         cls=LazyGroup,
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog=EPILOG,

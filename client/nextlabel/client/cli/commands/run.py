@@ -222,11 +222,16 @@ def start(
         _show(plain(run.get()), output)
 
 
-@app.command(epilog="Example: nextlabel run watch news")
+@app.command(
+    epilog="Examples: nextlabel run watch news;  nextlabel run watch news --output jsonl | jq -c .curve_point_added"
+)
 def watch(
     ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
 ) -> None:
-    """Show the rounds of a run from its first one, until it ends. Leaving does not stop the run."""
+    """Show the rounds of a run from its first one, until it ends. Leaving does not stop the run.
+
+    With --output jsonl, every event of the run is a line on stdout as it comes.
+    """
     with session(ctx).connect() as client:
         raise typer.Exit(watch_run(client, project, run or _newest(client, project), output))
 

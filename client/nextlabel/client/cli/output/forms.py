@@ -49,6 +49,12 @@ def emit_one(record: Record, output: Output, *, shown: Record | None = None) -> 
         _print_json(record, indent=2 if output is Output.JSON else None)
 
 
+def emit_now(record: Record) -> None:
+    """Print one record as a line of JSON, without waiting for more."""
+    _print_json(record)
+    sys.stdout.flush()
+
+
 def usd(micro_usd: int) -> str:
     """An amount of money for people."""
     return f"${micro_usd / 1e6:,.4f}" if micro_usd else "$0"

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nextlabel.client.cli.output.forms import Output, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import Output, emit_now, emit_one, percent, usd
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
 
@@ -101,13 +101,18 @@ class RunView:
 
 
 def watch_run(client: "Client", project: str, run_id: str, output: Output) -> int:
-    """Show the rounds of a run on stderr until it ends, then the run on stdout; returns the exit code."""
+    """Show the rounds of a run on stderr until it ends, then the run on stdout; returns the exit code.
+
+    As JSON Lines, stdout gets the events as they come instead, of which the last one says how the run ended.
+    """
     from nextlabel.client.messages.plain import plain
 
     view = RunView()
     console = Console(stderr=True)
     try:
-        if console.is_terminal:
+        if output is Output.JSONL:
+            _follow(client, project, run_id, view, lambda event: emit_now(_told(event)))
+        elif console.is_terminal:
             with Live(view.table(), console=console, auto_refresh=False) as live:
                 _follow(client, project, run_id, view, lambda _: live.update(view.table(), refresh=True))
         else:
@@ -118,6 +123,8 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
     if view.canaries:
         say(view.canaries)
     say(view.ending)
+    if output is Output.JSONL:
+        return _EXIT_CODES.get(view.stop_reason, 0)
     run = plain(client.runs.get(project, run_id))
     spent = run["spent"] or {}
     shown = {"run": run_id, "state": run["state"], "rounds": run["rounds"], "labels": spent.get("labels", 0)}
@@ -130,6 +137,13 @@ def _follow(client: "Client", project: str, run_id: str, view: RunView, show: Ca
     for event in client.runs.watch(project, run_id):
         view.take(event)
         show(event)
+
+
+def _told(event: "RunEvent") -> dict[str, Any]:
+    """The number, time and round of an event, and what happened under its name."""
+    from nextlabel.client.messages.plain import plain
+
+    return {name: value for name, value in plain(event).items() if value is not None}
 
 
 def _print_round(view: RunView, event: "RunEvent") -> None:

@@ -47,9 +47,16 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"]) -> None
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # Migrations that run are news; which plugins exist and what a database can do is not.
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    for library in ("alembic.runtime.plugins", "alembic.runtime.migration"):
+        logging.getLogger(library).addFilter(_as_debug)
     logging.captureWarnings(capture=True)
+
+
+def _as_debug(record: logging.LogRecord) -> bool:
+    """Take what a library tells for information as something to debug with."""
+    if record.levelno == logging.INFO:
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+    return logging.getLogger().isEnabledFor(record.levelno)
 
 
 def hide_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from nextlabel.server.values.errors import FailedPrecondition
+
+_log = structlog.stdlib.get_logger(__name__)
 
 
 def to_latest(connection: sa.Connection) -> None:
@@ -30,4 +33,6 @@ def to_latest(connection: sa.Connection) -> None:
             "it was written by a newer nextlabel; install that version",
             reason="DATABASE_TOO_NEW",
         )
+    if present is not None:
+        _log.info("database_is_upgraded", before=present, now=scripts.get_current_head())
     command.upgrade(config, "head")
