@@ -39,7 +39,7 @@ def test_items_and_dicts_carry_id_and_metadata(client: Client, news: str, state:
 def test_labels_are_references_of_holdout_items_and_stay_at_home_for_the_pool(
     client: Client, news: str, state: State
 ) -> None:
-    client.pool.add(news, [Item("one", id="a", label="sports")])
+    client.pool.add(news, [{"text": "one", "id": "a", "label": "sports"}])
     client.pool.add(news, [Item("two", id="b", label="sports")], split="holdout")
     assert not state.items[news]["a"].HasField("reference")
     assert state.items[news]["b"].split == pool_pb2.SPLIT_HOLDOUT

@@ -178,6 +178,10 @@ def test_a_person_gets_from_nothing_to_a_label_with_the_browser_alone(browser: B
     page.fill("input[name=id]", "Nr")
     page.click("main button")
     page.wait_for_selector("text=12 items are new", timeout=WAIT_MS)
+    api = server.api()
+    request = project_service_pb2.GetProjectRequest(project="from-the-browser")
+    while api.projects.GetProject(request).project.counts.awaiting_embedding:
+        page.wait_for_timeout(100)
     page.click("section >> text=Label items")
     page.wait_for_selector("#text:not(:empty)", timeout=WAIT_MS)
     assert "Anfrage" in page.inner_text("#text")

@@ -186,7 +186,7 @@ CELLS = [1.0, -2.0, 0.5, 0.0]
         (pb.AddItemsRequest(batch=pb.ItemBatch(sequence=1, items=items(1))), "batch.embeddings"),
         (columns(["a", "b"], ["one"], matrix(2)), "batch.columns.texts"),
         (columns(["a"], ["one"], matrix(1), items(1)), "batch.columns"),
-        (columns([str(i) for i in range(1_001)], ["one"] * 1_001, matrix(1_001)), "batch.items"),
+        (columns([str(i) for i in range(1_001)], ["one"] * 1_001, matrix(1_001)), "batch.columns.ids"),
         (pb.AddItemsRequest(), "message"),
         (header("other", "x"), "message"),
     ],
