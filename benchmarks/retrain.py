@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from labeled_sets import LabeledSet, load_set
+from labeled_sets import LabeledSet, load_class_names, load_set
 
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import parse_learner_spec
-from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Retrained:
     warm: Timed
 
 
-def training_set(data: LabeledSet, rows: np.ndarray) -> TrainingSet:
+def training_set(data: LabeledSet, names_CD: np.ndarray, rows: np.ndarray) -> TrainingSet:
+    classes = len(data.classes)
     return TrainingSet(
         embeddings_ND=data.train_embeddings_ND[rows],
         labels_N=data.train_labels_N[rows],
@@ -51,15 +52,16 @@ def training_set(data: LabeledSet, rows: np.ndarray) -> TrainingSet:
         weights_N=np.ones(len(rows), np.float32),
         probabilities_NC=None,
         classes=data.classes,
+        described=DescribedClasses(names_CD, np.arange(classes), np.ones(classes, np.float32)),
     )
 
 
-def retrain(data: LabeledSet, estimator: str, labels: int, batch: int, seed: int) -> Retrained:
+def retrain(data: LabeledSet, names_CD: np.ndarray, estimator: str, labels: int, batch: int, seed: int) -> Retrained:
     order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
     pool = data.train_embeddings_ND[order[labels + batch :][:MAX_POOL_SAMPLE]]
     spec = parse_learner_spec(estimator, {})
-    before = train(training_set(data, order[:labels]), pool, spec, seed, None)
-    after = training_set(data, order[: labels + batch])
+    before = train(training_set(data, names_CD, order[:labels]), pool, spec, seed, None)
+    after = training_set(data, names_CD, order[: labels + batch])
 
     def timed(previous: Model | None) -> Timed:
         wall, cpu = time.perf_counter(), time.process_time()
@@ -94,8 +96,11 @@ def main() -> None:
     options = parser.parse_args()
 
     data = load_set(options.data / options.set, options.cache)
+    names_CD = load_class_names(data, options.cache)
     for estimator in options.estimators.split(","):
-        runs = [retrain(data, estimator, options.labels, options.batch, seed) for seed in range(options.repeats)]
+        runs = [
+            retrain(data, names_CD, estimator, options.labels, options.batch, seed) for seed in range(options.repeats)
+        ]
         where = {"set": data.name, "classes": len(data.classes), "labels": options.labels, "batch": options.batch}
         print(json.dumps({**where, "estimator": estimator, **summary(data, runs)}), flush=True)
 
