@@ -1,7 +1,7 @@
 """Uploads: batches in flight within a window, acknowledged one by one, resumed after a cut."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,15 @@ class AddResult:
         """This result with more rejected items."""
         listed = self.errors + errors[: MAX_LISTED - len(self.errors)]
         return replace(self, rejected=self.rejected + len(errors), errors=listed)
+
+
+def rejections(results: Iterable[AddResult], unit: str) -> list[str]:
+    """Why items were not taken, as far as the results list them, each with its row, which is called `unit`."""
+    return [
+        f"{unit} {error.row}, item {error.item_id or '?'}: {error.message}"
+        for result in results
+        for error in result.errors
+    ]
 
 
 class Upload:

@@ -6,6 +6,7 @@ import pytest
 from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.values.errors import InvalidArgument, NotFound
@@ -52,6 +53,18 @@ async def test_a_run_spends_its_budget_and_learns(service):
     assert [m.labels for m in curve] == [6, 12, 18]
     assert curve[-1].accuracy > 0.8
     assert curve[-1].spent == Cost(labels=18)
+
+
+async def test_a_run_whose_beginning_breaks_ends_with_a_reason(service, monkeypatch):
+    project = await filled(service)
+
+    async def broken(self, project):
+        raise RuntimeError("the database is gone")
+
+    monkeypatch.setattr(Embedding, "wait", broken)
+    run = await service.replay_run(project, TRUTH)
+    assert (run.state, run.stop_reason) == (RunState.FAILED, StopReason.ERROR)
+    assert "internal error" in run.message
 
 
 async def test_selection_is_reproducible_from_model_pool_settings_and_seed(tmp_path):

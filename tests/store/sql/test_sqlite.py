@@ -31,13 +31,13 @@ async def store(migrated_sqlite: Path, tmp_path: Path) -> AsyncIterator[StateSto
 def commits(monkeypatch: pytest.MonkeyPatch) -> list[None]:
     """Grows by one with each commit of the writer."""
     seen: list[None] = []
-    commit = sqlite.Committer.commit
+    commit = sqlite.SqliteCommitter.commit
 
-    def counted(self: sqlite.Committer) -> None:
+    def counted(self: sqlite.SqliteCommitter) -> None:
         seen.append(None)
         commit(self)
 
-    monkeypatch.setattr(sqlite.Committer, "commit", counted)
+    monkeypatch.setattr(sqlite.SqliteCommitter, "commit", counted)
     return seen
 
 
@@ -92,11 +92,11 @@ async def test_a_stray_stop_iteration_reaches_its_caller_and_nobody_else(store: 
 async def test_nothing_is_delivered_before_the_commit_and_all_fail_when_it_fails(
     store: StateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: sqlite.Committer) -> None:
+    def full(self: sqlite.SqliteCommitter) -> None:
         self._db.rollback()
         raise ResourceExhausted("full", quota="disk")
 
-    monkeypatch.setattr(sqlite.Committer, "commit", full)
+    monkeypatch.setattr(sqlite.SqliteCommitter, "commit", full)
     results = await asyncio.gather(
         *(store.write(partial(acknowledge, upload=f"u{n}")) for n in range(5)), return_exceptions=True
     )

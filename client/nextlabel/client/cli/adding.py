@@ -64,21 +64,16 @@ def _watched(project: str, items: ItemFile) -> Iterator[Callable[["AddResult"], 
 def report_untaken(items: ItemFile, results: Sequence["AddResult"]) -> int:
     """Say on stderr which lines and items were not taken; returns the exit code."""
     report_malformed(items)
-    errors = [error for result in results for error in result.errors]
+    from nextlabel.client.upload import rejections
+
     rejected = sum(result.rejected for result in results)
-    list_problems(
-        (f"{items.unit} {e.row}, item {e.item_id or '?'}: {e.message}" for e in errors), rejected, "items not taken"
-    )
+    list_problems(rejections(results, items.unit), rejected, "items not taken")
     return FAILED if items.problem_count or rejected else 0
 
 
 def report_malformed(items: ItemFile) -> None:
     """Say on stderr which lines of a file could not be read."""
-    list_problems(
-        (f"{items.unit} {problem.line}: {problem.message}" for problem in items.problems),
-        items.problem_count,
-        f"malformed {items.unit}s passed over",
-    )
+    list_problems(items.malformed, items.problem_count, f"malformed {items.unit}s passed over")
 
 
 def wait_until_embedded(client: "Client", project: str) -> None:

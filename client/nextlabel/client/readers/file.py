@@ -75,6 +75,11 @@ class ItemFile:
         return "row" if self._format in ("parquet", "xlsx") else "line"
 
     @property
+    def malformed(self) -> list[str]:
+        """What is wrong with the lines that are kept in `problems`, each with its number."""
+        return [f"{self.unit} {problem.line}: {problem.message}" for problem in self.problems]
+
+    @property
     def fraction_read(self) -> float | None:
         """How much of the file has been read, in [0, 1]; None when that is not known."""
         return None if self.unit == "row" else self._source.fraction_read

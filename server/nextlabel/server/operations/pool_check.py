@@ -8,6 +8,7 @@ from itertools import islice
 
 import numpy as np
 
+from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.soundness import damaged_items
 from nextlabel.server.ports.pool_store import PoolStore, Rows
 from nextlabel.server.ports.state_store import Transaction
@@ -108,7 +109,8 @@ def _damaged_items(arrays: PoolStore, pool: CommittedPool, hashes: Mapping[int, 
     while part := list(islice(stored, _BLOCK)):
         sure = [item for item in part if item.row in hashes]
         committed_n = np.fromiter((hashes[item.row] for item in sure), np.uint64, len(sure))
-        damaged += [item.item_id for item in damaged_items(sure, committed_n, pool.references)]
+        keys_n = hash_texts([item.item_id for item in sure])
+        damaged += [item.item_id for item in damaged_items(sure, keys_n, committed_n, pool.references)]
     return damaged
 
 

@@ -20,6 +20,7 @@ from nextlabel.server.values.errors import DomainError
 from nextlabel.server.web import creating, figures, labeling, live, pages, sessions, starting
 from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.protection import Protection
+from nextlabel.server.web.rendering import page
 
 _HERE = Path(__file__).parent
 _STATUS = {"NOT_FOUND": 404, "PERMISSION_DENIED": 403, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}
@@ -92,7 +93,4 @@ async def _asked_wrongly(request: Request, error: Exception) -> Response:
 
 
 def _problem(request: Request, message: str, status: int) -> Response:
-    response: Response = request.app.state.templates.TemplateResponse(
-        request, "problem.html", {"message": message}, status_code=status
-    )
-    return response
+    return page(request, "problem.html", status=status, message=message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,6 @@ from starlette.responses import RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.client.items import Columns
-from nextlabel.client.messages.item_batches import RejectedItem
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.readers.file import ItemFile
 from nextlabel.client.services.pool import Pool
@@ -25,9 +24,10 @@ from nextlabel.client.tables import UnknownColumnError
 from nextlabel.client.transport.calls import OfServer
 from nextlabel.client.transport.connection import Connection, Target
 from nextlabel.client.transport.modes import Awaiting
-from nextlabel.client.upload import AddResult
+from nextlabel.client.upload import AddResult, rejections
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
+from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import annotation_pb2, pool_service_pb2
 from nextlabel.v1 import project_service_pb2 as pb
@@ -58,7 +58,7 @@ async def new_project(request: Request) -> Response:
     """Ask what a project is to be; who may not come in is asked for a token first."""
     who = visitor(request)
     await who.call(who.backend.projects.ListProjects, pb.ListProjectsRequest(page_size=1))
-    return _page(request, "new.html", filled={})
+    return page(request, "new.html", filled={})
 
 
 async def create_project(request: Request) -> Response:
@@ -80,7 +80,7 @@ async def create_project(request: Request) -> Response:
     except NextlabelError as error:
         if error.code.name != "INVALID_ARGUMENT" and error.code.name != "ALREADY_EXISTS":
             raise
-        return _page(request, "new.html", filled=filled, problem=error.message)
+        return page(request, "new.html", status=400, filled=filled, problem=error.message)
     return RedirectResponse(f"/projects/{name}/add", 303)
 
 
@@ -140,18 +140,13 @@ async def _added(pool: Pool[Awaiting, OfServer], project: str, path: Path, fille
 
 
 def _told(items: ItemFile, results: list[AddResult], labels: int, refused: list[str]) -> Added:
-    def place(error: RejectedItem) -> str:
-        return f"{items.unit} {error.row}, item {error.item_id or '?'}: {error.message}"
-
-    problems = [f"{items.unit} {problem.line}: {problem.message}" for problem in items.problems]
-    problems += [place(error) for result in results for error in result.errors]
     count = items.problem_count + sum(result.rejected for result in results) + len(refused)
     return Added(
         accepted=sum(result.accepted for result in results),
         duplicates=sum(result.duplicates for result in results),
         labels=labels,
         problem_count=count,
-        problems=[*problems, *refused][:_SHOWN],
+        problems=[*items.malformed, *rejections(results, items.unit), *refused][:_SHOWN],
         notes=items.notes,
     )
 
@@ -203,13 +198,14 @@ async def _show_form(
 ) -> Response:
     who, name = visitor(request), request.path_params["project"]
     project = (await who.call(who.backend.projects.GetProject, pb.GetProjectRequest(project=name))).project
-    context = {"project": project, "added": added, "endings": _ENDINGS, "most_bytes": MAX_FILE_BYTES}
-    return _page(request, "add.html", filled=filled or {}, problem=problem, **context)
-
-
-def _page(
-    request: Request, template: str, *, filled: Mapping[str, object], problem: str = "", **context: object
-) -> Response:
-    render: Callable[..., Response] = request.app.state.templates.TemplateResponse
-    context |= {"filled": filled, "problem": problem, "request_id": new_id()}
-    return render(request, template, context, status_code=400 if problem else 200)
+    return page(
+        request,
+        "add.html",
+        status=400 if problem else 200,
+        filled=filled or {},
+        problem=problem,
+        project=project,
+        added=added,
+        endings=_ENDINGS,
+        most_bytes=MAX_FILE_BYTES,
+    )

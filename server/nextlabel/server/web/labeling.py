@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.web.answers import answer_kind, answer_message, answer_value
+from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import session_of, visitor
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2 as projects_pb
@@ -46,9 +47,7 @@ async def label_page(request: Request) -> Response:
         "range": [score.minimum, score.maximum] if project.HasField("score_range") else [0.0, 1.0],
         "prefetch": PREFETCH,
     }
-    context = {"project": project, "config": config, "guidelines": guidelines, "classes": config["classes"]}
-    page: Response = request.app.state.templates.TemplateResponse(request, "label.html", context)
-    return page
+    return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
 
 
 async def lease(request: Request) -> Response:

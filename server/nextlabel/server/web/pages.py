@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
+from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
@@ -41,17 +42,17 @@ async def projects(request: Request) -> Response:
     who = visitor(request)
     asked = projects_pb.ListProjectsRequest(page_size=PAGE_ROWS, page_token=request.query_params.get("page", ""))
     found = await who.call(who.backend.projects.ListProjects, asked)
-    return _page(request, "projects.html", projects=found.projects, next_page=found.next_page_token)
+    return page(request, "projects.html", projects=found.projects, next_page=found.next_page_token)
 
 
 async def overview(request: Request) -> Response:
     """Show a project; its figures follow what happens."""
-    return _page(request, "overview.html", **await _overview(request))
+    return page(request, "overview.html", **await _overview(request))
 
 
 async def overview_figures(request: Request) -> Response:
     """Return the part of the overview that changes."""
-    return _page(request, "figures.html", **await _overview(request))
+    return page(request, "figures.html", **await _overview(request))
 
 
 async def _overview(request: Request) -> dict[str, Any]:
@@ -101,7 +102,7 @@ async def items(request: Request) -> Response:
         page_token=query.get("page", ""),
     )
     found = await who.call(who.backend.pool.ListItems, asked)
-    return _page(
+    return page(
         request,
         "items.html",
         project_name=request.path_params["project"],
@@ -122,7 +123,7 @@ async def guidelines(request: Request) -> Response:
     versions = (await who.call(who.backend.projects.ListGuidelines, asked)).guidelines
     texts = {version.version: version.text for version in versions}
     shown = [(version, _changes(texts.get(version.base_version, ""), version.text)) for version in versions]
-    return _page(request, "guidelines.html", project_name=name, versions=shown)
+    return page(request, "guidelines.html", project_name=name, versions=shown)
 
 
 async def decide_guidelines(request: Request) -> Response:
@@ -147,7 +148,7 @@ async def ledger(request: Request) -> Response:
         project=name, page_size=PAGE_ROWS, page_token=request.query_params.get("page", "")
     )
     found = await who.call(who.backend.budgets.ListLedgerEntries, asked)
-    return _page(request, "ledger.html", project_name=name, entries=found.entries, next_page=found.next_page_token)
+    return page(request, "ledger.html", project_name=name, entries=found.entries, next_page=found.next_page_token)
 
 
 async def set_budget(request: Request) -> Response:
@@ -195,12 +196,6 @@ async def export(request: Request) -> Response:
 
     headers = {"content-disposition": f'attachment; filename="{name}.jsonl"'}
     return StreamingResponse(lines(), media_type="application/jsonl", headers=headers)
-
-
-def _page(request: Request, template: str, **context: Any) -> Response:
-    context["new_id"] = new_id
-    page: Response = request.app.state.templates.TemplateResponse(request, template, context)
-    return page
 
 
 def _changes(before: str, after: str) -> list[str]:

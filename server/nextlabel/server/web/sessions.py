@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.web.backend import Backend, Visitor
+from nextlabel.server.web.rendering import page
 from nextlabel.v1 import project_service_pb2 as projects_pb
 
 COOKIE = "nextlabel"
@@ -60,10 +61,8 @@ def remember(response: Response, session: Session, *, secure: bool) -> None:
 
 async def show_login(request: Request, problem: str = "", status: int = 200) -> Response:
     """Return the page that asks for a token and a name."""
-    context = {"problem": problem, "name": session_of(request).name, "next": _next(request.query_params.get("next"))}
-    templates = request.app.state.templates
-    page: Response = templates.TemplateResponse(request, "login.html", context, status_code=status)
-    return page
+    name, then = session_of(request).name, _next(request.query_params.get("next"))
+    return page(request, "login.html", status=status, problem=problem, name=name, next=then)
 
 
 async def login(request: Request) -> Response:

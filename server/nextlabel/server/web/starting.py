@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.ids import new_id
+from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import run_service_pb2 as pb
@@ -38,9 +38,7 @@ async def _show(request: Request, filled: dict[str, str], quote: pb.QuoteRunResp
     name = request.path_params["project"]
     who = visitor(request)
     project = (await who.call(who.backend.projects.GetProject, projects_pb.GetProjectRequest(project=name))).project
-    context = {"project": project, "filled": filled, "quote": quote, "request_id": new_id()}
-    page: Response = request.app.state.templates.TemplateResponse(request, "start.html", context)
-    return page
+    return page(request, "start.html", project=project, filled=filled, quote=quote)
 
 
 def _spec(filled: FormData) -> pb.RunSpec:

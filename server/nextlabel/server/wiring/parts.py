@@ -327,6 +327,7 @@ def _runs(
             connections=llm.connections,
             ledgers=projects.ledgers,
         ),
+        embedding=pool.embedding,
         budgets=projects.budgets,
         signals=base.signals,
     )
@@ -334,7 +335,6 @@ def _runs(
         store=base.store,
         driver=driver,
         log=log,
-        embedding=pool.embedding,
         budgets=projects.budgets,
         halts=llm.halts,
     )

@@ -83,23 +83,19 @@ def add(
     items = reading.open(file, columns)
     matrix = None if embeddings is None else _load_matrix(embeddings)
     with session(ctx).connect() as client:
+        labels: dict[str, int] = {}
         if label is not None and split == "pool":
             found = add_labeled_file(client, project, items, holdout=split_known, embeddings=matrix)
-            results, labels = (
-                [found.pool, found.holdout],
-                {"labels": found.labels, "refused_labels": len(found.refused)},
-            )
-            list_problems(
-                (f"item {r.item_id}: {r.message}" for r in found.refused), len(found.refused), "labels not kept"
-            )
+            results, refused = [found.pool, found.holdout], found.refused
+            labels = {"labels": found.labels, "refused_labels": len(refused)}
+            list_problems((f"item {r.item_id}: {r.message}" for r in refused), len(refused), "labels not kept")
         else:
-            results, labels = (
-                [add_file(client, project, items, split=split, embeddings=matrix, upload_id=upload_id)],
-                {},
-            )
+            results = [add_file(client, project, items, split=split, embeddings=matrix, upload_id=upload_id)]
         if wait:
             wait_until_embedded(client, project)
-    code = max([report_untaken(items, results), FAILED if labels.get("refused_labels") else 0])
+    code = report_untaken(items, results)
+    if labels.get("refused_labels"):
+        code = FAILED
     counts = {
         "accepted": sum(result.accepted for result in results),
         "duplicates": sum(result.duplicates for result in results),

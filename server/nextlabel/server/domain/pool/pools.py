@@ -61,11 +61,13 @@ class KnownPool:
     def damaged(self, items: Sequence[StoredItem]) -> Sequence[StoredItem]:
         """Return the items whose id or content is not what was committed."""
         known = [item for item in items if item.row < self.index.next_row]
-        rows_n, contents_n = self.index.find(hash_texts([item.item_id for item in known]))
+        keys_n = hash_texts([item.item_id for item in known])
+        rows_n, contents_n = self.index.find(keys_n)
         strange = rows_n != np.fromiter((item.row for item in known), np.int64, len(known))
         wrong = [known[i] for i in np.flatnonzero(strange).tolist()]
         return wrong + damaged_items(
             [item for item, is_strange in zip(known, strange.tolist(), strict=True) if not is_strange],
+            keys_n[~strange],
             contents_n[~strange],
             self.references,
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from nextlabel.server.domain.pool.incoming import content_hashes, earlier_hashes
-from nextlabel.server.domain.pool.index import Hashes, hash_texts
+from nextlabel.server.domain.pool.index import Hashes
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.values.errors import DataLoss
 from nextlabel.server.values.pool import ReferenceItem, Split
@@ -16,20 +16,20 @@ _SHOWN = 3
 
 
 def damaged_items(
-    items: Sequence[StoredItem], committed_n: Hashes, references: Mapping[int, ReferenceItem]
+    items: Sequence[StoredItem], keys_n: Hashes, committed_n: Hashes, references: Mapping[int, ReferenceItem]
 ) -> list[StoredItem]:
     """Return the items whose content does not have the hash that it was committed with.
 
     Args:
         items: n items as they are stored.
-        committed_n: their hashes.
+        keys_n: the hashes of their ids.
+        committed_n: the hashes that they were committed with.
         references: the holdout, gold and shadowed items by row.
     """
     known = [references.get(item.row) for item in items]
     answered = [r if r is not None and r.split is not Split.SHADOWED else None for r in known]
     splits = [r.split if r else Split.POOL for r in answered]
     labels = [r.label if r else "" for r in answered]
-    keys_n = hash_texts([i.item_id for i in items])
     found_n = content_hashes(keys_n, [i.text for i in items], [i.metadata for i in items], splits, labels)
     damaged = []
     for i in np.flatnonzero(found_n != committed_n).tolist():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
 from nextlabel.server.domain.runs.endings import End, end_by, goal_reached
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
@@ -32,12 +33,14 @@ class RunDriver:
     gold_checks: GoldChecks
     annotation: BatchAnnotation
     annotators: AnnotatorSource
+    embedding: Embedding
     budgets: Budgets
     signals: Signals
 
     async def drive(self, project: Project, run: Run) -> End:
         """Return why the run ended, whatever happened."""
         try:
+            await self.embedding.wait(project.id)
             if isinstance(run.spec.annotator, HumanOptions):
                 return await self._drive_humans(project, run)
             while True:

@@ -9,15 +9,12 @@ from dataclasses import dataclass, field
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_calls
-from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.runs.driver import RunDriver, run_and_project
-from nextlabel.server.domain.runs.endings import End, end_by
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.system.halt import Halts
-from nextlabel.server.values.errors import DomainError, NotFound
-from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.runs import Run, RunState
+from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.runs.runs import RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +24,6 @@ class RunEngine:
     store: StateStore
     driver: RunDriver
     log: RunLog
-    embedding: Embedding
     budgets: Budgets
     halts: Halts
     _tasks: dict[str, asyncio.Task[None]] = field(init=False, default_factory=dict)
@@ -81,13 +77,6 @@ class RunEngine:
             if run is None or project is None or run.state.ended:
                 return
             await self.store.write(lambda tx: abandon_calls(tx, self.budgets, project.id, run_id))
-            end = await self._end_of(project, run)
+            end = await self.driver.drive(project, run)
             with contextlib.suppress(NotFound):  # deleted meanwhile, with its project
                 await self.log.end(run_id, end.reason, end.message)
-
-    async def _end_of(self, project: Project, run: Run) -> End:
-        try:
-            await self.embedding.wait(project.id)
-        except DomainError as error:
-            return end_by(error)
-        return await self.driver.drive(project, run)

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lockfile import DirectoryLock
-from nextlabel.server.store.sql.group_commit import GroupCommitWriter, TransactionLost, Work
+from nextlabel.server.store.sql.group_commit import Committer, GroupCommitWriter, TransactionLost, Work
 from nextlabel.server.store.sql.sqlite_errors import translated
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
@@ -69,7 +69,7 @@ class SqliteStateStore(StateStore):
     def __init__(self, path: Path, lock: DirectoryLock, *, readers: int = 4) -> None:
         self._lock = lock
         self._held: set[str] = set()
-        self._writer = GroupCommitWriter(lambda: Committer(connect(path)))
+        self._writer = GroupCommitWriter(lambda: SqliteCommitter(connect(path)))
         self._readers = _Readers(path, readers)
 
     @override
@@ -146,23 +146,23 @@ class SqliteConnection(Connection):
         return self._db.execute(sql, {**constants, **params} if constants else params)
 
 
-class Committer:
+class SqliteCommitter(Committer):
     """Does units of work on the one connection that writes, each in a savepoint, until they are committed together."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._transaction = SqlTransaction(SqliteConnection(db, writing=True))
 
+    @override
     def begin(self) -> None:
-        """Begin a transaction. Raises Unavailable, DataLoss or ResourceExhausted."""
         self._or_rollback("BEGIN IMMEDIATE")
 
+    @override
     def commit(self) -> None:
-        """Make what was done durable. Raises what `begin` does, with nothing of it kept."""
         self._or_rollback("COMMIT")
 
+    @override
     def run(self, work: Work) -> Any:
-        """Do a unit of work; what it raises undoes the unit alone."""
         self._db.execute("SAVEPOINT unit")
         try:
             result = work(self._transaction)
@@ -179,8 +179,8 @@ class Committer:
         self._db.execute("RELEASE unit")
         return result
 
+    @override
     def close(self) -> None:
-        """Close the connection."""
         self._db.close()
 
     def _or_rollback(self, sql: str) -> None:

@@ -1,0 +1,18 @@
+"""Templates as pages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nextlabel.server.values.ids import new_id
+
+
+def page(request: Request, template: str, *, status: int = 200, **context: Any) -> Response:
+    """Return a page made of a template, which may ask for ids of requests by ``new_id``."""
+    rendered: Response = request.app.state.templates.TemplateResponse(
+        request, template, {"new_id": new_id, **context}, status_code=status
+    )
+    return rendered
