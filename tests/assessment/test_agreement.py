@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from nextlabel.server.assessment.agreement import confusion, kappa, krippendorff
 from nextlabel.server.assessment.agreement.distances import masi_distance
-from nextlabel.server.assessment.agreement.kappa import label_counts
+from nextlabel.server.assessment.agreement.kappa import cell_jackknife, label_counts
+from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
+from nextlabel.server.assessment.intervals import wilson_interval
 from nextlabel.server.values.labeling.metric import Metric
 
 CLASSES = ("a", "b", "c")
@@ -138,6 +140,23 @@ def test_cohen_kappa_equals_scikit_learns():
         found = compare(true, called, CLASSES)
         assert found.kappa.value == pytest.approx(cohen_kappa_score(true, called))
         assert found.macro_f1.value == pytest.approx(f1_score(true, called, average="macro"))
+
+
+def test_macro_f1s_interval_is_that_of_leaving_out_one_item_after_the_other():
+    rng = np.random.default_rng(2)
+    for classes, items in [(2, 1), (2, 3), (3, 8), (4, 40), (9, 25), (9, 200)]:
+        table = rng.multinomial(items, rng.dirichlet(np.full(classes**2, 0.3))).reshape(classes, classes)
+        found, accuracy = macro_f1(table), wilson_interval(int(np.trace(table)), items)
+        low, high = cell_jackknife(found.value, table.astype(float), _macro_f1)
+        gap = found.value - accuracy.value
+        assert found.value == pytest.approx(_macro_f1(table))
+        assert found.low == pytest.approx(max(0, min(low, gap + accuracy.low)))
+        assert found.high == pytest.approx(min(1, max(high, gap + accuracy.high)))
+
+
+def _macro_f1(table):
+    uses = table.sum(axis=0) + table.sum(axis=1)
+    return float((2 * np.diag(table)[uses > 0] / uses[uses > 0]).mean())
 
 
 def test_intervals_of_agreement_hold_what_they_say():

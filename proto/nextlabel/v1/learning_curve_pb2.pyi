@@ -18,6 +18,32 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class Interval(_message.Message):
+    """Where the true value lies with a probability of 95 %."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    """Its lower end."""
+    high: _builtins.float
+    """Its upper end."""
+    def __init__(
+        self,
+        *,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Interval: _TypeAlias = Interval  # noqa: Y015
+
+@_typing.final
 class LearningCurvePoint(_message.Message):
     """One point of a learning curve: a model version, what it cost to get there, and how good it is on the holdout."""
 
@@ -32,6 +58,8 @@ class LearningCurvePoint(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     HOLDOUT_ITEMS_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    ACCURACY_INTERVAL_FIELD_NUMBER: _builtins.int
+    MACRO_F1_INTERVAL_FIELD_NUMBER: _builtins.int
     labels: _builtins.int
     """Labels that the learner was trained on."""
     tokens: _builtins.int
@@ -52,6 +80,16 @@ class LearningCurvePoint(_message.Message):
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was measured."""
 
+    @_builtins.property
+    def accuracy_interval(self) -> Global___Interval:
+        """95 % interval of `accuracy`, for one look; GetAccuracy has one that may be watched. Absent in points from before there
+        were intervals.
+        """
+
+    @_builtins.property
+    def macro_f1_interval(self) -> Global___Interval:
+        """95 % interval of `macro_f1`, for one look. Absent in points from before there were intervals."""
+
     def __init__(
         self,
         *,
@@ -64,10 +102,12 @@ class LearningCurvePoint(_message.Message):
         model_version: _builtins.int = ...,
         holdout_items: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        accuracy_interval: Global___Interval | None = ...,
+        macro_f1_interval: Global___Interval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy_interval", b"accuracy_interval", "macro_f1_interval", b"macro_f1_interval", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "holdout_items", b"holdout_items", "labels", b"labels", "macro_f1", b"macro_f1", "micro_usd", b"micro_usd", "model_version", b"model_version", "seconds", b"seconds", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_interval", b"accuracy_interval", "holdout_items", b"holdout_items", "labels", b"labels", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "micro_usd", b"micro_usd", "model_version", b"model_version", "seconds", b"seconds", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

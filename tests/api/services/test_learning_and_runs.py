@@ -220,7 +220,12 @@ def test_the_learning_curve_is_that_of_the_run_and_can_be_drawn(api: Api) -> Non
         request = report_pb.RenderLearningCurveRequest(project=project, runs=[run_id], format=form)
         assert api.reports.RenderLearningCurve(request).content.startswith(beginning)
     spec = api.reports.RenderLearningCurve(report_pb.RenderLearningCurveRequest(project=project, runs=[run_id]))
-    assert [value["x"] for value in json.loads(spec.content)["data"]["values"]] == [5, 10, 15]
+    drawn = json.loads(spec.content)["data"]["values"]
+    assert [value["x"] for value in drawn] == [5, 10, 15]
+    for value, point in zip(drawn, curve.points, strict=True):
+        assert 0 < point.accuracy_interval.low < point.accuracy <= point.accuracy_interval.high <= 1
+        assert 0 < point.macro_f1_interval.low < point.macro_f1 <= point.macro_f1_interval.high <= 1
+        assert (value["low"], value["high"]) == (point.accuracy_interval.low, point.accuracy_interval.high)
 
 
 def test_the_overview_and_the_ledger_add_up_to_the_same(api: Api) -> None:

@@ -182,8 +182,9 @@ def test_a_project_without_runs_says_so(cli: Cli, news: str) -> None:
 def test_the_report_has_the_learning_curve(cli: Cli, news: str) -> None:
     curve = cli("report", news, "--output", "json").json["learning_curve"]
     assert [point["labels"] for point in curve] == [10, 20]
-    assert set(curve[0]) == {"labels", "tokens", "micro_usd", "seconds", "accuracy", "macro_f1", "model_version"}
     assert all(isinstance(point["labels"], int) for point in curve)
+    assert [point["accuracy_interval"] for point in curve] == [None, {"low": 0.5, "high": 0.75}]
+    assert "70.0% (50.0% to 75.0%)" in cli("report", news).out
 
 
 @pytest.mark.parametrize(("name", "content"), [("curve.svg", b"<svg/>"), ("curve.png", b"\x89PNG")])

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.model import Model
 
@@ -42,6 +44,16 @@ class Evaluation:
     per_class: tuple[ClassScores, ...]
     confusion_CC: NDArray[np.int64]
     ece: float
+
+    @property
+    def accuracy_estimate(self) -> Estimate:
+        """Accuracy with its 95 % interval, for one look."""
+        return wilson_interval(int(np.trace(self.confusion_CC)), self.n)
+
+    @property
+    def macro_f1_estimate(self) -> Estimate:
+        """Macro-F1 with its 95 % interval, for one look."""
+        return macro_f1(self.confusion_CC)
 
 
 def evaluate(model: Model, embeddings_nD: NDArray[np.floating], labels_n: NDArray[np.int64]) -> Evaluation:

@@ -23,15 +23,27 @@ from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 EPILOG = "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd"
 
 
-_POINT = ("labels", "tokens", "micro_usd", "seconds", "accuracy", "macro_f1", "model_version")
+_POINT = (
+    "labels",
+    "tokens",
+    "micro_usd",
+    "seconds",
+    "accuracy",
+    "accuracy_interval",
+    "macro_f1",
+    "macro_f1_interval",
+    "holdout_items",
+    "model_version",
+)
 
 _COLUMNS: TableColumns = {
     "LABELS": lambda p: p["labels"],
     "TOKENS": lambda p: p["tokens"],
     "COST": lambda p: usd(p["micro_usd"]),
     "SECONDS": lambda p: f"{p['seconds']:,.1f}",
-    "ACCURACY": lambda p: percent(p["accuracy"]),
-    "MACRO-F1": lambda p: percent(p["macro_f1"]),
+    "ACCURACY": lambda p: _within(p["accuracy"], p["accuracy_interval"]),
+    "MACRO-F1": lambda p: _within(p["macro_f1"], p["macro_f1_interval"]),
+    "HOLDOUT": lambda p: p["holdout_items"],
     "MODEL": lambda p: p["model_version"],
 }
 
@@ -48,7 +60,10 @@ def report(
     annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds."""
+    """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.
+
+    Accuracy and macro-F1 are those on the holdout, with 95 % intervals for one look.
+    """
     runs = run or []
     form = None if plot is None else _plot_form(plot)
     with session(ctx).connect() as client:
@@ -84,6 +99,11 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
 }
+
+
+def _within(share: float, interval: Record | None) -> str:
+    """A share with its 95 % interval, where that is known."""
+    return percent(share) if interval is None else f"{percent(share)} ({interval['low']:.1%} to {interval['high']:.1%})"
 
 
 def _sure(estimate: Record | None, *, percent: bool = True) -> str | None:

@@ -13,7 +13,7 @@ from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as pb
-from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+from nextlabel.v1.learning_curve_pb2 import Interval, LearningCurvePoint
 
 # Probability, tags and lengths beside the name of a class.
 _BESIDE_LABEL_BYTES = 24
@@ -89,7 +89,14 @@ def curve_point(version: ModelVersion) -> LearningCurvePoint:
         model_version=version.version,
         holdout_items=version.evaluation.get("items", 0),
         time=timestamp(version.created_at),
+        accuracy_interval=_interval(version, "accuracy_interval"),
+        macro_f1_interval=_interval(version, "macro_f1_interval"),
     )
+
+
+def _interval(version: ModelVersion, name: str) -> Interval | None:
+    bounds = version.evaluation.get(name)
+    return None if bounds is None else Interval(low=bounds[0], high=bounds[1])
 
 
 def largest_prediction(names: Sequence[str], candidates: int) -> int:

@@ -143,4 +143,12 @@ def _latest(version: ModelVersion | None) -> LearningCurvePoint | None:
 
 def _points(series: str, curve: Sequence[ModelVersion], axis: Axis, measure: Measure) -> list[CurvePoint]:
     x = _X_VALUES[axis]
-    return [CurvePoint(series, x(version), getattr(version, measure.value) or 0.0) for version in curve]
+    return [
+        CurvePoint(
+            series,
+            x(version),
+            getattr(version, measure.value) or 0.0,
+            *version.evaluation.get(f"{measure.value}_interval", ()),
+        )
+        for version in curve
+    ]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.assessment.agreement.kappa import cell_jackknife, cohen_kappa
+from nextlabel.server.assessment.agreement.kappa import cohen_kappa
+from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 
 
@@ -54,30 +55,14 @@ def compare(true: Sequence[str], given: Sequence[str], classes: Sequence[str]) -
         return None
     confusion_CC = np.zeros((len(classes), len(classes)), np.int64)
     np.add.at(confusion_CC, tuple(np.array(pairs).T), 1)
-    accuracy = wilson_interval(int(np.trace(confusion_CC)), len(pairs))
     return Comparison(
         classes=tuple(classes),
         confusion_CC=confusion_CC,
-        accuracy=accuracy,
-        macro_f1=_macro_f1(confusion_CC, accuracy),
+        accuracy=wilson_interval(int(np.trace(confusion_CC)), len(pairs)),
+        macro_f1=macro_f1(confusion_CC),
         kappa=cohen_kappa(confusion_CC),
         per_class=tuple(_of_class(confusion_CC, c, name) for c, name in enumerate(classes)),
     )
-
-
-def _macro_f1(confusion_CC: npt.NDArray[np.int64], accuracy: Estimate) -> Estimate:
-    counts = confusion_CC.astype(np.float64)
-
-    def statistic(table: npt.NDArray[np.float64]) -> float:
-        occurring = table.sum(axis=0) + table.sum(axis=1)
-        there = occurring > 0
-        return float((2 * np.diag(table)[there] / occurring[there]).mean())
-
-    value = statistic(counts)
-    low, high = cell_jackknife(value, counts, statistic)
-    # Without a mistake nothing varies, yet few items prove little: not surer than the accuracy is.
-    low, high = min(low, value - accuracy.value + accuracy.low), max(high, value - accuracy.value + accuracy.high)
-    return Estimate(value, max(0.0, low), min(1.0, high), accuracy.items)
 
 
 def _of_class(confusion_CC: npt.NDArray[np.int64], c: int, name: str) -> ClassAgreement:

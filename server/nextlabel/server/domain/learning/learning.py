@@ -31,7 +31,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
-from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.ids import JsonObject, ProjectId
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component, Project
@@ -263,7 +263,7 @@ class Learning:
             seconds=(now - since).total_seconds(),
             accuracy=evaluation.accuracy if evaluation else None,
             macro_f1=evaluation.macro_f1 if evaluation else None,
-            evaluation={"items": evaluation.n, "calibration_error": evaluation.ece} if evaluation else {},
+            evaluation=_summary(evaluation) if evaluation else {},
             created_at=now,
         )
         tx.models.add(published)
@@ -337,6 +337,17 @@ class Learning:
 
     def _path(self, project: ProjectId, version: int) -> Path:
         return self.models_dir / project / f"{version:06d}.skops"
+
+
+def _summary(evaluation: Evaluation) -> JsonObject:
+    """Return what is kept of an evaluation beside its figures."""
+    accuracy, macro_f1 = evaluation.accuracy_estimate, evaluation.macro_f1_estimate
+    return {
+        "items": evaluation.n,
+        "calibration_error": evaluation.ece,
+        "accuracy_interval": [accuracy.low, accuracy.high],
+        "macro_f1_interval": [macro_f1.low, macro_f1.high],
+    }
 
 
 def _save(model: Model, path: Path) -> None:
