@@ -25,11 +25,11 @@ import sqlalchemy as sa
 
 from nextlabel.client import AsyncClient, NextlabelError, connect_async
 from nextlabel.server.store.sql import schema
-from tests.crash.audit import rows_of
-from tests.crash.books import replayed_books
-from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
-from tests.crash.paid import USD_A_MILLION_TOKENS, paying_server, start_paid_run
-from tests.crash.servers import Launcher, Server, kill, launcher, postgres
+from tests.crash.audits.audit import rows_of
+from tests.crash.audits.books import replayed_books
+from tests.crash.killable.servers import Launcher, Server, kill, launcher, postgres
+from tests.crash.workloads.history import CLASSES, DIMENSION, embeddings_of, text_of
+from tests.crash.workloads.paid import USD_A_MILLION_TOKENS, paying_server, start_paid_run
 from tests.fake_anthropic import Books, FakeAnthropic, FakePrice
 
 PROJECT = "race"

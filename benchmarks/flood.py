@@ -25,7 +25,7 @@ import numpy as np
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from nextlabel.client import connect_async
-from tests.crash.servers import Server, free_address, launcher
+from tests.crash.killable.servers import Server, free_address, launcher
 
 _SECRET = "nlt_flood"
 _BETWEEN_CALLS_S = 0.01

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.crash.followers import Load, follow_writers
+from tests.crash.workloads.followers import Load, follow_writers
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.values.money.costs import Cost
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import MODEL, PRICE, make_items, make_task
-from tests.crash.servers import free_address
+from tests.crash.killable.servers import free_address
 
 RATES = ("429=0.1", "500=0.05", "503=0.05", "529=0.04", "400=0.01")
 ANSWER = {"type": "reply", "text": json.dumps({"label": "billing", "confidence": 0.9}), "times": None}

@@ -34,9 +34,9 @@ from benchmarks.bare_grpc import calls_a_second
 from nextlabel.client import AsyncClient, connect_async
 from nextlabel.v1.annotation_pb2 import Answer, SingleLabel
 from nextlabel.v1.labeling_service_pb2 import SubmittedAnnotation
-from tests.crash.history import CLASSES, DIMENSION
+from tests.crash.killable.servers import launcher
 from tests.crash.kills import new_servers
-from tests.crash.servers import launcher
+from tests.crash.workloads.history import CLASSES, DIMENSION
 
 PROJECT = "leases"
 BATCH = 10

@@ -26,9 +26,9 @@ import numpy as np
 import psutil
 
 from nextlabel.client import AsyncClient, NextlabelError, connect_async
-from tests.crash.history import CLASSES, DIMENSION, ProjectHistory, embeddings_of
-from tests.crash.servers import Server, free_address, launcher
-from tests.crash.workload import Workload
+from tests.crash.killable.servers import Server, free_address, launcher
+from tests.crash.workloads.history import CLASSES, DIMENSION, ProjectHistory, embeddings_of
+from tests.crash.workloads.workload import Workload
 
 PROJECT_S = 60.0
 SAMPLE_S = 10.0

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 
 from nextlabel.client import connect_async
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
-from tests.crash.audit import audit
-from tests.crash.history import ProjectHistory
-from tests.crash.servers import Launcher, Server, free_address, kill, launcher, postgres
-from tests.crash.workload import Workload
+from tests.crash.audits.audit import audit
+from tests.crash.killable.servers import Launcher, Server, free_address, kill, launcher, postgres
+from tests.crash.workloads.history import ProjectHistory
+from tests.crash.workloads.workload import Workload
 
 
 @dataclass(frozen=True, slots=True)

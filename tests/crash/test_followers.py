@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.crash.followers import Load, follow_writers
+from tests.crash.workloads.followers import Load, follow_writers
 
 
 async def test_followers_of_several_servers_see_exactly_what_was_acknowledged(tmp_path: Path):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.books import replayed_books
+from tests.crash.audits.books import replayed_books
 from tests.crash.kills import Plan, run_kills
 
 

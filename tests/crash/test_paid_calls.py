@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from nextlabel.client import connect_async
 from nextlabel.server.store.sql import schema
 from nextlabel.v1 import run_service_pb2 as runs
-from tests.crash.audit import rows_of
-from tests.crash.books import replayed_books
-from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
-from tests.crash.paid import USD_A_MILLION_TOKENS, paying_server, start_paid_run
-from tests.crash.servers import kill, launcher
+from tests.crash.audits.audit import rows_of
+from tests.crash.audits.books import replayed_books
+from tests.crash.killable.servers import kill, launcher
+from tests.crash.workloads.history import CLASSES, DIMENSION, embeddings_of, text_of
+from tests.crash.workloads.paid import USD_A_MILLION_TOKENS, paying_server, start_paid_run
 from tests.fake_anthropic import Books, FakeAnthropic, FakePrice
 
 TASKS = 6

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.sql import schema
-from tests.crash.audit import audit
-from tests.crash.fail_points import FailPoints
-from tests.crash.history import ProjectHistory
+from tests.crash.audits.audit import audit
+from tests.crash.killable.fail_points import FailPoints
+from tests.crash.killable.servers import Launcher, Server, ServerEndedError, is_alive, launcher
 from tests.crash.kills import new_servers
-from tests.crash.script import MODELS, SELECTED, Script
-from tests.crash.servers import Launcher, Server, ServerEndedError, is_alive, launcher
+from tests.crash.workloads.history import ProjectHistory
+from tests.crash.workloads.script import MODELS, SELECTED, Script
 
 # A client that looks for the server again all the time: it is never away for long.
 _AT_ONCE = [(f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "min", "max")]

@@ -19,8 +19,8 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from nextlabel.client import NextlabelError, connect_async
 from nextlabel.server.api.boundary.services import SERVICES
-from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
-from tests.crash.servers import Server, free_address, is_alive, launcher
+from tests.crash.killable.servers import Server, free_address, is_alive, launcher
+from tests.crash.workloads.history import CLASSES, DIMENSION, embeddings_of, text_of
 from tests.hostile.messages import hostile_message, mutated
 from tests.hostile.stored import LARGE_ITEMS, item_ids, longest_text, stored_message, zero_message
 

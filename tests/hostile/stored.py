@@ -12,7 +12,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from nextlabel.server.values.limits import Limits
-from tests.crash.history import CLASSES
+from tests.crash.workloads.history import CLASSES
 from tests.hostile.messages import NAMES
 
 ITEMS = 200

@@ -7,7 +7,7 @@ from pathlib import Path
 from nextlabel.client import AsyncClient, RunHandle, anthropic, run_spec
 from nextlabel.client.transport.modes import Awaiting
 from nextlabel.v1.run_service_pb2 import PromptOptions
-from tests.crash.servers import Server, free_address
+from tests.crash.killable.servers import Server, free_address
 
 MODEL = "claude-race"
 USD_A_MILLION_TOKENS = 300

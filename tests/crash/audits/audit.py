@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.store.sql import schema
 from nextlabel.server.values.ids import ProjectId
-from tests.crash.books import replayed_books
-from tests.crash.history import OVERLAP, Acknowledged, ProjectHistory, answer_of, label_of
+from tests.crash.audits.books import replayed_books
+from tests.crash.workloads.history import OVERLAP, Acknowledged, ProjectHistory, answer_of, label_of
 
 Row = Mapping[Any, Any]
 

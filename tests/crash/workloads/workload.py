@@ -16,7 +16,7 @@ from nextlabel.client import AddResult, AsyncClient, NextlabelError, replay, run
 from nextlabel.v1 import labeling_service_pb2 as labeling
 from nextlabel.v1 import run_service_pb2 as runs
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
-from tests.crash.history import (
+from tests.crash.workloads.history import (
     CLASSES,
     DIMENSION,
     OVERLAP,

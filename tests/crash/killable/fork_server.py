@@ -19,7 +19,7 @@ from nextlabel.server.api.boundary.logs import configure_logs
 from nextlabel.server.app import serve
 from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.system.event_loop import run
-from tests.crash.fail_points import FailPoints, arm
+from tests.crash.killable.fail_points import FailPoints, arm
 
 # Loaded at first use by a server; here once for all of them.
 _AT_FIRST_USE = (

@@ -13,7 +13,7 @@ from grpc_status import rpc_status
 
 from nextlabel.v1 import annotation_pb2, project_service_pb2, run_service_pb2
 from tests.api.services.conftest import GIVEN, Api
-from tests.api.services.limit_requests import METHODS, Place, places, requests
+from tests.api.services.limits.limit_requests import METHODS, Place, places, requests
 
 # They go on until their caller leaves, or take away what the others are tried on.
 LEFT_OUT = {"WatchPool", "WatchRun", "DeleteProject"}

@@ -30,7 +30,7 @@ from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceStub
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
-from tests.crash.history import (
+from tests.crash.workloads.history import (
     CLASSES,
     DIMENSION,
     OVERLAP,

@@ -84,7 +84,7 @@ async def launcher(environment: dict[str, str] | None = None) -> AsyncIterator[L
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "tests.crash.fork_server",
+        "tests.crash.killable.fork_server",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},

@@ -21,9 +21,9 @@ from nextlabel.client import AsyncClient, connect_async
 from nextlabel.v1.annotation_pb2 import Answer, SingleLabel
 from nextlabel.v1.labeling_service_pb2 import ListAnnotationsRequest, SubmitStatus, SubmittedAnnotation
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
-from tests.crash.history import CLASSES, DIMENSION, embeddings_of, text_of
+from tests.crash.killable.servers import Server, launcher
 from tests.crash.kills import new_servers
-from tests.crash.servers import Server, launcher
+from tests.crash.workloads.history import CLASSES, DIMENSION, embeddings_of, text_of
 
 PROJECT = "followed"
 PAGE = 200
