@@ -20,7 +20,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from nextlabel.server.api.boundary.rules import RULES
+from nextlabel.server.api.boundary.permissions import RULES
 from nextlabel.v1.project_service_pb2 import EMBEDDING_SOURCE_GIVEN
 from tests.api.catalogue import ALL_RPCS, Rpc
 

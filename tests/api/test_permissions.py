@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from nextlabel.server.api.boundary.rules import RULES
+from nextlabel.server.api.boundary.permissions import RULES
 from nextlabel.server.values.access import Role
 from tests.api.catalogue import ALL_RPCS, API_RPCS, Rpc, request_for
 from tests.api.conftest import Serve, Tokens

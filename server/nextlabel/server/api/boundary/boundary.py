@@ -26,8 +26,8 @@ from nextlabel.server.api.boundary.admission import Places
 from nextlabel.server.api.boundary.auth import LOCAL, Authenticator, Credentials, certificate_names
 from nextlabel.server.api.boundary.calls import Call, Principal, enter
 from nextlabel.server.api.boundary.metrics import CallMetrics
+from nextlabel.server.api.boundary.permissions import RULES, Rule
 from nextlabel.server.api.boundary.refusals import Refusals
-from nextlabel.server.api.boundary.rules import RULES, Rule
 from nextlabel.server.api.boundary.sizes import check_sizes
 from nextlabel.server.api.boundary.status import ServerDeadlineError, error_status, is_fault
 from nextlabel.server.values.access import Role
