@@ -14,7 +14,7 @@ StateName = Literal["unlabeled", "picked", "leased", "asked", "labeled", "unreso
 OutcomeName = Literal["label", "candidates", "refused", "truncated", "invalid", "failed", "skipped"]
 """What came of asking for an answer."""
 
-ExportFormName = Literal["records", "sft", "dpo"]
+ExportFormName = Literal["records", "sft", "dpo", "reward", "rationale"]
 """What a line of an export holds."""
 
 DimensionName = Literal["labels", "tokens", "micro_usd"]

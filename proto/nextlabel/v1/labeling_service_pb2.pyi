@@ -75,9 +75,15 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     EXPORT_FORMAT_RECORDS: _ExportFormat.ValueType  # 1
     """One JSON object for each annotation, with provenance."""
     EXPORT_FORMAT_SFT: _ExportFormat.ValueType  # 2
-    """Instruction and response pairs for supervised fine-tuning, from TEXT or label consensus."""
+    """Conversations for supervised fine-tuning: `messages` of system, user and assistant, the settled answer last."""
     EXPORT_FORMAT_DPO: _ExportFormat.ValueType  # 3
-    """Prompt, chosen and rejected for direct preference optimisation, from PAIRWISE_PREFERENCE consensus."""
+    """`prompt`, `chosen` and `rejected` messages for direct preference optimisation: an LLM's answer against that of the
+    people who contradict it; in projects of preferences, the better response against the other.
+    """
+    EXPORT_FORMAT_REWARD: _ExportFormat.ValueType  # 4
+    """The pairs of DPO as whole conversations, `chosen` and `rejected`, for reward models."""
+    EXPORT_FORMAT_RATIONALE: _ExportFormat.ValueType  # 5
+    """Conversations for distillation, two of an item: one that ends in its answer and one in the reason for it."""
 
 class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
     """Form of an export."""
@@ -87,9 +93,15 @@ EXPORT_FORMAT_UNSPECIFIED: ExportFormat.ValueType  # 0
 EXPORT_FORMAT_RECORDS: ExportFormat.ValueType  # 1
 """One JSON object for each annotation, with provenance."""
 EXPORT_FORMAT_SFT: ExportFormat.ValueType  # 2
-"""Instruction and response pairs for supervised fine-tuning, from TEXT or label consensus."""
+"""Conversations for supervised fine-tuning: `messages` of system, user and assistant, the settled answer last."""
 EXPORT_FORMAT_DPO: ExportFormat.ValueType  # 3
-"""Prompt, chosen and rejected for direct preference optimisation, from PAIRWISE_PREFERENCE consensus."""
+"""`prompt`, `chosen` and `rejected` messages for direct preference optimisation: an LLM's answer against that of the
+people who contradict it; in projects of preferences, the better response against the other.
+"""
+EXPORT_FORMAT_REWARD: ExportFormat.ValueType  # 4
+"""The pairs of DPO as whole conversations, `chosen` and `rejected`, for reward models."""
+EXPORT_FORMAT_RATIONALE: ExportFormat.ValueType  # 5
+"""Conversations for distillation, two of an item: one that ends in its answer and one in the reason for it."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
 
 @_typing.final

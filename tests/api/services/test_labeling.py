@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import grpc
 import pytest
@@ -214,7 +215,7 @@ def test_suggestions_are_shown_only_where_the_project_says_so(api: Api) -> None:
     assert all(entry.suggestion.annotator == "learner" for entry in suggested)
 
 
-def exported(api: Api, project: str, form: pb.ExportFormat.ValueType, **more: object) -> list[dict[str, object]]:
+def exported(api: Api, project: str, form: pb.ExportFormat.ValueType, **more: object) -> list[dict[str, Any]]:
     request = pb.ExportAnnotationsRequest(project=project, format=form, **more)  # type: ignore[arg-type]
     chunks = list(api.labeling.ExportAnnotations(request))
     lines = b"".join(chunk.lines for chunk in chunks).decode().splitlines()
@@ -229,21 +230,28 @@ def test_an_export_holds_every_annotation_with_its_provenance(api: Api) -> None:
     assert [(r["item_id"], r["label"], r["text"]) for r in records] == [
         (f"item-{n}", true_class(n), f"the text of number {n}") for n in (0, 2)
     ]
-    assert all(r["provenance"]["annotator"] == "ann" for r in records)  # type: ignore[index]
+    assert all(r["provenance"]["annotator"] == "ann" for r in records)
 
 
-def test_an_export_for_fine_tuning_holds_instruction_input_and_output(api: Api) -> None:
-    project = api.filled(4)
-    api.submit(project, "ann", [2])
+def test_an_export_for_fine_tuning_holds_conversations_about_pool_items_only(api: Api) -> None:
+    project = api.filled(4, holdout=2)
+    api.submit(project, "ann", [2, 5])
     (record,) = exported(api, project, pb.EXPORT_FORMAT_SFT)
-    assert (record["input"], record["output"]) == ("the text of number 2", true_class(2))
-    assert "cold, warm" in str(record["instruction"])
+    system, user, assistant = record["messages"]
+    assert (record["item_id"], user["content"], assistant["content"]) == (
+        "item-2",
+        "the text of number 2",
+        true_class(2),
+    )
+    assert "- cold\n- warm" in system["content"]
 
 
-def test_preferences_are_not_exported_yet(api: Api) -> None:
+@pytest.mark.parametrize("form", [pb.EXPORT_FORMAT_DPO, pb.EXPORT_FORMAT_REWARD, pb.EXPORT_FORMAT_RATIONALE])
+def test_an_export_for_fine_tuning_is_that_of_all_runs(api: Api, form: pb.ExportFormat.ValueType) -> None:
     project = api.filled(1)
-    code, _ = refusal(lambda: exported(api, project, pb.EXPORT_FORMAT_DPO))
-    assert code is grpc.StatusCode.UNIMPLEMENTED
+    api.submit(project, "ann", [0])
+    assert exported(api, project, form) == []
+    assert refusal(lambda: exported(api, project, form, run="run-1")) == (grpc.StatusCode.INVALID_ARGUMENT, ["run"])
 
 
 def test_annotators_are_listed_with_what_they_did(api: Api) -> None:

@@ -197,7 +197,8 @@ class Labeling(Service[Mode, Scope]):
     ) -> AsyncIterator[Sequence[bytes]]:
         """The annotations as JSON Lines in UTF-8, some whole lines at a time.
 
-        `form` is records (each annotation with its provenance), sft or dpo.
+        `form` is records (each annotation with its provenance) or data that LLMs are tuned on: sft (conversations),
+        dpo and reward (a better and a worse answer), or rationale (answers and the reasons for them).
         """
         request = pb.ExportAnnotationsRequest(
             project=project,

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +16,18 @@ from nextlabel.client.literals import ExportFormName
 from nextlabel.client.writers.table import check_ending
 
 EPILOG = (
-    "Examples: nextlabel export news --per item --to labeled.xlsx;  nextlabel export news --trusted-only > labels.jsonl"
+    "Examples: nextlabel export news --per item --to labeled.xlsx;  "
+    "nextlabel export news --trusted-only > labels.jsonl;  nextlabel export news --form dpo --to pairs.parquet"
 )
+
+_NO_PAIRS = ": pairs need an LLM's answer that a person's contradicts, or a preference (docs/client.md)"
+_WHY_NONE: Mapping[str, str] = {
+    "records": "",
+    "sft": ": no item of the pool is answered",
+    "dpo": _NO_PAIRS,
+    "reward": _NO_PAIRS,
+    "rationale": ": no answer has a reason; give one with yours, or start a run with --rationale",
+}
 
 
 def export(
@@ -28,7 +39,7 @@ def export(
     ] = "annotation",
     form: Annotated[
         ExportFormName,
-        typer.Option("--form", help="What rows of annotations hold; sft and dpo are training data for LLMs."),
+        typer.Option("--form", help="What rows hold: annotations, or data to tune LLMs on (see docs/client.md)."),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
     trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only what counts as truth.")] = False,
@@ -58,4 +69,4 @@ def export(
             written = write_rows(
                 to, lambda: exported_rows(chosen.labeling.export(form=form, run=run, trusted_only=trusted_only))
             )
-            say(f"wrote {written:,} rows to {to}")
+            say(f"wrote {written:,} rows to {to}{'' if written else _WHY_NONE[form]}")

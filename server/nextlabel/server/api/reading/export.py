@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,23 @@ from google.protobuf import json_format
 
 from nextlabel.server.api.messages.annotations import annotation_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
+from nextlabel.server.api.reading.fine_tuning import AnsweredItem, FineTuning, Record
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import labeling_service_pb2 as pb
 
 _CHUNK = 500
+_FINE_TUNING: Mapping[pb.ExportFormat.ValueType, Callable[[FineTuning, AnsweredItem], Iterator[Record]]] = {
+    pb.EXPORT_FORMAT_SFT: FineTuning.conversations,
+    pb.EXPORT_FORMAT_DPO: FineTuning.pairs,
+    pb.EXPORT_FORMAT_REWARD: FineTuning.rewards,
+    pb.EXPORT_FORMAT_RATIONALE: FineTuning.rationales,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +45,15 @@ class Export:
         """Return chunks of lines.
 
         Raises:
-            InvalidArgument: an unknown format.
-            NotImplementedYet: a format for annotation types that this server does not take yet.
+            InvalidArgument: an unknown format, or a run for one that is about items.
         """
         if form in (pb.EXPORT_FORMAT_UNSPECIFIED, pb.EXPORT_FORMAT_RECORDS):
             return self._records(project, run, trusted_only)
-        if form == pb.EXPORT_FORMAT_SFT:
-            if run:
-                raise InvalidArgument.field("run", "the consensus is that of all runs; leave it empty for SFT")
-            return self._fine_tuning(project, trusted_only)
-        if form == pb.EXPORT_FORMAT_DPO:
-            raise NotImplementedYet("format: DPO needs pairs of texts, which this server does not take yet")
-        raise InvalidArgument.field("format", "must be RECORDS, SFT or DPO")
+        if form not in _FINE_TUNING:
+            raise InvalidArgument.field("format", "must be RECORDS, SFT, DPO, REWARD or RATIONALE")
+        if run:
+            raise InvalidArgument.field("run", "these forms are about the answers of all runs; leave it empty")
+        return self._fine_tuning(project, _FINE_TUNING[form], trusted_only)
 
     async def _records(self, project: Project, run: str, trusted_only: bool) -> AsyncIterator[Sequence[str]]:
         """Yield every annotation with its text and provenance, oldest first."""
@@ -68,30 +72,20 @@ class Export:
             lambda tx: tx.labeling.annotations(project.id, run=run or None, after_id=after, limit=_CHUNK)
         )
 
-    async def _fine_tuning(self, project: Project, trusted_only: bool) -> AsyncIterator[Sequence[str]]:
-        """Yield one instruction, input and output for each labeled item, in the order in which they were added."""
-        guidelines = await self.store.read(lambda tx: self.projects.guidelines(tx, project))
-        instruction = guidelines.text or f"Answer with one of: {', '.join(project.class_names)}."
+    async def _fine_tuning(
+        self, project: Project, records: Callable[[FineTuning, AnsweredItem], Iterator[Record]], trusted_only: bool
+    ) -> AsyncIterator[Sequence[str]]:
+        """Yield what answered pool items are for tuning, in their order; what evaluates or checks trains no model."""
+        writer = FineTuning(await self.store.read(lambda tx: self.projects.task(tx, project)))
+        given = await self.labels.rows(project)
         agreed = await self.labels.consensus(project)
-        rows = sorted(row for row, consensus in agreed.items() if consensus.trusted or not trusted_only)
+        kept_back = set((await self.pools.open(project.id)).unusable_rows().tolist())
+        rows = sorted(row for row in given if row not in kept_back)
         for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            texts = await self._texts(project, chunk)
+            items = await self.pools.items(project.id, rows[start : start + _CHUNK])
+            answered = [AnsweredItem(item, given[item.row], agreed.get(item.row)) for item in items]
             yield [
-                _line(
-                    {
-                        "instruction": instruction,
-                        "input": texts[row],
-                        "output": agreed[row].label,
-                        "item_id": agreed[row].item_id,
-                        "vote_share": agreed[row].vote_share,
-                        "confidence": agreed[row].confidence,
-                        "trusted": agreed[row].trusted,
-                        "guidelines_version": guidelines.version,
-                    }
-                )
-                for row in chunk
-                if row in texts
+                _line(record) for one in answered if one.trusted or not trusted_only for record in records(writer, one)
             ]
 
     async def _texts(self, project: Project, rows: Sequence[int]) -> dict[int, str]:

@@ -1,0 +1,182 @@
+"""What people and LLMs answered, as conversations that language models are tuned on.
+
+The columns are those that common trainers take: ``messages``, or ``prompt``, ``chosen`` and ``rejected``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.tasks.answer_form import answer_rule
+from nextlabel.server.tasks.drafts import AnswerForm
+from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import Body, Label, Preference, PreferredAlternative
+from nextlabel.server.values.labeling.tasks import Task
+
+RESPONSES = ("response_a", "response_b")
+"""The metadata of an item that hold the two responses of a preference."""
+
+_WHY = "Say in one short sentence which words of the text decide the answer."
+
+Message = dict[str, str]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredItem:
+    """An item with the answers that stand, and their consensus where its type has one."""
+
+    item: StoredItem
+    annotations: Sequence[Annotation]
+    consensus: Consensus | None
+
+    @property
+    def usable(self) -> list[Annotation]:
+        """The newest usable answer of each annotator."""
+        return list({a.annotator: a for a in self.annotations if a.outcome.reaches_learner}.values())
+
+    @property
+    def trusted(self) -> bool:
+        """True when people, or known truth, say what the item's answer is."""
+        return any(a.trusted for a in self.usable)
+
+    def settled(self) -> Body | None:
+        """The answer that most of those who count gave: the trusted ones where there are any; None in a tie."""
+        if self.consensus is not None:
+            return Label(self.consensus.label)
+        voters = [a for a in self.usable if a.trusted] or self.usable
+        votes = Counter(map(_compared, voters)).most_common(2)
+        if not votes or (len(votes) > 1 and votes[0][1] == votes[1][1]):
+            return None
+        return next(a.answer.body for a in voters if _compared(a) == votes[0][0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """``by`` gave the worse response; '' where a preference says which one is worse."""
+
+    prompt: Sequence[Message]
+    better: str
+    worse: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """Writes the records of the items that a task is about."""
+
+    task: Task
+
+    def conversations(self, answered: AnsweredItem) -> Iterator[Record]:
+        """Yield the conversation that ends in an item's settled answer."""
+        body = answered.settled()
+        if body is not None and not isinstance(body, Preference):
+            yield {"messages": [*self._asked(answered.item), _assistant(_shown(body))]} | self._about(answered)
+
+    def pairs(self, answered: AnsweredItem) -> Iterator[Record]:
+        """Yield prompts with a better and a worse response.
+
+        In projects of preferences the settled choice says which is which. Elsewhere the better one is what people
+        answered, and the worse one what an LLM answered otherwise.
+        """
+        for pair in self._pairs(answered):
+            yield {
+                "prompt": pair.prompt,
+                "chosen": [_assistant(pair.better)],
+                "rejected": [_assistant(pair.worse)],
+                "rejected_by": pair.by,
+            } | self._about(answered)
+
+    def rewards(self, answered: AnsweredItem) -> Iterator[Record]:
+        """Yield the pairs as whole conversations."""
+        for pair in self._pairs(answered):
+            yield {
+                "chosen": [*pair.prompt, _assistant(pair.better)],
+                "rejected": [*pair.prompt, _assistant(pair.worse)],
+                "rejected_by": pair.by,
+            } | self._about(answered)
+
+    def rationales(self, answered: AnsweredItem) -> Iterator[Record]:
+        """Yield two conversations of an item whose answer has a reason (Hsieh et al. 2023, arXiv 2305.02301)."""
+        body = answered.settled()
+        reasons = [] if body is None else _reasons(answered, body)
+        if body is None or not reasons:
+            return
+        best = next((a for a in reasons if a.trusted), reasons[-1])
+        about = self._about(answered) | {"rationale_by": best.annotator}
+        why = _system(f"{self._guidelines()}\n\n{_WHY}")
+        reason = _assistant(best.answer.rationale.strip())
+        yield {"task": "answer", "messages": [*self._asked(answered.item), _assistant(_shown(body))]} | about
+        yield {"task": "rationale", "messages": [why, _user(answered.item.text), reason]} | about
+
+    def _pairs(self, answered: AnsweredItem) -> Iterator[_Pair]:
+        body = answered.settled()
+        if isinstance(body, Preference):
+            yield from _preferred(answered.item, body)
+        elif body is not None and answered.trusted:
+            right = type_of(body).compared(body)
+            wrong = {_compared(a): a for a in answered.usable if a.kind is AnnotatorKind.LLM and not a.trusted}
+            wrong.pop(right, None)
+            for annotation in wrong.values():
+                if annotation.answer.body is not None:
+                    worse = _shown(annotation.answer.body)
+                    yield _Pair(self._asked(answered.item), _shown(body), worse, annotation.annotator)
+
+    def _asked(self, item: StoredItem) -> list[Message]:
+        return [_system(f"{self._guidelines()}\n\n{answer_rule(self.task, AnswerForm())}"), _user(item.text)]
+
+    def _guidelines(self) -> str:
+        labels = [f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in self.task.labels]
+        listed = "\n".join(["Labels:", *labels]) if labels else ""
+        return "\n\n".join(part for part in (self.task.guidelines.text, listed) if part)
+
+    def _about(self, answered: AnsweredItem) -> Record:
+        agreed = answered.consensus
+        return {
+            "item_id": answered.item.item_id,
+            "trusted": answered.trusted,
+            "vote_share": None if agreed is None else agreed.vote_share,
+            "confidence": None if agreed is None else agreed.confidence,
+            "guidelines_version": self.task.guidelines.version,
+        }
+
+
+def _reasons(answered: AnsweredItem, body: Body) -> list[Annotation]:
+    right = type_of(body).compared(body)
+    return [a for a in answered.usable if a.answer.rationale.strip() and _compared(a) == right]
+
+
+def _preferred(item: StoredItem, body: Preference) -> Iterator[_Pair]:
+    metadata = json.loads(item.metadata) if item.metadata else {}
+    a, b = (metadata.get(name) for name in RESPONSES)
+    if isinstance(a, str) and isinstance(b, str) and body.choice is not PreferredAlternative.TIE:
+        better, worse = (a, b) if body.choice is PreferredAlternative.A else (b, a)
+        yield _Pair([_user(item.text)], better, worse, "")
+
+
+def _compared(annotation: Annotation) -> Hashable:
+    body = annotation.answer.body
+    return None if body is None else type_of(body).compared(body)
+
+
+def _shown(body: Body) -> str:
+    return type_of(body).shown(body)
+
+
+def _system(content: str) -> Message:
+    return {"role": "system", "content": content}
+
+
+def _user(content: str) -> Message:
+    return {"role": "user", "content": content}
+
+
+def _assistant(content: str) -> Message:
+    return {"role": "assistant", "content": content}
