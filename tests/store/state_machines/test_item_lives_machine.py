@@ -35,6 +35,7 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
@@ -102,6 +103,7 @@ class Server:
         learning = Learning(
             store=store,
             pools=self.pools,
+            samples=Samples(store, self.pools),
             labels=self.labels,
             executor=threads,
             clock=clock,

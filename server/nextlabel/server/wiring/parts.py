@@ -18,6 +18,7 @@ from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning, learner_spec
+from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
@@ -228,6 +229,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
     return Learning(
         store=base.store,
         pools=pool.pools,
+        samples=Samples(base.store, pool.pools),
         labels=labeling.labels,
         executor=base.workers.compute,
         clock=base.clock,

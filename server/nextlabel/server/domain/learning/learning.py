@@ -6,7 +6,7 @@ import contextlib
 import errno
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.evidence import distributions
+from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.evaluation import Evaluation, evaluate
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import DamagedModelError, load_model, save_model
 from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
@@ -60,6 +61,7 @@ class Learning:
 
     store: StateStore
     pools: Pools
+    samples: Samples
     labels: Labels
     executor: Executor
     clock: Clock
@@ -67,10 +69,6 @@ class Learning:
     models_dir: Path
     descriptions: DescribedClassesSource
     _loaded: OrderedDict[tuple[ProjectId, int], Model] = field(init=False, default_factory=OrderedDict)
-    _samples: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
-    _evaluation_sets: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
-        init=False, default_factory=dict
-    )
 
     async def train(
         self,
@@ -104,7 +102,7 @@ class Learning:
             _check_labels(project, labeled)
             latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
-            sample = await self._pool_sample(project)
+            sample = await self.samples.of_pool(project)
             spec = learner_spec(project.learner)
             training = replace(labeled.training, described=await self.descriptions.of(project))
             model = await self.executor.run(lambda: train(training, sample, spec, seed, previous))
@@ -199,7 +197,7 @@ class Learning:
         agreed = {row: c for row, c in (await self.labels.consensus(project)).items() if c.label in place}
         rows = np.fromiter(agreed, np.int64, len(agreed))
         rows = rows[~np.isin(rows, pool.unusable_rows())]
-        embedded = await self._embedded(project.id, rows)
+        embedded = await self.samples.embedded(project.id, rows)
         waiting = len(rows) - int(embedded.sum())
         rows = rows[embedded]
         embeddings = await self.pools.embeddings(project.id, rows.tolist()) if len(rows) else None
@@ -223,9 +221,7 @@ class Learning:
         """Drop what is kept in memory of a deleted project, and its model files."""
         for key in [k for k in self._loaded if k[0] == project]:
             del self._loaded[key]
-        self._samples.pop(project, None)
-        for split in Split:
-            self._evaluation_sets.pop((project, split), None)
+        self.samples.forget(project)
         shutil.rmtree(self.models_dir / project, ignore_errors=True)
 
     def _publish(
@@ -270,50 +266,10 @@ class Learning:
         return published
 
     async def _evaluate(self, project: Project, model: Model, split: Split) -> Evaluation | None:
-        pool = await self.pools.open(project.id)
-        references = [r for r in pool.references.values() if r.split is split and r.label in model.classes]
-        rows = np.fromiter((r.row for r in references), np.int64, len(references))
-        embedded = await self._embedded(project.id, rows)
-        references = [r for r, there in zip(references, embedded, strict=True) if there]
-        if not references:
+        found = await self.samples.evaluation_set(project, split, model.classes)
+        if found is None:
             return None
-        matrix = await self._evaluation_embeddings(project.id, split, [r.row for r in references])
-        place = {name: i for i, name in enumerate(model.classes)}
-        labels = np.array([place[r.label] for r in references], np.int64)
-        return await self.executor.run(lambda: evaluate(model, matrix, labels))
-
-    async def _evaluation_embeddings(
-        self, project: ProjectId, split: Split, rows: Sequence[int]
-    ) -> npt.NDArray[np.float32]:
-        kept = self._evaluation_sets.get((project, split))
-        if kept is None or kept[0] != rows:
-            kept = (rows, (await self.pools.embeddings(project, rows)).astype(np.float32))
-            self._evaluation_sets[project, split] = kept
-        return kept[1]
-
-    async def _pool_sample(self, project: Project) -> npt.NDArray[np.float32]:
-        """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""
-        pool = await self.pools.open(project.id)
-        size = pool.index.next_row
-        kept = self._samples.get(project.id)
-        if kept is None or kept[0] != size:
-            rng = np.random.default_rng(size)
-            rows = np.sort(rng.choice(size, min(size, 2 * MAX_POOL_SAMPLE), replace=False)) if size else np.arange(0)
-            rows = rows[~np.isin(rows, pool.unusable_rows())]
-            rows = rows[await self._embedded(project.id, rows)][:MAX_POOL_SAMPLE]
-            matrix = np.zeros((0, project.embedding_dimension), np.float32)
-            if len(rows):
-                matrix = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
-            kept = self._samples[project.id] = (size, matrix)
-        return kept[1]
-
-    async def _embedded(self, project: ProjectId, rows_n: Rows) -> npt.NDArray[np.bool_]:
-        """Return for n rows whether they have an embedding."""
-        waiting = await self.store.read(lambda tx: tx.pool.segments(project, embedded=False))
-        embedded = np.ones(len(rows_n), np.bool_)
-        for segment in waiting:
-            embedded &= ~((rows_n >= segment.first_row) & (rows_n < segment.first_row + segment.row_count))
-        return embedded
+        return await self.executor.run(lambda: evaluate(model, found.embeddings_nD, found.labels_n))
 
     async def _loaded_or_none(self, version: ModelVersion) -> Model | None:
         """Return the model of a version; None (and a log line) when its file cannot be trusted."""

@@ -1,0 +1,87 @@
+"""The embeddings that every training needs again: of what evaluates, and of a sample of the pool."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.learner import MAX_POOL_SAMPLE
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects.projects import Project
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationSet:
+    """Embeddings, (n, D), of holdout or gold items, with their labels as indexes into some classes, (n,)."""
+
+    embeddings_nD: npt.NDArray[np.float32]
+    labels_n: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Reads embeddings once and keeps them until they are not those wanted any more."""
+
+    store: StateStore
+    pools: Pools
+    _of_pools: dict[ProjectId, tuple[int, npt.NDArray[np.float32]]] = field(init=False, default_factory=dict)
+    _of_splits: dict[tuple[ProjectId, Split], tuple[Sequence[int], npt.NDArray[np.float32]]] = field(
+        init=False, default_factory=dict
+    )
+
+    async def evaluation_set(self, project: Project, split: Split, classes: Sequence[str]) -> EvaluationSet | None:
+        """Return the embedded items of a split whose label is among the classes; None without any."""
+        pool = await self.pools.open(project.id)
+        references = [r for r in pool.references.values() if r.split is split and r.label in classes]
+        rows = np.fromiter((r.row for r in references), np.int64, len(references))
+        embedded = await self.embedded(project.id, rows)
+        references = [r for r, there in zip(references, embedded, strict=True) if there]
+        if not references:
+            return None
+        place = {name: i for i, name in enumerate(classes)}
+        matrix = await self._of_split(project.id, split, [r.row for r in references])
+        return EvaluationSet(matrix, np.array([place[r.label] for r in references], np.int64))
+
+    async def of_pool(self, project: Project) -> npt.NDArray[np.float32]:
+        """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""
+        pool = await self.pools.open(project.id)
+        size = pool.index.next_row
+        kept = self._of_pools.get(project.id)
+        if kept is None or kept[0] != size:
+            rng = np.random.default_rng(size)
+            rows = np.sort(rng.choice(size, min(size, 2 * MAX_POOL_SAMPLE), replace=False)) if size else np.arange(0)
+            rows = rows[~np.isin(rows, pool.unusable_rows())]
+            rows = rows[await self.embedded(project.id, rows)][:MAX_POOL_SAMPLE]
+            matrix = np.zeros((0, project.embedding_dimension), np.float32)
+            if len(rows):
+                matrix = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
+            kept = self._of_pools[project.id] = (size, matrix)
+        return kept[1]
+
+    async def embedded(self, project: ProjectId, rows_n: Rows) -> npt.NDArray[np.bool_]:
+        """Return for n rows whether they have an embedding."""
+        waiting = await self.store.read(lambda tx: tx.pool.segments(project, embedded=False))
+        embedded = np.ones(len(rows_n), np.bool_)
+        for segment in waiting:
+            embedded &= ~((rows_n >= segment.first_row) & (rows_n < segment.first_row + segment.row_count))
+        return embedded
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        self._of_pools.pop(project, None)
+        for split in Split:
+            self._of_splits.pop((project, split), None)
+
+    async def _of_split(self, project: ProjectId, split: Split, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+        kept = self._of_splits.get((project, split))
+        if kept is None or kept[0] != rows:
+            kept = (rows, (await self.pools.embeddings(project, rows)).astype(np.float32))
+            self._of_splits[project, split] = kept
+        return kept[1]
