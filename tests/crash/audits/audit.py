@@ -42,6 +42,8 @@ def audit(engine: sa.Engine, arrays: PoolStore, history: ProjectHistory) -> list
     with engine.connect() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        else:  # Python's driver begins none to read, and each query would see what the servers did meanwhile
+            connection.exec_driver_sql("BEGIN")
         names = {row["name"]: row["id"] for row in connection.execute(sa.select(schema.projects)).mappings()}
         findings.expect_none(promised.deleted_projects & set(names), "deleted projects are there again")
         limited = sa.select(schema.deleted_projects.c.name).where(
