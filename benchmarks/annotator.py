@@ -24,7 +24,6 @@ import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +36,6 @@ from annotator_bars import calibration, cost, injection, local  # noqa: E402
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint  # noqa: E402
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator  # noqa: E402
 from nextlabel.server.annotators.llm.asking import ModelSettings  # noqa: E402
-from nextlabel.server.annotators.paid_calls.pricing import Price  # noqa: E402
 from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy  # noqa: E402
 from nextlabel.server.values.labeling.answers import AnnotationType  # noqa: E402
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task  # noqa: E402
@@ -46,18 +44,9 @@ from nextlabel.server.values.projects.guidelines import Guidelines  # noqa: E402
 from nextlabel.server.values.projects.projects import LabelClass  # noqa: E402
 from tests.annotators.crashes import audit_runs  # noqa: E402
 from tests.annotators.ledger import MemoryLedger  # noqa: E402
+from tests.annotators.shop import PRICE  # noqa: E402
 from tests.fake_anthropic import FakeAnthropic, Faults  # noqa: E402
 from tests.fake_anthropic.faults import overloaded, rate_limited  # noqa: E402
-
-PRICE = Price(
-    input=Decimal(1),
-    output=Decimal(5),
-    cache_write_5m=Decimal("1.25"),
-    cache_write_1h=Decimal(2),
-    cache_read=Decimal("0.1"),
-    batch=Decimal("0.5"),
-    cache_minimum=4096,
-)
 
 
 @contextmanager

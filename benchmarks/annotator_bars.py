@@ -10,7 +10,6 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,7 +26,7 @@ from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotato
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price, load_prices
+from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.assessment.calibration import Calibrator, GoldCheck
@@ -46,6 +45,7 @@ from tests.annotators.attacks import attacks
 from tests.annotators.durable import DurableLedger
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.miscalibrated import ANNOTATORS, answers_of
+from tests.annotators.shop import PRICE
 from tests.fake_anthropic import FakeAnthropic, Gullible, Known, Scripted
 from tests.fake_anthropic.brains import compose
 
@@ -57,15 +57,6 @@ LOCAL_SETS = {
 }
 LOCAL_GOLD = 60
 Rows = NDArray[np.int64]
-PRICE = Price(
-    input=Decimal(1),
-    output=Decimal(5),
-    cache_write_5m=Decimal("1.25"),
-    cache_write_1h=Decimal(2),
-    cache_read=Decimal("0.1"),
-    batch=Decimal("0.5"),
-    cache_minimum=4096,
-)
 
 
 def read_set(folder: Path, name: str, split: str) -> list[tuple[str, str]]:

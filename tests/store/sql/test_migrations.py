@@ -67,6 +67,15 @@ async def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     await second.close()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state.db"
+    url: str = request.getfixturevalue("new_postgres_url")
+    return url
+
+
 def upgraded_to(version: str, connection: sa.Connection) -> None:
     config = Config()
     config.set_main_option("script_location", "nextlabel.server.store:migrations")
@@ -81,19 +90,14 @@ FIRST_LINE = """INSERT INTO ledger
     VALUES ('p1', '', 'r1', 'annotation', 'settle', 1, 20, 300, 0)"""
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
-async def test_a_database_of_the_first_version_keeps_its_ledger(
-    backend: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    sqlite = f"sqlite:///{tmp_path}/state.db"
-    url = sqlite if backend == "sqlite" else request.getfixturevalue("new_postgres_url")
-    engine = sa.create_engine(url)
+async def test_a_database_of_the_first_version_keeps_its_ledger(empty_url: str) -> None:
+    engine = sa.create_engine(empty_url)
     with engine.begin() as connection:
         upgraded_to("0001", connection)
         connection.execute(sa.text(FIRST_PROJECT))
         connection.execute(sa.text(FIRST_LINE))
     engine.dispose()
-    store = open_state_store(url)
+    store = open_state_store(empty_url)
     [line] = await store.read(lambda tx: tx.budgets.entries(v.P))
     assert (line.line, line.amount) == ("annotation", Cost(1, 20, 300))
     await store.write(lambda tx: tx.projects.delete(v.P, v.NOW))
@@ -147,13 +151,8 @@ OLD_EVENTS: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize("backend", ["sqlite", "postgres"])
-async def test_runs_of_before_options_and_events_had_types_are_read(
-    backend: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    sqlite = f"sqlite:///{tmp_path}/state.db"
-    url = sqlite if backend == "sqlite" else request.getfixturevalue("new_postgres_url")
-    engine = sa.create_engine(url)
+async def test_runs_of_before_options_and_events_had_types_are_read(empty_url: str) -> None:
+    engine = sa.create_engine(empty_url)
     with engine.begin() as connection:
         upgraded_to("0004", connection)
         connection.execute(sa.text(FIRST_PROJECT))
@@ -170,7 +169,7 @@ async def test_runs_of_before_options_and_events_had_types_are_read(
                 {"number": number, "kind": kind, "payload": json.dumps(payload)},
             )
     engine.dispose()
-    store = open_state_store(url)
+    store = open_state_store(empty_url)
     [run] = await store.read(lambda tx: tx.runs.list(v.P))
     template = 'say "data_marking":"DATA_MARKING_QUOTED"'
     prompt = PromptOptions(
