@@ -13,7 +13,7 @@ import datasets
 import pandas as pd
 import pytest
 
-from nextlabel.client.cli.output.tables import exported_rows, write_rows
+from nextlabel.client.export.tables import exported_rows, write_rows
 from nextlabel.server.api.reading.fine_tuning import AnsweredItem, FineTuning, Record
 from nextlabel.server.assessment.consensus.votes import consensus
 from nextlabel.server.ports.pool_store import StoredItem
@@ -146,7 +146,7 @@ def test_files_load_in_datasets_and_pandas(form: str, ending: str, tmp_path: Pat
     records = list(FORMS[form](writer(), one))
     lines = "".join(json.dumps(record) + "\n" for record in records).encode()
     path = tmp_path / f"out.{ending}"
-    assert write_rows(path, lambda: exported_rows(iter([lines]))) == len(records)
+    assert write_rows(path, exported_rows([lines])) == len(records)
     table = datasets.Dataset.from_parquet(str(path)) if ending == "parquet" else datasets.Dataset.from_json(str(path))
     read = pd.read_parquet(path) if ending == "parquet" else pd.read_json(path, lines=True)
     loaded: Any = list(table)

@@ -98,7 +98,7 @@ async def test_what_cannot_be_labeled_comes_back_and_says_why(tmp_path: Path) ->
     assert code == 0, said
     assert "malformed lines passed over: 1" in said
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [row["label"] for row in found] == [*(truth(n) for n in range(30)), "", "", ""]
+    assert [row["label"] for row in found] == [*(truth(n) for n in range(30)), None, None, None]
     assert [row["review"] for row in found[-3:-1]] == ["no text", "no text"]
     assert "bytes" in found[-1]["review"]
 

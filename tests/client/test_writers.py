@@ -49,7 +49,7 @@ def test_a_spreadsheet_finds_no_formula(tmp_path: Path, ending: str) -> None:
 
 
 def test_an_unknown_ending_names_those_there_are_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"\.csv, \.tsv, \.jsonl, \.xlsx, \.parquet"):
+    with pytest.raises(FileError, match=r"\.csv, \.tsv, \.jsonl, \.xlsx, \.parquet, \.arrow, or none"):
         write_table(tmp_path / "out.doc", ["text"], [])
     assert not list(tmp_path.iterdir())
 

@@ -1,7 +1,9 @@
 """A project by its name, so that no call has to repeat it."""
 
+from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 
+from nextlabel.client.export.labeled_items import LabeledItem, SoftName, labeled_items
 from nextlabel.client.services.budgets import Budgets
 from nextlabel.client.services.guidelines import Guidelines
 from nextlabel.client.services.labeling import Labeling
@@ -11,7 +13,7 @@ from nextlabel.client.services.projects import OneProject
 from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import RunHandle, Runs
-from nextlabel.client.transport.calls import Mode, OfProject
+from nextlabel.client.transport.calls import Mode, OfProject, project_stream
 
 
 class ProjectHandle(OneProject[Mode, OfProject]):
@@ -21,6 +23,23 @@ class ProjectHandle(OneProject[Mode, OfProject]):
     def name(self) -> str:
         """Its name."""
         return self._names[0]
+
+    @project_stream
+    async def labels(
+        self, project: str, *, ask_learner: bool = False, soft: SoftName | None = None, review_below: float = 0.0
+    ) -> AsyncIterator[Sequence[LabeledItem]]:
+        """Every item with its label, how sure that is, who gave it, and why a person should look again.
+
+        With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again.
+        `soft` labels have a number for each class: the shares of the votes, or the probabilities of the learner.
+        Labels of a confidence below `review_below`, in [0, 1], are to be looked at again.
+
+        Raises ValueError when the learner is asked and there is no model, or the project is not one of single labels.
+        """
+        async for page in labeled_items(
+            self._connection, project, ask_learner=ask_learner, soft=soft, review_below=review_below
+        ):
+            yield page
 
     @cached_property
     def pool(self) -> Pool[Mode, OfProject]:

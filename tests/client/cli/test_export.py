@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import openpyxl
 import pandas as pd
 import pytest
@@ -39,15 +40,17 @@ def read(path: Path) -> list[dict[str, Any]]:
     readers: dict[str, Any] = {
         ".csv": lambda: pd.read_csv(path),
         ".parquet": lambda: pd.read_parquet(path),
+        ".arrow": lambda: pd.read_feather(path),
+        "": lambda: datasets.load_from_disk(str(path)).to_pandas(),
         ".jsonl": lambda: pd.read_json(path, lines=True),
     }
     frame = readers[path.suffix]()
     return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)]
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+@pytest.mark.parametrize("ending", [".csv", ".parquet", ".jsonl", ".arrow", ""])
 def test_items_come_back_with_their_labels_and_columns(cli: Cli, labeled: str, tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"out.{ending}"
+    path = tmp_path / f"out{ending}"
     done = cli("export", labeled, "--per", "item", "--to", str(path))
     assert (done.code, done.err) == (0, f"wrote 3 items to {path}\n")
     rows = read(path)
@@ -83,7 +86,7 @@ def test_an_ending_that_names_no_form_is_refused_before_anything_is_asked(
     asked = state.calls["ListItems"]
     done = cli("export", labeled, "--per", "item", "--to", str(tmp_path / "out.docx"))
     assert (done.code, state.calls["ListItems"]) == (1, asked)
-    assert "the ending says the form; give one of .csv, .tsv, .jsonl, .xlsx, .parquet" in done.err
+    assert "the ending says the form; give one of .csv, .tsv, .jsonl, .xlsx, .parquet, .arrow, or none" in done.err
 
 
 def test_items_belong_to_no_run(cli: Cli, labeled: str) -> None:
@@ -95,3 +98,56 @@ def test_items_that_evaluate_come_back_with_their_known_label(
 ) -> None:
     client.pool.add(news, [Item("the ball", "h", label="sports")], split="holdout")
     assert json.loads(cli("export", news, "--per", "item").out)["label"] == "sports"
+
+
+def test_a_folder_that_holds_something_else_is_never_replaced(cli: Cli, labeled: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    done = cli("export", labeled, "--per", "item", "--to", str(folder))
+    assert (done.code, (folder / "thesis.tex").read_text()) == (1, "years of work")
+    assert "holds something else" in done.err
+
+
+def test_a_data_set_takes_the_place_of_the_one_before(cli: Cli, labeled: str, client: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    assert cli("export", labeled, "--per", "item", "--to", str(folder)).code == 0
+    client.pool.add(labeled, [Item("one more", "d")])
+    assert cli("export", labeled, "--per", "item", "--to", str(folder)).code == 0
+    assert [row["id"] for row in read(folder)] == ["a", "b", "c", "d"]
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
+
+
+def test_soft_labels_have_a_number_for_each_class(cli: Cli, labeled: str, state: State) -> None:
+    shares = [annotation.Candidate(label="sports", probability=0.75), annotation.Candidate(label="politics")]
+    state.consensus["c"].candidates.extend(shares)
+    rows = [json.loads(line) for line in cli("export", labeled, "--per", "item", "--soft", "votes").out.splitlines()]
+    assert (rows[2]["soft.sports"], rows[2]["soft.politics"]) == (0.75, 0.0)
+    assert "soft.sports" not in rows[1]
+
+
+def test_the_learner_is_not_asked_before_there_is_one(cli: Cli, labeled: str) -> None:
+    done = cli("export", labeled, "--per", "item", "--learner")
+    assert (done.code, done.err) == (1, "error: news has no model yet; train one first, or leave the learner out\n")
+
+
+def test_label_studio_gets_what_people_said_as_annotations(cli: Cli, labeled: str, tmp_path: Path) -> None:
+    path = tmp_path / "tasks.json"
+    done = cli("export", labeled, "--form", "label-studio", "--to", str(path))
+    assert done.code == 0
+    assert '<Choices name="label" toName="text"><Choice value="sports"/>' in done.err
+    tasks = json.loads(path.read_text())
+    assert [set(task) for task in tasks] == [{"data", "annotations"}, {"data"}, {"data", "predictions"}]
+    assert tasks[0]["data"] == {"text": "the ball", "id": "a", "year": 1999, "label": "from the source"}
+    assert tasks[0]["annotations"][0]["result"][0]["value"] == {"choices": ["sports"]}
+
+
+def test_argilla_gets_labels_as_suggestions_with_who_made_them(cli: Cli, labeled: str) -> None:
+    records = json.loads(cli("export", labeled, "--form", "argilla").out)
+    assert records[0]["suggestions"] == {"label": {"value": "sports", "agent": "ann"}}
+    assert [record["fields"]["text"] for record in records] == ["the ball", "=1+1", "the vote"]
+
+
+@pytest.mark.parametrize("option", [["--form", "argilla", "--to", "out.csv"], ["--soft", "votes"], ["--learner"]])
+def test_options_that_do_not_fit_are_refused(cli: Cli, labeled: str, option: list[str]) -> None:
+    assert cli("export", labeled, *option).code in (1, 2)

@@ -1,1 +1,1 @@
-"""Writers of tables, chosen by the ending of a file: CSV, JSON Lines, Excel and Parquet."""
+"""Writers of tables, chosen by the ending of a file: CSV, JSON Lines, Excel, Parquet, Arrow, folders of datasets."""

@@ -11,41 +11,47 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.client.readers.errors import FileError
+from nextlabel.client.writers.arrow import check_dataset_folder, write_arrow, write_dataset_folder, write_parquet
+from nextlabel.client.writers.cells import cell
 
 Row = Mapping[str, Any]
 
 MAX_SHEET_ROWS = 1_048_575
 """Rows of an Excel sheet under its header."""
 
-# Programs for spreadsheets take a cell that begins so for a formula (OWASP, "CSV injection").
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def check_ending(path: Path) -> None:
-    """Check that there is a writer for the ending of a file.
+    """Check that there is a writer for the ending of a file, or that its name, which has none, can be a folder.
 
-    Raises FileError, naming the endings that there are.
+    Raises FileError, naming the endings that there are, and what is missing for a folder.
     """
-    _writer_of(path)
+    if path.suffix:
+        _writer_of(path)
+    else:
+        check_dataset_folder(path)
 
 
 def write_table(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
     """Write rows with these columns, in this order; a missing value is empty. Returns how many rows there were.
 
-    The file is there whole or not at all. Text that a spreadsheet would take for a formula gets an apostrophe before
-    it in CSV and Excel.
+    A name without an ending is a folder of Hugging Face `datasets`. The file is there whole or not at all. Text that
+    a spreadsheet would take for a formula gets an apostrophe before it in CSV and Excel.
 
     Raises FileError for an ending without a writer, a missing package, or more rows than a sheet can hold.
     """
+    if not path.suffix:
+        return write_dataset_folder(path, names, rows)
     write = _writer_of(path)
-    with _replacing(path) as beside:
+    with replacing(path) as beside:
         return write(beside, names, rows)
 
 
 def _writer_of(path: Path) -> Callable[[Path, Sequence[str], Iterable[Row]], int]:
     writer = _WRITERS.get(path.suffix.lower())
     if writer is None:
-        raise FileError(f"{path}: the ending says the form; give one of {', '.join(_WRITERS)}")
+        raise FileError(
+            f"{path}: the ending says the form; give one of {', '.join(_WRITERS)}, or none for a folder of datasets"
+        )
     return writer
 
 
@@ -53,8 +59,8 @@ def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Row], separator:
     # The mark tells spreadsheets that the file is in UTF-8.
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, delimiter=separator)
-        writer.writerow(map(_cell, names))
-        return _counted(rows, lambda row: writer.writerow([_cell(row.get(name)) for name in names]))
+        writer.writerow(map(cell, names))
+        return _counted(rows, lambda row: writer.writerow([cell(row.get(name)) for name in names]))
 
 
 def _write_jsonl(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
@@ -72,10 +78,10 @@ def _write_excel(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
         raise FileError("writing Excel workbooks needs openpyxl: pip install 'nextlabel[excel]'") from None
     workbook = Workbook(write_only=True)
     sheet = workbook.create_sheet("labels")
-    sheet.append([_cell(name) for name in names])
+    sheet.append([cell(name) for name in names])
 
     def add(row: Row) -> None:
-        cells = [_cell(row.get(name)) for name in names]
+        cells = [cell(row.get(name)) for name in names]
         sheet.append([ILLEGAL_CHARACTERS_RE.sub("", cell) if isinstance(cell, str) else cell for cell in cells])
 
     written = _counted(rows, add, MAX_SHEET_ROWS)
@@ -83,44 +89,14 @@ def _write_excel(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
     return written
 
 
-def _write_parquet(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
-        raise FileError("writing Parquet needs pyarrow: pip install 'nextlabel[parquet]'") from None
-    kept = list(rows)
-    columns = {name: _column(pa, [row.get(name) for row in kept]) for name in names}
-    parquet.write_table(pa.table(columns), path)
-    return len(kept)
-
-
-def _column(pa: Any, values: list[Any]) -> Any:
-    """A column of the type of its values; of text where they are of several."""
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return pa.array([None if value is None else _text(value) for value in values])
-
-
 _WRITERS: dict[str, Callable[[Path, Sequence[str], Iterable[Row]], int]] = {
     ".csv": _write_csv,
     ".tsv": partial(_write_csv, separator="\t"),
     ".jsonl": _write_jsonl,
     ".xlsx": _write_excel,
-    ".parquet": _write_parquet,
+    ".parquet": write_parquet,
+    ".arrow": write_arrow,
 }
-
-
-def _cell(value: Any) -> Any:
-    if value is None or isinstance(value, int | float):
-        return value
-    text = _text(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _counted(rows: Iterable[Row], write: Callable[[Row], Any], most: int | None = None) -> int:
@@ -134,7 +110,7 @@ def _counted(rows: Iterable[Row], write: Callable[[Row], Any], most: int | None 
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Iterator[Path]:
     """A file beside `path` that takes its place when the block ends well."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nextlabel.client.export.verdicts import NOBODY, Said, Standing, Verdict, verdict
 from nextlabel.client.known_labels import KNOWN
-from nextlabel.client.messages.answers import plain_answer
 from nextlabel.server.auto.job import PROJECT
 from nextlabel.server.auto.source import SourceRow
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
-    from nextlabel.v1.annotation_pb2 import Annotation, Consensus
+    from nextlabel.v1.annotation_pb2 import Consensus
     from nextlabel.v1.learner_service_pb2 import Prediction
 
 ADDED = ("label", "confidence", "confidence_kind", "source", "review")
 _PREDICTED = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One row's label. ``confidence`` is in [0, 1], None where there is none; ``review`` says why to look again."""
-
-    label: str
-    confidence: float | None
-    confidence_kind: str
-    source: str
-    review: str
 
 
 @dataclass(slots=True)
@@ -73,74 +62,30 @@ def outcomes(
         predicted = _predictions(client, asked) if has_model else {}
         for row in part:
             if not row.known and (why := refused.get(row.item_id) if row.item_id else "no text"):
-                verdict = Verdict("", None, "", "nobody", why)
+                found = Verdict(None, None, "", NOBODY, why)
             else:
-                verdict = _verdict(row, agreed.get(row.item_id), given.get(row.item_id, ()), predicted, review_below)
+                said, learner = given.of(row.item_id), predicted.get(row.item_id)
+                found = _verdict(row, agreed.get(row.item_id), said, learner, review_below)
             tally.rows += 1
-            tally.sources[verdict.source] += 1
-            tally.review += bool(verdict.review)
-            values = {added[name]: getattr(verdict, name) for name in ADDED}
-            yield {**row.columns, **values}
+            tally.sources[found.source] += 1
+            tally.review += bool(found.review)
+            yield {**row.columns, **{added[name]: getattr(found, name) for name in ADDED}}
 
 
 def _verdict(
     row: SourceRow,
     consensus: Consensus | None,
-    answers: Sequence[Annotation],
-    predicted: Mapping[str, Prediction],
+    said: Collection[Said],
+    learner: Prediction | None,
     review_below: float,
 ) -> Verdict:
-    learner = predicted.get(row.item_id)
     if row.known:
         return Verdict(row.known, None, "", "known", "")
-    if consensus is not None:
-        label = str(plain_answer(consensus.answer))
-        # An annotator that named candidates gave no single answer.
-        voters = [a for a in answers if plain_answer(a.answer) == label] or answers
-        source = ", ".join(sorted({a.provenance.annotator for a in voters}))
-        if consensus.trusted:
-            return Verdict(label, None, "", source, "")
-        sure = [a for a in voters if a.HasField("confidence")]
-        confidence = max((a.confidence for a in sure), default=None)
-        kind = _kind(sure[0]) if sure else ""
-        return Verdict(label, confidence, kind, source, _doubt(label, confidence, learner, review_below))
-    if learner is None:
-        return Verdict("", None, "", "nobody", _why_nothing(answers) or "no label and no model")
-    doubt = f"the learner is {learner.probability:.0%} sure" if learner.probability < review_below else ""
-    return Verdict(learner.label, round(learner.probability, 4), "learner", "learner", _why_nothing(answers) or doubt)
+    return verdict(consensus, said, learner, review_below)
 
 
-def _doubt(label: str, confidence: float | None, learner: Prediction | None, review_below: float) -> str:
-    if confidence is not None and confidence < review_below:
-        return f"the annotator is {confidence:.0%} sure"
-    if learner is not None and learner.label != label:
-        return f"the learner says {learner.label!r}"
-    return ""
-
-
-def _why_nothing(answers: Sequence[Annotation]) -> str:
-    """Say why there is no label though somebody was asked; '' when nobody was."""
-    from nextlabel.v1.annotation_pb2 import Outcome
-
-    if not answers:
-        return ""
-    last = answers[-1]
-    outcome = Outcome.Name(last.outcome).removeprefix("OUTCOME_").lower()
-    return f"{last.provenance.annotator}: {outcome}"
-
-
-def _kind(annotation: Annotation) -> str:
-    from nextlabel.v1.annotation_pb2 import ConfidenceKind
-
-    return ConfidenceKind.Name(annotation.confidence_kind).removeprefix("CONFIDENCE_KIND_").lower()
-
-
-def _answers(client: Client) -> Mapping[str, Sequence[Annotation]]:
-    found: dict[str, list[Annotation]] = {}
-    for annotation in client.labeling.annotations(PROJECT):
-        if annotation.provenance.annotator != KNOWN:
-            found.setdefault(annotation.item_id, []).append(annotation)
-    return found
+def _answers(client: Client) -> Standing:
+    return Standing(one for one in client.labeling.annotations(PROJECT) if one.provenance.annotator != KNOWN)
 
 
 def _predictions(client: Client, rows: Sequence[SourceRow]) -> Mapping[str, Prediction]:

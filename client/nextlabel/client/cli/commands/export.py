@@ -1,23 +1,27 @@
-"""`nextlabel export`: items or annotations as a table, or as JSON Lines."""
+"""`nextlabel export`: items or annotations as a table, as JSON Lines, or for other tools."""
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output.tables import exported_rows, item_rows, write_rows
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
-from nextlabel.client.literals import ExportFormName
-from nextlabel.client.writers.table import check_ending
+from nextlabel.client.export.tables import exported_rows, write_rows
+from nextlabel.client.writers.table import check_ending, replacing
+
+if TYPE_CHECKING:
+    from nextlabel.client import ProjectHandle
+    from nextlabel.client.export.labeled_items import LabeledItem
+    from nextlabel.client.transport.modes import Blocking
 
 EPILOG = (
-    "Examples: nextlabel export news --per item --to labeled.xlsx;  "
-    "nextlabel export news --trusted-only > labels.jsonl;  nextlabel export news --form dpo --to pairs.parquet"
+    "Examples: nextlabel export news --per item --to labeled.xlsx;  nextlabel export news --per item --to dataset;  "
+    "nextlabel export news --form label-studio --to tasks.json;  nextlabel export news --form dpo --to pairs.parquet"
 )
 
 _NO_PAIRS = ": pairs need an LLM's answer that a person's contradicts, or a preference (docs/client.md)"
@@ -29,6 +33,8 @@ _WHY_NONE: Mapping[str, str] = {
     "rationale": ": no answer has a reason; give one with yours, or start a run with --rationale",
 }
 
+_PANEL = "With --per item"
+
 
 def export(
     ctx: typer.Context,
@@ -38,35 +44,99 @@ def export(
         typer.Option(help="What a row is: an annotation with its provenance, or an item with its label."),
     ] = "annotation",
     form: Annotated[
-        ExportFormName,
-        typer.Option("--form", help="What rows hold: annotations, or data to tune LLMs on (see docs/client.md)."),
+        Literal["records", "sft", "dpo", "reward", "rationale", "label-studio", "argilla"],
+        typer.Option(
+            "--form", help="What rows hold: annotations, data to tune LLMs on, or items for another labeling tool."
+        ),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
     trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only what counts as truth.")] = False,
+    learner: Annotated[
+        bool,
+        typer.Option(
+            "--learner",
+            help="The newest model labels what nobody has, and what it contradicts is to be looked at again.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False,
+    soft: Annotated[
+        Literal["votes", "learner"] | None,
+        typer.Option(help="A number for each class: shares of the votes, or probabilities.", rich_help_panel=_PANEL),
+    ] = None,
+    review_below: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="Labels less sure than this are to be looked at again.", rich_help_panel=_PANEL
+        ),
+    ] = 0.7,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="File: .csv, .tsv, .xlsx, .parquet or .jsonl. (default: stdout, JSON Lines)"),
+        typer.Option(
+            metavar="FILE",
+            help="File: .csv, .tsv, .xlsx, .parquet, .arrow, .jsonl; without an ending a folder of Hugging Face "
+            "datasets. (default: stdout, JSON Lines)",
+        ),
     ] = None,
 ) -> None:
     """Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines."""
-    if per == "item" and (run or form != "records"):
-        raise typer.BadParameter("--run and --form go with --per annotation", param_hint="--per")
-    if to is not None:
+    for_tool = form in ("label-studio", "argilla")
+    of_items = per == "item" or for_tool
+    if of_items and (run or (form != "records" and not for_tool)):
+        raise typer.BadParameter("--run and --form for tuning go with --per annotation", param_hint="--per")
+    if not of_items and (learner or soft):
+        raise typer.BadParameter("it goes with --per item", param_hint="--learner" if learner else "--soft")
+    if to is not None and not for_tool:
         check_ending(to)
     with session(ctx).connect() as client:
         chosen = client.project(project)
-        if per == "item" and to is None:
-            for row in item_rows(chosen, trusted_only=trusted_only):
-                sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
-        elif per == "item" and to is not None:
-            written = write_rows(to, lambda: item_rows(chosen, trusted_only=trusted_only))
-            say(f"wrote {written:,} items to {to}")
-        elif to is None:
-            for part in chosen.labeling.export(form=form, run=run, trusted_only=trusted_only):
-                sys.stdout.buffer.write(part)
-            sys.stdout.flush()
+        if of_items:
+            found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below)
+            items = (item for item in found if item.trusted or not trusted_only)
+            if form == "label-studio" or form == "argilla":
+                _to_tool(chosen, items, form, to)
+            else:
+                _items_out(items, to)
         else:
-            written = write_rows(
-                to, lambda: exported_rows(chosen.labeling.export(form=form, run=run, trusted_only=trusted_only))
-            )
-            say(f"wrote {written:,} rows to {to}{'' if written else _WHY_NONE[form]}")
+            assert form != "label-studio" and form != "argilla"  # noqa: PT018
+            lines = chosen.labeling.export(form=form, run=run, trusted_only=trusted_only)
+            _lines_out(lines, to, _WHY_NONE[form])
+
+
+def _items_out(items: Iterable["LabeledItem"], to: Path | None) -> None:
+    rows = (item.columns() for item in items)
+    if to is None:
+        for row in rows:
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    else:
+        say(f"wrote {write_rows(to, rows):,} items to {to}")
+
+
+def _lines_out(lines: Iterable[bytes], to: Path | None, why_none: str) -> None:
+    if to is None:
+        for part in lines:
+            sys.stdout.buffer.write(part)
+        sys.stdout.flush()
+    else:
+        written = write_rows(to, exported_rows(lines))
+        say(f"wrote {written:,} rows to {to}{'' if written else why_none}")
+
+
+def _to_tool(
+    project: "ProjectHandle[Blocking]",
+    items: Iterable["LabeledItem"],
+    tool: Literal["label-studio", "argilla"],
+    to: Path | None,
+) -> None:
+    from nextlabel.client.export.tools import TOOLS, check_tool, label_studio_interface, write_array
+
+    settings = project.get()
+    check_tool(tool, to, settings)
+    records = (TOOLS[tool](item, settings) for item in items)
+    if to is None:
+        write_array(records, sys.stdout)
+    else:
+        with replacing(to) as beside, beside.open("w", encoding="utf-8") as file:
+            written = write_array(records, file)
+        say(f"wrote {written:,} items to {to}")
+    if tool == "label-studio":
+        say(f"the labeling interface that they fit: {label_studio_interface(settings)}")

@@ -1,0 +1,169 @@
+"""Every item with what it stands for, page by page."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nextlabel.client.export.verdicts import NOBODY, Standing, Verdict, verdict
+from nextlabel.client.messages.answers import plain_answer
+from nextlabel.client.messages.enums import enum_name
+from nextlabel.client.messages.plain import plain
+from nextlabel.client.services.labeling import Labeling
+from nextlabel.client.services.learner import Learner
+from nextlabel.client.services.pool import Pool
+from nextlabel.client.services.projects import Projects
+from nextlabel.client.transport.calls import OfServer
+from nextlabel.client.transport.connection import Connection
+from nextlabel.client.transport.modes import Awaiting
+from nextlabel.v1.annotation_pb2 import ANNOTATION_TYPE_SINGLE_LABEL
+from nextlabel.v1.learner_service_pb2 import Prediction
+from nextlabel.v1.pool_pb2 import ItemDetail
+from nextlabel.v1.project_service_pb2 import Project
+
+SoftName = Literal["votes", "learner"]
+"""Where soft labels come from: the shares of the votes, or the newest model's probabilities."""
+
+_PAGE = 1_000
+
+REFERENCE = "reference"
+"""Source of the known labels of items that evaluate or check."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledItem:
+    """An item with its label and what that rests on; `label` is None where nobody and nothing gave one.
+
+    `vote_share` is the share of the votes, in (0, 1], that the label has, and `annotations` how many answers it rests
+    on. `soft` has a number in [0, 1] for each class, and is empty where none was asked for or there is no label.
+    """
+
+    id: str
+    text: str
+    label: Any
+    confidence: float | None
+    confidence_kind: str
+    source: str
+    vote_share: float | None
+    trusted: bool
+    annotations: int
+    split: str
+    state: str
+    review: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    soft: Mapping[str, float] = field(default_factory=dict)
+
+    def columns(self) -> dict[str, Any]:
+        """The item as one row: its own columns after ours, soft labels last as `soft.CLASS`."""
+        row = {name: getattr(self, name) for name in _OWN}
+        for key, value in self.metadata.items():
+            row[f"metadata.{key}" if key in _OWN else key] = value
+        return row | {f"soft.{name}": share for name, share in self.soft.items()}
+
+
+_OWN = tuple(name for name in LabeledItem.__slots__ if name not in ("metadata", "soft"))
+
+
+async def labeled_items(
+    connection: Connection, project: str, *, ask_learner: bool, soft: SoftName | None, review_below: float
+) -> AsyncIterator[Sequence[LabeledItem]]:
+    """All items of a project in pages, in the order in which they were added.
+
+    With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again.
+
+    Raises ValueError when the learner is asked and there is no model, or the project is not one of single labels.
+    """
+    found: Project = await Projects(connection, Awaiting()).get(project)
+    asks = ask_learner or soft == "learner"
+    _check(found, asks, soft)
+    classes = [one.name for one in found.label_space.classes] if soft else []
+    standing = Standing()
+    async for annotation in Labeling[Awaiting, OfServer](connection, Awaiting()).annotations(project):
+        standing.add(annotation)
+    details = Pool[Awaiting, OfServer](connection, Awaiting()).list(project)
+    async for page in _pages(details):
+        predicted = await _predictions(connection, project, page, len(classes)) if asks else {}
+        yield [
+            _labeled(
+                detail,
+                _verdict(detail, standing, predicted if ask_learner else {}, review_below),
+                _soft(detail, predicted.get(detail.item.id), classes, soft),
+            )
+            for detail in page
+        ]
+
+
+async def _pages(details: AsyncIterator[ItemDetail]) -> AsyncIterator[Sequence[ItemDetail]]:
+    page: list[ItemDetail] = []
+    async for detail in details:
+        page.append(detail)
+        if len(page) == _PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _check(project: Project, asks: bool, soft: SoftName | None) -> None:
+    if (asks or soft) and project.annotation_type != ANNOTATION_TYPE_SINGLE_LABEL:
+        raise ValueError("the learner's labels and soft labels are there in projects of single labels only")
+    if asks and not project.model_version:
+        raise ValueError(f"{project.name} has no model yet; train one first, or leave the learner out")
+
+
+async def _predictions(
+    connection: Connection, project: str, page: Sequence[ItemDetail], classes: int
+) -> Mapping[str, Prediction]:
+    ids = [detail.item.id for detail in page if detail.embedded]
+    if not ids:
+        return {}
+    learner = Learner[Awaiting, OfServer](connection, Awaiting())
+    # A reply holds so many candidates at most.
+    step = max(1, 14_000 // max(1, classes))
+    found: dict[str, Prediction] = {}
+    for start in range(0, len(ids), step):
+        part = ids[start : start + step]
+        response = await learner.predict(project, item_ids=part, candidates=classes)
+        found |= zip(part, response.predictions, strict=True)
+    return found
+
+
+def _verdict(
+    detail: ItemDetail, standing: Standing, predicted: Mapping[str, Prediction], review_below: float
+) -> Verdict:
+    if detail.item.HasField("reference"):
+        return Verdict(plain_answer(detail.item.reference), None, "", REFERENCE, "")
+    consensus = detail.consensus if detail.HasField("consensus") else None
+    item_id = detail.item.id
+    return verdict(consensus, standing.of(item_id), predicted.get(item_id), review_below)
+
+
+def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float]) -> LabeledItem:
+    consensus = detail.consensus if detail.HasField("consensus") else None
+    return LabeledItem(
+        id=detail.item.id,
+        text=detail.item.text,
+        label=found.label,
+        confidence=found.confidence,
+        confidence_kind=found.confidence_kind,
+        source=found.source,
+        vote_share=None if consensus is None else consensus.probability,
+        trusted=found.source == REFERENCE or (consensus is not None and consensus.trusted),
+        annotations=0 if consensus is None else consensus.annotation_count,
+        split=enum_name(detail.item, "split"),
+        state=enum_name(detail, "state"),
+        review=enum_name(detail.need, "reason") if detail.HasField("need") and found.source == NOBODY else found.review,
+        metadata=plain(detail.item.metadata),
+        soft=soft,
+    )
+
+
+def _soft(
+    detail: ItemDetail, prediction: Prediction | None, classes: Sequence[str], soft: SoftName | None
+) -> Mapping[str, float]:
+    if soft == "learner":
+        shares = {one.label: one.probability for one in prediction.candidates} if prediction else {}
+    elif detail.item.HasField("reference"):
+        shares = {plain_answer(detail.item.reference): 1.0}
+    else:
+        shares = {one.label: one.probability for one in detail.consensus.candidates}
+    return {name: shares.get(name, 0.0) for name in classes} if shares else {}

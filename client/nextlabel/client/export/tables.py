@@ -1,0 +1,51 @@
+"""Rows whose columns are not known beforehand, into a file."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nextlabel.client.writers.table import write_table
+
+_WITHOUT_LISTS = (".csv", ".tsv", ".xlsx")
+
+
+def exported_rows(parts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """The rows of an export of JSON Lines; what is nested gets the names of where it stands, with points between."""
+    for part in parts:
+        for line in part.splitlines():
+            yield dict(_flat(json.loads(line)))
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows in the form that the name of the file says; returns how many there were.
+
+    The columns are those of all rows, in the order in which they are met. The rows wait on disk until all are there.
+    Raises what `write_table` raises.
+    """
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as kept:
+        names: dict[str, None] = {}
+        for row in rows:
+            names |= dict.fromkeys(row)
+            kept.write(json.dumps(row) + "\n")
+        kept.seek(0)
+        again = map(json.loads, kept)
+        if path.suffix.lower() in _WITHOUT_LISTS:
+            return write_table(path, list(names), map(_with_one_label, again))
+        return write_table(path, list(names), again)
+
+
+def _with_one_label(row: dict[str, Any]) -> dict[str, Any]:
+    from nextlabel.client.messages.answers import LABEL_SEPARATOR
+
+    label = row.get("label")
+    return {**row, "label": LABEL_SEPARATOR.join(label)} if isinstance(label, list) else row
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

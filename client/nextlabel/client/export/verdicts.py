@@ -1,0 +1,116 @@
+"""Whose label an item has, how sure it is, and why a person should look again."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.client.messages.answers import plain_answer
+from nextlabel.client.messages.enums import enum_name
+from nextlabel.v1.annotation_pb2 import Annotation, Consensus
+from nextlabel.v1.learner_service_pb2 import Prediction
+
+LEARNER = "learner"
+NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one annotator said of an item; `answer` is None where nothing usable came."""
+
+    annotator: str
+    answer: Any
+    outcome: str
+    confidence: float | None
+    confidence_kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The label of an item and what it rests on.
+
+    `confidence` is in [0, 1], None where there is none; `confidence_kind` is calibrated, uncalibrated or learner.
+    `source` names the annotators that gave the label, learner or nobody. `review` says why to look again.
+    """
+
+    label: Any
+    confidence: float | None
+    confidence_kind: str
+    source: str
+    review: str
+
+
+class Standing:
+    """The answers that stand: of each annotator about each item the newest that is one."""
+
+    def __init__(self, annotations: Iterable[Annotation] = ()) -> None:
+        self._by_item: dict[str, dict[str, Said]] = {}
+        for annotation in annotations:
+            self.add(annotation)
+
+    def add(self, annotation: Annotation) -> None:
+        """Take the next annotation in; they come oldest first."""
+        name = annotation.provenance.annotator
+        given = self._by_item.setdefault(annotation.item_id, {})
+        answer = plain_answer(annotation.answer)
+        if answer is None and name in given and given[name].answer is not None:
+            return
+        given[name] = Said(
+            name,
+            answer,
+            enum_name(annotation, "outcome"),
+            annotation.confidence if annotation.HasField("confidence") else None,
+            enum_name(annotation, "confidence_kind"),
+        )
+
+    def of(self, item_id: str) -> Collection[Said]:
+        """What was said of an item."""
+        return self._by_item.get(item_id, {}).values()
+
+
+def verdict(
+    consensus: Consensus | None, said: Collection[Said], learner: Prediction | None, review_below: float
+) -> Verdict:
+    """The verdict on one item: what annotators agree on comes first, then what the learner predicts."""
+    if consensus is not None:
+        return _agreed(consensus, said, learner, review_below)
+    nothing = _why_nothing(said)
+    if learner is None:
+        return Verdict(None, None, "", NOBODY, nothing or "no label")
+    doubt = f"the learner is {learner.probability:.0%} sure" if learner.probability < review_below else ""
+    return Verdict(learner.label, round(learner.probability, 4), LEARNER, LEARNER, nothing or doubt)
+
+
+def _agreed(consensus: Consensus, said: Collection[Said], learner: Prediction | None, review_below: float) -> Verdict:
+    label = plain_answer(consensus.answer)
+    # An annotator that named candidates gave no single answer.
+    voters = [one for one in said if one.answer == label] or list(said)
+    source = ", ".join(sorted({one.annotator for one in voters}))
+    if consensus.trusted:
+        return Verdict(label, None, "", source, "")
+    confidence, kind = _confidence(consensus, voters)
+    return Verdict(label, confidence, kind, source, _doubt(consensus, label, confidence, learner, review_below))
+
+
+def _confidence(consensus: Consensus, voters: Iterable[Said]) -> tuple[float | None, str]:
+    if consensus.HasField("confidence"):
+        return consensus.confidence, "calibrated"
+    sure = [(one.confidence, one.confidence_kind) for one in voters if one.confidence is not None]
+    return max(sure, default=(None, ""))
+
+
+def _doubt(
+    consensus: Consensus, label: Any, confidence: float | None, learner: Prediction | None, review_below: float
+) -> str:
+    if confidence is not None and confidence < review_below:
+        return f"the annotator is {confidence:.0%} sure"
+    if consensus.annotation_count > 1 and consensus.probability < 1.0:
+        return f"annotators disagree: {consensus.probability:.0%} of the votes"
+    if learner is not None and learner.label != label:
+        return f"the learner says {learner.label!r}"
+    return ""
+
+
+def _why_nothing(said: Collection[Said]) -> str:
+    """Why there is no label though somebody was asked; "" when nobody was."""
+    last = next(reversed(list(said)), None)
+    return "" if last is None else f"{last.annotator}: {last.outcome}"

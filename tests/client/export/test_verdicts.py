@@ -1,0 +1,59 @@
+"""Whose label an item has: every way in which annotators and the learner can stand to each other."""
+
+import pytest
+
+from nextlabel.client.export.verdicts import Standing, verdict
+from nextlabel.v1 import annotation_pb2 as pb
+from nextlabel.v1.learner_service_pb2 import Prediction
+
+
+def said(name: str, label: str = "", confidence: float | None = None) -> pb.Annotation:
+    found = pb.Annotation(item_id="i", provenance=pb.Provenance(annotator=name), outcome=pb.OUTCOME_REFUSED)
+    if label:
+        found.answer.single_label.label = label
+        found.outcome = pb.OUTCOME_LABEL
+    if confidence is not None:
+        found.confidence, found.confidence_kind = confidence, pb.CONFIDENCE_KIND_UNCALIBRATED
+    return found
+
+
+def agreed(label: str, share: float = 1.0, count: int = 1, *, trusted: bool = False, sure: float | None = None):
+    answer = pb.Answer(single_label=pb.SingleLabel(label=label))
+    found = pb.Consensus(item_id="i", answer=answer, probability=share, annotation_count=count, trusted=trusted)
+    if sure is not None:
+        found.confidence = sure
+    return found
+
+
+LEARNER = Prediction(label="b", probability=0.6)
+
+
+@pytest.mark.parametrize(
+    ("consensus", "annotations", "learner", "expected"),
+    [
+        (agreed("a", trusted=True), [said("ann", "a")], LEARNER, ("a", None, "", "ann", "")),
+        (agreed("a"), [said("m", "a", 0.9)], None, ("a", 0.9, "uncalibrated", "m", "")),
+        (agreed("a", sure=0.8), [said("m", "a", 0.9)], None, ("a", 0.8, "calibrated", "m", "")),
+        (agreed("a", sure=0.5), [said("m", "a")], None, ("a", 0.5, "calibrated", "m", "the annotator is 50% sure")),
+        (agreed("a"), [said("m", "a")], LEARNER, ("a", None, "", "m", "the learner says 'b'")),
+        (
+            agreed("a", 0.667, 3),
+            [said("m", "a"), said("n", "a"), said("o", "b")],
+            None,
+            ("a", None, "", "m, n", "annotators disagree: 67% of the votes"),
+        ),
+        (agreed("a"), [said("m", "b"), said("m", "a"), said("n", "b")], None, ("a", None, "", "m", "")),
+        (None, [], LEARNER, ("b", 0.6, "learner", "learner", "the learner is 60% sure")),
+        (None, [said("m")], LEARNER, ("b", 0.6, "learner", "learner", "m: refused")),
+        (None, [said("m")], None, (None, None, "", "nobody", "m: refused")),
+        (None, [], None, (None, None, "", "nobody", "no label")),
+    ],
+)
+def test_the_verdict(consensus, annotations, learner, expected):
+    found = verdict(consensus, Standing(annotations).of("i"), learner, 0.7)
+    assert (found.label, found.confidence, found.confidence_kind, found.source, found.review) == expected
+
+
+def test_an_answer_stands_when_nothing_comes_after_it():
+    standing = Standing([said("m", "a"), said("m")])
+    assert [one.answer for one in standing.of("i")] == ["a"]
