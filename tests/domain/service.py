@@ -69,9 +69,9 @@ class Service:
         with patch.object(foundation, "Signals", lambda: self._signals):
             self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
 
-    async def create(self, name: str = "news", **changes: object) -> Project:
+    async def create(self, name: str = "news", *, embedding_model: str = "", **changes: object) -> Project:
         classes = [LabelClass(c) for c in CLASSES]
-        new = NewProject(name, classes, "", DIMENSION, **changes)  # type: ignore[arg-type]
+        new = NewProject(name, classes, embedding_model, DIMENSION, **changes)  # type: ignore[arg-type]
         return await self.parts.base.store.write(lambda tx: self.parts.projects.projects.create(tx, new))
 
     async def add_class(self, project: Project, name: str) -> Project:

@@ -17,14 +17,17 @@ from nextlabel.v1.run_service_pb2 import (
 )
 
 
-def replay(label_set: str, *, noise: float = 0.0, name: str = "") -> AnnotatorSpec:
-    """Labels known beforehand, from a set that was uploaded; a share `noise` in [0, 1] is replaced by wrong ones."""
-    return AnnotatorSpec(name=name, replay=ReplayAnnotator(label_set=label_set, noise=noise))
+def replay(label_set: str, *, noise: float = 0.0, trusted: bool | None = None, name: str = "") -> AnnotatorSpec:
+    """Labels known beforehand, from a set that was uploaded; a share `noise` in [0, 1] is replaced by wrong ones.
+
+    They count as truth where `trusted` says so, by default when there is no noise.
+    """
+    return AnnotatorSpec(name=name, replay=ReplayAnnotator(label_set=label_set, noise=noise, trusted=trusted))
 
 
-def human(annotator: str = "", *, name: str = "") -> AnnotatorSpec:
-    """People, who lease the items; only the one named `annotator` when given."""
-    return AnnotatorSpec(name=name, human=HumanAnnotator(annotator=annotator))
+def human(annotator: str = "") -> AnnotatorSpec:
+    """People, who lease the items under their own names; only the one named `annotator` when given."""
+    return AnnotatorSpec(human=HumanAnnotator(annotator=annotator))
 
 
 def learner(*, min_probability: float = 0.0, name: str = "") -> AnnotatorSpec:

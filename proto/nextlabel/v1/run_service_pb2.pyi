@@ -283,13 +283,17 @@ class PromptOptions(_message.Message):
     candidates: _builtins.bool
     """Whether to ask for several labels with probabilities."""
     preselected_labels: _builtins.int
-    """Classes in a prompt, preselected for the item from a large label space; 0 for all."""
+    """Classes in a prompt, preselected for the item from a large label space by their embeddings; 0 for all. INVALID_ARGUMENT
+    in projects without an embedding model.
+    """
     message_batches: _builtins.bool
     """Whether to send requests as message batches: cheaper and slower."""
     redact: _builtins.bool
     """Whether to replace personal data by placeholders before sending."""
     max_output_tokens: _builtins.int
-    """Most output tokens of a request; 0 for the server's default."""
+    """Most output tokens of the answer about one item; 0 for the server's default. What a model thinks, a justification and
+    candidates take comes on top.
+    """
     effort: _builtins.str
     """Effort that the model is asked for, where it has such a setting: low, medium, high; empty for its default.
     Up to 256 bytes.
@@ -424,7 +428,9 @@ class AnnotatorSpec(_message.Message):
     OPENAI_COMPATIBLE_FIELD_NUMBER: _builtins.int
     LEARNER_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name of the annotator in annotations and reports; empty for a name made from the kind and model. Up to 256 bytes."""
+    """Name of the annotator in annotations and reports, up to 256 bytes; empty for a name made from the kind and model. People
+    answer under their own names: INVALID_ARGUMENT for them.
+    """
     @_builtins.property
     def replay(self) -> Global___ReplayAnnotator:
         """Known labels."""

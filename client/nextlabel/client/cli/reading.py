@@ -1,14 +1,12 @@
 """Options of commands that read item files."""
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated
 
 import typer
 
+from nextlabel.client.cli.option_groups import with_options
 from nextlabel.client.cli.options import listed_names
 from nextlabel.client.cli.problems import say
 from nextlabel.client.items import Columns
@@ -97,25 +95,8 @@ class Reading:
         return items
 
 
-def reads_files(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for each field of Reading in the place of its parameter `reading`."""
-    hints = get_type_hints(Reading, include_extras=True)
-    fields = inspect.signature(Reading).parameters.values()
-    options = [inspect.Parameter(f.name, f.KEYWORD_ONLY, default=f.default, annotation=hints[f.name]) for f in fields]
-
-    @wraps(command)
-    def wrapper(**given: Any) -> None:
-        chosen = {option.name: given.pop(option.name) for option in options}
-        command(**given, reading=Reading(**chosen))
-
-    own = [
-        parameter.replace(kind=parameter.KEYWORD_ONLY)
-        for parameter in inspect.signature(command).parameters.values()
-        if parameter.name != "reading"
-    ]
-    wrapper.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *options)}
-    return wrapper
+reads_files = with_options("reading", Reading)
+"""Gives a command the options of `Reading` in the place of its parameter `reading`."""
 
 
 def chosen_columns(

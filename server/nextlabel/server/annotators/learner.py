@@ -25,14 +25,15 @@ class LearnerAnnotator:
 
     _BLOCK = 1_024
 
-    def __init__(self, predictor: LabelPredictor, min_probability: float = 0.0) -> None:
+    def __init__(self, predictor: LabelPredictor, min_probability: float = 0.0, name: str = "learner") -> None:
         self._predictor = predictor
         self._min_probability = min_probability
+        self._name = name
 
     @property
     def name(self) -> str:
         """The name that provenance carries."""
-        return "learner"
+        return self._name
 
     async def annotate(
         self, task: Task, items: Sequence[ItemToAnnotate]

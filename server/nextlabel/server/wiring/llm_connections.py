@@ -265,9 +265,11 @@ def _endpoint(options: LlmOptions, settings: AnnotatorSettings, to: Destination)
 
 
 def _model_settings(options: LlmOptions, price: Price) -> ModelSettings:
-    return ModelSettings(
-        options.model,
-        answer_tokens=options.prompt.max_output_tokens or ModelSettings("").answer_tokens,
+    defaults, most = ModelSettings(options.model), options.prompt.max_output_tokens
+    return replace(
+        defaults,
+        answer_tokens=most or defaults.answer_tokens,
+        text_tokens=most or defaults.text_tokens,
         thinking_tokens=price.thinking_tokens,
         effort=options.prompt.effort or None,
     )

@@ -55,7 +55,10 @@ def check_annotator(choice: AnnotatorChoice, settings: AnnotatorSettings) -> Non
         case LlmOptions():
             check_llm(choice, settings)
         case HumanOptions():
-            pass
+            if choice.name:
+                raise InvalidArgument.field(
+                    "spec.annotator.name", "people answer under their own names; human.annotator says who is asked"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +80,8 @@ class RunAnnotators:
                 return await self._replay(project, run, choice)
             case LearnerOptions():
                 version, _ = await self.learning.model(project)
-                learner = LearnerAnnotator(
-                    ModelPredictor(self.learning, project, version.version), choice.min_probability
-                )
+                predictor = ModelPredictor(self.learning, project, version.version)
+                learner = LearnerAnnotator(predictor, choice.min_probability, choice.name or choice.kind)
                 return RunAnnotator(learner, AnnotatorKind.LEARNER, trusted=False)
             case LlmOptions():
                 return await self._llm(project, run, choice)
@@ -121,7 +123,8 @@ class RunAnnotators:
             for item_id, label in labels.items()
         }
         trusted = noise == 0.0 if options.trusted is None else options.trusted
-        return RunAnnotator(ReplayAnnotator(f"replay:{label_set}", answers), AnnotatorKind.REPLAY, trusted)
+        name = options.name or f"{options.kind}:{label_set}"
+        return RunAnnotator(ReplayAnnotator(name, answers), AnnotatorKind.REPLAY, trusted)
 
 
 class ModelPredictor:

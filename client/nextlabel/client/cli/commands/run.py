@@ -1,11 +1,11 @@
 """`nextlabel run`: start, watch, show, list and stop runs."""
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextlabel.client.cli.annotators.choice import AnnotatorChoice, AnnotatorKind, names_annotator
+from nextlabel.client.cli.annotators.prompting import Prompting, asks_llms
 from nextlabel.client.cli.answer_files import upload_known_labels
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
@@ -16,40 +16,12 @@ from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
-    from nextlabel.v1.run_service_pb2 import AnnotatorSpec, PromptOptions
 
 app = typer.Typer(help="Start, watch, show, list and stop runs.", no_args_is_help=True)
 
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Id of the run. (default: the newest)")]
 
 
-class AnnotatorKind(StrEnum):
-    """Who answers."""
-
-    REPLAY = "replay"
-    HUMAN = "human"
-    ANTHROPIC = "anthropic"
-    OPENAI_COMPATIBLE = "openai-compatible"
-    LEARNER = "learner"
-
-
-class Demonstrations(StrEnum):
-    """How demonstrations for a prompt are found."""
-
-    FIXED = "fixed"
-    NEAREST = "nearest"
-    LABEL_DIVERSE = "label-diverse"
-
-
-class Marking(StrEnum):
-    """How text of strangers is marked in a prompt."""
-
-    DELIMITERS = "delimiters"
-    DATAMARKING = "datamarking"
-    QUOTED = "quoted"
-
-
-_PROMPTS = "How an LLM is asked"
 _LIMITS = "When the run ends"
 
 _COLUMNS: TableColumns = {
@@ -70,74 +42,19 @@ _COLUMNS: TableColumns = {
     "nextlabel run start news --annotator anthropic --model MODEL --budget-usd 1.50"
 )
 @reads_files
+@asks_llms
+@names_annotator
 def start(
     ctx: typer.Context,
     project: ProjectArgument,
-    annotator: Annotated[AnnotatorKind, typer.Option(help="Who answers.")],
+    who: AnnotatorChoice,
+    prompting: Prompting,
     labels_from: Annotated[
         str | None, typer.Option(metavar="FILE", help="Known labels for --annotator replay; uploaded first.")
     ] = None,
-    label_set: Annotated[str, typer.Option(help="Name of the set of known labels.")] = "known",
-    noise: Annotated[float, typer.Option(min=0, max=1, help="Share of known labels to replace by wrong ones.")] = 0.0,
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
-    model: Annotated[str, typer.Option(help="Model that answers.", rich_help_panel=_PROMPTS)] = "",
-    base_url: Annotated[
-        str, typer.Option(help="Compatible server to ask; the server must allow it.", rich_help_panel=_PROMPTS)
-    ] = "",
-    demonstrations: Annotated[
-        int, typer.Option(min=0, show_default=False, help="Labeled examples in a prompt.", rich_help_panel=_PROMPTS)
-    ] = 0,
-    demonstration_selection: Annotated[
-        Demonstrations, typer.Option(help="Which examples.", rich_help_panel=_PROMPTS)
-    ] = Demonstrations.NEAREST,
-    rationale: Annotated[
-        bool, typer.Option("--rationale", help="Ask for a short justification.", rich_help_panel=_PROMPTS)
-    ] = False,
-    variants: Annotated[
-        int,
-        typer.Option(min=0, show_default=False, help="Prompt variants for self-consistency.", rich_help_panel=_PROMPTS),
-    ] = 0,
-    items_per_request: Annotated[
-        int, typer.Option(min=0, show_default=False, help="Items in a request.", rich_help_panel=_PROMPTS)
-    ] = 0,
-    candidates: Annotated[
-        bool, typer.Option("--candidates", help="Ask for several labels.", rich_help_panel=_PROMPTS)
-    ] = False,
-    message_batches: Annotated[
-        bool, typer.Option("--message-batches", help="Cheaper and slower.", rich_help_panel=_PROMPTS)
-    ] = False,
-    canary_share: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=0.5,
-            show_default=False,
-            help="Canary items per item: gold with an order in its text, to see whether the model obeys it.",
-            rich_help_panel=_PROMPTS,
-        ),
-    ] = 0.0,
-    data_marking: Annotated[
-        Marking | None,
-        typer.Option(help="How text is marked as data; quoted for very small models.", rich_help_panel=_PROMPTS),
-    ] = None,
-    log_probabilities: Annotated[
-        bool,
-        typer.Option(
-            "--log-probabilities",
-            help="openai-compatible: confidence from the label's tokens.",
-            rich_help_panel=_PROMPTS,
-        ),
-    ] = False,
-    batch_calibration: Annotated[
-        bool,
-        typer.Option(
-            "--batch-calibration",
-            help="openai-compatible: divide out each batch's mean; assumes that no class dominates.",
-            rich_help_panel=_PROMPTS,
-        ),
-    ] = False,
     strategy: StrategyOption = "",
     strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
     batch_size: Annotated[
@@ -177,27 +94,18 @@ def start(
     A run that ends because its budget is used up has done its work: the exit code is 0.
     """
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
+    annotator = who.spec(prompting)
+    if labels_from is not None and who.annotator is not AnnotatorKind.REPLAY:
+        raise typer.BadParameter("known labels are what --annotator replay answers", param_hint="--labels-from")
     known = None if labels_from is None else reading.open(labels_from, columns)
     with session(ctx).connect() as client:
         from nextlabel.client import run_spec
         from nextlabel.client.messages.plain import plain
 
         if known is not None:
-            upload_known_labels(client, project, label_set, known)
-        prompt = _prompt_options(
-            demonstrations=demonstrations,
-            demonstration_selection=demonstration_selection,
-            rationale=rationale,
-            variants=variants,
-            items_per_request=items_per_request,
-            candidates=candidates,
-            message_batches=message_batches,
-            canary_share=canary_share,
-            data_marking=data_marking,
-        )
-        llm = _Llm(model, base_url, prompt, log_probabilities, batch_calibration)
+            upload_known_labels(client, project, who.label_set, known)
         spec = run_spec(
-            _annotator(annotator, label_set=label_set, noise=noise, llm=llm),
+            annotator,
             strategy=strategy,
             strategy_params=key_values(strategy_param),
             batch_size=batch_size,
@@ -276,54 +184,3 @@ def _newest(client: "Client", project: str) -> str:
 
 def _show(run: dict[str, Any], output: Output) -> None:
     emit_one(run, output, shown={name.lower(): column(run) for name, column in _COLUMNS.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class _Llm:
-    """The LLM that a run asks; the last two only servers with token probabilities can do."""
-
-    model: str
-    base_url: str
-    prompt: "PromptOptions"
-    log_probabilities: bool
-    batch_calibration: bool
-
-
-def _annotator(kind: AnnotatorKind, *, label_set: str, noise: float, llm: _Llm) -> "AnnotatorSpec":
-    from nextlabel.client import specs
-
-    if kind in (AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE) and not llm.model:
-        raise typer.BadParameter(f"--annotator {kind} needs a --model", param_hint="--model")
-    match kind:
-        case AnnotatorKind.REPLAY:
-            return specs.replay(label_set, noise=noise)
-        case AnnotatorKind.HUMAN:
-            return specs.human()
-        case AnnotatorKind.LEARNER:
-            return specs.learner()
-        case AnnotatorKind.ANTHROPIC:
-            return specs.anthropic(llm.model, base_url=llm.base_url, prompt=llm.prompt)
-        case AnnotatorKind.OPENAI_COMPATIBLE:
-            return specs.openai_compatible(
-                llm.model,
-                base_url=llm.base_url,
-                prompt=llm.prompt,
-                log_probabilities=llm.log_probabilities,
-                batch_calibration=llm.batch_calibration,
-            )
-
-
-def _prompt_options(
-    *, demonstrations: int, demonstration_selection: Demonstrations, data_marking: Marking | None, **options: Any
-) -> "PromptOptions":
-    from nextlabel.client.messages.enums import enum_value
-    from nextlabel.v1.run_service_pb2 import DataMarking, DemonstrationSelection, PromptOptions
-
-    prompt = PromptOptions(demonstration_count=demonstrations, **options)
-    if demonstrations:
-        prompt.demonstration_selection = enum_value(
-            DemonstrationSelection, demonstration_selection.value, "demonstration_selection"
-        )
-    if data_marking is not None:
-        prompt.data_marking = enum_value(DataMarking, data_marking.value, "data_marking")
-    return prompt

@@ -99,6 +99,8 @@ class OpenAiEndpoint:
             ],
             "response_format": {"type": "json_schema", "json_schema": schema},
         }
+        if request.effort is not None:
+            parameters["reasoning_effort"] = request.effort
         if self._settings.temperature is not None:
             parameters["temperature"] = self._settings.temperature
         if self._settings.logprobs:

@@ -73,6 +73,7 @@ class Runs:
         """Check what a run is to do, as far as that can be told without what is stored; raises what `start` does."""
         check_learnable(project)
         self._check(spec)
+        _check_preselection(project, spec.annotator)
 
     def get(self, tx: Transaction, project: Project, run_id: str) -> Run:
         """Return a run of a project, or raise NotFound."""
@@ -148,6 +149,15 @@ class Runs:
         self.check_annotator(spec.annotator)
         if (llm := llm_strategy(spec.strategy)) is not None:
             self.check_advisor(llm.asked(spec.annotator))
+
+
+def _check_preselection(project: Project, choice: AnnotatorChoice) -> None:
+    if isinstance(choice, LlmOptions) and choice.prompt.preselected_labels and not project.embedding_model:
+        raise InvalidArgument.field(
+            f"spec.annotator.{choice.kind}.prompt.preselected_labels",
+            f"classes are preselected by their embeddings, and project {project.name} has no embedding model: leave "
+            "it 0 to show all classes",
+        )
 
 
 def _check_replay_set(tx: Transaction, project: Project, label_set: str) -> None:

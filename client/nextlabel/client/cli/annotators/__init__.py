@@ -1,0 +1,1 @@
+"""Options that say who answers, and how an LLM is asked."""
