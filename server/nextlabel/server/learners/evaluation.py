@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error
+from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.model import Model
 
 CALIBRATION_BINS = 15
@@ -56,11 +57,17 @@ class Evaluation:
         return macro_f1(self.confusion_CC)
 
 
-def evaluate(model: Model, embeddings_nD: NDArray[np.floating], labels_n: NDArray[np.int64]) -> Evaluation:
+def evaluate(
+    model: Model,
+    embeddings_nD: NDArray[np.floating],
+    labels_n: NDArray[np.int64],
+    advice: AdviceFeatures | None = None,
+) -> Evaluation:
     """Evaluates a model.
 
     Args:
         labels_n: indexes into the model's classes.
+        advice: what advisors say of the items.
 
     Raises:
         ValueError: without any item, or if the lengths differ or a label is out of range.
@@ -71,7 +78,7 @@ def evaluate(model: Model, embeddings_nD: NDArray[np.floating], labels_n: NDArra
         raise ValueError(f"{len(embeddings_nD)} embeddings for {len(labels_n)} labels; expected one each")
     if labels_n.min() < 0 or labels_n.max() >= model.n_classes:
         raise ValueError(f"labels must lie in [0, {model.n_classes}), the indexes of the model's classes")
-    probabilities = model.predict_proba(embeddings_nD)
+    probabilities = model.predict_proba(embeddings_nD, advice)
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((model.n_classes, model.n_classes), np.int64)
     np.add.at(confusion, (labels_n, predicted), 1)

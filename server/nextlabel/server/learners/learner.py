@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
+from nextlabel.server.learners.advised import fit_advice
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,
@@ -58,16 +59,24 @@ def train(
         previous: the last model of this project, to start from; its label space and estimator may differ.
     """
     started = time.perf_counter()
+    pool_MD = np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32)
     with TRAINING_THREADS.bounded():
-        fitted = _fit(training, np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32), spec, seed, previous)
+        targets = targets_of(training)
+        fitted = _fit(training, targets, pool_MD, spec, seed, previous)
+        blend, advice = None, None
+        if spec.estimator == "default":
+            settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
+            sample = pool_MD[:CHOICE_POOL_SAMPLE]
+            blend, advice = fit_advice(training, targets, fitted.choice, sample, settings, described, seed, previous)
     description = TrainingDescription(
         choice=fitted.choice,
         labels=len(training.labels_N),
         trusted=int(np.count_nonzero(training.trusted_N)),
         warm=fitted.warm,
         seconds=time.perf_counter() - started,
+        advice=advice,
     )
-    return Model(training.classes, spec, fitted.linear, fitted.estimator, description)
+    return Model(training.classes, spec, fitted.linear, fitted.estimator, description, blend)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,8 +87,9 @@ class _Fitted:
     warm: bool = False
 
 
-def _fit(training: TrainingSet, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None) -> _Fitted:
-    targets = targets_of(training)
+def _fit(
+    training: TrainingSet, targets: Targets, pool_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None
+) -> _Fitted:
     seen = np.unique(targets.labels.labels_N)
     describes = spec.estimator == "default" and training.described is not None
     if len(seen) == 0 or (len(seen) == 1 and not describes):

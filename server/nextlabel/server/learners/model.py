@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.advice.blend import Blend, Evidence
+from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.specification import LearnerSpec
@@ -34,6 +36,7 @@ class Model:
             that is not linear.
         estimator: the scikit-learn estimator where the linear head is not the whole of it: one that is not
             linear, or one whose optimiser state the next training goes on from.
+        blend: what predicts items that have advice; None where the learner alone does.
     """
 
     classes: tuple[str, ...]
@@ -41,21 +44,33 @@ class Model:
     linear: TrainedHead | None
     estimator: ProbabilisticClassifier | None
     description: TrainingDescription
+    blend: Blend | None = None
 
     @property
     def n_classes(self) -> int:
         """Size of the label space."""
         return len(self.classes)
 
-    def predict_proba(self, embeddings_nD: NDArray[np.floating]) -> Float32:
+    def predict_proba(self, embeddings_nD: NDArray[np.floating], advice: AdviceFeatures | None = None) -> Float32:
         """Class probabilities, (n, C) float32, rows summing to 1.
 
-        A class without labels gets 0. Without any labels all classes are equally probable.
+        The learner gives a class without labels 0; without any labels all classes are equally probable. Items
+        without advice, or with that of other advisors than the model knows, are predicted by
+        the learner alone.
         """
         embeddings = np.asarray(embeddings_nD, np.float32)
+        probabilities = self._by_learner(embeddings)
+        if self.blend is None or advice is None or advice.advisors != self.blend.advisors:
+            return probabilities
+        given = advice.given_N
+        evidence = Evidence(probabilities[given], embeddings[given], advice.features_NF[given])
+        probabilities[given] = self.blend.predict_proba(evidence)
+        return probabilities
+
+    def _by_learner(self, embeddings_nD: Float32) -> Float32:
         if self.linear is not None:
-            return self.linear.predict_proba(embeddings)
-        probabilities = np.zeros((len(embeddings), self.n_classes), np.float32)
-        if self.estimator is not None and len(embeddings):
-            probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(embeddings)
+            return self.linear.predict_proba(embeddings_nD)
+        probabilities = np.zeros((len(embeddings_nD), self.n_classes), np.float32)
+        if self.estimator is not None and len(embeddings_nD):
+            probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(embeddings_nD)
         return probabilities

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from nextlabel.server.learners.advice.blend import Blend
+from nextlabel.server.learners.advice.description import AdviceChoice, AdviceScore, AdviceUse
 from nextlabel.server.learners.candidates.description import (
     CandidateChoice,
     CandidateScore,
@@ -116,6 +118,7 @@ def _to_record(model: Model) -> dict[str, Any]:
         "linear": None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C},
         "estimator": model.estimator,
         "description": json.dumps(asdict(model.description)),
+        "blend": None if model.blend is None else _blend_record(model.blend),
     }
 
 
@@ -128,12 +131,37 @@ def _from_record(record: dict[str, Any]) -> Model:
         linear=None if head is None else TrainedHead(*(np.asarray(head[key]) for key in ("coef", "intercept"))),
         estimator=record["estimator"],
         description=_description(json.loads(record["description"])),
+        blend=None if record.get("blend") is None else _blend(record["blend"]),
     )
 
 
+def _blend_record(blend: Blend) -> dict[str, Any]:
+    return {
+        "advisors": list(blend.advisors),
+        "learner_weight": blend.learner_weight,
+        "embedding": blend.embedding_CD,
+        "advice": blend.advice_CF,
+        "intercept": blend.intercept_C,
+    }
+
+
+def _blend(record: dict[str, Any]) -> Blend:
+    arrays = (np.asarray(record[key]) for key in ("embedding", "advice", "intercept"))
+    return Blend(tuple(record["advisors"]), float(record["learner_weight"]), *arrays)
+
+
 def _description(record: dict[str, Any]) -> TrainingDescription:
-    choice = record.pop("choice")
-    return TrainingDescription(choice=None if choice is None else _choice(choice), **record)
+    choice, advice = record.pop("choice"), record.pop("advice", None)
+    return TrainingDescription(
+        choice=None if choice is None else _choice(choice),
+        advice=None if advice is None else _advice_choice(advice),
+        **record,
+    )
+
+
+def _advice_choice(record: dict[str, Any]) -> AdviceChoice:
+    scores = tuple(AdviceScore(**{**score, "use": AdviceUse(score["use"])}) for score in record["scores"])
+    return AdviceChoice(AdviceUse(record["use"]), tuple(record["advisors"]), scores, record["held_out"])
 
 
 def _choice(record: dict[str, Any]) -> CandidateChoice:

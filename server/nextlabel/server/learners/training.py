@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.advice.features import AdviceFeatures
+
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -45,6 +47,7 @@ class TrainingSet:
             label is taken at its word. Trusted rows are taken at their word regardless.
         classes: the label space, in order; not every class needs to occur.
         described: texts that describe the classes, embedded as the items are, or None where there are none.
+        advice: what advisors say of the items, or None where nobody was asked.
 
     Raises:
         InvalidTrainingSetError: if shapes, ranges or values do not fit.
@@ -57,6 +60,7 @@ class TrainingSet:
     probabilities_NC: Float32 | None
     classes: tuple[str, ...]
     described: DescribedClasses | None = None
+    advice: AdviceFeatures | None = None
 
     def __post_init__(self) -> None:
         self._check_described()
@@ -95,6 +99,10 @@ class TrainingSet:
             raise InvalidTrainingSetError(f"labels_N must lie in [0, {n_classes}), the indexes of classes")
         if n and not (np.isfinite(self.weights_N).all() and self.weights_N.min() > 0):
             raise InvalidTrainingSetError("weights_N must be finite and above 0; leave out rows that do not count")
+        if self.advice is not None and len(self.advice.given_N) != n:
+            raise InvalidTrainingSetError(
+                f"advice is about {len(self.advice.given_N)} items; expected {n}, one a label"
+            )
         soft = self.probabilities_NC
         if soft is None:
             return
@@ -119,4 +127,5 @@ class TrainingSet:
             probabilities_NC=None if soft is None else soft[rows_n],
             classes=self.classes,
             described=self.described,
+            advice=None if self.advice is None else self.advice.take(rows_n),
         )

@@ -59,7 +59,7 @@ def cross_validate(
     logits_knC = np.zeros((len(variants), *held_out.shares_nC.shape), np.float32)
     everything = np.arange(n_items)
     start: TrainedHead | None = None
-    for fold in _stratified_folds(held_out.shares_nC.argmax(axis=1), rng):
+    for fold in stratified_folds(held_out.shares_nC.argmax(axis=1), rng):
         known = np.setdiff1d(everything, held_out.items_n[fold], assume_unique=True)
         start = fitter.fit(LearnerCandidate.PLAIN, known, start)
         for i, (candidate, described) in enumerate(variants):
@@ -74,7 +74,20 @@ def cross_validate(
     return CandidateChoice(candidate, described, scores, labels, calibration.sharpness, calibration.noise)
 
 
-def _stratified_folds(labels_n: Int64, rng: np.random.Generator) -> list[Int64]:
+def held_out_logits(
+    fitter: CandidateFitter, n_items: int, held_out: HeldOut, choice: CandidateChoice, rng: np.random.Generator
+) -> Float32:
+    """Logits of the held-out items by the chosen candidate, recalibrated, each by a model without the item's label."""
+    logits_nC = np.zeros(held_out.shares_nC.shape, np.float32)
+    everything = np.arange(n_items)
+    for fold in stratified_folds(held_out.shares_nC.argmax(axis=1), rng):
+        known = np.setdiff1d(everything, held_out.items_n[fold], assume_unique=True)
+        head = fitter.fit(choice.candidate, known, described=choice.described)
+        logits_nC[fold] = head.logits(held_out.embeddings_nD[fold])
+    return logits_nC * np.float32(choice.sharpness)
+
+
+def stratified_folds(labels_n: Int64, rng: np.random.Generator) -> list[Int64]:
     """Disjoint parts of n items; every class is dealt out over them as evenly as it can be."""
     shuffled = rng.permutation(len(labels_n))
     by_class = shuffled[np.argsort(labels_n[shuffled], kind="stable")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nextlabel.server.learners.advice.description import AdviceChoice
+
 GROWTH_BEFORE_NEXT_CHOICE = 1.25
 
 
@@ -71,6 +73,7 @@ class TrainingDescription:
         trusted: how many of them were trusted.
         warm: whether training started from an earlier model.
         seconds: wall-clock time of the training.
+        advice: how advice is used; None where there was none.
     """
 
     choice: CandidateChoice | None
@@ -78,3 +81,4 @@ class TrainingDescription:
     trusted: int
     warm: bool
     seconds: float
+    advice: AdviceChoice | None = None

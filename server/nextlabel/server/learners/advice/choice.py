@@ -1,0 +1,60 @@
+"""Whether advice is heard, and whether learner and embedding have a say beside it: what held-out labels say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.learners.advice.blend import Blend, Evidence, fit_blend
+from nextlabel.server.learners.advice.description import AdviceChoice, AdviceScore, AdviceUse
+from nextlabel.server.learners.candidates.choice import MIN_LABELS, expected_macro_f1, stratified_folds
+
+Float32 = NDArray[np.float32]
+
+
+def choose_blend(
+    advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, rng: np.random.Generator
+) -> tuple[Blend | None, AdviceChoice]:
+    """Fits what does best on held-out labels; None where the learner alone does.
+
+    Recalibrated advice alone is kept unless another use of it gains more than the gain's standard error.
+
+    Args:
+        evidence: about the labeled items that have advice; the learner had not seen these labels.
+        shares_nC: what the labels say, the weight of each spread over classes.
+    """
+    scores = _scores(advisors, evidence, shares_nC, rng) if len(shares_nC) >= MIN_LABELS else ()
+    clear = [score for score in scores if score.gain > score.gain_error]
+    use = max(clear, key=lambda score: score.gain).use if clear else AdviceUse.ADVICE
+    choice = AdviceChoice(use, advisors, scores, len(shares_nC))
+    if use is AdviceUse.LEARNER:
+        return None, choice
+    return fit_blend(advisors, evidence, shares_nC, advice_alone=use is AdviceUse.ADVICE), choice
+
+
+def _scores(
+    advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, rng: np.random.Generator
+) -> tuple[AdviceScore, ...]:
+    predicted = {AdviceUse.LEARNER: evidence.learner_nC}
+    for use in (AdviceUse.ADVICE, AdviceUse.BOTH):
+        predicted[use] = np.zeros_like(evidence.learner_nC)
+    everything = np.arange(len(shares_nC))
+    right_n = shares_nC.argmax(axis=1)
+    for fold in stratified_folds(right_n, rng):
+        known = np.setdiff1d(everything, fold, assume_unique=True)
+        for use in (AdviceUse.ADVICE, AdviceUse.BOTH):
+            alone = use is AdviceUse.ADVICE
+            blend = fit_blend(advisors, evidence.take(known), shares_nC[known], advice_alone=alone)
+            predicted[use][fold] = blend.predict_proba(evidence.take(fold))
+    found = {use: expected_macro_f1(probabilities, shares_nC) for use, probabilities in predicted.items()}
+    reference, reference_influence_n = found[AdviceUse.ADVICE]
+    return tuple(
+        AdviceScore(
+            use=use,
+            accuracy=float((predicted[use].argmax(axis=1) == right_n).mean()),
+            expected_macro_f1=score,
+            gain=score - reference,
+            gain_error=float((influence_n - reference_influence_n).std(ddof=1) / np.sqrt(len(right_n))),
+        )
+        for use, (score, influence_n) in found.items()
+    )

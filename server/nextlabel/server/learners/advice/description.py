@@ -1,0 +1,42 @@
+"""How a model uses advice, and why: values that are kept with it and shown in reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AdviceUse(StrEnum):
+    """What predicts an item that has advice."""
+
+    ADVICE = "advice"
+    LEARNER = "learner"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceScore:
+    """How one use of advice did on held-out labels.
+
+    Attributes:
+        accuracy: share of these labels it got right, in [0, 1].
+        expected_macro_f1: mean over the classes of the F1 with probabilities as soft counts, in [0, 1].
+        gain: difference of it to that of the advice alone, recalibrated.
+        gain_error: standard error of `gain`.
+    """
+
+    use: AdviceUse
+    accuracy: float
+    expected_macro_f1: float
+    gain: float
+    gain_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceChoice:
+    """The use of advice that was chosen, of whose, why, and on how many held-out labels of items with advice."""
+
+    use: AdviceUse
+    advisors: tuple[str, ...]
+    scores: tuple[AdviceScore, ...]
+    held_out: int
