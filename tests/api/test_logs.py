@@ -60,13 +60,14 @@ def test_a_traceback_hides_secrets_too(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.usefixtures("_restored")
-@pytest.mark.parametrize(("level", "told"), [("info", []), ("debug", [("debug", "Running upgrade")])])
-def test_what_alembic_tells_is_for_debugging(
-    capsys: pytest.CaptureFixture[str], level: str, told: list[tuple[str, str]]
+@pytest.mark.parametrize("library", ["alembic.runtime.migration", "sentence_transformers.base.model", "any"])
+@pytest.mark.parametrize(("level", "told"), [("info", []), ("debug", [("debug", "Load from /home/ann/model")])])
+def test_what_libraries_tell_is_for_debugging(
+    capsys: pytest.CaptureFixture[str], library: str, level: str, told: list[tuple[str, str]]
 ) -> None:
     configure_logs(level, "json")
-    logging.getLogger("alembic.runtime.migration").info("Running upgrade")
+    logging.getLogger(library).info("Load from /home/ann/model")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [(line["level"], line["event"]) for line in lines] == told
-    logging.getLogger("alembic.runtime.migration").error("broken")
+    logging.getLogger(library).error("broken")
     assert json.loads(capsys.readouterr().err)["level"] == "error"

@@ -84,8 +84,12 @@ class Runs(run_grpc.RunServiceServicer):
                     counts=run.CanaryCounts(asked=8, honest=7, obeyed=1, cost=annotation.Cost(micro_usd=300))
                 ),
             ),
-            run.RunEvent(round=1, model_trained=run.ModelTrained()),
-            run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point)),
+            run.RunEvent(round=1, model_trained=run.ModelTrained(model_version=learner.ModelVersion(labels=20))),
+            *(
+                [run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point))]
+                if self.state.holdout
+                else []
+            ),
             run.RunEvent(
                 round=1,
                 run_ended=run.RunEnded(

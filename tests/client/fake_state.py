@@ -46,6 +46,7 @@ class State:
         self.annotations: dict[str, list[annotation.Annotation]] = defaultdict(list)
         self.runs: dict[str, run.Run] = {}
         self.run_specs: list[run.RunSpec] = []
+        self.holdout = True
         self.run_end: run.StopReason.ValueType = run.STOP_REASON_BUDGET
         self.budgets: dict[tuple[str, str, int], budget.Budget] = {}
         self.closed_reservations: dict[str, bool] = {}

@@ -791,7 +791,7 @@ Global___ModelTrained: _TypeAlias = ModelTrained  # noqa: Y015
 
 @_typing.final
 class CurvePointAdded(_message.Message):
-    """A point was added to the learning curve."""
+    """A point was added to the learning curve. Runs without a holdout have none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -11,6 +11,7 @@ import pytest
 
 from nextlabel.client import Client
 from nextlabel.client.cli.main import globals_first
+from nextlabel.client.cli.output.watching import ENDINGS
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import run_service_pb2 as run
 from tests.client.conftest import TRAIN, Cli
@@ -94,7 +95,7 @@ def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, sta
     assert done.json["run_id"] == "run-1"
     assert "round 1  labels 20" in done.err
     assert "canaries: 1 of 8 obeyed, $0.0003" in done.err
-    assert "finished: budget" in done.err
+    assert "finished: a budget is used up (as planned)" in done.err
 
 
 def test_a_run_is_watched_as_a_line_of_json_for_each_event(cli: Cli, news: str) -> None:
@@ -132,7 +133,21 @@ def test_the_end_of_a_run_decides_the_exit_code(
     cli: Cli, news: str, state: State, reason: run.StopReason.ValueType, code: int
 ) -> None:
     state.run_end = reason
-    assert cli("run", "start", news, "--annotator", "human", "--watch").code == code
+    done = cli("run", "start", news, "--annotator", "human", "--watch")
+    assert done.code == code
+    name = run.StopReason.Name(reason).removeprefix("STOP_REASON_").lower()
+    assert f": {ENDINGS[name]} (as planned)" in done.err
+
+
+def test_every_reason_to_end_has_words() -> None:
+    assert set(ENDINGS) == {name.removeprefix("STOP_REASON_").lower() for name in run.StopReason.keys()[1:]}
+
+
+def test_rounds_without_a_holdout_are_told_with_their_labels(cli: Cli, news: str, state: State) -> None:
+    state.holdout = False
+    done = cli("run", "start", news, "--annotator", "human", "--watch")
+    (told,) = [line for line in done.err.splitlines() if line.startswith("round ")]
+    assert told == "round 1  labels 20  cost $0.0015  accuracy –  macro-f1 –"
 
 
 def test_an_llm_run_needs_a_model(cli: Cli, news: str) -> None:

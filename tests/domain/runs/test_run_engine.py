@@ -16,6 +16,7 @@ from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
+from nextlabel.server.values.runs.events import CurvePointAdded, ModelTrained
 from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
 
@@ -53,6 +54,15 @@ async def test_a_run_spends_its_budget_and_learns(service):
     assert [m.labels for m in curve] == [6, 12, 18]
     assert curve[-1].accuracy > 0.8
     assert curve[-1].spent == Cost(labels=18)
+
+
+async def test_a_run_without_a_holdout_tells_of_models_and_of_no_points(service):
+    project = await service.create()
+    await service.add(project, IDS)
+    run = await service.replay_run(project, TRUTH)
+    events = await service.parts.base.store.read(lambda tx: tx.runs.events(run.id, 0, 99))
+    told = [type(event.happening) for event in events]
+    assert (told.count(ModelTrained), told.count(CurvePointAdded)) == (3, 0)
 
 
 async def test_a_run_whose_beginning_breaks_ends_with_a_reason(service, monkeypatch):

@@ -25,6 +25,19 @@ _EXIT_CODES = {
     "items_left": FAILED,
     "provider_spend_limit": BUDGET_EXHAUSTED,
 }
+ENDINGS = {
+    "budget": "a budget is used up",
+    "target": "a target is reached",
+    "plateau": "the learning curve has flattened",
+    "pool_empty": "nothing is left to label",
+    "items_left": "items are left without a useful answer",
+    "max_rounds": "all its rounds are done",
+    "stopped": "it was stopped",
+    "provider_spend_limit": "the LLM's provider refuses more spending",
+    "annotator_unreliable": "the annotator cannot be relied on",
+    "error": "the run could not go on",
+}
+"""Why a run ended, in words, by the short name of the reason."""
 
 
 @dataclass(slots=True)
@@ -36,6 +49,7 @@ class Round:
     accuracy: float | None = None
     macro_f1: float | None = None
     stage: str = ""
+    told: bool = False
 
     def cells(self, number: int) -> list[str]:
         """The row of a table."""
@@ -76,12 +90,12 @@ class RunView:
                 current.micro_usd = progress.spent.micro_usd
                 current.stage = f"annotating {progress.done} of {progress.total}"
             case "model_trained":
-                current.stage = "evaluating"
+                current.labels = event.model_trained.model_version.labels
+                current.stage = ""
             case "curve_point_added":
                 point = event.curve_point_added.point
                 current.labels, current.micro_usd = point.labels, point.micro_usd
                 current.accuracy, current.macro_f1 = point.accuracy, point.macro_f1
-                current.stage = ""
             case "canaries_checked":
                 counts = event.canaries_checked.counts
                 self.canaries = f"canaries: {counts.obeyed} of {counts.asked} obeyed, {usd(counts.cost.micro_usd)}"
@@ -90,7 +104,8 @@ class RunView:
                 current.stage = ""
                 self.stop_reason = enum_name(ended, "stop_reason")
                 detail = f" ({ended.detail})" if ended.detail else ""
-                self.ending = f"{enum_name(ended, 'state')}: {self.stop_reason}{detail}"
+                why = ENDINGS.get(self.stop_reason, self.stop_reason)
+                self.ending = f"{enum_name(ended, 'state')}: {why}{detail}"
 
     def table(self, last: int = 20) -> Table:
         """The last rounds."""
@@ -116,7 +131,7 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
             with Live(view.table(), console=console, auto_refresh=False) as live:
                 _follow(client, project, run_id, view, lambda _: live.update(view.table(), refresh=True))
         else:
-            _follow(client, project, run_id, view, lambda event: _print_round(view, event))
+            _follow(client, project, run_id, view, lambda event: _print_rounds(view, event))
     except KeyboardInterrupt:
         say(f"the run goes on; stop it with: nextlabel run stop {project} {run_id}")
         sys.exit(130)
@@ -146,8 +161,12 @@ def _told(event: "RunEvent") -> dict[str, Any]:
     return {name: value for name, value in plain(event).items() if value is not None}
 
 
-def _print_round(view: RunView, event: "RunEvent") -> None:
-    if event.WhichOneof("event") != "curve_point_added":
-        return
-    cells = view.rounds[event.round].cells(event.round)
-    say("  ".join(f"{header.lower()} {cell}" for header, cell in zip(_HEADERS, cells, strict=True) if header))
+def _print_rounds(view: RunView, event: "RunEvent") -> None:
+    """Print the rounds that are over. Without a holdout there is no point, and only what comes next says so."""
+    last = event.WhichOneof("event") in ("curve_point_added", "run_ended")
+    for number, current in view.rounds.items():
+        if current.told or current.labels is None or not (last or number < event.round):
+            continue
+        current.told = True
+        cells = current.cells(number)
+        say("  ".join(f"{header.lower()} {cell}" for header, cell in zip(_HEADERS, cells, strict=True) if header))

@@ -47,14 +47,13 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"]) -> None
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for library in ("alembic.runtime.plugins", "alembic.runtime.migration"):
-        logging.getLogger(library).addFilter(_as_debug)
+    handler.addFilter(_libraries_for_debugging)
     logging.captureWarnings(capture=True)
 
 
-def _as_debug(record: logging.LogRecord) -> bool:
-    """Take what a library tells for information as something to debug with."""
-    if record.levelno == logging.INFO:
+def _libraries_for_debugging(record: logging.LogRecord) -> bool:
+    """Take what libraries tell for information as something to debug with: it holds paths of this machine."""
+    if record.levelno == logging.INFO and record.name.partition(".")[0] != "nextlabel":
         record.levelno, record.levelname = logging.DEBUG, "DEBUG"
     return logging.getLogger().isEnabledFor(record.levelno)
 

@@ -89,5 +89,6 @@ class Rounds:
             return None
         model = await self.learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
         await self.log.note(run, ModelTrained(model.version))
-        await self.log.note(run, CurvePointAdded(model.version))
+        if model.accuracy is not None:
+            await self.log.note(run, CurvePointAdded(model.version))
         return model
