@@ -156,7 +156,7 @@ def test_a_watcher_goes_on_where_it_was_cut_off(api: Api) -> None:
 def test_the_specification_of_a_run_comes_back_as_it_was_given(api: Api) -> None:
     project = api.filled(4)
     spec = run_spec(
-        annotator=run_pb.AnnotatorSpec(name="people", human=run_pb.HumanAnnotator(annotator="ann")),
+        annotator=run_pb.AnnotatorSpec(human=run_pb.HumanAnnotator(annotator="ann")),
         audit_share=0.25,
         targets=run_pb.Targets(accuracy=0.9, plateau_rounds=2, plateau_gain=0.01),
         max_rounds=2,
