@@ -1,6 +1,7 @@
 import asyncio
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
+from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.store.sql.schema import metadata
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
-from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.answers import Label, Outcome
 from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.runs.annotator_options import (
     DemonstrationSelection,
     Marking,
@@ -184,6 +188,42 @@ async def test_runs_of_before_options_and_events_had_types_are_read(empty_url: s
         (1, CurvePointAdded(2)),
         (1, RunEnded(RunState.FINISHED, StopReason.BUDGET, "spent")),
     ]
+    await store.close()
+
+
+CAFES = {form: f"caf{e}" for form, e in (("composed", "\u00e9"), ("decomposed", "e\u0301"))}
+
+
+@pytest.mark.parametrize("beside", ["tea", CAFES["composed"]], ids=["alone", "beside_its_other_form"])
+async def test_class_names_stored_as_typed_get_their_one_form(tmp_path: Path, beside: str) -> None:
+    typed = CAFES["decomposed"]
+    project = replace(v.project(), classes=(LabelClass(typed), LabelClass(beside)))
+    url = f"sqlite:///{tmp_path}/state.db"
+
+    def old(tx: Transaction) -> None:
+        v.inserted(project)(tx)
+        tx.pool.add_references(v.P, [ReferenceItem(7, "h", Split.HOLDOUT, typed, 1)])
+        tx.pool.put_replay_labels(v.P, "known", [("item-1", typed)])
+        tx.labeling.add_annotations([v.annotation(1, label=typed), v.annotation(2, label=beside)])
+
+    store = open_state_store(url)
+    await store.write(old)
+    await store.close()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute(newer("0007"))
+    store = open_state_store(url)
+    kept = typed if beside == CAFES["composed"] else CAFES["composed"]
+
+    def check(tx: Transaction) -> None:
+        found = tx.projects.by_id(v.P)
+        assert found is not None
+        assert found.class_names == (kept, beside)
+        assert [item.label for item in tx.pool.references(v.P)] == [kept]
+        assert tx.pool.replay_labels(v.P, "known") == {"item-1": kept}
+        given = tx.labeling.annotations(v.P)
+        assert [(a.label, a.answer.body) for a in given] == [(name, Label(name)) for name in (kept, beside)]
+
+    await store.read(check)
     await store.close()
 
 

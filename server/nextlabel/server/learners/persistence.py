@@ -28,6 +28,7 @@ from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.errors import DataLoss
+from nextlabel.server.values.projects.class_names import composed
 
 FORMAT = "nextlabel-model-1"
 TRUSTED_TYPES = (
@@ -126,7 +127,7 @@ def _from_record(record: dict[str, Any]) -> Model:
     head = record["linear"]
     spec = record["spec"]
     return Model(
-        classes=tuple(record["classes"]),
+        classes=tuple(map(composed, record["classes"])),  # Files of before names had one form hold them as typed.
         spec=LearnerSpec(spec["estimator"], tuple(sorted(spec["params"].items()))),
         linear=None if head is None else TrainedHead(*(np.asarray(head[key]) for key in ("coef", "intercept"))),
         estimator=record["estimator"],
