@@ -97,16 +97,13 @@ def test_what_a_confidence_is_worth_is_learned_for_each_answer() -> None:
     assert _accuracy(_trained(embeddings, two, advice, 100), embeddings, two, advice) > 0.95
 
 
-def test_useless_advice_is_not_heard() -> None:
-    embeddings, labels = _world(1.5)
+def test_useless_advice_costs_nothing() -> None:
+    embeddings, labels = _world(0.6)
     advice = _said(np.random.default_rng(2).integers(0, 3, 900))
-    advised, alone = (_trained(embeddings, labels, given, 100) for given in (advice, None))
+    advised, alone = (_trained(embeddings, labels, given, 200) for given in (advice, None))
     assert advised.description.advice is not None
-    assert advised.description.advice.use is AdviceUse.LEARNER
-    held_out = embeddings[HELD_OUT]
-    np.testing.assert_array_equal(
-        advised.predict_proba(held_out, advice.take(np.arange(400, 900))), alone.predict_proba(held_out)
-    )
+    assert advised.description.advice.use is not AdviceUse.ADVICE
+    assert _accuracy(advised, embeddings, labels, advice) > _accuracy(alone, embeddings, labels, advice) - 0.01
 
 
 def test_learner_and_advisor_together_are_better_than_either() -> None:
@@ -117,7 +114,7 @@ def test_learner_and_advisor_together_are_better_than_either() -> None:
     assert model.description.advice is not None
     assert model.description.advice.use is AdviceUse.BOTH
     both = _accuracy(model, embeddings, labels, advice)
-    assert both > max(0.7, _accuracy(alone, embeddings, labels, advice)) + 0.03
+    assert both > max(0.7, _accuracy(alone, embeddings, labels, advice)) + 0.015
 
 
 def test_labels_that_are_not_trusted_say_nothing_about_an_advisor() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.targets import UNTRUSTED_WEIGHT, targets_of
 from nextlabel.server.learners.training import DescribedClasses, InvalidTrainingSetError, TrainingSet
 
@@ -48,9 +49,12 @@ def test_a_bad_part_is_named(field: str, value: object) -> None:
 
 
 def test_take_keeps_the_parts_together() -> None:
-    taken = TrainingSet(**GOOD).take(np.array([2, 0, 2]))
+    advice = AdviceFeatures(("llm",), np.eye(3, dtype=np.float32), np.array([True, False, True]))
+    taken = TrainingSet(**GOOD, advice=advice).take(np.array([2, 0, 2]))
+    assert taken.advice is not None
+    np.testing.assert_array_equal(taken.advice.features_NF, np.eye(3)[[2, 0, 2]])
     for field in fields(TrainingSet):
-        if field.name not in ("classes", "described"):
+        if field.name not in ("classes", "described", "advice"):
             np.testing.assert_array_equal(getattr(taken, field.name), GOOD[field.name][[2, 0, 2]])
 
 
