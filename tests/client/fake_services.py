@@ -2,6 +2,7 @@
 """The services of the fake server: they answer as the comments of the API say."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import grpc
@@ -289,3 +290,12 @@ class Labeling(labeling_grpc.LabelingServiceServicer):
         for stored in self.state.annotations[request.project]:
             line = f'{{"item_id":"{stored.item_id}","label":"{stored.answer.single_label.label}"}}\n'
             yield labeling.ExportAnnotationsResponse(lines=line.encode(), line_count=1)
+
+    async def ListAnnotators(self, request: Any, context: Any) -> Any:
+        counts = Counter(one.provenance.annotator for one in self.state.annotations[request.project])
+        found = [
+            labeling.Annotator(name=name, kind=self.state.kinds.get(name, 1), annotation_count=count)
+            for name, count in sorted(counts.items())
+        ]
+        annotators, token = page_of(found, request)
+        return labeling.ListAnnotatorsResponse(annotators=annotators, next_page_token=token)

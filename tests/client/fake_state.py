@@ -55,6 +55,7 @@ class State:
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []
         self.consensus: dict[str, annotation.Consensus] = {}
+        self.kinds: dict[str, Any] = {}
         self.released: list[str] = []
         self.skipped: list[tuple[str, str]] = []
         self.metadata: list[dict[str, str]] = []

@@ -66,3 +66,9 @@ def test_a_write_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> No
         write_table(path, ["text"], rows())
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_others_may_read_a_written_file_as_any_new_one(tmp_path: Path) -> None:
+    (tmp_path / "new").touch()
+    write_table(tmp_path / "out.csv", ["text"], [])
+    assert (tmp_path / "out.csv").stat().st_mode == (tmp_path / "new").stat().st_mode

@@ -1,13 +1,12 @@
 """Rows in Arrow's column types: Parquet, Arrow files, and folders of Hugging Face `datasets`."""
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.writers.cells import text_of
+from nextlabel.client.writers.replacing import check_folder, replacing_folder
 
 Row = Mapping[str, Any]
 
@@ -38,8 +37,7 @@ def check_dataset_folder(path: Path) -> None:
 
     Raises FileError where something else is in the way, or the package is missing.
     """
-    if path.exists() and not (path / _MARK).is_file() and not (path.is_dir() and not any(path.iterdir())):
-        raise FileError(f"{path} holds something else than a data set; name a folder that is new or empty")
+    check_folder(path, _MARK)
     try:
         import datasets  # noqa: F401
     except ImportError:
@@ -58,18 +56,14 @@ def write_dataset_folder(path: Path, names: Sequence[str], rows: Iterable[Row]) 
     import datasets
 
     dataset = datasets.Dataset(_table("datasets", names, rows))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as beside:
+    with replacing_folder(path, _MARK) as beside:
         was_shown = datasets.is_progress_bar_enabled()
         datasets.disable_progress_bars()
         try:
-            dataset.save_to_disk(str(Path(beside) / "new"))
+            dataset.save_to_disk(str(beside))
         finally:
             if was_shown:
                 datasets.enable_progress_bars()
-        if path.exists():
-            shutil.move(path, Path(beside) / "old")
-        shutil.move(Path(beside) / "new", path)
     return len(dataset)
 
 

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.writers.arrow import check_dataset_folder, write_arrow, write_dataset_folder, write_parquet
 from nextlabel.client.writers.cells import cell
+from nextlabel.client.writers.replacing import replacing
 
 Row = Mapping[str, Any]
 
@@ -107,16 +105,3 @@ def _counted(rows: Iterable[Row], write: Callable[[Row], Any], most: int | None 
         write(row)
         count += 1
     return count
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when the block ends well."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    beside = Path(name)
-    try:
-        yield beside
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)

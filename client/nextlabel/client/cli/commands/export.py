@@ -12,7 +12,8 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.export.tables import exported_rows, write_rows
-from nextlabel.client.writers.table import check_ending, replacing
+from nextlabel.client.writers.replacing import replacing
+from nextlabel.client.writers.table import check_ending
 
 if TYPE_CHECKING:
     from nextlabel.client import ProjectHandle
@@ -33,6 +34,8 @@ _WHY_NONE: Mapping[str, str] = {
     "rationale": ": no answer has a reason; give one with yours, or start a run with --rationale",
 }
 
+_OF_ITEMS = ("label-studio", "argilla", "datasheet")
+
 _PANEL = "With --per item"
 
 
@@ -44,9 +47,11 @@ def export(
         typer.Option(help="What a row is: an annotation with its provenance, or an item with its label."),
     ] = "annotation",
     form: Annotated[
-        Literal["records", "sft", "dpo", "reward", "rationale", "label-studio", "argilla"],
+        Literal["records", "sft", "dpo", "reward", "rationale", "label-studio", "argilla", "datasheet"],
         typer.Option(
-            "--form", help="What rows hold: annotations, data to tune LLMs on, or items for another labeling tool."
+            "--form",
+            help="What rows hold: annotations, data to tune LLMs on, or items for another labeling tool. A datasheet "
+            "says where the labels come from: as .md, .json, or in a folder with them.",
         ),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
@@ -79,27 +84,36 @@ def export(
     ] = None,
 ) -> None:
     """Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines."""
-    for_tool = form in ("label-studio", "argilla")
-    of_items = per == "item" or for_tool
-    if of_items and (run or (form != "records" and not for_tool)):
-        raise typer.BadParameter("--run and --form for tuning go with --per annotation", param_hint="--per")
-    if not of_items and (learner or soft):
-        raise typer.BadParameter("it goes with --per item", param_hint="--learner" if learner else "--soft")
-    if to is not None and not for_tool:
-        check_ending(to)
+    _check(per, form, run, to, asks_learner=learner, soft=soft)
     with session(ctx).connect() as client:
         chosen = client.project(project)
-        if of_items:
-            found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below)
-            items = (item for item in found if item.trusted or not trusted_only)
-            if form == "label-studio" or form == "argilla":
+        found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below)
+        items = (item for item in found if item.trusted or not trusted_only)
+        match form:
+            case "datasheet":
+                _datasheet_out(chosen, items, to)
+            case "label-studio" | "argilla":
                 _to_tool(chosen, items, form, to)
-            else:
+            case _ if per == "item":
                 _items_out(items, to)
-        else:
-            assert form != "label-studio" and form != "argilla"  # noqa: PT018
-            lines = chosen.labeling.export(form=form, run=run, trusted_only=trusted_only)
-            _lines_out(lines, to, _WHY_NONE[form])
+            case _:
+                lines = chosen.labeling.export(form=form, run=run, trusted_only=trusted_only)
+                _lines_out(lines, to, _WHY_NONE[form])
+
+
+def _check(per: str, form: str, run: str, to: Path | None, *, asks_learner: bool, soft: str | None) -> None:
+    """Refuse options that do not fit each other, and files that cannot be written, before anything is asked."""
+    of_items = per == "item" or form in _OF_ITEMS
+    if of_items and (run or form not in ("records", *_OF_ITEMS)):
+        raise typer.BadParameter("--run and --form for tuning go with --per annotation", param_hint="--per")
+    if not of_items and (asks_learner or soft):
+        raise typer.BadParameter("it goes with --per item", param_hint="--learner" if asks_learner else "--soft")
+    if form == "datasheet":
+        from nextlabel.client.export.release import check_release
+
+        check_release(to)
+    elif to is not None and form not in _OF_ITEMS:
+        check_ending(to)
 
 
 def _items_out(items: Iterable["LabeledItem"], to: Path | None) -> None:
@@ -119,6 +133,16 @@ def _lines_out(lines: Iterable[bytes], to: Path | None, why_none: str) -> None:
     else:
         written = write_rows(to, exported_rows(lines))
         say(f"wrote {written:,} rows to {to}{'' if written else why_none}")
+
+
+def _datasheet_out(project: "ProjectHandle[Blocking]", items: Iterable["LabeledItem"], to: Path | None) -> None:
+    from nextlabel.client.export.markdown import markdown
+    from nextlabel.client.export.release import datasheet, write_release
+
+    if to is None:
+        typer.echo(markdown(datasheet(project, items)))
+    else:
+        say(f"wrote {write_release(project, items, to)}")
 
 
 def _to_tool(

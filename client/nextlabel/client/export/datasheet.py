@@ -1,0 +1,156 @@
+"""What a reader of labels has to know: where they come from, what they cost, and how far they can be trusted.
+
+Every figure is one that the service has; a figure that is not there says why.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message import Message
+
+from nextlabel.client.errors import NextlabelError
+from nextlabel.client.export.labeled_items import REFERENCE, LabeledItem
+from nextlabel.client.export.verdicts import LEARNER, NOBODY
+from nextlabel.client.known_labels import KNOWN
+from nextlabel.client.messages.plain import plain
+
+if TYPE_CHECKING:
+    from nextlabel.client.handles import ProjectHandle
+    from nextlabel.client.transport.modes import Blocking
+
+Record = Mapping[str, Any]
+
+PEOPLE = "people"
+BEFOREHAND = "labels known beforehand"
+MIXED = "several kinds of annotators"
+_KINDS = {"human": PEOPLE, "llm": "LLMs", "replay": BEFOREHAND, LEARNER: "the learner"}
+_ORDER = (PEOPLE, BEFOREHAND, "LLMs", MIXED, "the learner", NOBODY)
+
+
+@dataclass(frozen=True, slots=True)
+class Datasheet:
+    """The figures of a project's labels, all of them JSON values as `plain` makes them.
+
+    `labeled_by` and `classes` count items of the pool: by who gave their label, and by label. `models` and `prompts`
+    count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
+    """
+
+    project: Record
+    written: str
+    labeled_by: Mapping[str, int]
+    classes: Mapping[str, int]
+    to_review: int
+    annotators: Sequence[Record]
+    reports: Sequence[Record]
+    models: Mapping[str, int]
+    prompts: int
+    guidelines: Sequence[Record]
+    guidelines_answers: Mapping[str, int]
+    runs: Sequence[Record]
+    spent: Record
+    accuracy: Record
+    shares: Record
+    consensus: Record
+
+    @property
+    def human_share(self) -> float | None:
+        """Share of the labels of pool items, in [0, 1], that a person gave or confirmed; None without labels."""
+        labels = sum(count for who, count in self.labeled_by.items() if who != NOBODY)
+        return self.labeled_by.get(PEOPLE, 0) / labels if labels else None
+
+    def figures(self) -> dict[str, Any]:
+        """Everything as one JSON object."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"human_share": self.human_share}
+
+
+class Counts:
+    """What the items of an export add up to, counted as they pass."""
+
+    def __init__(self, kinds: Mapping[str, str]) -> None:
+        self._kinds = kinds
+        self.labeled_by: Counter[str] = Counter()
+        self.classes: Counter[str] = Counter()
+        self.to_review = 0
+
+    def passing(self, items: Iterable[LabeledItem]) -> Iterable[LabeledItem]:
+        """The items as they are."""
+        for item in items:
+            self._count(item)
+            yield item
+
+    def _count(self, item: LabeledItem) -> None:
+        if item.source == REFERENCE:
+            return
+        self.labeled_by[self._who(item)] += 1
+        for label in item.label if isinstance(item.label, list) else [item.label]:
+            # Texts and numbers are as many as items.
+            if isinstance(label, str) and len(label) <= _LONGEST_CLASS:
+                self.classes[label] += 1
+        self.to_review += bool(item.review) and item.source != NOBODY
+
+    def _who(self, item: LabeledItem) -> str:
+        if item.source in (NOBODY, LEARNER):
+            return _KINDS.get(item.source, item.source)
+        kinds = {self._kinds.get(name, MIXED) for name in item.source.split(", ")}
+        if PEOPLE in kinds:
+            return PEOPLE
+        return kinds.pop() if len(kinds) == 1 else MIXED
+
+
+_LONGEST_CLASS = 200
+_NO_FIGURE = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNIMPLEMENTED)
+
+
+def annotator_kinds(annotators: Iterable[Record]) -> Mapping[str, str]:
+    """What each annotator is, for people."""
+    kinds = {str(one["name"]): _KINDS.get(one["kind"], str(one["kind"])) for one in annotators}
+    if KNOWN in kinds:
+        kinds[KNOWN] = BEFOREHAND
+    return kinds
+
+
+def collected(project: "ProjectHandle[Blocking]", counts: Counts, annotators: Sequence[Record]) -> Datasheet:
+    """The datasheet of a project whose items have passed `counts`."""
+    guidelines = [plain(version) for version in project.guidelines.list()]
+    versions = {one["text_hash"]: f"version {one['version']}" for one in guidelines}
+    models: Counter[str] = Counter()
+    prompts: set[str] = set()
+    by_version: Counter[str] = Counter()
+    for annotation in project.labeling.annotations():
+        origin = annotation.provenance
+        if origin.answered_model or origin.requested_model:
+            models[origin.answered_model or f"{origin.requested_model} (asked for; the reply named none)"] += 1
+            prompts.add(origin.prompt_hash)
+            by_version[versions.get(origin.guidelines_hash, "none, or one that is gone")] += 1
+    return Datasheet(
+        project=plain(project.get()),
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
+        labeled_by={who: counts.labeled_by[who] for who in _ORDER if counts.labeled_by[who]},
+        classes=dict(counts.classes.most_common()),
+        to_review=counts.to_review,
+        annotators=annotators,
+        reports=[plain(one) for one in project.reports.annotators()],
+        models=dict(models.most_common()),
+        prompts=len(prompts),
+        guidelines=guidelines,
+        guidelines_answers=dict(by_version),
+        runs=[plain(run) for run in project.runs.list()],
+        spent=plain(project.reports.overview())["spent"] or {},
+        accuracy=_told(project.quality.accuracy),
+        shares=_told(project.quality.class_shares),
+        consensus=_told(project.quality.consensus),
+    )
+
+
+def _told(ask: Callable[[], Message]) -> Record:
+    """What the service answers, or under `missing` why it has no such figures for this project."""
+    try:
+        return dict(plain(ask()))
+    except NextlabelError as error:
+        if error.code not in _NO_FIGURE:
+            raise
+        return {"missing": error.message}

@@ -1,0 +1,207 @@
+"""A datasheet as Markdown. What users and models wrote is shown and never becomes markup."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from nextlabel.client.export.datasheet import Datasheet
+from nextlabel.client.export.limits import known_limits
+
+Record = Mapping[str, Any]
+
+_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
+
+
+def markdown(sheet: Datasheet) -> str:
+    """The datasheet, a section for each question that a reader has."""
+    sections = (
+        _composition(sheet),
+        _labeled_by(sheet),
+        _accuracy(sheet),
+        _agreement(sheet),
+        _annotators(sheet),
+        _guidelines(sheet),
+        _sampling(sheet),
+        _cost(sheet),
+        _limits(sheet),
+    )
+    return "\n\n".join([f"# Datasheet of {plain_text(sheet.project['name'])}", f"Written {sheet.written}.", *sections])
+
+
+def plain_text(text: str) -> str:
+    r"""A text in one line that Markdown shows as it is.
+
+    >>> print(plain_text("<b>|x|\n[y](z)"))
+    \<b\>\|x\| \[y\]\(z\)
+    """
+    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"## {title}", *(part for part in parts if part)])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _composition(sheet: Datasheet) -> str:
+    project, counts = sheet.project, sheet.project["counts"] or {}
+    described = {one["name"]: one["description"] for one in (project["label_space"] or {}).get("classes", [])}
+    items = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("pool", "holdout", "gold"))
+    names = {**dict.fromkeys(described, 0), **sheet.classes}
+    classes = [[plain_text(name), f"{count:,}", plain_text(described.get(name, ""))] for name, count in names.items()]
+    return _section(
+        "What is in it",
+        f"Items: {items}. Holdout only evaluates and gold checks annotators; both came with known labels. "
+        f"What was asked for: {project['annotation_type'].replace('_', ' ')}.",
+        _table(("class", "pool items with it", "description"), classes) if classes else "",
+    )
+
+
+def _labeled_by(sheet: Datasheet) -> str:
+    share = sheet.human_share
+    total = sum(sheet.labeled_by.values())
+    rows = [[who, f"{count:,}", f"{count / total:.1%}"] for who, count in sheet.labeled_by.items()]
+    models = [[plain_text(name), f"{count:,}"] for name, count in sheet.models.items()]
+    return _section(
+        "Who labeled it",
+        "No item has a label." if share is None else f"Human share: {share:.1%} of the labels.",
+        _table(("the label comes from", "pool items", "share"), rows) if rows else "",
+        f"{sheet.to_review:,} labels should be looked at again; the column `review` says why.",
+        _table(("model that answered", "answers"), models) if models else "No model was asked for labels.",
+    )
+
+
+def _accuracy(sheet: Datasheet) -> str:
+    found = sheet.accuracy
+    rows = [
+        [
+            of,
+            figure["kind"].replace("_", " "),
+            within(figure["estimate"]),
+            f"{figure['estimate']['items']:,}",
+            "at every look" if figure["anytime"] else "for one look",
+        ]
+        for of, key in (("labels that people did not give", "labels"), ("newest model", "model"))
+        for figure in found.get(key) or ()
+    ]
+    missing = [f"The accuracy of {what} is not known: {why}." for what, why in _unknown(found)]
+    return _section(
+        "How right it is",
+        _table(("accuracy of", "measured on", "value and 95 % interval", "items", "holds"), rows) if rows else "",
+        " ".join(missing),
+    )
+
+
+def _unknown(found: Record) -> Iterable[tuple[str, str]]:
+    why = found.get("missing")
+    if not found.get("labels"):
+        yield "the labels", plain_text(why) if why else "neither gold items nor an audit stream that people answered"
+    if not found.get("model"):
+        yield "the model", plain_text(why) if why else "no model, or nothing to measure it on"
+
+
+def _agreement(sheet: Datasheet) -> str:
+    found = sheet.consensus
+    if found.get("missing"):
+        return _section("How far annotators agree", f"Not known: {plain_text(found['missing'])}.")
+    shared = found["shared_items"]
+    said = f"{shared:,} items have answers of several annotators, copies of one answer left out."
+    rows = [
+        [plain_text(one["annotator"]), within(one["agreement"]), _coefficient(one["alpha"])]
+        for one in sheet.reports
+        if one["agreement"]
+    ]
+    table = _table(("annotator", "agreement with others", "Krippendorff's alpha"), rows) if rows else ""
+    return _section("How far annotators agree", said if shared else f"{said} Agreement is not known.", table)
+
+
+def _annotators(sheet: Datasheet) -> str:
+    on_gold = {one["annotator"]: one["gold_accuracy"] for one in sheet.reports}
+    rows = [
+        [
+            plain_text(one["name"]),
+            one["kind"],
+            f"{one['annotation_count']:,}",
+            within(on_gold.get(one["name"])),
+            _usd((one["cost"] or {}).get("micro_usd", 0)),
+        ]
+        for one in sheet.annotators
+    ]
+    if not rows:
+        return _section("Annotators", "Nobody has annotated.")
+    return _section("Annotators", _table(("name", "kind", "answers", "right on gold", "cost"), rows))
+
+
+def _guidelines(sheet: Datasheet) -> str:
+    rows = [
+        [
+            str(one["version"]),
+            one["state"],
+            plain_text(one["author"] or "not recorded"),
+            one["create_time"] or "not recorded",
+            f"{sheet.guidelines_answers.get('version ' + str(one['version']), 0):,}",
+            f"`{one['text_hash'][:12]}`",
+        ]
+        for one in sheet.guidelines
+    ]
+    header = ("version", "state", "author", "stored", "answers of models under it", "SHA-256")
+    in_force = next((one["text"] for one in sheet.guidelines if one["state"] == "accepted"), "")
+    return _section(
+        "Guidelines",
+        _table(header, rows) if rows else "There are none.",
+        f"The version in force:\n\n{_fenced(in_force)}" if in_force else "",
+    )
+
+
+def _sampling(sheet: Datasheet) -> str:
+    rows = [
+        [
+            plain_text(one["run_id"]),
+            plain_text(((one["spec"] or {}).get("strategy") or {}).get("name") or "the project's default"),
+            f"{((one['spec'] or {}).get('audit_share') or 0):.0%}",
+            f"{one['rounds']:,}",
+            one["state"],
+        ]
+        for one in sheet.runs
+    ]
+    default = (sheet.project["default_strategy"] or {}).get("name") or "default"
+    return _section(
+        "How items were chosen",
+        f"People were given what the strategy {plain_text(default)} picked; a share of "
+        f"{sheet.project['audit_share'] or 0:.0%} was drawn uniformly at random to measure on.",
+        _table(("run", "strategy", "audit share", "rounds", "state"), rows) if rows else "There were no runs.",
+    )
+
+
+def _cost(sheet: Datasheet) -> str:
+    spent = sheet.spent
+    return _section(
+        "What it cost",
+        f"{_usd(spent.get('micro_usd', 0))}, {spent.get('tokens', 0):,} tokens, {spent.get('labels', 0):,} labels "
+        "bought. The time of people is not in it.",
+    )
+
+
+def _limits(sheet: Datasheet) -> str:
+    return _section("Known limits", "\n".join(f"- {limit}" for limit in known_limits(sheet)))
+
+
+def within(estimate: Record | None) -> str:
+    """A share with its 95 % interval; a dash where it is not known."""
+    return "–" if estimate is None else "{value:.1%} ({low:.1%} to {high:.1%})".format(**estimate)
+
+
+def _coefficient(estimate: Record | None) -> str:
+    return "–" if estimate is None else "{value:.2f} ({low:.2f} to {high:.2f})".format(**estimate)
+
+
+def _usd(micro_usd: int) -> str:
+    return f"${micro_usd / 1e6:,.4f}"
+
+
+def _fenced(text: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}text\n{text}\n{fence}"
