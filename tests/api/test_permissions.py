@@ -64,6 +64,7 @@ ALLOWED = {
     CloseReservation      OD
     GetLearningCurve      ROD
     RenderLearningCurve   ROD
+    GetForecast           ROD
     GetAnnotatorReport    ROD
     GetOverview           ROD
     GetAccuracy           ROD

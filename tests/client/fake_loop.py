@@ -207,6 +207,10 @@ class Reports(report_grpc.ReportServiceServicer):
         content = {report.PLOT_FORMAT_SVG: b"<svg/>", report.PLOT_FORMAT_PNG: b"\x89PNG"}[request.format]
         return report.RenderLearningCurveResponse(content=content)
 
+    async def GetForecast(self, request: Any, context: Any) -> Any:
+        gain = report.Estimate(value=0.02, low=-0.01, high=0.05, items=10)
+        return report.GetForecastResponse(more_labels=request.more_labels or 50, points=5, accuracy=gain, gain=gain)
+
     async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
         return report.GetAnnotatorReportResponse(
             annotators=[report.AnnotatorReport(annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN)]

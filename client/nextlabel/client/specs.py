@@ -79,13 +79,15 @@ def run_spec(
     target_macro_f1: float = 0.0,
     plateau_rounds: int = 0,
     plateau_gain: float = 0.0,
+    stable_kappa: float = 0.0,
     max_rounds: int = 0,
     seed: int = 0,
 ) -> RunSpec:
     """A run with this annotator; what is not given is left to the project or has no limit.
 
-    The run ends when a budget is used up, when accuracy or macro-F1 on the holdout, in (0, 1], reach a target,
-    when accuracy gained less than `plateau_gain` over `plateau_rounds`, or after `max_rounds`.
+    The run ends when a budget is used up; when the lower bound of accuracy or macro-F1 on the holdout, in (0, 1],
+    reaches a target; when `plateau_rounds` can have gained less than `plateau_gain` only, which is .01 if not given;
+    when the predictions of successive models agree by a kappa of `stable_kappa`, .99 say; or after `max_rounds`.
 
     Raises ValueError for a budget that buys nothing.
     """
@@ -100,6 +102,7 @@ def run_spec(
             macro_f1=target_macro_f1,
             plateau_rounds=plateau_rounds,
             plateau_gain=plateau_gain,
+            stable_kappa=stable_kappa,
         ),
         max_rounds=max_rounds,
         seed=seed,

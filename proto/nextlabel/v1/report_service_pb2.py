@@ -28,19 +28,19 @@ from nextlabel.v1 import pool_pb2 as nextlabel_dot_v1_dot_pool__pb2
 from nextlabel.v1 import run_service_pb2 as nextlabel_dot_v1_dot_run__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/report_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a!nextlabel/v1/learning_curve.proto\x1a\x17nextlabel/v1/pool.proto\x1a\x1enextlabel/v1/run_service.proto\"q\n\rLearningCurve\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x10\n\x08strategy\x18\x03 \x01(\t\x12\x30\n\x06points\x18\x04 \x03(\x0b\x32 .nextlabel.v1.LearningCurvePoint\"^\n\x17GetLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x18GetLearningCurveResponse\x12\x33\n\x0elearning_curve\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.LearningCurve\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x1aRenderLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04runs\x18\x02 \x03(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.nextlabel.v1.PlotFormat\x12%\n\x04\x61xis\x18\x04 \x01(\x0e\x32\x17.nextlabel.v1.CurveAxis\x12+\n\x07measure\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.CurveMeasure\"B\n\x1bRenderLearningCurveResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"L\n\rClassOutcomes\x12\r\n\x05label\x18\x01 \x01(\t\x12,\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"`\n\x0eReliabilityBin\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\"C\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x12\r\n\x05items\x18\x04 \x01(\x03\"\x8a\x05\n\x0f\x41nnotatorReport\x12\x11\n\tannotator\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12,\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1b.nextlabel.v1.ClassOutcomes\x12-\n\rgold_accuracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tagreement\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x1f\n\x12krippendorff_alpha\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x15raw_calibration_error\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0breliability\x18\t \x03(\x0b\x32\x1c.nextlabel.v1.ReliabilityBin\x12 \n\x04\x63ost\x18\n \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12,\n\x08\x63\x61naries\x18\x0b \x01(\x0b\x32\x1a.nextlabel.v1.CanaryCounts\x12%\n\x05\x61lpha\x18\x0c \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12,\n\x0c\x66leiss_kappa\x18\r \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07on_gold\x18\x0e \x01(\x0b\x32\x1c.nextlabel.v1.GoldComparisonB\x15\n\x13_krippendorff_alphaB\x18\n\x16_raw_calibration_errorB\x14\n\x12_calibration_error\"\x96\x01\n\x0eGoldComparison\x12(\n\x08macro_f1\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12+\n\x0b\x63ohen_kappa\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.ClassAgreement\"\x81\x01\n\x0e\x43lassAgreement\x12\r\n\x05label\x18\x01 \x01(\t\x12&\n\x06recall\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tprecision\x18\x03 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\r\n\x05given\x18\x04 \x03(\x03\"f\n\x19GetAnnotatorReportRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x1aGetAnnotatorReportResponse\x12\x31\n\nannotators\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.AnnotatorReport\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc6\x02\n\x08Overview\x12\x0f\n\x07project\x18\x01 \x01(\t\x12(\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x18.nextlabel.v1.PoolCounts\x12!\n\x05spent\x18\x03 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12$\n\x08reserved\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x30\n\x06latest\x18\x05 \x01(\x0b\x32 .nextlabel.v1.LearningCurvePoint\x12.\n\x0elabel_accuracy\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12&\n\x0b\x61\x63tive_runs\x18\x07 \x03(\x0b\x32\x11.nextlabel.v1.Run\x12,\n\x08outcomes\x18\x08 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"%\n\x12GetOverviewRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"?\n\x13GetOverviewResponse\x12(\n\x08overview\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Overview*n\n\nPlotFormat\x12\x1b\n\x17PLOT_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15PLOT_FORMAT_VEGA_LITE\x10\x01\x12\x13\n\x0fPLOT_FORMAT_SVG\x10\x02\x12\x13\n\x0fPLOT_FORMAT_PNG\x10\x03*\x81\x01\n\tCurveAxis\x12\x1a\n\x16\x43URVE_AXIS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43URVE_AXIS_LABELS\x10\x01\x12\x15\n\x11\x43URVE_AXIS_TOKENS\x10\x02\x12\x12\n\x0e\x43URVE_AXIS_USD\x10\x03\x12\x16\n\x12\x43URVE_AXIS_SECONDS\x10\x04*e\n\x0c\x43urveMeasure\x12\x1d\n\x19\x43URVE_MEASURE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43URVE_MEASURE_ACCURACY\x10\x01\x12\x1a\n\x16\x43URVE_MEASURE_MACRO_F1\x10\x02\x32\x9b\x03\n\rReportService\x12\x61\n\x10GetLearningCurve\x12%.nextlabel.v1.GetLearningCurveRequest\x1a&.nextlabel.v1.GetLearningCurveResponse\x12j\n\x13RenderLearningCurve\x12(.nextlabel.v1.RenderLearningCurveRequest\x1a).nextlabel.v1.RenderLearningCurveResponse\x12g\n\x12GetAnnotatorReport\x12\'.nextlabel.v1.GetAnnotatorReportRequest\x1a(.nextlabel.v1.GetAnnotatorReportResponse\x12R\n\x0bGetOverview\x12 .nextlabel.v1.GetOverviewRequest\x1a!.nextlabel.v1.GetOverviewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/report_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a!nextlabel/v1/learning_curve.proto\x1a\x17nextlabel/v1/pool.proto\x1a\x1enextlabel/v1/run_service.proto\"q\n\rLearningCurve\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x10\n\x08strategy\x18\x03 \x01(\t\x12\x30\n\x06points\x18\x04 \x03(\x0b\x32 .nextlabel.v1.LearningCurvePoint\"^\n\x17GetLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x18GetLearningCurveResponse\x12\x33\n\x0elearning_curve\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.LearningCurve\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x1aRenderLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04runs\x18\x02 \x03(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.nextlabel.v1.PlotFormat\x12%\n\x04\x61xis\x18\x04 \x01(\x0e\x32\x17.nextlabel.v1.CurveAxis\x12+\n\x07measure\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.CurveMeasure\"B\n\x1bRenderLearningCurveResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"_\n\x12GetForecastRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x13\n\x0bmore_labels\x18\x03 \x01(\x03\x12\x16\n\x0emore_micro_usd\x18\x04 \x01(\x03\"\x9d\x01\n\x13GetForecastResponse\x12\x13\n\x0bmore_labels\x18\x01 \x01(\x03\x12\x11\n\tmicro_usd\x18\x02 \x01(\x03\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12(\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12$\n\x04gain\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\"L\n\rClassOutcomes\x12\r\n\x05label\x18\x01 \x01(\t\x12,\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"`\n\x0eReliabilityBin\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\"C\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x12\r\n\x05items\x18\x04 \x01(\x03\"\x8a\x05\n\x0f\x41nnotatorReport\x12\x11\n\tannotator\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12,\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1b.nextlabel.v1.ClassOutcomes\x12-\n\rgold_accuracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tagreement\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x1f\n\x12krippendorff_alpha\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x15raw_calibration_error\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0breliability\x18\t \x03(\x0b\x32\x1c.nextlabel.v1.ReliabilityBin\x12 \n\x04\x63ost\x18\n \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12,\n\x08\x63\x61naries\x18\x0b \x01(\x0b\x32\x1a.nextlabel.v1.CanaryCounts\x12%\n\x05\x61lpha\x18\x0c \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12,\n\x0c\x66leiss_kappa\x18\r \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07on_gold\x18\x0e \x01(\x0b\x32\x1c.nextlabel.v1.GoldComparisonB\x15\n\x13_krippendorff_alphaB\x18\n\x16_raw_calibration_errorB\x14\n\x12_calibration_error\"\x96\x01\n\x0eGoldComparison\x12(\n\x08macro_f1\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12+\n\x0b\x63ohen_kappa\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.ClassAgreement\"\x81\x01\n\x0e\x43lassAgreement\x12\r\n\x05label\x18\x01 \x01(\t\x12&\n\x06recall\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tprecision\x18\x03 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\r\n\x05given\x18\x04 \x03(\x03\"f\n\x19GetAnnotatorReportRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x1aGetAnnotatorReportResponse\x12\x31\n\nannotators\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.AnnotatorReport\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc6\x02\n\x08Overview\x12\x0f\n\x07project\x18\x01 \x01(\t\x12(\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x18.nextlabel.v1.PoolCounts\x12!\n\x05spent\x18\x03 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12$\n\x08reserved\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x30\n\x06latest\x18\x05 \x01(\x0b\x32 .nextlabel.v1.LearningCurvePoint\x12.\n\x0elabel_accuracy\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12&\n\x0b\x61\x63tive_runs\x18\x07 \x03(\x0b\x32\x11.nextlabel.v1.Run\x12,\n\x08outcomes\x18\x08 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"%\n\x12GetOverviewRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"?\n\x13GetOverviewResponse\x12(\n\x08overview\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Overview*n\n\nPlotFormat\x12\x1b\n\x17PLOT_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15PLOT_FORMAT_VEGA_LITE\x10\x01\x12\x13\n\x0fPLOT_FORMAT_SVG\x10\x02\x12\x13\n\x0fPLOT_FORMAT_PNG\x10\x03*\x81\x01\n\tCurveAxis\x12\x1a\n\x16\x43URVE_AXIS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43URVE_AXIS_LABELS\x10\x01\x12\x15\n\x11\x43URVE_AXIS_TOKENS\x10\x02\x12\x12\n\x0e\x43URVE_AXIS_USD\x10\x03\x12\x16\n\x12\x43URVE_AXIS_SECONDS\x10\x04*e\n\x0c\x43urveMeasure\x12\x1d\n\x19\x43URVE_MEASURE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43URVE_MEASURE_ACCURACY\x10\x01\x12\x1a\n\x16\x43URVE_MEASURE_MACRO_F1\x10\x02\x32\xef\x03\n\rReportService\x12\x61\n\x10GetLearningCurve\x12%.nextlabel.v1.GetLearningCurveRequest\x1a&.nextlabel.v1.GetLearningCurveResponse\x12j\n\x13RenderLearningCurve\x12(.nextlabel.v1.RenderLearningCurveRequest\x1a).nextlabel.v1.RenderLearningCurveResponse\x12R\n\x0bGetForecast\x12 .nextlabel.v1.GetForecastRequest\x1a!.nextlabel.v1.GetForecastResponse\x12g\n\x12GetAnnotatorReport\x12\'.nextlabel.v1.GetAnnotatorReportRequest\x1a(.nextlabel.v1.GetAnnotatorReportResponse\x12R\n\x0bGetOverview\x12 .nextlabel.v1.GetOverviewRequest\x1a!.nextlabel.v1.GetOverviewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.report_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLOTFORMAT']._serialized_start=2573
-  _globals['_PLOTFORMAT']._serialized_end=2683
-  _globals['_CURVEAXIS']._serialized_start=2686
-  _globals['_CURVEAXIS']._serialized_end=2815
-  _globals['_CURVEMEASURE']._serialized_start=2817
-  _globals['_CURVEMEASURE']._serialized_end=2918
+  _globals['_PLOTFORMAT']._serialized_start=2830
+  _globals['_PLOTFORMAT']._serialized_end=2940
+  _globals['_CURVEAXIS']._serialized_start=2943
+  _globals['_CURVEAXIS']._serialized_end=3072
+  _globals['_CURVEMEASURE']._serialized_start=3074
+  _globals['_CURVEMEASURE']._serialized_end=3175
   _globals['_LEARNINGCURVE']._serialized_start=174
   _globals['_LEARNINGCURVE']._serialized_end=287
   _globals['_GETLEARNINGCURVEREQUEST']._serialized_start=289
@@ -51,28 +51,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RENDERLEARNINGCURVEREQUEST']._serialized_end=677
   _globals['_RENDERLEARNINGCURVERESPONSE']._serialized_start=679
   _globals['_RENDERLEARNINGCURVERESPONSE']._serialized_end=745
-  _globals['_CLASSOUTCOMES']._serialized_start=747
-  _globals['_CLASSOUTCOMES']._serialized_end=823
-  _globals['_RELIABILITYBIN']._serialized_start=825
-  _globals['_RELIABILITYBIN']._serialized_end=921
-  _globals['_ESTIMATE']._serialized_start=923
-  _globals['_ESTIMATE']._serialized_end=990
-  _globals['_ANNOTATORREPORT']._serialized_start=993
-  _globals['_ANNOTATORREPORT']._serialized_end=1643
-  _globals['_GOLDCOMPARISON']._serialized_start=1646
-  _globals['_GOLDCOMPARISON']._serialized_end=1796
-  _globals['_CLASSAGREEMENT']._serialized_start=1799
-  _globals['_CLASSAGREEMENT']._serialized_end=1928
-  _globals['_GETANNOTATORREPORTREQUEST']._serialized_start=1930
-  _globals['_GETANNOTATORREPORTREQUEST']._serialized_end=2032
-  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_start=2034
-  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_end=2138
-  _globals['_OVERVIEW']._serialized_start=2141
-  _globals['_OVERVIEW']._serialized_end=2467
-  _globals['_GETOVERVIEWREQUEST']._serialized_start=2469
-  _globals['_GETOVERVIEWREQUEST']._serialized_end=2506
-  _globals['_GETOVERVIEWRESPONSE']._serialized_start=2508
-  _globals['_GETOVERVIEWRESPONSE']._serialized_end=2571
-  _globals['_REPORTSERVICE']._serialized_start=2921
-  _globals['_REPORTSERVICE']._serialized_end=3332
+  _globals['_GETFORECASTREQUEST']._serialized_start=747
+  _globals['_GETFORECASTREQUEST']._serialized_end=842
+  _globals['_GETFORECASTRESPONSE']._serialized_start=845
+  _globals['_GETFORECASTRESPONSE']._serialized_end=1002
+  _globals['_CLASSOUTCOMES']._serialized_start=1004
+  _globals['_CLASSOUTCOMES']._serialized_end=1080
+  _globals['_RELIABILITYBIN']._serialized_start=1082
+  _globals['_RELIABILITYBIN']._serialized_end=1178
+  _globals['_ESTIMATE']._serialized_start=1180
+  _globals['_ESTIMATE']._serialized_end=1247
+  _globals['_ANNOTATORREPORT']._serialized_start=1250
+  _globals['_ANNOTATORREPORT']._serialized_end=1900
+  _globals['_GOLDCOMPARISON']._serialized_start=1903
+  _globals['_GOLDCOMPARISON']._serialized_end=2053
+  _globals['_CLASSAGREEMENT']._serialized_start=2056
+  _globals['_CLASSAGREEMENT']._serialized_end=2185
+  _globals['_GETANNOTATORREPORTREQUEST']._serialized_start=2187
+  _globals['_GETANNOTATORREPORTREQUEST']._serialized_end=2289
+  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_start=2291
+  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_end=2395
+  _globals['_OVERVIEW']._serialized_start=2398
+  _globals['_OVERVIEW']._serialized_end=2724
+  _globals['_GETOVERVIEWREQUEST']._serialized_start=2726
+  _globals['_GETOVERVIEWREQUEST']._serialized_end=2763
+  _globals['_GETOVERVIEWRESPONSE']._serialized_start=2765
+  _globals['_GETOVERVIEWRESPONSE']._serialized_end=2828
+  _globals['_REPORTSERVICE']._serialized_start=3178
+  _globals['_REPORTSERVICE']._serialized_end=3673
 # @@protoc_insertion_point(module_scope)

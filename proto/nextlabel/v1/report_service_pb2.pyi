@@ -272,6 +272,82 @@ class RenderLearningCurveResponse(_message.Message):
 Global___RenderLearningCurveResponse: _TypeAlias = RenderLearningCurveResponse  # noqa: Y015
 
 @_typing.final
+class GetForecastRequest(_message.Message):
+    """Request of GetForecast. Exactly one of more_labels and more_micro_usd is to be given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
+    MORE_LABELS_FIELD_NUMBER: _builtins.int
+    MORE_MICRO_USD_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    run: _builtins.str
+    """Id of the run whose curve is extended; empty for that of the project over all its runs. Up to 256 bytes."""
+    more_labels: _builtins.int
+    """Labels more, up to 1,000,000."""
+    more_micro_usd: _builtins.int
+    """Millionths of a US dollar more, at what a label has cost so far."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        run: _builtins.str = ...,
+        more_labels: _builtins.int = ...,
+        more_micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more_labels", b"more_labels", "more_micro_usd", b"more_micro_usd", "project", b"project", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForecastRequest: _TypeAlias = GetForecastRequest  # noqa: Y015
+
+@_typing.final
+class GetForecastResponse(_message.Message):
+    """Response of GetForecast: a power law through the curve, with the uncertainty of its form and of the points."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MORE_LABELS_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    more_labels: _builtins.int
+    """Labels more that it is for."""
+    micro_usd: _builtins.int
+    """What they would cost at what a label has cost so far, in millionths of a US dollar."""
+    points: _builtins.int
+    """Points that it rests on."""
+    @_builtins.property
+    def accuracy(self) -> Global___Estimate:
+        """Accuracy with that many labels, with its 95 % interval."""
+
+    @_builtins.property
+    def gain(self) -> Global___Estimate:
+        """What that is more than now, with its 95 % interval."""
+
+    def __init__(
+        self,
+        *,
+        more_labels: _builtins.int = ...,
+        micro_usd: _builtins.int = ...,
+        points: _builtins.int = ...,
+        accuracy: Global___Estimate | None = ...,
+        gain: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "gain", b"gain"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "gain", b"gain", "micro_usd", b"micro_usd", "more_labels", b"more_labels", "points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetForecastResponse: _TypeAlias = GetForecastResponse  # noqa: Y015
+
+@_typing.final
 class ClassOutcomes(_message.Message):
     """How the answers of an annotator about one class turned out."""
 

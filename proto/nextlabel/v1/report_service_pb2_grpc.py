@@ -45,6 +45,11 @@ class ReportServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.RenderLearningCurveRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.RenderLearningCurveResponse.FromString,
                 _registered_method=True)
+        self.GetForecast = channel.unary_unary(
+                '/nextlabel.v1.ReportService/GetForecast',
+                request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastResponse.FromString,
+                _registered_method=True)
         self.GetAnnotatorReport = channel.unary_unary(
                 '/nextlabel.v1.ReportService/GetAnnotatorReport',
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportRequest.SerializeToString,
@@ -70,6 +75,13 @@ class ReportServiceServicer(object):
 
     def RenderLearningCurve(self, request, context):
         """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForecast(self, request, context):
+        """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +113,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.RenderLearningCurve,
                     request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.RenderLearningCurveRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_report__service__pb2.RenderLearningCurveResponse.SerializeToString,
+            ),
+            'GetForecast': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForecast,
+                    request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastResponse.SerializeToString,
             ),
             'GetAnnotatorReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAnnotatorReport,
@@ -168,6 +185,33 @@ class ReportService(object):
             '/nextlabel.v1.ReportService/RenderLearningCurve',
             nextlabel_dot_v1_dot_report__service__pb2.RenderLearningCurveRequest.SerializeToString,
             nextlabel_dot_v1_dot_report__service__pb2.RenderLearningCurveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForecast(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ReportService/GetForecast',
+            nextlabel_dot_v1_dot_report__service__pb2.GetForecastRequest.SerializeToString,
+            nextlabel_dot_v1_dot_report__service__pb2.GetForecastResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,8 @@ class ReportServiceStub:
     """Returns the learning curve of a project or of one run."""
     RenderLearningCurve: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.RenderLearningCurveRequest, _report_service_pb2.RenderLearningCurveResponse]
     """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
+    GetForecast: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetForecastRequest, _report_service_pb2.GetForecastResponse]
+    """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it."""
     GetAnnotatorReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]
     """Returns how each annotator of a project does."""
     GetOverview: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]
@@ -51,6 +53,8 @@ class ReportServiceAsyncStub(ReportServiceStub):
     """Returns the learning curve of a project or of one run."""
     RenderLearningCurve: _aio.UnaryUnaryMultiCallable[_report_service_pb2.RenderLearningCurveRequest, _report_service_pb2.RenderLearningCurveResponse]  # type: ignore[assignment]
     """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
+    GetForecast: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetForecastRequest, _report_service_pb2.GetForecastResponse]  # type: ignore[assignment]
+    """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it."""
     GetAnnotatorReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]  # type: ignore[assignment]
     """Returns how each annotator of a project does."""
     GetOverview: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
@@ -72,6 +76,13 @@ class ReportServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.RenderLearningCurveResponse, _abc.Awaitable[_report_service_pb2.RenderLearningCurveResponse]]:
         """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
+
+    def GetForecast(
+        self,
+        request: _report_service_pb2.GetForecastRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.GetForecastResponse, _abc.Awaitable[_report_service_pb2.GetForecastResponse]]:
+        """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it."""
 
     def GetAnnotatorReport(
         self,

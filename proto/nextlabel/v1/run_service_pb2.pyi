@@ -89,6 +89,8 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     """An error that the run could not go on from."""
     STOP_REASON_ITEMS_LEFT: _StopReason.ValueType  # 10
     """Items without a useful answer are left that this run may not ask about; `detail` says how many and why."""
+    STOP_REASON_STABLE: _StopReason.ValueType  # 11
+    """The predictions of successive models hardly differ any more."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """Why a run ended."""
@@ -115,6 +117,8 @@ STOP_REASON_ERROR: StopReason.ValueType  # 9
 """An error that the run could not go on from."""
 STOP_REASON_ITEMS_LEFT: StopReason.ValueType  # 10
 """Items without a useful answer are left that this run may not ask about; `detail` says how many and why."""
+STOP_REASON_STABLE: StopReason.ValueType  # 11
+"""The predictions of successive models hardly differ any more."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 class _DemonstrationSelection:
@@ -473,7 +477,9 @@ Global___AnnotatorSpec: _TypeAlias = AnnotatorSpec  # noqa: Y015
 
 @_typing.final
 class Targets(_message.Message):
-    """When a run is good enough. Every condition that is set is checked after each round; the first one met ends the run."""
+    """When a run is good enough. Every condition that is set is checked after each round; the first one met ends the run.
+    Bounds hold at all rounds together with 95 % confidence, so that a lucky reading ends no run.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -481,14 +487,21 @@ class Targets(_message.Message):
     MACRO_F1_FIELD_NUMBER: _builtins.int
     PLATEAU_ROUNDS_FIELD_NUMBER: _builtins.int
     PLATEAU_GAIN_FIELD_NUMBER: _builtins.int
+    STABLE_KAPPA_FIELD_NUMBER: _builtins.int
     accuracy: _builtins.float
-    """Accuracy on the holdout, in (0, 1]; 0 for none."""
+    """Accuracy, in (0, 1], that the lower bound on the holdout has to reach; 0 for none."""
     macro_f1: _builtins.float
-    """Macro-F1 on the holdout, in (0, 1]; 0 for none."""
+    """Macro-F1, in (0, 1], that the lower bound on the holdout has to reach; 0 for none."""
     plateau_rounds: _builtins.int
-    """Rounds over which accuracy gained less than `plateau_gain`; 0 for none."""
+    """Rounds that can have gained less than `plateau_gain` only: by paired readings on the holdout, or because so few
+    predictions for the pool have changed; 0 for none.
+    """
     plateau_gain: _builtins.float
-    """Gain in accuracy that counts as progress, in [0, 1]."""
+    """Gain in accuracy that counts as progress, in [0, 1]; 0 is taken as 0.01."""
+    stable_kappa: _builtins.float
+    """Cohen's kappa between the predictions of successive models for 2,000 items of the pool, mean of three rounds, from
+    which on they count as stable, in (0, 1]; 0 for none. Needs no holdout. 0.99 suits batches of some twenty items.
+    """
     def __init__(
         self,
         *,
@@ -496,10 +509,11 @@ class Targets(_message.Message):
         macro_f1: _builtins.float = ...,
         plateau_rounds: _builtins.int = ...,
         plateau_gain: _builtins.float = ...,
+        stable_kappa: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macro_f1", b"macro_f1", "plateau_gain", b"plateau_gain", "plateau_rounds", b"plateau_rounds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macro_f1", b"macro_f1", "plateau_gain", b"plateau_gain", "plateau_rounds", b"plateau_rounds", "stable_kappa", b"stable_kappa"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -668,6 +682,50 @@ class OutcomeCount(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OutcomeCount: _TypeAlias = OutcomeCount  # noqa: Y015
+
+@_typing.final
+class TargetStated(_message.Message):
+    """What the holdout can show of a target, told before the first round."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEASURE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    HOLDOUT_ITEMS_FIELD_NUMBER: _builtins.int
+    FEWEST_RIGHT_FIELD_NUMBER: _builtins.int
+    ITEMS_NEEDED_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    measure: _builtins.str
+    """accuracy or macro_f1."""
+    target: _builtins.float
+    """The target."""
+    holdout_items: _builtins.int
+    """Items of the holdout."""
+    fewest_right: _builtins.int
+    """Items that have to be right for the target to be shown at the tenth round; absent when not even all would do."""
+    items_needed: _builtins.int
+    """Holdout items that show the target for a model half-way between it and perfection."""
+    detail: _builtins.str
+    """All this, and what the run does otherwise, for people."""
+    def __init__(
+        self,
+        *,
+        measure: _builtins.str = ...,
+        target: _builtins.float = ...,
+        holdout_items: _builtins.int = ...,
+        fewest_right: _builtins.int | None = ...,
+        items_needed: _builtins.int = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_fewest_right", b"_fewest_right", "fewest_right", b"fewest_right"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_fewest_right", b"_fewest_right", "detail", b"detail", "fewest_right", b"fewest_right", "holdout_items", b"holdout_items", "items_needed", b"items_needed", "measure", b"measure", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__fewest_right: _TypeAlias = _typing.Literal["fewest_right"]  # noqa: Y015
+    _WhichOneofArgType__fewest_right: _TypeAlias = _typing.Literal["_fewest_right", b"_fewest_right"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__fewest_right) -> _WhichOneofReturnType__fewest_right | None: ...
+
+Global___TargetStated: _TypeAlias = TargetStated  # noqa: Y015
 
 @_typing.final
 class RoundStarted(_message.Message):
@@ -923,6 +981,7 @@ class RunEvent(_message.Message):
     CURVE_POINT_ADDED_FIELD_NUMBER: _builtins.int
     RUN_ENDED_FIELD_NUMBER: _builtins.int
     CANARIES_CHECKED_FIELD_NUMBER: _builtins.int
+    TARGET_STATED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, from 1."""
     round: _builtins.int
@@ -959,6 +1018,10 @@ class RunEvent(_message.Message):
     def canaries_checked(self) -> Global___CanariesChecked:
         """Canary items were answered."""
 
+    @_builtins.property
+    def target_stated(self) -> Global___TargetStated:
+        """What the holdout can show of a target; told before the first round."""
+
     def __init__(
         self,
         *,
@@ -972,12 +1035,13 @@ class RunEvent(_message.Message):
         curve_point_added: Global___CurvePointAdded | None = ...,
         run_ended: Global___RunEnded | None = ...,
         canaries_checked: Global___CanariesChecked | None = ...,
+        target_stated: Global___TargetStated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

@@ -202,6 +202,11 @@ def test_the_report_has_the_learning_curve(cli: Cli, news: str) -> None:
     assert "70.0% (50.0% to 75.0%)" in cli("report", news).out
 
 
+def test_the_report_forecasts_what_more_labels_or_dollars_would_bring(cli: Cli, news: str) -> None:
+    assert "+2.0 points (-1.0 to +5.0)" in cli("report", news, "--forecast", "20").out
+    assert cli("report", news, "--forecast-usd", "5", "-o", "json").json["more_labels"] == 50
+
+
 @pytest.mark.parametrize(("name", "content"), [("curve.svg", b"<svg/>"), ("curve.png", b"\x89PNG")])
 def test_the_report_writes_the_picture(cli: Cli, news: str, tmp_path: Path, name: str, content: bytes) -> None:
     assert cli("report", news, "--plot", str(tmp_path / name)).code == 0

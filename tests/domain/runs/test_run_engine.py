@@ -16,8 +16,8 @@ from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
-from nextlabel.server.values.runs.events import CurvePointAdded, ModelTrained
-from nextlabel.server.values.runs.runs import RunState, StopReason
+from nextlabel.server.values.runs.events import CurvePointAdded, ModelTrained, TargetStated
+from nextlabel.server.values.runs.runs import Plateau, RunState, StopReason
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(60)]
@@ -104,11 +104,33 @@ async def test_holdout_and_gold_are_neither_asked_nor_trained_on(service):
         ({"limit": Cost()}, StopReason.POOL_EMPTY),
         ({"max_rounds": 2}, StopReason.MAX_ROUNDS),
         ({"target_accuracy": 0.5, "limit": Cost()}, StopReason.TARGET),
+        ({"target_macro_f1": 0.5, "limit": Cost()}, StopReason.TARGET),
+        ({"stable_kappa": 0.5, "limit": Cost()}, StopReason.STABLE),
+        ({"plateau": Plateau(1, 0.9), "limit": Cost()}, StopReason.PLATEAU),
     ],
 )
 async def test_a_run_ends_for_the_stated_reason(service, changes, reason):
     run = await service.replay_run(await filled(service), TRUTH, **changes)
     assert (run.state, run.stop_reason) == (RunState.FINISHED, reason)
+
+
+async def test_a_reading_above_the_target_ends_no_run_that_its_holdout_cannot_vouch_for(service):
+    project = await filled(service)
+    run = await service.replay_run(project, TRUTH, target_accuracy=0.95, limit=Cost())
+    curve = await service.parts.reports.reports.learning_curve(project, run.id)
+    assert max(m.accuracy for m in curve) >= 0.95
+    assert run.stop_reason is StopReason.POOL_EMPTY
+    said = await service.parts.base.store.read(lambda tx: tx.runs.last(run.id, TargetStated))
+    assert (said.measure, said.holdout_items, said.fewest_right) == ("accuracy", 30, None)
+    assert "30 holdout items cannot show accuracy of 0.95, not even with all right" in said.detail
+
+
+async def test_the_end_of_a_run_says_what_going_on_would_bring(service):
+    project = await filled(service)
+    few = await service.replay_run(project, TRUTH, max_rounds=1)
+    assert "forecast" not in few.message
+    enough = await service.replay_run(project, TRUTH, max_rounds=5, limit=Cost())
+    assert "200 more labels are forecast to gain" in enough.message
 
 
 def after_first_training(monkeypatch, change):

@@ -61,6 +61,19 @@ class Reports(Service[Mode, Scope]):
         return (await self._connection.unary(self._stub.RenderLearningCurve, request)).content
 
     @project_call
+    async def forecast(
+        self, project: str, *, run: str = "", more_labels: int = 0, more_usd: float = 0.0
+    ) -> pb.GetForecastResponse:
+        """What more labels, or more dollars, would bring by the learning curve so far; give one of the two.
+
+        Needs five points of the curve, measured on a holdout.
+        """
+        request = pb.GetForecastRequest(
+            project=project, run=run, more_labels=more_labels, more_micro_usd=round(more_usd * 1_000_000)
+        )
+        return await self._connection.unary(self._stub.GetForecast, request)
+
+    @project_call
     async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:
         """How each annotator does, or one of them."""
         request = pb.GetAnnotatorReportRequest(project=project, annotator=annotator)

@@ -35,7 +35,7 @@ def wilson_interval(hits: int, n: int, error: float = 0.05) -> Estimate:
 
 def wilson_bounds(share: float, n: float, error: float = 0.05) -> tuple[float, float]:
     """Return the bounds of Wilson's interval for a share of ``n`` items, of which neither need be a whole number."""
-    z = _Z_95 if error == 0.05 else NormalDist().inv_cdf(1 - error / 2)
+    z = _z(error)
     squared = z * z
     centre = (share + squared / (2 * n)) / (1 + squared / n)
     half = z * sqrt(share * (1 - share) / n + squared / (4 * n * n)) / (1 + squared / n)
@@ -43,11 +43,11 @@ def wilson_bounds(share: float, n: float, error: float = 0.05) -> tuple[float, f
     return min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half))
 
 
-def paired_difference(gained: int, lost: int, n: int) -> Estimate:
-    """Return the difference of two shares of the same ``n`` items with its 95 % interval (Bonett and Price 2012).
+def paired_difference(gained: int, lost: int, n: int, error: float = 0.05) -> Estimate:
+    """Return the difference of two shares of the same ``n`` items with its interval (Bonett and Price 2012).
 
     ``gained`` items are right the second time only, ``lost`` ones the first time only. The interval is the adjusted
-    Wald one, within [-1, 1], which holds for small n too.
+    Wald one, within [-1, 1], which holds for small n too. ``error`` is how often it may miss, by default 5 %.
 
     Raises:
         ValueError: n is below 1, or gained and lost do not fit into it.
@@ -55,5 +55,9 @@ def paired_difference(gained: int, lost: int, n: int) -> Estimate:
     if n < 1 or gained < 0 or lost < 0 or gained + lost > n:
         raise ValueError(f"{gained} gained and {lost} lost of {n}; none may be negative, nor their sum above n")
     up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
-    half = _Z_95 * sqrt((up + down - (up - down) ** 2) / (n + 2))
+    half = _z(error) * sqrt((up + down - (up - down) ** 2) / (n + 2))
     return Estimate((gained - lost) / n, max(-1.0, up - down - half), min(1.0, up - down + half), n)
+
+
+def _z(error: float) -> float:
+    return _Z_95 if error == 0.05 else NormalDist().inv_cdf(1 - error / 2)

@@ -16,6 +16,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning, learner_spec
 from nextlabel.server.domain.learning.samples import Samples
@@ -24,10 +25,12 @@ from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
 from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
+from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.runs.rounds import Rounds
@@ -115,6 +118,7 @@ class ReportParts:
     """What an operator wants to know, and whether it can be trusted."""
 
     reports: Reports
+    forecasts: Forecasts
     quality: QualityParts
 
 
@@ -172,8 +176,10 @@ def open_parts(settings: Settings) -> Parts:
     learning = _learning(base, pool, projects, labeling)
     llm = _llm(base, pool, projects, labeling, learning)
     selector = _selector(base, pool, labeling, learning, llm.advisors)
+    told = Reports(base.store, labeling.labels, labeling.standings)
     reports = ReportParts(
-        Reports(base.store, labeling.labels, labeling.standings),
+        told,
+        Forecasts(told),
         quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
     removal = Removal(base.store, labeling.labels, selector, learning, pool.pools)
@@ -185,7 +191,7 @@ def open_parts(settings: Settings) -> Parts:
         labeling=labeling,
         learning=learned,
         llm=llm,
-        runs=_runs(base, pool, projects, labeling, learned=learned, llm=llm, reports=reports.reports),
+        runs=_runs(base, pool, projects, labeling, learned=learned, llm=llm, reports=reports),
         reports=reports,
         upkeep=Upkeep(removal, _maintenance(base, pool, projects, labeling, removal)),
     )
@@ -288,7 +294,7 @@ def _runs(
     *,
     learned: LearningParts,
     llm: LlmParts,
-    reports: Reports,
+    reports: ReportParts,
 ) -> RunParts:
     runs = Runs(
         clock=base.clock,
@@ -310,12 +316,14 @@ def _runs(
     )
     driver = RunDriver(
         store=base.store,
+        goals=Goals(ModelChanges(learned.learning)),
+        forecasts=reports.forecasts,
         rounds=Rounds(
             store=base.store,
             selector=learned.selector,
             learning=learned.learning,
             budgets=projects.budgets,
-            reports=reports,
+            reports=reports.reports,
             log=log,
             clock=base.clock,
         ),
@@ -341,7 +349,7 @@ def _runs(
         halts=llm.halts,
     )
     quotes = AllQuotes(
-        labels=LabelQuotes(base.store, projects.budgets, reports),
+        labels=LabelQuotes(base.store, projects.budgets, reports.reports),
         store=base.store,
         pools=pool.pools,
         projects=projects.projects,

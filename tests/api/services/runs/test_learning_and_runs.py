@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import grpc
@@ -226,6 +227,16 @@ def test_the_learning_curve_is_that_of_the_run_and_can_be_drawn(api: Api) -> Non
         assert 0 < point.accuracy_interval.low < point.accuracy <= point.accuracy_interval.high <= 1
         assert 0 < point.macro_f1_interval.low < point.macro_f1 <= point.macro_f1_interval.high <= 1
         assert (value["low"], value["high"]) == (point.accuracy_interval.low, point.accuracy_interval.high)
+
+
+def test_a_curve_of_three_points_says_what_a_forecast_needs(api: Api) -> None:
+    project, run_id, _ = finished_run(api)
+    request = report_pb.GetForecastRequest(project=project, run=run_id, more_labels=10)
+    code, _ = refusal(lambda: api.reports.GetForecast(request))
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    for labels, dollars in ((0, 0), (5, 5), (-1, 0)):
+        wrong = report_pb.GetForecastRequest(project=project, more_labels=labels, more_micro_usd=dollars)
+        assert refusal(partial(api.reports.GetForecast, wrong)) == (grpc.StatusCode.INVALID_ARGUMENT, ["more_labels"])
 
 
 def test_the_overview_and_the_ledger_add_up_to_the_same(api: Api) -> None:

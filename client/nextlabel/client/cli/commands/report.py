@@ -20,7 +20,10 @@ from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 
-EPILOG = "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd"
+EPILOG = (
+    "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
+    "nextlabel report news --forecast 200"
+)
 
 
 _POINT = (
@@ -58,6 +61,13 @@ def report(
     axis: Annotated[AxisName, typer.Option(help="Horizontal axis of the picture.")] = "labels",
     measure: Annotated[MeasureName, typer.Option(help="Vertical axis of the picture.")] = "accuracy",
     annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
+    forecast: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="LABELS", help="Forecast what so many more labels would bring."),
+    ] = None,
+    forecast_usd: Annotated[
+        float | None, typer.Option(min=0.000001, help="The same for that many more US dollars.")
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.
@@ -75,6 +85,12 @@ def report(
             say(f"wrote {plot}")
         if annotators:
             emit_many((plain(one) for one in client.reports.annotators(project)), _ANNOTATOR_COLUMNS, output)
+            return
+        if forecast is not None or forecast_usd is not None:
+            outlook = client.reports.forecast(
+                project, run=runs[0] if runs else "", more_labels=forecast or 0, more_usd=forecast_usd or 0.0
+            )
+            emit_one(plain(outlook), output, shown=_outlook(plain(outlook)))
             return
         if len(runs) > 1 and plot is None:
             raise typer.BadParameter("several runs can only be drawn; give --plot", param_hint="--run")
@@ -99,6 +115,17 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
 }
+
+
+def _outlook(found: Record) -> Record:
+    gain = "{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return {
+        "labels more": found["more_labels"],
+        "at what they cost so far": usd(found["micro_usd"]),
+        "accuracy then": _sure(found["accuracy"]),
+        "gain": gain.format(**{end: 100 * found["gain"][end] for end in ("value", "low", "high")}),
+        "points of the curve": found["points"],
+    }
 
 
 def _within(share: float, interval: Record | None) -> str:

@@ -66,10 +66,16 @@ def start(
     budget_tokens: Annotated[int | None, typer.Option(help="Most tokens.", rich_help_panel=_LIMITS)] = None,
     budget_usd: Annotated[float | None, typer.Option(help="Most US dollars.", rich_help_panel=_LIMITS)] = None,
     target_accuracy: Annotated[
-        float, typer.Option(min=0, show_default=False, max=1, help="Accuracy that is enough.", rich_help_panel=_LIMITS)
+        float,
+        typer.Option(
+            min=0, show_default=False, max=1, help="Accuracy that the holdout has to show.", rich_help_panel=_LIMITS
+        ),
     ] = 0.0,
     target_macro_f1: Annotated[
-        float, typer.Option(min=0, show_default=False, max=1, help="Macro-F1 that is enough.", rich_help_panel=_LIMITS)
+        float,
+        typer.Option(
+            min=0, show_default=False, max=1, help="Macro-F1 that the holdout has to show.", rich_help_panel=_LIMITS
+        ),
     ] = 0.0,
     plateau_rounds: Annotated[
         int, typer.Option(min=0, show_default=False, help="Rounds without progress.", rich_help_panel=_LIMITS)
@@ -77,7 +83,21 @@ def start(
     plateau_gain: Annotated[
         float,
         typer.Option(
-            min=0, show_default=False, max=1, help="Accuracy gained that is progress.", rich_help_panel=_LIMITS
+            min=0,
+            show_default=False,
+            max=1,
+            help="Accuracy gained that is progress. (default: .01)",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = 0.0,
+    stable_kappa: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            show_default=False,
+            max=1,
+            help="Agreement (kappa) of successive models that is enough, such as .99; needs no holdout.",
+            rich_help_panel=_LIMITS,
         ),
     ] = 0.0,
     max_rounds: Annotated[
@@ -117,6 +137,7 @@ def start(
             target_macro_f1=target_macro_f1,
             plateau_rounds=plateau_rounds,
             plateau_gain=plateau_gain,
+            stable_kappa=stable_kappa,
             max_rounds=max_rounds,
             seed=seed,
         )

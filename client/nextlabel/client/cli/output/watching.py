@@ -29,6 +29,7 @@ ENDINGS = {
     "budget": "a budget is used up",
     "target": "a target is reached",
     "plateau": "the learning curve has flattened",
+    "stable": "successive models hardly differ",
     "pool_empty": "nothing is left to label",
     "items_left": "items are left without a useful answer",
     "max_rounds": "all its rounds are done",
@@ -81,6 +82,8 @@ class RunView:
 
         current = self.rounds.setdefault(event.round, Round()) if event.round else Round()
         match event.WhichOneof("event"):
+            case "target_stated":
+                say(event.target_stated.detail)
             case "round_started":
                 current.stage = "selecting"
             case "batch_selected":

@@ -169,6 +169,7 @@ RULES: dict[str, Rule] = {
             {
                 "GetLearningCurve": Rule(READERS),
                 "RenderLearningCurve": Rule(READERS),
+                "GetForecast": Rule(READERS),
                 "GetAnnotatorReport": Rule(READERS),
                 "GetOverview": Rule(READERS),
             },

@@ -25,6 +25,7 @@ from nextlabel.server.values.runs.events import (
     RoundStarted,
     RunEnded,
     RunEvent,
+    TargetStated,
 )
 from nextlabel.v1 import run_service_pb2 as pb
 
@@ -38,6 +39,8 @@ def event_message(tx: Transaction, event: RunEvent, project: Project) -> pb.RunE
 def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[str, Any]:
     """Return the field of the event's message that tells what happened, and what stands in it."""
     match happening:
+        case TargetStated():
+            return "target_stated", _target_stated(happening)
         case RoundStarted(unlabeled):
             return "round_started", pb.RoundStarted(unlabeled=unlabeled)
         case BatchSelected():
@@ -58,6 +61,17 @@ def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[s
         case RunEnded(state, reason, detail):
             ended = pb.RunEnded(state=STATES[state], stop_reason=STOP_REASONS[reason], detail=detail)
             return "run_ended", ended
+
+
+def _target_stated(said: TargetStated) -> pb.TargetStated:
+    return pb.TargetStated(
+        measure=said.measure,
+        target=said.target,
+        holdout_items=said.holdout_items,
+        fewest_right=said.fewest_right,
+        items_needed=said.items_needed,
+        detail=said.detail,
+    )
 
 
 def _batch_selected(tx: Transaction, selected: BatchSelected) -> pb.BatchSelected:

@@ -28,6 +28,7 @@ STOP_REASONS = {
     StopReason.BUDGET: pb.STOP_REASON_BUDGET,
     StopReason.TARGET: pb.STOP_REASON_TARGET,
     StopReason.PLATEAU: pb.STOP_REASON_PLATEAU,
+    StopReason.STABLE: pb.STOP_REASON_STABLE,
     StopReason.POOL_EMPTY: pb.STOP_REASON_POOL_EMPTY,
     StopReason.MAX_ROUNDS: pb.STOP_REASON_MAX_ROUNDS,
     StopReason.STOPPED: pb.STOP_REASON_STOPPED,
@@ -58,6 +59,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         plateau=Plateau(targets.plateau_rounds, targets.plateau_gain),
         max_rounds=message.max_rounds,
         seed=message.seed,
+        stable_kappa=targets.stable_kappa,
     )
 
 
@@ -74,6 +76,7 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
             macro_f1=spec.target_macro_f1,
             plateau_rounds=spec.plateau.rounds,
             plateau_gain=spec.plateau.min_gain,
+            stable_kappa=spec.stable_kappa,
         ),
         max_rounds=spec.max_rounds,
         seed=spec.seed,

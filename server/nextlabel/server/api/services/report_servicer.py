@@ -16,6 +16,7 @@ from nextlabel.server.api.messages.run_events import outcome_counts
 from nextlabel.server.api.messages.values import fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
+from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render, thinned
@@ -66,6 +67,7 @@ class ReportServicer(ReportServiceServicer):
     store: StateStore
     finder: ProjectFinder
     reports: Reports
+    forecasts: Forecasts
     runs: Runs
     run_messages: RunMessages
     executor: Executor
@@ -103,6 +105,20 @@ class ReportServicer(ReportServiceServicer):
     async def _series(self, project: Project, run_id: str) -> str:
         run = await self.store.read(lambda tx: self.runs.get(tx, project, run_id))
         return f"{run.spec.strategy.name} ({run.id[:8]})"
+
+    async def GetForecast(self, request: pb.GetForecastRequest, context: Any) -> pb.GetForecastResponse:
+        """Return what more labels would bring."""
+        project = await self.finder.project(request.project)
+        if request.run:
+            await self.store.read(lambda tx: self.runs.get(tx, project, request.run))
+        found = await self.forecasts.outlook(project, request.run, request.more_labels, request.more_micro_usd)
+        return pb.GetForecastResponse(
+            more_labels=found.more_labels,
+            micro_usd=found.micro_usd,
+            points=found.points,
+            accuracy=estimate(found.forecast.accuracy),
+            gain=estimate(found.forecast.gain),
+        )
 
     async def GetAnnotatorReport(
         self, request: pb.GetAnnotatorReportRequest, context: Any

@@ -71,6 +71,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             store=parts.base.store,
             finder=finder,
             reports=parts.reports.reports,
+            forecasts=parts.reports.forecasts,
             runs=parts.runs.runs,
             run_messages=run_messages,
             executor=parts.base.workers.compute,

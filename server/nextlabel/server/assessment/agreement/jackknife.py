@@ -10,10 +10,11 @@ from scipy.special import stdtrit
 
 
 def jackknife_bounds(
-    value: float, without_one_n: npt.NDArray[np.float64], counts_n: npt.NDArray[np.float64]
+    value: float, without_one_n: npt.NDArray[np.float64], counts_n: npt.NDArray[np.float64], error: float = 0.05
 ) -> tuple[float, float]:
-    """Return the 95 % bounds of a statistic from its values without one item (Tukey 1958, Efron and Stein 1981).
+    """Return the bounds of a statistic from its values without one item (Tukey 1958, Efron and Stein 1981).
 
+    They miss as often as ``error`` says, on both sides together, by default in 5 % of cases.
     ``without_one_n`` holds the statistic without one item of the n-th kind, of which there are ``counts_n``.
     """
     total = float(counts_n.sum())
@@ -21,5 +22,5 @@ def jackknife_bounds(
         return -np.inf, np.inf
     mean = float(counts_n @ without_one_n) / total
     variance = (total - 1) / total * float(counts_n @ (without_one_n - mean) ** 2)
-    half = float(stdtrit(total - 1, 0.975)) * sqrt(variance)
+    half = float(stdtrit(total - 1, 1 - error / 2)) * sqrt(variance)
     return value - half, value + half

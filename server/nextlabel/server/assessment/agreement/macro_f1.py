@@ -11,18 +11,18 @@ from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 Floats = npt.NDArray[np.float64]
 
 
-def macro_f1(confusion_CC: npt.NDArray[np.integer]) -> Estimate:
-    """Return the mean F1 of the classes that occur, among the true or the given labels, with its 95 % interval.
+def macro_f1(confusion_CC: npt.NDArray[np.integer], error: float = 0.05) -> Estimate:
+    """Return the mean F1 of the classes that occur, among the true or the given labels, with its interval.
 
     ``confusion_CC`` counts items by true class (row) and given class (column). The interval is the jackknife's, which
-    covers better than the percentile bootstrap where classes are rare.
+    covers better than the percentile bootstrap where classes are rare. ``error`` is how often it may miss.
 
     Raises:
         ValueError: there is no item.
     """
     counts = np.asarray(confusion_CC, np.float64)
     items = int(counts.sum())
-    accuracy = wilson_interval(int(np.trace(counts)), items)
+    accuracy = wilson_interval(int(np.trace(counts)), items, error)
     hits_C, uses_C = np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1)
     f1_C = _f1(hits_C, uses_C)
     total, classes = float(f1_C.sum()), int((uses_C > 0).sum())
@@ -35,7 +35,7 @@ def macro_f1(confusion_CC: npt.NDArray[np.integer]) -> Estimate:
     gone_K = (uses_C[true_K] - 1 - same_K <= 0).astype(np.int64) + (~same_K & (uses_C[given_K] <= 1))
     value = total / classes
     without_K = np.where(gone_K < classes, totals_K / np.maximum(classes - gone_K, 1), value)
-    low, high = jackknife_bounds(value, without_K, counts[true_K, given_K])
+    low, high = jackknife_bounds(value, without_K, counts[true_K, given_K], error)
     # Without a mistake nothing varies, yet few items prove little: not surer than the accuracy is.
     low, high = min(low, value - accuracy.value + accuracy.low), max(high, value - accuracy.value + accuracy.high)
     return Estimate(value, max(0.0, low), min(1.0, high), items)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.pool.embedding import Embedding
+from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
-from nextlabel.server.domain.runs.endings import End, end_by, goal_reached
+from nextlabel.server.domain.runs.endings import End, end_by
+from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
@@ -23,6 +25,16 @@ from nextlabel.server.values.runs.runs import Run, RunState, StopReason
 
 _log = structlog.get_logger(__name__)
 
+# What may have been worth going on with.
+_IN_ORDER = (
+    StopReason.BUDGET,
+    StopReason.TARGET,
+    StopReason.PLATEAU,
+    StopReason.STABLE,
+    StopReason.MAX_ROUNDS,
+    StopReason.STOPPED,
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunDriver:
@@ -30,6 +42,8 @@ class RunDriver:
 
     store: StateStore
     rounds: Rounds
+    goals: Goals
+    forecasts: Forecasts
     gold_checks: GoldChecks
     annotation: BatchAnnotation
     annotators: AnnotatorSource
@@ -38,21 +52,33 @@ class RunDriver:
     signals: Signals
 
     async def drive(self, project: Project, run: Run) -> End:
-        """Return why the run ended, whatever happened."""
+        """Return why the run ended, whatever happened, with what going on would bring where it ended in order."""
         try:
             await self.embedding.wait(project.id)
-            if isinstance(run.spec.annotator, HumanOptions):
-                return await self._drive_humans(project, run)
-            while True:
-                end = await self._drive_annotator(project, run)
-                if end is not None:
-                    return end
-                run, project = await self._as_they_are_now(run, project)
+            if run.round == 0:
+                for said in await self.goals.statements(project, run):
+                    await self.rounds.log.note(run, said)
+            return await self._with_outlook(project, run, await self._drive(project, run))
         except DomainError as error:
             return end_by(error)
         except Exception:  # noqa: BLE001  (whatever breaks, the run must end with a reason)
             _log.exception("run_failed", run=run.id)
             return End(StopReason.ERROR, "an internal error ended the run; the server's log has the details")
+
+    async def _drive(self, project: Project, run: Run) -> End:
+        if isinstance(run.spec.annotator, HumanOptions):
+            return await self._drive_humans(project, run)
+        while True:
+            end = await self._drive_annotator(project, run)
+            if end is not None:
+                return end
+            run, project = await self._as_they_are_now(run, project)
+
+    async def _with_outlook(self, project: Project, run: Run, end: End) -> End:
+        if end.reason not in _IN_ORDER:
+            return end
+        outlook = await self.forecasts.of_run(project, run.id)
+        return replace(end, message=f"{end.message}; {outlook}") if outlook else end
 
     async def _drive_annotator(self, project: Project, run: Run) -> End | None:
         """Drive rounds until the run ends; None when the project was changed, which its annotator was made for."""
@@ -145,7 +171,7 @@ class RunDriver:
         if dimension is not None:
             return End(StopReason.BUDGET, f"the {dimension.value} budget is spent")
         models = await self.store.read(lambda tx: tx.models.list(project.id))
-        return goal_reached(run, [m for m in models if m.run == run.id])
+        return await self.goals.reached(project, run, [m for m in models if m.run == run.id])
 
 
 def run_and_project(tx: Transaction, run_id: str) -> tuple[Run | None, Project | None]:

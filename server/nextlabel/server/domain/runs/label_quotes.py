@@ -33,6 +33,6 @@ class LabelQuotes:
         }
         known = {name: bound for name, bound in bounds.items() if bound is not None}
         most = Cost(labels=min(known.values()))
-        ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds
+        ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds or spec.stable_kappa
         low = Cost(labels=min(spec.batch_size, most.labels)) if ends_early else most
         return RunQuote(low, most, most, [f"{bound} {name}" for name, bound in known.items()])

@@ -138,6 +138,8 @@ class Runs:
                 ("targets.accuracy", not 0 <= spec.target_accuracy <= 1, "from 0 to 1"),
                 ("targets.macro_f1", not 0 <= spec.target_macro_f1 <= 1, "from 0 to 1"),
                 ("targets.plateau_rounds", spec.plateau.rounds < 0, "must not be negative"),
+                ("targets.plateau_gain", not 0 <= spec.plateau.min_gain <= 1, "from 0 to 1"),
+                ("targets.stable_kappa", not 0 <= spec.stable_kappa <= 1, "from 0 to 1"),
                 ("max_rounds", spec.max_rounds < 0, "must not be negative"),
                 *((f"limits.{d.value}", spec.limit.amount(d) < 0, "must not be negative") for d in BudgetDimension),
             )

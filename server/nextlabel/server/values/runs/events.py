@@ -13,6 +13,22 @@ from nextlabel.server.values.runs.runs import RunState, StopReason
 
 
 @dataclass(frozen=True, slots=True)
+class TargetStated:
+    """What the holdout can show of a target of the run: ``measure`` is accuracy or macro_f1.
+
+    ``fewest_right`` of its items would have to be right, None where not even all would do; ``items_needed`` show it for
+    a model half-way between the target and perfection. ``detail`` says it for people.
+    """
+
+    measure: str
+    target: float
+    holdout_items: int
+    fewest_right: int | None
+    items_needed: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoundStarted:
     """A round began; ``unlabeled`` items of the pool wait to be picked."""
 
@@ -69,7 +85,14 @@ class RunEnded:
 
 
 Happening = (
-    RoundStarted | BatchSelected | AnnotationProgress | ModelTrained | CurvePointAdded | CanariesChecked | RunEnded
+    TargetStated
+    | RoundStarted
+    | BatchSelected
+    | AnnotationProgress
+    | ModelTrained
+    | CurvePointAdded
+    | CanariesChecked
+    | RunEnded
 )
 
 

@@ -33,6 +33,7 @@ class StopReason(StrEnum):
     BUDGET = "budget"
     TARGET = "target"
     PLATEAU = "plateau"
+    STABLE = "stable"
     POOL_EMPTY = "pool_empty"
     ITEMS_LEFT = "items_left"
     MAX_ROUNDS = "max_rounds"
@@ -44,7 +45,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Stop when the last ``rounds`` model versions gained less than ``min_gain`` accuracy; 0 rounds: never."""
+    """Stop when ``rounds`` rounds are shown to have gained less than ``min_gain`` accuracy; 0 rounds: never."""
 
     rounds: int = 0
     min_gain: float = 0.0
@@ -52,7 +53,10 @@ class Plateau:
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """What a run does and when it ends. A limit or target of 0 means none."""
+    """What a run does and when it ends. A limit or target of 0 means none.
+
+    ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable.
+    """
 
     annotator: AnnotatorChoice
     strategy: Component
@@ -64,6 +68,7 @@ class RunSpec:
     plateau: Plateau
     max_rounds: int
     seed: int
+    stable_kappa: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

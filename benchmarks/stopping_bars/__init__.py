@@ -1,0 +1,1 @@
+"""Rules of when to stop, on traces of runs."""
