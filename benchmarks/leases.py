@@ -2,13 +2,14 @@
 
     python -m benchmarks.leases --annotators 64 --seconds 20
     python -m benchmarks.leases --annotators 64 --seconds 20 --store postgres --servers 2
+    python -m benchmarks.leases --annotators 64 --seconds 20 --store workers --servers 2
 
 Servers and annotators are processes of their own that talk over TCP; on PostgreSQL several servers share a database,
-and the annotators are spread over them. Each annotator leases ten items, answers them in one call and begins again.
-Picks are selected beforehand, so that this measures leases and answers and not strategies; with ``--on-demand`` the
-server selects when nothing is open. ``--profile FILE`` writes what py-spy sees of the first server, if it is installed.
-What empty calls between two processes reach stands beside the figures. An item that more annotators hold at a time than
-the overlap allows makes the exit code 1.
+as ``workers`` several share a SQLite file, and the annotators are spread over them. Each annotator leases ten items,
+answers them in one call and begins again. Picks are selected beforehand, so that this measures leases and answers and
+not strategies; with ``--on-demand`` the server selects when nothing is open. ``--profile FILE`` writes what py-spy sees
+of the first server, if it is installed. What empty calls between two processes reach stands beside the figures. An item
+that more annotators hold at a time than the overlap allows makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -147,8 +148,8 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--overlap", type=int, default=2)
     parser.add_argument("--channels", type=int, default=4)
-    parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--servers", type=int, default=2, help="how many on PostgreSQL; on SQLite there is one")
+    parser.add_argument("--store", choices=("sqlite", "workers", "postgres"), default="sqlite")
+    parser.add_argument("--servers", type=int, default=2, help="how many share PostgreSQL or, as workers, SQLite")
     parser.add_argument("--on-demand", action="store_true")
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()

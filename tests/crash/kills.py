@@ -105,14 +105,18 @@ async def _audited(engine: sa.Engine, folder: Path, history: ProjectHistory) -> 
 
 
 @contextlib.contextmanager
-def new_servers(store: str, folder: Path, on_postgres: int = 2) -> Iterator[tuple[list[Server], str]]:
-    """Yield one server on SQLite or some on PostgreSQL, not yet started, and the URL of their database."""
+def new_servers(store: str, folder: Path, shared_by: int = 2) -> Iterator[tuple[list[Server], str]]:
+    """Yield one server on SQLite or several on what they share, not yet started, and the URL of their database.
+
+    ``workers`` share a SQLite file, as those of `nextlabel serve --workers` do, here with an address each.
+    """
+    count = 1 if store == "sqlite" else shared_by
     with contextlib.ExitStack() as stack:
         if store == "postgres":
             url = stack.enter_context(postgres(folder / "postgres"))
         else:
             url = f"sqlite:///{folder / 'data' / 'state.db'}"
-        count = on_postgres if store == "postgres" else 1
+            (folder / "data").mkdir(parents=True, exist_ok=True)
         yield (
             [
                 Server(
@@ -121,6 +125,7 @@ def new_servers(store: str, folder: Path, on_postgres: int = 2) -> Iterator[tupl
                         "data_dir": str(folder / "data"),
                         "bind": free_address(),
                         "store": {"url": url},
+                        "workers": count if store == "workers" else 1,
                         "compute": {"threads": 1},
                         "log": {"level": "warning", "format": "json"},
                     },

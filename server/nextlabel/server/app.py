@@ -19,7 +19,8 @@ from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.services.servicers import StoredTokens, servicers
 from nextlabel.server.operations.state_metrics import StateMetrics
 from nextlabel.server.settings.settings import Settings
-from nextlabel.server.system.addresses import BindError
+from nextlabel.server.system.addresses import BindError, host_of, port_of
+from nextlabel.server.system.worker_processes import Worker
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.wiring.parts import Parts, open_parts
 
@@ -60,17 +61,16 @@ async def running(settings: Settings, inside: Path | None = None) -> AsyncIterat
         await parts.close()
 
 
-async def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> None:
+async def serve(settings: Settings, on_ready: Callable[[int, str], None], worker: Worker | None = None) -> None:
     """Serve until SIGTERM or SIGINT; calls under way are finished before this returns.
 
-    ``on_ready`` is told the port, and the URL of the pages, '' without them.
+    ``on_ready`` is told the port, and the URL of the pages, '' without them. Of several workers the first one serves
+    the pages; each ends with its supervisor.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = _stop_event(worker)
     with tempfile.TemporaryDirectory(prefix="nextlabel-") as private:
-        inside = Path(private) / "api.sock" if settings.web.bind else None
+        pages_here = settings.web.bind and (worker is None or worker.number == 0)
+        inside = Path(private) / "api.sock" if pages_here else None
         async with running(settings, inside) as port, _pages(settings, inside) as url:
             _log.info("serving", bind=settings.bind, port=port, pages=url, data_dir=str(settings.data_dir))
             _collect_seldom()
@@ -78,6 +78,22 @@ async def serve(settings: Settings, on_ready: Callable[[int, str], None]) -> Non
             await stop.wait()
             _log.info("draining")
     _log.info("stopped")
+
+
+def _stop_event(worker: Worker | None) -> asyncio.Event:
+    """Return what is set when the server should stop."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def orphaned(lifeline: int) -> None:
+        loop.remove_reader(lifeline)
+        stop.set()
+
+    if worker is not None:
+        loop.add_reader(worker.lifeline, orphaned, worker.lifeline)
+    return stop
 
 
 @contextlib.asynccontextmanager
@@ -126,8 +142,8 @@ def _probes(parts: Parts) -> dict[str, Probe]:
 
 
 def _serve_metrics(settings: Settings, registry: CollectorRegistry, parts: Parts) -> None:
-    if not settings.metrics.bind:
+    bind = settings.metrics.bind
+    if not bind:
         return
     StateMetrics(parts, registry).start()
-    host, _, port = settings.metrics.bind.rpartition(":")
-    start_http_server(int(port), addr=host.strip("[]"), registry=registry)
+    start_http_server(port_of(bind), addr=host_of(bind), registry=registry)

@@ -49,8 +49,8 @@ class FailPoints:
 def arm(points: FailPoints) -> None:
     """Make the server that is going to start in this process reach its points."""
 
-    def open_store(url: str) -> StateStore:
-        return _FailingStore(open_state_store(url), points)
+    def open_store(*args: Any, **options: Any) -> StateStore:
+        return _FailingStore(open_state_store(*args, **options), points)
 
     def open_pool(*args: Any, **options: Any) -> _FailingPool:
         return _FailingPool(LancePoolStore(*args, **options), points)

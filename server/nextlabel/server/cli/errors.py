@@ -21,13 +21,20 @@ def reported(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except Exception as error:
-            code = _exit_code(error)
+            code = said(error)
             if code is None:
                 raise
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201
             raise typer.Exit(code) from error
 
     return run
+
+
+def said(error: Exception) -> int | None:
+    """Say an expected error and return its exit code; None for one that is a defect."""
+    code = _exit_code(error)
+    if code is not None:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+    return code
 
 
 def _exit_code(error: Exception) -> int | None:

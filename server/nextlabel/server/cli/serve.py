@@ -19,6 +19,9 @@ def serve(
     bind: Annotated[
         str | None, typer.Option(help="HOST:PORT or unix:PATH; port 0 takes a free one. Default 127.0.0.1:50051.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve the port, to use more cores. Default 1.", min=1)
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file, TOML. Environment and options win.")] = None,
     metrics: Annotated[str | None, typer.Option(help="HOST:PORT where metrics for Prometheus are served.")] = None,
     web: Annotated[
@@ -41,6 +44,8 @@ def serve(
         overrides["data_dir"] = data_dir
     if bind is not None:
         overrides["bind"] = bind
+    if workers is not None:
+        overrides["workers"] = workers
     if insecure:
         overrides["insecure"] = True
     if metrics is not None:
@@ -52,15 +57,18 @@ def serve(
     settings = load_settings(overrides, config)
 
     from nextlabel.server.api.boundary.logs import configure_logs
-    from nextlabel.server.app import serve as serve_until_stopped
-    from nextlabel.server.system.event_loop import run
 
     configure_logs(settings.log.level, settings.log.format)
-    host = settings.bind.rpartition(":")[0]
+    if settings.workers > 1:
+        from nextlabel.server.cli.workers import serve_with_workers
+
+        raise typer.Exit(serve_with_workers(settings, typer.echo))
+    from nextlabel.server.app import serve as serve_until_stopped
+    from nextlabel.server.cli.output import ready_lines
+    from nextlabel.server.system.addresses import at_port
+    from nextlabel.server.system.event_loop import run
 
     def say(port: int, pages: str) -> None:
-        typer.echo(f"nextlabel serves {settings.data_dir} on {f'{host}:{port}' if port else settings.bind}")
-        if pages:
-            typer.echo(f"dashboard and labeling page: {pages}")
+        typer.echo(ready_lines(settings.data_dir, at_port(settings.bind, port), pages))
 
     run(serve_until_stopped(settings, say))

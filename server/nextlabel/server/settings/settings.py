@@ -5,6 +5,7 @@ In the environment a setting is `NEXTLABEL_` and its path with `__` between the 
 """
 
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -25,7 +26,7 @@ from pydantic_settings import (
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.settings.limits import LimitSettings
 from nextlabel.server.settings.port import ApiSettings, AuthSettings, TlsSettings
-from nextlabel.server.system.addresses import checked_bind, is_loopback
+from nextlabel.server.system.addresses import MAX_PORT, checked_bind, is_loopback, port_of
 from nextlabel.server.system.settings_section import Count, Seconds, Section
 
 DEFAULT_WEB_BIND = "127.0.0.1:50080"
@@ -68,7 +69,10 @@ class MetricsSettings(Section):
     """Metrics for Prometheus."""
 
     bind: str | None = None
-    """Address such as `127.0.0.1:9464` where metrics are served over HTTP; off by default."""
+    """Address such as `127.0.0.1:9464` where metrics are served over HTTP; off by default.
+
+    Of several workers each has a port of its own: this one, the next, and so on.
+    """
 
 
 class WebSettings(Section):
@@ -107,6 +111,9 @@ class Settings(BaseSettings):
 
     bind: str = "127.0.0.1:50051"
     """Address of the gRPC port: `HOST:PORT` or `unix:PATH`; port 0 takes a free one."""
+
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that serve the same port and the same data, on Linux; more than one use more cores."""
 
     insecure: bool = False
     """Allow an address beyond loopback without TLS or without tokens."""
@@ -158,6 +165,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, toml
 
     @property
+    def store_url(self) -> str:
+        """Where the StateStore is."""
+        return self.store.url or f"sqlite:///{self.data_dir / 'state.db'}"
+
+    @property
     def tokens_required(self) -> bool:
         """True when a call needs a token or a certificate with a role."""
         return self._exposed if self.auth.required is None else self.auth.required
@@ -175,10 +187,34 @@ class Settings(BaseSettings):
             checked_bind(web.bind)
         return web
 
+    @field_validator("metrics")
+    @classmethod
+    def _a_metrics_port_is_named(cls, metrics: MetricsSettings) -> MetricsSettings:
+        if metrics.bind and metrics.bind.startswith("unix"):
+            raise ValueError(f"metrics.bind: Prometheus cannot reach {metrics.bind}; name HOST:PORT")
+        if metrics.bind:
+            checked_bind(metrics.bind)
+        return metrics
+
     @field_validator("bind")
     @classmethod
     def _a_port_is_named(cls, bind: str) -> str:
         return checked_bind(bind)
+
+    @model_validator(mode="after")
+    def _can_be_shared(self) -> Self:
+        if self.workers == 1:
+            return self
+        if sys.platform != "linux":
+            raise ValueError("several workers need Linux, which spreads connections over them; leave workers at 1")
+        if self.bind.startswith("unix"):
+            raise ValueError(f"several workers need a port, which Linux spreads over them; bind is {self.bind}")
+        if self.metrics.bind and port_of(self.metrics.bind) > MAX_PORT - self.workers + 1:
+            raise ValueError(
+                f"metrics.bind={self.metrics.bind}: each of {self.workers} workers has a port of its own from this one "
+                f"on, and there is none above {MAX_PORT}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _not_exposed(self) -> Self:

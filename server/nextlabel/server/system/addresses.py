@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
+from collections.abc import Iterator
 
 MAX_PORT = 65_535
 
@@ -31,6 +34,68 @@ def checked_bind(bind: str) -> str:
     return bind
 
 
+def host_of(bind: str) -> str:
+    """Return the host of ``HOST:PORT``, without the brackets of IPv6.
+
+    >>> host_of("[::1]:50051")
+    '::1'
+    """
+    return bind.rpartition(":")[0].strip("[]")
+
+
+def port_of(bind: str) -> int:
+    """Return the port of ``HOST:PORT``.
+
+    >>> port_of("127.0.0.1:50051")
+    50051
+    """
+    return int(bind.rpartition(":")[2])
+
+
+def at_port(bind: str, port: int) -> str:
+    """Return the address with the port that was taken for it; unix sockets, whose port is 0, stay as they are.
+
+    >>> at_port("127.0.0.1:0", 50051)
+    '127.0.0.1:50051'
+    """
+    return f"{bind.rpartition(':')[0]}:{port}" if port else bind
+
+
+@contextlib.contextmanager
+def shared_port(bind: str) -> Iterator[int]:
+    """Keep a port for the forks of this process, which may each listen on it, and for nobody else; the value is it.
+
+    A port of 0 takes a free one.
+
+    Raises:
+        BindError: the port is in use or the address is not of this machine.
+    """
+    host, port = host_of(bind), port_of(bind)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            # Without the option that shares a port: somebody else's server must be noticed, whoever shares with it.
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(address)
+            address = alone.getsockname()
+        # Bound and never listening: it gets no connections.
+        kept = socket.socket(family, socket.SOCK_STREAM)
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        kept.bind(address)
+    except OSError as error:
+        raise cannot_listen(bind) from error
+    with kept:
+        yield kept.getsockname()[1]
+
+
+def cannot_listen(bind: str) -> BindError:
+    """Return what to say of an address that gRPC should listen on and cannot."""
+    return BindError(
+        f"cannot listen on {bind}: the port is in use or the address is not of this machine; "
+        "choose another one with --bind HOST:PORT"
+    )
+
+
 def is_loopback(bind: str) -> bool:
     """True for addresses that only this machine can reach; host names other than localhost are not resolved.
 
@@ -39,7 +104,7 @@ def is_loopback(bind: str) -> bool:
     """
     if bind.startswith(_UNIX):
         return True
-    host = bind.rpartition(":")[0].strip("[]")
+    host = host_of(bind)
     if host == "localhost":
         return True
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 import uvicorn
 
-from nextlabel.server.system.addresses import BindError, is_loopback
+from nextlabel.server.system.addresses import BindError, host_of, is_loopback, port_of
 from nextlabel.server.web.app import web_app
 from nextlabel.server.web.backend import Backend
 
@@ -31,7 +31,7 @@ class WebAddress:
     @property
     def host(self) -> str:
         """The host without the port."""
-        return self.bind.rpartition(":")[0].strip("[]")
+        return host_of(self.bind)
 
     @property
     def names(self) -> frozenset[str]:
@@ -81,7 +81,7 @@ class _Server(uvicorn.Server):
 
 
 def _listening(address: WebAddress) -> socket.socket:
-    port = int(address.bind.rpartition(":")[2])
+    port = port_of(address.bind)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -64,13 +64,13 @@ def open_foundation(settings: Settings) -> Foundation:
     Raises:
         DomainError: the data directory is in use, not writable, or of a newer version.
     """
-    directory, url = settings.data_dir, settings.store.url
-    alone = url is None or url.startswith("sqlite")
+    url = settings.store_url
+    alone = url.startswith("sqlite") and settings.workers == 1
     return Foundation(
         settings=settings,
-        store=open_state_store(url or f"sqlite:///{directory / 'state.db'}"),
+        store=open_state_store(url, shared=settings.workers > 1),
         arrays=LancePoolStore(
-            settings.store.pool_url or str(directory / "pools"),
+            settings.store.pool_url or str(settings.data_dir / "pools"),
             keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
         ),
         clock=SystemClock(),

@@ -13,13 +13,17 @@ _SECRET_VALUE = re.compile(r"(?i:bearer )\S+|\bnlt_[\w-]{8,}|\bsk-[\w-]{8,}|(?<=
 _HIDDEN = "[hidden]"
 
 
-def configure_logs(level: str, form: Literal["auto", "console", "json"]) -> None:
-    """Send all logs of the process, of libraries too, through one pipeline to standard error."""
+def configure_logs(level: str, form: Literal["auto", "console", "json"], worker: int | None = None) -> None:
+    """Send all logs of the process, of libraries too, through one pipeline to standard error.
+
+    With the number of a worker, every line says it.
+    """
     console = sys.stderr.isatty() if form == "auto" else form == "console"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
+        *([_of_worker(worker)] if worker is not None else []),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # Plain tracebacks: those with the values of variables would show texts and secrets.
@@ -49,6 +53,14 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"]) -> None
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     handler.addFilter(_libraries_for_debugging)
     logging.captureWarnings(capture=True)
+
+
+def _of_worker(number: int) -> structlog.typing.Processor:
+    def add(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        event.setdefault("worker", number)
+        return event
+
+    return add
 
 
 def _libraries_for_debugging(record: logging.LogRecord) -> bool:

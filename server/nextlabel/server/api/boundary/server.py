@@ -17,9 +17,9 @@ from nextlabel.server.api.boundary.health import Probe, ServiceHealth
 from nextlabel.server.api.boundary.metrics import CallMetrics
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.settings.port import ApiSettings, TlsSettings
+from nextlabel.server.settings.port import TlsSettings
 from nextlabel.server.settings.settings import Settings
-from nextlabel.server.system.addresses import BindError
+from nextlabel.server.system.addresses import cannot_listen
 from nextlabel.server.system.open_files import open_files_allowed
 
 
@@ -39,7 +39,7 @@ class ApiServer:
         self.health = ServiceHealth(probes)
         self._settings = settings
         self._boundary = _boundary(settings, tokens, clock, registry)
-        self._server = grpc.aio.server(interceptors=[self._boundary], options=_options(settings.api))
+        self._server = grpc.aio.server(interceptors=[self._boundary], options=_options(settings))
         self._watching: asyncio.Task[None] | None = None
         for name, service in SERVICES.items():
             service.add(servicers.get(name) or service.unimplemented(), self._server)
@@ -100,21 +100,19 @@ def _bind(server: grpc.aio.Server, address: str, tls: TlsSettings) -> int:
             return server.add_secure_port(address, _server_credentials(tls))
         return server.add_insecure_port(address)
     except RuntimeError as error:
-        raise BindError(
-            f"cannot listen on {address}: the port is in use or the address is not of this machine; "
-            "choose another one with --bind HOST:PORT"
-        ) from error
+        raise cannot_listen(address) from error
 
 
-def _options(settings: ApiSettings) -> list[tuple[str, int]]:
+def _options(all_settings: Settings) -> list[tuple[str, int]]:
+    settings = all_settings.api
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         # Connections must leave files to the stores.
         ("grpc.max_allowed_incoming_connections", min(settings.connections, open_files_allowed() // 2)),
         ("grpc.max_concurrent_streams", settings.calls_per_connection),
         ("grpc.max_send_message_length", settings.max_message_bytes),
-        # Without this a second server on the same port would silently get half of the connections.
-        ("grpc.so_reuseport", 0),
+        # Otherwise a second server on the same port would silently get half of the connections.
+        ("grpc.so_reuseport", int(all_settings.workers > 1)),
         ("grpc.keepalive_time_ms", _ms(settings.keepalive_s)),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.min_ping_interval_s)),
         ("grpc.keepalive_permit_without_calls", 1),

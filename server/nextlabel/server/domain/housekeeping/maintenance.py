@@ -23,7 +23,7 @@ COMPACT_AT_LATEST_ROWS = 5_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maintenance:
-    """A background task that keeps the stores tidy. Correctness never waits for it."""
+    """A background task of one server of those that share a database. Correctness never waits for it."""
 
     store: StateStore
     pools: Pools
@@ -37,12 +37,15 @@ class Maintenance:
     _rows: dict[ProjectId, int] = field(init=False, default_factory=dict)
 
     async def run(self, on_error: Callable[[BaseException], None], every_s: float = 5.0) -> None:
-        """Tidy up until cancelled."""
+        """Tidy up until cancelled, or wait for the server that does it to die."""
         while True:
-            try:
-                await self.tidy()
-            except Exception as error:  # noqa: BLE001  (housekeeping is tried again, whatever went wrong)
-                on_error(error)
+            async with self.store.exclusive("housekeeping") as mine:
+                while mine:
+                    try:
+                        await self.tidy()
+                    except Exception as error:  # noqa: BLE001  (housekeeping is tried again, whatever went wrong)
+                        on_error(error)
+                    await asyncio.sleep(every_s)
             await asyncio.sleep(every_s)
 
     async def tidy(self) -> None:

@@ -1,4 +1,4 @@
-"""The StateStore on one SQLite file: WAL, every commit synced, one writer thread, a few readers."""
+"""The StateStore on one SQLite file: WAL, every commit synced, one writer thread a process, a few readers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lockfile import DirectoryLock
+from nextlabel.server.store.name_locks import NameLocks, OwnNames
 from nextlabel.server.store.sql.group_commit import Committer, GroupCommitWriter, TransactionLost, Work
 from nextlabel.server.store.sql.sqlite_errors import translated
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
@@ -28,6 +29,7 @@ T = TypeVar("T")
 
 _DIALECT = sqlite.dialect(paramstyle="named")
 _BUSY_MS = 10_000
+_WRITING = "writing"
 PRAGMAS = (
     f"PRAGMA busy_timeout = {_BUSY_MS}",
     "PRAGMA journal_mode = WAL",
@@ -64,12 +66,15 @@ def migrating(path: Path) -> Iterator[sa.Connection]:
 
 
 class SqliteStateStore(StateStore):
-    """All state in one file. ``lock`` is held as long as the store is open."""
+    """All state in one file. ``lock``, if this process has it, is held as long as the store is open.
 
-    def __init__(self, path: Path, lock: DirectoryLock, *, readers: int = 4) -> None:
+    ``names`` are those of this process, or of all that have the file open.
+    """
+
+    def __init__(self, path: Path, lock: DirectoryLock | None, names: NameLocks, *, readers: int = 4) -> None:
         self._lock = lock
-        self._held: set[str] = set()
-        self._writer = GroupCommitWriter(lambda: SqliteCommitter(connect(path)))
+        self._names = names
+        self._writer = GroupCommitWriter(lambda: SqliteCommitter(connect(path), names))
         self._readers = _Readers(path, readers)
 
     @override
@@ -84,14 +89,8 @@ class SqliteStateStore(StateStore):
     @override
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[bool]:
-        # One process holds the data directory, so a name held here is held nowhere else.
-        got = name not in self._held
-        self._held.add(name)
-        try:
-            yield got
-        finally:
-            if got:
-                self._held.discard(name)
+        with self._names.trying(name) as mine:
+            yield mine
 
     @override
     async def close(self) -> None:
@@ -100,7 +99,8 @@ class SqliteStateStore(StateStore):
     def _close(self) -> None:
         self._readers.close()
         self._writer.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
 
 class SqliteConnection(Connection):
@@ -138,7 +138,7 @@ class SqliteConnection(Connection):
 
     @override
     def lock(self, name: str) -> bool:
-        # There is one writer: every transaction excludes every other from its beginning.
+        # Every transaction that writes excludes every other from its beginning, those of other processes too.
         return False
 
     def _execute(self, statement: Statement, params: Params) -> sqlite3.Cursor:
@@ -147,19 +147,26 @@ class SqliteConnection(Connection):
 
 
 class SqliteCommitter(Committer):
-    """Does units of work on the one connection that writes, each in a savepoint, until they are committed together."""
+    """Does units of work on the one connection that writes, each in a savepoint, until they are committed together.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    Processes take turns by a lock that wakes who waits; SQLite's own way is to look again after ever longer naps.
+    """
+
+    def __init__(self, db: sqlite3.Connection, names: NameLocks | None = None) -> None:
         self._db = db
+        self._names = names or OwnNames()
+        self._turn = ExitStack()
         self._transaction = SqlTransaction(SqliteConnection(db, writing=True))
 
     @override
     def begin(self) -> None:
+        self._turn.enter_context(self._names.waiting(_WRITING))
         self._or_rollback("BEGIN IMMEDIATE")
 
     @override
     def commit(self) -> None:
         self._or_rollback("COMMIT")
+        self._turn.close()
 
     @override
     def run(self, work: Work) -> Any:
@@ -170,6 +177,7 @@ class SqliteCommitter(Committer):
             translation = translated(error)
             # A full disk or a failed read may have made SQLite give up the whole transaction.
             if not self._db.in_transaction:
+                self._turn.close()
                 raise TransactionLost(translation) from error
             self._db.execute("ROLLBACK TO unit")
             self._db.execute("RELEASE unit")
@@ -189,6 +197,7 @@ class SqliteCommitter(Committer):
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.rollback()
+            self._turn.close()
             raise translated(error) from error
 
 
