@@ -145,8 +145,21 @@ async def test_a_link_in_a_backup_is_not_followed(filled: Path, tmp_path: Path, 
 async def test_a_backup_that_lost_a_file_makes_no_data_directory(filled: Path, tmp_path: Path, lost: str):
     back_up(BackupPlaces.within(filled), tmp_path / "copy")
     next((tmp_path / "copy").glob(lost)).unlink()
-    with pytest.raises(DataLoss, match="project news"):
+    with pytest.raises(DataLoss, match="the backup is damaged"):
         put_back(tmp_path / "copy", tmp_path / "restored")
+    assert not (tmp_path / "restored" / "state.db").exists()
+
+
+@pytest.mark.parametrize("part", ["embeddings.lance/data", "items.lance/data", "state.db", "SHA256SUMS"])
+async def test_a_bit_that_flipped_in_a_backup_is_found(filled: Path, tmp_path: Path, part: str):
+    copy = tmp_path / "copy"
+    back_up(BackupPlaces.within(filled), copy)
+    file = next(path for path in sorted(copy.rglob("*")) if path.is_file() and part in path.as_posix())
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(DataLoss, match="the backup is damaged"):
+        put_back(copy, tmp_path / "restored")
     assert not (tmp_path / "restored" / "state.db").exists()
 
 

@@ -3,7 +3,8 @@
 The database is copied first, as one snapshot; then the pool's files and the models. The pool only grows between the
 two, so the copy holds every row of the snapshot and perhaps later ones, which the next start removes like those of a
 crash. What breaks this (a compaction or a deletion at the same moment) is found by reading the whole copy against
-the snapshot, and copied again. ``backup.json`` is written last: a copy without it is not finished.
+the snapshot, and copied again. The SHA-256 of every file goes with it.
+``backup.json`` is written last: a copy without it is not finished.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nextlabel.server.operations.checksums import SUMS, differing, write_sums
 from nextlabel.server.operations.copying import copy_database, copy_tree, database_errors, open_read_only
 from nextlabel.server.operations.pool_check import CommittedPool, committed_pools, find_gap
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
@@ -28,6 +30,7 @@ from nextlabel.server.values.errors import Aborted, DataLoss, FailedPrecondition
 FORMAT = "nextlabel-backup-1"
 MANIFEST = "backup.json"
 _ATTEMPTS = 5
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def back_up(source: BackupPlaces, target: Path) -> BackupSummary:
         created_at = datetime.now(UTC)
         committed = _copied(source, BackupPlaces.within(target))
         summary = _summary(target, committed, created_at)
+        write_sums(target, _files(target))
         _make_durable(target)
         (target / MANIFEST).write_text(json.dumps(asdict(summary), indent=2) + "\n")
         _make_durable(target)
@@ -102,6 +106,7 @@ def put_back(source: Path, data_dir: Path) -> BackupSummary:
             for part in _parts(BackupPlaces.within(source)):
                 if part.is_symlink():
                     raise InvalidArgument.field("source", f"{part} is a link; give the directory that it names")
+            _check_sums(source)
             # The database gets its name last: until then a server would find a new directory, never half a state.
             made = BackupPlaces.within(data_dir)
             unfinished = replace(made, database=data_dir / "state.db.unfinished")
@@ -115,6 +120,21 @@ def put_back(source: Path, data_dir: Path) -> BackupSummary:
     finally:
         lock.release()
     return summary
+
+
+def _check_sums(source: Path) -> None:
+    try:
+        wrong = differing(source)
+    except (OSError, ValueError) as error:
+        raise DataLoss(
+            f"the backup is damaged: its list {SUMS} cannot be read; give another one", reason="BACKUP_DAMAGED"
+        ) from error
+    if wrong:
+        shown = ", ".join(wrong[:_SHOWN]) + (f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else "")
+        raise DataLoss(
+            f"the backup is damaged: {shown} are not as they were when it was made; give another one",
+            reason="BACKUP_DAMAGED",
+        )
 
 
 def _parts(places: BackupPlaces) -> tuple[Path, ...]:
