@@ -1,6 +1,7 @@
 """`run stop` means: no new call, and what is under way is kept."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 
 from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import AnthropicOptions, PromptOptions
 from nextlabel.server.values.runs.runs import Plateau, RunSpec, RunState, StopReason
 from tests.domain.llm_service import MODEL, LlmService, strategy
 from tests.domain.service import CLASSES
-from tests.fake_anthropic import Asked, FakeAnthropic
+from tests.fake_anthropic import Asked, FakeAnthropic, Fault
 
 WORKERS = 4
 
@@ -40,6 +42,38 @@ async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         service.parts.start()
         yield service
         await service.close()
+
+
+async def open_books(service: LlmService, project: Project) -> tuple[int, int]:
+    """How many message batches and reservations are open."""
+    store = service.parts.base.store
+    intents = await store.read(lambda tx: tx.budgets.intents(project.id))
+    reservations = await store.read(lambda tx: tx.budgets.open_reservations(project.id))
+    return len(intents), len(reservations)
+
+
+async def test_message_batches_that_an_ended_run_left_are_collected_and_never_paid_again(service: LlmService) -> None:
+    project = await service.create()
+    await service.add(project, [f"i{n}" for n in range(6)])
+    asked: dict[str, Any] = {"prompt": {"message_batches": True}, "batch_size": 6, "limit": Cost(labels=6)}
+    service.fake.batches.faults["retrieve"] = deque([Fault(status=401, error_type="authentication_error")])
+    failed = await service.llm_run(project, **asked)
+    assert failed.state is RunState.FAILED
+    assert await open_books(service, project) == (1, 6)
+    left = service.parts.upkeep.left_batches
+    service.fake.batch_steps = 3
+    await left.collect_all()
+    assert await open_books(service, project) == (1, 6), "it is under way: it is left to run"
+    service.fake.batch_steps = 1
+    await asyncio.gather(left.collect_all(), left.collect_all())
+    assert await open_books(service, project) == (0, 0)
+    total = await service.parts.base.store.read(
+        lambda tx: service.parts.projects.budgets.spent(tx, project.id, failed.id)
+    )
+    assert total.micro_usd == service.fake.books.micro_usd
+    again = await service.llm_run(project, **asked)
+    assert (again.state, again.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
+    assert len(service.fake.batches.created) == 1
 
 
 async def test_a_stop_in_the_middle_of_a_round_sends_no_new_call_and_keeps_those_under_way(

@@ -10,6 +10,7 @@ from nextlabel.server.annotators.paid_calls.accounts import Accounts
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.paid_calls import Ledgers
 from nextlabel.server.domain.guidelines.proposals import GuidelineProposals
+from nextlabel.server.domain.housekeeping.left_batches import LeftBatches
 from nextlabel.server.domain.housekeeping.maintenance import Maintenance
 from nextlabel.server.domain.housekeeping.removal import Removal
 from nextlabel.server.domain.labeling.labels import Labels
@@ -47,6 +48,7 @@ from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.advisors import LlmAdvisors
+from nextlabel.server.wiring.batch_collection import BatchCollection
 from nextlabel.server.wiring.critics import GuidelineCritics
 from nextlabel.server.wiring.foundation import Foundation, open_foundation
 from nextlabel.server.wiring.llm_connections import LlmConnections
@@ -128,6 +130,7 @@ class Upkeep:
 
     removal: Removal
     maintenance: Maintenance
+    left_batches: LeftBatches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,7 @@ class Parts:
         background.start("embedding", self.pool.embedding.run)
         background.start("runs", self.runs.engine.run)
         background.start("maintenance", self.upkeep.maintenance.run)
+        background.start("message batches", self.upkeep.left_batches.run)
 
     async def close(self) -> None:
         """Finish what is queued, stop background work at its next safe point, and release the data directory.
@@ -193,7 +197,11 @@ def open_parts(settings: Settings) -> Parts:
         llm=llm,
         runs=_runs(base, pool, projects, labeling, learned=learned, llm=llm, reports=reports),
         reports=reports,
-        upkeep=Upkeep(removal, _maintenance(base, pool, projects, labeling, removal)),
+        upkeep=Upkeep(
+            removal,
+            _maintenance(base, pool, projects, labeling, removal),
+            LeftBatches(base.store, BatchCollection(llm.connections, projects.ledgers).collect),
+        ),
     )
 
 

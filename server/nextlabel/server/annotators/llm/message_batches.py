@@ -118,6 +118,15 @@ class MessageBatchAnnotator:
         for intent in await self._calls.journal.open_intents():
             await self._finish(intent)
 
+    async def collect(self, intents: Sequence[MessageBatchIntent]) -> None:
+        """Settle those that have ended. The others go on, and so do those whose creation was never confirmed.
+
+        Raises `AnnotatorStopped` when the endpoint cannot be asked.
+        """
+        for intent in intents:
+            if intent.batch_id and await self._calls.has_ended(intent.batch_id):
+                await self._finish(intent)
+
     async def _buy_all(self, task: Task, items: Sequence[ItemToAnnotate]) -> Sequence[Prepared]:
         """Buy what is not paid for yet; return the calls that no message batch answered."""
         left = await self._annotator.prepare(task, items)

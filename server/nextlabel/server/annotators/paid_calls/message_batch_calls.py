@@ -113,6 +113,11 @@ class MessageBatchCalls:
             else:
                 await self.manners.halt.cut_short(clock.sleep(self._waits.poll_s))
 
+    async def has_ended(self, batch_id: str) -> bool:
+        """Whether a message batch has ended, or is not known any more; raises `AnnotatorStopped` when none can say."""
+        state = await self._patiently(batch_id, self.endpoint.batch, read_state)
+        return state is None or state.ended
+
     async def results(self, state: MessageBatchState) -> list[MessageBatchResult]:
         """All results of a message batch that has ended; raises `AnnotatorStopped` when they cannot be had now."""
         if not self.endpoint.is_ours(state.results_url):

@@ -49,14 +49,25 @@ class RunLedger:
         return ReservationId(reservation.id)
 
     async def settle(self, reservation: ReservationId, actual: Cost, answer: StoredAnswer | None) -> None:
-        """Book ``actual``, refund the rest and keep the paid answer, in one transaction."""
+        """Book ``actual``, refund the rest and keep the paid answer, in one transaction.
+
+        An answer to the same request that is kept already was booked with it, by whoever fetched it too.
+        """
 
         def work(tx: Transaction) -> None:
+            if answer is not None and self._is_booked(tx, answer):
+                self._budgets.release(tx, reservation)
+                return
             self._budgets.settle(tx, reservation, actual)
             if answer is not None:
                 tx.budgets.put_answer(self._project, answer, self._clock.now())
 
         await self._store.write(work)
+
+    def _is_booked(self, tx: Transaction, answer: StoredAnswer) -> bool:
+        """A probe answers about no item, and has no key."""
+        kept = [tx.budgets.answer(self._project, key) for key in answer.keys]
+        return any(one is not None and one.request_id == answer.request_id != "" for one in kept)
 
     async def release(self, reservation: ReservationId) -> None:
         """Refund all of a reservation: nothing was paid."""
