@@ -70,13 +70,16 @@ class Runs(run_grpc.RunServiceServicer):
     def _events(self) -> list[run.RunEvent]:
         spent = annotation.Cost(labels=20, micro_usd=1500)
         counts = [run.OutcomeCount(outcome=annotation.OUTCOME_LABEL, count=20)]
+        others = [run.ModelCount(model="cheap-one", answers=3)]
         point = curve.LearningCurvePoint(labels=20, accuracy=0.81, macro_f1=0.8, model_version=1)
         events = [
             run.RunEvent(round=1, round_started=run.RoundStarted(unlabeled=100)),
             run.RunEvent(round=1, batch_selected=run.BatchSelected(batch="b", seconds=0.1)),
             run.RunEvent(
                 round=1,
-                annotation_progress=run.AnnotationProgress(done=20, total=20, outcomes=counts, spent=spent),
+                annotation_progress=run.AnnotationProgress(
+                    done=20, total=20, outcomes=counts, spent=spent, other_models=others
+                ),
             ),
             run.RunEvent(
                 round=1,

@@ -467,6 +467,7 @@ class AnnotatorReport(_message.Message):
     ALPHA_FIELD_NUMBER: _builtins.int
     FLEISS_KAPPA_FIELD_NUMBER: _builtins.int
     ON_GOLD_FIELD_NUMBER: _builtins.int
+    OTHER_MODELS_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """Name of the annotator."""
     kind: _annotation_pb2.AnnotatorKind.ValueType
@@ -515,6 +516,10 @@ class AnnotatorReport(_message.Message):
     def on_gold(self) -> Global___GoldComparison:
         """Its newest answers beside the gold items; absent without gold."""
 
+    @_builtins.property
+    def other_models(self) -> _containers.RepeatedCompositeFieldContainer[_run_service_pb2.ModelCount]:
+        """Answers that came from another model than the one asked; the 8 most frequent models, those first."""
+
     def __init__(
         self,
         *,
@@ -532,10 +537,11 @@ class AnnotatorReport(_message.Message):
         alpha: Global___Estimate | None = ...,
         fleiss_kappa: Global___Estimate | None = ...,
         on_gold: Global___GoldComparison | None = ...,
+        other_models: _abc.Iterable[_run_service_pb2.ModelCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "other_models", b"other_models", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibration_error: _TypeAlias = _typing.Literal["calibration_error"]  # noqa: Y015
     _WhichOneofArgType__calibration_error: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error"]  # noqa: Y015

@@ -728,6 +728,32 @@ class TargetStated(_message.Message):
 Global___TargetStated: _TypeAlias = TargetStated  # noqa: Y015
 
 @_typing.final
+class ModelCount(_message.Message):
+    """How many answers came from which model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    model: _builtins.str
+    """Name of the model, as its endpoint says it."""
+    answers: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        model: _builtins.str = ...,
+        answers: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "model", b"model"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelCount: _TypeAlias = ModelCount  # noqa: Y015
+
+@_typing.final
 class RoundStarted(_message.Message):
     """A round began."""
 
@@ -795,6 +821,7 @@ class AnnotationProgress(_message.Message):
     TOTAL_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
     SPENT_FIELD_NUMBER: _builtins.int
+    OTHER_MODELS_FIELD_NUMBER: _builtins.int
     done: _builtins.int
     """Answers of this round so far."""
     total: _builtins.int
@@ -807,6 +834,10 @@ class AnnotationProgress(_message.Message):
     def spent(self) -> _annotation_pb2.Cost:
         """What the run has spent."""
 
+    @_builtins.property
+    def other_models(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelCount]:
+        """Answers of this round that came from another model than the one asked; the 8 most frequent models, those first."""
+
     def __init__(
         self,
         *,
@@ -814,10 +845,11 @@ class AnnotationProgress(_message.Message):
         total: _builtins.int = ...,
         outcomes: _abc.Iterable[Global___OutcomeCount] | None = ...,
         spent: _annotation_pb2.Cost | None = ...,
+        other_models: _abc.Iterable[Global___ModelCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["spent", b"spent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "outcomes", b"outcomes", "spent", b"spent", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["done", b"done", "other_models", b"other_models", "outcomes", b"outcomes", "spent", b"spent", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,7 +1,9 @@
 """Runs whose annotator is an LLM, over real stores; only the API beyond this machine is a fake."""
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from nextlabel.server.operations.state_metrics import StateMetrics
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind
 from nextlabel.server.values.money.costs import Cost
@@ -16,6 +18,7 @@ from nextlabel.server.values.runs.annotator_options import (
     PromptOptions,
     ReplayOptions,
 )
+from nextlabel.server.values.runs.events import AnnotationProgress
 from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.domain.service import CLASSES, Service
 from tests.fake_anthropic import FakeAnthropic, Fault
@@ -74,6 +77,20 @@ def claude(**options):
 async def spent(service, project, line):
     entries = await service.parts.base.store.read(lambda tx: tx.budgets.entries(project.id))
     return sum(e.amount.micro_usd for e in entries if e.kind is LedgerKind.SETTLE and e.line == line)
+
+
+async def test_answers_of_another_model_than_asked_are_counted_where_people_look(service, fake):
+    fake.answering_model = "cheap-one"
+    project = await filled(service)
+    run = await service.replay_run(project, TRUTH, annotator=claude(), batch_size=4, limit=Cost(labels=8))
+    events = await service.parts.base.store.read(lambda tx: tx.runs.events(run.id, 0, 99))
+    told = {e.round: e.happening.other_models for e in events if isinstance(e.happening, AnnotationProgress)}
+    assert told == {1: {"cheap-one": 4}, 2: {"cheap-one": 4}}
+    [report] = await service.parts.reports.reports.annotators(project)
+    assert report.other_models == {"cheap-one": 8}
+    registry = CollectorRegistry()
+    await StateMetrics(service.parts, registry).refresh()
+    assert registry.get_sample_value("nextlabel_other_model_answers", {"project": project.name}) == 8
 
 
 async def test_an_llm_labels_within_its_budget_and_the_books_agree_with_the_api(service, fake):

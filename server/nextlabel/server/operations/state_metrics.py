@@ -43,7 +43,14 @@ class StateMetrics:
             "nextlabel_model_age_seconds", "Age of the newest model version.", ["project"], registry=registry
         )
         self._runs = Gauge("nextlabel_active_runs", "Runs under way.", ["project"], registry=registry)
+        self._other_models = Gauge(
+            "nextlabel_other_model_answers",
+            "Answers since the start that another model gave than the one asked.",
+            ["project"],
+            registry=registry,
+        )
         self._of_projects = (
+            self._other_models,
             self._rows,
             self._waiting,
             self._leases,
@@ -108,5 +115,7 @@ class StateMetrics:
         latest = tx.models.latest(project.id)
         if latest is not None:
             self._model_age.labels(name).set((self._parts.base.clock.now() - latest.created_at).total_seconds())
+        of_others = self._parts.runs.engine.driver.annotation.of_other_models
+        self._other_models.labels(name).set(of_others[project.id])
         running = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
         self._runs.labels(name).set(len(running))

@@ -113,6 +113,7 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "ALPHA": lambda a: _sure(a["alpha"], percent=False),
     "CALIBRATION ERROR": lambda a: None if a["calibration_error"] is None else f"{a['calibration_error']:.3f}",
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
+    "OTHER MODELS": lambda a: ", ".join(f"{one['model']} {one['answers']:,}" for one in a["other_models"]) or None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
 }
 

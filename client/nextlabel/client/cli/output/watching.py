@@ -1,7 +1,8 @@
 """The live view of a run."""
 
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +51,7 @@ class Round:
     accuracy: float | None = None
     macro_f1: float | None = None
     stage: str = ""
+    other_models: Mapping[str, int] = field(default_factory=dict)
     told: bool = False
 
     def cells(self, number: int) -> list[str]:
@@ -91,6 +93,7 @@ class RunView:
             case "annotation_progress":
                 progress = event.annotation_progress
                 current.micro_usd = progress.spent.micro_usd
+                current.other_models = {one.model: one.answers for one in progress.other_models}
                 current.stage = f"annotating {progress.done} of {progress.total}"
             case "model_trained":
                 current.labels = event.model_trained.model_version.labels
@@ -109,6 +112,13 @@ class RunView:
                 detail = f" ({ended.detail})" if ended.detail else ""
                 why = ENDINGS.get(self.stop_reason, self.stop_reason)
                 self.ending = f"{enum_name(ended, 'state')}: {why}{detail}"
+
+    @property
+    def other_models(self) -> str:
+        """Which other models than the one asked gave how many answers, "" for none."""
+        counts = sum((Counter(current.other_models) for current in self.rounds.values()), start=Counter[str]())
+        named = ", ".join(f"{model} ({answers:,})" for model, answers in counts.most_common())
+        return named and f"answers of another model than the one asked: {named}"
 
     def table(self, last: int = 20) -> Table:
         """The last rounds."""
@@ -138,8 +148,9 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
     except KeyboardInterrupt:
         say(f"the run goes on; stop it with: nextlabel run stop {project} {run_id}")
         sys.exit(130)
-    if view.canaries:
-        say(view.canaries)
+    for told in (view.canaries, view.other_models):
+        if told:
+            say(told)
     say(view.ending)
     if output is Output.JSONL:
         return _EXIT_CODES.get(view.stop_reason, 0)

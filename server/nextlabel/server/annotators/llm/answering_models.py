@@ -1,32 +1,13 @@
-"""Whether the model that answers is the one that was asked: gateways and servers may put another in its place."""
+"""Which models answer one annotator: others than the one asked are counted, and may stop it."""
 
-import re
 from collections import Counter
 
 import structlog
 
+from nextlabel.server.assessment.answering_models import is_same_model
 from nextlabel.server.values.errors import AnnotatorStopped
 
-_SNAPSHOT = re.compile(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)")
 _log = structlog.get_logger(__name__)
-
-
-def is_same_model(asked: str, answered: str) -> bool:
-    """True when a reply's model is the one asked: the same name, or a dated snapshot of it.
-
-    >>> is_same_model("claude-haiku-4-5", "claude-haiku-4-5-20251001"), is_same_model("gpt-9", "gpt-9-mini")
-    (True, False)
-    >>> is_same_model("local/small", "/models/small.gguf"), is_same_model("small", "")
-    (True, True)
-    """
-    return not answered or _plain(asked) == _plain(answered)
-
-
-def _plain(name: str) -> str:
-    """A name without folders, ending and snapshot; servers of local files answer with a path."""
-    plain = name.rsplit("/", 1)[-1].removesuffix(".gguf")
-    snapshot = _SNAPSHOT.search(plain)
-    return plain[: snapshot.start()] if snapshot and snapshot.end() == len(plain) else plain
 
 
 class AnsweringModels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
-from nextlabel.server.api.messages.run_events import canary_counts, outcome_counts
+from nextlabel.server.api.messages.run_events import canary_counts, model_counts, outcome_counts
 from nextlabel.server.assessment.agreement.confusion import Comparison
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
@@ -83,6 +83,7 @@ def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:
         cost=cost_message(report.cost),
         canaries=None if report.canaries is None else canary_counts(report.canaries),
         on_gold=None if on_gold is None else _comparison(on_gold),
+        other_models=model_counts(report.other_models),
     )
 
 

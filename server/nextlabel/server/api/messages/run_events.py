@@ -45,9 +45,13 @@ def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[s
             return "round_started", pb.RoundStarted(unlabeled=unlabeled)
         case BatchSelected():
             return "batch_selected", _batch_selected(tx, happening)
-        case AnnotationProgress(done, total, outcomes, spent):
+        case AnnotationProgress(done, total, outcomes, spent, others):
             progress = pb.AnnotationProgress(
-                done=done, total=total, outcomes=outcome_counts(outcomes), spent=cost_message(spent)
+                done=done,
+                total=total,
+                outcomes=outcome_counts(outcomes),
+                spent=cost_message(spent),
+                other_models=model_counts(others),
             )
             return "annotation_progress", progress
         case ModelTrained(version):
@@ -96,6 +100,11 @@ def _model_trained(tx: Transaction, version: int, project: Project) -> pb.ModelT
 def outcome_counts(counts: Mapping[Outcome, int]) -> list[pb.OutcomeCount]:
     """Return the messages of how many answers had which outcome."""
     return [pb.OutcomeCount(outcome=OUTCOMES[outcome], count=count) for outcome, count in sorted(counts.items())]
+
+
+def model_counts(counts: Mapping[str, int]) -> list[pb.ModelCount]:
+    """Return the messages of how many answers came from which model."""
+    return [pb.ModelCount(model=model, answers=count) for model, count in counts.items()]
 
 
 def canary_counts(tally: CanaryTally) -> pb.CanaryCounts:

@@ -12,6 +12,7 @@ from nextlabel.server.assessment.agreement.confusion import Comparison, compare
 from nextlabel.server.assessment.agreement.copies import independent
 from nextlabel.server.assessment.agreement.kappa import fleiss_kappa, label_counts
 from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
+from nextlabel.server.assessment.answering_models import other_models
 from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
@@ -24,6 +25,8 @@ from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 
 UNKNOWN_CLASS = ""
+MOST_MODELS = 8
+"""Other models that are told of by name, the most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class AnnotatorReport:
     ``outcomes`` counts (class, outcome), the class '' where there was no label. ``on_gold`` compares its newest
     answers with the gold items; agreement, alpha and Fleiss' kappa are with the others' answers, copies left out.
     ``raw_calibration_error`` is that of confidences as the annotator gave them, ``calibration_error`` that of the
-    confidences delivered, cross-validated; ``reliability`` shows the one in use.
+    confidences delivered, cross-validated; ``reliability`` shows the one in use. ``other_models`` counts the answers
+    that came from another model than the one asked, by its name.
     """
 
     annotator: str
@@ -48,6 +52,7 @@ class AnnotatorReport:
     reliability: Sequence[ReliabilityBin]
     cost: Cost
     canaries: CanaryTally | None
+    other_models: Mapping[str, int]
 
 
 def annotator_report(
@@ -81,6 +86,7 @@ def annotator_report(
         reliability=reliability(*in_use) if in_use else (),
         cost=cost,
         canaries=canaries if canaries and canaries.asked else None,
+        other_models=dict(other_models(a.answer.provenance for a in annotations).most_common(MOST_MODELS)),
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nextlabel.server.assessment.answering_models import other_models
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.leases import LABELS_LINE, Leases
 from nextlabel.server.domain.pool.pools import Pools
@@ -14,6 +15,7 @@ from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.money.costs import Cost
@@ -23,6 +25,8 @@ from nextlabel.server.values.runs.runs import Run
 
 FLUSH_S = 0.25
 FLUSH_ANSWERS = 256
+MOST_MODELS = 8
+"""Other models that are told of by name, the most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchAnnotation:
-    """Gives batches to server-side annotators."""
+    """Gives batches to server-side annotators.
+
+    ``of_other_models`` counts the answers of each project, since the start, that another model gave than was asked.
+    """
 
     store: StateStore
     pools: Pools
@@ -46,6 +53,7 @@ class BatchAnnotation:
     leases: Leases
     budgets: Budgets
     log: RunLog
+    of_other_models: Counter[ProjectId] = field(init=False, default_factory=Counter)
 
     async def annotate(self, assigned: Assignment) -> None:
         """Have the picks annotated within the label budget.
@@ -84,7 +92,7 @@ class BatchAnnotation:
         try:
             async for item, answer in source.annotator.annotate(task, items):
                 pending.append((item.row, item.item_id, answer))
-                progress.count(answer)
+                self.of_other_models[project.id] += progress.count(answer)
                 if len(pending) >= FLUSH_ANSWERS or loop.time() - flushed >= FLUSH_S:
                     await flush()
                     flushed = loop.time()
@@ -121,11 +129,16 @@ class _Progress:
     def __init__(self, total: int) -> None:
         self._total = total
         self._outcomes: Counter[Outcome] = Counter()
+        self._other_models: Counter[str] = Counter()
 
-    def count(self, answer: Answer) -> None:
-        """Count an answer."""
+    def count(self, answer: Answer) -> int:
+        """Count an answer; return 1 where another model gave it than was asked, else 0."""
         self._outcomes[answer.outcome] += 1
+        others = other_models([answer.provenance])
+        self._other_models += others
+        return others.total()
 
     def happening(self, spent: Cost) -> AnnotationProgress:
         """Return what there is to tell."""
-        return AnnotationProgress(self._outcomes.total(), self._total, dict(self._outcomes), spent)
+        others = dict(self._other_models.most_common(MOST_MODELS))
+        return AnnotationProgress(self._outcomes.total(), self._total, dict(self._outcomes), spent, others)

@@ -46,12 +46,16 @@ class BatchSelected:
 
 @dataclass(frozen=True, slots=True)
 class AnnotationProgress:
-    """Answers of a round came in: ``done`` of ``total``; ``spent`` is what the run has spent."""
+    """Answers of a round came in: ``done`` of ``total``; ``spent`` is what the run has spent.
+
+    ``other_models`` counts those that came from another model than the one asked, by its name.
+    """
 
     done: int
     total: int
     outcomes: Mapping[Outcome, int]
     spent: Cost
+    other_models: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
