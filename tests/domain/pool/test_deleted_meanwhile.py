@@ -1,6 +1,8 @@
 """A project that is deleted while somebody works on it is gone: nothing of it stays, and nobody is told of damage."""
 
 import asyncio
+import errno
+import shutil
 
 import pytest
 
@@ -74,4 +76,25 @@ async def test_files_stay_to_be_removed_as_long_as_somebody_works_on_the_project
         await delete(service, project)
         await service.parts.upkeep.removal.drop_left_over()
         assert await service.parts.base.store.read(lambda tx: tx.projects.undropped()) == [project.id]
+    assert await left_over(service, project) == []
+
+
+@pytest.mark.parametrize("left", ["models", "pools"])
+async def test_files_that_cannot_be_removed_are_removed_later_and_never_taken_for_gone(service, monkeypatch, left):
+    project = await labeled(service)
+    await service.parts.learning.learning.train(project)
+    remove = shutil.rmtree
+
+    def refusing(folder, ignore_errors=False):
+        if f"/{left}/" not in f"{folder}/":
+            remove(folder, ignore_errors)
+        elif not ignore_errors:
+            raise OSError(errno.EMFILE, "Too many open files", str(folder))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(shutil, "rmtree", refusing)
+        await delete(service, project)
+        with pytest.raises(OSError, match="Too many open files"):
+            await service.parts.upkeep.removal.drop_left_over()
+    assert await service.parts.base.store.read(lambda tx: tx.projects.undropped()) == [project.id]
     assert await left_over(service, project) == []

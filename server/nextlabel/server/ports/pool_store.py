@@ -117,5 +117,9 @@ class PoolStore(Protocol):
         ...
 
     def drop(self, project: ProjectId) -> None:
-        """Remove everything of a project."""
+        """Remove everything of a project.
+
+        Raises:
+            OSError: something of it is left.
+        """
         ...

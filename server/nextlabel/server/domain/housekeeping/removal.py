@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import structlog
+
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.selector import Selector
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
+
+_log = structlog.get_logger(__name__)
 
 
 class Removal:
@@ -21,20 +25,33 @@ class Removal:
         self._pools = pools
 
     async def drop(self, project: ProjectId) -> None:
-        """Drop all that is left of a deleted project; dropping again changes nothing.
+        """Drop all that can be dropped now of a deleted project; dropping again changes nothing.
 
-        Work that is under way, here or on another server, may still leave something: `drop_left_over` drops that.
+        Work that is under way, here or on another server, and a disk that fails may leave something: `drop_left_over`
+        drops that.
         """
-        self._labels.forget(project)
-        self._selector.forget(project)
-        self._learning.forget(project)
-        await self._pools.close(project)
+        try:
+            await self._drop(project)
+        except OSError:
+            _log.warning("files_of_a_deleted_project_left", project=project, exc_info=True)
 
     async def drop_left_over(self) -> None:
-        """Drop for good what is left of deleted projects that nobody works on any more."""
+        """Drop for good what is left of deleted projects that nobody works on any more.
+
+        Raises:
+            OSError: something cannot be removed; its project is tried again the next time.
+        """
         for project in await self._store.read(lambda tx: tx.projects.undropped()):
             locks = [self._store.exclusive(f"{work}/{project}") for work in ("ingest", "embed", "train")]
             async with locks[0] as ingest, locks[1] as embed, locks[2] as train:
                 if ingest and embed and train:
-                    await self.drop(project)
+                    await self._drop(project)
                     await self._store.write(lambda tx, gone=project: tx.projects.mark_dropped(gone))  # type: ignore[misc]
+
+    async def _drop(self, project: ProjectId) -> None:
+        self._labels.forget(project)
+        self._selector.forget(project)
+        try:
+            self._learning.forget(project)
+        finally:
+            await self._pools.close(project)

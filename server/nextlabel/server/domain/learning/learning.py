@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import shutil
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -30,6 +29,7 @@ from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from nextlabel.server.values.ids import JsonObject, ProjectId
@@ -218,11 +218,15 @@ class Learning:
         )
 
     def forget(self, project: ProjectId) -> None:
-        """Drop what is kept in memory of a deleted project, and its model files."""
+        """Drop what is kept in memory of a deleted project, and its model files.
+
+        Raises:
+            OSError: files are left.
+        """
         for key in [k for k in self._loaded if k[0] == project]:
             del self._loaded[key]
         self.samples.forget(project)
-        shutil.rmtree(self.models_dir / project, ignore_errors=True)
+        remove_folder(self.models_dir / project)
 
     def _publish(
         self,

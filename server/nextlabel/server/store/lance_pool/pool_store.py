@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from nextlabel.server.ports.pool_store import (
 )
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
+from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.ids import ProjectId
 
@@ -201,7 +201,7 @@ class LancePoolStore(PoolStore):
         with self._lock:
             self._open.pop(project, None)
         if self._directory:
-            shutil.rmtree(self._directory / _folder(project), ignore_errors=True)
+            remove_folder(self._directory / _folder(project))
             sync_folder(self._directory)
         else:
             for name in ("items", "embeddings"):

@@ -232,6 +232,12 @@ def _disk_errors() -> Iterator[None]:
                 quota="disk",
                 reason="DISK_FULL",
             ) from error
+        if "Too many open files" in str(error):
+            raise Unavailable(
+                "the server has as many files open as the system lets it, so the pool cannot be read or written; raise "
+                "the limit (ulimit -n), then repeat",
+                reason="TOO_MANY_OPEN_FILES",
+            ) from error
         raise Unavailable(
             "the pool's files cannot be read or written; check the data directory's permissions and disk, then repeat",
             reason="POOL_NOT_WRITABLE",
