@@ -49,7 +49,8 @@ class Rows:
 
     Texts, ids and labels are what the source holds: they are checked when they are encoded. `numbers` tell the
     rows in reports: their positions from 0, for a text file its lines from 1. `embeddings_ND` has a row for each.
-    `labels_were_given` one by one, not found in a column of their name.
+    `labels_were_given` one by one, not found in a column of their name. `annotators` are those who gave the labels, ""
+    where that is not known.
     """
 
     numbers: Sequence[int]
@@ -59,6 +60,7 @@ class Rows:
     metadata: Sequence[Mapping[str, Any]] | None = None
     embeddings_ND: "ndarray[Any, Any] | None" = None
     labels_were_given: bool = False
+    annotators: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -73,6 +75,7 @@ class Rows:
             metadata=None if self.metadata is None else self.metadata[start:stop],
             embeddings_ND=None if self.embeddings_ND is None else self.embeddings_ND[start:stop],
             labels_were_given=self.labels_were_given,
+            annotators=None if self.annotators is None else self.annotators[start:stop],
         )
 
 

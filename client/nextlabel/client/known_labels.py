@@ -54,15 +54,19 @@ class LabeledRows:
             self.holdout += [_chosen(rows, drawn)] if drawn else []
             self.pool += [_chosen(rows, rest)] if rest else []
 
-    def labels(self) -> Iterator[tuple[str, Any]]:
-        """The labels of rows for the pool by the ids of their items; rows that are no items have none."""
+    def labels(self) -> Iterator[tuple[str, str, Any]]:
+        """The labels of rows for the pool: who gave it, "" where that is not known, the id of the item, and the label.
+
+        Rows that are no items have none.
+        """
         for rows in self.pool:
             for i, label in enumerate(rows.labels or ()):
                 if is_missing(label):
                     continue
                 try:
                     text = checked_text(rows.texts[i])
-                    yield checked_id(None if rows.ids is None else rows.ids[i], text), label
+                    item_id = checked_id(None if rows.ids is None else rows.ids[i], text)
+                    yield "" if rows.annotators is None else rows.annotators[i], item_id, label
                 except RowError:
                     continue
 
@@ -82,5 +86,6 @@ def _chosen(rows: Rows, positions: Sequence[int]) -> Rows:
         ids=column(rows.ids),
         labels=column(rows.labels),
         metadata=column(rows.metadata),
+        annotators=column(rows.annotators),
         embeddings_ND=None if matrix is None else matrix[list(positions)],
     )

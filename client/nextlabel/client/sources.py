@@ -58,7 +58,7 @@ def _plain_blocks(source: Any, columns: Columns) -> Iterator[Rows]:
     for module, types, tables in (
         ("pandas", ("DataFrame",), _pandas_tables),
         ("pyarrow", ("Table", "RecordBatch", "RecordBatchReader"), _arrow_tables),
-        ("datasets", ("Dataset", "IterableDataset"), _dataset_tables),
+        ("datasets", ("Dataset", "IterableDataset"), dataset_tables),
     ):
         if module in sys.modules and isinstance(source, tuple(getattr(sys.modules[module], name) for name in types)):
             return table_blocks(tables(source), columns)
@@ -163,7 +163,8 @@ def arrow_table(batch: Any) -> Table:
     return Table(batch.schema.names, batch.num_rows, lambda index: batch.column(index).to_pylist())
 
 
-def _dataset_tables(dataset: Any) -> Iterator[Table]:
+def dataset_tables(dataset: Any) -> Iterator[Table]:
+    """A Hugging Face data set; numbers of classes become their names."""
     classes = _class_names(dataset)
     for part in dataset.iter(batch_size=BLOCK_ROWS):
         names = list(part)

@@ -137,7 +137,11 @@ def test_label_studio_gets_what_people_said_as_annotations(cli: Cli, labeled: st
     assert done.code == 0
     assert '<Choices name="label" toName="text"><Choice value="sports"/>' in done.err
     tasks = json.loads(path.read_text())
-    assert [set(task) for task in tasks] == [{"data", "annotations"}, {"data"}, {"data", "predictions"}]
+    assert [set(task) for task in tasks] == [
+        {"data", "annotations"},
+        {"data", "annotations"},
+        {"data", "predictions"},
+    ]
     assert tasks[0]["data"] == {"text": "the ball", "id": "a", "year": 1999, "label": "from the source"}
     assert tasks[0]["annotations"][0]["result"][0]["value"] == {"choices": ["sports"]}
 

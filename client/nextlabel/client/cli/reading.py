@@ -25,7 +25,10 @@ class FileFormat(StrEnum):
 
 FileArgument = Annotated[
     str,
-    typer.Argument(metavar="FILE", help="JSON, CSV, TSV, Parquet or Excel, plain or gzip; - for stdin."),
+    typer.Argument(
+        metavar="FILE",
+        help="JSON, CSV, TSV, Parquet, Arrow or Excel; a folder of datasets, or hf:NAME@SPLIT; - for stdin.",
+    ),
 ]
 TextOption = Annotated[str | None, typer.Option("--text", help="Column of the texts. (default: text)")]
 IdOption = Annotated[
@@ -73,6 +76,12 @@ class Reading:
     sheet: Annotated[
         str | None, typer.Option("--sheet", help="Sheet of a workbook. (default: the first)", rich_help_panel=_PANEL)
     ] = None
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--db", metavar="URL", help="FILE is a SELECT for this database: sqlite:///x.db", rich_help_panel=_PANEL
+        ),
+    ] = None
 
     def open(self, path: str, columns: Columns, *, quiet: bool = False) -> ItemFile:
         """The item file, its beginning read, so that nothing begins with a file that cannot be used.
@@ -88,6 +97,7 @@ class Reading:
             separator=self.separator,
             header=self.header,
             sheet=self.sheet,
+            database=self.database,
         )
         items.prepare()
         if items.notes and not quiet:

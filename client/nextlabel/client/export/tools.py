@@ -22,7 +22,7 @@ def label_studio_task(item: LabeledItem, project: Project) -> Record:
     """A task as Label Studio imports it: what people said is an annotation, anything else a prediction."""
     task: Record = {"data": {**item.metadata, TEXT: item.text, "id": item.id}}
     if item.label is None:
-        return task
+        return task | {"annotations": []}
     kind, value = _value(item.label, project)
     said = {"result": [{"from_name": LABEL, "to_name": TEXT, "type": kind, "value": value}]}
     if item.trusted:

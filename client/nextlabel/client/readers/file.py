@@ -1,12 +1,14 @@
 """Items from a file of any known format."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nextlabel.client.items import Columns, Rows
 from nextlabel.client.readers.delimited import DelimitedReader
 from nextlabel.client.readers.dialects import SEPARATORS, Dialect, sniffed_dialect, uses_quotes
+from nextlabel.client.readers.elsewhere import Tables, tables_elsewhere
 from nextlabel.client.readers.errors import FileError, LineProblem, Record
 from nextlabel.client.readers.excel import ExcelReader
 from nextlabel.client.readers.formats import FORMATS, format_of
@@ -15,8 +17,9 @@ from nextlabel.client.readers.nested import nested_names, with_nested
 from nextlabel.client.readers.parquet import read_parquet
 from nextlabel.client.readers.source import ByteSource
 from nextlabel.client.readers.text import TextSource
+from nextlabel.client.readers.tool_exports import ANNOTATOR, LABEL, Tool, tool_of
 from nextlabel.client.sources import BLOCK_ROWS, record_rows
-from nextlabel.client.tables import check_columns, table_blocks
+from nextlabel.client.tables import Table, check_columns, table_blocks
 
 MAX_LISTED = 1_000
 """How many malformed lines are kept; all of them are counted."""
@@ -25,7 +28,11 @@ _USUAL_SEPARATOR = {"csv": ",", "tsv": "\t"}
 
 
 class ItemFile:
-    """The items of a JSON Lines, JSON, CSV, TSV, Parquet or Excel file, or of standard input ("-").
+    """The items of a JSON Lines, JSON, CSV, TSV, Parquet, Arrow or Excel file, or of standard input ("-").
+
+    Items elsewhere are read as well: a folder of Hugging Face datasets, one on the hub by "hf:NAME@SPLIT", and the
+    rows of a query in place of the path, with the URL of a `database`. Exports of Label Studio, Argilla, Prodigy and
+    doccano are recognised by their shape; they bring labels with their annotators, of which `tool` is the name.
 
     gzip is recognised by its content. What is not given is sniffed: the `file_format` by content and name, the
     `encoding` and `separator` (one character, or comma, semicolon, tab or pipe) by the beginning; `notes` says in
@@ -50,9 +57,8 @@ class ItemFile:
         separator: str | None = None,
         header: bool = True,
         sheet: str | None = None,
+        database: str | None = None,
     ) -> None:
-        if Path(path).is_dir():
-            raise FileError(f"{path} is a folder; give a file in it")
         self.columns = columns or Columns()
         self.problems: list[LineProblem] = []
         self.problem_count = 0
@@ -64,15 +70,18 @@ class ItemFile:
         self._sheet = sheet
         if file_format is not None and file_format not in FORMATS:
             raise FileError(f"format: {file_format!r} is not one of {', '.join(FORMATS)}")
-        self._source = ByteSource(path)
-        self._format = file_format or format_of(path, self._source.head())
-        self._blocks = self._read()
+        self.tool: str | None = None
+        self._tables = tables_elsewhere(path, database)
+        if self._tables is None:
+            self._source = ByteSource(path)
+            self._format = file_format or format_of(path, self._source.head())
+        self._blocks = self._read() if self._tables is None else self._table_blocks(self._tables)
         self._prepared: list[Rows] = []
 
     @property
     def unit(self) -> str:
         """What the numbers of rows count: a "line", or a "row"; those of Parquet count from 0."""
-        return "row" if self._format in ("parquet", "xlsx") else "line"
+        return "row" if self._tables is not None or self._format in ("parquet", "xlsx") else "line"
 
     @property
     def malformed(self) -> list[str]:
@@ -106,6 +115,14 @@ class ItemFile:
                 case _:
                     yield from self._delimited_blocks(_USUAL_SEPARATOR[self._format])
 
+    def _table_blocks(self, tables: Tables) -> Iterator[Rows]:
+        yield from table_blocks(map(self._seen, tables()), self.columns)
+
+    def _seen(self, table: Table) -> Table:
+        if not self.names:
+            self._found(table.names)
+        return table
+
     def _text(self) -> TextSource:
         text = TextSource(self._source, self._encoding)
         if self._encoding is None and text.encoding != "utf-8":
@@ -114,7 +131,12 @@ class ItemFile:
 
     def _json_blocks(self) -> Iterator[Rows]:
         checked, wanted = False, self.columns.names
+        tool: Tool | None = None
         for chunk in _chunks_before_error(read_json(self._text(), self._report)):
+            if not checked:
+                tool = self._recognised(chunk[0][1])
+            if tool is not None:
+                chunk = [(number, row) for number, record in chunk for row in self._tool_rows(tool, number, record)]
             if not checked:
                 # Objects may lack some keys: those of the whole first block count.
                 self._found(
@@ -122,7 +144,27 @@ class ItemFile:
                     nested_names(record for _, record in chunk),
                 )
                 checked = True
-            yield _rows([(number, with_nested(record, wanted)) for number, record in chunk], self.columns)
+            rows = _rows([(number, with_nested(record, wanted)) for number, record in chunk], self.columns)
+            if tool is None:
+                yield rows
+            else:
+                labels = [record[LABEL] for _, record in chunk]
+                annotators = [record[ANNOTATOR] for _, record in chunk]
+                yield from _parts(replace(rows, labels=labels, annotators=annotators))
+
+    def _recognised(self, record: Mapping[str, Any]) -> Tool | None:
+        """The tool whose export this is, said in `notes`."""
+        tool = tool_of(record)
+        if tool is not None:
+            self.tool = tool.name
+            self.notes.append(f"an export of {tool.name}, people's labels with their annotators")
+        return tool
+
+    def _tool_rows(self, tool: Tool, number: int, record: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+        if tool.recognises(record):
+            return tool.rows(record)
+        self._report(LineProblem(number, f"not a record of {tool.name}, as the first one is"))
+        return ()
 
     def _delimited_blocks(self, usual: str) -> Iterator[Rows]:
         text = self._text()
@@ -165,6 +207,11 @@ class ItemFile:
 
 def _rows(chunk: Sequence[Record], columns: Columns) -> Rows:
     return record_rows([number for number, _ in chunk], [record for _, record in chunk], columns)
+
+
+def _parts(rows: Rows) -> Iterator[Rows]:
+    """Blocks of the allowed size: one record of a tool may be several rows."""
+    return (rows.part(start, start + BLOCK_ROWS) for start in range(0, len(rows), BLOCK_ROWS))
 
 
 def _chunks_before_error(records: Iterator[Record]) -> Iterator[list[Record]]:

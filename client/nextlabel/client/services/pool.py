@@ -92,8 +92,9 @@ class Pool(Service[Mode, Scope]):
         """Add items of which some have labels already, given as to `add`, and keep those labels.
 
         A share `holdout` in [0, 1) of the labeled items only evaluates; it is drawn by their content, so that adding
-        them again changes nothing. The labels of the others become annotations of `annotator`, each of which counts
-        against the budget of labels. All items are read before the first is sent.
+        them again changes nothing. The labels of the others become annotations of `annotator`, or of whom an export of
+        another tool names, each of which counts against the budget of labels. All items are read before the first is
+        sent.
 
         Raises what `add` raises; ValueError for a share out of its range, and, with the items in the pool and no label
         kept, where more items are not taken than the result can list.
@@ -107,11 +108,15 @@ class Pool(Service[Mode, Scope]):
             raise ValueError(f"items: {pool.rejected:,} were not taken, too many to tell whose labels belong to what")
         # An item of this id may be there with another text, which the label is not about.
         untaken = {error.item_id for error in pool.errors}
-        labels = {item_id: label for item_id, label in given.labels() if item_id not in untaken}
-        if not labels:
-            return LabeledAddResult(evaluating, pool, ())
+        known: dict[str, dict[str, Any]] = {}
+        for by, item_id, label in given.labels():
+            if item_id not in untaken:
+                known.setdefault(by or annotator, {})[item_id] = label
         labeling: Labeling[Awaiting, OfServer] = Labeling(self._connection, Awaiting())
-        return LabeledAddResult(evaluating, pool, await labeling.submit(project, labels, annotator=annotator))
+        answers = [
+            answer for by, labels in known.items() for answer in await labeling.submit(project, labels, annotator=by)
+        ]
+        return LabeledAddResult(evaluating, pool, answers)
 
     async def _upload(
         self,

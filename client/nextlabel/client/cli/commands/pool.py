@@ -77,14 +77,16 @@ def add(
     annotations, or, for the share of --split-known, to evaluate on. Malformed lines and items that are not taken are
     reported on stderr, the others go in; the exit code is then 1.
     """
-    if split_known and (label is None or split != "pool"):
-        raise typer.BadParameter("it needs --label, and items of the pool", param_hint="--split-known")
+    if split_known and split != "pool":
+        raise typer.BadParameter("it needs items of the pool", param_hint="--split-known")
     columns = chosen_columns(text=text, id_column=id_column, label=label, metadata=metadata, labeled=split != "pool")
     items = reading.open(file, columns)
+    if split_known and label is None and not items.tool:
+        raise typer.BadParameter("it needs --label, and items of the pool", param_hint="--split-known")
     matrix = None if embeddings is None else _load_matrix(embeddings)
     with session(ctx).connect() as client:
         labels: dict[str, int] = {}
-        if label is not None and split == "pool":
+        if (label is not None or items.tool) and split == "pool":
             found = add_labeled_file(client, project, items, holdout=split_known, embeddings=matrix)
             results, refused = [found.pool, found.holdout], found.refused
             labels = {"labels": found.labels, "refused_labels": len(refused)}
