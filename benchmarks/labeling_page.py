@@ -16,8 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.web.conftest import Server
-from tests.web.test_browser import ARGUMENTS, Visit, all_saved, answers_of, label_by_key
+from tests.web.conftest import ARGUMENTS, Server
+from tests.web.test_browser import answers_of, label_by_key
+from tests.web.visits import Visit, all_saved
 
 
 def main() -> None:

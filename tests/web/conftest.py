@@ -17,11 +17,13 @@ from pathlib import Path
 import grpc
 import httpx2
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.api.services.conftest import Api
 
 SERVE = "import sys; from nextlabel.client.cli import main; sys.argv = ['nextlabel', 'serve', *sys.argv[1:]]; main()"
 ADMIN = "the-token-of-the-tests"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
 def free_port() -> int:
@@ -80,7 +82,7 @@ def mortal(tmp_path: Path) -> Iterator[Server]:
     server.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server without tokens."""
     server = Server(tmp_path_factory.mktemp("open"))
@@ -139,3 +141,12 @@ def chromium() -> str:
     found = shutil.which("chromium")
     assert found, "the tests of the pages need Chromium: install it, for example with apt-get install chromium"
     return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A browser for all tests of the pages."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()

@@ -3,51 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Page, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Page
 
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2
 from tests.api.services.conftest import Api
 from tests.web.conftest import Server
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-WAIT_MS = 60_000
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Visit:
-    """A page of a visitor who is logged in; what the console complains of is kept."""
-
-    def __init__(self, browser: Browser, server: Server, name: str = "ann", scheme: str = "light") -> None:
-        self.context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light")
-        self.page: Page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.server = server
-        self.page.goto(f"{server.url}/login")
-        self.page.fill("input[name=name]", name)
-        self.page.click("main button")
-
-    def _note(self, message: ConsoleMessage) -> None:
-        # A server that was killed on purpose is no fault of the page.
-        if message.type in ("error", "warning") and "ERR_" not in message.text:
-            self.complaints.append(message.text)
-
-    def open(self, path: str) -> Page:
-        self.page.goto(f"{self.server.url}{path}")
-        return self.page
+from tests.web.visits import WAIT_MS, Visit, all_saved
 
 
 def filled(server: Server, count: int) -> tuple[Api, str]:
@@ -67,10 +32,6 @@ def answers_of(api: Api, project: str, annotator: str = "ann") -> dict[str, list
         token = page.next_page_token
         if not token:
             return found
-
-
-def all_saved(page: Page) -> None:
-    page.wait_for_selector("#kept[data-waiting='0']", timeout=WAIT_MS)
 
 
 def label_by_key(page: Page, count: int) -> dict[str, str]:
@@ -178,10 +139,6 @@ def test_a_person_gets_from_nothing_to_a_label_with_the_browser_alone(browser: B
     page.fill("input[name=id]", "Nr")
     page.click("main button")
     page.wait_for_selector("text=12 items are new", timeout=WAIT_MS)
-    api = server.api()
-    request = project_service_pb2.GetProjectRequest(project="from-the-browser")
-    while api.projects.GetProject(request).project.counts.awaiting_embedding:
-        page.wait_for_timeout(100)
     page.click("section >> text=Label items")
     page.wait_for_selector("#text:not(:empty)", timeout=WAIT_MS)
     assert "Anfrage" in page.inner_text("#text")

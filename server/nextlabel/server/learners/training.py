@@ -45,7 +45,8 @@ class TrainingSet:
         weights_N: float32 in ``(0, ∞)``, how much the row counts; 1 is one certain label.
         probabilities_NC: float32 rows summing to 1, the consensus as a distribution, or None where every
             label is taken at its word. Trusted rows are taken at their word regardless.
-        classes: the label space, in order; not every class needs to occur.
+        classes: the label space, in order; not every class needs to occur. Empty where there are no labels: for
+            scores, preferences and texts.
         described: texts that describe the classes, embedded as the items are, or None where there are none.
         advice: what advisors say of the items, or None where nobody was asked.
 
@@ -73,8 +74,8 @@ class TrainingSet:
         self._check_values()
 
     def _check_embeddings(self) -> int:
-        if not self.classes:
-            raise InvalidTrainingSetError("classes is empty; a label space needs at least one class")
+        if not self.classes and len(self.labels_N):
+            raise InvalidTrainingSetError("classes is empty; labels need a label space of at least one class")
         if self.embeddings_ND.ndim != 2:
             raise InvalidTrainingSetError(f"embeddings_ND has {self.embeddings_ND.ndim} dimensions; expected 2")
         if not np.isfinite(self.embeddings_ND).all():

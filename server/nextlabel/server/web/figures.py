@@ -40,6 +40,15 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def number(value: float) -> str:
+    """Return a number without needless digits.
+
+    >>> number(5.0), number(0.25)
+    ('5', '0.25')
+    """
+    return f"{value:g}"
+
+
 def moment(at: Timestamp) -> str:
     """Return a time to the second, in UTC; '' for none."""
     if not at.seconds:
@@ -61,6 +70,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "percent": percent,
     "dollars": dollars,
     "count": count,
+    "number": number,
     "moment": moment,
     "answer": answer_text,
     "outcome": _named(annotation_pb2.Outcome, "OUTCOME_"),

@@ -45,13 +45,14 @@ async def label_page(request: Request) -> Response:
         "kind": answer_kind(project.annotation_type),
         "classes": [{"name": c.name, "description": c.description} for c in project.label_space.classes],
         "range": [score.minimum, score.maximum] if project.HasField("score_range") else [0.0, 1.0],
+        "step": score.step or "any",
         "prefetch": PREFETCH,
     }
     return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
 
 
 async def lease(request: Request) -> Response:
-    """Give the page items to show: ``{request_id, annotator, count}``."""
+    """Give the page items to show: ``{request_id, annotator, count}``; without any, how many are being embedded."""
     asked = await _json(request)
     call = pb.LeaseItemsRequest(
         request_id=_text(asked, "request_id"),
@@ -60,7 +61,13 @@ async def lease(request: Request) -> Response:
         count=PREFETCH,
     )
     who = visitor(request)
-    given = (await who.call(who.backend.labeling.LeaseItems, call)).lease
+    try:
+        given = (await who.call(who.backend.labeling.LeaseItems, call)).lease
+    except NextlabelError as error:
+        waiting = await _awaiting_embedding(request) if error.code.name in _PASSING else 0
+        if not waiting:
+            raise
+        return JSONResponse({"lease_id": "", "expires_at": 0, "items": [], "awaiting_embedding": waiting})
     return JSONResponse(
         {
             "lease_id": given.lease_id,
@@ -70,8 +77,16 @@ async def lease(request: Request) -> Response:
     )
 
 
+async def _awaiting_embedding(request: Request) -> int:
+    name = request.path_params["project"]
+    who = visitor(request)
+    project = (await who.call(who.backend.projects.GetProject, projects_pb.GetProjectRequest(project=name))).project
+    waiting: int = project.counts.awaiting_embedding
+    return waiting
+
+
 async def submit(request: Request) -> Response:
-    """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment}]}``.
+    """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment, confidence}]}``.
 
     ``{item_id, skip: true}`` passes an item on to others. A second answer about an item corrects the first.
     """
@@ -154,6 +169,11 @@ def _submitted(given: Mapping[str, Any], path: str) -> pb.SubmittedAnnotation:
     submitted = pb.SubmittedAnnotation(item_id=_text(given, "item_id"), answer=answer_message(answer, f"{path}.answer"))
     if comment := _text(given, "comment"):
         submitted.feedback = comment
+    confidence = given.get("confidence")
+    if isinstance(confidence, int | float) and not isinstance(confidence, bool):
+        submitted.confidence = confidence
+    elif confidence is not None:
+        raise InvalidArgument.field(f"{path}.confidence", "expected a number from 0 to 1")
     return submitted
 
 
