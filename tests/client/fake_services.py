@@ -183,7 +183,10 @@ class Pool(pool_grpc.PoolServiceServicer):
 
     async def ListItems(self, request: Any, context: Any) -> Any:
         items, token = page_of(list(self.state.items[request.project].values()), request)
-        details = [pool_pb2.ItemDetail(item=item, consensus=self.state.consensus.get(item.id)) for item in items]
+        agreed, needs = self.state.consensus, self.state.needs
+        details = [
+            pool_pb2.ItemDetail(item=item, consensus=agreed.get(item.id), need=needs.get(item.id)) for item in items
+        ]
         return pool.ListItemsResponse(items=details, next_page_token=token)
 
     async def DeleteItems(self, request: Any, context: Any) -> Any:

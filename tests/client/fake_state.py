@@ -56,6 +56,7 @@ class State:
         self.request_ids: list[str] = []
         self.consensus: dict[str, annotation.Consensus] = {}
         self.kinds: dict[str, Any] = {}
+        self.needs: dict[str, pool_pb2.ItemNeed] = {}
         self.released: list[str] = []
         self.skipped: list[tuple[str, str]] = []
         self.metadata: list[dict[str, str]] = []

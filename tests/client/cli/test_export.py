@@ -11,6 +11,7 @@ import pytest
 
 from nextlabel.client import Client, Item
 from nextlabel.v1 import annotation_pb2 as annotation
+from nextlabel.v1 import pool_pb2
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
 
@@ -155,3 +156,10 @@ def test_argilla_gets_labels_as_suggestions_with_who_made_them(cli: Cli, labeled
 @pytest.mark.parametrize("option", [["--form", "argilla", "--to", "out.csv"], ["--soft", "votes"], ["--learner"]])
 def test_options_that_do_not_fit_are_refused(cli: Cli, labeled: str, option: list[str]) -> None:
     assert cli("export", labeled, *option).code in (1, 2)
+
+
+def test_people_who_contradict_each_other_are_to_look_again(cli: Cli, labeled: str, state: State) -> None:
+    """Their answers are trusted, and still none of them is the label of an item that needs another one."""
+    state.needs["a"] = pool_pb2.ItemNeed(reason=pool_pb2.NEED_REASON_NO_AGREEMENT, attempts=2)
+    first = json.loads(cli("export", labeled, "--per", "item").out.splitlines()[0])
+    assert (first["trusted"], first["review"]) == (True, "no agreement")

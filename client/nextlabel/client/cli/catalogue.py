@@ -9,6 +9,7 @@ OWN = {
     "token": "Create, list and revoke bearer tokens.",
     "report": "Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.",
     "quality": "See whether labels and models can be trusted, with intervals.",
+    "check": "Check that labels, model and cost are as good as they have to be; exit code 1 where they are not.",
     "predict": "Predict the labels of the texts in a file: one result for each, in order.",
     "label": "Label items in the terminal, the most useful ones first; or submit a file of answers.",
     "query": "Show the items that are worth a label next, best first.",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nextlabel.client.export.verdicts import NOBODY, Standing, Verdict, verdict
+from nextlabel.client.export.verdicts import Standing, Verdict, verdict
 from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.client.messages.plain import plain
@@ -151,7 +151,7 @@ def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float]) -> L
         annotations=0 if consensus is None else consensus.annotation_count,
         split=enum_name(detail.item, "split"),
         state=enum_name(detail, "state"),
-        review=enum_name(detail.need, "reason") if detail.HasField("need") and found.source == NOBODY else found.review,
+        review=enum_name(detail.need, "reason").replace("_", " ") if detail.HasField("need") else found.review,
         metadata=plain(detail.item.metadata),
         soft=soft,
     )
