@@ -37,6 +37,8 @@ class Learner(learner_grpc.LearnerServiceServicer):
         version = learner.ModelVersion(
             project=request.project, version=1, labels=4, evaluation=evaluation, description="plain"
         )
+        if request.project in self.state.projects:
+            self.state.projects[request.project].model_version = 1
         return learner.TrainResponse(model_version=version)
 
     async def Predict(self, request: Any, context: Any) -> Any:

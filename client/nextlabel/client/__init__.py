@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nextlabel.client.errors import ClosedError as ClosedError
     from nextlabel.client.errors import FieldViolation as FieldViolation
     from nextlabel.client.errors import NextlabelError as NextlabelError
+    from nextlabel.client.export.labeled_items import LabeledItem as LabeledItem
+    from nextlabel.client.frames import frame as frame
     from nextlabel.client.handles import ProjectHandle as ProjectHandle
     from nextlabel.client.items import Columns as Columns
     from nextlabel.client.items import Item as Item
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "plain": "messages.plain",
+    "frame": "frames",
+    "LabeledItem": "export.labeled_items",
     "enum_name": "messages.enums",
     "RunHandle": "services.runs",
     "ProjectHandle": "handles",

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 
 from nextlabel.client.export.labeled_items import LabeledItem, SoftName, labeled_items
+from nextlabel.client.frames import project_html
 from nextlabel.client.services.budgets import Budgets
 from nextlabel.client.services.guidelines import Guidelines
 from nextlabel.client.services.labeling import Labeling
@@ -14,6 +15,7 @@ from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import RunHandle, Runs
 from nextlabel.client.transport.calls import Mode, OfProject, project_stream
+from nextlabel.client.transport.modes import Blocking
 
 
 class ProjectHandle(OneProject[Mode, OfProject]):
@@ -87,3 +89,7 @@ class ProjectHandle(OneProject[Mode, OfProject]):
 
     def __repr__(self) -> str:
         return f"<project {self.name}>"
+
+    def _repr_html_(self) -> str | None:
+        """The project as a table, which notebooks show; only of a blocking client, as it is asked for."""
+        return project_html(self) if isinstance(self._mode, Blocking) else None

@@ -15,7 +15,7 @@ def exported_rows(parts: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """The rows of an export of JSON Lines; what is nested gets the names of where it stands, with points between."""
     for part in parts:
         for line in part.splitlines():
-            yield dict(_flat(json.loads(line)))
+            yield dict(flat(json.loads(line)))
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -43,9 +43,14 @@ def _with_one_label(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "label": LABEL_SEPARATOR.join(label)} if isinstance(label, list) else row
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The fields of a record; those of records in it get the names of where they stand, with points between.
+
+    >>> dict(flat({"id": 1, "cost": {"labels": 2}}))
+    {'id': 1, 'cost.labels': 2}
+    """
     for key, value in record.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

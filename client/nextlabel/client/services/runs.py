@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nextlabel.client.frames import run_html
 from nextlabel.client.transport.calls import (
     Mode,
     OfRun,
@@ -14,6 +15,7 @@ from nextlabel.client.transport.calls import (
     run_call,
     run_stream,
 )
+from nextlabel.client.transport.modes import Blocking
 from nextlabel.v1 import run_service_pb2 as pb
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -80,6 +82,10 @@ class RunHandle(OneRun[Mode, OfRun]):
 
     def __repr__(self) -> str:
         return f"<run {self.run_id} of project {self.project}>"
+
+    def _repr_html_(self) -> str | None:
+        """The run as a table, which notebooks show; only of a blocking client, as it is asked for."""
+        return run_html(self) if isinstance(self._mode, Blocking) else None
 
 
 class Runs(OneRun[Mode, Scope]):
