@@ -1,0 +1,108 @@
+"""The files of deploy/: each names settings that the server takes, and nothing that is not there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from nextlabel.server.settings.settings import Settings, load_settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+UNIT = (DEPLOY / "nextlabel.service").read_text()
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+OBJECTS: dict[str, Any] = {o["kind"]: o for o in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+POD = OBJECTS["Deployment"]["spec"]["template"]["spec"]
+CONTAINER = POD["containers"][0]
+IMAGE = dict(re.findall(r"(NEXTLABEL_\w+)=(\S+)", DOCKERFILE))
+SECRET = "postgresql+psycopg://user:secret@db/nextlabel"
+
+
+def settings(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> Settings:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return load_settings()
+
+
+def of_compose(name: str) -> dict[str, str]:
+    given: dict[str, str] = COMPOSE["services"][name]["environment"]
+    return {key: re.sub(r"\$\{\w+:\?\}", "secret", value) for key, value in given.items()}
+
+
+def of_kubernetes() -> dict[str, str]:
+    return {entry["name"]: entry.get("value", SECRET) for entry in CONTAINER["env"]}
+
+
+@pytest.mark.parametrize("environment", [of_compose("one"), of_compose("two"), of_kubernetes()])
+def test_servers_in_containers_share_a_database_and_ask_callers_for_tokens(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+):
+    taken = settings(monkeypatch, IMAGE | environment)
+    assert taken.store_url.startswith("postgresql+psycopg://")
+    assert taken.auth.admin_token is not None
+    assert taken.tokens_required
+    assert (taken.bind, taken.web.bind) == ("0.0.0.0:50051", "0.0.0.0:50080")
+
+
+def test_the_image_alone_serves_nobody_without_tls_and_runs_as_nobody_special(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(ValueError, match="can be reached from other machines"):
+        settings(monkeypatch, IMAGE)
+    stages = DOCKERFILE.split("\nFROM ")[1:]
+    assert [stage.partition("\n")[0] for stage in stages] == ["${BASE} AS build", "${BASE}"]
+    assert re.search(r"^USER 10001$", stages[-1], re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    for name in " ".join(copied).split():
+        assert (DEPLOY.parent / name).exists()
+        assert f"!{name}\n" in (DEPLOY / "Dockerfile.dockerignore").read_text()
+
+
+def test_the_unit_starts_the_server_with_options_and_settings_that_it_has(monkeypatch: pytest.MonkeyPatch):
+    found = dict(line.split("=", 1) for line in UNIT.splitlines() if "=" in line and line[0] not in "#[")
+    command = shlex.split(found["ExecStart"])
+    assert command[0].endswith("/bin/nextlabel")
+    assert command[1:] == ["serve", "--workers", "2"]
+    given = dict(pair.split("=", 1) for pair in found["Environment"].split() if pair.startswith("NEXTLABEL_"))
+    assert settings(monkeypatch, given).data_dir == Path("/var/lib", found["StateDirectory"])
+
+
+def test_containers_are_given_longer_to_stop_than_the_server_takes(monkeypatch: pytest.MonkeyPatch):
+    drain_s = settings(monkeypatch, {}).api.drain_s
+    given = [COMPOSE["services"][name]["stop_grace_period"].removesuffix("s") for name in ("one", "two")]
+    stop = re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.MULTILINE)
+    assert stop is not None
+    assert all(float(s) > drain_s for s in (*given, POD["terminationGracePeriodSeconds"], stop[1]))
+
+
+def test_what_the_objects_of_kubernetes_name_is_there():
+    labels = OBJECTS["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    selectors = [
+        OBJECTS["Deployment"]["spec"]["selector"]["matchLabels"],
+        OBJECTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        OBJECTS["Service"]["spec"]["selector"],
+    ]
+    assert all(selector.items() <= labels for selector in selectors)
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
+    assert {port["targetPort"]: port["port"] for port in OBJECTS["Service"]["spec"]["ports"]} == ports
+    assert {probe["grpc"]["port"] for name in ("startup", "readiness") if (probe := CONTAINER[f"{name}Probe"])} == {
+        ports["grpc"]
+    }
+    assert {mount["name"] for mount in CONTAINER["volumeMounts"]} == {volume["name"] for volume in POD["volumes"]}
+    claim = POD["volumes"][0]["persistentVolumeClaim"]["claimName"]
+    assert claim == OBJECTS["PersistentVolumeClaim"]["metadata"]["name"]
+    assert POD["securityContext"]["runAsNonRoot"]
+    assert f"USER {POD['securityContext']['runAsUser']}" in DOCKERFILE
+
+
+def test_volumes_and_services_of_the_compose_file_are_there():
+    servers = [COMPOSE["services"][name] for name in ("one", "two")]
+    assert all(set(server["depends_on"]) <= set(COMPOSE["services"]) for server in servers)
+    named = {volume.partition(":")[0] for service in COMPOSE["services"].values() for volume in service["volumes"]}
+    assert named == set(COMPOSE["volumes"])
+    published = [port.split(":") for server in servers for port in server["ports"]]
+    assert {port[0] for port in published} == {"127.0.0.1"}
+    assert len({port[1] for port in published}) == len(published)
