@@ -37,6 +37,7 @@ CLASSES, FEW = LIMITS.classes, 20
 # How many entries the repeated fields of replies without pages have at most.
 ENTRIES = {
     "AddItemsResponse.errors": LIMITS.batch_items,
+    "AnnotationProgress.other_models": FEW,
     "AnnotationProgress.outcomes": FEW,
     "BatchSelected.picks": LIMITS.query_batch,
     "ClassShare.figures": FEW,
@@ -72,6 +73,7 @@ BYTES = {
     "Item.text": LIMITS.item_text_bytes,
     "LabelSpace": LIMITS.label_space_bytes + 16 * CLASSES,
     "Lease": values.PAGE_BYTES,
+    "ModelCount.model": 4 * 200,  # characters
     "Overview.active_runs": values.PAGE_BYTES,
     "Pick.reason": 96,
     "PredictResponse.predictions": values.PAGE_BYTES,
