@@ -178,3 +178,24 @@ async def test_a_closed_client_for_asyncio_says_that_it_is_closed(server: FakeSe
         await client.pool.add("news", ["one"])
     with pytest.raises(ClosedError):
         await client.projects.get("news")
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["nohost", "127.0.0.1", "http://127.0.0.1:50051", "host:99999", "host:0", "host:abc", "a b:1", ":1", "[::1]"],
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_sent(server: str) -> None:
+    """gRPC would take port 99999 for 34463, and send the token there."""
+    for open_client in (connect, connect_async):
+        with pytest.raises(ValueError, match=r"is no address such as 127\.0\.0\.1:50051"):
+            open_client(server)
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:1", "[::1]:65535", "unix:/run/x", "dns:///example.org:1", "a_b.c:7"])
+def test_addresses_of_every_sort_are_taken(server: str) -> None:
+    connect(server).close()
+
+
+def test_a_client_says_how_it_is_made() -> None:
+    with pytest.raises(TypeError, match="made by connect"):
+        Client("127.0.0.1:50051")  # type: ignore[arg-type]

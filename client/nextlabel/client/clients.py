@@ -15,7 +15,7 @@ from nextlabel.client.services.projects import Projects
 from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import Runs
-from nextlabel.client.transport.addresses import DEFAULT_SERVER, is_loopback
+from nextlabel.client.transport.addresses import DEFAULT_SERVER, checked_server, is_loopback
 from nextlabel.client.transport.calls import Mode, OfServer
 from nextlabel.client.transport.channel import Tls
 from nextlabel.client.transport.connection import Connection, Target
@@ -25,7 +25,9 @@ from nextlabel.client.transport.modes import Awaiting, Blocking
 class _Services(Generic[Mode]):
     """The services of one server, whose calls name the project that they mean."""
 
-    def __init__(self, connection: Connection, mode: Mode) -> None:
+    def __init__(self, connection: Connection, mode: Mode | None = None) -> None:
+        if mode is None:
+            raise TypeError('a client is made by connect("host:port"), or by connect_async')
         self._connection = connection
         self._mode: Mode = mode
         self.projects: Projects[Mode] = Projects(connection, mode)
@@ -98,7 +100,7 @@ def connect(
     none. `tls` is True for a server with a certificate of a public authority, or a Tls. A token does not go to
     another machine without TLS unless `insecure` allows it. `timeout_s` is the deadline of each short call.
 
-    Raises ValueError when the settings contradict each other.
+    Raises ValueError when the settings contradict each other, and for an address that is none.
     """
     return Client(Connection(_target(server, token, tls, insecure, timeout_s)), Blocking())
 
@@ -116,7 +118,7 @@ def connect_async(
 
 
 def _target(server: str | None, token: str | None, tls: Tls | bool, insecure: bool, timeout_s: float) -> Target:
-    server = server or os.environ.get("NEXTLABEL_SERVER") or DEFAULT_SERVER
+    server = checked_server(server or os.environ.get("NEXTLABEL_SERVER") or DEFAULT_SERVER)
     token = token or os.environ.get("NEXTLABEL_TOKEN") or None
     if token and not tls and not insecure and not is_loopback(server):
         raise ValueError(f"tls: the token would go to {server} unencrypted; turn TLS on, or allow it with insecure")
