@@ -9,6 +9,7 @@ from typing import Any
 from nextlabel.server.values.access import AccessToken, StoredReply
 from nextlabel.server.values.errors import Aborted
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.advice import Advice
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem
@@ -41,6 +42,7 @@ class Contents:
     leases: dict[str, Lease] = field(default_factory=dict)
     lease_items: dict[tuple[ProjectId, str, int], LeaseItem] = field(default_factory=dict)
     annotations: dict[tuple[ProjectId, int, str, str, int], Annotation] = field(default_factory=dict)
+    advice: dict[tuple[ProjectId, int, str], Advice] = field(default_factory=dict)
     models: dict[tuple[ProjectId, int], ModelVersion] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     run_events: dict[tuple[ProjectId, str, int], RunEvent] = field(default_factory=dict)

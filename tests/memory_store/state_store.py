@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from tests.memory_store.access import MemoryAccess
+from tests.memory_store.advice import MemoryAdvice
 from tests.memory_store.budgets import MemoryBudgets
 from tests.memory_store.contents import Contents
 from tests.memory_store.labeling import MemoryLabeling
@@ -27,6 +28,7 @@ class MemoryTransaction:
         self.projects = MemoryProjects(contents)
         self.pool = MemoryPool(contents)
         self.labeling = MemoryLabeling(contents)
+        self.advice = MemoryAdvice(contents)
         self.models = MemoryModels(contents)
         self.runs = MemoryRuns(contents)
         self.budgets = MemoryBudgets(contents)

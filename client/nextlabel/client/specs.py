@@ -82,12 +82,16 @@ def run_spec(
     stable_kappa: float = 0.0,
     max_rounds: int = 0,
     seed: int = 0,
+    advice: bool = False,
 ) -> RunSpec:
     """A run with this annotator; what is not given is left to the project or has no limit.
 
     The run ends when a budget is used up; when the lower bound of accuracy or macro-F1 on the holdout, in (0, 1],
     reaches a target; when `plateau_rounds` can have gained less than `plateau_gain` only, which is .01 if not given;
     when the predictions of successive models agree by a kappa of `stable_kappa`, .99 say; or after `max_rounds`.
+
+    With `advice`, answers are kept as advice beside every item instead of as labels: the learner weighs them by what
+    trusted labels say of them.
 
     Raises ValueError for a budget that buys nothing.
     """
@@ -106,4 +110,5 @@ def run_spec(
         ),
         max_rounds=max_rounds,
         seed=seed,
+        advice=advice,
     )

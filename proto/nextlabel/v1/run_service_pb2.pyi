@@ -533,6 +533,7 @@ class RunSpec(_message.Message):
     TARGETS_FIELD_NUMBER: _builtins.int
     MAX_ROUNDS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
     """Items in a round, from 1 to 10,000; 0 for the server's default."""
     audit_share: _builtins.float
@@ -541,6 +542,11 @@ class RunSpec(_message.Message):
     """Most rounds; 0 for no limit."""
     seed: _builtins.int
     """Seed of selection, training and noise."""
+    advice: _builtins.bool
+    """Whether answers are kept as advice beside the items instead of as labels: about every item, evaluating ones included,
+    `batch_size` in a round, none twice. The learner weighs advice by what trusted labels say of it. Needs an annotator on
+    the server that is not the learner; `strategy`, `audit_share`, `targets` and a limit of labels have no part in it.
+    """
     @_builtins.property
     def annotator(self) -> Global___AnnotatorSpec:
         """Who answers."""
@@ -568,10 +574,11 @@ class RunSpec(_message.Message):
         targets: Global___Targets | None = ...,
         max_rounds: _builtins.int = ...,
         seed: _builtins.int = ...,
+        advice: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "limits", b"limits", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audit_share: _TypeAlias = _typing.Literal["audit_share"]  # noqa: Y015
     _WhichOneofArgType__audit_share: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share"]  # noqa: Y015

@@ -33,6 +33,7 @@ from nextlabel.server.domain.labeling.needs import Asker
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
@@ -110,6 +111,7 @@ class Server:
             budgets=self.budgets,
             models_dir=folder,
             descriptions=DescribedClassesSource(embedding),
+            advice=AdviceSource(store),
         )
         advised: AdvisedSelection = None  # type: ignore[assignment]  # no strategy here asks an LLM
         self.selector = Selector(

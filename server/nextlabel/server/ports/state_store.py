@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol, TypeVar
 
 from nextlabel.server.ports.tables.access import AccessTable
+from nextlabel.server.ports.tables.advice import AdviceTable
 from nextlabel.server.ports.tables.budgets import BudgetTable
 from nextlabel.server.ports.tables.labeling import LabelingTable
 from nextlabel.server.ports.tables.models import ModelTable
@@ -40,6 +41,11 @@ class Transaction(Protocol):
     @property
     def labeling(self) -> LabelingTable:
         """Batches, leases, annotations."""
+        ...
+
+    @property
+    def advice(self) -> AdviceTable:
+        """Advice about items."""
         ...
 
     @property

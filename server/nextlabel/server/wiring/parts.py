@@ -17,6 +17,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning, learner_spec
@@ -28,6 +29,7 @@ from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
 from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
@@ -250,6 +252,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
         budgets=projects.budgets,
         models_dir=base.settings.data_dir / "models",
         descriptions=DescribedClassesSource(pool.embedding),
+        advice=AdviceSource(base.store),
     )
 
 
@@ -322,16 +325,26 @@ def _runs(
         budgets=projects.budgets,
         log=log,
     )
+    rounds = Rounds(
+        store=base.store,
+        selector=learned.selector,
+        learning=learned.learning,
+        budgets=projects.budgets,
+        reports=reports.reports,
+        log=log,
+        clock=base.clock,
+    )
     driver = RunDriver(
         store=base.store,
         goals=Goals(ModelChanges(learned.learning)),
         forecasts=reports.forecasts,
-        rounds=Rounds(
+        rounds=rounds,
+        advising=Advising(
             store=base.store,
-            selector=learned.selector,
-            learning=learned.learning,
-            budgets=projects.budgets,
-            reports=reports.reports,
+            pools=pool.pools,
+            labels=labeling.labels,
+            annotation=annotation,
+            rounds=rounds,
             log=log,
             clock=base.clock,
         ),
@@ -357,7 +370,7 @@ def _runs(
         halts=llm.halts,
     )
     quotes = AllQuotes(
-        labels=LabelQuotes(base.store, projects.budgets, reports.reports),
+        labels=LabelQuotes(base.store, pool.pools, projects.budgets, reports.reports),
         store=base.store,
         pools=pool.pools,
         projects=projects.projects,

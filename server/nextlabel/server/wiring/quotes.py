@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,9 +69,9 @@ class AllQuotes:
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
         bound = await self.labels.quote(project, spec, sample_items)
-        llm = llm_strategy(spec.strategy)
+        llm = None if spec.advice else llm_strategy(spec.strategy)
         if not bound.upper.labels or not (isinstance(spec.annotator, LlmOptions) or llm):
-            return bound
+            return _without_labels(bound) if spec.advice else bound
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         items = await self._sampled(project, spec.seed)
         sample = _Sample(task, items, sample_items or _COUNTED_REQUESTS, spec.seed)
@@ -84,7 +84,8 @@ class AllQuotes:
             quotes.append(await self._choosing(project, spec, llm, bound, sample))
         elif llm is not None:
             quotes.append(await self._shortlists(project, spec, llm, bound, sample))
-        return _added(quotes)
+        total = _added(quotes)
+        return _without_labels(total) if spec.advice else total
 
     def _warnings(self, asked: Sequence[LlmOptions]) -> Sequence[str]:
         prices, today = load_prices(self.connections.settings.prices), self.clock.now().date()
@@ -183,6 +184,12 @@ class AllQuotes:
 
 def _how(*, counted: bool) -> str:
     return "counted by the endpoint" if counted else "estimated from bytes, since the endpoint cannot count"
+
+
+def _without_labels(quote: RunQuote) -> RunQuote:
+    """Return a quote of answers that are no labels."""
+    low, expected, upper = (replace(cost, labels=0) for cost in (quote.low, quote.expected, quote.upper))
+    return RunQuote(low, expected, upper, quote.assumptions)
 
 
 def _scaled(cost: Cost, factor: float) -> Cost:

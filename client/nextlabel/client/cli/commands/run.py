@@ -49,6 +49,12 @@ def start(
     project: ProjectArgument,
     who: AnnotatorChoice,
     prompting: Prompting,
+    advice: Annotated[
+        bool,
+        typer.Option(
+            "--advice", help="Keep answers about every item as advice, which the learner weighs; they are no labels."
+        ),
+    ] = False,
     labels_from: Annotated[
         str | None, typer.Option(metavar="FILE", help="Known labels for --annotator replay; uploaded first.")
     ] = None,
@@ -140,6 +146,7 @@ def start(
             stable_kappa=stable_kappa,
             max_rounds=max_rounds,
             seed=seed,
+            advice=advice,
         )
         if quote:
             emit_one(plain(client.runs.quote(project, spec)), output)

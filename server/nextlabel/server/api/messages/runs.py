@@ -60,6 +60,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         max_rounds=message.max_rounds,
         seed=message.seed,
         stable_kappa=targets.stable_kappa,
+        advice=message.advice,
     )
 
 
@@ -80,6 +81,7 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
         ),
         max_rounds=spec.max_rounds,
         seed=spec.seed,
+        advice=spec.advice,
     )
 
 

@@ -119,18 +119,21 @@ class LearnerServicer(LearnerServiceServicer):
     ) -> tuple[int, Sequence[pb.Prediction]]:
         if candidates < 0:
             raise InvalidArgument.field("candidate_count", f"must not be negative, got {candidates}")
-        embeddings = await self._embeddings(project, given)
+        rows = await self._rows(project, given.items.item_ids) if given.WhichOneof("input") == "items" else None
+        embeddings = await self._embeddings(project, given, rows or ())
         asked = f"for {candidates} candidates each" if candidates else "for a project of names that long"
         check_fits(len(embeddings), largest_prediction(project.class_names, candidates), "input", asked)
-        used, probabilities = await self.learning.predict(project, embeddings, version)
+        used, probabilities = await self.learning.predict(project, embeddings, version, rows)
         return used.version, predictions(probabilities, project.class_names, candidates)
 
-    async def _embeddings(self, project: Project, given: pb.PredictionInput) -> npt.NDArray[np.floating]:
+    async def _embeddings(
+        self, project: Project, given: pb.PredictionInput, rows: Sequence[int]
+    ) -> npt.NDArray[np.floating]:
         kind = given.WhichOneof("input")
         if kind == "texts":
             return await self._embedded(project, given.texts.texts)
         if kind == "items":
-            return await self._stored(project, given.items.item_ids)
+            return await self.pools.embeddings(project.id, rows)
         if kind == "embeddings":
             matrix = matrix_of(given.embeddings, "input.embeddings")
             if len(matrix) > _MAX_EMBEDDINGS:
@@ -148,12 +151,12 @@ class LearnerServicer(LearnerServiceServicer):
             )
         return await self.embedding.embed_texts(list(texts))
 
-    async def _stored(self, project: Project, item_ids: Sequence[str]) -> npt.NDArray[np.float16]:
-        rows = (await self.pools.find(project.id, item_ids)).tolist()
+    async def _rows(self, project: Project, item_ids: Sequence[str]) -> Sequence[int]:
+        rows: list[int] = (await self.pools.find(project.id, item_ids)).tolist()
         for item_id, row in zip(item_ids, rows, strict=True):
             if row < 0:
                 raise NotFound("item", item_id)
-        return await self.pools.embeddings(project.id, rows)
+        return rows
 
     async def Evaluate(self, request: pb.EvaluateRequest, context: Any) -> pb.EvaluateResponse:
         """Measure a version on holdout or gold items."""

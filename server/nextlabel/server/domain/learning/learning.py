@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import structlog
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.evidence import distributions
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.advice.description import AdviceChoice
 from nextlabel.server.learners.evaluation import Evaluation, evaluate
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
@@ -68,6 +70,7 @@ class Learning:
     budgets: Budgets
     models_dir: Path
     descriptions: DescribedClassesSource
+    advice: AdviceSource
     _loaded: OrderedDict[tuple[ProjectId, int], Model] = field(init=False, default_factory=OrderedDict)
 
     async def train(
@@ -104,7 +107,11 @@ class Learning:
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sample = await self.samples.of_pool(project)
             spec = learner_spec(project.learner)
-            training = replace(labeled.training, described=await self.descriptions.of(project))
+            training = replace(
+                labeled.training,
+                described=await self.descriptions.of(project),
+                advice=await self.advice.features(project.id, labeled.rows_N.tolist(), project.class_names),
+            )
             model = await self.executor.run(lambda: train(training, sample, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = latest.version + 1 if latest else 1
@@ -161,16 +168,22 @@ class Learning:
         return await self.model(project, (await self.train(project, cold=True)).version)
 
     async def predict(
-        self, project: Project, embeddings_nD: npt.NDArray[np.floating], version: int = 0
+        self,
+        project: Project,
+        embeddings_nD: npt.NDArray[np.floating],
+        version: int = 0,
+        rows: Sequence[int] | None = None,
     ) -> tuple[ModelVersion, npt.NDArray[np.float32]]:
         """Return class probabilities, (n, C) in the order of the label space, and the version they are from.
 
-        A class that was added after the version was trained gets 0.
+        A class that was added after the version was trained gets 0. Where the ``rows`` of the pool are given that
+        the embeddings are of, the advice about them counts; without advice the learner predicts alone.
         """
         if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
-        probabilities = await self.executor.run(lambda: model.predict_proba(embeddings_nD))
+        advice = await self.advice.features(project.id, rows, model.classes) if rows and model.blend else None
+        probabilities = await self.executor.run(lambda: model.predict_proba(embeddings_nD, advice))
         added = len(project.classes) - model.n_classes
         return found, np.pad(probabilities, ((0, 0), (0, added))) if added > 0 else probabilities
 
@@ -256,6 +269,7 @@ class Learning:
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
                 "labels_awaiting_embedding": waiting,
+                "advice": _use_of_advice(description.advice),
             },
             labels=description.labels,
             spent=self.budgets.spent(tx, project.id, run or None),
@@ -273,7 +287,8 @@ class Learning:
         found = await self.samples.evaluation_set(project, split, model.classes)
         if found is None:
             return None
-        return await self.executor.run(lambda: evaluate(model, found.embeddings_nD, found.labels_n))
+        advice = await self.advice.features(project.id, found.rows, model.classes)
+        return await self.executor.run(lambda: evaluate(model, found.embeddings_nD, found.labels_n, advice))
 
     async def _loaded_or_none(self, version: ModelVersion) -> Model | None:
         """Return the model of a version; None (and a log line) when its file cannot be trusted."""
@@ -297,6 +312,14 @@ class Learning:
 
     def _path(self, project: ProjectId, version: int) -> Path:
         return self.models_dir / project / f"{version:06d}.skops"
+
+
+def _use_of_advice(choice: AdviceChoice | None) -> JsonObject:
+    """Return what is kept of how advice is used: nothing where there was none."""
+    if choice is None:
+        return {}
+    scores = {score.use.value: score.expected_macro_f1 for score in choice.scores}
+    return {"use": choice.use.value, "advisors": list(choice.advisors), "held_out": choice.held_out, "scores": scores}
 
 
 def _summary(evaluation: Evaluation) -> JsonObject:

@@ -19,8 +19,9 @@ from nextlabel.server.values.projects.projects import Project
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationSet:
-    """Embeddings, (n, D), of holdout or gold items, with their labels as indexes into some classes, (n,)."""
+    """Rows of n holdout or gold items, embeddings, (n, D), and labels as indexes into some classes, (n,)."""
 
+    rows: Sequence[int]
     embeddings_nD: npt.NDArray[np.float32]
     labels_n: npt.NDArray[np.int64]
 
@@ -46,8 +47,9 @@ class Samples:
         if not references:
             return None
         place = {name: i for i, name in enumerate(classes)}
-        matrix = await self._of_split(project.id, split, [r.row for r in references])
-        return EvaluationSet(matrix, np.array([place[r.label] for r in references], np.int64))
+        read = [r.row for r in references]
+        matrix = await self._of_split(project.id, split, read)
+        return EvaluationSet(read, matrix, np.array([place[r.label] for r in references], np.int64))
 
     async def of_pool(self, project: Project) -> npt.NDArray[np.float32]:
         """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.server.assessment.answering_models import other_models
@@ -27,6 +27,9 @@ FLUSH_S = 0.25
 FLUSH_ANSWERS = 256
 MOST_MODELS = 8
 """Other models that are told of by name, the most frequent first."""
+
+Answered = tuple[int, str, Answer]
+"""Row, item id and answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,40 @@ class BatchAnnotation:
 
     async def annotate_unbooked(self, assigned: Assignment, reservation: str = "") -> None:
         """Have the picks annotated; their labels are taken from a reservation, '' for none."""
-        project, run, source = assigned.project, assigned.run, assigned.source
-        items = await self.pools.to_annotate(project.id, [p.row for p in assigned.picks])
+
+        def keep(tx: Transaction, answers: Sequence[Answered]) -> None:
+            self._record(tx, assigned, answers, reservation)
+
+        await self.ask(assigned.project, assigned.run, assigned.source, [p.row for p in assigned.picks], keep)
+
+    async def ask(
+        self,
+        project: Project,
+        run: Run,
+        source: RunAnnotator,
+        rows: Sequence[int],
+        keep: Callable[[Transaction, Sequence[Answered]], None],
+    ) -> None:
+        """Have rows answered, and each answer kept by ``keep`` as it comes.
+
+        Raises:
+            BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
+        """
+        items = await self.pools.to_annotate(project.id, rows)
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         progress = _Progress(total=len(items))
-        pending: list[tuple[int, str, Answer]] = []
+        pending: list[Answered] = []
 
         async def flush() -> None:
             taken, pending[:] = list(pending), []
             if not taken:
                 return
-            await self.store.write(lambda tx: self._keep(tx, assigned, taken, reservation, progress))
+
+            def work(tx: Transaction) -> None:
+                keep(tx, taken)
+                self.log.note_in(tx, run, progress.happening(self.budgets.spent(tx, project.id, run.id)))
+
+            await self.store.write(work)
             self.log.tell(run.id)
 
         known = source.canaries() if source.canaries else None
@@ -101,18 +127,11 @@ class BatchAnnotation:
             if source.canaries is not None and (tally := source.canaries()) != known:
                 await self.log.note(run, CanariesChecked(tally))
 
-    def _keep(
-        self,
-        tx: Transaction,
-        assigned: Assignment,
-        answers: Sequence[tuple[int, str, Answer]],
-        reservation: str,
-        progress: _Progress,
-    ) -> None:
-        project, run, source = assigned.project, assigned.run, assigned.source
+    def _record(self, tx: Transaction, assigned: Assignment, answers: Sequence[Answered], reservation: str) -> None:
+        source = assigned.source
         self.leases.record(
             tx,
-            project,
+            assigned.project,
             assigned.batch,
             answers,
             annotator=source.annotator.name,
@@ -120,7 +139,6 @@ class BatchAnnotation:
             trusted=source.trusted,
             reservation=reservation,
         )
-        self.log.note_in(tx, run, progress.happening(self.budgets.spent(tx, project.id, run.id)))
 
 
 class _Progress:

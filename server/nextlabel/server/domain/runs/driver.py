@@ -9,6 +9,7 @@ import structlog
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
 from nextlabel.server.domain.runs.endings import End, end_by
 from nextlabel.server.domain.runs.goals import Goals
@@ -46,6 +47,7 @@ class RunDriver:
     forecasts: Forecasts
     gold_checks: GoldChecks
     annotation: BatchAnnotation
+    advising: Advising
     annotators: AnnotatorSource
     embedding: Embedding
     budgets: Budgets
@@ -84,6 +86,8 @@ class RunDriver:
         """Drive rounds until the run ends; None when the project was changed, which its annotator was made for."""
         source = await self.annotators.open(project, run)
         try:
+            if run.spec.advice:
+                return await self.advising.drive(project, run, source)
             return await self._drive_rounds(project, run, source)
         finally:
             await source.annotator.close()

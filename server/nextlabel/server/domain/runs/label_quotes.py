@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import annotator_name
 from nextlabel.server.values.runs.runs import RunSpec
 
 
@@ -18,11 +20,17 @@ class LabelQuotes:
     """How many labels a run can buy: as many as limits, budgets, rounds and the pool allow."""
 
     store: StateStore
+    pools: Pools
     budgets: Budgets
     reports: Reports
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
-        """Return the most labels that the run can buy; targets and a plateau may end it before the first."""
+        """Return the most labels that the run can buy; targets and a plateau may end it before the first.
+
+        For a run that collects advice, the items that it asks about stand for labels, of which it buys none.
+        """
+        if spec.advice:
+            return await self._advice(project, spec)
         askable = (await self.reports.pool_counts(project)).askable
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
         bounds = {
@@ -36,3 +44,13 @@ class LabelQuotes:
         ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds or spec.stable_kappa
         low = Cost(labels=min(spec.batch_size, most.labels)) if ends_early else most
         return RunQuote(low, most, most, [f"{bound} {name}" for name, bound in known.items()])
+
+    async def _advice(self, project: Project, spec: RunSpec) -> RunQuote:
+        pool = await self.pools.open(project.id)
+        items = pool.index.next_row - len(pool.deleted)
+        advised = await self.store.read(lambda tx: len(tx.advice.rows(project.id, annotator_name(spec.annotator))))
+        bounds = {"items without advice of the annotator": items - advised}
+        if spec.max_rounds:
+            bounds["items in the most rounds allowed"] = spec.max_rounds * spec.batch_size
+        asked = Cost(labels=min(bounds.values()))
+        return RunQuote(asked, asked, asked, [f"{bound} {name}" for name, bound in bounds.items()])

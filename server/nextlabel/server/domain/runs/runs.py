@@ -17,7 +17,14 @@ from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects.projects import Component, Project
-from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, LlmOptions, ReplayOptions
+from nextlabel.server.values.runs.annotator_options import (
+    AnnotatorChoice,
+    HumanOptions,
+    LearnerOptions,
+    LlmOptions,
+    ReplayOptions,
+    shows_labels,
+)
 from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent
 from nextlabel.server.values.runs.runs import Run, RunSpec, RunState, StopReason
 
@@ -142,6 +149,26 @@ class Runs:
                 ("targets.stable_kappa", not 0 <= spec.stable_kappa <= 1, "from 0 to 1"),
                 ("max_rounds", spec.max_rounds < 0, "must not be negative"),
                 *((f"limits.{d.value}", spec.limit.amount(d) < 0, "must not be negative") for d in BudgetDimension),
+                (
+                    "limits.labels",
+                    spec.advice and spec.limit.labels > 0,
+                    "advice buys no labels: limit tokens, money or rounds",
+                ),
+                (
+                    "advice",
+                    spec.advice and isinstance(spec.annotator, HumanOptions),
+                    "people label items; only annotators on the server advise",
+                ),
+                (
+                    "advice",
+                    spec.advice and isinstance(spec.annotator, LearnerOptions),
+                    "the learner cannot advise itself",
+                ),
+                (
+                    "advice",
+                    spec.advice and shows_labels(spec.annotator),
+                    "asks about labeled items too, whose labels the annotator must not see: ask without demonstrations",
+                ),
             )
             if wrong
         ]

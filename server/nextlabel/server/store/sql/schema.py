@@ -227,6 +227,19 @@ annotations = Table(
     ),
 )
 
+advice = Table(
+    "advice",
+    metadata,
+    column.project(primary_key=True),
+    column.integer("row", primary_key=True),
+    column.text("annotator", primary_key=True),
+    column.text("item_id"),
+    column.text("answer"),
+    column.text("run"),
+    column.integer("created_at"),
+    Index(None, "project", "annotator", "row"),
+)
+
 models = Table(
     "models",
     metadata,

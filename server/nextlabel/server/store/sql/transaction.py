@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nextlabel.server.store.sql.statements import Connection
 from nextlabel.server.store.sql.tables.access import SqlAccess
+from nextlabel.server.store.sql.tables.advice import SqlAdvice
 from nextlabel.server.store.sql.tables.budgets import SqlBudgets
 from nextlabel.server.store.sql.tables.labeling import SqlLabeling
 from nextlabel.server.store.sql.tables.models import SqlModels
@@ -19,6 +20,7 @@ class SqlTransaction:
         self.projects = SqlProjects(connection)
         self.pool = SqlPool(connection)
         self.labeling = SqlLabeling(connection)
+        self.advice = SqlAdvice(connection)
         self.models = SqlModels(connection)
         self.runs = SqlRuns(connection)
         self.budgets = SqlBudgets(connection)

@@ -142,6 +142,22 @@ AnnotatorChoice = ReplayOptions | HumanOptions | LearnerOptions | AnthropicOptio
 """Which annotator a run uses."""
 
 
+def annotator_name(options: AnnotatorChoice) -> str:
+    """Return the name that an annotator has in annotations, '' for people, who have their own."""
+    match options:
+        case LlmOptions():
+            return options.annotator_name
+        case ReplayOptions():
+            return f"replay:{options.label_set}"
+        case _:
+            return ""
+
+
 def canary_share(options: AnnotatorChoice) -> float:
     """Return the canaries per item that an annotator is to be given, 0 for those that are no LLM."""
     return options.prompt.canary_share if isinstance(options, LlmOptions) else 0.0
+
+
+def shows_labels(options: AnnotatorChoice) -> bool:
+    """Return whether an annotator is shown labeled items of the pool."""
+    return isinstance(options, LlmOptions) and options.prompt.demonstration_selection is not DemonstrationSelection.NONE

@@ -56,6 +56,7 @@ class RunSpec:
     """What a run does and when it ends. A limit or target of 0 means none.
 
     ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable.
+    Where ``advice`` is set, answers are kept as advice beside the items, and buy no labels.
     """
 
     annotator: AnnotatorChoice
@@ -69,6 +70,7 @@ class RunSpec:
     max_rounds: int
     seed: int
     stable_kappa: float = 0.0
+    advice: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,48 @@
+"""What annotators advise on items, as features for the learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.advice import Advice
+from nextlabel.server.values.labeling.answers import Answer, Label
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceSource:
+    """Reads the advice about rows."""
+
+    store: StateStore
+
+    async def features(self, project: ProjectId, rows: Sequence[int], classes: Sequence[str]) -> AdviceFeatures | None:
+        """Return the advice about rows, in their order, over these classes; None where nobody has ever advised."""
+        advisors = tuple(await self.store.read(lambda tx: tx.advice.annotators(project)))
+        if not advisors:
+            return None
+        found = await self.store.read(lambda tx: tx.advice.of(project, rows))
+        place = {name: i for i, name in enumerate(classes)}
+        said: dict[int, dict[str, Opinion]] = {}
+        for advice in found:
+            if (opinion := _opinion(advice, place)) is not None:
+                said.setdefault(advice.row, {})[advice.annotator] = opinion
+        return advice_features([said.get(row, {}) for row in rows], advisors, len(classes))
+
+
+def _opinion(advice: Advice, place: dict[str, int]) -> Opinion | None:
+    """What an answer says of the classes that there are; None where it names none of them."""
+    answer = advice.answer
+    shares = {place[name]: share for name, share in _shares(answer).items() if name in place and share > 0}
+    if not shares:
+        return None
+    total = sum(shares.values())
+    return Opinion({c: share / total for c, share in shares.items()}, answer.confidence)
+
+
+def _shares(answer: Answer) -> dict[str, float]:
+    if answer.candidates:
+        return {candidate.label: candidate.probability for candidate in answer.candidates}
+    return {answer.body.name: 1.0} if isinstance(answer.body, Label) else {}
