@@ -71,6 +71,7 @@ ALLOWED = {
     GetClassShares        ROD
     CompareConsensus      ROD
     CertifyLabels         ROD
+    ListReview            ROD
     CreateToken           D
     ListTokens            D
     RevokeToken           D

@@ -32,3 +32,9 @@ class Quality(quality_grpc.QualityServiceServicer):
     async def CertifyLabels(self, request: Any, context: Any) -> Any:
         proven = quality.Certificate(threshold=0.9, accepted_share=0.4, gold_items=80, right=79)
         return quality.CertifyLabelsResponse(certificate=proven if request.accuracy < 0.95 else None, labels=500)
+
+    async def ListReview(self, request: Any, context: Any) -> Any:
+        reasons = [quality.REVIEW_REASON_DISAGREEMENT, quality.REVIEW_REASON_SUSPECT]
+        number = int(request.page_token or 0)
+        entry = quality.ReviewEntry(item_id=f"item-{number}", label="sports", wrong_probability=0.9, reasons=reasons)
+        return quality.ListReviewResponse(entries=[entry], total=2, next_page_token="" if number else "1")

@@ -27,3 +27,11 @@ def test_quality_certifies_or_says_that_it_cannot(cli: Cli, news: str) -> None:
     refused = cli(*asked, "0.96")
     assert refused.code == 1
     assert "96% cannot be proven" in refused.err
+
+
+def test_quality_lists_what_is_worth_another_look_and_why(cli: Cli, news: str) -> None:
+    assert "90.0%" in cli("quality", "review", news).out
+    entries = cli("quality", "review", news, "--output", "json").json
+    assert [entry["item_id"] for entry in entries] == ["item-0", "item-1"]
+    assert entries[0]["reasons"] == ["disagreement", "suspect"]
+    assert len(cli("quality", "review", news, "--limit", "1", "--output", "json").json) == 1

@@ -364,6 +364,7 @@ class LeaseItemsRequest(_message.Message):
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
@@ -372,6 +373,10 @@ class LeaseItemsRequest(_message.Message):
     """Name of the annotator: 1 to 200 bytes of UTF-8, printable."""
     count: _builtins.int
     """Items wanted, from 1 to 1,000."""
+    review: _builtins.bool
+    """Lease answered items that are worth another look instead, as QualityService.ListReview lists them; each pick's `score`
+    is how probably the label is wrong, and its `reason` says why. Their labels are not shown.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long the lease lasts; absent for the project's default."""
@@ -384,10 +389,11 @@ class LeaseItemsRequest(_message.Message):
         annotator: _builtins.str = ...,
         count: _builtins.int = ...,
         ttl: _duration_pb2.Duration | None = ...,
+        review: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

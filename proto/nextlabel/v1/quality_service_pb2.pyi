@@ -56,6 +56,38 @@ FIGURE_KIND_PREDICTION_POWERED: FigureKind.ValueType  # 5
 """Labels by people and predictions joined (PPI++), never with a wider interval than people alone."""
 Global___FigureKind: _TypeAlias = FigureKind  # noqa: Y015
 
+class _ReviewReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReviewReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReviewReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVIEW_REASON_UNSPECIFIED: _ReviewReason.ValueType  # 0
+    """Not given."""
+    REVIEW_REASON_DISAGREEMENT: _ReviewReason.ValueType  # 1
+    """Annotators of equal standing differ."""
+    REVIEW_REASON_LOW_CONFIDENCE: _ReviewReason.ValueType  # 2
+    """Its calibrated confidence is below 0.8."""
+    REVIEW_REASON_AGAINST_LEARNER: _ReviewReason.ValueType  # 3
+    """An LLM's label where the learner, which has not seen it, says otherwise."""
+    REVIEW_REASON_SUSPECT: _ReviewReason.ValueType  # 4
+    """By the learner, which has not seen the label, and by the nearest labeled items it is wrong rather than right."""
+
+class ReviewReason(_ReviewReason, metaclass=_ReviewReasonEnumTypeWrapper):
+    """Why a label is worth another look."""
+
+REVIEW_REASON_UNSPECIFIED: ReviewReason.ValueType  # 0
+"""Not given."""
+REVIEW_REASON_DISAGREEMENT: ReviewReason.ValueType  # 1
+"""Annotators of equal standing differ."""
+REVIEW_REASON_LOW_CONFIDENCE: ReviewReason.ValueType  # 2
+"""Its calibrated confidence is below 0.8."""
+REVIEW_REASON_AGAINST_LEARNER: ReviewReason.ValueType  # 3
+"""An LLM's label where the learner, which has not seen it, says otherwise."""
+REVIEW_REASON_SUSPECT: ReviewReason.ValueType  # 4
+"""By the learner, which has not seen the label, and by the nearest labeled items it is wrong rather than right."""
+Global___ReviewReason: _TypeAlias = ReviewReason  # noqa: Y015
+
 @_typing.final
 class Figure(_message.Message):
     """A figure that says what it is."""
@@ -413,3 +445,109 @@ class CertifyLabelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CertifyLabelsResponse: _TypeAlias = CertifyLabelsResponse  # noqa: Y015
+
+@_typing.final
+class ReviewEntry(_message.Message):
+    """A label that is worth another look."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    OTHER_LABEL_FIELD_NUMBER: _builtins.int
+    WRONG_PROBABILITY_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Id of the item."""
+    label: _builtins.str
+    """The label that it has now."""
+    other_label: _builtins.str
+    """What learner and neighbours say instead; empty where they say the same or nothing."""
+    wrong_probability: _builtins.float
+    """How probably the label is wrong, in [0, 1]: what a look is expected to find. An estimate that no gold has calibrated."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___ReviewReason.ValueType]:
+        """Every reason to look."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        label: _builtins.str = ...,
+        other_label: _builtins.str = ...,
+        wrong_probability: _builtins.float = ...,
+        reasons: _abc.Iterable[Global___ReviewReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "label", b"label", "other_label", b"other_label", "reasons", b"reasons", "wrong_probability", b"wrong_probability"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewEntry: _TypeAlias = ReviewEntry  # noqa: Y015
+
+@_typing.final
+class ListReviewRequest(_message.Message):
+    """Request of ListReview."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    annotator: _builtins.str
+    """Only what this annotator may review, which is no item that they have answered; empty for all. Up to 256 bytes."""
+    page_size: _builtins.int
+    """Most entries to return, up to 1,000; 0 for as many as one reply holds."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        annotator: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewRequest: _TypeAlias = ListReviewRequest  # noqa: Y015
+
+@_typing.final
+class ListReviewResponse(_message.Message):
+    """Response of ListReview. What is on lease is left out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
+    total: _builtins.int
+    """Entries on all pages."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewEntry]:
+        """The entries, by falling `wrong_probability`."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___ReviewEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReviewResponse: _TypeAlias = ListReviewResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.FromString,
                 _registered_method=True)
+        self.ListReview = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListReview',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -89,6 +94,14 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReview(self, request, context):
+        """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
+        whoever then answers an item takes it off the list.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +124,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.CertifyLabels,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.SerializeToString,
+            ),
+            'ListReview': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListReview,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +240,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/CertifyLabels',
             nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListReview',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListReviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,10 @@ class QualityServiceStub:
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
     CertifyLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
+    ListReview: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]
+    """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
+    whoever then answers an item takes it off the list.
+    """
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -55,6 +59,10 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
     CertifyLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]  # type: ignore[assignment]
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
+    ListReview: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]  # type: ignore[assignment]
+    """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
+    whoever then answers an item takes it off the list.
+    """
 
 class QualityServiceServicer:
     """What is known of the quality of a project's labels and models."""
@@ -86,5 +94,14 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.CertifyLabelsResponse, _abc.Awaitable[_quality_service_pb2.CertifyLabelsResponse]]:
         """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
+
+    def ListReview(
+        self,
+        request: _quality_service_pb2.ListReviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListReviewResponse, _abc.Awaitable[_quality_service_pb2.ListReviewResponse]]:
+        """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
+        whoever then answers an item takes it off the list.
+        """
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

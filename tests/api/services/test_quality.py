@@ -1,8 +1,9 @@
 """Quality through the API."""
 
+from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1 import report_service_pb2 as report_pb
-from tests.api.services.conftest import Api
+from tests.api.services.conftest import Api, label, request_id, true_class
 
 
 def test_a_project_without_anything_has_no_figures(api: Api) -> None:
@@ -25,3 +26,37 @@ def test_annotators_who_agree_have_their_figures_with_intervals(api: Api) -> Non
         assert report.alpha.low < 0.9
         assert report.alpha.items == report.agreement.items == 20
         assert not report.HasField("on_gold")
+
+
+def test_a_wrong_label_is_listed_leased_once_and_gone_after_a_look(api: Api) -> None:
+    project = api.filled(40)
+    api.submit(project, "ann", range(1, 40))
+    wrong = "warm" if true_class(0) == "cold" else "cold"
+    mistaken = labeling_pb.SubmittedAnnotation(item_id="item-0", answer=label(wrong))
+    api.labeling.SubmitAnnotations(
+        labeling_pb.SubmitAnnotationsRequest(
+            request_id=request_id(), project=project, annotator="ann", annotations=[mistaken]
+        )
+    )
+    listed = api.quality.ListReview(pb.ListReviewRequest(project=project))
+    first = listed.entries[0]
+    assert (first.item_id, first.label, first.other_label) == ("item-0", wrong, true_class(0))
+    assert list(first.reasons) == [pb.REVIEW_REASON_SUSPECT]
+    assert listed.total == len(listed.entries)
+    assert not api.quality.ListReview(pb.ListReviewRequest(project=project, annotator="ann")).entries
+
+    asked = labeling_pb.LeaseItemsRequest(
+        request_id=request_id(), project=project, annotator="bob", count=1, review=True
+    )
+    held = api.labeling.LeaseItems(asked).lease
+    assert api.labeling.LeaseItems(asked).lease.lease_id == held.lease_id
+    assert (held.items[0].item.id, held.items[0].pick.reason) == ("item-0", "review: suspect")
+    assert held.items[0].item.text
+    answer = labeling_pb.SubmittedAnnotation(item_id="item-0", answer=label(true_class(0)))
+    api.labeling.SubmitAnnotations(
+        labeling_pb.SubmitAnnotationsRequest(
+            request_id=request_id(), project=project, lease_id=held.lease_id, annotations=[answer]
+        )
+    )
+    left = api.quality.ListReview(pb.ListReviewRequest(project=project))
+    assert "item-0" not in {entry.item_id for entry in left.entries}

@@ -34,10 +34,14 @@ def enum_value(enum: Enum[Value], name: str, field: str) -> Value:
 def enum_name(message: Message, field: str) -> str:
     """The short name of an enum field of `message`; "" when it is unspecified, digits when it is newer than us."""
     descriptor = message.DESCRIPTOR.fields_by_name[field].enum_type
-    number = getattr(message, field)
+    assert descriptor is not None, f"{field} is not an enum"
+    return short_name(descriptor, getattr(message, field))
+
+
+def short_name(descriptor: Any, number: int) -> str:
+    """The short name of a value of an enum; "" when it is unspecified, digits when it is newer than us."""
     if number == 0:
         return ""
-    assert descriptor is not None, f"{field} is not an enum"
     return next((name for name, value in _short_names(descriptor).items() if value == number), str(number))
 
 

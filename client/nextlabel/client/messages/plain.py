@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nextlabel.client.messages.answers import plain_answer
-from nextlabel.client.messages.enums import enum_name
+from nextlabel.client.messages.enums import enum_name, short_name
 from nextlabel.v1.annotation_pb2 import Answer
 
 
@@ -29,6 +29,8 @@ def plain(message: Message) -> Any:
 
 def _field(message: Message, field: Any) -> Any:
     value = getattr(message, field.name)
+    if field.is_repeated and field.enum_type is not None:
+        return [short_name(field.enum_type, number) for number in value]
     if field.is_repeated:
         return [plain(element) if isinstance(element, Message) else element for element in value]
     if field.has_presence and not message.HasField(field.name):

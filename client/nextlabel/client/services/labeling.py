@@ -65,14 +65,18 @@ class Labeling(Service[Mode, Scope]):
         annotator: str,
         count: int,
         ttl_s: float | None = None,
+        review: bool = False,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.Lease:
         """Give an annotator up to `count` (at most 1,000) items to answer.
 
         Picks a new query batch when nothing is open. A lease without items, and without an id, means that there
-        is nothing for this annotator to answer.
+        is nothing for this annotator to answer. With `review` they are answered ones that are worth another look,
+        as `quality.review` lists them.
         """
-        request = pb.LeaseItemsRequest(project=project, annotator=annotator, count=count, ttl=duration(ttl_s))
+        request = pb.LeaseItemsRequest(
+            project=project, annotator=annotator, count=count, ttl=duration(ttl_s), review=review
+        )
         return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
 
     @project_call

@@ -1,9 +1,10 @@
 """Quality: whether labels and models can be trusted, each figure with its kind and its interval."""
 
+from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.transport.calls import Mode, Scope, Service, project_call
+from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 
@@ -38,3 +39,13 @@ class Quality(Service[Mode, Scope]):
         """The labels of an annotator of which at least a share `accuracy` is right, as far as gold proves it."""
         request = pb.CertifyLabelsRequest(project=project, annotator=annotator, accuracy=accuracy)
         return await self._connection.unary(self._stub.CertifyLabels, request)
+
+    @project_stream
+    async def review(self, project: str, *, annotator: str = "") -> AsyncIterator[Sequence[pb.ReviewEntry]]:
+        """The labels that are worth another look, the most promising ones first.
+
+        All of them, or those that `annotator` may review, who has not answered the item.
+        """
+        request = pb.ListReviewRequest(project=project, annotator=annotator)
+        async for page in self._connection.pages(self._stub.ListReview, request, lambda page: page.entries):
+            yield page

@@ -11,6 +11,7 @@ from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
+from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 
@@ -23,6 +24,7 @@ class QualityParts:
     shares: ShareReports
     consensus: ConsensusMethods
     acceptance: Acceptances
+    review: ReviewQueue
 
 
 def quality_parts(
@@ -34,4 +36,5 @@ def quality_parts(
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
+        review=ReviewQueue(store=store, pools=pools, labels=labels, learning=learning),
     )

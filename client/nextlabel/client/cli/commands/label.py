@@ -27,6 +27,9 @@ def label(
         str | None, typer.Option("--from", metavar="FILE", help="Answers by item id instead; - for stdin.")
     ] = None,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Items to lease at a time.")] = 10,
+    review: Annotated[
+        bool, typer.Option("--review", help="Look once more at answered items that may be wrong.")
+    ] = False,
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
@@ -37,11 +40,11 @@ def label(
     """Label items in the terminal, the most useful ones first; or submit a file of answers.
 
     In the terminal every answer is stored at once; s passes an item on to others, u takes up the one before, q ends and
-    gives the rest back.
+    gives the rest back. With --review they are items that others have answered and there is reason to doubt.
     """
     if answers_from is None:
         with session(ctx).connect() as client:
-            label_in_terminal(client, project, annotator=annotator, count=count)
+            label_in_terminal(client, project, annotator=annotator, count=count, review=review)
         return
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
     items = reading.open(answers_from, columns)

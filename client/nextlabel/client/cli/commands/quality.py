@@ -1,5 +1,6 @@
 """`nextlabel quality`: whether labels and models can be trusted."""
 
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -85,6 +86,31 @@ def certify(
     if found["certificate"] is None:
         say(f"{accuracy:.0%} cannot be proven for any of its labels; more gold items, or a lower accuracy, may help")
         raise typer.Exit(1)
+
+
+_REVIEW_COLUMNS: TableColumns = {
+    "ITEM": lambda e: e["item_id"],
+    "LABEL": lambda e: e["label"],
+    "LEARNER": lambda e: e["other_label"] or None,
+    "PROBABLY WRONG": lambda e: f"{e['wrong_probability']:.1%}",
+    "WHY": lambda e: ", ".join(reason.replace("_", " ") for reason in e["reasons"]),
+}
+
+
+@app.command(epilog="Examples: nextlabel quality review news;  nextlabel label news --annotator ann --review")
+def review(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    annotator: Annotated[str, typer.Option(help="Only what this annotator may review: no own answers.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 100,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the labels that are worth another look, the most promising ones first, and why."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        entries = client.quality.review(project, annotator=annotator)
+        emit_many((plain(entry) for entry in islice(entries, limit)), _REVIEW_COLUMNS, output)
 
 
 def _named(figures: dict[str, list[Record]]) -> list[Record]:

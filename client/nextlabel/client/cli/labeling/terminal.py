@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from nextlabel.v1.project_service_pb2 import Project
 
 
-def label_in_terminal(client: "Client", project: str, *, annotator: str, count: int) -> None:
+def label_in_terminal(client: "Client", project: str, *, annotator: str, count: int, review: bool = False) -> None:
     """Lease items, show them, store each answer at once; until nothing is left or the annotator quits."""
     settings = client.projects.get(project)
-    desk = _Desk(client, settings, annotator, inputs_of(settings))
+    desk = _Desk(client, settings, annotator, inputs_of(settings), review)
     while True:
         with desk.leased(count) as lease:
             if not lease.items:
-                return say(f"nothing is left to label; {desk.stored}")
+                return say(f"nothing is left to {'review' if review else 'label'}; {desk.stored}")
             if not desk.work_through(lease):
                 return say(desk.stored)
 
@@ -40,6 +40,7 @@ class _Desk:
     settings: "Project"
     annotator: str
     inputs: Inputs
+    review: bool = False
     answered: set[str] = field(default_factory=set)
     _done: list["LeasedItem"] = field(default_factory=list)
 
@@ -51,7 +52,7 @@ class _Desk:
     def leased(self, count: int) -> Iterator["Lease"]:
         """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
         labeling = self.client.project(self.settings.name).labeling
-        lease = labeling.lease(annotator=self.annotator, count=count)
+        lease = labeling.lease(annotator=self.annotator, count=count, review=self.review)
         try:
             yield lease
         finally:
@@ -107,6 +108,8 @@ class _Desk:
         if leased.item.HasField("pair"):
             console.print(Panel(Text(printable(leased.item.pair.a)), title="a"))
             console.print(Panel(Text(printable(leased.item.pair.b)), title="b"))
+        if self.review:
+            console.print(Text(printable(leased.pick.reason), style="italic"))
         for key, label_class in zip(self.inputs.class_keys, self.settings.label_space.classes, strict=False):
             console.print(Text(printable(f"{key:>3} {label_class.name}  {label_class.description}")))
         if leased.HasField("suggestion"):

@@ -183,6 +183,7 @@ RULES: dict[str, Rule] = {
                 "GetClassShares": Rule(READERS),
                 "CompareConsensus": Rule(READERS),
                 "CertifyLabels": Rule(READERS),
+                "ListReview": Rule(READERS),
             },
         )
     ),

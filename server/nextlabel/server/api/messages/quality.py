@@ -11,6 +11,7 @@ from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
 from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
 from nextlabel.v1 import quality_service_pb2
 from nextlabel.v1 import report_service_pb2 as pb
 
@@ -20,6 +21,13 @@ _KINDS = {
     FigureKind.AUDIT: quality_service_pb2.FIGURE_KIND_AUDIT,
     FigureKind.WEIGHTED: quality_service_pb2.FIGURE_KIND_WEIGHTED,
     FigureKind.PREDICTION_POWERED: quality_service_pb2.FIGURE_KIND_PREDICTION_POWERED,
+}
+
+_REASONS = {
+    ReviewReason.DISAGREEMENT: quality_service_pb2.REVIEW_REASON_DISAGREEMENT,
+    ReviewReason.LOW_CONFIDENCE: quality_service_pb2.REVIEW_REASON_LOW_CONFIDENCE,
+    ReviewReason.AGAINST_LEARNER: quality_service_pb2.REVIEW_REASON_AGAINST_LEARNER,
+    ReviewReason.SUSPECT: quality_service_pb2.REVIEW_REASON_SUSPECT,
 }
 
 
@@ -54,6 +62,17 @@ def acceptance(found: Acceptance) -> quality_service_pb2.CertifyLabelsResponse:
         people_at_least=possible.people_at_least,
         missing_gold=possible.gold_missing,
         labels=found.answers,
+    )
+
+
+def review_entry(entry: ReviewEntry) -> quality_service_pb2.ReviewEntry:
+    """Return an item that is worth another look."""
+    return quality_service_pb2.ReviewEntry(
+        item_id=entry.item_id,
+        label=entry.label,
+        other_label=entry.other_label,
+        wrong_probability=entry.wrong_probability,
+        reasons=[_REASONS[reason] for reason in entry.reasons],
     )
 
 

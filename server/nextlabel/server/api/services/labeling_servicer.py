@@ -41,12 +41,13 @@ from nextlabel.server.api.reading.leased_items import LeasedItems
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.labeling.known_rows import known_rows
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.labeling.leases import Leases
+from nextlabel.server.domain.labeling.leases import Leased, Leases
 from nextlabel.server.domain.labeling.replay_labels import KnownLabel, ReplayLabels, ReplayTally
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.leasing import Leasing
+from nextlabel.server.domain.selection.reviewing import Reviewing
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
@@ -68,6 +69,7 @@ class LabelingServicer(LabelingServiceServicer):
     replies: Replies
     selector: Selector
     leasing: Leasing
+    reviewing: Reviewing
     leased_items: LeasedItems
     labeling: Leases
     submissions: Submissions
@@ -113,6 +115,11 @@ class LabelingServicer(LabelingServiceServicer):
         annotator = current_call().principal.answers_as(request.annotator)
         slot = self.replies.slot(request, pb.LeaseItemsResponse)
 
+        def saved(tx: Transaction, leased: Leased) -> pb.LeaseItemsResponse:
+            response = pb.LeaseItemsResponse(lease=lease_message(leased))
+            slot.save(tx, response)
+            return response
+
         def work(tx: Transaction) -> pb.LeaseItemsResponse | None:
             """Lease what is open. Only a lease is stored as the answer: that there is none may change any moment."""
             if (earlier := slot.find(tx)) is not None:
@@ -120,13 +127,27 @@ class LabelingServicer(LabelingServiceServicer):
             leased = self.labeling.lease(
                 tx, project, annotator, request.count, ttl_s, deliverable=self.leased_items.deliverable
             )
-            if leased is None:
-                return None
-            response = pb.LeaseItemsResponse(lease=lease_message(leased))
-            slot.save(tx, response)
-            return response
+            return None if leased is None else saved(tx, leased)
 
-        response = await self.leasing.lease(project, annotator, request.count, work)
+        def review(tx: Transaction, batch: Batch, picks: Sequence[Pick]) -> pb.LeaseItemsResponse | None:
+            if (earlier := slot.find(tx)) is not None:
+                return earlier
+            leased = self.labeling.lease_batch(
+                tx,
+                project,
+                annotator,
+                request.count,
+                ttl_s,
+                batch=batch,
+                picks=picks,
+                deliverable=self.leased_items.deliverable,
+            )
+            return None if leased is None else saved(tx, leased)
+
+        if request.review:
+            response = await self.reviewing.lease(project, annotator, request.count, review)
+        else:
+            response = await self.leasing.lease(project, annotator, request.count, work)
         if response is None:
             return pb.LeaseItemsResponse()
         await self.leased_items.fill(project, response.lease.items)

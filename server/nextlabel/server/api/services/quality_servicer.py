@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.server.api.messages.quality import acceptance, class_share, figure
+from nextlabel.server.api.messages.quality import acceptance, class_share, figure, review_entry
+from nextlabel.server.api.messages.values import full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
@@ -54,3 +55,10 @@ class QualityServicer(QualityServiceServicer):
         """Find the labels of an annotator that may stand under a promise."""
         project = await self.finder.project(request.project)
         return acceptance(await self.quality.acceptance.certify(project, request.annotator, request.accuracy))
+
+    async def ListReview(self, request: pb.ListReviewRequest, context: Any) -> pb.ListReviewResponse:
+        """List the labels that are worth another look."""
+        project = await self.finder.project(request.project)
+        found = await self.quality.review.entries(project, request.annotator)
+        entries, token = full_page(found, request.page_token, request.page_size, review_entry)
+        return pb.ListReviewResponse(entries=entries, total=len(found), next_page_token=token)

@@ -22,6 +22,7 @@ from nextlabel.server.api.services.run_servicer import RunServicer
 from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.selection.leasing import Leasing
+from nextlabel.server.domain.selection.reviewing import Reviewing
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.access import AccessToken
 from nextlabel.server.values.ids import new_id
@@ -123,6 +124,13 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         replies=replies,
         selector=parts.learning.selector,
         leasing=Leasing(parts.base.store, parts.learning.selector),
+        reviewing=Reviewing(
+            store=parts.base.store,
+            pools=parts.pool.pools,
+            queue=parts.reports.quality.review,
+            clock=parts.base.clock,
+            new_id=new_id,
+        ),
         leased_items=LeasedItems(
             parts.pool.pools,
             Suggestions(parts.pool.pools, parts.labeling.labels, parts.learning.learning),

@@ -78,6 +78,49 @@ class Leases:
         keep = keep[: deliverable(keep, project.id)]
         kept = {(p.batch, p.row) for p in keep}
         tx.labeling.free_slots([slot for p in picks if (slot := (p.batch, p.row)) not in kept])
+        return self._granted(tx, project, annotator, keep, run=run, ttl=ttl)
+
+    def lease_batch(
+        self,
+        tx: Transaction,
+        project: Project,
+        annotator: str,
+        count: int,
+        ttl_s: float | None = None,
+        *,
+        batch: Batch,
+        picks: Sequence[Pick],
+        deliverable: Callable[[Sequence[Pick], ProjectId], int] = lambda picks, _: len(picks),
+    ) -> Leased | None:
+        """Record a batch that was made for one annotator, and hand up to ``count`` picks over; None when none is left.
+
+        What somebody has on lease, what the annotator has answered, and what was deleted meanwhile is left out.
+
+        Raises:
+            InvalidArgument: a field is out of its range.
+            BudgetExhausted: no label may be spent any more.
+        """
+        ttl = self._checked_lease(annotator, count, project.lease_ttl_s if ttl_s is None else ttl_s)
+        self.expire(tx, project.id)
+        tx.budgets.lock(project.id)  # Who leases such batches at the same time waits, and sees what is taken.
+        tx.labeling.answering(project.id, annotator)
+        rows = [pick.row for pick in picks]
+        barred = {*tx.labeling.leased_rows(project.id), *tx.pool.deleted_rows(project.id, rows)}
+        barred |= {a.row for a in tx.labeling.annotations(project.id, rows=rows, annotator=annotator)}
+        keep = [pick for pick in picks if pick.row not in barred][:count]
+        if not keep:
+            return None
+        affordable = self.budgets.affordable_labels(tx, project.id, "")
+        keep = keep[:affordable]
+        keep = keep[: deliverable(keep, project.id)]
+        leased = self._granted(tx, project, annotator, keep, run="", ttl=ttl)
+        tx.labeling.add_batch(batch, keep)
+        return leased
+
+    def _granted(
+        self, tx: Transaction, project: Project, annotator: str, keep: Sequence[Pick], *, run: str, ttl: timedelta
+    ) -> Leased:
+        """Store a lease on picks whose places are taken, with its labels reserved."""
         reservation = self.budgets.reserve(tx, project.id, run, Cost(labels=max(1, len(keep))), LABELS_LINE)
         now = self.clock.now()
         lease = Lease(

@@ -1,0 +1,131 @@
+"""One list of all labels that are worth another look, the most promising ones first."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Labeled, Learning, check_learnable
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.out_of_fold import out_of_fold
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
+from nextlabel.server.values.projects.projects import Project
+
+REVIEW = "review"
+"""Name of what picks the batches of reviews."""
+LOW_CONFIDENCE = 0.8
+FEWEST_LABELS = 30
+MOST_LABELS = 10_000
+"""Labels that learner and neighbours look at, of which the second look at each other: the square of it is the cost."""
+_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Doubts:
+    """What learner and neighbours say of labels, by row: how probably each is wrong, and their own label."""
+
+    wrong: Mapping[int, float]
+    own: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewQueue:
+    """Finds what is worth another look. Who has looked once more at an item takes it off the list."""
+
+    store: StateStore
+    pools: Pools
+    labels: Labels
+    learning: Learning
+    _doubts: OrderedDict[ProjectId, tuple[bytes, _Doubts]] = field(init=False, default_factory=OrderedDict)
+
+    async def entries(self, project: Project, annotator: str = "") -> Sequence[ReviewEntry]:
+        """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
+
+        Raises:
+            FailedPrecondition: no learner is trained on annotations of the project's type.
+        """
+        check_learnable(project)
+        pool = await self.pools.open(project.id)
+        unusable = set(pool.unusable_rows().tolist())
+        agreed, by_row = await self.labels.consensus(project), await self.labels.rows(project)
+        doubts = await self._doubts_about(project)
+        leased, reviewed = await self.store.read(
+            lambda tx: (set(tx.labeling.leased_rows(project.id)), _review_batches(tx, project.id))
+        )
+        found = []
+        for row, consensus in agreed.items():
+            given = by_row.get(row, ())
+            looked_at = any(a.batch in reviewed and a.outcome.reaches_learner for a in given)
+            own = bool(annotator) and any(a.annotator == annotator for a in given)
+            if row not in unusable and row not in leased and not looked_at and not own:
+                entry = _entry(consensus, given, doubts)
+                if entry is not None:
+                    found.append(entry)
+        return sorted(found, key=lambda entry: (-entry.wrong_probability, entry.row))
+
+    async def _doubts_about(self, project: Project) -> _Doubts:
+        """Return what learner and neighbours say, made anew only when labels have changed."""
+        labeled = await self.learning.labeled(project)
+        key = labeled.rows_N.tobytes() + labeled.training.labels_N.tobytes()
+        kept = self._doubts.get(project.id)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        doubts = await self.learning.executor.run(lambda: _doubts(labeled))
+        self._doubts[project.id] = (key, doubts)
+        while len(self._doubts) > _KEPT:
+            self._doubts.popitem(last=False)
+        return doubts
+
+
+def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
+    return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
+
+
+def _doubts(labeled: Labeled) -> _Doubts:
+    rows_N, training = labeled.rows_N, labeled.training
+    if len(rows_N) > MOST_LABELS:
+        chosen = np.sort(np.random.default_rng(len(rows_N)).choice(len(rows_N), MOST_LABELS, replace=False))
+    else:
+        chosen = np.arange(len(rows_N))
+    labels_n = training.labels_N[chosen]
+    if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n)) < 2:
+        return _Doubts({}, {})
+    embeddings_nD = training.embeddings_ND[chosen]
+    classes = len(training.classes)
+    probabilities_nC = joined(
+        out_of_fold(embeddings_nD, labels_n, classes), neighbour_shares(embeddings_nD, labels_n, classes)
+    )
+    wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N[chosen].astype(np.int64))
+    rows = rows_N[chosen].tolist()
+    own = [training.classes[c] for c in probabilities_nC.argmax(axis=1).tolist()]
+    return _Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)))
+
+
+def _entry(agreed: Consensus, given: Sequence[Annotation], doubts: _Doubts) -> ReviewEntry | None:
+    """Return what there is against a label; None when there is nothing."""
+    wrong = doubts.wrong.get(agreed.row, 0.0)
+    other = doubts.own.get(agreed.row, agreed.label)
+    other = "" if other == agreed.label else other
+    reasons = []
+    if agreed.vote_share < 1 and agreed.annotations > 1:
+        reasons.append(ReviewReason.DISAGREEMENT)
+        wrong = max(wrong, 1 - agreed.vote_share)
+    if agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE:
+        reasons.append(ReviewReason.LOW_CONFIDENCE)
+        wrong = max(wrong, 1 - agreed.confidence)
+    if other and not agreed.trusted and any(a.kind is AnnotatorKind.LLM for a in given):
+        reasons.append(ReviewReason.AGAINST_LEARNER)
+    if doubts.wrong.get(agreed.row, 0.0) > 0.5:
+        reasons.append(ReviewReason.SUSPECT)
+    if not reasons:
+        return None
+    return ReviewEntry(agreed.row, agreed.item_id, agreed.label, other, wrong, tuple(reasons))

@@ -1,0 +1,67 @@
+"""Hands out what is worth another look, as a batch of its own that nobody else is offered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.selection.review_queue import REVIEW, ReviewQueue
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.reviews import ReviewEntry
+from nextlabel.server.values.projects.projects import Component, Project
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reviewing:
+    """Makes batches of the review queue. What is given back goes back to the queue, not to those who label."""
+
+    store: StateStore
+    pools: Pools
+    queue: ReviewQueue
+    clock: Clock
+    new_id: Callable[[], str]
+
+    async def lease(
+        self, project: Project, annotator: str, count: int, work: Callable[[Transaction, Batch, Sequence[Pick]], T]
+    ) -> T | None:
+        """Return what ``work``, which leases up to ``count`` picks of a batch, returns; there may be none to lease.
+
+        Raises:
+            FailedPrecondition: no learner is trained on annotations of the project's type.
+        """
+        entries = (await self.queue.entries(project, annotator))[: max(0, count)]
+        pool = await self.pools.open(project.id)
+        batch = Batch(
+            id=self.new_id(),
+            project=project.id,
+            run="",
+            round=0,
+            strategy=Component(REVIEW),
+            model_version=0,
+            pool_rows=pool.index.next_row,
+            seed=0,
+            created_at=self.clock.now(),
+        )
+        picks = [_pick(project, batch, place, entry) for place, entry in enumerate(entries)]
+        return await self.store.write(lambda tx: work(tx, batch, picks))
+
+
+def _pick(project: Project, batch: Batch, place: int, entry: ReviewEntry) -> Pick:
+    return Pick(
+        batch=batch.id,
+        position=place,
+        row=entry.row,
+        item_id=entry.item_id,
+        score=entry.wrong_probability,
+        inclusion_probability=None,
+        reason="review: " + ", ".join(reason.value.replace("_", " ") for reason in entry.reasons),
+        audit=False,
+        # One more than an item has places: it is never open to those who label, not even when it is given back.
+        slots_taken=project.overlap + 1,
+    )

@@ -1,0 +1,118 @@
+"""The review queue: what is on it and why, who may look, and what takes it off."""
+
+import pytest
+
+from nextlabel.server.domain.labeling.known_rows import KnownRows
+from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.selection.reviewing import Reviewing
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.ids import new_id
+from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.leases import LeaseState
+from nextlabel.server.values.labeling.reviews import ReviewReason
+from tests.domain.service import CLASSES, Service
+
+IDS = [f"i{n}" for n in range(90)]
+TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
+WRONG = {"i3": CLASSES[1], "i40": CLASSES[2]}
+
+
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    opened.parts.start()
+    yield opened
+    await opened.close()
+
+
+async def labeled(service):
+    """A project whose items have an LLM's labels, two of which are wrong."""
+    project = await service.create()
+    await service.add(project, IDS, labels=list(TRUTH.values()))
+    await service.answer_as_llm(project, TRUTH | WRONG)
+    return project
+
+
+def queue(service):
+    return service.parts.reports.quality.review
+
+
+async def lease(service, project, annotator, count):
+    parts = service.parts
+    reviewing = Reviewing(
+        store=parts.base.store, pools=parts.pool.pools, queue=queue(service), clock=parts.base.clock, new_id=new_id
+    )
+    leases = parts.labeling.leases
+    return await reviewing.lease(
+        project,
+        annotator,
+        count,
+        lambda tx, batch, picks: leases.lease_batch(tx, project, annotator, count, batch=batch, picks=picks),
+    )
+
+
+async def answer(service, project, lease, labels):
+    rows = (await service.parts.pool.pools.find(project.id, list(labels))).tolist()
+    known = KnownRows(dict(zip(labels, rows, strict=True)), {})
+    given = [Submission(item_id, Label(label)) for item_id, label in labels.items()]
+    submissions = service.parts.labeling.submissions
+    return await service.parts.base.store.write(
+        lambda tx: submissions.submit(tx, project, lease.annotator, lease.id, given, known)
+    )
+
+
+async def listed(service, project, annotator=""):
+    return [entry.item_id for entry in await queue(service).entries(project, annotator)]
+
+
+async def test_wrong_labels_lead_the_list_and_say_why(service):
+    project = await labeled(service)
+    await service.answer_as_llm(project, {"i7": CLASSES[0]}, annotator="other")
+    entries = {entry.item_id: entry for entry in await queue(service).entries(project)}
+    assert list(entries)[:2] in (["i3", "i40"], ["i40", "i3"])
+    for item_id, wrong in WRONG.items():
+        assert (entries[item_id].label, entries[item_id].other_label) == (wrong, TRUTH[item_id])
+        assert entries[item_id].wrong_probability > 0.9
+        assert entries[item_id].reasons == (ReviewReason.AGAINST_LEARNER, ReviewReason.SUSPECT)
+    assert ReviewReason.DISAGREEMENT in entries["i7"].reasons
+
+
+async def test_a_look_takes_an_entry_off_the_list_and_corrects_the_label(service):
+    project = await labeled(service)
+    leased = await lease(service, project, "ann", 2)
+    assert {pick.item_id for pick in leased.picks} == set(WRONG)
+    assert all(pick.reason == "review: against learner, suspect" for pick in leased.picks)
+    await answer(service, project, leased.lease, {item_id: TRUTH[item_id] for item_id in WRONG})
+    assert not set(WRONG) & set(await listed(service, project))
+    agreed = await service.parts.labeling.labels.consensus(project)
+    assert {c.item_id: c.label for c in agreed.values()} == TRUTH
+
+
+async def test_an_item_is_reviewed_by_one_at_a_time_and_by_nobody_who_answered_it(service):
+    project = await labeled(service)
+    await service.label(project, {"i3": WRONG["i3"]}, annotator="eve")
+    assert "i3" not in await listed(service, project, "eve")
+    first = await lease(service, project, "ann", 1)
+    assert first.picks[0].item_id not in await listed(service, project, "bob")
+    second = await lease(service, project, "bob", 1)
+    assert second.picks[0].item_id != first.picks[0].item_id
+    store, leases = service.parts.base.store, service.parts.labeling.leases
+    await store.write(lambda tx: leases.release(tx, project, first.lease.id))
+    assert first.picks[0].item_id in await listed(service, project, "bob")
+
+
+async def test_what_is_given_back_is_not_offered_to_those_who_label(service):
+    project = await labeled(service)
+    leased = await lease(service, project, "ann", 2)
+    store, leases = service.parts.base.store, service.parts.labeling.leases
+    await store.write(lambda tx: leases.end(tx, leased.lease, LeaseState.RELEASED))
+    assert await store.write(lambda tx: leases.lease(tx, project, "bob", 10)) is None
+
+
+async def test_an_empty_list_leases_nothing_and_a_wrong_count_is_refused(service):
+    project = await service.create()
+    await service.add(project, IDS, labels=list(TRUTH.values()))
+    assert await listed(service, project) == []
+    assert await lease(service, project, "ann", 5) is None
+    with pytest.raises(InvalidArgument, match="count"):
+        await lease(service, project, "ann", 0)
