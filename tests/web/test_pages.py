@@ -17,7 +17,10 @@ from tests.web.conftest import ADMIN, Server, violations, visitor
 PAGES = (
     "/",
     "/new",
-    *(f"/projects/{{}}{path}" for path in ("", "/add", "/items", "/guidelines", "/ledger", "/start", "/label")),
+    *(
+        f"/projects/{{}}{path}"
+        for path in ("", "/add", "/items", "/guidelines", "/ledger", "/annotators", "/start", "/label")
+    ),
 )
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{7*7}}"
 

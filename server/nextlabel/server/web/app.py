@@ -17,7 +17,7 @@ from starlette.templating import Jinja2Templates
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import DomainError
-from nextlabel.server.web import creating, figures, labeling, live, pages, sessions, starting
+from nextlabel.server.web import annotators, creating, figures, labeling, live, pages, sessions, starting
 from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.protection import Protection
 from nextlabel.server.web.rendering import page
@@ -49,6 +49,8 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/guidelines", pages.guidelines),
         Route(f"{project}/guidelines/{{version:int}}", pages.decide_guidelines, methods=["POST"]),
         Route(f"{project}/ledger", pages.ledger),
+        Route(f"{project}/annotators", annotators.quality),
+        Route(f"{project}/annotators.json", annotators.download),
         Route(f"{project}/budget", pages.set_budget, methods=["POST"]),
         Route(f"{project}/export", pages.export),
         Route(f"{project}/start", starting.form),
