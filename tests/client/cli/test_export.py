@@ -1,5 +1,6 @@
 """Labeled files out: what went in comes back with its label, in the form that the ending names."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,11 @@ def test_people_who_contradict_each_other_are_to_look_again(cli: Cli, labeled: s
     state.needs["a"] = pool_pb2.ItemNeed(reason=pool_pb2.NEED_REASON_NO_AGREEMENT, attempts=2)
     first = json.loads(cli("export", labeled, "--per", "item").out.splitlines()[0])
     assert (first["trusted"], first["review"]) == (True, "no agreement")
+
+
+def test_lists_are_csv_too(cli: Cli, labeled: str) -> None:
+    done = cli("pool", "list", labeled, "--output", "csv")
+    found = pd.read_csv(io.StringIO(done.out))
+    assert list(found["item.text"]) == ["the ball", "'=1+1", "the vote"]
+    assert found["consensus.answer"][0] == "sports"
+    assert len(pd.read_csv(io.StringIO(cli("pool", "status", labeled, "--output", "csv").out))) == 1

@@ -1,5 +1,6 @@
-"""Results on stdout: a table for people, JSON for machines."""
+"""Results on stdout: a table for people, JSON and CSV for machines."""
 
+import csv
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -24,19 +25,22 @@ class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
     JSONL = "jsonl"
+    CSV = "csv"
 
 
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Form of the result on stdout.")]
 
 
 def emit_many(records: Iterable[Record], columns: TableColumns, output: Output) -> None:
-    """Print records: a table, a JSON array, or a line of JSON for each as it comes."""
+    """Print records: a table, a JSON array, a line of JSON for each as it comes, or a line of CSV for each."""
     match output:
         case Output.JSONL:
             for record in records:
                 _print_json(record)
         case Output.JSON:
             _print_json(list(records), indent=2)
+        case Output.CSV:
+            _print_csv(records)
         case Output.TABLE:
             _print_table(records, columns)
 
@@ -45,6 +49,8 @@ def emit_one(record: Record, output: Output, *, shown: Record | None = None) -> 
     """Print one record; a table shows the fields of `shown`, or of the record, one a line."""
     if output is Output.TABLE:
         _print_fields(record if shown is None else shown)
+    elif output is Output.CSV:
+        _print_csv([record])
     else:
         _print_json(record, indent=2 if output is Output.JSON else None)
 
@@ -67,6 +73,22 @@ def percent(share: float) -> str:
 
 def _print_json(value: Any, *, indent: int | None = None) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+
+
+def _print_csv(records: Iterable[Record]) -> None:
+    """The fields of all records as columns; those of records in them get names with points between."""
+    from nextlabel.client.export.tables import flat
+    from nextlabel.client.writers.cells import cell
+
+    rows = [dict(flat(record)) for record in records]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    # JSON escapes what would steer a terminal, and CSV cannot.
+    shown = printable if sys.stdout.isatty() else str
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        values = (cell(row.get(name)) for name in names)
+        writer.writerow(shown(value) if isinstance(value, str) else value for value in values)
 
 
 def _print_table(records: Iterable[Record], columns: TableColumns) -> None:
