@@ -29,7 +29,7 @@ class LabeledSet:
 
 def load_set(folder: Path, cache: Path) -> LabeledSet:
     """Loads a set; embeddings that are not there are made once and kept in `cache`."""
-    train, test = _rows(folder / "train.jsonl.gz"), _rows(folder / "test.jsonl.gz")
+    train, test = load_rows(folder / "train.jsonl.gz"), load_rows(folder / "test.jsonl.gz")
     classes = tuple(sorted({row["label"] for row in train}))
     index = {name: i for i, name in enumerate(classes)}
     test_texts = {row["text"].lower() for row in test}
@@ -60,7 +60,7 @@ def load_class_names(data: LabeledSet, cache: Path) -> NDArray[np.float32]:
 
 def load_texts(folder: Path) -> list[str]:
     """The training texts of a set, in order."""
-    return [row["text"] for row in _rows(folder / "train.jsonl.gz")]
+    return [row["text"] for row in load_rows(folder / "train.jsonl.gz")]
 
 
 def set_folders(data: Path) -> list[Path]:
@@ -68,7 +68,8 @@ def set_folders(data: Path) -> list[Path]:
     return sorted(path.parent for path in data.glob("*/train.jsonl.gz"))
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def load_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a file, in order."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from labeled_sets import LabeledSet, load_set, set_folders
 
+from nextlabel.server.domain.learning.single_label import SingleLabelLearner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
@@ -85,9 +86,8 @@ def _picked(data: LabeledSet, labeled: Int64, model: Model | None, seed: int) ->
     strategy = get_strategy("random" if model is None else "margin")
     names = [f"item-{row:06d}" for row in rows.tolist()]
     pool = ArrayPool(data.train_embeddings_ND[rows], rows=rows, item_ids=names)
-    return np.asarray(
-        strategy.select(pool, BATCH, selection_context(strategy, model, _training(data, labeled), seed)).rows_k
-    )
+    context = selection_context(strategy, SingleLabelLearner(), model, _training(data, labeled), seed)
+    return np.asarray(strategy.select(pool, BATCH, context).rows_k)
 
 
 def _training(data: LabeledSet, rows: Int64) -> TrainingSet:

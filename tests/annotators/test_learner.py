@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nextlabel.server.annotators.learner import LearnerAnnotator
-from nextlabel.server.values.labeling.answers import ConfidenceKind, Label
+from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.money.costs import Cost
 from tests.annotators.shop import LABELS, collect, make_items, make_task
@@ -12,8 +12,8 @@ from tests.annotators.shop import LABELS, collect, make_items, make_task
 class Predictor:
     version = "model-7"
 
-    async def probabilities(self, items: Sequence[ItemToAnnotate]) -> Sequence[Sequence[float]]:
-        return [[0.1, 0.7, 0.2] if item.row % 2 else [0.5, 0.3, 0.2] for item in items]
+    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float]]:
+        return [(Label(LABELS[1]), 0.7) if item.row % 2 else (Label(LABELS[0]), 0.5) for item in items]
 
 
 async def test_learner_answers_every_item_free_and_uncalibrated() -> None:

@@ -54,18 +54,18 @@ def agreed_on(annotations) -> Consensus:
 
 def test_a_person_outvotes_any_number_of_models():
     agreed = agreed_on([annotation(1, "m1", "a"), annotation(2, "m2", "a"), annotation(3, "ann", "b", trusted=True)])
-    assert (agreed.label, agreed.vote_share, agreed.trusted, agreed.annotations) == ("b", 1.0, True, 1)
+    assert (agreed.body, agreed.vote_share, agreed.trusted, agreed.annotations) == (Label("b"), 1.0, True, 1)
 
 
 def test_votes_are_counted_and_ties_go_to_the_first_class():
     agreed = agreed_on([annotation(1, "m1", "c"), annotation(2, "m2", "b")])
-    assert (agreed.label, agreed.vote_share) == ("b", 0.5)
+    assert (agreed.body, agreed.vote_share) == (Label("b"), 0.5)
     assert agreed.probabilities_C.tolist() == [0.0, 0.5, 0.5]
 
 
 def test_only_the_newest_answer_of_an_annotator_counts():
     agreed = agreed_on([annotation(2, "m1", "b"), annotation(1, "m1", "a")])
-    assert (agreed.label, agreed.annotations) == ("b", 1)
+    assert (agreed.body, agreed.annotations) == (Label("b"), 1)
 
 
 def test_candidates_share_a_vote():
@@ -75,7 +75,7 @@ def test_candidates_share_a_vote():
 
 def test_a_calibrated_confidence_weighs_the_vote():
     agreed = agreed_on([annotation(1, "m1", "a", confidence=0.4), annotation(2, "m2", "b", confidence=0.95)])
-    assert agreed.label == "b"
+    assert agreed.body == Label("b")
     assert agreed.vote_share == pytest.approx(0.925 / (0.925 + 0.1))
 
 

@@ -7,11 +7,12 @@ import pytest
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.learning.evidence import distributions
+from nextlabel.server.values.labeling.answers import Label
 
 
 def _consensus(*shares: float, confidence: float | None = None, trusted: bool = False) -> Consensus:
     label = "abcd"[int(np.argmax(shares))]
-    return Consensus(0, "item0", label, max(shares), np.array(shares, np.float32), trusted, 1, confidence)
+    return Consensus(0, "item0", Label(label), max(shares), np.array(shares, np.float32), trusted, 1, confidence)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_what_advice_is_worth_is_kept_until_more_labels_can_tell(tmp_path: Path)
     first = _trained(embeddings, labels, advice, 60)
     save_model(first, tmp_path / "model")
     loaded = load_model(tmp_path / "model")
+    assert isinstance(loaded, Model)
     rows = np.arange(400, 900)
     np.testing.assert_array_equal(
         loaded.predict_proba(embeddings[rows], advice.take(rows)),

@@ -43,6 +43,7 @@ def test_a_model_without_labels_comes_back(blobs: Blobs, tmp_path: Path) -> None
 def test_training_goes_on_from_a_loaded_model(blobs: Blobs, tmp_path: Path) -> None:
     save_model(_model(blobs, "sgd"), tmp_path / "model")
     last = load_model(tmp_path / "model")
+    assert isinstance(last, Model)
     assert train(blobs.training(slice(80)), blobs.embeddings[600:], last.spec, 0, last).description.warm
 
 

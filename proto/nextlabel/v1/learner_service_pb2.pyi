@@ -97,16 +97,37 @@ class Evaluation(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MeasuresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ITEMS_FIELD_NUMBER: _builtins.int
     ACCURACY_FIELD_NUMBER: _builtins.int
     MACRO_F1_FIELD_NUMBER: _builtins.int
     CALIBRATION_ERROR_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
     CONFUSION_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
     items: _builtins.int
     """Items it was measured on."""
     accuracy: _builtins.float
-    """Share of them predicted right, in [0, 1]."""
+    """Share of them predicted right, in [0, 1]; where several classes may apply, all of them right and no other."""
     macro_f1: _builtins.float
     """Unweighted mean of the F1 of the classes that occur, in [0, 1]."""
     calibration_error: _builtins.float
@@ -117,7 +138,13 @@ class Evaluation(_message.Message):
 
     @_builtins.property
     def confusion(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConfusionCell]:
-        """The confusions that occurred, without zeros."""
+        """The confusions that occurred, without zeros; none where several classes may apply."""
+
+    @_builtins.property
+    def measures(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Further measures by name, those of the annotation type. MULTI_LABEL: `micro_f1`, `mean_average_precision` over the
+        classes that occur, and `ranking_average_precision`, how far up an item's classes are in its ranking; in [0, 1].
+        """
 
     def __init__(
         self,
@@ -128,10 +155,11 @@ class Evaluation(_message.Message):
         calibration_error: _builtins.float = ...,
         classes: _abc.Iterable[Global___ClassScore] | None = ...,
         confusion: _abc.Iterable[Global___ConfusionCell] | None = ...,
+        measures: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "calibration_error", b"calibration_error", "classes", b"classes", "confusion", b"confusion", "items", b"items", "macro_f1", b"macro_f1"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "calibration_error", b"calibration_error", "classes", b"classes", "confusion", b"confusion", "items", b"items", "macro_f1", b"macro_f1", "measures", b"measures"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -470,13 +498,18 @@ class Prediction(_message.Message):
     LABEL_FIELD_NUMBER: _builtins.int
     PROBABILITY_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """The most probable class."""
+    """The most probable class, whether the answer holds it or not."""
     probability: _builtins.float
     """Its probability in [0, 1]."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_annotation_pb2.Candidate]:
         """The most probable classes, best first, as many as were asked for."""
+
+    @_builtins.property
+    def answer(self) -> _annotation_pb2.Answer:
+        """The answer that is predicted, of the project's annotation type."""
 
     def __init__(
         self,
@@ -484,10 +517,11 @@ class Prediction(_message.Message):
         label: _builtins.str = ...,
         probability: _builtins.float = ...,
         candidates: _abc.Iterable[_annotation_pb2.Candidate] | None = ...,
+        answer: _annotation_pb2.Answer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "label", b"label", "probability", b"probability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "candidates", b"candidates", "label", b"label", "probability", b"probability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

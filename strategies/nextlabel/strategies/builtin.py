@@ -28,7 +28,7 @@ from nextlabel.strategies.scorers.geometry import Density, DistanceToLabeled
 from nextlabel.strategies.scorers.power import Power
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.scorers.relabel import AnnotatorDisagreement
-from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, Margin, Ratio
+from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, Margin, MinMargin, Ratio
 from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
 
 TOP = ShortlistSize(per_pick=1, extra=1)
@@ -53,6 +53,11 @@ def random() -> Strategy:
 def margin() -> Strategy:
     """Smallest gap between the two most probable classes."""
     return _top("margin", Margin(), "small margin")
+
+
+def min_margin() -> Strategy:
+    """Smallest margin of any class where several apply; the margin where one does."""
+    return _top("min_margin", MinMargin(), "a class in doubt")
 
 
 def entropy() -> Strategy:
@@ -236,6 +241,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         default,
         random,
         margin,
+        min_margin,
         entropy,
         least_confidence,
         ratio,

@@ -84,6 +84,38 @@ class Predictor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class YesNoHeads:
+    """C classes of which any number applies: each is answered yes where its own logit is above 0.
+
+    Scorers of one prediction ask every class by itself. To everything else it is the choice between "none" and the C
+    classes by their odds: a predictor of C + 1 classes, the first of which is "none".
+
+    Attributes:
+        questions: the logit of yes of every class; its softmax means nothing.
+    """
+
+    questions: LinearHead
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes, "none" included."""
+        return self.questions.n_classes + 1
+
+    @property
+    def linear(self) -> LinearHead:
+        """The choice as a head: the odds of yes are those against "none"."""
+        none_1D = np.zeros((1, self.questions.coef_CD.shape[1]), np.float32)
+        return LinearHead(
+            np.concatenate([none_1D, self.questions.coef_CD]),
+            np.concatenate([none_1D[:, 0], self.questions.intercept_C]),
+        )
+
+    def predict_proba(self, embeddings_nD: Array) -> Array:
+        """Return the probabilities of the choice, shape (n, C + 1)."""
+        return self.linear.predict_proba(embeddings_nD)
+
+
 def predictor_logits(predictor: Predictor, embeddings_nD: Array) -> Array:
     """Return logits (C, n) whose softmax is the predictor's probabilities; float64 if the embeddings are."""
     if predictor.linear is not None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.answers import Answer, Body, ConfidenceKind, Outcome, Provenance
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 
@@ -15,13 +15,13 @@ class LabelPredictor(Protocol):
         """Names the model version."""
         ...
 
-    async def probabilities(self, items: Sequence[ItemToAnnotate]) -> Sequence[Sequence[float]]:
-        """(n, C) probabilities in the order of the label space."""
+    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float]]:
+        """The answer about each item, with the probability that the model gives it."""
         ...
 
 
 class LearnerAnnotator:
-    """Implements `Annotator` over a model version; an item whose best label is less probable than a bound fails."""
+    """Implements `Annotator` over a model version; an item whose answer is less probable than a bound fails."""
 
     _BLOCK = 1_024
 
@@ -38,7 +38,7 @@ class LearnerAnnotator:
     async def annotate(
         self, task: Task, items: Sequence[ItemToAnnotate]
     ) -> AsyncGenerator[tuple[ItemToAnnotate, Answer]]:
-        """Yield the most probable label of each item; its probability is an uncalibrated confidence."""
+        """Yield the answer about each item; its probability is an uncalibrated confidence."""
         provenance = Provenance(
             annotator=self.name,
             requested_model=self._predictor.version,
@@ -47,20 +47,19 @@ class LearnerAnnotator:
         )
         for start in range(0, len(items), self._BLOCK):
             block = items[start : start + self._BLOCK]
-            for item, row in zip(block, await self._predictor.probabilities(block), strict=True):
-                best = max(range(len(row)), key=row.__getitem__)
-                if row[best] < self._min_probability:
-                    yield item, Answer(Outcome.FAILED, provenance, detail=f"its probability is {row[best]:.2f}")
+            for item, (body, probability) in zip(block, await self._predictor.answers(block), strict=True):
+                if probability < self._min_probability:
+                    yield item, Answer(Outcome.FAILED, provenance, detail=f"its probability is {probability:.2f}")
                     continue
                 yield (
                     item,
                     Answer(
                         Outcome.LABEL,
                         provenance,
-                        body=Label(task.label_names[best]),
-                        confidence=float(row[best]),
+                        body=body,
+                        confidence=probability,
                         confidence_kind=ConfidenceKind.UNCALIBRATED,
-                        signals={"learner": float(row[best])},
+                        signals={"learner": probability},
                     ),
                 )
 

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from nextlabel.server.values.labeling.answers import Answer, Body, Label, Outcome, Provenance
+from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.labeling.answers import Answer, Body, Outcome, Provenance
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 
@@ -42,15 +43,16 @@ class ReplayAnnotator:
         body = self._answers.get(item_id)
         if body is None:
             return Answer(Outcome.FAILED, source, detail="no label of this item is known")
-        if isinstance(body, Label) and body.name not in task.label_names:
-            return Answer(Outcome.INVALID, source, detail=f"{body.name[:80]!r} is not in the label space")
+        unknown = next((name for name in type_of(body).classes(body) if name not in task.label_names), None)
+        if unknown is not None:
+            return Answer(Outcome.INVALID, source, detail=f"{unknown[:80]!r} is not in the label space")
         return Answer(Outcome.LABEL, source, body=body)
 
 
-def noisy_label(label: str, item_id: str, classes: Sequence[str], noise: float, seed: int) -> str:
-    """Return `label`, or with probability `noise` another class, the same one for the same item and seed."""
+def noisy_answer(body: Body, item_id: str, classes: Sequence[str], noise: float, seed: int) -> Body:
+    """Return `body`, or with probability `noise` a wrong answer, the same one for the same item and seed."""
     digest = hashlib.blake2b(f"{seed}\0{item_id}".encode(), digest_size=16).digest()
     if int.from_bytes(digest[:8], "little") >= noise * 2.0**64:
-        return label
-    others = [c for c in classes if c != label]
-    return others[int.from_bytes(digest[8:], "little") % len(others)]
+        return body
+    wrong: Body | None = type_of(body).wrong(body, int.from_bytes(digest[8:], "little"), classes)
+    return body if wrong is None else wrong

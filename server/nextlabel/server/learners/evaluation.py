@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class Evaluation:
         per_class: one entry a class of the label space.
         confusion_CC: int64 counts, true class by row, predicted class by column.
         ece: expected calibration error of the top class with 15 equal bins (Guo et al. 2017), in [0, 1].
+        measures: further measures by name, those of the annotation type.
     """
 
     n: int
@@ -45,16 +47,26 @@ class Evaluation:
     per_class: tuple[ClassScores, ...]
     confusion_CC: NDArray[np.int64]
     ece: float
+    measures: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def right(self) -> int:
+        """Items that are predicted entirely right."""
+        return int(np.trace(self.confusion_CC))
 
     @property
     def accuracy_estimate(self) -> Estimate:
         """Accuracy with its 95 % interval, for one look."""
-        return wilson_interval(int(np.trace(self.confusion_CC)), self.n)
+        return wilson_interval(self.right, self.n)
 
     @property
     def macro_f1_estimate(self) -> Estimate:
         """Macro-F1 with its 95 % interval, for one look."""
-        return macro_f1(self.confusion_CC)
+        return self.macro_f1_missing(0.05)
+
+    def macro_f1_missing(self, error: float) -> Estimate:
+        """Macro-F1 with an interval that misses in this share of cases at most."""
+        return macro_f1(self.confusion_CC, error)
 
 
 def evaluate(

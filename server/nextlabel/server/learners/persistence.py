@@ -26,6 +26,7 @@ from nextlabel.server.learners.candidates.description import (
 )
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.errors import DataLoss
 from nextlabel.server.values.projects.class_names import composed
@@ -45,7 +46,11 @@ class DamagedModelError(DataLoss):
     default_reason = "MODEL_DAMAGED"
 
 
-def save_model(model: Model, path: Path) -> None:
+TrainedModel = Model | MultiLabelModel
+"""What is kept in files."""
+
+
+def save_model(model: TrainedModel, path: Path) -> None:
     """Writes a model so that after a crash the file is either whole or not there. Replaces an earlier one."""
     from skops.io import dumps
 
@@ -64,7 +69,7 @@ def save_model(model: Model, path: Path) -> None:
     _fsync_directory(path.parent)
 
 
-def load_model(path: Path) -> Model:
+def load_model(path: Path) -> TrainedModel:
     """Reads a model.
 
     Raises:
@@ -111,29 +116,30 @@ def _fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _to_record(model: Model) -> dict[str, Any]:
-    head = model.linear
-    return {
+def _to_record(model: TrainedModel) -> dict[str, Any]:
+    head = model.head if isinstance(model, MultiLabelModel) else model.linear
+    record: dict[str, Any] = {
         "classes": list(model.classes),
         "spec": {"estimator": model.spec.estimator, "params": dict(model.spec.params)},
         "linear": None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C},
-        "estimator": model.estimator,
         "description": json.dumps(asdict(model.description)),
-        "blend": None if model.blend is None else _blend_record(model.blend),
     }
+    if isinstance(model, MultiLabelModel):
+        return {**record, "cuts": model.cuts_C}
+    blend = None if model.blend is None else _blend_record(model.blend)
+    return {**record, "estimator": model.estimator, "blend": blend}
 
 
-def _from_record(record: dict[str, Any]) -> Model:
+def _from_record(record: dict[str, Any]) -> TrainedModel:
     head = record["linear"]
-    spec = record["spec"]
-    return Model(
-        classes=tuple(map(composed, record["classes"])),  # Files of before names had one form hold them as typed.
-        spec=LearnerSpec(spec["estimator"], tuple(sorted(spec["params"].items()))),
-        linear=None if head is None else TrainedHead(*(np.asarray(head[key]) for key in ("coef", "intercept"))),
-        estimator=record["estimator"],
-        description=_description(json.loads(record["description"])),
-        blend=None if record.get("blend") is None else _blend(record["blend"]),
-    )
+    linear = None if head is None else TrainedHead(*(np.asarray(head[key]) for key in ("coef", "intercept")))
+    classes = tuple(map(composed, record["classes"]))  # Files of before names had one form hold them as typed.
+    spec = LearnerSpec(record["spec"]["estimator"], tuple(sorted(record["spec"]["params"].items())))
+    description = _description(json.loads(record["description"]))
+    if "cuts" in record and linear is not None:
+        return MultiLabelModel(classes, spec, linear, np.asarray(record["cuts"]), description)
+    blend = None if record.get("blend") is None else _blend(record["blend"])
+    return Model(classes, spec, linear, record["estimator"], description, blend)
 
 
 def _blend_record(blend: Blend) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.annotators.replay import noisy_label
+from nextlabel.server.annotators.replay import noisy_answer
+from nextlabel.server.domain.learning.single_label import SingleLabelLearner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
@@ -16,6 +17,7 @@ from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import BASELINE, Protocol
+from nextlabel.server.values.labeling.answers import Label
 from nextlabel.strategies import (
     ArrayPool,
     NearestLabeled,
@@ -103,7 +105,8 @@ class _Simulation:
             rows=rows,
             item_ids=[self._dataset.item_ids[row] for row in rows],
         )
-        context = selection_context(strategy, self._model, self._training(), seed, nearest=self._nearest)
+        learner = SingleLabelLearner()
+        context = selection_context(strategy, learner, self._model, self._training(), seed, nearest=self._nearest)
         try:
             return strategy.select(pool, count, context).rows_k
         except UnmetNeedError:  # before the first labels, as the server does
@@ -120,12 +123,11 @@ def _answers(dataset: Dataset, noise: float, seed: int) -> Int64:
         return dataset.pool_labels_N
     index = {name: i for i, name in enumerate(dataset.classes)}
     names = [dataset.classes[label] for label in dataset.pool_labels_N]
-    return np.array(
-        [
-            index[noisy_label(name, item_id, dataset.classes, noise, seed)]
-            for name, item_id in zip(names, dataset.item_ids, strict=True)
-        ]
+    given = (
+        noisy_answer(Label(name), item_id, dataset.classes, noise, seed)
+        for name, item_id in zip(names, dataset.item_ids, strict=True)
     )
+    return np.array([index[answer.name] for answer in given if isinstance(answer, Label)])
 
 
 def _training_set(dataset: Dataset, rows: Int64, labels: Int64, *, trusted: bool) -> TrainingSet:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError, probability_in
-from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.tasks.registry import task_type, type_of
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.labeling.tasks import Task
@@ -60,6 +60,20 @@ def read_answer(entry: Any, task: Task, form: AnswerForm) -> Draft:
     probability = probability_in(entry["confidence"])
     detail = "" if probability is not None else "the stated confidence is no probability and was dropped"
     return replace(draft, probability=probability, detail=detail)
+
+
+def written(body: Body | None) -> str | None:
+    """An answer as one text, to compare it with others; None for none, and for types that are not compared."""
+    return None if body is None else type_of(body).written(body)
+
+
+def written_problem(text: str, project: Project) -> str:
+    """What is wrong with a reference answer, as `written` gives it, of a project; '' when nothing is."""
+    kind = task_type(project.annotation_type)
+    body = kind.parsed(text)
+    if body is None:
+        return f"needs an answer of type {project.annotation_type.value}"
+    return kind.problem(body, project)
 
 
 def body_problem(body: Body, project: Project) -> str:

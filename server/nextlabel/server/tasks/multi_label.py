@@ -1,6 +1,7 @@
 """Multi-label: every class of the label space that applies, none included."""
 
-from collections.abc import Hashable, Mapping
+import json
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -38,8 +39,7 @@ class MultiLabelType(TaskType[MultiLabel]):
         labels = entry.get("labels")
         if not isinstance(labels, list):
             raise InvalidAnswerError("labels are no list")
-        chosen = {known_label(label, task) for label in labels}
-        return Draft(Outcome.LABEL, body=MultiLabel(tuple(name for name in task.label_names if name in chosen)))
+        return Draft(Outcome.LABEL, body=MultiLabel(tuple(known_label(label, task) for label in labels)))
 
     @override
     def shown(self, body: MultiLabel) -> str:
@@ -48,6 +48,34 @@ class MultiLabelType(TaskType[MultiLabel]):
     @override
     def compared(self, body: MultiLabel) -> Hashable:
         return frozenset(body.names)
+
+    @override
+    def plain(self, body: MultiLabel) -> list[str]:
+        return list(body.names)
+
+    @override
+    def classes(self, body: MultiLabel) -> tuple[str, ...]:
+        return body.names
+
+    @override
+    def written(self, body: MultiLabel) -> str:
+        return json.dumps(body.names, ensure_ascii=False)
+
+    @override
+    def parsed(self, text: str) -> MultiLabel | None:
+        try:
+            names = json.loads(text)
+        except ValueError:
+            return None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return None
+        return MultiLabel(tuple(names))
+
+    @override
+    def wrong(self, body: MultiLabel, draw: int, classes: Sequence[str]) -> MultiLabel:
+        """One class too many or too few."""
+        flipped = classes[draw % len(classes)]
+        return MultiLabel(tuple(name for name in classes if (name in body.names) != (name == flipped)))
 
     @override
     def problem(self, body: MultiLabel, project: Project) -> str:

@@ -69,6 +69,27 @@ class SingleLabelType(TaskType[Label]):
         return body.name
 
     @override
+    def plain(self, body: Label) -> str:
+        return body.name
+
+    @override
+    def classes(self, body: Label) -> tuple[str, ...]:
+        return (body.name,)
+
+    @override
+    def written(self, body: Label) -> str:
+        return body.name
+
+    @override
+    def parsed(self, text: str) -> Label | None:
+        return Label(text) if text else None
+
+    @override
+    def wrong(self, body: Label, draw: int, classes: Sequence[str]) -> Label:
+        others = [name for name in classes if name != body.name]
+        return Label(others[draw % len(others)])
+
+    @override
     def problem(self, body: Label, project: Project) -> str:
         return "" if body.name in project.class_names else unknown_label(body.name, project)
 

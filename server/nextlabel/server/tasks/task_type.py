@@ -56,9 +56,29 @@ class TaskType(Protocol[B]):
         """An answer as a demonstration shows it."""
         ...
 
+    def plain(self, body: B) -> Any:
+        """The label of an exported record; None where the answer stands in it in full anyway."""
+        return None
+
     def compared(self, body: B) -> Hashable:
         """What `metric` compares of an answer."""
         ...
+
+    def classes(self, body: B) -> tuple[str, ...]:
+        """The classes that an answer names, each once."""
+        return ()
+
+    def written(self, body: B) -> str | None:
+        """An answer as one text: equal for equal answers, never ''. None where answers are not compared as a whole."""
+        return None
+
+    def parsed(self, text: str) -> B | None:
+        """The answer that `written` gave this text for; None where there is none."""
+        return None
+
+    def wrong(self, body: B, draw: int, classes: Sequence[str]) -> B | None:
+        """Another answer than ``body``, by a random number from 0 on; None where errors cannot be drawn."""
+        return None
 
     def problem(self, body: B, project: Project) -> str:
         """What is wrong with a submitted answer of this type; '' when nothing is."""

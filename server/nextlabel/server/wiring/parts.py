@@ -20,8 +20,9 @@ from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.learning.described import DescribedClassesSource
-from nextlabel.server.domain.learning.learning import Learning, learner_spec
+from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
+from nextlabel.server.domain.learning.task_learners import learner_spec
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
@@ -229,7 +230,7 @@ def _projects(base: Foundation) -> ProjectParts:
         new_id=new_id,
         limits=base.limits,
         budgets=budgets,
-        check_learner=lambda choice: _ignore(learner_spec(choice)),
+        check_learner=lambda annotation_type, choice: _ignore(learner_spec(annotation_type, choice)),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
     return ProjectParts(projects, budgets, Ledgers(base.store, budgets, base.clock))

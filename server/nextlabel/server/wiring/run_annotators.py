@@ -9,7 +9,7 @@ import numpy as np
 
 from nextlabel.server.annotators.canaries import CanaryAnnotator
 from nextlabel.server.annotators.learner import LearnerAnnotator
-from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_label
+from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_answer
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.domain.budgets.paid_calls import Ledgers
@@ -19,6 +19,7 @@ from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import DomainError, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.labeling.answers import Body, Label
@@ -118,9 +119,11 @@ class RunAnnotators:
                 f"project {project.name} has no replay labels named {label_set!r}; upload them first",
                 reason="NO_REPLAY_LABELS",
             )
+        kind = task_type(project.annotation_type)
         answers: Mapping[str, Body] = {
-            item_id: Label(noisy_label(label, item_id, project.class_names, noise, run.spec.seed))
+            item_id: noisy_answer(body, item_id, project.class_names, noise, run.spec.seed)
             for item_id, label in labels.items()
+            if (body := kind.parsed(label)) is not None
         }
         trusted = noise == 0.0 if options.trusted is None else options.trusted
         name = options.name or f"{options.kind}:{label_set}"
@@ -140,12 +143,11 @@ class ModelPredictor:
         """Names the model version."""
         return str(self._version)
 
-    async def probabilities(self, items: Sequence[ItemToAnnotate]) -> Sequence[Sequence[float]]:
-        """Return (n, C) probabilities in the order of the label space."""
+    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float]]:
+        """Return the answer about each item, with its probability."""
         matrix = np.array([item.embedding for item in items], np.float32)
-        _, probabilities = await self._learning.predict(self._project, matrix, self._version)
-        rows: list[list[float]] = probabilities.tolist()
-        return rows
+        _, _, predicted = await self._learning.answers(self._project, matrix, self._version)
+        return [(answer.body, answer.probability) for answer in predicted]
 
 
 def _check_share(value: float, path: str) -> None:

@@ -8,7 +8,7 @@ from array_api_compat import array_namespace, is_numpy_array, is_torch_array
 from nextlabel.strategies.arithmetic.arrays import Array, as_float32, contiguous, like, on_cpu, to_numpy
 from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.strategies.context import SelectionContext
-from nextlabel.strategies.heads import LinearHead
+from nextlabel.strategies.heads import LinearHead, YesNoHeads
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.scorers.uncertainty import LogitScorer
 
@@ -28,12 +28,14 @@ def contested(block: Block, wanted: int, least: float, scorer: object, context: 
     a rough look is worth it; of anything else all rows are returned. A row that is not finite stays, to be
     reported.
     """
-    head = context.predictor.linear if context.predictor is not None else None
+    predictor = context.predictor
+    asks_each = isinstance(predictor, YesNoHeads)
+    head = predictor.questions if isinstance(predictor, YesNoHeads) else predictor.linear if predictor else None
     if head is None or not isinstance(scorer, LogitScorer) or not on_cpu(block.embeddings_nD):
         return block
     logits_Cn, error_n = _rough_logits(block.embeddings_nD, head)
-    score_n = to_numpy(scorer.of_logits(logits_Cn))
-    error_n = scorer.slope(len(logits_Cn)) * to_numpy(error_n)
+    score_n = to_numpy(scorer.of_questions(logits_Cn) if asks_each else scorer.of_logits(logits_Cn))
+    error_n = scorer.slope(2 if asks_each else len(logits_Cn)) * to_numpy(error_n)
     reach_n = score_n + error_n
     if wanted < len(block):
         least = max(least, float(np.partition(score_n - error_n, -wanted)[-wanted]))

@@ -46,7 +46,7 @@ class Worth:
         if predictor is None or predictor.n_classes < 2:
             return np.ones(len(block))
         logits_Cn = predictor_logits(predictor, block.embeddings_nD)
-        doubt_n = 1 + to_numpy(Margin().of_logits(logits_Cn))
+        doubt_n = 1 + to_numpy(Margin().of_prediction(predictor, block.embeddings_nD))
         exponent = self.power + len(context.labeled_embeddings) / self.ramp
         return flattened(doubt_n, exponent, EFFECTIVE_ROWS * k) + rarity(to_numpy(softmax(logits_Cn)), context)
 

@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 
 from nextlabel.strategies.arithmetic.arrays import Array
 from nextlabel.strategies.context import Need, SelectionContext
-from nextlabel.strategies.heads import predictor_logits
+from nextlabel.strategies.heads import Predictor, YesNoHeads, predictor_logits
 from nextlabel.strategies.pool import Block
 
 PROBABILITIES = frozenset({Need.PROBABILITIES})
@@ -57,7 +57,23 @@ class LogitScorer(ABC):
 
     def score(self, block: Block, context: SelectionContext) -> Array:
         """Return one score a row, shape (n,)."""
-        return self.of_logits(predictor_logits(context.require_predictor(), block.embeddings_nD))
+        return self.of_prediction(context.require_predictor(), block.embeddings_nD)
+
+    def of_prediction(self, predictor: Predictor, embeddings_nD: Array) -> Array:
+        """Return the scores of what a predictor says of n rows, shape (n,)."""
+        if isinstance(predictor, YesNoHeads):
+            return self.of_questions(predictor.questions.logits(embeddings_nD))
+        return self.of_logits(predictor_logits(predictor, embeddings_nD))
+
+    def of_questions(self, logits_Cn: Array) -> Array:
+        """Return the mean over C classes of the score of each one's yes or no, shape (n,)."""
+        return array_namespace(logits_Cn).mean(self.of_each_question(logits_Cn), axis=0)
+
+    def of_each_question(self, logits_Cn: Array) -> Array:
+        """Return the score of each class's yes or no, shape (C, n)."""
+        xp = array_namespace(logits_Cn)
+        yes_1m = xp.reshape(logits_Cn, (1, -1))
+        return xp.reshape(self.of_logits(xp.concat([xp.zeros_like(yes_1m), yes_1m])), logits_Cn.shape)
 
     @abstractmethod
     def of_logits(self, logits_Cn: Array) -> Array:
@@ -81,6 +97,15 @@ class Margin(LogitScorer):
     def slope(self, n_classes: int) -> float:
         """Return 1: each of the two probabilities moves by half a logit at most."""
         return 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MinMargin(Margin):
+    """Where any number of classes applies, the margin of the most doubtful one instead of the mean; else the margin."""
+
+    def of_questions(self, logits_Cn: Array) -> Array:
+        """Return the highest of the scores of all yes or no, shape (n,)."""
+        return array_namespace(logits_Cn).max(self.of_each_question(logits_Cn), axis=0)
 
 
 @dataclass(frozen=True, slots=True)

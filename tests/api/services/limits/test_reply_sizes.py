@@ -14,7 +14,9 @@ from nextlabel.client import connect
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.messages import values
 from nextlabel.server.api.messages.models import largest_prediction, predictions
+from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.plots import thinned
+from nextlabel.server.values.labeling.answers import Label, MultiLabel
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import (
     access_service_pb2,
@@ -211,9 +213,10 @@ def test_the_client_reads_all_pages(api: Api, full: str, monkeypatch: pytest.Mon
 def test_no_prediction_is_larger_than_what_is_reckoned(candidates: int) -> None:
     names = ["x" * 200, "y" * 199, *(f"é{n}" for n in range(20))]
     probabilities = np.full((3, len(names)), 1 / len(names), np.float32)
-    for message in predictions(probabilities, names, candidates):
-        wrapped = learner_service_pb2.PredictResponse(predictions=[message])
-        assert wrapped.ByteSize() <= largest_prediction(names, candidates)
+    for several, body in ((False, Label(names[0])), (True, MultiLabel(tuple(names)))):
+        for message in predictions(probabilities, [PredictedAnswer(body, 0.5)] * 3, names, candidates):
+            wrapped = learner_service_pb2.PredictResponse(predictions=[message])
+            assert wrapped.ByteSize() <= largest_prediction(names, candidates, several=several)
 
 
 def test_a_prediction_that_does_not_fit_is_refused_with_what_does(api: Api) -> None:

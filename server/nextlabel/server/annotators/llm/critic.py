@@ -14,6 +14,7 @@ from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence
 from nextlabel.server.annotators.prompting.redaction import Redactor
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.tasks.json_schema import closed_object
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
@@ -131,7 +132,7 @@ def _material(task: Task, disagreements: Sequence[Disagreement], fence: Fence) -
 
 
 def _shown(body: Body, fence: Fence) -> str:
-    return body.name if isinstance(body, Label) else fence.wrap(repr(body))
+    return body.name if isinstance(body, Label) else fence.wrap(type_of(body).shown(body))
 
 
 def _no_proposal(why: str) -> FailedPrecondition:

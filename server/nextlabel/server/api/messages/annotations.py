@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlabel.server.api.messages.answers import answer_message, label_answer
+from nextlabel.server.api.messages.answers import answer_message
 from nextlabel.server.api.messages.values import duration, timestamp
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
@@ -117,7 +117,7 @@ def consensus_message(consensus: Consensus, project: Project) -> pb.Consensus:
     shares = zip(project.class_names, consensus.probabilities_C.tolist(), strict=True)
     return pb.Consensus(
         item_id=consensus.item_id,
-        answer=label_answer(consensus.label),
+        answer=answer_message(consensus.body),
         probability=consensus.vote_share,
         confidence=consensus.confidence,
         trusted=consensus.trusted,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import (
     AnnotationType,
@@ -90,6 +91,11 @@ def body_of(answer: pb.Answer, field: str) -> Body:
         raise InvalidArgument.field(field, "holds no answer; set one of its kinds")
     body: Body = _FORMS[kind].read(answer, field)
     return body
+
+
+def written_answer(text: str, annotation_type: AnnotationType) -> pb.Answer | None:
+    """Return the message of a reference answer as it is kept."""
+    return answer_message(task_type(annotation_type).parsed(text))
 
 
 def answer_message(body: Body | None) -> pb.Answer | None:

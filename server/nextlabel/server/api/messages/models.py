@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.api.messages.answers import answer_message
 from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
+from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
@@ -45,6 +47,7 @@ def _summary(version: ModelVersion) -> pb.Evaluation | None:
         accuracy=version.accuracy,
         macro_f1=version.macro_f1,
         calibration_error=version.evaluation.get("calibration_error", 0.0),
+        measures=version.evaluation.get("measures", {}),
     )
 
 
@@ -68,6 +71,7 @@ def evaluation_message(evaluation: Evaluation, token: str) -> tuple[pb.Evaluatio
         macro_f1=evaluation.macro_f1,
         calibration_error=evaluation.ece,
         confusion=confusion,
+        measures=evaluation.measures,
     )
     if not token:
         message.classes.extend(
@@ -99,15 +103,21 @@ def _interval(version: ModelVersion, name: str) -> Interval | None:
     return None if bounds is None else Interval(low=bounds[0], high=bounds[1])
 
 
-def largest_prediction(names: Sequence[str], candidates: int) -> int:
-    """Return how many bytes the message of one prediction among the classes `names` takes at most."""
+def largest_prediction(names: Sequence[str], candidates: int, *, several: bool) -> int:
+    """Return how many bytes the message of one prediction among the classes `names` takes at most.
+
+    `several` says that its answer may hold several of them.
+    """
     lengths = sorted((len(name.encode()) for name in names), reverse=True)
-    named = [*lengths[:1], *lengths[:candidates]]
+    named = [*lengths[:1], *lengths[:candidates], *(lengths if several else lengths[:1])]
     return sum(named) + _BESIDE_LABEL_BYTES * len(named)
 
 
 def predictions(
-    probabilities_nC: npt.NDArray[np.float32], names: Sequence[str], candidates: int
+    probabilities_nC: npt.NDArray[np.float32],
+    answers: Sequence[PredictedAnswer],
+    names: Sequence[str],
+    candidates: int,
 ) -> list[pb.Prediction]:
     """Return the message of each prediction among the classes `names`, with its `candidates` most probable ones."""
     best_n = probabilities_nC.argmax(axis=1).tolist()
@@ -115,7 +125,11 @@ def predictions(
     order_nk = np.argsort(-probabilities_nC, axis=1, kind="stable")[:, :candidates].tolist() if candidates else None
     found = []
     for i, best in enumerate(best_n):
-        prediction = pb.Prediction(label=names[best], probability=float(probabilities_nC[i, best]))
+        prediction = pb.Prediction(
+            label=names[best],
+            probability=float(probabilities_nC[i, best]),
+            answer=answer_message(answers[i].body),
+        )
         for c in order_nk[i] if order_nk else ():
             candidate = annotation_pb2.Candidate(label=names[c], probability=float(probabilities_nC[i, c]))
             prediction.candidates.append(candidate)

@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import json_format
 
-from nextlabel.server.api.messages.answers import label_answer
+from nextlabel.server.api.messages.answers import body_of, written_answer
 from nextlabel.server.api.messages.values import beginning, json_of, matrix_of
 from nextlabel.server.domain.pool.incoming import IncomingItems, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
 from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import pool_service_pb2 as pb
@@ -95,7 +95,7 @@ def decode_batch(batch: pb.ItemBatch, project: Project, limits: Limits) -> Decod
             list(batch.columns.ids), list(batch.columns.texts), [""] * n, [Split.POOL] * n, [""] * n, matrix
         )
         return DecodedBatch(plain, list(range(n)), [])
-    return _decode_items(batch.items, matrix, limits)
+    return _decode_items(batch.items, matrix, project, limits)
 
 
 def _checked_size(batch: pb.ItemBatch, limits: Limits) -> int:
@@ -115,7 +115,7 @@ def _checked_size(batch: pb.ItemBatch, limits: Limits) -> int:
 
 
 def _decode_items(
-    items: Sequence[pool_pb2.Item], matrix: npt.NDArray[np.floating] | None, limits: Limits
+    items: Sequence[pool_pb2.Item], matrix: npt.NDArray[np.floating] | None, project: Project, limits: Limits
 ) -> DecodedBatch:
     ids, texts, metadata, splits, labels = [], [], [], [], []
     places: list[int] = []
@@ -123,7 +123,7 @@ def _decode_items(
     for place, item in enumerate(items):
         try:
             # The common case costs no call: plain pool items carry neither metadata nor a split or reference.
-            extra = _extra(item, limits) if len(item.ListFields()) > 2 else _PLAIN
+            extra = _extra(item, project, limits) if len(item.ListFields()) > 2 else _PLAIN
         except _UnreadableError as error:
             unreadable.append(ItemError(place, item.id, error.problem))
             continue
@@ -154,19 +154,29 @@ class _UnreadableError(ValueError):
         return cls(fault, error.violations[0].field, error.violations[0].description)
 
 
-def _extra(item: pool_pb2.Item, limits: Limits) -> tuple[str, Split, str]:
-    """Return the metadata as JSON text, the split and the reference label of an item."""
+def _extra(item: pool_pb2.Item, project: Project, limits: Limits) -> tuple[str, Split, str]:
+    """Return the metadata as JSON text, the split and the reference answer of an item as it is written."""
     if item.HasField("pair"):
         raise _UnreadableError(ItemFault.PAIR_INVALID, "pair", "this server takes no pairs of texts yet")
     try:
         split = split_of(item.split, "split")
     except InvalidArgument as error:
         raise _UnreadableError.of(ItemFault.REFERENCE_INVALID, error) from error
-    kind = item.reference.WhichOneof("body") if item.HasField("reference") else "single_label"
-    if kind != "single_label":
-        raise _UnreadableError(ItemFault.REFERENCE_INVALID, "reference", "must be a single label")
-    label = composed(item.reference.single_label.label)
-    return (_metadata(item, limits) if item.HasField("metadata") else ""), split, label
+    metadata = _metadata(item, limits) if item.HasField("metadata") else ""
+    return metadata, split, _reference(item, project) if item.HasField("reference") else ""
+
+
+def _reference(item: pool_pb2.Item, project: Project) -> str:
+    kind = task_type(project.annotation_type)
+    try:
+        body = body_of(item.reference, "reference")
+    except InvalidArgument as error:
+        raise _UnreadableError.of(ItemFault.REFERENCE_INVALID, error) from error
+    text = kind.written(body) if isinstance(body, kind.body) else None
+    if text is None:
+        wanted = f"this project takes reference answers of type {project.annotation_type.value}"
+        raise _UnreadableError(ItemFault.REFERENCE_INVALID, "reference", wanted)
+    return text
 
 
 def _metadata(item: pool_pb2.Item, limits: Limits) -> str:
@@ -188,12 +198,18 @@ def _depth(value: object) -> int:
     return 0
 
 
-def item_message(stored: StoredItem, reference: ReferenceItem | None) -> pool_pb2.Item:
-    """Return the message of a stored item, with its reference answer if it has one."""
-    split = reference.split if reference else Split.POOL
+def item_message(stored: StoredItem, split: Split = Split.POOL) -> pool_pb2.Item:
+    """Return the message of a stored item."""
     item = pool_pb2.Item(id=stored.item_id, text=stored.text, split=SPLIT_MESSAGES[split])
     if stored.metadata:
         json_format.Parse(stored.metadata, item.metadata)
-    if reference and split is not Split.SHADOWED:
-        item.reference.CopyFrom(label_answer(reference.label))
+    return item
+
+
+def full_item_message(stored: StoredItem, reference: ReferenceItem | None, project: Project) -> pool_pb2.Item:
+    """Return the message of a stored item with its split, and its reference answer if it has one."""
+    item = item_message(stored, reference.split if reference else Split.POOL)
+    answer = written_answer(reference.label, project.annotation_type) if reference else None
+    if reference and answer and reference.split is not Split.SHADOWED:
+        item.reference.CopyFrom(answer)
     return item

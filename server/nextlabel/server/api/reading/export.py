@@ -16,6 +16,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.projects.projects import Project
@@ -108,7 +109,8 @@ def chunks(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
 
 def _record(annotation: Annotation, text: str) -> dict[str, Any]:
     message = json_format.MessageToDict(annotation_message(annotation), preserving_proto_field_name=True)
-    return {"text": text, "label": annotation.label, **message}
+    body = annotation.answer.body
+    return {"text": text, "label": None if body is None else type_of(body).plain(body), **message}
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from nextlabel.server.tasks.answer_form import answer_rule
 from nextlabel.server.tasks.drafts import AnswerForm
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Body, Label, Preference, PreferredAlternative
+from nextlabel.server.values.labeling.answers import Body, Preference, PreferredAlternative
 from nextlabel.server.values.labeling.tasks import Task
 
 RESPONSES = ("response_a", "response_b")
@@ -50,7 +50,7 @@ class AnsweredItem:
     def settled(self) -> Body | None:
         """The answer that most of those who count gave: the trusted ones where there are any; None in a tie."""
         if self.consensus is not None:
-            return Label(self.consensus.label)
+            return self.consensus.body
         voters = [a for a in self.usable if a.trusted] or self.usable
         votes = Counter(map(_compared, voters)).most_common(2)
         if not votes or (len(votes) > 1 and votes[0][1] == votes[1][1]):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nextlabel.server.api.messages.annotations import consensus_message
 from nextlabel.server.api.messages.item_states import ITEM_STATES, need_message
-from nextlabel.server.api.messages.pool import item_message
+from nextlabel.server.api.messages.pool import full_item_message
 from nextlabel.server.api.messages.values import fitting
 from nextlabel.server.domain.labeling.standing import ItemStanding, Standings
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
@@ -98,7 +98,7 @@ class ItemListing:
 def _detail(project: Project, known: _Known, stored: StoredItem) -> pool_pb2.ItemDetail:
     agreed = known.standing.consensus.get(stored.row)
     return pool_pb2.ItemDetail(
-        item=item_message(stored, known.pool.references.get(stored.row)),
+        item=full_item_message(stored, known.pool.references.get(stored.row), project),
         state=ITEM_STATES[known.standing.state(stored.row)],
         embedded=bool(known.embedded[stored.row]),
         consensus=None if agreed is None else consensus_message(agreed, project),

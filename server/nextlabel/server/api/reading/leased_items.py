@@ -37,7 +37,7 @@ class LeasedItems:
         size = 0
         for count, pick in enumerate(picks):
             if pick.row in stored:
-                size += item_message(stored[pick.row], None).ByteSize()
+                size += item_message(stored[pick.row]).ByteSize()
             size += _BESIDE_TEXT_BYTES
             if size > PAGE_BYTES:
                 return max(1, count)
@@ -50,7 +50,7 @@ class LeasedItems:
         suggested = await self.suggestions.of(project, list(stored))
         for entry, row in zip(leased, rows, strict=True):
             if row in stored:
-                entry.item.CopyFrom(item_message(stored[row], None))
+                entry.item.CopyFrom(item_message(stored[row]))
         suggestions = {row: suggestion_message(suggestion) for row, suggestion in suggested.items()}
         room = PAGE_BYTES - sum(entry.ByteSize() for entry in leased)
         for entry, row in zip(leased, rows, strict=True):

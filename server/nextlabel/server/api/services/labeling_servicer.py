@@ -17,6 +17,7 @@ from nextlabel.server.api.messages.annotations import (
     cost_message,
     outcome_of,
 )
+from nextlabel.server.api.messages.answers import body_of
 from nextlabel.server.api.messages.labeling import (
     lease_message,
     pick_message,
@@ -320,6 +321,6 @@ def _known_labels(request: pb.UploadReplayLabelsRequest) -> Sequence[KnownLabel]
     if not request.HasField("batch"):
         raise InvalidArgument.field("batch", "must hold labels, in every message after the first")
     return [
-        KnownLabel(entry.item_id, entry.answer.single_label.label if entry.answer.HasField("single_label") else None)
+        KnownLabel(entry.item_id, body_of(entry.answer, "answer") if entry.answer.WhichOneof("body") else None)
         for entry in request.batch.labels
     ]

@@ -25,6 +25,7 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
@@ -122,9 +123,11 @@ class LearnerServicer(LearnerServiceServicer):
         rows = await self._rows(project, given.items.item_ids) if given.WhichOneof("input") == "items" else None
         embeddings = await self._embeddings(project, given, rows or ())
         asked = f"for {candidates} candidates each" if candidates else "for a project of names that long"
-        check_fits(len(embeddings), largest_prediction(project.class_names, candidates), "input", asked)
-        used, probabilities = await self.learning.predict(project, embeddings, version, rows)
-        return used.version, predictions(probabilities, project.class_names, candidates)
+        one_class = task_type(project.annotation_type).one_class
+        largest = largest_prediction(project.class_names, candidates, several=not one_class)
+        check_fits(len(embeddings), largest, "input", asked)
+        used, probabilities, answers = await self.learning.answers(project, embeddings, version, rows)
+        return used.version, predictions(probabilities, answers, project.class_names, candidates)
 
     async def _embeddings(
         self, project: Project, given: pb.PredictionInput, rows: Sequence[int]

@@ -41,5 +41,32 @@ def macro_f1(confusion_CC: npt.NDArray[np.integer], error: float = 0.05) -> Esti
     return Estimate(value, max(0.0, low), min(1.0, high), items)
 
 
+def macro_f1_of_sets(true_NC: npt.NDArray[np.bool_], given_NC: npt.NDArray[np.bool_], error: float = 0.05) -> Estimate:
+    """Return the mean F1 of the classes that occur, where any number of them applies to an item, with its interval.
+
+    0 where no class occurs. As for `macro_f1`, the interval is the jackknife's and never surer than that of the share
+    of items whose classes are all right.
+
+    Raises:
+        ValueError: there is no item.
+    """
+    items = len(true_NC)
+    accuracy = wilson_interval(int((true_NC == given_NC).all(axis=1).sum()), items, error)
+    hits_NC = (true_NC & given_NC).astype(np.float64)
+    uses_NC = true_NC.astype(np.float64) + given_NC
+    hits_C, uses_C = hits_NC.sum(axis=0), uses_NC.sum(axis=0)
+    classes = int((uses_C > 0).sum())
+    if not classes:
+        return Estimate(0.0, 0.0, 1.0, items)
+    value = float(_f1(hits_C, uses_C).sum()) / classes
+    left_NC = uses_C - uses_NC
+    classes_N = (left_NC > 0).sum(axis=1)
+    totals_N = _f1(hits_C - hits_NC, left_NC).sum(axis=1)
+    without_N = np.where(classes_N > 0, totals_N / np.maximum(classes_N, 1), value)
+    low, high = jackknife_bounds(value, without_N, np.ones(items), error)
+    low, high = min(low, value - accuracy.value + accuracy.low), max(high, value - accuracy.value + accuracy.high)
+    return Estimate(value, max(0.0, low), min(1.0, high), items)
+
+
 def _f1(hits_n: Floats, uses_n: Floats) -> Floats:
-    return np.divide(2 * hits_n, uses_n, out=np.zeros(len(uses_n)), where=uses_n > 0)
+    return np.divide(2 * hits_n, uses_n, out=np.zeros(uses_n.shape), where=uses_n > 0)

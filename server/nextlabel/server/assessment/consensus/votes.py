@@ -16,26 +16,31 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.labeling.answers import ConfidenceKind
+from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label
+
+TIE = 1e-6
+"""Shares of votes that differ by less are even."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Consensus:
     """The consensus of one item.
 
-    ``vote_share`` is that of the winning label in (0, 1]; ``probabilities_C`` are all shares in the order of the label
-    space. ``trusted`` says that only trusted annotations were counted. ``confidence`` is the probability in [0, 1] that
-    the label is right, None where nothing says so: a share of votes does not.
+    ``vote_share`` is that of the answer in (0, 1]; ``probabilities_C`` are the shares of all classes in the order of
+    the label space. ``trusted`` says that only trusted annotations were counted. ``confidence`` is the probability in
+    [0, 1] that the answer is right, None where nothing says so: a share of votes does not. ``split`` says that the
+    votes are even between this answer and another.
     """
 
     row: int
     item_id: str
-    label: str
+    body: Body
     vote_share: float
     probabilities_C: npt.NDArray[np.float32]
     trusted: bool
     annotations: int
     confidence: float | None = None
+    split: bool = False
 
 
 def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Consensus | None:
@@ -44,8 +49,7 @@ def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Cons
     Ties go to the class that comes first in the label space, so that the result is the same on every machine.
     Only an annotator's newest answer counts.
     """
-    newest = {a.annotator: a for a in sorted(annotations, key=lambda a: a.id) if a.label is not None}
-    voters = list(newest.values())
+    voters = newest_answers(annotations, Label)
     trusted = [a for a in voters if a.trusted]
     votes = np.zeros(len(classes), np.float64)
     place = {name: i for i, name in enumerate(classes)}
@@ -55,24 +59,32 @@ def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Cons
     if not total:
         return None
     best = int(votes.argmax())
+    share_C = (votes / total).astype(np.float32)
     return Consensus(
         row=voters[0].row,
         item_id=voters[0].item_id,
-        label=classes[best],
+        body=Label(classes[best]),
         vote_share=float(votes[best] / total),
-        probabilities_C=(votes / total).astype(np.float32),
+        probabilities_C=share_C,
         trusted=bool(trusted),
         annotations=len(trusted or voters),
-        confidence=None if trusted else _confidence(voters, classes[best]),
+        confidence=None if trusted else undisputed_confidence(voters, Label(classes[best])),
+        split=len(trusted or voters) > 1 and bool((share_C > share_C[best] - TIE).sum() > 1),
     )
 
 
-def _confidence(voters: Sequence[Annotation], label: str) -> float | None:
-    """Return the highest calibrated confidence in a label that nobody contradicts.
+def newest_answers(annotations: Sequence[Annotation], kind: type[Body]) -> list[Annotation]:
+    """Return the newest annotation of every annotator among those that hold an answer of a kind."""
+    newest = {a.annotator: a for a in sorted(annotations, key=lambda a: a.id) if isinstance(a.answer.body, kind)}
+    return list(newest.values())
 
-    That another annotator agrees makes the label more probable, by how much depends on what errors they share.
+
+def undisputed_confidence(voters: Sequence[Annotation], body: Body) -> float | None:
+    """Return the highest calibrated confidence in an answer that nobody contradicts.
+
+    That another annotator agrees makes the answer more probable, by how much depends on what errors they share.
     """
-    if any(a.label != label for a in voters):
+    if any(a.answer.body != body for a in voters):
         return None
     answers = [a.answer for a in voters if a.answer.confidence_kind is ConfidenceKind.CALIBRATED]
     return max((a.confidence for a in answers if a.confidence is not None), default=None)

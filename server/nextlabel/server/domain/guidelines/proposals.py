@@ -18,9 +18,10 @@ from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Compared, Disagreements
 from nextlabel.server.ports.critics import Critic, CriticSource
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import ReferenceItem
@@ -132,7 +133,8 @@ class GuidelineProposals:
         items = await self.pools.to_annotate(project.id, [r.row for r in gold])
         if not items:
             return None, "the project has no gold items to measure on; add some with their labels"
-        truth = {r.item_id: Label(r.label) for r in gold}
+        kind = task_type(task.annotation_type)
+        truth = {r.item_id: body for r in gold if (body := kind.parsed(r.label)) is not None}
         amended = replace(task, guidelines=Codebook(critique.guidelines, task.guidelines.version + 1))
         spent = ledger.spent
         try:

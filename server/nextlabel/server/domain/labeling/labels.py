@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from nextlabel.server.assessment.consensus.votes import Consensus, consensus
+from nextlabel.server.assessment.consensus.by_type import consensus_of
+from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
@@ -70,7 +71,7 @@ class Labels:
             known.classes = project.class_names
             changed = dict.fromkeys(known.by_row)
         for row in changed:
-            agreed = consensus(known.by_row[row], known.classes)
+            agreed = consensus_of(project.annotation_type, known.by_row[row], known.classes)
             if agreed is not None:
                 known.consensus[row] = agreed
         return known

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Answer, Label
+from nextlabel.server.values.labeling.answers import Answer
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.limits import Limits
@@ -272,7 +273,7 @@ def new_annotation(
         kind=kind,
         trusted=trusted,
         outcome=answer.outcome,
-        label=answer.body.name if isinstance(answer.body, Label) else None,
+        label=written(answer.body),
         answer=answer,
         run=batch.run if batch else "",
         round=batch.round if batch else 0,

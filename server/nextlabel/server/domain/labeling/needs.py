@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.item_states import ItemNeed, NeedReason
 from nextlabel.server.values.limits import Limits
-
-_TIE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ def need_of(given: Sequence[Annotation], agreed: Consensus | None, limits: Limit
     make it one that is given up.
     """
     useful = [a for a in given if a.outcome.reaches_learner]
-    split = agreed is not None and _is_split(agreed)
+    split = agreed is not None and agreed.split
     if useful and not split:
         return None
     newest = given[-1]
@@ -60,11 +56,6 @@ def may_ask(asker: Asker, given: Sequence[Annotation], agreed: Consensus | None,
     if (agreed is not None and agreed.trusted) or _answered_in_vain(given, asker.run):
         return False
     return max(_useless(given), agreed.annotations if agreed else 0) < limits.useless_answers
-
-
-def _is_split(agreed: Consensus) -> bool:
-    shares = np.sort(agreed.probabilities_C)
-    return agreed.annotations > 1 and len(shares) > 1 and bool(shares[-1] - shares[-2] < _TIE)
 
 
 def _useless(given: Sequence[Annotation]) -> int:

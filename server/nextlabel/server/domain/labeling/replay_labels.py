@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.tasks.label_space import unknown_label
+from nextlabel.server.tasks.answer_form import body_problem, written
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.projects import Project
 
 _SHOWN_ERRORS = 100
@@ -17,10 +17,10 @@ _SHOWN_ERRORS = 100
 
 @dataclass(frozen=True, slots=True)
 class KnownLabel:
-    """A label known for an item; None where the answer that came is no single label."""
+    """An answer known for an item; None where none came."""
 
     item_id: str
-    label: str | None
+    body: Body | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ReplayLabels:
         for index, known in enumerate(labels, start=tally.seen):
             problem = self._problem(project, known)
             if not problem:
-                valid[known.item_id] = composed(known.label or "")
+                valid[known.item_id] = written(known.body) or ""
                 continue
             tally.rejected += 1
             if len(tally.errors) < _SHOWN_ERRORS:
@@ -87,7 +87,7 @@ class ReplayLabels:
     def _problem(self, project: Project, known: KnownLabel) -> str:
         if not known.item_id or len(known.item_id.encode()) > self.limits.item_id_bytes:
             return f"item_id: must be 1 to {self.limits.item_id_bytes} bytes of UTF-8"
-        if known.label is None:
-            return "answer: must be a single label"
-        label = composed(known.label)
-        return "" if label in project.class_names else f"answer: {unknown_label(label, project)}"
+        if known.body is None or written(known.body) is None:
+            return f"answer: must be of type {project.annotation_type.value}"
+        problem = body_problem(known.body, project)
+        return f"answer: {problem}" if problem else ""

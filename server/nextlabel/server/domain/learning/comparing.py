@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +11,10 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.stopping.change import Change, change_between
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.learners.model import Model
+from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 
@@ -31,24 +35,24 @@ class ModelChanges:
             _, after = await self.learning.model(project, later)
         except (NotFound, FailedPrecondition):
             return None
-        samples, executor = self.learning.samples, self.learning.executor
+        learner, samples, executor = task_learner(project), self.learning.samples, self.learning.executor
         sample_MD = (await samples.of_pool(project))[:STOP_SET]
         known = await samples.evaluation_set(project, Split.HOLDOUT, after.classes)
         holdout_nD = sample_MD[:0] if known is None else known.embeddings_nD
-        true_n = np.zeros(0, np.int64) if known is None else known.labels_n
+        numbers: defaultdict[Body, int] = defaultdict(lambda: len(numbers))
+
+        def predicted(model: TrainedModel, embeddings_nD: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+            return numbered(a.body for a in learner.answers(model, model.predict_proba(embeddings_nD)))
+
+        def numbered(bodies: Iterable[Body]) -> npt.NDArray[np.int64]:
+            return np.array([numbers[body] for body in bodies], np.int64)
 
         def compare() -> Change:
+            earlier_M, later_M = predicted(before, sample_MD), predicted(after, sample_MD)
+            earlier_n, later_n = predicted(before, holdout_nD), predicted(after, holdout_nD)
+            true_n = numbered(() if known is None else known.bodies)
             return change_between(
-                _predicted(before, sample_MD),
-                _predicted(after, sample_MD),
-                earlier_n=_predicted(before, holdout_nD),
-                later_n=_predicted(after, holdout_nD),
-                true_n=true_n,
-                classes=after.n_classes,
+                earlier_M, later_M, earlier_n=earlier_n, later_n=later_n, true_n=true_n, classes=len(numbers)
             )
 
         return await executor.run(compare)
-
-
-def _predicted(model: Model, embeddings_nD: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-    return np.asarray(model.predict_proba(embeddings_nD).argmax(axis=1), np.int64)

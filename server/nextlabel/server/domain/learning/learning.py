@@ -6,38 +6,37 @@ import contextlib
 import errno
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
+from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.described import DescribedClassesSource
-from nextlabel.server.domain.learning.evidence import distributions
 from nextlabel.server.domain.learning.samples import Samples
+from nextlabel.server.domain.learning.task_learner import Beside, PredictedAnswer
+from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.advice.description import AdviceChoice
-from nextlabel.server.learners.evaluation import Evaluation, evaluate
-from nextlabel.server.learners.learner import train
-from nextlabel.server.learners.model import Model
-from nextlabel.server.learners.persistence import DamagedModelError, load_model, save_model
-from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
-from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.learners.evaluation import Evaluation
+from nextlabel.server.learners.persistence import DamagedModelError, TrainedModel, load_model, save_model
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.folders import remove_folder
-from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from nextlabel.server.values.ids import JsonObject, ProjectId
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.projects.projects import Project
 
 _KEPT_MODELS = 16
 _log = structlog.get_logger(__name__)
@@ -45,16 +44,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labeled:
-    """The rows a model may be trained on, with their training set, and how many more wait for their embeddings."""
+    """The items a model may be trained on, and how many more wait for their embeddings.
+
+    ``training`` is what the project's learner makes of their ``consensus``.
+    """
 
     rows_N: Rows
-    training: TrainingSet
+    embeddings_ND: npt.NDArray[np.float32]
+    consensus: Sequence[Consensus]
+    training: Any
     waiting: int
-
-
-def learner_spec(choice: Component) -> LearnerSpec:
-    """Return the validated specification of a project's learner."""
-    return parse_learner_spec(choice.name, choice.params)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +70,7 @@ class Learning:
     models_dir: Path
     descriptions: DescribedClassesSource
     advice: AdviceSource
-    _loaded: OrderedDict[tuple[ProjectId, int], Model] = field(init=False, default_factory=OrderedDict)
+    _loaded: OrderedDict[tuple[ProjectId, int], TrainedModel] = field(init=False, default_factory=OrderedDict)
 
     async def train(
         self,
@@ -93,7 +92,7 @@ class Learning:
             Unavailable: all labels are of items that wait for their embeddings.
             NotFound: the project was deleted meanwhile.
         """
-        check_learnable(project)
+        learner = task_learner(project)
         async with unless_deleted(self.store, project.id), self.store.held(f"train/{project.id}"):
             # A round of a run takes long: classes may have been added since, and a version trained that knows them.
             known = project
@@ -106,13 +105,13 @@ class Learning:
             latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sample = await self.samples.of_pool(project)
-            spec = learner_spec(project.learner)
-            training = replace(
-                labeled.training,
-                described=await self.descriptions.of(project),
-                advice=await self.advice.features(project.id, labeled.rows_N.tolist(), project.class_names),
+            spec = learner_spec(project.annotation_type, project.learner)
+            beside = Beside(
+                sample,
+                await self.descriptions.of(project),
+                await self.advice.features(project.id, labeled.rows_N.tolist(), project.class_names),
             )
-            model = await self.executor.run(lambda: train(training, sample, spec, seed, previous))
+            model = await self.executor.run(lambda: learner.train(labeled.training, beside, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = latest.version + 1 if latest else 1
             path = self._path(project.id, version)
@@ -141,7 +140,7 @@ class Learning:
         self._keep(project.id, version, model)
         return published
 
-    async def model(self, project: Project, version: int = 0) -> tuple[ModelVersion, Model]:
+    async def model(self, project: Project, version: int = 0) -> tuple[ModelVersion, TrainedModel]:
         """Return a version, by default the newest. A damaged file is reported and trained anew, not trusted.
 
         Raises:
@@ -176,16 +175,34 @@ class Learning:
     ) -> tuple[ModelVersion, npt.NDArray[np.float32]]:
         """Return class probabilities, (n, C) in the order of the label space, and the version they are from.
 
-        A class that was added after the version was trained gets 0. Where the ``rows`` of the pool are given that
-        the embeddings are of, the advice about them counts; without advice the learner predicts alone.
+        Where one class applies, rows sum to 1. A class that was added after the version was trained gets 0. Where the
+        ``rows`` of the pool are given that the embeddings are of, the advice about them counts; without advice the
+        learner predicts alone.
         """
+        version_used, probabilities_nC, _ = await self.answers(project, embeddings_nD, version, rows)
+        return version_used, probabilities_nC
+
+    async def answers(
+        self,
+        project: Project,
+        embeddings_nD: npt.NDArray[np.floating],
+        version: int = 0,
+        rows: Sequence[int] | None = None,
+    ) -> tuple[ModelVersion, npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
+        """Return what `predict` does, and the answers that the probabilities amount to."""
+        learner = task_learner(project)
         if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
         advice = await self.advice.features(project.id, rows, model.classes) if rows and model.blend else None
-        probabilities = await self.executor.run(lambda: model.predict_proba(embeddings_nD, advice))
+
+        def predict() -> tuple[npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
+            probabilities_nC = model.predict_proba(embeddings_nD, advice)
+            return probabilities_nC, learner.answers(model, probabilities_nC)
+
+        probabilities_nC, predicted = await self.executor.run(predict)
         added = len(project.classes) - model.n_classes
-        return found, np.pad(probabilities, ((0, 0), (0, added))) if added > 0 else probabilities
+        return found, np.pad(probabilities_nC, ((0, 0), (0, added))) if added > 0 else probabilities_nC, predicted
 
     async def evaluate(self, project: Project, version: int, split: Split) -> tuple[ModelVersion, Evaluation]:
         """Evaluate a version on the holdout or gold items.
@@ -204,31 +221,26 @@ class Learning:
 
     async def labeled(self, project: Project) -> Labeled:
         """Return the training set: consensus labels of embedded pool items (never of holdout or gold)."""
+        learner = task_learner(project)
         pool = await self.pools.open(project.id)
-        place = {name: i for i, name in enumerate(project.class_names)}
+        known = set(project.class_names)
         # A caller may know the project as it was before a class was added that has labels already.
-        agreed = {row: c for row, c in (await self.labels.consensus(project)).items() if c.label in place}
+        agreed = {
+            row: found
+            for row, found in (await self.labels.consensus(project)).items()
+            if known.issuperset(type_of(found.body).classes(found.body))
+        }
         rows = np.fromiter(agreed, np.int64, len(agreed))
         rows = rows[~np.isin(rows, pool.unusable_rows())]
         embedded = await self.samples.embedded(project.id, rows)
         waiting = len(rows) - int(embedded.sum())
         rows = rows[embedded]
-        embeddings = await self.pools.embeddings(project.id, rows.tolist()) if len(rows) else None
-        found = [agreed[row] for row in rows.tolist()]
-        return Labeled(
-            rows,
-            TrainingSet(
-                embeddings_ND=np.zeros((0, project.embedding_dimension), np.float32)
-                if embeddings is None
-                else embeddings.astype(np.float32),
-                labels_N=np.fromiter((place[c.label] for c in found), np.int64, len(found)),
-                trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
-                weights_N=np.ones(len(found), np.float32),
-                probabilities_NC=distributions(found, len(place)) if found else None,
-                classes=project.class_names,
-            ),
-            waiting,
-        )
+        embeddings_ND = np.zeros((0, project.embedding_dimension), np.float32)
+        if len(rows):
+            embeddings_ND = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
+        consensus = [agreed[row] for row in rows.tolist()]
+        training = learner.training(embeddings_ND, consensus, project.class_names)
+        return Labeled(rows, embeddings_ND, consensus, training, waiting)
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project, and its model files.
@@ -246,7 +258,7 @@ class Learning:
         tx: Transaction,
         project: Project,
         version: int,
-        model: Model,
+        model: TrainedModel,
         evaluation: Evaluation | None,
         *,
         run: str,
@@ -283,14 +295,14 @@ class Learning:
         tx.models.add(published)
         return published
 
-    async def _evaluate(self, project: Project, model: Model, split: Split) -> Evaluation | None:
+    async def _evaluate(self, project: Project, model: TrainedModel, split: Split) -> Evaluation | None:
         found = await self.samples.evaluation_set(project, split, model.classes)
         if found is None:
             return None
-        advice = await self.advice.features(project.id, found.rows, model.classes)
-        return await self.executor.run(lambda: evaluate(model, found.embeddings_nD, found.labels_n, advice))
+        learner, advice = task_learner(project), await self.advice.features(project.id, found.rows, model.classes)
+        return await self.executor.run(lambda: learner.evaluate(model, found.embeddings_nD, found.bodies, advice))
 
-    async def _loaded_or_none(self, version: ModelVersion) -> Model | None:
+    async def _loaded_or_none(self, version: ModelVersion) -> TrainedModel | None:
         """Return the model of a version; None (and a log line) when its file cannot be trusted."""
         key = (version.project, version.version)
         if key in self._loaded:
@@ -305,7 +317,7 @@ class Learning:
         self._keep(*key, model)
         return model
 
-    def _keep(self, project: ProjectId, version: int, model: Model) -> None:
+    def _keep(self, project: ProjectId, version: int, model: TrainedModel) -> None:
         self._loaded[project, version] = model
         while len(self._loaded) > _KEPT_MODELS:
             self._loaded.popitem(last=False)
@@ -330,10 +342,11 @@ def _summary(evaluation: Evaluation) -> JsonObject:
         "calibration_error": evaluation.ece,
         "accuracy_interval": [accuracy.low, accuracy.high],
         "macro_f1_interval": [macro_f1.low, macro_f1.high],
+        "measures": dict(evaluation.measures),
     }
 
 
-def _save(model: Model, path: Path) -> None:
+def _save(model: TrainedModel, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_model(model, path)
@@ -355,16 +368,6 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         path.parent.rmdir()
-
-
-def check_learnable(project: Project) -> None:
-    """Raise FailedPrecondition when no learner is trained on the annotations of a project."""
-    if not task_type(project.annotation_type).one_class:
-        raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations, which no learner is "
-            "trained on; they can be collected and exported",
-            reason="NO_LEARNER",
-        )
 
 
 def _check_labels(project: Project, labeled: Labeled) -> None:

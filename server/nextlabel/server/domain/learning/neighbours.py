@@ -11,8 +11,9 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from nextlabel.server.values.projects.projects import Project
 
@@ -33,7 +34,7 @@ class LabeledNeighbours:
         self._learning = learning
         self._known = -1
         self._rows = np.empty(0, np.int64)
-        self._classes = np.empty(0, np.int64)
+        self._bodies: Sequence[Body] = ()
         self._embeddings = np.empty((0, 0), np.float32)
         self._library = DemonstrationLibrary((), self._embeddings, ())
 
@@ -67,7 +68,8 @@ class LabeledNeighbours:
         order = (await self._by_similarity(item))[:NEIGHBOURS]
         if len(order) < NEIGHBOURS:
             return None
-        return float((self._classes[order] == self._project.class_names.index(label)).mean())
+        named = [label in type_of(body).classes(body) for body in (self._bodies[i] for i in order.tolist())]
+        return float(np.mean(named))
 
     async def _by_similarity(self, item: ItemToAnnotate) -> npt.NDArray[np.int64]:
         """Return positions of the labeled items, the most similar first."""
@@ -84,10 +86,10 @@ class LabeledNeighbours:
         if known == self._known:
             return
         labeled = await self._learning.labeled(self._project)
-        trusted = labeled.training.trusted_N
+        trusted = [i for i, found in enumerate(labeled.consensus) if found.trusted]
         self._rows = labeled.rows_N[trusted]
-        self._classes = labeled.training.labels_N[trusted]
-        self._embeddings = labeled.training.embeddings_ND[trusted]
+        self._bodies = [labeled.consensus[i].body for i in trusted]
+        self._embeddings = labeled.embeddings_ND[trusted]
         self._library = await self._demonstrations()
         self._known = known
 
@@ -96,9 +98,9 @@ class LabeledNeighbours:
         reserved = [r.item_id for r in pool.references.values()]
         texts = {item.row: item for item in await self._pools.items(self._project.id, self._rows.tolist())}
         there = np.array([row in texts for row in self._rows.tolist()], np.bool_)
-        names = self._project.class_names
         shown = [
-            Demonstration(texts[row].item_id, texts[row].text, Label(names[label]))
-            for row, label in zip(self._rows[there].tolist(), self._classes[there].tolist(), strict=True)
+            Demonstration(texts[row].item_id, texts[row].text, body)
+            for row, body in zip(self._rows.tolist(), self._bodies, strict=True)
+            if row in texts
         ]
         return DemonstrationLibrary(shown, self._embeddings[there], reserved)

@@ -12,18 +12,20 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationSet:
-    """Rows of n holdout or gold items, embeddings, (n, D), and labels as indexes into some classes, (n,)."""
+    """Rows of n holdout or gold items, their embeddings, (n, D), and their true answers."""
 
     rows: Sequence[int]
     embeddings_nD: npt.NDArray[np.float32]
-    labels_n: npt.NDArray[np.int64]
+    bodies: Sequence[Body]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,21 @@ class Samples:
     )
 
     async def evaluation_set(self, project: Project, split: Split, classes: Sequence[str]) -> EvaluationSet | None:
-        """Return the embedded items of a split whose label is among the classes; None without any."""
+        """Return the embedded items of a split whose answer names none but these classes; None without any."""
         pool = await self.pools.open(project.id)
-        references = [r for r in pool.references.values() if r.split is split and r.label in classes]
-        rows = np.fromiter((r.row for r in references), np.int64, len(references))
-        embedded = await self.embedded(project.id, rows)
-        references = [r for r, there in zip(references, embedded, strict=True) if there]
-        if not references:
+        kind, known = task_type(project.annotation_type), set(classes)
+        answers: dict[int, Body] = {
+            r.row: body
+            for r in pool.references.values()
+            if r.split is split and (body := kind.parsed(r.label)) is not None and known.issuperset(kind.classes(body))
+        }
+        rows = np.fromiter(answers, np.int64, len(answers))
+        rows = rows[await self.embedded(project.id, rows)]
+        if not len(rows):
             return None
-        place = {name: i for i, name in enumerate(classes)}
-        read = [r.row for r in references]
+        read = rows.tolist()
         matrix = await self._of_split(project.id, split, read)
-        return EvaluationSet(read, matrix, np.array([place[r.label] for r in references], np.int64))
+        return EvaluationSet(read, matrix, [answers[row] for row in read])
 
     async def of_pool(self, project: Project) -> npt.NDArray[np.float32]:
         """Return a uniform sample of the pool's embeddings, drawn anew only when the pool has grown."""

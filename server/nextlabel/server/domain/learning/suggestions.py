@@ -10,7 +10,7 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label
+from nextlabel.server.values.labeling.answers import Body, ConfidenceKind
 from nextlabel.server.values.projects.projects import Project
 
 LEARNER = "learner"
@@ -46,16 +46,13 @@ class Suggestions:
     async def _predicted(self, project: Project, rows: Sequence[int]) -> dict[int, Suggestion]:
         embeddings = await self.pools.embeddings(project.id, rows)
         try:
-            _, probabilities = await self.learning.predict(project, embeddings)
+            _, _, predicted = await self.learning.answers(project, embeddings)
         except FailedPrecondition:
             # Without a model there is nothing to suggest, which is no reason to withhold the items.
             return {}
-        best = probabilities.argmax(axis=1).tolist()
         return {
-            row: Suggestion(
-                Label(project.class_names[place]), float(shares[place]), ConfidenceKind.UNCALIBRATED, LEARNER
-            )
-            for row, place, shares in zip(rows, best, probabilities, strict=True)
+            row: Suggestion(answer.body, answer.probability, ConfidenceKind.UNCALIBRATED, LEARNER)
+            for row, answer in zip(rows, predicted, strict=True)
         }
 
 

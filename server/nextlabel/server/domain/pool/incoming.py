@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from nextlabel.server.domain.pool.index import Hashes, hash_texts
 from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
-from nextlabel.server.tasks.label_space import unknown_label
+from nextlabel.server.tasks.answer_form import written_problem
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import Split
@@ -224,6 +224,6 @@ def _label_problem(split: Split, label: str, project: Project) -> ItemProblem | 
     problem = ""
     if split is Split.POOL and label:
         problem = "pool items carry none; submit an annotation, or use split HOLDOUT or GOLD"
-    elif split is not Split.POOL and label not in project.class_names:
-        problem = unknown_label(label, project)
+    elif split is not Split.POOL:
+        problem = written_problem(label, project)
     return ItemProblem(ItemFault.REFERENCE_INVALID, "reference", problem) if problem else None

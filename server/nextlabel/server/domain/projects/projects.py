@@ -74,7 +74,7 @@ class Projects:
     new_id: Callable[[], str]
     limits: Limits
     budgets: Budgets
-    check_learner: Callable[[Component], None]
+    check_learner: Callable[[AnnotationType, Component], None]
     check_strategy: Callable[[Component], None]
 
     def create(self, tx: Transaction, new: NewProject) -> Project:
@@ -243,7 +243,7 @@ class Projects:
         ]
         if violations:
             raise InvalidArgument(violations)
-        self.check_learner(project.learner)
+        self.check_learner(project.annotation_type, project.learner)
         self.check_strategy(project.strategy)
 
 

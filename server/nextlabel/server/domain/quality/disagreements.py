@@ -10,6 +10,7 @@ from itertools import chain, zip_longest
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.critiques import Disagreement
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Body, Label
@@ -52,10 +53,11 @@ class Disagreements:
         pool = await self._pools.open(project.id)
         gold = await self.gold(project)
         unusable = set(pool.unusable_rows().tolist()) - set(gold)
+        kind = task_type(project.annotation_type)
         found = []
         for row, given in (await self._labels.rows(project)).items():
             answer = _last_answer(given, annotator, guidelines_hash)
-            trusted = Label(gold[row].label) if row in gold else _agreed_by_people(given)
+            trusted = kind.parsed(gold[row].label) if row in gold else _agreed_by_people(given)
             if row not in unusable and trusted is not None and answer is not None and answer.answer.body is not None:
                 found.append(Compared(answer, answer.answer.body, trusted))
         return found

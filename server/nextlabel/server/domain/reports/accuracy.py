@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.server.assessment.consensus.votes import consensus
+from nextlabel.server.assessment.consensus.by_type import consensus_of
 from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import wilson_interval
@@ -17,7 +17,9 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, audit_stream
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
@@ -65,19 +67,18 @@ class AccuracyReports:
         hits = [
             right
             for version in sorted(judged)[-RECENT_MODELS:]
-            for right in await self._right(project, version, {d.row: agreed[d.row].label for d in judged[version]})
+            for right in await self._right(project, version, {d.row: agreed[d.row].body for d in judged[version]})
         ]
         return [Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits)))] if hits else []
 
-    async def _right(self, project: Project, version: int, labels: Mapping[int, str]) -> Sequence[bool]:
-        embeddings = await self._pools.embeddings(project.id, list(labels))
+    async def _right(self, project: Project, version: int, answers: Mapping[int, Body]) -> Sequence[bool]:
+        embeddings = await self._pools.embeddings(project.id, list(answers))
         try:
-            _, probabilities_nC = await self._learning.predict(project, embeddings.astype(np.float32), version)
+            _, _, predicted = await self._learning.answers(project, embeddings.astype(np.float32), version)
         except (NotFound, FailedPrecondition):
             # The file of an old version is damaged: its draws tell nothing.
             return []
-        predicted = [project.class_names[c] for c in probabilities_nC.argmax(axis=1).tolist()]
-        return [label == true for label, true in zip(predicted, labels.values(), strict=True)]
+        return [answer.body == true for answer, true in zip(predicted, answers.values(), strict=True)]
 
     async def _labels_on_gold(self, project: Project) -> Sequence[Figure]:
         gold = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
@@ -85,9 +86,9 @@ class AccuracyReports:
         found = []
         for item in gold:
             given = [a for a in by_row.get(item.row, ()) if not a.trusted]
-            agreed = consensus(given, project.class_names) if given else None
+            agreed = consensus_of(project.annotation_type, given, project.class_names)
             if agreed is not None:
-                found.append(agreed.label == item.label)
+                found.append(written(agreed.body) == item.label)
         return [Figure(FigureKind.GOLD, anytime_share(sum(found), len(found)), anytime=True)] if found else []
 
 

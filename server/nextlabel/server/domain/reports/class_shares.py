@@ -17,6 +17,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.projects.projects import Project
 
 MAX_SAMPLE = 10_000
@@ -56,7 +57,7 @@ class ShareReports:
         """Estimate the share of each class; without a usable draw, classes come without figures."""
         stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
         agreed = await self._labels.consensus(project)
-        trusted = {row: found.label for row, found in agreed.items() if found.trusted}
+        trusted = {row: type_of(found.body).classes(found.body) for row, found in agreed.items() if found.trusted}
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
         usable = _usable(stream, trusted)
         waiting = sum(d.row not in trusted and d.row not in deleted for d in stream.draws)
@@ -95,7 +96,7 @@ class _Embeddings:
     others: int
 
 
-def _usable(stream: AuditStream, trusted: Mapping[int, str]) -> Sequence[AuditedItem]:
+def _usable(stream: AuditStream, trusted: Mapping[int, tuple[str, ...]]) -> Sequence[AuditedItem]:
     """Return the draws with a label by people, from the pool as it is now, where all picked before have one too.
 
     What was picked before could not be drawn, so it has to be known; a pool that has grown since is another one.
@@ -106,12 +107,16 @@ def _usable(stream: AuditStream, trusted: Mapping[int, str]) -> Sequence[Audited
 
 
 def _shares(
-    project: Project, usable: Sequence[AuditedItem], seen: Sequence[str], embeddings: _Embeddings | None, waiting: int
+    project: Project,
+    usable: Sequence[AuditedItem],
+    seen: Sequence[tuple[str, ...]],
+    embeddings: _Embeddings | None,
+    waiting: int,
 ) -> ClassShares:
     draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
     shares = []
     for name in project.class_names:
-        values_S = np.array([label == name for label in seen], np.float64)
+        values_S = np.array([name in labels for labels in seen], np.float64)
         alone = pool_mean(draws, values_S, share=True)
         figures = [Figure(FigureKind.AUDIT, alone)]
         if embeddings is not None:

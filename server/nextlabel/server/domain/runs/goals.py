@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import numpy as np
 
-from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
 from nextlabel.server.assessment.estimates.anytime import error_of_look
 from nextlabel.server.assessment.stopping.change import f_change_bound
 from nextlabel.server.assessment.stopping.target import Provable, lower_bound, provable
@@ -52,7 +51,7 @@ class Goals:
     async def statements(self, project: Project, run: Run) -> Sequence[TargetStated]:
         """Say of every target of a run what the holdout, as it is now, can show of it."""
         known = await self.changes.learning.samples.evaluation_set(project, Split.HOLDOUT, project.class_names)
-        items = 0 if known is None else len(known.labels_n)
+        items = 0 if known is None else len(known.bodies)
         return [_statement(measure, target, provable(target, items)) for measure, target in _targets(run.spec).items()]
 
     async def _target(self, project: Project, spec: RunSpec, models: Sequence[ModelVersion]) -> End | None:
@@ -113,8 +112,8 @@ def _targets(spec: RunSpec) -> dict[str, float]:
 def _shown(found: Evaluation, measure: str, look: int) -> float:
     """Return the lower bound of a figure at a look; all looks together are above the truth in 5 % at most."""
     if measure == "accuracy":
-        return lower_bound(int(np.trace(found.confusion_CC)), found.n, look)
-    return macro_f1(found.confusion_CC, 2 * error_of_look(look)).low
+        return lower_bound(found.right, found.n, look)
+    return found.macro_f1_missing(2 * error_of_look(look)).low
 
 
 def _statement(measure: str, target: float, found: Provable) -> TargetStated:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_run
-from nextlabel.server.domain.learning.learning import check_learnable
+from nextlabel.server.domain.learning.task_learners import task_learner
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
@@ -78,7 +78,7 @@ class Runs:
 
     def check(self, project: Project, spec: RunSpec) -> None:
         """Check what a run is to do, as far as that can be told without what is stored; raises what `start` does."""
-        check_learnable(project)
+        task_learner(project)
         self._check(spec)
         _check_preselection(project, spec.annotator)
 

@@ -16,6 +16,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.llm_strategies import CHOOSING, DISAGREEMENT, UNCERTAINTY, LlmStrategy
 from nextlabel.server.ports.advisors import AdvisorSource
 from nextlabel.server.ports.system import Executor
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import AnnotatorChoice, LlmOptions
@@ -88,7 +89,11 @@ class AdvisedSelection:
         advisor = await self._advisors.open(project, asked, request.strategy.line, request.run)
         try:
             if request.strategy.name == CHOOSING:
-                labeled = Counter(c.label for c in (await self._labels.consensus(project)).values())
+                labeled = Counter(
+                    name
+                    for found in (await self._labels.consensus(project)).values()
+                    for name in type_of(found.body).classes(found.body)
+                )
                 return _Advice(await advisor.choose(project, items, request.count, labeled))
             opinions = await advisor.opinions(project, items)
         finally:

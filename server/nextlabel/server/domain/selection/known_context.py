@@ -9,6 +9,7 @@ import numpy as np
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.task_learners import task_learner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -32,15 +33,18 @@ class KnownContexts:
     async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
         """Return what the strategy may know, and the version of the model in it (0 without one)."""
         latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        learner = task_learner(project)
         labeled = await self.learning.labeled(project)
         annotations = await self._annotations(project) if Need.ANNOTATOR_LABELS in strategy.needs else None
         version, model = 0, None
-        if latest is not None and len(labeled.training.labels_N):
+        if latest is not None and len(labeled.rows_N):
             current, model = await self.learning.model(project)
             version = current.version
         nearest = self._nearest[project.id]
         context = await self.executor.run(
-            lambda: selection_context(strategy, model, labeled.training, seed, annotations=annotations, nearest=nearest)
+            lambda: selection_context(
+                strategy, learner, model, labeled.training, seed, annotations=annotations, nearest=nearest
+            )
         )
         return context, version
 

@@ -64,9 +64,12 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class MultiLabel:
-    """Any number of classes, none included, in the order of the label space."""
+    """Any number of classes, none included: each once and sorted, so that the same set is the same answer."""
 
     names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(sorted(set(self.names))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,87 @@
+"""The learner of single labels: a distribution over the classes, of which the most probable one is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from typing_extensions import override
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.learning.evidence import distributions
+from nextlabel.server.domain.learning.task_learner import Beside, Floats, PredictedAnswer, TaskLearner
+from nextlabel.server.learners.advice.features import AdviceFeatures
+from nextlabel.server.learners.committee import train_committee
+from nextlabel.server.learners.evaluation import Evaluation, evaluate
+from nextlabel.server.learners.learner import train
+from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.learners.specification import ESTIMATORS, LearnerSpec
+from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.strategies import LabeledSet, LinearHead, Predictor
+
+
+class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
+    """One class an item."""
+
+    @property
+    @override
+    def estimators(self) -> Sequence[str]:
+        return tuple(ESTIMATORS)
+
+    @override
+    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], classes: Sequence[str]) -> TrainingSet:
+        return TrainingSet(
+            embeddings_ND=embeddings_ND,
+            labels_N=_places([c.body for c in found], classes),
+            trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
+            weights_N=np.ones(len(found), np.float32),
+            probabilities_NC=distributions(found, len(classes)) if found else None,
+            classes=tuple(classes),
+        )
+
+    @override
+    def train(
+        self, training: TrainingSet, beside: Beside, spec: LearnerSpec, seed: int, previous: TrainedModel | None
+    ) -> Model:
+        start = previous if isinstance(previous, Model) else None
+        known = replace(training, described=beside.described, advice=beside.advice)
+        return train(known, beside.pool_MD, spec, seed, start)
+
+    @override
+    def evaluate(
+        self, model: Model, embeddings_nD: Floats, bodies: Sequence[Body], advice: AdviceFeatures | None
+    ) -> Evaluation:
+        return evaluate(model, embeddings_nD, _places(bodies, model.classes), advice)
+
+    @override
+    def answers(self, model: Model, probabilities_nC: Floats) -> Sequence[PredictedAnswer]:
+        best_n, highest_n = probabilities_nC.argmax(axis=1).tolist(), probabilities_nC.max(axis=1).tolist()
+        return [
+            PredictedAnswer(Label(model.classes[best]), highest)
+            for best, highest in zip(best_n, highest_n, strict=True)
+        ]
+
+    @override
+    def predictor(self, model: Model) -> Predictor:
+        head = model.linear
+        if head is None:
+            return cast("Predictor", model)  # of a model without a linear form the members are the same
+        return LinearHead(head.coef_CD, head.intercept_C)
+
+    @override
+    def labeled_set(self, training: TrainingSet) -> LabeledSet:
+        return LabeledSet(training.embeddings_ND, training.labels_N)
+
+    @override
+    def committee(self, training: TrainingSet, model: Model, members: int, seed: int) -> Sequence[LinearHead]:
+        return [LinearHead(h.coef_CD, h.intercept_C) for h in train_committee(training, model, members, seed)]
+
+
+def _places(bodies: Sequence[Body], classes: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    place = {name: i for i, name in enumerate(classes)}
+    return np.fromiter((place[name] for body in bodies for name in type_of(body).classes(body)), np.int64, len(bodies))

@@ -1,0 +1,85 @@
+"""What learning needs to know of an annotation type: how answers become a model, and a model becomes answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.learners.advice.features import AdviceFeatures
+from nextlabel.server.learners.evaluation import Evaluation
+from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.learners.training import DescribedClasses
+from nextlabel.server.values.labeling.answers import Body
+from nextlabel.strategies import LabeledSet, LinearHead, Predictor
+
+T = TypeVar("T")
+M = TypeVar("M", bound=TrainedModel)
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedAnswer:
+    """An answer as a model gives it, with the probability in [0, 1] that the model gives the whole of it."""
+
+    body: Body
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """What a model may learn from beside labels: a sample of the pool, what describes the classes, and advice."""
+
+    pool_MD: Floats
+    described: DescribedClasses | None
+    advice: AdviceFeatures | None
+
+
+class TaskLearner(Protocol[T, M]):
+    """The learner of one annotation type: ``T`` is what it is trained on, ``M`` the model that it makes."""
+
+    @property
+    def estimators(self) -> Sequence[str]:
+        """Names of the estimators that learn this type."""
+        ...
+
+    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], classes: Sequence[str]) -> T:
+        """Return the training set of N embedded items with their consensus."""
+        ...
+
+    def train(self, training: T, beside: Beside, spec: LearnerSpec, seed: int, previous: TrainedModel | None) -> M:
+        """Train on a thread.
+
+        ``previous`` is the project's last model, to start from where it fits.
+        """
+        ...
+
+    def evaluate(
+        self, model: M, embeddings_nD: Floats, bodies: Sequence[Body], advice: AdviceFeatures | None
+    ) -> Evaluation:
+        """Compare a model with the true answers of n items, at least one; they name classes that the model knows."""
+        ...
+
+    def answers(self, model: M, probabilities_nC: Floats) -> Sequence[PredictedAnswer]:
+        """Return the answers that n rows of a model's class probabilities amount to."""
+        ...
+
+    def predictor(self, model: M) -> Predictor:
+        """Return a model as strategies see it."""
+        ...
+
+    def labeled_set(self, training: T) -> LabeledSet:
+        """Return what is labeled as strategies see it: one of the predictor's classes an item."""
+        ...
+
+    def committee(self, training: T, model: M, members: int, seed: int) -> Sequence[LinearHead]:
+        """Train a committee of the model on bootstrap samples, with the classes of the predictor."""
+        ...
+
+
+AnyTaskLearner = TaskLearner[Any, Any]

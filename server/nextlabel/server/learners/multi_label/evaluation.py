@@ -1,0 +1,100 @@
+"""How good a multi-label model is on items it was not trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+from typing_extensions import override
+
+from nextlabel.server.assessment.agreement.macro_f1 import macro_f1_of_sets
+from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.assessment.reliability import expected_calibration_error
+from nextlabel.server.learners.evaluation import CALIBRATION_BINS, ClassScores, Evaluation
+from nextlabel.server.learners.multi_label.model import MultiLabelModel
+
+Bool = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MultiLabelEvaluation(Evaluation):
+    """Scores of a multi-label model; it has no confusions.
+
+    Attributes:
+        truth_nC: which classes apply.
+        given_nC: which classes the model gives.
+    """
+
+    truth_nC: Bool = field(kw_only=True)
+    given_nC: Bool = field(kw_only=True)
+
+    @property
+    @override
+    def right(self) -> int:
+        return int((self.given_nC == self.truth_nC).all(axis=1).sum())
+
+    @override
+    def macro_f1_missing(self, error: float) -> Estimate:
+        return macro_f1_of_sets(self.truth_nC, self.given_nC, error)
+
+
+def evaluate_multi_label(
+    model: MultiLabelModel, embeddings_nD: NDArray[np.floating], truth_nC: Bool
+) -> MultiLabelEvaluation:
+    """Evaluates a model.
+
+    `accuracy` is the share of the items whose set of classes is exactly right, `macro_f1` the mean F1 of the classes
+    that occur among truth or predictions, and `ece` that of all probabilities of all classes. The further measures,
+    all in [0, 1], are `micro_f1`, `mean_average_precision` over the classes that occur (absent when none does) and
+    `ranking_average_precision` (LRAP, Schapire and Singer 2000): how far up an item's classes are in its ranking.
+
+    Args:
+        truth_nC: which of the model's classes apply.
+
+    Raises:
+        ValueError: without any item, or if the shapes do not fit.
+    """
+    if len(truth_nC) == 0:
+        raise ValueError("there is nothing to evaluate on; give the holdout at least one labeled item")
+    if truth_nC.shape != (len(embeddings_nD), model.n_classes):
+        raise ValueError(f"truth of shape {truth_nC.shape}; expected {(len(embeddings_nD), model.n_classes)}")
+    probabilities_nC = model.predict_proba(embeddings_nD)
+    given_nC = model.given(probabilities_nC)
+    per_class = tuple(_class_scores(name, truth_nC[:, c], given_nC[:, c]) for c, name in enumerate(model.classes))
+    return MultiLabelEvaluation(
+        n=len(truth_nC),
+        accuracy=float((given_nC == truth_nC).all(axis=1).mean()),
+        macro_f1=macro_f1_of_sets(truth_nC, given_nC).value,
+        per_class=per_class,
+        confusion_CC=np.zeros((model.n_classes, model.n_classes), np.int64),
+        ece=expected_calibration_error(probabilities_nC.ravel(), truth_nC.ravel(), CALIBRATION_BINS),
+        measures=_measures(probabilities_nC, given_nC, truth_nC),
+        truth_nC=truth_nC,
+        given_nC=given_nC,
+    )
+
+
+def _measures(probabilities_nC: NDArray[np.float32], given_nC: Bool, truth_nC: Bool) -> dict[str, float]:
+    both = int(given_nC.sum()) + int(truth_nC.sum())
+    measures = {
+        "micro_f1": 2 * int((given_nC & truth_nC).sum()) / both if both else 0.0,
+        "ranking_average_precision": float(label_ranking_average_precision_score(truth_nC, probabilities_nC)),
+    }
+    occurring = truth_nC.any(axis=0)
+    if occurring.any():
+        precision = average_precision_score(truth_nC[:, occurring], probabilities_nC[:, occurring])
+        measures["mean_average_precision"] = float(precision)
+    return measures
+
+
+def _class_scores(name: str, truth_n: Bool, given_n: Bool) -> ClassScores:
+    hits, support, calls = int((truth_n & given_n).sum()), int(truth_n.sum()), int(given_n.sum())
+    return ClassScores(
+        name=name,
+        precision=hits / calls if calls else 0.0,
+        recall=hits / support if support else 0.0,
+        f1=2 * hits / (support + calls) if support + calls else 0.0,
+        support=support,
+    )

@@ -1,0 +1,146 @@
+"""Training a multi-label model: heads on answers and on what the label space says, then a cut for every class."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.learners.candidates.description import TrainingDescription
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.multi_label.cuts import tuned_cuts
+from nextlabel.server.learners.multi_label.heads import Answers, fit_heads
+from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.multi_label.names import expected_heads
+from nextlabel.server.learners.multi_label.training import MultiLabelTraining
+from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.learners.threads import TRAINING_THREADS
+from nextlabel.server.learners.training import DescribedClasses
+
+ESTIMATORS = ("default", "logistic_regression")
+"""Those of `specification.ESTIMATORS` that learn several classes an item."""
+
+FOLDS = 5
+FEWEST_TO_TUNE = 20
+MOST_TO_TUNE = 2_000
+"""Items beyond these would make cuts no better, and cross-validation slow."""
+
+ENOUGH_TRUSTED = 30
+
+
+def train_multi_label(
+    training: MultiLabelTraining, spec: LearnerSpec, seed: int, previous: MultiLabelModel | None
+) -> MultiLabelModel:
+    """Trains a model. Pure and deterministic in its arguments but for the seconds it reports; thread-safe.
+
+    `default` expects an item to be the likelier of a class the more it is like what describes the class, and gives a
+    class where its tuned cut says so; `logistic_regression` is one regression a class on the answers alone, each
+    given from 0.5 on. Both count yes and no alike in every class, unless `class_weight` is uniform.
+
+    Args:
+        previous: the last model of this project, to start from; its label space may be smaller.
+    """
+    started = time.perf_counter()
+    start = starting_heads(previous, training)
+    with TRAINING_THREADS.bounded():
+        recipe = Recipe.of(spec, training)
+        head = recipe.fit(training.answers, start)
+        cuts_C = np.zeros(training.n_classes, np.float32)
+        if spec.estimator == "default":
+            cuts_C = _cuts(training, recipe, head, seed)
+            shift_C = recipe.frequency_shift(training.answers)
+            head, cuts_C = TrainedHead(head.coef_CD, head.intercept_C + shift_C), cuts_C + shift_C
+    description = TrainingDescription(
+        choice=None,
+        labels=len(training),
+        trusted=int(np.count_nonzero(training.trusted_N)),
+        warm=start is not None,
+        seconds=time.perf_counter() - started,
+    )
+    return MultiLabelModel(training.classes, spec, head, cuts_C, description)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How heads are fitted.
+
+    Attributes:
+        C: inverse strength of the L2 penalty.
+        balanced: whether yes and no count alike in every class.
+        described: what the label space says of its classes; None where it says nothing or is not asked.
+    """
+
+    C: float
+    balanced: bool
+    described: DescribedClasses | None
+
+    @classmethod
+    def of(cls, spec: LearnerSpec, training: MultiLabelTraining) -> Recipe:
+        """Return the recipe of an estimator."""
+        return cls(
+            C=spec.number("C"),
+            balanced=spec.choice("class_weight") == "balanced",
+            described=training.described if spec.estimator == "default" else None,
+        )
+
+    def fit(self, answers: Answers, start: TrainedHead | None = None) -> TrainedHead:
+        """Fit heads to answers."""
+        expected = None if self.described is None else expected_heads(answers, self.described)
+        return fit_heads(answers.balanced() if self.balanced else answers, self.C, start, expected)
+
+    def frequency_shift(self, answers: Answers) -> NDArray[np.float32]:
+        """Return what makes log-odds of classes counted alike those of classes as frequent as they are, (C,)."""
+        yes_C = (answers.weights_NC * answers.targets_NC).sum(axis=0)
+        no_C = (answers.weights_NC * (1 - answers.targets_NC)).sum(axis=0)
+        both = (yes_C > 0) & (no_C > 0) & self.balanced
+        odds_C = np.divide(yes_C, no_C, out=np.ones_like(yes_C), where=both)
+        return np.asarray(np.log(odds_C), np.float32)
+
+
+def _cuts(training: MultiLabelTraining, recipe: Recipe, head: TrainedHead, seed: int) -> NDArray[np.float32]:
+    """Tune cuts on the trusted answers, where they are enough, else on all; with too few they stay at even odds."""
+    rng = np.random.default_rng(seed)
+    trusted = np.flatnonzero(training.trusted_N)
+    judged = rng.permutation(trusted if len(trusted) >= ENOUGH_TRUSTED else len(training))[:MOST_TO_TUNE]
+    if len(judged) < FEWEST_TO_TUNE:
+        return np.zeros(training.n_classes, np.float32)
+    answers = training.answers
+    everything = np.arange(len(training))
+    logits_nC = np.empty((len(judged), training.n_classes))
+    for fold in range(FOLDS):
+        held_out = judged[fold::FOLDS]
+        without = recipe.fit(answers.take(np.setdiff1d(everything, held_out)), head)
+        logits_nC[fold::FOLDS] = without.logits(training.embeddings_ND[held_out])
+    return tuned_cuts(logits_nC, training.targets_NC[judged] > 0.5)
+
+
+def starting_heads(previous: MultiLabelModel | None, training: MultiLabelTraining) -> TrainedHead | None:
+    """The previous heads over the label space of now; None if they do not fit."""
+    if previous is None or previous.head.coef_CD.shape[1] != training.embeddings_ND.shape[1]:
+        return None
+    if previous.classes != training.classes[: previous.n_classes]:
+        return None
+    added = training.n_classes - previous.n_classes
+    return TrainedHead(
+        np.pad(previous.head.coef_CD, ((0, added), (0, 0))), np.pad(previous.head.intercept_C, (0, added))
+    )
+
+
+def train_multi_label_committee(
+    training: MultiLabelTraining, model: MultiLabelModel, members: int, seed: int
+) -> tuple[TrainedHead, ...]:
+    """Heads on bootstrap samples of the answers, started from the model, with its cuts at logit 0."""
+    rng = np.random.default_rng(seed)
+    recipe = Recipe.of(model.spec, training)
+    start = starting_heads(model, training)
+    shift_C = recipe.frequency_shift(training.answers) if model.spec.estimator == "default" else 0
+    cuts_C = np.pad(model.cuts_C, (0, training.n_classes - model.n_classes))
+    heads = []
+    with TRAINING_THREADS.bounded():
+        for _ in range(members):
+            sample = training.take(rng.integers(0, len(training), len(training)))
+            head = recipe.fit(sample.answers, start)
+            heads.append(TrainedHead(head.coef_CD, head.intercept_C + shift_C - cuts_C))
+    return tuple(heads)
