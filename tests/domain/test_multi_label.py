@@ -24,6 +24,14 @@ from tests.domain.service import CLASSES, DIMENSION, Service
 TRUTH = [tuple(c for bit, c in enumerate(CLASSES) if n >> bit & 1) for n in range(8)]
 
 
+@pytest.fixture
+async def service(tmp_path):
+    opened = Service(tmp_path)
+    opened.parts.start()
+    yield opened
+    await opened.close()
+
+
 def vectors(answers: list[tuple[str, ...]]) -> np.ndarray:
     rng = np.random.default_rng(len(answers))
     points = np.array([[float(c in names) for c in CLASSES] + [0.3] * (DIMENSION - len(CLASSES)) for names in answers])
