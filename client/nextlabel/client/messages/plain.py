@@ -31,6 +31,8 @@ def _field(message: Message, field: Any) -> Any:
     value = getattr(message, field.name)
     if field.is_repeated and field.enum_type is not None:
         return [short_name(field.enum_type, number) for number in value]
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return {key: plain(element) if isinstance(element, Message) else element for key, element in value.items()}
     if field.is_repeated:
         return [plain(element) if isinstance(element, Message) else element for element in value]
     if field.has_presence and not message.HasField(field.name):

@@ -27,7 +27,7 @@ EPILOG = "Example: nextlabel predict news new.csv --text body --output jsonl"
 
 _COLUMNS: TableColumns = {
     "ID": lambda p: p["id"],
-    "LABEL": lambda p: p["label"],
+    "LABEL": lambda p: ", ".join(p["label"]) if isinstance(p["label"], list) else p["label"],
     "PROBABILITY": lambda p: percent(p["probability"]),
 }
 _REFUSED_TEXT = re.compile(r"input\.texts\.texts\[(\d+)\]")
@@ -96,7 +96,8 @@ def _predictions(learner: _Learner, items: ItemFile, problems: list[str]) -> Ite
 
     for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text)):
         for row, prediction in _predicted(learner, rows, items.unit, problems):
-            record = {"id": row.item_id, "label": prediction.label, "probability": prediction.probability}
+            label = plain(prediction.answer) if prediction.HasField("answer") else prediction.label
+            record = {"id": row.item_id, "label": label, "probability": prediction.probability}
             if learner.candidates:
                 record["candidates"] = [plain(candidate) for candidate in prediction.candidates]
             yield record

@@ -24,12 +24,14 @@ def train(
 
         version = plain(client.learner.train(project, cold_start=cold, seed=seed))
     evaluation = version["evaluation"]
+    measures = evaluation["measures"] if evaluation else {}
     shown = {
         "version": version["version"],
         "labels": version["labels"],
         "learner": version["description"],
         "accuracy": percent(evaluation["accuracy"]) if evaluation else None,
         "macro-F1": percent(evaluation["macro_f1"]) if evaluation else None,
+        **{name.replace("_", " "): percent(value) for name, value in sorted(measures.items())},
         "seconds": f"{version['train_seconds']:.2f}",
     }
     emit_one(version, output, shown=shown)

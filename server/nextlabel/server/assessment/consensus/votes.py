@@ -42,6 +42,11 @@ class Consensus:
     confidence: float | None = None
     split: bool = False
 
+    @property
+    def label(self) -> str:
+        """The class, where one applies; '' for other answers."""
+        return self.body.name if isinstance(self.body, Label) else ""
+
 
 def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Consensus | None:
     """Return the consensus of one item's annotations, None when none of them carries a label.
