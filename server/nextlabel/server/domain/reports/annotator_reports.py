@@ -17,7 +17,7 @@ from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
-from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.tasks.registry import task_type, type_of
 from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind, Outcome
@@ -33,8 +33,9 @@ MOST_MODELS = 8
 class AnnotatorReport:
     """What one annotator answered and how good it was where that can be told.
 
-    ``outcomes`` counts (class, outcome), the class '' where there was no label. ``on_gold`` compares its newest
-    answers with the gold items; agreement, alpha and Fleiss' kappa are with the others' answers, copies left out.
+    ``outcomes`` counts (class, outcome), the class '' where there was none; an answer of several counts for each.
+    ``on_gold`` compares its newest answers with the gold items; agreement, alpha and Fleiss' kappa are with the
+    others' answers, copies left out.
     ``raw_calibration_error`` is that of confidences as the annotator gave them, ``calibration_error`` that of the
     confidences delivered, cross-validated; ``reliability`` shows the one in use. ``other_models`` counts the answers
     that came from another model than the one asked, by its name.
@@ -76,7 +77,7 @@ def annotator_report(
     return AnnotatorReport(
         annotator=name,
         kind=annotations[0].kind,
-        outcomes=dict(Counter((a.label or UNKNOWN_CLASS, a.outcome) for a in annotations)),
+        outcomes=dict(Counter((name, a.outcome) for a in annotations for name in _classes(a))),
         on_gold=compare([gold[a.row] for a in checked], [a.label or "" for a in checked], project.class_names),
         agreement=wilson_interval(sum(agreed), len(agreed)) if agreed else None,
         krippendorff_alpha=_alpha(project.annotation_type, shared),
@@ -88,6 +89,11 @@ def annotator_report(
         canaries=canaries if canaries and canaries.asked else None,
         other_models=dict(other_models(a.answer.provenance for a in annotations).most_common(MOST_MODELS)),
     )
+
+
+def _classes(annotation: Annotation) -> tuple[str, ...]:
+    body = annotation.answer.body
+    return (() if body is None else type_of(body).classes(body)) or (UNKNOWN_CLASS,)
 
 
 def _agreements(name: str, given: Sequence[Annotation]) -> list[bool]:
