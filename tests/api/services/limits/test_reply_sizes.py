@@ -48,6 +48,7 @@ ENTRIES = {
     "DeleteItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "Evaluation.classes": 0,  # a model version has the summary alone; Evaluate is paged
     "Evaluation.confusion": 0,
+    "Evaluation.measures": FEW,
     "GetAccuracyResponse.labels": FEW,
     "GetAccuracyResponse.model": FEW,
     "GetClassSharesResponse.shares": CLASSES,
