@@ -11,10 +11,12 @@ import numpy as np
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.learning.learning import Labeled, Learning, check_learnable
+from nextlabel.server.domain.learning.learning import Labeled, Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.out_of_fold import out_of_fold
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
@@ -51,9 +53,14 @@ class ReviewQueue:
         """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
 
         Raises:
-            FailedPrecondition: no learner is trained on annotations of the project's type.
+            FailedPrecondition: answers of the project's type are not one class each, which is what is compared.
         """
-        check_learnable(project)
+        if not task_type(project.annotation_type).one_class:
+            raise FailedPrecondition(
+                f"project {project.name} asks for {project.annotation_type.value} annotations; only labels of one "
+                "class an item are looked at again",
+                reason="NO_REVIEW_QUEUE",
+            )
         pool = await self.pools.open(project.id)
         unusable = set(pool.unusable_rows().tolist())
         agreed, by_row = await self.labels.consensus(project), await self.labels.rows(project)
