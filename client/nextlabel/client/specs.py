@@ -83,6 +83,7 @@ def run_spec(
     max_rounds: int = 0,
     seed: int = 0,
     advice: bool = False,
+    train_while_asking: bool = False,
 ) -> RunSpec:
     """A run with this annotator; what is not given is left to the project or has no limit.
 
@@ -92,6 +93,9 @@ def run_spec(
 
     With `advice`, answers are kept as advice beside every item instead of as labels: the learner weighs them by what
     trusted labels say of them.
+
+    With `train_while_asking` a batch is asked while the model of the one before it is trained: rounds take as long as
+    the annotator does, and picks are by a model that is one version older.
 
     Raises ValueError for a budget that buys nothing.
     """
@@ -111,4 +115,5 @@ def run_spec(
         max_rounds=max_rounds,
         seed=seed,
         advice=advice,
+        train_while_asking=train_while_asking,
     )

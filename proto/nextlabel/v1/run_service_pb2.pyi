@@ -534,6 +534,7 @@ class RunSpec(_message.Message):
     MAX_ROUNDS_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     ADVICE_FIELD_NUMBER: _builtins.int
+    TRAIN_WHILE_ASKING_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
     """Items in a round, from 1 to 10,000; 0 for the server's default."""
     audit_share: _builtins.float
@@ -546,6 +547,10 @@ class RunSpec(_message.Message):
     """Whether answers are kept as advice beside the items instead of as labels: about every item, evaluating ones included,
     `batch_size` in a round, none twice. The learner weighs advice by what trusted labels say of it. Needs an annotator on
     the server that is not the learner; `strategy`, `audit_share`, `targets` and a limit of labels have no part in it.
+    """
+    train_while_asking: _builtins.bool
+    """Ask each batch while the learner is trained on the one before it, so that the annotator never waits for training.
+    Picks are then by a model that is one version older. Has no effect on runs of people.
     """
     @_builtins.property
     def annotator(self) -> Global___AnnotatorSpec:
@@ -575,10 +580,11 @@ class RunSpec(_message.Message):
         max_rounds: _builtins.int = ...,
         seed: _builtins.int = ...,
         advice: _builtins.bool = ...,
+        train_while_asking: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "limits", b"limits", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets", "train_while_asking", b"train_while_asking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audit_share: _TypeAlias = _typing.Literal["audit_share"]  # noqa: Y015
     _WhichOneofArgType__audit_share: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share"]  # noqa: Y015
@@ -792,12 +798,15 @@ class BatchSelected(_message.Message):
     PICKS_FIELD_NUMBER: _builtins.int
     SECONDS_FIELD_NUMBER: _builtins.int
     FALLBACK_REASON_FIELD_NUMBER: _builtins.int
+    ROUNDS_BEHIND_FIELD_NUMBER: _builtins.int
     batch: _builtins.str
     """Id of the query batch."""
     seconds: _builtins.float
     """Seconds that the selection took."""
     fallback_reason: _builtins.str
     """Whether the strategy fell back to another one, and why; empty when it did not."""
+    rounds_behind: _builtins.int
+    """How many rounds the model that picked had not learned from yet: 1 where it was trained meanwhile, else 0."""
     @_builtins.property
     def picks(self) -> _containers.RepeatedCompositeFieldContainer[_labeling_service_pb2.Pick]:
         """The picks."""
@@ -809,10 +818,11 @@ class BatchSelected(_message.Message):
         picks: _abc.Iterable[_labeling_service_pb2.Pick] | None = ...,
         seconds: _builtins.float = ...,
         fallback_reason: _builtins.str = ...,
+        rounds_behind: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "fallback_reason", b"fallback_reason", "picks", b"picks", "seconds", b"seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "fallback_reason", b"fallback_reason", "picks", b"picks", "rounds_behind", b"rounds_behind", "seconds", b"seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,7 +16,7 @@ from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
-from nextlabel.server.values.runs.events import CurvePointAdded, ModelTrained, TargetStated
+from nextlabel.server.values.runs.events import BatchSelected, CurvePointAdded, ModelTrained, TargetStated
 from nextlabel.server.values.runs.runs import Plateau, RunState, StopReason
 from tests.domain.service import CLASSES, Service
 
@@ -54,6 +54,32 @@ async def test_a_run_spends_its_budget_and_learns(service):
     assert [m.labels for m in curve] == [6, 12, 18]
     assert curve[-1].accuracy > 0.8
     assert curve[-1].spent == Cost(labels=18)
+
+
+async def test_a_batch_is_asked_while_the_model_of_the_one_before_it_is_trained(service, monkeypatch):
+    project = await filled(service)
+    learn = Rounds.learn
+    known: list[int] = []
+
+    async def learn_late(self, project, run, labeled=None):
+        # Were the third batch to wait for this model, it would not come.
+        for _ in range(2_000 if run.round == 2 else 0):
+            known.append(len(await annotations(service, project)))
+            if known[-1] == 18:
+                break
+        return await learn(self, project, run, labeled)
+
+    monkeypatch.setattr(Rounds, "learn", learn_late)
+    run = await service.replay_run(project, TRUTH, train_while_asking=True)
+    assert known[-1] == 18, "the third batch is answered before the model of the second is there"
+    assert (run.stop_reason, run.round) == (StopReason.BUDGET, 3)
+    curve = await service.parts.reports.reports.learning_curve(project, run.id)
+    assert [(m.round, m.labels) for m in curve] == [(1, 6), (2, 12), (3, 18)], "a model is of its own rounds' labels"
+    events = await service.parts.base.store.read(lambda tx: tx.runs.events(run.id, 0, 99))
+    selected = [event.happening for event in events if isinstance(event.happening, BatchSelected)]
+    assert [batch.rounds_behind for batch in selected] == [0, 0, 1]
+    batches = await service.parts.base.store.read(lambda tx: [tx.labeling.batch(batch.batch) for batch in selected])
+    assert [batch.model_version for batch in batches] == [0, 1, 1]
 
 
 async def test_a_run_without_a_holdout_tells_of_models_and_of_no_points(service):

@@ -109,6 +109,13 @@ def start(
     max_rounds: Annotated[
         int, typer.Option(min=0, show_default=False, help="Most rounds.", rich_help_panel=_LIMITS)
     ] = 0,
+    train_while_asking: Annotated[
+        bool,
+        typer.Option(
+            "--train-while-asking",
+            help="Ask each batch while the learner is trained on the one before it; picks are by a model one older.",
+        ),
+    ] = False,
     quote: Annotated[bool, typer.Option("--quote", help="Estimate the cost and start nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show the rounds until the run ends.")] = False,
     output: OutputOption = Output.TABLE,
@@ -144,6 +151,7 @@ def start(
             plateau_rounds=plateau_rounds,
             plateau_gain=plateau_gain,
             stable_kappa=stable_kappa,
+            train_while_asking=train_while_asking,
             max_rounds=max_rounds,
             seed=seed,
             advice=advice,

@@ -85,6 +85,7 @@ def _batch_selected(tx: Transaction, selected: BatchSelected) -> pb.BatchSelecte
         picks=[pick_message(pick) for pick in tx.labeling.picks(selected.batch)],
         seconds=selected.seconds,
         fallback_reason=batch.fallback if batch else "",
+        rounds_behind=selected.rounds_behind,
     )
 
 

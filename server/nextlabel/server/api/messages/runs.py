@@ -61,6 +61,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         seed=message.seed,
         stable_kappa=targets.stable_kappa,
         advice=message.advice,
+        train_while_asking=message.train_while_asking,
     )
 
 
@@ -82,6 +83,7 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
         max_rounds=spec.max_rounds,
         seed=spec.seed,
         advice=spec.advice,
+        train_while_asking=spec.train_while_asking,
     )
 
 

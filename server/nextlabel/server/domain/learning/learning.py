@@ -80,10 +80,12 @@ class Learning:
         round_number: int = 0,
         cold: bool = False,
         seed: int = 0,
+        labeled: Labeled | None = None,
         also: Callable[[Transaction, ModelVersion], None] | None = None,
     ) -> ModelVersion:
         """Train on the labels known now, evaluate on the holdout, and publish the next version.
 
+        ``labeled`` is what to train on instead; it gives way to what is known now when classes were added since.
         ``also`` is done in the transaction that publishes. One trainer a project works at a time, on whichever server;
         another waits for it.
 
@@ -99,8 +101,9 @@ class Learning:
             found = await self.store.read(lambda tx: tx.projects.by_id(known.id))
             if found is None:
                 raise deleted()
+            if labeled is None or found.class_names != known.class_names:
+                labeled = await self.labeled(found)
             project = found
-            labeled = await self.labeled(project)
             _check_labels(project, labeled)
             latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 import structlog
@@ -98,29 +101,66 @@ class RunDriver:
         if cut_off is not None:
             # With nothing left to ask, this gives back what is still reserved for the batch, and learns.
             await self._annotate_and_learn(Assignment(project, run, *cut_off, source))
+        unlearned: Run | None = None
         while True:
-            end = await self._reason_to_end(project, run)
-            if end is not None:
-                return end
-            run, current = await self._as_they_are_now(run, project)
-            if current != project:
-                return None
-            selected = await self.rounds.select(project, run, leasable=False)
-            if selected is None:
-                return await self._nothing_selected(project, run)
-            run, batch, picks = selected
-            await self._annotate_and_learn(Assignment(project, run, batch, picks, source))
+            step = await self._next(project, run, source, behind=int(unlearned is not None))
+            if not isinstance(step, Assignment):
+                if unlearned is not None:
+                    await self.rounds.learn(project, unlearned)
+                return step
+            run = step.run
+            unlearned = await self._annotate_and_learn(step, unlearned)
 
-    async def _annotate_and_learn(self, assigned: Assignment) -> None:
-        """Finish a round; what was paid for is learned from even when it was the last of the budget."""
+    async def _next(self, project: Project, run: Run, source: RunAnnotator, behind: int) -> Assignment | End | None:
+        """Begin a round; return why there is none instead, None when the project was changed."""
+        end = await self._reason_to_end(project, run)
+        if end is not None:
+            return end
+        run, current = await self._as_they_are_now(run, project)
+        if current != project:
+            return None
+        selected = await self.rounds.select(project, run, leasable=False, behind=behind)
+        if selected is None:
+            return await self._nothing_selected(project, run)
+        run, batch, picks = selected
+        return Assignment(project, run, batch, picks, source)
+
+    async def _annotate_and_learn(self, assigned: Assignment, unlearned: Run | None = None) -> Run | None:
+        """Finish a round, learning from the unlearned one meanwhile; return the round if it is unlearned in its turn.
+
+        What was paid for is learned from even when it was the last of the budget. The first model is waited for: what
+        was picked without one could not be said to be one version behind.
+        """
+        project, run = assigned.project, assigned.run
         stopped: DomainError | None = None
         try:
-            await self.annotation.annotate(assigned)
+            async with self._learning(project, unlearned):
+                await self.annotation.annotate(assigned)
         except (BudgetExhausted, AnnotatorStopped) as error:
             stopped = error
-        await self.rounds.learn(assigned.project, assigned.run)
+        if stopped is None and run.spec.train_while_asking and await self.rounds.has_model(project):
+            return run
+        await self.rounds.learn(project, run)
         if stopped is not None:
             raise stopped
+        return None
+
+    @contextlib.asynccontextmanager
+    async def _learning(self, project: Project, unlearned: Run | None) -> AsyncIterator[None]:
+        """Learn from a round while the block runs, from what is known at its beginning; end both together."""
+        if unlearned is None:
+            yield
+            return
+        labeled = await self.rounds.labeled(project)
+        learning = asyncio.create_task(self.rounds.learn(project, unlearned, labeled))
+        try:
+            yield
+        except asyncio.CancelledError:
+            learning.cancel()
+            raise
+        finally:
+            await asyncio.wait([learning])
+        learning.result()
 
     async def _drive_humans(self, project: Project, run: Run) -> End:
         under_way = await self.rounds.cut_off(project, run) is not None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.standing import last_batch
-from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.learning import Labeled, Learning
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.run_log import RunLog
@@ -34,8 +34,13 @@ class Rounds:
     log: RunLog
     clock: Clock
 
-    async def select(self, project: Project, run: Run, *, leasable: bool) -> tuple[Run, Batch, Sequence[Pick]] | None:
-        """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted."""
+    async def select(
+        self, project: Project, run: Run, *, leasable: bool, behind: int = 0
+    ) -> tuple[Run, Batch, Sequence[Pick]] | None:
+        """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted.
+
+        ``behind`` is how many rounds have not been learned from yet.
+        """
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
         count = run.spec.batch_size if affordable is None else min(run.spec.batch_size, affordable)
         if count == 0:
@@ -58,7 +63,7 @@ class Rounds:
         if not picks:
             return None
         seconds = (self.clock.now() - began).total_seconds()
-        await self.log.note(run, BatchSelected(batch.id, len(picks), seconds))
+        await self.log.note(run, BatchSelected(batch.id, len(picks), seconds, behind))
         return run, batch, picks
 
     async def left_over(self, project: Project) -> str:
@@ -83,11 +88,24 @@ class Rounds:
 
         return await self.store.read(work)
 
-    async def learn(self, project: Project, run: Run) -> ModelVersion | None:
-        """Train on everything known, evaluate and tell the watchers; None as long as there is no label."""
-        if not len((await self.learning.labeled(project)).rows_N):
+    async def has_model(self, project: Project) -> bool:
+        """Whether anything was trained yet."""
+        return await self.store.read(lambda tx: tx.models.latest(project.id)) is not None
+
+    async def labeled(self, project: Project) -> Labeled:
+        """Return what is known now."""
+        return await self.learning.labeled(project)
+
+    async def learn(self, project: Project, run: Run, labeled: Labeled | None = None) -> ModelVersion | None:
+        """Train, evaluate and tell the watchers; None as long as there is no label.
+
+        ``labeled`` is what was known when the round was over, by default everything known now.
+        """
+        if not len((labeled or await self.learning.labeled(project)).rows_N):
             return None
-        model = await self.learning.train(project, run=run.id, round_number=run.round, seed=run.spec.seed)
+        model = await self.learning.train(
+            project, run=run.id, round_number=run.round, seed=run.spec.seed, labeled=labeled
+        )
         await self.log.note(run, ModelTrained(model.version))
         if model.accuracy is not None:
             await self.log.note(run, CurvePointAdded(model.version))

@@ -37,11 +37,12 @@ class RoundStarted:
 
 @dataclass(frozen=True, slots=True)
 class BatchSelected:
-    """The query batch ``batch`` was picked, which took ``seconds``."""
+    """The query batch ``batch`` was picked, which took ``seconds``, with ``rounds_behind`` rounds not learned yet."""
 
     batch: str
     picks: int
     seconds: float
+    rounds_behind: int = 0
 
 
 @dataclass(frozen=True, slots=True)

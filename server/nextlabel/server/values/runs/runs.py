@@ -55,7 +55,8 @@ class Plateau:
 class RunSpec:
     """What a run does and when it ends. A limit or target of 0 means none.
 
-    ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable.
+    ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable. With
+    ``train_while_asking`` a batch is picked and asked while the model of the one before it is being trained.
     Where ``advice`` is set, answers are kept as advice beside the items, and buy no labels.
     """
 
@@ -71,6 +72,7 @@ class RunSpec:
     seed: int
     stable_kappa: float = 0.0
     advice: bool = False
+    train_while_asking: bool = False
 
 
 @dataclass(frozen=True, slots=True)
