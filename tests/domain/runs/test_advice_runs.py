@@ -68,6 +68,16 @@ async def test_an_llm_advises_on_every_item_once_and_labels_none(service: LlmSer
     assert len(service.fake.requests) <= asked + 1  # the probe before a run
 
 
+async def test_the_learner_has_no_part_in_what_is_advised(service: LlmService) -> None:
+    """It knows the labels that advice is weighed by."""
+    project = await service.filled()
+    await service.label(project, dict(list(TRUTH.items())[:12]))
+    await service.parts.learning.learning.train(project)
+    await advised(service, project, max_rounds=1, batch_size=20)
+    found = await service.parts.base.store.read(lambda tx: tx.advice.of(project.id, range(1_000)))
+    assert {(tuple(a.answer.signals), a.answer.confidence) for a in found} == {(("verbalised",), 0.9)}
+
+
 async def test_labeled_items_come_first_and_rounds_end_the_run(service: LlmService) -> None:
     project = await service.filled(gold=True)
     labels = dict(list(TRUTH.items())[20:28])

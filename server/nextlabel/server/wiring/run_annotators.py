@@ -91,7 +91,11 @@ class RunAnnotators:
 
     async def _llm(self, project: Project, run: Run, choice: LlmOptions) -> RunAnnotator:
         calibration = GoldConfidence()
-        lookups = await self.lookups.with_evidence(project, calibration)
+        if run.spec.advice:
+            # The learner knows the labels that advice is weighed by: it must have no part in what is advised.
+            lookups = await self.lookups.for_prompts(project)
+        else:
+            lookups = await self.lookups.with_evidence(project, calibration)
         connection = self.connections.connect(choice, self.ledgers.of(project.id, run.id), run.id)
         stack = connection.stack(lookups, journal=self.ledgers.journal(project.id))
         try:

@@ -148,7 +148,7 @@ def annotator_name(options: AnnotatorChoice) -> str:
         case LlmOptions():
             return options.annotator_name
         case ReplayOptions():
-            return f"replay:{options.label_set}"
+            return options.name or f"{options.kind}:{options.label_set}"
         case _:
             return ""
 
