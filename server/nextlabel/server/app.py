@@ -23,6 +23,7 @@ from nextlabel.server.system.addresses import BindError, host_of, port_of
 from nextlabel.server.system.worker_processes import Worker
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.wiring.parts import Parts, open_parts
+from nextlabel.server.wiring.span_export import exported_spans
 
 _log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ async def serve(settings: Settings, on_ready: Callable[[int, str], None], worker
     the pages; each ends with its supervisor.
     """
     stop = _stop_event(worker)
-    with tempfile.TemporaryDirectory(prefix="nextlabel-") as private:
+    with exported_spans(settings.tracing), tempfile.TemporaryDirectory(prefix="nextlabel-") as private:
         pages_here = settings.web.bind and (worker is None or worker.number == 0)
         inside = Path(private) / "api.sock" if pages_here else None
         async with running(settings, inside) as port, _pages(settings, inside) as url:

@@ -75,6 +75,16 @@ class MetricsSettings(Section):
     """
 
 
+class TracingSettings(Section):
+    """Spans of calls and of the work behind them, for OpenTelemetry."""
+
+    endpoint: str | None = None
+    """Collector that takes spans by OTLP over gRPC, such as `http://127.0.0.1:4317`; off by default."""
+
+    share: float = Field(default=1.0, ge=0, le=1)
+    """Share of the traces that begin here and are sent; of a caller's trace all is sent that the caller records."""
+
+
 class WebSettings(Section):
     """Dashboard and labeling page."""
 
@@ -144,6 +154,9 @@ class Settings(BaseSettings):
 
     metrics: MetricsSettings = Field(default_factory=MetricsSettings)
     """Metrics."""
+
+    tracing: TracingSettings = Field(default_factory=TracingSettings)
+    """Spans."""
 
     web: WebSettings = Field(default_factory=WebSettings)
     """Pages for people."""

@@ -22,6 +22,7 @@ from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price
 from nextlabel.server.annotators.paid_calls.retry import Manners, Patience, check, stopped_by
 from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.ports.paid_calls import Ledger
+from nextlabel.server.system.tracing import span
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.ids import ReservationId
 from nextlabel.server.values.money.costs import Cost, Usage
@@ -114,7 +115,8 @@ class MeteredCaller:
         clock = self._manners.clock
         started = clock.monotonic()
         booking.may_be_paid = True
-        raw = await self._endpoint.send(request, self._manners.retry.attempt_timeout_s)
+        with span("ask", model=request.model):
+            raw = await self._endpoint.send(request, self._manners.retry.attempt_timeout_s)
         result = self._read(request, raw)
         if isinstance(result, Reply) and isinstance(raw, HttpReply):
             return _Received(result, raw, (clock.monotonic() - started) * 1_000)

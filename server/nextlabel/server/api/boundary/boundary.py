@@ -30,6 +30,7 @@ from nextlabel.server.api.boundary.permissions import RULES, Rule
 from nextlabel.server.api.boundary.refusals import Refusals
 from nextlabel.server.api.boundary.sizes import check_sizes
 from nextlabel.server.api.boundary.status import ServerDeadlineError, error_status, is_fault
+from nextlabel.server.system.tracing import TRACE_HEADERS, call_span, end_call
 from nextlabel.server.values.access import Role
 from nextlabel.server.values.errors import InvalidArgument, Unavailable
 from nextlabel.server.values.limits import Limits
@@ -37,6 +38,7 @@ from nextlabel.server.values.limits import Limits
 _log = structlog.stdlib.get_logger(__name__)
 _REFERENCE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _REFERENCE_HEADER = "x-request-id"
+_HEADERS = (_REFERENCE_HEADER, "authorization", *TRACE_HEADERS)
 _FAREWELL_S = 0.2
 _NAMES = {key: code.name for code in grpc.StatusCode for key in (code, code.value[0])}
 _REFUSALS_AT_ONCE = 100
@@ -171,27 +173,29 @@ class Boundary(grpc.aio.ServerInterceptor):
         self._metrics.started(endpoint.method)
         code, status = "CANCELLED", None
         known = False
-        try:
-            principal = await self._principal(endpoint, context, headers)
-            known = principal is not _ANYONE
-            enter(Call(endpoint.method, reference, principal))
-            requests = await self._requests(endpoint, principal, messages)
-            with self._place(endpoint, principal, context):
-                async with self._limited(endpoint, context):
-                    yield requests
-            code = "OK"
-        except grpc.aio.AbortError:
-            code = _name(context.code())
-            raise
-        except Exception as error:  # noqa: BLE001 -- the outermost frame of a call: whatever it is becomes a status
-            if is_fault(error):
-                _log.exception("call failed")
-            status = rpc_status.to_status(error_status(error, endpoint.method, reference))
-            code = _name(status.code)
-        finally:
-            seconds = time.perf_counter() - started
-            self._metrics.ended(endpoint.method, code, seconds)
-            _log.debug("call ended", code=code, seconds=round(seconds, 6))
+        with call_span(endpoint.method, reference, headers) as current:
+            try:
+                principal = await self._principal(endpoint, context, headers)
+                known = principal is not _ANYONE
+                enter(Call(endpoint.method, reference, principal))
+                requests = await self._requests(endpoint, principal, messages)
+                with self._place(endpoint, principal, context):
+                    async with self._limited(endpoint, context):
+                        yield requests
+                code = "OK"
+            except grpc.aio.AbortError:
+                code = _name(context.code())
+                raise
+            except Exception as error:  # noqa: BLE001 -- the outermost frame of a call: whatever it is becomes a status
+                if is_fault(error):
+                    _log.exception("call failed")
+                status = rpc_status.to_status(error_status(error, endpoint.method, reference))
+                code = _name(status.code)
+            finally:
+                seconds = time.perf_counter() - started
+                self._metrics.ended(endpoint.method, code, seconds)
+                end_call(current, code)
+                _log.debug("call ended", code=code, seconds=round(seconds, 6))
         if status is not None:
             if not known:
                 await self._refusals.turn()
@@ -306,7 +310,7 @@ def _headers(context: Context) -> dict[str, list[str]]:
     """Return the headers that the boundary reads."""
     found: dict[str, list[str]] = {}
     for key, value in context.invocation_metadata() or ():
-        if key in (_REFERENCE_HEADER, "authorization") and isinstance(value, str):
+        if key in _HEADERS and isinstance(value, str):
             found.setdefault(key, []).append(value)
     return found
 

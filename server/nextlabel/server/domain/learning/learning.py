@@ -31,6 +31,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.folders import remove_folder
+from nextlabel.server.system.tracing import traced
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from nextlabel.server.values.ids import JsonObject, ProjectId
@@ -72,6 +73,7 @@ class Learning:
     advice: AdviceSource
     _loaded: OrderedDict[tuple[ProjectId, int], TrainedModel] = field(init=False, default_factory=OrderedDict)
 
+    @traced("train")
     async def train(
         self,
         project: Project,

@@ -14,6 +14,7 @@ from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.system.tracing import traced
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.batches import Batch, Pick
@@ -89,6 +90,7 @@ class Selector:
         """Drop what is kept in memory of a deleted project."""
         self.contexts.forget(project)
 
+    @traced("select")
     async def select(
         self, project: Project, query: Query, also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None
     ) -> tuple[Batch, Sequence[Pick]]:
