@@ -22,6 +22,7 @@ from nextlabel.v1 import (
     quality_service_pb2,
     report_service_pb2,
     run_service_pb2,
+    synthesis_service_pb2,
 )
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ API_FILES = (
     quality_service_pb2,
     report_service_pb2,
     run_service_pb2,
+    synthesis_service_pb2,
 )
 
 

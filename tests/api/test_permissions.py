@@ -72,6 +72,7 @@ ALLOWED = {
     CompareConsensus      ROD
     CertifyLabels         ROD
     ListReview            ROD
+    Synthesize            OD
     CreateToken           D
     ListTokens            D
     RevokeToken           D

@@ -20,6 +20,7 @@ from nextlabel.v1 import (
     quality_service_pb2,
     report_service_pb2,
     run_service_pb2,
+    synthesis_service_pb2,
 )
 
 FILES = [
@@ -37,6 +38,7 @@ FILES = [
         quality_service_pb2,
         report_service_pb2,
         run_service_pb2,
+        synthesis_service_pb2,
     )
 ]
 METHODS = [m for file in FILES for service in file.services_by_name.values() for m in service.methods]

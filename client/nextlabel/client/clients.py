@@ -15,6 +15,7 @@ from nextlabel.client.services.projects import Projects
 from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import Runs
+from nextlabel.client.services.synthesis import Synthesis
 from nextlabel.client.transport.addresses import DEFAULT_SERVER, checked_server, is_loopback
 from nextlabel.client.transport.calls import Mode, OfServer
 from nextlabel.client.transport.channel import Tls
@@ -39,6 +40,7 @@ class _Services(Generic[Mode]):
         self.budgets: Budgets[Mode, OfServer] = Budgets(connection, mode)
         self.reports: Reports[Mode, OfServer] = Reports(connection, mode)
         self.quality: Quality[Mode, OfServer] = Quality(connection, mode)
+        self.synthesis: Synthesis[Mode, OfServer] = Synthesis(connection, mode)
         self.access: Access[Mode] = Access(connection, mode)
 
     def project(self, name: str) -> ProjectHandle[Mode]:

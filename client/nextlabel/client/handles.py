@@ -14,6 +14,7 @@ from nextlabel.client.services.projects import OneProject
 from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import RunHandle, Runs
+from nextlabel.client.services.synthesis import Synthesis
 from nextlabel.client.transport.calls import Mode, OfProject, project_stream
 from nextlabel.client.transport.modes import Blocking
 
@@ -82,6 +83,11 @@ class ProjectHandle(OneProject[Mode, OfProject]):
     def quality(self) -> Quality[Mode, OfProject]:
         """Whether its labels and models can be trusted."""
         return Quality(self._connection, self._mode, self.name)
+
+    @cached_property
+    def synthesis(self) -> Synthesis[Mode, OfProject]:
+        """Texts that an LLM writes for its classes."""
+        return Synthesis(self._connection, self._mode, self.name)
 
     def run(self, run_id: str) -> RunHandle[Mode]:
         """A run of the project by its id."""

@@ -11,7 +11,12 @@ from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenA
 from nextlabel.server.annotators.endpoints.transport import Network
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
+from nextlabel.server.annotators.llm.chooser import LlmChooser
+from nextlabel.server.annotators.llm.writer import LlmWriter
+from nextlabel.server.annotators.paid_calls.accounts import Account
+from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
+from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.prompts import Question
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.labeling.answers import Label
@@ -19,7 +24,11 @@ from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.runs.annotator_options import Marking
+from nextlabel.server.values.synthesis import WritingRequest
+from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import MODEL, PRICE, make_task
+from tests.fake_anthropic import FakeAnthropic, Scripted
+from tests.fake_anthropic.brains import compose
 
 MakeAnnotator = Callable[..., LlmAnnotator]
 ITEM = ItemToAnnotate("a", 0, "where is my parcel", {"subject": "help"})
@@ -113,3 +122,25 @@ async def test_what_cannot_change_an_answer_is_not(make_annotator: MakeAnnotator
     endpoint = changes.pop("endpoint", None)
     changed = key(make_annotator, **changes, **({"endpoint": endpoint()} if endpoint else {}))
     assert changed == key(make_annotator)
+
+
+async def test_an_answer_about_no_item_is_found_again_whatever_the_codes_of_its_prompt(
+    fake: FakeAnthropic, ledger: MemoryLedger
+) -> None:
+    codes = iter(f"{n:016x}" for n in range(1, 100))
+    settings = ModelSettings(MODEL)
+    endpoint = AnthropicEndpoint(AnthropicConnection(api_key="k", base_url=fake.url))
+    clock = Manners().clock
+    caller = MeteredCaller(
+        endpoint=endpoint, ledger=ledger, price=PRICE, account=Account(clock), manners=Manners(), line="advice"
+    )
+    fake.brain = Scripted(lambda asked: {"texts": ["a text"]} if "texts" in str(asked.schema) else compose(asked, str))
+    chooser = LlmChooser(caller=caller, settings=settings, new_code=lambda: next(codes))
+    writer = LlmWriter(endpoint=endpoint, caller=caller, settings=settings, new_code=lambda: next(codes))
+    for _ in range(2):
+        await chooser.choose(make_task(), [ITEM], 1, {})
+        for number in range(2):
+            written = await writer.write(make_task(), WritingRequest("billing", "", 1, [ITEM], "formal", number))
+            assert written.texts == ["a text"]
+    await endpoint.close()
+    assert len(fake.requests) == 3

@@ -44,6 +44,7 @@ from nextlabel.server.domain.selection.advised import AdvisedSelection
 from nextlabel.server.domain.selection.askable import Askable
 from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.selector import Selector, strategy_of
+from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
 from nextlabel.server.ports.quotes import RunQuotes
@@ -59,6 +60,7 @@ from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import QualityParts, quality_parts
 from nextlabel.server.wiring.quotes import AllQuotes
 from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
+from nextlabel.server.wiring.writers import LlmWriters
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class LlmParts:
     disagreements: Disagreements
     advisors: LlmAdvisors
     proposals: GuidelineProposals
+    synthesis: SynthesisGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +281,17 @@ def _llm(
             ledgers=projects.ledgers,
             disagreements=disagreements,
             critics=GuidelineCritics(lookups, connections),
+        ),
+        synthesis=SynthesisGate(
+            store=base.store,
+            pools=pool.pools,
+            embedding=pool.embedding,
+            projects=projects.projects,
+            labels=labeling.labels,
+            learning=learning,
+            ledgers=projects.ledgers,
+            writers=LlmWriters(connections),
+            executor=base.workers.compute,
         ),
     )
 

@@ -47,7 +47,7 @@ class LlmChooser:
         request = self.request(task, shortlist, k, labeled, self._new_code())
         question = self.request(task, shortlist, k, labeled, NO_CODE)
         try:
-            reply = await self._caller.ask_once(request, [question.system, question.user])
+            reply = await self._caller.ask_once(request, question)
         except (BudgetExhausted, AnnotatorStopped) as reason:
             return ShortlistChoice((), (), failure=reason.message)
         if isinstance(reply, Failure):

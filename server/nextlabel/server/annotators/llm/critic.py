@@ -64,18 +64,21 @@ class GuidelineCritic:
         `BudgetExhausted` and `AnnotatorStopped`.
         """
         shown = [_redacted(one) for one in disagreements] if self._redact else disagreements
-        request = ModelRequest(
+        asked, question = (self._request(task, shown, code) for code in (self._new_code(), NO_CODE))
+        reply = await self._caller.ask_once(asked, question)
+        if isinstance(reply, Failure):
+            raise Unavailable(f"the model could not be asked: {reply}; try again later", reason="NO_PROPOSAL")
+        return _read_critique(reply, task)
+
+    def _request(self, task: Task, shown: Sequence[Disagreement], code: str) -> ModelRequest:
+        return ModelRequest(
             model=self._settings.model,
             system=_SYSTEM,
-            user=_material(task, shown, Fence(self._new_code())),
+            user=_material(task, shown, Fence(code)),
             schema=closed_object({"critique": {"type": "string"}, "guidelines": {"type": "string"}}),
             max_output_tokens=(self._settings.thinking_tokens or 0) + len(task.guidelines.text) + _EXTRA_TOKENS,
             effort=self._settings.effort,
         )
-        reply = await self._caller.ask_once(request, [_SYSTEM, _material(task, shown, Fence(NO_CODE))])
-        if isinstance(reply, Failure):
-            raise Unavailable(f"the model could not be asked: {reply}; try again later", reason="NO_PROPOSAL")
-        return _read_critique(reply, task)
 
     async def answers(self, task: Task, items: Sequence[ItemToAnnotate]) -> Mapping[str, Body]:
         """What the annotator answers about items, by item id; items without an answer are left out."""

@@ -99,12 +99,13 @@ class MeteredCaller:
             if not await patience.again(outcome):
                 return CallResult(outcome, None, wasted)
 
-    async def ask_once(self, request: ModelRequest, content: object) -> Reply | Failure:
-        """A call about no item; its answer is kept under `content`, which stands for the question.
+    async def ask_once(self, request: ModelRequest, question: ModelRequest, number: int = 0) -> Reply | Failure:
+        """A call about no item; its answer is kept under the question and found again by it.
 
-        `content` is the request without its random codes. Raises as `call` does.
+        `question` is the request without its random codes; `number` tells apart what is asked several times on
+        purpose. Raises as `call` does.
         """
-        key = digest(["one question", self._endpoint.fingerprint(request), content])
+        key = digest(["one question", self._endpoint.fingerprint(question), number])
         if stored := await self._ledger.find_answer(key):
             return self._endpoint.read(HttpReply(200, {"request-id": stored.request_id}, stored.raw))
         result = await self.call(request, {key: ""})

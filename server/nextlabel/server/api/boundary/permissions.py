@@ -187,6 +187,7 @@ RULES: dict[str, Rule] = {
             },
         )
     ),
+    **dict(_rules("SynthesisService", {"Synthesize": Rule(OPERATORS)})),
     **dict(
         _rules(
             "AccessService",

@@ -15,6 +15,7 @@ from nextlabel.v1 import project_service_pb2_grpc as project
 from nextlabel.v1 import quality_service_pb2_grpc as quality
 from nextlabel.v1 import report_service_pb2_grpc as report
 from nextlabel.v1 import run_service_pb2_grpc as run
+from nextlabel.v1 import synthesis_service_pb2_grpc as synthesis
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ SERVICES: dict[str, Service] = {
     "nextlabel.v1.BudgetService": Service(budget.add_BudgetServiceServicer_to_server, budget.BudgetServiceServicer),
     "nextlabel.v1.QualityService": Service(
         quality.add_QualityServiceServicer_to_server, quality.QualityServiceServicer
+    ),
+    "nextlabel.v1.SynthesisService": Service(
+        synthesis.add_SynthesisServiceServicer_to_server, synthesis.SynthesisServiceServicer
     ),
     "nextlabel.v1.ReportService": Service(report.add_ReportServiceServicer_to_server, report.ReportServiceServicer),
     "nextlabel.v1.AccessService": Service(access.add_AccessServiceServicer_to_server, access.AccessServiceServicer),

@@ -19,6 +19,7 @@ from nextlabel.server.api.services.project_servicer import ProjectServicer
 from nextlabel.server.api.services.quality_servicer import QualityServicer
 from nextlabel.server.api.services.report_servicer import ReportServicer
 from nextlabel.server.api.services.run_servicer import RunServicer
+from nextlabel.server.api.services.synthesis_servicer import SynthesisServicer
 from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.selection.leasing import Leasing
@@ -78,6 +79,9 @@ def servicers(parts: Parts) -> dict[str, object]:
             executor=parts.base.workers.compute,
         ),
         "nextlabel.v1.QualityService": QualityServicer(finder, parts.reports.quality),
+        "nextlabel.v1.SynthesisService": SynthesisServicer(
+            store=parts.base.store, finder=finder, replies=replies, synthesis=parts.llm.synthesis
+        ),
         "nextlabel.v1.AccessService": AccessServicer(
             store=parts.base.store,
             replies=replies,

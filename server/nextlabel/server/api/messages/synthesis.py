@@ -1,0 +1,71 @@
+"""Between messages and texts that an LLM wrote."""
+
+from __future__ import annotations
+
+from nextlabel.server.api.messages.annotations import cost_message, cost_of
+from nextlabel.server.api.messages.annotators import annotator_of
+from nextlabel.server.domain.synthesis.synthesis import Synthesis, SynthesisRequest
+from nextlabel.server.learners.usefulness import Usefulness
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.runs.annotator_options import LlmOptions
+from nextlabel.server.values.synthesis import Judged, Verdict
+from nextlabel.v1 import synthesis_service_pb2 as pb
+
+_VERDICTS = {
+    Verdict.PASSED: pb.SYNTHETIC_VERDICT_PASSED,
+    Verdict.CONTAMINATED: pb.SYNTHETIC_VERDICT_CONTAMINATED,
+    Verdict.DUPLICATE: pb.SYNTHETIC_VERDICT_DUPLICATE,
+    Verdict.ODD_LENGTH: pb.SYNTHETIC_VERDICT_ODD_LENGTH,
+    Verdict.INCONSISTENT: pb.SYNTHETIC_VERDICT_INCONSISTENT,
+    Verdict.OVER_CAP: pb.SYNTHETIC_VERDICT_OVER_CAP,
+}
+
+
+def synthesis_request(message: pb.SynthesizeRequest) -> SynthesisRequest:
+    """Return what is to be written, or raise InvalidArgument when no LLM is to write it."""
+    if message.annotator.WhichOneof("kind") not in ("anthropic", "openai_compatible"):
+        raise InvalidArgument.field("annotator", "must be an LLM: set anthropic or openai_compatible")
+    writer = annotator_of(message.annotator)
+    if not isinstance(writer, LlmOptions):
+        raise TypeError(f"{writer!r} is no LLM")
+    return SynthesisRequest(message.label, message.boundary, message.count, writer, cost_of(message.limit))
+
+
+def synthesis_response(found: Synthesis) -> pb.SynthesizeResponse:
+    """Return the message of what was written."""
+    return pb.SynthesizeResponse(
+        texts=[_text(one) for one in found.texts],
+        model=found.model,
+        cost=cost_message(found.cost),
+        problems=found.problems,
+        stopped=found.stopped,
+        realism=pb.SyntheticRealism(
+            distinguishability=found.realism.distinguishability,
+            length=found.realism.length,
+            real_length=found.realism.real_length,
+            spread=found.realism.spread,
+            real_spread=found.realism.real_spread,
+        ),
+        usefulness=None if found.usefulness is None else _usefulness(found.usefulness),
+    )
+
+
+def _text(one: Judged) -> pb.SyntheticText:
+    return pb.SyntheticText(
+        text=one.text,
+        label=one.label,
+        seeds=one.seeds,
+        attributes=one.attributes,
+        verdict=_VERDICTS[one.verdict],
+        detail=one.detail,
+    )
+
+
+def _usefulness(found: Usefulness) -> pb.SyntheticUsefulness:
+    return pb.SyntheticUsefulness(
+        items=found.items,
+        accuracy_without=found.without,
+        accuracy_with=found.with_texts,
+        error=found.error,
+        helps=found.helps,
+    )

@@ -1,0 +1,1 @@
+"""Whether texts that an LLM wrote may stand beside real ones."""

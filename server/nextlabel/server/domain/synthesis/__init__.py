@@ -1,0 +1,1 @@
+"""Texts that an LLM writes for the learner, and what keeps them from doing harm."""
