@@ -18,6 +18,8 @@ Pool, labeled set, classifier and committee are made before the clock starts. Ev
   as_float32     of a pool in another type: picks shared with the float32 pool, and with float32 arithmetic on the
                  rounded pool
 
+Without native bfloat16 (AVX-512 BF16) a pool of that type is slower by what emulating it costs, which stderr says.
+
 ``--set`` takes the rows of a labeled set (see labeled_sets.py) instead of made-up ones.
 """
 
@@ -48,6 +50,7 @@ from nextlabel.strategies import (
     strategy_names,
 )
 from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows, to_numpy
+from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.strategies.passes.nearest import Bounds
 
 N_LABELED = 500
@@ -220,7 +223,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--later-round", action="store_true", help="keep nearest-labeled distances")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--label", default="")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.dtype == "bfloat16" and not cpu_multiplies_bfloat16():
+        print("this processor has no native bfloat16: the time says nothing about one that has", file=sys.stderr)
+    return options
 
 
 if __name__ == "__main__":
