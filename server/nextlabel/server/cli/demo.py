@@ -98,7 +98,7 @@ def _run(client: Client, plan: Plan) -> list[ArmResult]:
             last = result.curve[-1]
             progress.console.print(
                 f"{result.arm.name}, seed {result.arm.seed}: {last.accuracy:.3f} with {last.labels} labels "
-                f"in {last.seconds:.0f} s ({result.ended})"
+                f"in {last.seconds:.0f} s{f' ({result.early})' if result.early else ''}"
             )
     return results
 

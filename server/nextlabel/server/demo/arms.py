@@ -10,7 +10,7 @@ from nextlabel.client import Client
 from nextlabel.client.specs import run_spec
 from nextlabel.server.demo.data_set import DemoData
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
-from nextlabel.v1.run_service_pb2 import AnnotatorSpec, RunEnded, RunSpec
+from nextlabel.v1.run_service_pb2 import AnnotatorSpec, RunEnded, RunSpec, StopReason
 
 LABEL_SET = "clinc10"
 GUIDELINES = """\
@@ -70,11 +70,14 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class ArmResult:
-    """The learning curve of an arm, how its run ended, and how many of the labels that it got are right."""
+    """The learning curve of an arm and how many of the labels that it got are right.
+
+    ``early`` says why the run ended before its budget was used up; '' where it did not.
+    """
 
     arm: Arm
     curve: Sequence[LearningCurvePoint]
-    ended: str
+    early: str
     right: int
     labels: int
 
@@ -127,7 +130,8 @@ def _run(
     truth = {item["id"]: item["label"] for item in data.pool}
     given = [a for a in client.labeling.annotations(arm.project, run=run.run_id) if a.answer.HasField("single_label")]
     right = sum(a.answer.single_label.label == truth[a.item_id] for a in given)
-    return ArmResult(arm, curve, ended.detail, right, len(given))
+    early = "" if ended.stop_reason == StopReason.STOP_REASON_BUDGET else ended.detail
+    return ArmResult(arm, curve, early, right, len(given))
 
 
 def _spec(plan: Plan, arm: Arm) -> RunSpec:
