@@ -29,7 +29,7 @@ WORK = (
     "Selector.select",
     "RunLog.begin_round",
     "BatchAnnotation.annotate",
-    "BatchAnnotation.annotate_unbooked.flush",
+    "BatchAnnotation.ask.flush",
     "Learning.train",
     "RunEngine._drive_exclusively",
     "RunLog.end",

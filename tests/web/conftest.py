@@ -143,7 +143,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test of the process can run an event loop
 def browser(chromium: str) -> Iterator[Browser]:
     """A browser for all tests of the pages."""
     with sync_playwright() as playwright:

@@ -74,7 +74,7 @@ def label(name: str) -> annotation_pb2.Answer:
 
 BY_KEYS: dict[str, tuple[tuple[tuple[str, ...], annotation_pb2.Answer], ...]] = {
     "labels": (
-        (("3", "1", "Enter"), labels("joy", "fear")),
+        (("3", "1", "Enter"), labels("fear", "joy")),
         (("Enter",), labels()),
         (("ArrowDown", "ArrowDown", "Space", "Control+Enter"), labels("anger")),
     ),

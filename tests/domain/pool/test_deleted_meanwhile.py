@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from nextlabel.server.domain.learning import learning
+from nextlabel.server.domain.learning import learning, single_label
 from nextlabel.server.values.errors import NotFound
 from tests.domain.service import CLASSES
 
@@ -43,10 +43,10 @@ async def labeled(service):
     return project
 
 
-@pytest.mark.parametrize("work", ["train", "save_model"])
-async def test_a_training_beside_a_deletion_is_told_so_and_leaves_no_model(service, monkeypatch, work):
+@pytest.mark.parametrize(("module", "work"), [(single_label, "train"), (learning, "save_model")])
+async def test_a_training_beside_a_deletion_is_told_so_and_leaves_no_model(service, monkeypatch, module, work):
     project = await labeled(service)
-    monkeypatch.setattr(learning, work, first_deleted(service, project, getattr(learning, work)))
+    monkeypatch.setattr(module, work, first_deleted(service, project, getattr(module, work)))
     with pytest.raises(NotFound, match="deleted meanwhile"):
         await service.parts.learning.learning.train(project)
     assert await left_over(service, project) == []

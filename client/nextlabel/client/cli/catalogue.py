@@ -14,7 +14,7 @@ OWN = {
     "label": "Label items in the terminal, the most useful ones first; or submit a file of answers.",
     "query": "Show the items that are worth a label next, best first.",
     "train": "Train the learner on the labels so far and show the new model version.",
-    "synthesize": "Have an LLM write texts of a class, judged one by one, and see whether they help the learner.",
+    "synthesize": "Have an LLM write texts of a class, and judge each before you use it.",
     "export": "Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines.",
     "mcp": "Offer tools of the Model Context Protocol, so that an assistant can label and start runs.",
 }

@@ -67,7 +67,9 @@ def train(
         if spec.estimator == "default":
             settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
             sample = pool_MD[:CHOICE_POOL_SAMPLE]
-            blend, advice = fit_advice(training, targets, fitted.choice, sample, settings, described, seed, previous)
+            blend, advice = fit_advice(
+                training, targets, fitted.choice, sample, settings, described=described, seed=seed, previous=previous
+            )
     description = TrainingDescription(
         choice=fitted.choice,
         labels=len(training.labels_N),

@@ -20,6 +20,7 @@ from nextlabel.server.values.labeling.answers import Label, MultiLabel
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import (
     access_service_pb2,
+    annotation_pb2,
     budget_service_pb2,
     labeling_service_pb2,
     learner_service_pb2,
@@ -64,6 +65,9 @@ ENTRIES = {
     "QuoteRunResponse.assumptions": FEW,
     "SelectBatchResponse.picks": LIMITS.query_batch,
     "SubmitAnnotationsResponse.results": LIMITS.lease_items,
+    "SyntheticText.seeds": 4,
+    "SynthesizeResponse.problems": FEW,
+    "SynthesizeResponse.texts": 200,
     "Token.annotators": 100,
     "UploadReplayLabelsResponse.errors": 100,
 }
@@ -83,6 +87,7 @@ BYTES = {
     "PredictStreamResponse.predictions": values.PAGE_BYTES,
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
+    "SyntheticText.text": 4 * 2_000,  # characters
     "RenderLearningCurveResponse.content": values.PAGE_BYTES,
     "TextPair.a": LIMITS.item_text_bytes,
     "TextPair.b": LIMITS.item_text_bytes,
@@ -175,6 +180,12 @@ def full(api: Api) -> str:
         )
         lease = labeling_service_pb2.LeaseItemsRequest(project=project, annotator=annotator, count=2)
         assert api.labeling.LeaseItems(lease).lease.items
+    # Somebody contradicts the others, which is worth another look.
+    wrong = annotation_pb2.Answer(single_label=annotation_pb2.SingleLabel(label=CLASS_NAMES[1]))
+    contradicting = [labeling_service_pb2.SubmittedAnnotation(item_id=f"item-{n}", answer=wrong) for n in (0, 2)]
+    api.labeling.SubmitAnnotations(
+        labeling_service_pb2.SubmitAnnotationsRequest(project=project, annotator="carl", annotations=contradicting)
+    )
     for dimension in (budget_service_pb2.BUDGET_DIMENSION_TOKENS, budget_service_pb2.BUDGET_DIMENSION_MICRO_USD):
         limit = budget_service_pb2.SetBudgetRequest(project=project, dimension=dimension, limit=9)
         api.budgets.SetBudget(limit)
@@ -241,7 +252,7 @@ def test_a_prediction_that_does_not_fit_is_refused_with_what_does(api: Api) -> N
     with pytest.raises(grpc.RpcError, match="at most 14 inputs a message for 1000 candidates each, got 1000"):
         predict(1_000, 1_000)
     assert len(predict(14, 1_000).predictions) == 14
-    assert len(predict(4_096, 2).predictions) == 4_096
+    assert len(predict(3_000, 2).predictions) == 3_000
 
 
 def test_a_long_curve_is_drawn_by_few_points_with_both_ends() -> None:

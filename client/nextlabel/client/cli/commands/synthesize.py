@@ -43,7 +43,9 @@ def synthesize(
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Have an LLM write texts of a class: each is judged, and all are measured on real labels before you use them.
+    """Have an LLM write texts of a class, and judge each before you use it.
+
+    All that pass are measured on real labels, too.
 
     Nothing is added to the project. A command that was cut off finds, when it is given again, what it has paid for.
     """

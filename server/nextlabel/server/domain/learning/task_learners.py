@@ -18,6 +18,11 @@ _LEARNERS: Mapping[AnnotationType, AnyTaskLearner] = {
 }
 
 
+def learns(project: Project) -> bool:
+    """Whether a learner is trained on the annotations that a project asks for."""
+    return project.annotation_type in _LEARNERS
+
+
 def task_learner(project: Project) -> AnyTaskLearner:
     """Return the learner of a project's annotation type.
 

@@ -80,7 +80,7 @@ class Advising:
         now = self.clock.now()
         tx.advice.put(
             [
-                Advice(project.id, row, item_id, annotator, answer, run.id, now)
+                Advice(project.id, row, item_id, annotator, answer, run=run.id, created_at=now)
                 for row, item_id, answer in answers
                 if answer.outcome.reaches_learner and row not in gone
             ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.learning.task_learners import learns, task_learner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -32,6 +32,8 @@ class KnownContexts:
 
     async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
         """Return what the strategy may know, and the version of the model in it (0 without one)."""
+        if not learns(project):
+            return SelectionContext(seed=seed), 0
         latest = await self.store.read(lambda tx: tx.models.latest(project.id))
         learner = task_learner(project)
         labeled = await self.learning.labeled(project)
