@@ -30,6 +30,9 @@ def first_deleted(service, project, work):
 
 
 async def left_over(service, project):
+    for work in ("ingest", "embed", "train"):
+        async with service.parts.base.store.held(f"{work}/{project.id}"):
+            pass  # who was at work has been told of the deletion, and may yet have to let go
     await service.parts.upkeep.removal.drop_left_over()
     assert await service.parts.base.store.read(lambda tx: tx.projects.undropped()) == []
     directory = service.parts.base.settings.data_dir

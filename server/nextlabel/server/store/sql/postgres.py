@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TypeVar, cast
 from weakref import WeakValueDictionary
 
@@ -147,7 +147,7 @@ class PostgresStateStore(StateStore):
         try:
             yield session
         finally:
-            session.close()
+            await asyncio.to_thread(_end, session)
 
     def _session(self) -> psycopg.Connection[Record]:
         args, options = self._engine.dialect.create_connect_args(self._engine.url)
@@ -229,6 +229,12 @@ def _try_lock(session: psycopg.Connection[Record], name: str) -> bool:
     with _domain_errors():
         found = session.execute("SELECT pg_try_advisory_lock(%s)", (_key(name),)).fetchone()
     return bool(found and found[0])
+
+
+def _end(session: psycopg.Connection[Record]) -> None:
+    # The server learns of a closed connection some time later; until then the locks would seem to be held.
+    with suppress(psycopg.Error), session:
+        session.execute("SELECT pg_advisory_unlock_all()")
 
 
 def _key(name: str) -> int:
