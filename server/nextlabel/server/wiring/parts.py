@@ -47,7 +47,6 @@ from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
-from nextlabel.server.ports.quotes import RunQuotes
 from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
@@ -55,88 +54,22 @@ from nextlabel.server.wiring.advisors import LlmAdvisors
 from nextlabel.server.wiring.batch_collection import BatchCollection
 from nextlabel.server.wiring.critics import GuidelineCritics
 from nextlabel.server.wiring.foundation import Foundation, open_foundation
+from nextlabel.server.wiring.groups import (
+    LabelingParts,
+    LearningParts,
+    LlmParts,
+    PoolParts,
+    ProjectParts,
+    ReportParts,
+    RunParts,
+    Upkeep,
+)
 from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
-from nextlabel.server.wiring.quality import QualityParts, quality_parts
+from nextlabel.server.wiring.quality import quality_parts
 from nextlabel.server.wiring.quotes import AllQuotes
 from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
 from nextlabel.server.wiring.writers import LlmWriters
-
-
-@dataclass(frozen=True, slots=True)
-class PoolParts:
-    """Items and their embeddings."""
-
-    pools: Pools
-    ingest: Ingest
-    embedding: Embedding
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectParts:
-    """Projects and what they may spend."""
-
-    projects: Projects
-    budgets: Budgets
-    ledgers: Ledgers
-
-
-@dataclass(frozen=True, slots=True)
-class LabelingParts:
-    """Leases, answers, and what they add up to."""
-
-    labels: Labels
-    standings: Standings
-    leases: Leases
-    submissions: Submissions
-
-
-@dataclass(frozen=True, slots=True)
-class LearningParts:
-    """The learner, and the strategies that ask it."""
-
-    learning: Learning
-    selector: Selector
-
-
-@dataclass(frozen=True, slots=True)
-class LlmParts:
-    """What is made of LLMs: connections, who they advise, what they propose."""
-
-    connections: LlmConnections
-    halts: Halts
-    lookups: ProjectLookups
-    disagreements: Disagreements
-    advisors: LlmAdvisors
-    proposals: GuidelineProposals
-    synthesis: SynthesisGate
-
-
-@dataclass(frozen=True, slots=True)
-class RunParts:
-    """Server-side loops of rounds."""
-
-    runs: Runs
-    engine: RunEngine
-    quotes: RunQuotes
-
-
-@dataclass(frozen=True, slots=True)
-class ReportParts:
-    """What an operator wants to know, and whether it can be trusted."""
-
-    reports: Reports
-    forecasts: Forecasts
-    quality: QualityParts
-
-
-@dataclass(frozen=True, slots=True)
-class Upkeep:
-    """What keeps the stores tidy."""
-
-    removal: Removal
-    maintenance: Maintenance
-    left_batches: LeftBatches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from nextlabel.strategies.arithmetic.arrays import Exact, to_numpy
 from nextlabel.strategies.context import SelectionContext
-from nextlabel.strategies.heads import predictor_logits, softmax
+from nextlabel.strategies.heads import YesNoHeads, predictor_logits, softmax
 from nextlabel.strategies.pool import Block
 from nextlabel.strategies.scorers.uncertainty import Margin
 
@@ -46,7 +46,10 @@ class Worth:
         if predictor is None or predictor.n_classes < 2:
             return np.ones(len(block))
         logits_Cn = predictor_logits(predictor, block.embeddings_nD)
-        doubt_n = 1 + to_numpy(Margin().of_prediction(predictor, block.embeddings_nD))
+        # Of yes or no questions the first row is "none", which no question has.
+        asks_each = isinstance(predictor, YesNoHeads)
+        margin_n = Margin().of_questions(logits_Cn[1:]) if asks_each else Margin().of_logits(logits_Cn)
+        doubt_n = 1 + to_numpy(margin_n)
         exponent = self.power + len(context.labeled_embeddings) / self.ramp
         return flattened(doubt_n, exponent, EFFECTIVE_ROWS * k) + rarity(to_numpy(softmax(logits_Cn)), context)
 
