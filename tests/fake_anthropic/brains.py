@@ -107,13 +107,19 @@ def compose(asked: Asked, label_of: Callable[[str], str], confidence: float = 0.
 
 @dataclass(frozen=True)
 class Known:
-    """Answers from a table of texts; a text that is not in it gets a label by its hash."""
+    """Answers from a table of texts; a text that is not in it gets a label by its hash.
+
+    A text of the table with further lines after it, such as an order, stays what it is.
+    """
 
     labels: Mapping[str, str]
     confidence: float = 0.9
 
     def __call__(self, asked: Asked) -> Any:
-        return compose(asked, lambda text: self.labels.get(text) or by_hash(text, asked.labels), self.confidence)
+        return compose(asked, lambda text: self._known(text) or by_hash(text, asked.labels), self.confidence)
+
+    def _known(self, text: str) -> str | None:
+        return self.labels.get(text) or self.labels.get(text.partition("\n")[0])
 
 
 @dataclass(frozen=True)
