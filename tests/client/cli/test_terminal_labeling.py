@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nextlabel.client import Client
-from nextlabel.client.cli.labeling.inputs import Command, Inputs, UnusableInputError, inputs_of
+from nextlabel.client.cli.commands.label.inputs import Command, Inputs, UnusableInputError, inputs_of
 from nextlabel.v1 import annotation_pb2 as annotation
 from nextlabel.v1.project_service_pb2 import LabelClass, LabelSpace, Project
 from tests.client.conftest import Cli

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.candidates.choice import stratified_folds
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
 from nextlabel.server.learners.threads import TRAINING_THREADS
 
@@ -71,11 +72,8 @@ def usefulness(embeddings_ND: Float32, labels_N: Int64, written: WrittenTexts, n
     right_kN = np.zeros((2, n))
     with TRAINING_THREADS.bounded():
         for _ in range(_REPEATS):
-            shuffled = rng.permutation(n)
-            dealt = shuffled[np.argsort(labels_N[shuffled], kind="stable")]
-            for fold in range(_FOLDS):
-                held_out = dealt[fold::_FOLDS]
-                known = np.setdiff1d(dealt, held_out)
+            for held_out in stratified_folds(labels_N, rng, _FOLDS):
+                known = np.setdiff1d(np.arange(n), held_out)
                 predictions = _predictions(embeddings_ND, labels_N, known, held_out, written, n_classes)
                 right_kN[:, held_out] += predictions == labels_N[held_out]
     right_kN /= _REPEATS

@@ -1,10 +1,11 @@
 """Names of the label space: an answer uses them as they are spelled, or is refused."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from nextlabel.server.tasks.drafts import InvalidAnswerError
 from nextlabel.server.values.labeling.tasks import Task
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.projects import LabelClass, Project
 
 _SHOWN = 20
 
@@ -19,6 +20,16 @@ def known_label(label: Any, task: Task) -> str:
     if not isinstance(label, str) or label not in task.label_names:
         raise InvalidAnswerError(f"{str(label)[:80]!r} is not in the label space")
     return label
+
+
+def label_lines(classes: Sequence[LabelClass]) -> str:
+    """Classes as a model is shown them, a line each, with what is said of them.
+
+    >>> print(label_lines([LabelClass("spam", "unasked for"), LabelClass("other")]))
+    - spam: unasked for
+    - other
+    """
+    return "\n".join(f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in classes)
 
 
 def usual_label(task: Task) -> str:

@@ -25,18 +25,18 @@ class AnnotatorKind(StrEnum):
     LEARNER = "learner"
 
 
-_LLM = frozenset({AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE})
+LLMS = frozenset({AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE})
 _KINDS = {
     "label_set": {AnnotatorKind.REPLAY},
     "noise": {AnnotatorKind.REPLAY},
     "trusted": {AnnotatorKind.REPLAY},
     "person": {AnnotatorKind.HUMAN},
     "min_probability": {AnnotatorKind.LEARNER},
-    "model": _LLM,
-    "base_url": _LLM,
+    "model": LLMS,
+    "base_url": LLMS,
     "log_probabilities": {AnnotatorKind.OPENAI_COMPATIBLE},
     "batch_calibration": {AnnotatorKind.OPENAI_COMPATIBLE},
-    "annotator_name": {AnnotatorKind.REPLAY, AnnotatorKind.LEARNER, *_LLM},
+    "annotator_name": {AnnotatorKind.REPLAY, AnnotatorKind.LEARNER, *LLMS},
 }
 """The kinds that an option says something to."""
 
@@ -140,11 +140,11 @@ class AnnotatorChoice:
             kinds = _KINDS.get(field.name, {self.annotator})
             if self.annotator not in kinds and getattr(self, field.name) != field.default:
                 raise _does_nothing(field.name, self.annotator, sorted(kinds))
-        if self.annotator in _LLM and not self.model:
+        if self.annotator in LLMS and not self.model:
             raise typer.BadParameter(f"--annotator {self.annotator} needs a --model", param_hint="--model")
         for name in prompting.given():
-            if self.annotator not in _LLM:
-                raise _does_nothing(name, self.annotator, sorted(_LLM))
+            if self.annotator not in LLMS:
+                raise _does_nothing(name, self.annotator, sorted(LLMS))
 
 
 def _does_nothing(name: str, kind: AnnotatorKind, kinds: list[AnnotatorKind]) -> typer.BadParameter:

@@ -131,7 +131,7 @@ def _outlook(found: Record) -> Record:
 
 def _within(share: float, interval: Record | None) -> str:
     """A share with its 95 % interval, where that is known."""
-    return percent(share) if interval is None else f"{percent(share)} ({interval['low']:.1%} to {interval['high']:.1%})"
+    return percent(share) if interval is None else str(_sure({"value": share, **interval}))
 
 
 def _sure(estimate: Record | None, *, percent: bool = True) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.annotators.choice import AnnotatorChoice, AnnotatorKind, names_annotator
+from nextlabel.client.cli.annotators.choice import LLMS, AnnotatorChoice, names_annotator
 from nextlabel.client.cli.annotators.prompting import Prompting, asks_llms
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one, percent, usd
@@ -20,7 +20,6 @@ EPILOG = (
     "--budget-usd 1 --to written.jsonl"
 )
 
-_LLMS = (AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE)
 _TELLABLE = 0.9
 
 
@@ -49,7 +48,7 @@ def synthesize(
 
     Nothing is added to the project. A command that was cut off finds, when it is given again, what it has paid for.
     """
-    if who.annotator not in _LLMS:
+    if who.annotator not in LLMS:
         raise typer.BadParameter("an LLM has to write: anthropic or openai-compatible", param_hint="--annotator")
     if to is not None:
         check_ending(to)

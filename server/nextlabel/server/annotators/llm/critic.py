@@ -14,6 +14,7 @@ from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence
 from nextlabel.server.annotators.prompting.redaction import Redactor
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.tasks.json_schema import closed_object
+from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.critiques import Critique, Disagreement
@@ -120,7 +121,6 @@ def _redacted(shown: Disagreement) -> Disagreement:
 
 
 def _material(task: Task, disagreements: Sequence[Disagreement], fence: Fence) -> str:
-    labels = "\n".join(f"- {label.name}: {label.description}" for label in task.labels)
     blocks = [
         f"{fence.wrap(one.item.text[:_MAX_ITEM_CHARACTERS])}\n"
         f"Annotator: {_shown(one.given, fence)}\nRight: {_shown(one.trusted, fence)}"
@@ -129,7 +129,7 @@ def _material(task: Task, disagreements: Sequence[Disagreement], fence: Fence) -
     ]
     mistakes = "\n\n".join(blocks)
     return (
-        f"{fence.explain()}\n\nGuidelines:\n{task.guidelines.text}\n\nLabels:\n{labels}\n\n"
+        f"{fence.explain()}\n\nGuidelines:\n{task.guidelines.text}\n\nLabels:\n{label_lines(task.labels)}\n\n"
         f"Mistakes:\n\n{mistakes}\n\nGive the critique and the amended guidelines."
     )
 

@@ -13,6 +13,7 @@ from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence
 from nextlabel.server.annotators.prompting.redaction import Redactor
 from nextlabel.server.tasks.json_schema import closed_object
+from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.synthesis import WritingRequest, Written
@@ -57,7 +58,6 @@ class LlmWriter:
     def request(self, task: Task, request: WritingRequest, code: str) -> ModelRequest:
         """The call that `write` makes, its data fenced by `code`."""
         fence = Fence(code)
-        labels = "\n".join(f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in task.labels)
         seeds = "\n\n".join(fence.wrap(self._shown(seed.text)) for seed in request.seeds)
         shown = f"{fence.explain()}\n\nReal texts, to show what they look like:\n\n{seeds}\n\n" if seeds else ""
         beside = f" that a careless reader could take for {request.boundary!r}" if request.boundary else ""
@@ -66,7 +66,7 @@ class LlmWriter:
             system=(
                 "You write texts as people write them, so that a small classifier can learn from them. Each is a new "
                 "text of the class asked for, with facts, wording and structure of its own; none repeats or rewords "
-                f"another.\n\nGuidelines:\n{task.guidelines.text}\n\nClasses:\n{labels}"
+                f"another.\n\nGuidelines:\n{task.guidelines.text}\n\nClasses:\n{label_lines(task.labels)}"
             ),
             user=(
                 f"{shown}Write {request.count} new texts of class {request.label!r}{beside}. "

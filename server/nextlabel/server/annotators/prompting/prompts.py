@@ -16,6 +16,7 @@ from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.annotators.prompting.templates import render_system
 from nextlabel.server.tasks.answer_form import answer_rule
 from nextlabel.server.tasks.json_schema import JsonSchema
+from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
 from nextlabel.server.values.projects.projects import LabelClass
@@ -92,7 +93,7 @@ class PromptBuilder:
     def _user(self, questions: Sequence[Question], ids: Sequence[str], fence: Fence) -> str:
         parts = []
         if options := _in_order(self.task, [name for question in questions for name in question.labels]):
-            parts.append("Labels to choose from here:\n" + _label_lines(options))
+            parts.append("Labels to choose from here:\n" + label_lines(options))
         shown = {demo.item_id: demo for question in questions for demo in question.demonstrations}
         if shown:
             parts.append("Similar items and their answers:\n" + _demonstrations(tuple(shown.values()), fence))
@@ -111,7 +112,7 @@ def variant_label_order(labels: Sequence[LabelClass], variant: int) -> tuple[Lab
 
 def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
     fence = Fence(code, technique.marking)
-    labels = "" if technique.preselected_labels else _label_lines(variant_label_order(task.labels, variant))
+    labels = "" if technique.preselected_labels else label_lines(variant_label_order(task.labels, variant))
     wording = render_system(
         technique.template,
         instruction=_PHRASES[variant % len(_PHRASES)],
@@ -134,12 +135,6 @@ def _prompt_hash(task: Task, technique: Technique, variant: int) -> str:
 def _in_order(task: Task, names: Sequence[str]) -> tuple[LabelClass, ...]:
     wanted = set(names)
     return tuple(label for label in task.labels if label.name in wanted)
-
-
-def _label_lines(labels: Sequence[LabelClass]) -> str:
-    return "\n".join(
-        f"- {label.name}: {label.description}" if label.description else f"- {label.name}" for label in labels
-    )
 
 
 def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> str:

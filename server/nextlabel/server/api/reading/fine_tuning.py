@@ -15,6 +15,7 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.answer_form import answer_rule
 from nextlabel.server.tasks.drafts import AnswerForm
+from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Body, Preference, PreferredAlternative
@@ -133,8 +134,7 @@ class FineTuning:
         return [_system(f"{self._guidelines()}\n\n{answer_rule(self.task, AnswerForm())}"), _user(item.text)]
 
     def _guidelines(self) -> str:
-        labels = [f"- {c.name}: {c.description}" if c.description else f"- {c.name}" for c in self.task.labels]
-        listed = "\n".join(["Labels:", *labels]) if labels else ""
+        listed = f"Labels:\n{label_lines(self.task.labels)}" if self.task.labels else ""
         return "\n\n".join(part for part in (self.task.guidelines.text, listed) if part)
 
     def _about(self, answered: AnsweredItem) -> Record:

@@ -87,11 +87,11 @@ def held_out_logits(
     return logits_nC * np.float32(choice.sharpness)
 
 
-def stratified_folds(labels_n: Int64, rng: np.random.Generator) -> list[Int64]:
-    """Disjoint parts of n items; every class is dealt out over them as evenly as it can be."""
+def stratified_folds(labels_n: Int64, rng: np.random.Generator, folds: int | None = None) -> list[Int64]:
+    """Disjoint parts of n items, as many as suit n unless said; every class is dealt out as evenly as it can be."""
     shuffled = rng.permutation(len(labels_n))
     by_class = shuffled[np.argsort(labels_n[shuffled], kind="stable")]
-    folds = FOLDS_OF_FEW if len(labels_n) < FEW_LABELS else FOLDS
+    folds = folds or (FOLDS_OF_FEW if len(labels_n) < FEW_LABELS else FOLDS)
     return [by_class[fold::folds] for fold in range(folds)]
 
 

@@ -1,11 +1,11 @@
-"""`nextlabel label`: answer items in the terminal, or submit answers from a file."""
+"""The command itself: leases for the terminal, or the answers of a file."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nextlabel.client.cli.answer_files import FileAnswers, read_answers
-from nextlabel.client.cli.labeling.terminal import label_in_terminal
+from nextlabel.client.cli.commands.label.terminal import label_in_terminal
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.problems import FAILED, list_problems

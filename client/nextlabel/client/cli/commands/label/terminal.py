@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from nextlabel.client.cli.labeling.inputs import Command, Inputs, UnusableInputError, inputs_of
+from nextlabel.client.cli.commands.label.inputs import Command, Inputs, UnusableInputError, inputs_of
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import say
 

@@ -1,1 +1,0 @@
-"""Labeling at the command line."""
