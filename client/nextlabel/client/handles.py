@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 
 from nextlabel.client.export.labeled_items import LabeledItem, SoftName, labeled_items
-from nextlabel.client.frames import project_html
+from nextlabel.client.notebook import project_html
 from nextlabel.client.services.budgets import Budgets
 from nextlabel.client.services.guidelines import Guidelines
 from nextlabel.client.services.labeling import Labeling
@@ -98,4 +98,4 @@ class ProjectHandle(OneProject[Mode, OfProject]):
 
     def _repr_html_(self) -> str | None:
         """The project as a table, which notebooks show; only of a blocking client, as it is asked for."""
-        return project_html(self) if isinstance(self._mode, Blocking) else None
+        return project_html(self.name, self.get) if isinstance(self._mode, Blocking) else None

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from nextlabel.client.amounts import figure_within, share_within, usd
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
 
@@ -41,9 +42,10 @@ def _section(title: str, *parts: str) -> str:
     return "\n\n".join([f"## {title}", *(part for part in parts if part)])
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:
+    """A table; what is not known is a dash."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join('–' if cell is None else cell for cell in line)} |" for line in lines)
 
 
 def _composition(sheet: Datasheet) -> str:
@@ -80,7 +82,7 @@ def _accuracy(sheet: Datasheet) -> str:
         [
             of,
             figure["kind"].replace("_", " "),
-            within(figure["estimate"]),
+            share_within(figure["estimate"]),
             f"{figure['estimate']['items']:,}",
             "at every look" if figure["anytime"] else "for one look",
         ]
@@ -110,7 +112,11 @@ def _agreement(sheet: Datasheet) -> str:
     shared = found["shared_items"]
     said = f"{shared:,} items have answers of several annotators, copies of one answer left out."
     rows = [
-        [plain_text(one["annotator"]), within(one["agreement"]), _coefficient(one["alpha"])]
+        [
+            plain_text(one["annotator"]),
+            share_within(one["agreement"]),
+            figure_within(one["alpha"]),
+        ]
         for one in sheet.reports
         if one["agreement"]
     ]
@@ -125,8 +131,8 @@ def _annotators(sheet: Datasheet) -> str:
             plain_text(one["name"]),
             one["kind"],
             f"{one['annotation_count']:,}",
-            within(on_gold.get(one["name"])),
-            _usd((one["cost"] or {}).get("micro_usd", 0)),
+            share_within(on_gold.get(one["name"])),
+            usd((one["cost"] or {}).get("micro_usd", 0)),
         ]
         for one in sheet.annotators
     ]
@@ -180,26 +186,13 @@ def _cost(sheet: Datasheet) -> str:
     spent = sheet.spent
     return _section(
         "What it cost",
-        f"{_usd(spent.get('micro_usd', 0))}, {spent.get('tokens', 0):,} tokens, {spent.get('labels', 0):,} labels "
+        f"{usd(spent.get('micro_usd', 0))}, {spent.get('tokens', 0):,} tokens, {spent.get('labels', 0):,} labels "
         "bought. The time of people is not in it.",
     )
 
 
 def _limits(sheet: Datasheet) -> str:
     return _section("Known limits", "\n".join(f"- {limit}" for limit in known_limits(sheet)))
-
-
-def within(estimate: Record | None) -> str:
-    """A share with its 95 % interval; a dash where it is not known."""
-    return "–" if estimate is None else "{value:.1%} ({low:.1%} to {high:.1%})".format(**estimate)
-
-
-def _coefficient(estimate: Record | None) -> str:
-    return "–" if estimate is None else "{value:.2f} ({low:.2f} to {high:.2f})".format(**estimate)
-
-
-def _usd(micro_usd: int) -> str:
-    return f"${micro_usd / 1e6:,.4f}"
 
 
 def _fenced(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.frames import run_html
+from nextlabel.client.notebook import run_html
 from nextlabel.client.transport.calls import (
     Mode,
     OfRun,
@@ -81,11 +81,15 @@ class RunHandle(OneRun[Mode, OfRun]):
         return self._names[1]
 
     def __repr__(self) -> str:
-        return f"<run {self.run_id} of project {self.project}>"
+        return f"<{self._title}>"
 
     def _repr_html_(self) -> str | None:
         """The run as a table, which notebooks show; only of a blocking client, as it is asked for."""
-        return run_html(self) if isinstance(self._mode, Blocking) else None
+        return run_html(self._title, self.get) if isinstance(self._mode, Blocking) else None
+
+    @property
+    def _title(self) -> str:
+        return f"run {self.run_id} of project {self.project}"
 
 
 class Runs(OneRun[Mode, Scope]):

@@ -168,7 +168,7 @@ def _labeler(
 
 def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
     """Go on with the run that is under way, or quote one, ask, and start it; return whether it failed in the end."""
-    from nextlabel.client.cli.output.forms import usd
+    from nextlabel.client.amounts import usd
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.server.values.errors import FailedPrecondition
 
@@ -197,7 +197,7 @@ def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
 
 def _follow(client: "Client", run_id: str) -> bool:
     """Show how a run gets on, on a terminal, until it ends, and say why; return whether it failed."""
-    from nextlabel.client.cli.output.forms import usd
+    from nextlabel.client.amounts import usd
     from nextlabel.client.cli.output.progress import progress_bar
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.v1.run_service_pb2 import RUN_STATE_FAILED, StopReason
@@ -235,7 +235,7 @@ def _wait_for_people(client: "Client", pages: str) -> None:
 
 
 def _summary(client: "Client", tally: "Tally", out: Path) -> None:
-    from nextlabel.client.cli.output.forms import percent, usd
+    from nextlabel.client.amounts import percent, usd
     from nextlabel.server.auto.job import PROJECT
 
     overview = client.reports.overview(PROJECT)

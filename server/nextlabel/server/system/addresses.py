@@ -78,13 +78,15 @@ def shared_port(bind: str) -> Iterator[int]:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             alone.bind(address)
             address = alone.getsockname()
-        # Bound and never listening: it gets no connections.
-        kept = socket.socket(family, socket.SOCK_STREAM)
-        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        kept.bind(address)
     except OSError as error:
         raise cannot_listen(bind) from error
-    with kept:
+    # Bound and never listening: it gets no connections.
+    with socket.socket(family, socket.SOCK_STREAM) as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            kept.bind(address)
+        except OSError as error:
+            raise cannot_listen(bind) from error
         yield kept.getsockname()[1]
 
 

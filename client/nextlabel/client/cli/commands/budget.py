@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from nextlabel.client.amounts import usd
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import DimensionName, WindowName

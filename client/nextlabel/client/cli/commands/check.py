@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from nextlabel.client.amounts import usd
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import FAILED
 from nextlabel.client.cli.session import session
 

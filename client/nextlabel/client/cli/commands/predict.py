@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextlabel.client.amounts import percent
 from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.answer_files import row_id
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, percent
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
 from nextlabel.client.cli.problems import FAILED, list_problems
 from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session

@@ -5,17 +5,9 @@ from typing import Annotated
 
 import typer
 
+from nextlabel.client.amounts import figure_within, percent, share_within, usd
 from nextlabel.client.cli.options import ProjectArgument
-from nextlabel.client.cli.output.forms import (
-    Output,
-    OutputOption,
-    Record,
-    TableColumns,
-    emit_many,
-    emit_one,
-    percent,
-    usd,
-)
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
@@ -106,11 +98,11 @@ def report(
 _ANNOTATOR_COLUMNS: TableColumns = {
     "ANNOTATOR": lambda a: a["annotator"],
     "KIND": lambda a: a["kind"],
-    "ON GOLD": lambda a: _sure(a["gold_accuracy"]),
-    "MACRO-F1": lambda a: _sure(a["on_gold"]["macro_f1"]) if a["on_gold"] else None,
-    "KAPPA": lambda a: _sure(a["on_gold"]["cohen_kappa"], percent=False) if a["on_gold"] else None,
-    "AGREEMENT": lambda a: _sure(a["agreement"]),
-    "ALPHA": lambda a: _sure(a["alpha"], percent=False),
+    "ON GOLD": lambda a: share_within(a["gold_accuracy"]),
+    "MACRO-F1": lambda a: share_within(a["on_gold"]["macro_f1"]) if a["on_gold"] else None,
+    "KAPPA": lambda a: figure_within(a["on_gold"]["cohen_kappa"]) if a["on_gold"] else None,
+    "AGREEMENT": lambda a: share_within(a["agreement"]),
+    "ALPHA": lambda a: figure_within(a["alpha"]),
     "CALIBRATION ERROR": lambda a: None if a["calibration_error"] is None else f"{a['calibration_error']:.3f}",
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "OTHER MODELS": lambda a: ", ".join(f"{one['model']} {one['answers']:,}" for one in a["other_models"]) or None,
@@ -123,23 +115,15 @@ def _outlook(found: Record) -> Record:
     return {
         "labels more": found["more_labels"],
         "at what they cost so far": usd(found["micro_usd"]),
-        "accuracy then": _sure(found["accuracy"]),
+        "accuracy then": share_within(found["accuracy"]),
         "gain": gain.format(**{end: 100 * found["gain"][end] for end in ("value", "low", "high")}),
         "points of the curve": found["points"],
     }
 
 
-def _within(share: float, interval: Record | None) -> str:
+def _within(share: float, interval: Record | None) -> str | None:
     """A share with its 95 % interval, where that is known."""
-    return percent(share) if interval is None else str(_sure({"value": share, **interval}))
-
-
-def _sure(estimate: Record | None, *, percent: bool = True) -> str | None:
-    """A figure with its 95 % interval."""
-    if estimate is None:
-        return None
-    form = "{value:.1%} ({low:.1%} to {high:.1%})" if percent else "{value:.2f} ({low:.2f} to {high:.2f})"
-    return form.format(**estimate)
+    return share_within({"value": share, **interval}) if interval else percent(share)
 
 
 def _plot_form(path: Path) -> PlotFormName:

@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.annotators.choice import AnnotatorChoice, AnnotatorKind, names_annotator
 from nextlabel.client.cli.annotators.prompting import Prompting, asks_llms
 from nextlabel.client.cli.answer_files import upload_known_labels
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
-from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one, percent, usd
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.watching import watch_run
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
+from nextlabel.client.amounts import percent
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
-from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one, percent
+from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.session import session
 
 EPILOG = "Example: nextlabel train news"

@@ -61,16 +61,6 @@ def emit_now(record: Record) -> None:
     sys.stdout.flush()
 
 
-def usd(micro_usd: int) -> str:
-    """An amount of money for people."""
-    return f"${micro_usd / 1e6:,.4f}" if micro_usd else "$0"
-
-
-def percent(share: float) -> str:
-    """A share for people."""
-    return f"{share:.1%}"
-
-
 def _print_json(value: Any, *, indent: int | None = None) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
 

@@ -11,7 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nextlabel.client.cli.output.forms import Output, emit_now, emit_one, percent, usd
+from nextlabel.client.amounts import percent, usd
+from nextlabel.client.cli.output.forms import Output, emit_now, emit_one
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
 

@@ -1,0 +1,39 @@
+"""Amounts and estimates as people read them."""
+
+from collections.abc import Mapping
+
+
+def usd(micro_usd: int) -> str:
+    """An amount of money.
+
+    >>> usd(0), usd(2_500), usd(1_234_000_000)
+    ('$0', '$0.0025', '$1,234.0000')
+    """
+    return f"${micro_usd / 1e6:,.4f}" if micro_usd else "$0"
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1].
+
+    >>> percent(0.125)
+    '12.5%'
+    """
+    return f"{share:.1%}"
+
+
+def share_within(estimate: Mapping[str, float] | None) -> str | None:
+    """A share in [0, 1] with its 95 % interval, if it is known.
+
+    >>> share_within({"value": 0.5, "low": 0.4, "high": 0.6})
+    '50.0% (40.0% to 60.0%)'
+    """
+    return None if estimate is None else "{value:.1%} ({low:.1%} to {high:.1%})".format(**estimate)
+
+
+def figure_within(estimate: Mapping[str, float] | None) -> str | None:
+    """A figure such as kappa with its 95 % interval, if it is known.
+
+    >>> figure_within({"value": 0.5, "low": 0.4, "high": 0.6})
+    '0.50 (0.40 to 0.60)'
+    """
+    return None if estimate is None else "{value:.2f} ({low:.2f} to {high:.2f})".format(**estimate)
