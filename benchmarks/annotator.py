@@ -37,7 +37,7 @@ from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection,
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator  # noqa: E402
 from nextlabel.server.annotators.llm.asking import ModelSettings  # noqa: E402
 from nextlabel.server.annotators.paid_calls.retry import Manners, RetryPolicy  # noqa: E402
-from nextlabel.server.values.labeling.answers import AnnotationType  # noqa: E402
+from nextlabel.server.values.annotation_type import AnnotationType  # noqa: E402
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task  # noqa: E402
 from nextlabel.server.values.money.costs import Cost  # noqa: E402
 from nextlabel.server.values.projects.guidelines import Guidelines  # noqa: E402

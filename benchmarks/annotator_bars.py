@@ -19,6 +19,7 @@ from labeled_sets import LabeledSet, load_set, load_texts
 from numpy.typing import NDArray
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
@@ -26,7 +27,7 @@ from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotato
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls, MessageBatchWaits
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
+from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.assessment.calibration import Calibrator, GoldCheck
@@ -35,7 +36,8 @@ from nextlabel.server.learners.evaluation import evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
-from nextlabel.server.values.labeling.answers import AnnotationType, Answer, Candidate, Label
+from nextlabel.server.values.annotation_type import AnnotationType
+from nextlabel.server.values.labeling.answers import Answer, Candidate, Label
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.guidelines import Guidelines

@@ -30,9 +30,10 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.values.access import StoredReply
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import AnnotationType, Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.projects.projects import Component, LabelClass, Project

@@ -7,7 +7,8 @@ from typing import Any
 from nextlabel.server.annotators.paid_calls.pricing import Price
 from nextlabel.server.annotators.paid_calls.retry import RetryPolicy
 from nextlabel.server.ports.annotators import Annotator
-from nextlabel.server.values.labeling.answers import AnnotationType, Answer
+from nextlabel.server.values.annotation_type import AnnotationType
+from nextlabel.server.values.labeling.answers import Answer
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass

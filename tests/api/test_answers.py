@@ -4,8 +4,8 @@ import pytest
 
 from nextlabel.server.api.messages.answers import ANNOTATION_TYPES, answer_message, body_of
 from nextlabel.server.tasks.registry import task_type, type_of
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.labeling.answers import AnnotationType
 from nextlabel.v1 import annotation_pb2 as pb
 from tests.tasks.bodies import BODIES
 

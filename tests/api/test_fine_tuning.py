@@ -17,10 +17,10 @@ from nextlabel.client.export.tables import exported_rows, write_rows
 from nextlabel.server.api.reading.fine_tuning import AnsweredItem, FineTuning, Record
 from nextlabel.server.assessment.consensus.votes import consensus
 from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
     Answer,
     Body,
     Label,

@@ -11,9 +11,10 @@ from sklearn.metrics import f1_score
 from nextlabel.server.assessment.agreement.macro_f1 import macro_f1_of_sets
 from nextlabel.server.assessment.consensus.by_type import consensus_of
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import AnnotationType, Answer, MultiLabel, Outcome, Provenance
+from nextlabel.server.values.labeling.answers import Answer, MultiLabel, Outcome, Provenance
 
 CLASSES = ("joy", "anger", "fear")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,8 +11,9 @@ from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.tasks.answer_form import written
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.labeling.answers import AnnotationType, MultiLabel
+from nextlabel.server.values.labeling.answers import MultiLabel
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split

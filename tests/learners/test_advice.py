@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.advice.description import AdviceUse
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
+from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import load_model, save_model

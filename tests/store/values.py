@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.access import AccessToken, Role, StoredReply
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import AnnotationType, Answer, ConfidenceKind, Label, Outcome, Provenance
+from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.money.budgets import Reservation

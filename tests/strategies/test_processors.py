@@ -22,9 +22,10 @@ from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_st
 from nextlabel.strategies.arithmetic.arrays import Array
 from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.builtin import BUILT_IN
-from nextlabel.strategies.passes import rough, tiles
-from nextlabel.strategies.passes.rough import contested
+from nextlabel.strategies.passes import tiles
 from nextlabel.strategies.pool import Block
+from nextlabel.strategies.scorers import rough
+from nextlabel.strategies.scorers.rough import contested
 from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, LogitScorer, Margin, Ratio
 from nextlabel.strategies.testing import example_context, example_embeddings
 from tests.strategies.picks_here import picks

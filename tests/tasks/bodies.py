@@ -1,7 +1,7 @@
 """Two answers of every annotation type."""
 
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
     Body,
     Label,
     MultiLabel,

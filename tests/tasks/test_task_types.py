@@ -14,9 +14,9 @@ from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alph
 from nextlabel.server.tasks.answer_form import answer_properties, answer_rule, body_problem, read_answer, usual_answer
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
 from nextlabel.server.tasks.registry import task_type, type_of
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
     Body,
     Label,
     MultiLabel,

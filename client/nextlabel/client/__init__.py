@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from nextlabel.client.errors import ClosedError as ClosedError
     from nextlabel.client.errors import FieldViolation as FieldViolation
     from nextlabel.client.errors import NextlabelError as NextlabelError
-    from nextlabel.client.export.labeled_items import LabeledItem as LabeledItem
     from nextlabel.client.frames import frame as frame
     from nextlabel.client.handles import ProjectHandle as ProjectHandle
     from nextlabel.client.items import Columns as Columns
     from nextlabel.client.items import Item as Item
     from nextlabel.client.items import content_id as content_id
+    from nextlabel.client.labeled_items import LabeledItem as LabeledItem
     from nextlabel.client.messages.enums import enum_name as enum_name
     from nextlabel.client.messages.item_batches import RejectedItem as RejectedItem
     from nextlabel.client.messages.plain import plain as plain

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import Message
 
-from nextlabel.client.export.labeled_items import LabeledItem
 from nextlabel.client.export.tables import flat
+from nextlabel.client.labeled_items import LabeledItem
 from nextlabel.client.messages.plain import plain
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 
-from nextlabel.client.export.labeled_items import LabeledItem, SoftName, labeled_items
+from nextlabel.client.labeled_items import LabeledItem, SoftName, labeled_items
 from nextlabel.client.notebook import project_html
 from nextlabel.client.services.budgets import Budgets
 from nextlabel.client.services.guidelines import Guidelines

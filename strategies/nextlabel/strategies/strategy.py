@@ -15,10 +15,10 @@ from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.passes.best_rows import BestRows
 from nextlabel.strategies.passes.nearest import pool_rows
-from nextlabel.strategies.passes.rough import contested
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.scorer import Scorer, score_pool
 from nextlabel.strategies.scorers.random import Random
+from nextlabel.strategies.scorers.rough import contested
 from nextlabel.strategies.selection import Selection
 
 ParameterValue = bool | int | float | str | None

@@ -11,9 +11,9 @@ from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, Htt
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import AnnotatorStopped
 from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
     Answer,
     ConfidenceKind,
     Label,

@@ -14,9 +14,9 @@ from nextlabel.server.annotators.prompting.prompts import variant_label_order
 from nextlabel.server.annotators.prompting.technique import Retrieval, Technique
 from nextlabel.server.annotators.prompting.templates import VARIABLES, check_template, render_system
 from nextlabel.server.annotators.replay import ReplayAnnotator
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import AnnotatorStopped, InvalidArgument, Unavailable
 from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
     Candidate,
     ConfidenceKind,
     Label,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
 from nextlabel.server.annotators.endpoints.transport import Network
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
@@ -15,7 +16,6 @@ from nextlabel.server.annotators.llm.chooser import LlmChooser
 from nextlabel.server.annotators.llm.writer import LlmWriter
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.prompts import Question
 from nextlabel.server.annotators.prompting.technique import Technique

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, load_prices
+from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument

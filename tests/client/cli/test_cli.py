@@ -11,7 +11,7 @@ import pytest
 
 from nextlabel.client import Client
 from nextlabel.client.cli.main import globals_first
-from nextlabel.client.cli.output.watching import ENDINGS
+from nextlabel.client.cli.watching import ENDINGS
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import run_service_pb2 as run
 from tests.client.conftest import TRAIN, Cli

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from nextlabel.server.domain.reports.annotator_reports import annotator_report
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.labeling.answers import AnnotationType
 from tests.assessment.annotations import annotation
 from tests.tasks.bodies import BODIES
 

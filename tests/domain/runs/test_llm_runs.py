@@ -4,8 +4,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nextlabel.server.operations.state_metrics import StateMetrics
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind
+from nextlabel.server.values.labeling.answers import ConfidenceKind
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.pool import Split

@@ -13,10 +13,10 @@ import grpc
 from google.protobuf.message import Message
 
 from nextlabel.client.errors import NextlabelError
-from nextlabel.client.export.labeled_items import REFERENCE, LabeledItem
-from nextlabel.client.export.verdicts import LEARNER, NOBODY
 from nextlabel.client.known_labels import KNOWN
+from nextlabel.client.labeled_items import REFERENCE, LabeledItem
 from nextlabel.client.messages.plain import plain
+from nextlabel.client.verdicts import LEARNER, NOBODY
 
 if TYPE_CHECKING:
     from nextlabel.client.handles import ProjectHandle

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nextlabel.client.export.datasheet import BEFOREHAND, PEOPLE, Datasheet
-from nextlabel.client.export.verdicts import NOBODY
+from nextlabel.client.verdicts import NOBODY
 
 _MUCH_OF_ONE_SOURCE = 0.8
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from nextlabel.client.export.croissant import croissant
 from nextlabel.client.export.datasheet import Counts, Datasheet, annotator_kinds, collected
-from nextlabel.client.export.labeled_items import LabeledItem
 from nextlabel.client.export.markdown import markdown
 from nextlabel.client.export.tables import write_rows
+from nextlabel.client.labeled_items import LabeledItem
 from nextlabel.client.messages.plain import plain
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.writers.replacing import check_folder, replacing, replacing_folder

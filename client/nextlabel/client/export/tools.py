@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 from xml.sax.saxutils import quoteattr
 
-from nextlabel.client.export.labeled_items import LabeledItem
+from nextlabel.client.labeled_items import LabeledItem
 from nextlabel.client.readers.errors import FileError
 from nextlabel.v1 import annotation_pb2 as annotation
 from nextlabel.v1.project_service_pb2 import Project

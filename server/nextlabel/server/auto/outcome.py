@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.client.export.verdicts import NOBODY, Said, Standing, Verdict, verdict
 from nextlabel.client.known_labels import KNOWN
+from nextlabel.client.verdicts import NOBODY, Said, Standing, Verdict, verdict
 from nextlabel.server.auto.job import PROJECT
 from nextlabel.server.auto.source import SourceRow
 

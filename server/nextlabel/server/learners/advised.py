@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from nextlabel.server.learners.advice.blend import Blend, Evidence
 from nextlabel.server.learners.advice.choice import choose_blend
-from nextlabel.server.learners.advice.description import AdviceChoice
 from nextlabel.server.learners.advice.features import AdviceFeatures
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nextlabel.server.learners.advice.blend import Blend
-from nextlabel.server.learners.advice.description import AdviceChoice, AdviceScore, AdviceUse
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse
 from nextlabel.server.learners.candidates.description import (
     CandidateChoice,
     CandidateScore,

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nextlabel.server.simulation.atomic import write_bytes_to, writing
 from nextlabel.server.simulation.cell import Cell, Point
 from nextlabel.server.simulation.data.dataset import Dataset
-from nextlabel.server.simulation.reporting.atomic import write_bytes_to, writing
 from nextlabel.server.simulation.settings import Protocol
 from nextlabel.server.values.errors import FailedPrecondition
 

@@ -78,9 +78,10 @@ def _open_sqlite(path: Path, lock: DirectoryLock | None) -> StateStore:
 
 
 def _open_postgres(url: sa.URL) -> StateStore:
+    from nextlabel.server.store.migrations import upgrade
     from nextlabel.server.store.sql.postgres import open_postgres
 
-    return open_postgres(url)
+    return open_postgres(url, upgrade.to_latest)
 
 
 def _unknown(url: str) -> InvalidArgument:

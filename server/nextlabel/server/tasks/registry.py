@@ -9,7 +9,8 @@ from nextlabel.server.tasks.score import ScoreType
 from nextlabel.server.tasks.single_label import SingleLabelType
 from nextlabel.server.tasks.task_type import TaskType
 from nextlabel.server.tasks.text import TextType
-from nextlabel.server.values.labeling.answers import AnnotationType, Body
+from nextlabel.server.values.annotation_type import AnnotationType
+from nextlabel.server.values.labeling.answers import Body
 
 _TYPES: Mapping[AnnotationType, TaskType[Any]] = {
     AnnotationType.SINGLE_LABEL: SingleLabelType(),

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
-
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:

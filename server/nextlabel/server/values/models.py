@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nextlabel.server.values.ids import JsonObject, ProjectId
-from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Component
 

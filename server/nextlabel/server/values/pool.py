@@ -7,7 +7,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 
 
 class Split(StrEnum):

@@ -17,7 +17,7 @@ from nextlabel.client.writers.table import check_ending
 
 if TYPE_CHECKING:
     from nextlabel.client import ProjectHandle
-    from nextlabel.client.export.labeled_items import LabeledItem
+    from nextlabel.client.labeled_items import LabeledItem
     from nextlabel.client.transport.modes import Blocking
 
 EPILOG = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.tasks.json_schema import JsonSchema
 from nextlabel.server.values.money.costs import Usage
 

@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.endpoints.wire import Endpoint, Failure, HttpReply, ModelRequest, Reply
 from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
 from nextlabel.server.annotators.paid_calls.warming import CacheWarming
 from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.annotators.prompting.marking import NO_CODE

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from nextlabel.server.annotators.endpoints.anthropic_replies import read_message
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.endpoints.message_batch_replies import MessageBatchResult, ResultKind
 from nextlabel.server.annotators.endpoints.wire import Failure
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
@@ -23,7 +24,7 @@ from nextlabel.server.annotators.llm.duplicates import distinct
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls
 from nextlabel.server.annotators.paid_calls.metering import cost_of, overrun
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price
+from nextlabel.server.annotators.paid_calls.pricing import Price
 from nextlabel.server.annotators.paid_calls.retry import check
 from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, Unavailable

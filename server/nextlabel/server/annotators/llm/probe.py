@@ -11,8 +11,8 @@ from nextlabel.server.annotators.llm.decoding import decode
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.tasks.json_schema import closed_object
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import AnnotatorStopped, Unavailable
-from nextlabel.server.values.labeling.answers import AnnotationType
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.endpoints.wire import (
     Charge,
     Endpoint,
@@ -18,7 +19,7 @@ from nextlabel.server.annotators.endpoints.wire import (
     Reply,
 )
 from nextlabel.server.annotators.paid_calls.accounts import Account
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl, Price
+from nextlabel.server.annotators.paid_calls.pricing import Price
 from nextlabel.server.annotators.paid_calls.retry import Manners, Patience, check, stopped_by
 from nextlabel.server.annotators.prompting.canonical import digest
 from nextlabel.server.ports.paid_calls import Ledger

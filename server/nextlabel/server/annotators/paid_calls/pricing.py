@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
-from enum import StrEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.money.costs import Usage
 
@@ -20,13 +20,6 @@ _RETIRES_SOON = timedelta(days=60)
 """The notice that providers give at least."""
 
 _SHARED = ("cache_write_5m", "cache_write_1h", "cache_read", "batch", "cache_minimum")
-
-
-class CacheTtl(StrEnum):
-    """How long a prompt cache entry lives; the longer one costs more to write."""
-
-    FIVE_MINUTES = "5m"
-    ONE_HOUR = "1h"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from nextlabel.server.annotators.endpoints.cache_ttl import CacheTtl
 from nextlabel.server.annotators.endpoints.wire import ModelRequest
-from nextlabel.server.annotators.paid_calls.pricing import CacheTtl
 from nextlabel.server.ports.system import Timer
 
 _BYTES_PER_TOKEN = 3

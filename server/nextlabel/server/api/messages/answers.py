@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import (
-    AnnotationType,
     Body,
     Label,
     MultiLabel,

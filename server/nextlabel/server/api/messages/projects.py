@@ -20,8 +20,8 @@ from nextlabel.server.api.messages.values import (
 )
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.domain.reports.reports import PoolCounts
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
-from nextlabel.server.values.labeling.answers import AnnotationType
 from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion

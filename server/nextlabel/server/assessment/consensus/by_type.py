@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nextlabel.server.assessment.consensus.class_votes import class_consensus
 from nextlabel.server.assessment.consensus.votes import Consensus, consensus
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.labeling.answers import AnnotationType
 
 _CONSENSUS: Mapping[AnnotationType, Callable[[Sequence[Annotation], Sequence[str]], Consensus | None]] = {
     AnnotationType.SINGLE_LABEL: consensus,

@@ -24,7 +24,7 @@ from nextlabel.server.domain.learning.task_learner import Beside, PredictedAnswe
 from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.learners.advice.description import AdviceChoice
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import DamagedModelError, TrainedModel, load_model, save_model
 from nextlabel.server.ports.pool_store import Rows

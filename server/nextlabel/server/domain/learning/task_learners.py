@@ -8,8 +8,8 @@ from nextlabel.server.domain.learning.multi_label import MultiLabelLearner
 from nextlabel.server.domain.learning.single_label import SingleLabelLearner
 from nextlabel.server.domain.learning.task_learner import AnyTaskLearner
 from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.answers import AnnotationType
 from nextlabel.server.values.projects.projects import Component, Project
 
 _LEARNERS: Mapping[AnnotationType, AnyTaskLearner] = {

@@ -11,9 +11,9 @@ from nextlabel.server.domain.budgets.reconciliation import close_books
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.labeling.answers import AnnotationType
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.class_names import holds_invisible

@@ -18,9 +18,10 @@ from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
 from nextlabel.server.tasks.registry import task_type, type_of
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.canaries import CanaryTally
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import AnnotationType, ConfidenceKind, Outcome
+from nextlabel.server.values.labeling.answers import ConfidenceKind, Outcome
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 

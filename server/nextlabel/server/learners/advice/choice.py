@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.advice.blend import Blend, Evidence, fit_blend
-from nextlabel.server.learners.advice.description import AdviceChoice, AdviceScore, AdviceUse
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse
 from nextlabel.server.learners.candidates.choice import MIN_LABELS, expected_macro_f1, stratified_folds
 
 Float32 = NDArray[np.float32]

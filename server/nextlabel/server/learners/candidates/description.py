@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nextlabel.server.learners.advice.description import AdviceChoice
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 
 GROWTH_BEFORE_NEXT_CHOICE = 1.25
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.embedding.cache import TextEmbedder
-from nextlabel.server.simulation.reporting.atomic import write_bytes_to
+from nextlabel.server.simulation.atomic import write_bytes_to
 from nextlabel.server.values.errors import InvalidArgument
 
 Float32 = NDArray[np.float32]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render
+from nextlabel.server.simulation.atomic import write_bytes_to
 from nextlabel.server.simulation.comparison import Summary
-from nextlabel.server.simulation.reporting.atomic import write_bytes_to
 from nextlabel.server.simulation.simulation import Result
 
 PICTURES = (PlotFormat.SVG, PlotFormat.PNG)

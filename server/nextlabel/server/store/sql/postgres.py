@@ -20,7 +20,6 @@ from sqlalchemy.engine.interfaces import Dialect
 from typing_extensions import override
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.store.migrations import upgrade
 from nextlabel.server.store.sql.postgres_errors import translated
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
@@ -37,8 +36,10 @@ _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
 _SETTINGS = "-c synchronous_commit=on -c timezone=UTC"
 
 
-def open_postgres(url: sa.URL, *, writers: int = 8, readers: int = 4) -> PostgresStateStore:
-    """Connect, bring the tables up to date under a lock, and return the store.
+def open_postgres(
+    url: sa.URL, migrate: Callable[[sa.Connection], None], *, writers: int = 8, readers: int = 4
+) -> PostgresStateStore:
+    """Connect, bring the tables up to date by ``migrate`` under a lock, and return the store.
 
     ``writers`` and ``readers`` are how many units of work run at a time, each with a connection.
 
@@ -56,7 +57,7 @@ def open_postgres(url: sa.URL, *, writers: int = 8, readers: int = 4) -> Postgre
     try:
         with _domain_errors(), engine.begin() as connection:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key("migrations"))))
-            upgrade.to_latest(connection)
+            migrate(connection)
     except BaseException:
         engine.dispose()
         raise

@@ -11,16 +11,6 @@ from enum import StrEnum
 from nextlabel.server.values.money.costs import Cost, Usage
 
 
-class AnnotationType(StrEnum):
-    """What kind of judgement a project asks for."""
-
-    SINGLE_LABEL = "single_label"
-    MULTI_LABEL = "multi_label"
-    SCORE = "score"
-    PREFERENCE = "preference"
-    TEXT = "text"
-
-
 class Outcome(StrEnum):
     """How asking an annotator about an item ended. A person may skip an item: somebody else is to answer it."""
 

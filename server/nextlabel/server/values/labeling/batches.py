@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 from nextlabel.server.values.projects.projects import Component
 
 

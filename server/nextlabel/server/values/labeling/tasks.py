@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nextlabel.server.values.labeling.answers import AnnotationType, Body
+from nextlabel.server.values.annotation_type import AnnotationType
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass
 

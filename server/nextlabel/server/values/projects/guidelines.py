@@ -8,7 +8,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 from nextlabel.server.values.money.costs import Cost
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import JsonObject, ProjectId
-from nextlabel.server.values.labeling.answers import AnnotationType as AnnotationType
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nextlabel.client.export.verdicts import Standing, verdict
+from nextlabel.client.verdicts import Standing, verdict
 from nextlabel.v1 import annotation_pb2 as pb
 from nextlabel.v1.learner_service_pb2 import Prediction
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nextlabel.client.export.verdicts import Standing, Verdict, verdict
 from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.client.messages.plain import plain
@@ -15,6 +14,7 @@ from nextlabel.client.services.projects import Projects
 from nextlabel.client.transport.calls import OfServer
 from nextlabel.client.transport.connection import Connection
 from nextlabel.client.transport.modes import Awaiting
+from nextlabel.client.verdicts import Standing, Verdict, verdict
 from nextlabel.v1.annotation_pb2 import ANNOTATION_TYPE_SINGLE_LABEL
 from nextlabel.v1.learner_service_pb2 import Prediction
 from nextlabel.v1.pool_pb2 import ItemDetail
