@@ -10,7 +10,7 @@ from nextlabel.strategies import ArrayPool, LinearHead, SelectionContext, get_st
 from nextlabel.strategies.arithmetic.arrays import Array, Floats
 from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.strategies.errors import NotFiniteError
-from nextlabel.strategies.passes import rough
+from nextlabel.strategies.scorers import rough
 
 ROWS, DIMENSION, CLASSES = 20_000, 64, 4
 
