@@ -102,6 +102,7 @@ class DurableLedger:
                 "worst": {custom_id: asdict(worst) for custom_id, worst in intent.worst.items()},
                 "line": intent.line,
                 "model": intent.model,
+                "origin": intent.origin,
             }
         )
         with self._transaction() as db:

@@ -256,3 +256,20 @@ async def test_a_message_batch_that_the_endpoint_has_forgotten_is_booked_at_its_
     assert len(answers) == 2
     assert books.spent() >= set_aside
     assert books.open_reservations() == 0
+
+
+async def test_a_message_batch_is_asked_about_where_it_was_sent_and_nowhere_else(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.batches.results_host = "http://attacker.invalid"
+    with pytest.raises(AnnotatorStopped):
+        await collect(batching(make_annotator, fake, books), make_task(), make_items(4))
+    fake.batches.results_host = None
+    async with FakeAnthropic() as other:
+        answers = await collect(batching(make_annotator, other, books), make_task(), make_items(4))
+        assert len(answers) == 4
+        assert (len(other.batches.created), books.open_reservations()) == (1, 4), "what is open elsewhere stays so"
+        await collect(batching(make_annotator, fake, books), make_task(), make_items(4))
+        assert len(fake.batches.created) == 1
+        assert books.spent() == fake.books.micro_usd + other.books.micro_usd
+    assert books.open_reservations() == 0

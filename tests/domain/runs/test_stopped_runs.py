@@ -3,10 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
@@ -74,6 +76,28 @@ async def test_message_batches_that_an_ended_run_left_are_collected_and_never_pa
     again = await service.llm_run(project, **asked)
     assert (again.state, again.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
     assert len(service.fake.batches.created) == 1
+
+
+async def test_message_batches_left_at_one_endpoint_are_collected_while_a_run_waits_at_another(
+    service: LlmService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeAnthropic(brain=Counting(20), batch_steps=10**6) as other:
+        monkeypatch.setitem(service.parts.llm.connections.settings.keys, other.url, SecretStr("another-key"))
+        project = await service.create()
+        await service.add(project, [f"i{n}" for n in range(6)])
+        service.fake.batches.faults["retrieve"] = deque([Fault(status=401, error_type="authentication_error")])
+        failed = await service.llm_run(project, {"message_batches": True}, batch_size=6, limit=Cost(labels=6))
+        assert failed.state is RunState.FAILED
+        elsewhere = AnthropicOptions(MODEL, other.url, PromptOptions(message_batches=True))
+        spec = replace(failed.spec, annotator=elsewhere)
+        store, runs = service.parts.base.store, service.parts.runs.runs
+        waiting = await store.write(lambda tx: runs.start(tx, project, spec))
+        await service.parts.upkeep.left_batches.collect_all()
+        intents = await store.read(lambda tx: tx.budgets.intents(project.id))
+        assert service.fake.url not in {intent.origin for intent in intents}
+        spent = await store.read(lambda tx: service.parts.projects.budgets.spent(tx, project.id, failed.id))
+        assert spent.micro_usd == service.fake.books.micro_usd > 0
+        await store.write(lambda tx: runs.stop(tx, project, waiting.id))
 
 
 async def test_a_stop_in_the_middle_of_a_round_sends_no_new_call_and_keeps_those_under_way(

@@ -119,6 +119,11 @@ class AnthropicEndpoint:
             self._results_client = self._connect(replace(self._settings.network, max_reply_bytes=_RESULTS_BYTES))
         return await self._exchange(self._results_client, "GET", url, timeout_s)
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the endpoint."""
+        return str(Origin.of(self._base_url))
+
     def is_ours(self, url: str) -> bool:
         """True when a URL leads to the origin that the key is for."""
         try:

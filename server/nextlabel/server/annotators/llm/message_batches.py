@@ -115,8 +115,8 @@ class MessageBatchAnnotator:
         await self._annotator.close()
 
     async def resume(self) -> None:
-        """Collect or give up the message batches that earlier processes left open."""
-        for intent in await self._calls.journal.open_intents():
+        """Collect or give up the message batches that earlier processes left open here."""
+        for intent in self._known_here(await self._calls.journal.open_intents()):
             await self._finish(intent)
 
     async def collect(self, intents: Sequence[MessageBatchIntent]) -> None:
@@ -124,9 +124,17 @@ class MessageBatchAnnotator:
 
         Raises `AnnotatorStopped` when the endpoint cannot be asked.
         """
-        for intent in intents:
+        for intent in self._known_here(intents):
             if intent.batch_id and await self._calls.has_ended(intent.batch_id):
                 await self._finish(intent)
+
+    def _known_here(self, intents: Sequence[MessageBatchIntent]) -> list[MessageBatchIntent]:
+        """Those that were sent to this endpoint: another one would say that there are none of them."""
+        here = [intent for intent in intents if intent.origin in ("", self._calls.endpoint.origin)]
+        elsewhere = sorted({intent.origin for intent in intents} - {intent.origin for intent in here})
+        if elsewhere:
+            _log.warning("message_batches_elsewhere", origins=elsewhere, batches=len(intents) - len(here))
+        return here
 
     async def _buy_all(self, task: Task, items: Sequence[ItemToAnnotate]) -> Sequence[Prepared]:
         """Buy what is not paid for yet; return the calls that no message batch answered."""
@@ -180,6 +188,7 @@ class MessageBatchAnnotator:
             worst={custom_id: self._worst(request) for custom_id, request in by_id.items()},
             line=self._line,
             model=chunk[0].request.model,
+            origin=self._calls.endpoint.origin,
         )
         self._asked = by_id
         await self._calls.journal.intend(intent)

@@ -56,14 +56,21 @@ def _left(tx: Transaction) -> list[tuple[Project, Run, Sequence[MessageBatchInte
     for project in tx.projects.every():
         intents = tx.budgets.intents(project.id)
         runs = tx.runs.list(project.id) if intents else ()
-        if any(not run.state.ended and _in_batches(run) for run in runs):
-            continue  # A run that is under way finishes what others have left before it asks anything.
+        # A run that is under way finishes what others have left at its endpoint before it asks anything.
+        taken_care_of = {_asked_at(run) for run in runs if not run.state.ended and _in_batches(run)}
         maker = {r.key: r.run for r in tx.budgets.open_reservations(project.id)} if intents else {}
         for run in runs:
+            if _asked_at(run) in taken_care_of:
+                continue
             made = [intent for intent in intents if any(maker.get(key) == run.id for key in intent.worst)]
             if made:
                 found.append((project, run, made))
     return found
+
+
+def _asked_at(run: Run) -> str | None:
+    """The URL that a run's LLM was given, '' for the server's own; None where no LLM annotates."""
+    return run.spec.annotator.base_url if isinstance(run.spec.annotator, LlmOptions) else None
 
 
 def _in_batches(run: Run) -> bool:

@@ -26,7 +26,8 @@ class MessageBatchIntent:
     """A message batch that is about to be, or was, created.
 
     `requests` maps each custom id to the item keys it asks for and the ids the reply uses (as `StoredAnswer`).
-    `batch_id` is empty until the endpoint's answer to the creation was recorded. `worst` is per custom id.
+    `batch_id` is empty until the endpoint's answer to the creation was recorded. `worst` is per custom id. `origin` is
+    where it was sent, with scheme, host and port: nobody else knows it.
     """
 
     intent_id: str
@@ -36,3 +37,4 @@ class MessageBatchIntent:
     line: str
     model: str
     batch_id: str = ""
+    origin: str = ""
