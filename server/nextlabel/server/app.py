@@ -128,7 +128,7 @@ def _collect_seldom() -> None:
     # A collection stops all calls: what is loaded by now stays and need not be walked, and values die by their counts.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(50_000, 20, 10)
 
 
 def _probes(parts: Parts) -> dict[str, Probe]:

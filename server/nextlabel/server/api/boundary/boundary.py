@@ -25,6 +25,7 @@ from grpc_status import rpc_status
 from nextlabel.server.api.boundary.admission import Places
 from nextlabel.server.api.boundary.auth import LOCAL, Authenticator, Credentials, certificate_names
 from nextlabel.server.api.boundary.calls import Call, Principal, enter
+from nextlabel.server.api.boundary.letting_go import let_go_at_end
 from nextlabel.server.api.boundary.metrics import CallMetrics
 from nextlabel.server.api.boundary.permissions import RULES, Rule
 from nextlabel.server.api.boundary.refusals import Refusals
@@ -133,7 +134,7 @@ class Boundary(grpc.aio.ServerInterceptor):
             else (grpc.stream_unary_rpc_method_handler, self._respond_once)
         )
         guarded: _Handler = make(
-            respond(endpoint),
+            let_go_at_end(respond(endpoint)),
             request_deserializer=None,
             response_serializer=handler.response_serializer,
         )

@@ -1,0 +1,87 @@
+"""What a call took is free when it ends: nothing of it waits for the garbage collector, which comes seldom."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.api.catalogue import API_RPCS
+from tests.api.services.conftest import Api
+from tests.api.services.test_zero_values import LEFT_OUT, METHODS, answer, nothing_but_the_project
+
+MALFORMED = b"\xff\xff\xff"
+ENDLESS = ("WatchPool", "WatchRun")
+WAIT_S = 10.0
+
+
+@contextmanager
+def nothing_collected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def calls_held() -> int:
+    """How many calls of servers in this process still have a context."""
+    return Counter(type(held).__name__ for held in gc.get_objects())["_ServicerContext"]
+
+
+def held_beyond(before: int) -> int:
+    """How many calls more than before are held, once those that have just been answered are over."""
+    over = time.monotonic() + WAIT_S
+    while calls_held() > before and time.monotonic() < over:
+        pass
+    return calls_held() - before
+
+
+def test_answered_calls_are_free_without_a_collection(api: Api) -> None:
+    project = api.filled(20, holdout=4)
+    api.submit(project, "ann", range(10))
+    with nothing_collected():
+        before = calls_held()
+        codes = {
+            method.name: answer(api, method, nothing_but_the_project(method, project))
+            for method in METHODS
+            if method.name not in LEFT_OUT
+        }
+        assert codes["ListItems"] is codes["ExportAnnotations"] is grpc.StatusCode.OK
+        assert held_beyond(before) <= 0
+
+
+def test_refused_calls_are_free_without_a_collection(api: Api) -> None:
+    with nothing_collected():
+        before = calls_held()
+        for method in METHODS:
+            if method.name not in ENDLESS:
+                answer(api, method, nothing_but_the_project(method, "nowhere"))
+        for rpc in API_RPCS:
+            if not rpc.descriptor.client_streaming and not rpc.descriptor.server_streaming:
+                call: Any = api.channel.unary_unary(rpc.path)
+                with pytest.raises(grpc.RpcError):
+                    call(MALFORMED, timeout=WAIT_S)
+        assert held_beyond(before) <= 0
+
+
+def test_a_watcher_who_left_is_free_without_a_collection(api: Api) -> None:
+    project = api.filled(5)
+    with nothing_collected():
+        before = calls_held()
+        for method in METHODS:
+            if method.name in ENDLESS:
+                watch: Any = api.channel.unary_stream(f"/{method.containing_service.full_name}/{method.name}")
+                request = nothing_but_the_project(method, project).SerializeToString()
+                for _ in range(10):
+                    watching = watch(request)
+                    watching.initial_metadata()
+                    watching.cancel()
+        assert held_beyond(before) <= 0
