@@ -34,12 +34,19 @@ class Learner(learner_grpc.LearnerServiceServicer):
     async def Train(self, request: Any, context: Any) -> Any:
         self.state.request_ids.append(request.request_id)
         evaluation = learner.Evaluation(items=10, accuracy=0.8, macro_f1=0.75)
+        worth = learner.AdvisorWorth(annotator="judge", labels=4, right=3, weight=1.25)
+        advice = learner.AdviceUse(source=learner.PREDICTION_SOURCE_ADVICE, advisors=[worth], labels=4)
         version = learner.ModelVersion(
-            project=request.project, version=1, labels=4, evaluation=evaluation, description="plain"
+            project=request.project, version=1, labels=4, evaluation=evaluation, description="plain", advice=advice
         )
+        self.state.model_versions.append(version)
         if request.project in self.state.projects:
             self.state.projects[request.project].model_version = 1
         return learner.TrainResponse(model_version=version)
+
+    async def ListModelVersions(self, request: Any, context: Any) -> Any:
+        found, token = page_of(self.state.model_versions, request)
+        return learner.ListModelVersionsResponse(model_versions=found, next_page_token=token)
 
     async def Predict(self, request: Any, context: Any) -> Any:
         for i, text in enumerate(request.input.texts.texts):

@@ -12,6 +12,7 @@ from grpc_status import rpc_status
 from nextlabel.v1 import access_service_pb2 as access
 from nextlabel.v1 import annotation_pb2 as annotation
 from nextlabel.v1 import budget_service_pb2 as budget
+from nextlabel.v1 import learner_service_pb2 as learner
 from nextlabel.v1 import pool_pb2, project_service_pb2
 from nextlabel.v1 import pool_service_pb2 as pool
 from nextlabel.v1 import run_service_pb2 as run
@@ -51,6 +52,7 @@ class State:
         self.budgets: dict[tuple[str, str, int], budget.Budget] = {}
         self.closed_reservations: dict[str, bool] = {}
         self.tokens: dict[str, access.Token] = {}
+        self.model_versions: list[learner.ModelVersion] = []
         self.longest_text = 1_000_000
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []

@@ -4,7 +4,7 @@ import pytest
 
 from nextlabel.client.verdicts import Standing, verdict
 from nextlabel.v1 import annotation_pb2 as pb
-from nextlabel.v1.learner_service_pb2 import Prediction
+from nextlabel.v1.learner_service_pb2 import PREDICTION_SOURCE_ADVICE, PREDICTION_SOURCE_BOTH, Prediction
 
 
 def said(name: str, label: str = "", confidence: float | None = None) -> pb.Annotation:
@@ -26,6 +26,10 @@ def agreed(label: str, share: float = 1.0, count: int = 1, *, trusted: bool = Fa
 
 
 LEARNER = Prediction(label="b", probability=0.6)
+ADVISED = [
+    Prediction(label="b", probability=0.9, source=source)
+    for source in (PREDICTION_SOURCE_ADVICE, PREDICTION_SOURCE_BOTH)
+]
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,8 @@ LEARNER = Prediction(label="b", probability=0.6)
         (agreed("a"), [said("m", "b"), said("m", "a"), said("n", "b")], None, ("a", None, "", "m", "")),
         (None, [], LEARNER, ("b", 0.6, "learner", "learner", "the learner is 60% sure")),
         (None, [said("m")], LEARNER, ("b", 0.6, "learner", "learner", "m: refused")),
+        (None, [], ADVISED[0], ("b", 0.9, "learner", "advice", "")),
+        (None, [], ADVISED[1], ("b", 0.9, "learner", "learner and advice", "")),
         (None, [said("m")], None, (None, None, "", "nobody", "m: refused")),
         (None, [], None, (None, None, "", "nobody", "no label")),
     ],

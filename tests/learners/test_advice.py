@@ -117,6 +117,22 @@ def test_learner_and_advisor_together_are_better_than_either() -> None:
     assert both > max(0.7, _accuracy(alone, embeddings, labels, advice)) + 0.015
 
 
+def test_what_each_advisor_is_worth_is_told() -> None:
+    embeddings, labels = _world(0.0)
+    good, wrong = _right_in(0.9, labels), (labels + 1) % 3
+    said = [
+        {"good": Opinion({int(g): 1.0}, None), **({"wrong": Opinion({int(w): 1.0}, None)} if item % 2 else {})}
+        for item, (g, w) in enumerate(zip(good, wrong, strict=True))
+    ]
+    advice = advice_features(said, ("good", "silent", "wrong"), len(CLASSES))
+    choice = _trained(embeddings, labels, advice, 100).description.advice
+    assert choice is not None
+    right = int((good[:100] == labels[:100]).sum())
+    told = [(worth.advisor, worth.labels, worth.right) for worth in choice.worths]
+    assert told == [("good", 100, right), ("silent", 0, 0), ("wrong", 50, 0)]
+    assert choice.worths[0].weight > 1 > choice.worths[2].weight
+
+
 def test_labels_that_are_not_trusted_say_nothing_about_an_advisor() -> None:
     """An LLM's labels would say that the LLM is always right."""
     embeddings, labels = _world(0.0)

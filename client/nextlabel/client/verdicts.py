@@ -7,10 +7,14 @@ from typing import Any
 from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.v1.annotation_pb2 import Annotation, Consensus
-from nextlabel.v1.learner_service_pb2 import Prediction
+from nextlabel.v1.learner_service_pb2 import PREDICTION_SOURCE_ADVICE, PREDICTION_SOURCE_BOTH, Prediction
 
 LEARNER = "learner"
+ADVICE = "advice"
+LEARNER_AND_ADVICE = "learner and advice"
 NOBODY = "nobody"
+
+_RESTS_ON = {PREDICTION_SOURCE_ADVICE: ADVICE, PREDICTION_SOURCE_BOTH: LEARNER_AND_ADVICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class Verdict:
     """The label of an item and what it rests on.
 
     `confidence` is in [0, 1], None where there is none; `confidence_kind` is calibrated, uncalibrated or learner.
-    `source` names the annotators that gave the label, learner or nobody. `review` says why to look again.
+    `source` names the annotators that gave the label, or what the model's rests on: learner, advice, or learner and
+    advice; or nobody. `review` says why to look again.
     """
 
     label: Any
@@ -77,7 +82,8 @@ def verdict(
     if learner is None:
         return Verdict(None, None, "", NOBODY, nothing or "no label")
     doubt = f"the learner is {learner.probability:.0%} sure" if learner.probability < review_below else ""
-    return Verdict(learner.label, round(learner.probability, 4), LEARNER, LEARNER, nothing or doubt)
+    source = _RESTS_ON.get(learner.source, LEARNER)
+    return Verdict(learner.label, round(learner.probability, 4), LEARNER, source, nothing or doubt)
 
 
 def _agreed(consensus: Consensus, said: Collection[Said], learner: Prediction | None, review_below: float) -> Verdict:

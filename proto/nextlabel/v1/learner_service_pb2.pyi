@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nextlabel.v1 import annotation_pb2 as _annotation_pb2
 from nextlabel.v1 import pool_pb2 as _pool_pb2
 from nextlabel.v1 import project_service_pb2 as _project_service_pb2
@@ -22,6 +23,34 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PredictionSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PredictionSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PredictionSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PREDICTION_SOURCE_UNSPECIFIED: _PredictionSource.ValueType  # 0
+    """Not said: by a server from before advice was told apart."""
+    PREDICTION_SOURCE_LEARNER: _PredictionSource.ValueType  # 1
+    """The learner alone, by the embedding."""
+    PREDICTION_SOURCE_ADVICE: _PredictionSource.ValueType  # 2
+    """What annotators advise about the item alone, recalibrated."""
+    PREDICTION_SOURCE_BOTH: _PredictionSource.ValueType  # 3
+    """Learner and advice together."""
+
+class PredictionSource(_PredictionSource, metaclass=_PredictionSourceEnumTypeWrapper):
+    """What a prediction rests on."""
+
+PREDICTION_SOURCE_UNSPECIFIED: PredictionSource.ValueType  # 0
+"""Not said: by a server from before advice was told apart."""
+PREDICTION_SOURCE_LEARNER: PredictionSource.ValueType  # 1
+"""The learner alone, by the embedding."""
+PREDICTION_SOURCE_ADVICE: PredictionSource.ValueType  # 2
+"""What annotators advise about the item alone, recalibrated."""
+PREDICTION_SOURCE_BOTH: PredictionSource.ValueType  # 3
+"""Learner and advice together."""
+Global___PredictionSource: _TypeAlias = PredictionSource  # noqa: Y015
 
 @_typing.final
 class ClassScore(_message.Message):
@@ -166,6 +195,112 @@ class Evaluation(_message.Message):
 Global___Evaluation: _TypeAlias = Evaluation  # noqa: Y015
 
 @_typing.final
+class AdvisorWorth(_message.Message):
+    """What one annotator's advice is worth to a model version."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """The annotator."""
+    labels: _builtins.int
+    """Trusted labels of items that it advised on."""
+    right: _builtins.int
+    """On how many of them the class that it holds most probable is the label."""
+    weight: _builtins.float
+    """By how much its naming a class raises the log-odds of that class against the others, on the mean over classes.
+    Small or below 0 where it tends to be wrong, what is presumed without labels, 0 where advice is not heard.
+    """
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        labels: _builtins.int = ...,
+        right: _builtins.int = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "labels", b"labels", "right", b"right", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdvisorWorth: _TypeAlias = AdvisorWorth  # noqa: Y015
+
+@_typing.final
+class AdviceScore(_message.Message):
+    """How one use of advice did on held-out labels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    EXPECTED_MACRO_F1_FIELD_NUMBER: _builtins.int
+    source: Global___PredictionSource.ValueType
+    """What predicted."""
+    accuracy: _builtins.float
+    """Share of the labels that it got right, in [0, 1]."""
+    expected_macro_f1: _builtins.float
+    """Mean over the classes of the F1 with probabilities as soft counts, in [0, 1]."""
+    def __init__(
+        self,
+        *,
+        source: Global___PredictionSource.ValueType = ...,
+        accuracy: _builtins.float = ...,
+        expected_macro_f1: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "expected_macro_f1", b"expected_macro_f1", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdviceScore: _TypeAlias = AdviceScore  # noqa: Y015
+
+@_typing.final
+class AdviceUse(_message.Message):
+    """How a model version uses what annotators advise, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ADVISORS_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    SCORES_FIELD_NUMBER: _builtins.int
+    source: Global___PredictionSource.ValueType
+    """What predicts items that have advice."""
+    labels: _builtins.int
+    """Trusted labels of items with advice that the choice rests on. With too few of them nothing is scored, and advisors
+    are presumed right in 7 of 10 cases.
+    """
+    @_builtins.property
+    def advisors(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdvisorWorth]:
+        """Who advises, and what that is worth."""
+
+    @_builtins.property
+    def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdviceScore]:
+        """How each use did on them; empty with too few."""
+
+    def __init__(
+        self,
+        *,
+        source: Global___PredictionSource.ValueType = ...,
+        advisors: _abc.Iterable[Global___AdvisorWorth] | None = ...,
+        labels: _builtins.int = ...,
+        scores: _abc.Iterable[Global___AdviceScore] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advisors", b"advisors", "labels", b"labels", "scores", b"scores", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdviceUse: _TypeAlias = AdviceUse  # noqa: Y015
+
+@_typing.final
 class ModelVersion(_message.Message):
     """One immutable result of training."""
 
@@ -183,6 +318,7 @@ class ModelVersion(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LABELS_AWAITING_EMBEDDING_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     version: _builtins.int
@@ -213,6 +349,10 @@ class ModelVersion(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was published."""
 
+    @_builtins.property
+    def advice(self) -> Global___AdviceUse:
+        """How it uses what annotators advise; absent where nobody does."""
+
     def __init__(
         self,
         *,
@@ -228,10 +368,11 @@ class ModelVersion(_message.Message):
         run: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         labels_awaiting_embedding: _builtins.int = ...,
+        advice: Global___AdviceUse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "evaluation", b"evaluation", "learner", b"learner"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "create_time", b"create_time", "evaluation", b"evaluation", "learner", b"learner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "labels_awaiting_embedding", b"labels_awaiting_embedding", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "labels_awaiting_embedding", b"labels_awaiting_embedding", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -499,10 +640,13 @@ class Prediction(_message.Message):
     PROBABILITY_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """The most probable class, whether the answer holds it or not."""
     probability: _builtins.float
     """Its probability in [0, 1]."""
+    source: Global___PredictionSource.ValueType
+    """What it rests on. Texts, embeddings and items that nobody advised on are predicted by the learner alone."""
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_annotation_pb2.Candidate]:
         """The most probable classes, best first, as many as were asked for."""
@@ -518,10 +662,11 @@ class Prediction(_message.Message):
         probability: _builtins.float = ...,
         candidates: _abc.Iterable[_annotation_pb2.Candidate] | None = ...,
         answer: _annotation_pb2.Answer | None = ...,
+        source: Global___PredictionSource.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "candidates", b"candidates", "label", b"label", "probability", b"probability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "candidates", b"candidates", "label", b"label", "probability", b"probability", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -321,6 +321,10 @@ def test_annotations_are_exported_as_they_are(cli: Cli, news: str, client: Clien
 
 def test_training_shows_the_model_version(cli: Cli, news: str) -> None:
     assert cli("train", news, "--output", "json").json["evaluation"]["accuracy"] == 0.8
+    assert "right on 3 of 4 labels, weight +1.25" in cli("train", news).out
+    listed = cli("models", news, "--output", "jsonl").out.splitlines()
+    assert [json.loads(line)["advice"]["source"] for line in listed] == ["advice"] * 2
+    assert "advice (judge: right on 3 of 4 labels, weight +1.25)" in cli("models", news).out
 
 
 def test_guidelines_are_added_listed_and_accepted(cli: Cli, news: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.money.costs import Cost
@@ -112,7 +113,10 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
     rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
     embeddings = await opened.parts.pool.pools.embeddings(project.id, rows)
     _, heard = await opened.parts.learning.learning.predict(project, embeddings, rows=rows)
-    _, alone = await opened.parts.learning.learning.predict(project, embeddings)
+    _, alone, unheard = await opened.parts.learning.learning.answers(project, embeddings)
+    _, _, advised = await opened.parts.learning.learning.answers(project, embeddings, rows=rows)
+    assert {answer.source for answer in unheard} == {AdviceUse.LEARNER}
+    assert AdviceUse.LEARNER not in {answer.source for answer in advised}
     right = [project.class_names.index(other[item]) for item in IDS]
     assert heard.argmax(axis=1).tolist() == right
     assert (heard != alone).all()

@@ -16,7 +16,7 @@ from nextlabel.client.errors import NextlabelError
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.labeled_items import REFERENCE, LabeledItem
 from nextlabel.client.messages.plain import plain
-from nextlabel.client.verdicts import LEARNER, NOBODY
+from nextlabel.client.verdicts import ADVICE, LEARNER, LEARNER_AND_ADVICE, NOBODY
 
 if TYPE_CHECKING:
     from nextlabel.client.handles import ProjectHandle
@@ -27,8 +27,9 @@ Record = Mapping[str, Any]
 PEOPLE = "people"
 BEFOREHAND = "labels known beforehand"
 MIXED = "several kinds of annotators"
+_PREDICTED = {LEARNER: "the learner", LEARNER_AND_ADVICE: "the learner with advice", ADVICE: "advice alone"}
 _KINDS = {"human": PEOPLE, "llm": "LLMs", "replay": BEFOREHAND, LEARNER: "the learner"}
-_ORDER = (PEOPLE, BEFOREHAND, "LLMs", MIXED, "the learner", NOBODY)
+_ORDER = (PEOPLE, BEFOREHAND, "LLMs", MIXED, *_PREDICTED.values(), NOBODY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class Counts:
         self.to_review += bool(item.review) and item.source != NOBODY
 
     def _who(self, item: LabeledItem) -> str:
-        if item.source in (NOBODY, LEARNER):
-            return _KINDS.get(item.source, item.source)
+        if item.source == NOBODY or item.source in _PREDICTED:
+            return _PREDICTED.get(item.source, item.source)
         kinds = {self._kinds.get(name, MIXED) for name in item.source.split(", ")}
         if PEOPLE in kinds:
             return PEOPLE

@@ -60,12 +60,16 @@ class Model:
         """
         embeddings = np.asarray(embeddings_nD, np.float32)
         probabilities = self._by_learner(embeddings)
-        if self.blend is None or advice is None or advice.advisors != self.blend.advisors:
+        if self.blend is None or advice is None or not self.hears(advice):
             return probabilities
         given = advice.given_N
         evidence = Evidence(probabilities[given], embeddings[given], advice.features_NF[given])
         probabilities[given] = self.blend.predict_proba(evidence)
         return probabilities
+
+    def hears(self, advice: AdviceFeatures | None) -> bool:
+        """Whether this advice counts: the model learned what these advisors are worth, and found it worth something."""
+        return self.blend is not None and advice is not None and advice.advisors == self.blend.advisors
 
     def _by_learner(self, embeddings_nD: Float32) -> Float32:
         if self.linear is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from nextlabel.server.learners.advice.blend import Blend
-from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse, AdvisorWorth
 from nextlabel.server.learners.candidates.description import (
     CandidateChoice,
     CandidateScore,
@@ -168,7 +168,8 @@ def _description(record: dict[str, Any]) -> TrainingDescription:
 
 def _advice_choice(record: dict[str, Any]) -> AdviceChoice:
     scores = tuple(AdviceScore(**{**score, "use": AdviceUse(score["use"])}) for score in record["scores"])
-    return AdviceChoice(AdviceUse(record["use"]), tuple(record["advisors"]), scores, record["held_out"])
+    worths = tuple(AdvisorWorth(**worth) for worth in record.get("worths", ()))
+    return AdviceChoice(AdviceUse(record["use"]), tuple(record["advisors"]), scores, record["held_out"], worths)
 
 
 def _choice(record: dict[str, Any]) -> CandidateChoice:

@@ -150,7 +150,8 @@ class ModelPredictor:
     async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float]]:
         """Return the answer about each item, with its probability."""
         matrix = np.array([item.embedding for item in items], np.float32)
-        _, _, predicted = await self._learning.answers(self._project, matrix, self._version)
+        rows = [item.row for item in items]
+        _, _, predicted = await self._learning.answers(self._project, matrix, self._version, rows)
         return [(answer.body, answer.probability) for answer in predicted]
 
 

@@ -81,6 +81,28 @@ def test_a_model_version_tells_how_it_came_about_and_how_good_it_is(api: Api) ->
     assert [v.version for v in versions] == [2, 1]
 
 
+def test_a_model_version_and_its_predictions_tell_what_advice_they_rest_on(api: Api) -> None:
+    project = api.filled()
+    api.submit(project, "ann", range(4))
+    assert not api.learner.Train(pb.TrainRequest(project=project)).model_version.HasField("advice")
+    api.upload_truth(project, 40)
+    spec = run_spec(advice=True, limits=annotation_pb2.Cost(), batch_size=30)
+    run = api.runs.StartRun(run_pb.StartRunRequest(project=project, spec=spec)).run
+    list(api.runs.WatchRun(run_pb.WatchRunRequest(project=project, run_id=run.run_id), timeout=120))
+    advice = api.learner.GetModelVersion(pb.GetModelVersionRequest(project=project)).model_version.advice
+    (worth,) = advice.advisors
+    assert (worth.annotator, worth.labels, worth.right, worth.weight > 0) == ("replay:truth", 4, 4, True)
+    assert (advice.source, advice.labels) == (pb.PREDICTION_SOURCE_ADVICE, 4)
+
+    def sources(given: pb.PredictionInput) -> list[int]:
+        found = api.learner.Predict(pb.PredictRequest(project=project, input=given)).predictions
+        return [prediction.source for prediction in found]
+
+    assert sources(given_items(20, 21)) == [pb.PREDICTION_SOURCE_ADVICE] * 2
+    by_embedding = pb.PredictionInput(embeddings=matrix(2, first=20))
+    assert sources(by_embedding) == [pb.PREDICTION_SOURCE_LEARNER] * 2
+
+
 def test_a_repeated_training_is_done_once(api: Api) -> None:
     project = trained(api)
     request = pb.TrainRequest(request_id=request_id(), project=project)

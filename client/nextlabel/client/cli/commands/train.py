@@ -6,6 +6,7 @@ import typer
 
 from nextlabel.client.amounts import percent
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
+from nextlabel.client.cli.output.advice import advice_fields
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.session import session
 
@@ -34,5 +35,6 @@ def train(
         "macro-F1": percent(evaluation["macro_f1"]) if evaluation else None,
         **{name.replace("_", " "): percent(value) for name, value in sorted(measures.items())},
         "seconds": f"{version['train_seconds']:.2f}",
+        **advice_fields(version["advice"]),
     }
     emit_one(version, output, shown=shown)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from nextlabel.server.api.messages.answers import answer_message
 from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
@@ -17,8 +19,13 @@ from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import Interval, LearningCurvePoint
 
-# Probability, tags and lengths beside the name of a class.
+# Probability, tags and lengths beside the name of a class; what a prediction rests on is among them.
 _BESIDE_LABEL_BYTES = 24
+_SOURCES: Mapping[str, pb.PredictionSource.ValueType] = {
+    AdviceUse.LEARNER: pb.PREDICTION_SOURCE_LEARNER,
+    AdviceUse.ADVICE: pb.PREDICTION_SOURCE_ADVICE,
+    AdviceUse.BOTH: pb.PREDICTION_SOURCE_BOTH,
+}
 
 
 def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVersion:
@@ -36,6 +43,29 @@ def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVe
         run=version.run,
         create_time=timestamp(version.created_at),
         labels_awaiting_embedding=version.description.get("labels_awaiting_embedding", 0),
+        advice=_advice(version.description.get("advice", {})),
+    )
+
+
+def _advice(kept: Mapping[str, Any]) -> pb.AdviceUse | None:
+    """Return how a model version uses advice, from what is kept of it; worths and accuracies are not in old ones."""
+    if not kept:
+        return None
+    worths = {worth["advisor"]: worth for worth in kept.get("worths", ())}
+    unknown = {"labels": 0, "right": 0, "weight": 0.0}
+    return pb.AdviceUse(
+        source=_SOURCES[kept["use"]],
+        advisors=[
+            pb.AdvisorWorth(annotator=name, **{key: worths.get(name, unknown)[key] for key in unknown})
+            for name in kept["advisors"]
+        ],
+        labels=kept["held_out"],
+        scores=[
+            pb.AdviceScore(
+                source=_SOURCES[use], accuracy=kept.get("accuracies", {}).get(use, 0.0), expected_macro_f1=score
+            )
+            for use, score in kept["scores"].items()
+        ],
     )
 
 
@@ -129,6 +159,7 @@ def predictions(
             label=names[best],
             probability=float(probabilities_nC[i, best]),
             answer=answer_message(answers[i].body),
+            source=_SOURCES[answers[i].source],
         )
         for c in order_nk[i] if order_nk else ():
             candidate = annotation_pb2.Candidate(label=names[c], probability=float(probabilities_nC[i, c]))

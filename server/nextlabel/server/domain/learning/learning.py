@@ -18,13 +18,13 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.advice import AdviceSource
+from nextlabel.server.domain.learning.advice_use import kept_use, with_sources
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.task_learner import Beside, PredictedAnswer
 from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import DamagedModelError, TrainedModel, load_model, save_model
 from nextlabel.server.ports.pool_store import Rows
@@ -203,7 +203,7 @@ class Learning:
 
         def predict() -> tuple[npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
             probabilities_nC = model.predict_proba(embeddings_nD, advice)
-            return probabilities_nC, learner.answers(model, probabilities_nC)
+            return probabilities_nC, with_sources(learner.answers(model, probabilities_nC), model, advice)
 
         probabilities_nC, predicted = await self.executor.run(predict)
         added = len(project.classes) - model.n_classes
@@ -286,7 +286,7 @@ class Learning:
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
                 "labels_awaiting_embedding": waiting,
-                "advice": _use_of_advice(description.advice),
+                "advice": kept_use(description.advice),
             },
             labels=description.labels,
             spent=self.budgets.spent(tx, project.id, run or None),
@@ -329,14 +329,6 @@ class Learning:
 
     def _path(self, project: ProjectId, version: int) -> Path:
         return self.models_dir / project / f"{version:06d}.skops"
-
-
-def _use_of_advice(choice: AdviceChoice | None) -> JsonObject:
-    """Return what is kept of how advice is used: nothing where there was none."""
-    if choice is None:
-        return {}
-    scores = {score.use.value: score.expected_macro_f1 for score in choice.scores}
-    return {"use": choice.use.value, "advisors": list(choice.advisors), "held_out": choice.held_out, "scores": scores}
 
 
 def _summary(evaluation: Evaluation) -> JsonObject:

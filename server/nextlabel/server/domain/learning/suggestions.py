@@ -46,7 +46,7 @@ class Suggestions:
     async def _predicted(self, project: Project, rows: Sequence[int]) -> dict[int, Suggestion]:
         embeddings = await self.pools.embeddings(project.id, rows)
         try:
-            _, _, predicted = await self.learning.answers(project, embeddings)
+            _, _, predicted = await self.learning.answers(project, embeddings, rows=rows)
         except FailedPrecondition:
             # Without a model there is nothing to suggest, which is no reason to withhold the items.
             return {}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.learners.advice.features import AdviceFeatures
+from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.specification import LearnerSpec
@@ -25,10 +26,16 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class PredictedAnswer:
-    """An answer as a model gives it, with the probability in [0, 1] that the model gives the whole of it."""
+    """An answer as a model gives it.
+
+    Attributes:
+        probability: what the model gives the whole of it, in [0, 1].
+        source: what it rests on.
+    """
 
     body: Body
     probability: float
+    source: AdviceUse = AdviceUse.LEARNER
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -72,9 +72,10 @@ class AccuracyReports:
         return [Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits)))] if hits else []
 
     async def _right(self, project: Project, version: int, answers: Mapping[int, Body]) -> Sequence[bool]:
-        embeddings = await self._pools.embeddings(project.id, list(answers))
+        rows = list(answers)
+        embeddings = await self._pools.embeddings(project.id, rows)
         try:
-            _, _, predicted = await self._learning.answers(project, embeddings.astype(np.float32), version)
+            _, _, predicted = await self._learning.answers(project, embeddings.astype(np.float32), version, rows)
         except (NotFound, FailedPrecondition):
             # The file of an old version is damaged: its draws tell nothing.
             return []

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from nextlabel.server.learners.advice.features import KINDS
 from nextlabel.server.learners.candidates.linear import softmax
 
 Float32 = NDArray[np.float32]
@@ -63,6 +64,16 @@ class Blend:
     embedding_CD: Float32
     advice_CF: Float32
     intercept_C: Float32
+
+    def weight(self, place: int) -> float:
+        """By how much the advisor at this place, naming a class, raises its log-odds over the others', on the mean."""
+        n_classes = len(self.intercept_C)
+        first = place * KINDS * n_classes
+        named_CC = self.advice_CF[:, first : first + n_classes].astype(np.float64)
+        if n_classes < 2:
+            return 0.0
+        own = np.trace(named_CC)
+        return float(own - (named_CC.sum() - own) / (n_classes - 1)) / n_classes
 
     def logits(self, learner_nC: Float32, embeddings_nD: Float32, advice_nF: Float32) -> Float32:
         """Unnormalised log-probabilities, (n, C).

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.advice.blend import Blend, Evidence, fit_blend
-from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse
+from nextlabel.server.learners.advice.features import KINDS
+from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse, AdvisorWorth
 from nextlabel.server.learners.candidates.choice import MIN_LABELS, expected_macro_f1, stratified_folds
 
 Float32 = NDArray[np.float32]
@@ -26,10 +27,29 @@ def choose_blend(
     scores = _scores(advisors, evidence, shares_nC, rng) if len(shares_nC) >= MIN_LABELS else ()
     clear = [score for score in scores if score.gain > score.gain_error]
     use = max(clear, key=lambda score: score.gain).use if clear else AdviceUse.ADVICE
-    choice = AdviceChoice(use, advisors, scores, len(shares_nC))
-    if use is AdviceUse.LEARNER:
-        return None, choice
-    return fit_blend(advisors, evidence, shares_nC, advice_alone=use is AdviceUse.ADVICE), choice
+    blend = None
+    if use is not AdviceUse.LEARNER:
+        blend = fit_blend(advisors, evidence, shares_nC, advice_alone=use is AdviceUse.ADVICE)
+    worths = _worths(advisors, evidence.advice_nF, shares_nC, blend)
+    return blend, AdviceChoice(use, advisors, scores, len(shares_nC), worths)
+
+
+def _worths(
+    advisors: tuple[str, ...], advice_nF: Float32, shares_nC: Float32, blend: Blend | None
+) -> tuple[AdvisorWorth, ...]:
+    n, n_classes = shares_nC.shape
+    named_nAC = advice_nF.reshape(n, len(advisors), KINDS, n_classes)[:, :, 0]
+    given_nA = named_nAC.max(axis=2) > 0
+    right_nA = given_nA & (named_nAC.argmax(axis=2) == shares_nC.argmax(axis=1)[:, None])
+    return tuple(
+        AdvisorWorth(
+            advisor,
+            int(np.count_nonzero(given_nA[:, place])),
+            int(np.count_nonzero(right_nA[:, place])),
+            0.0 if blend is None else blend.weight(place),
+        )
+        for place, advisor in enumerate(advisors)
+    )
 
 
 def _scores(

@@ -33,10 +33,31 @@ class AdviceScore:
 
 
 @dataclass(frozen=True, slots=True)
+class AdvisorWorth:
+    """What one advisor is worth.
+
+    Attributes:
+        labels: trusted labels of items that it advised on.
+        right: on how many of them the class that it holds most probable is the label.
+        weight: by how much its naming a class raises the log-odds of that class against the others, on the mean over
+            classes; 0 where advice is not heard.
+    """
+
+    advisor: str
+    labels: int
+    right: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class AdviceChoice:
-    """The use of advice that was chosen, of whose, why, and on how many held-out labels of items with advice."""
+    """The use of advice that was chosen, of whose, why, and on how many held-out labels of items with advice.
+
+    ``worths`` is in the order of ``advisors``; empty in models from before it was kept.
+    """
 
     use: AdviceUse
     advisors: tuple[str, ...]
     scores: tuple[AdviceScore, ...]
     held_out: int
+    worths: tuple[AdvisorWorth, ...] = ()

@@ -47,6 +47,10 @@ class MultiLabelModel:
         """Probability of every class, (n, C) float32 in [0, 1]; rows need not sum to 1."""
         return np.asarray(expit(self.head.logits(np.asarray(embeddings_nD, np.float32))), np.float32)
 
+    def hears(self, advice: AdviceFeatures | None) -> bool:
+        """Whether this advice counts: not yet."""
+        return False
+
     def given(self, probabilities_nC: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Which classes are given at these probabilities, (n, C)."""
         return np.asarray(probabilities_nC > expit(self.cuts_C))

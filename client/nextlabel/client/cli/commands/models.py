@@ -1,0 +1,30 @@
+"""`nextlabel models`: the model versions of a project."""
+
+import typer
+
+from nextlabel.client.amounts import percent
+from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output.advice import advice_line
+from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
+from nextlabel.client.cli.session import session
+
+EPILOG = "Example: nextlabel models news --output jsonl"
+
+_COLUMNS: TableColumns = {
+    "VERSION": lambda m: m["version"],
+    "LABELS": lambda m: m["labels"],
+    "LEARNER": lambda m: m["description"],
+    "ACCURACY": lambda m: percent(m["evaluation"]["accuracy"]) if m["evaluation"] else None,
+    "MACRO-F1": lambda m: percent(m["evaluation"]["macro_f1"]) if m["evaluation"] else None,
+    "ADVICE": lambda m: advice_line(m["advice"]),
+    "RUN": lambda m: m["run"] or None,
+    "TRAINED": lambda m: m["create_time"],
+}
+
+
+def models(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """List the model versions, newest first: how good each is, and what annotators' advice is worth to it."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        emit_many((plain(version) for version in client.learner.versions(project)), _COLUMNS, output)
