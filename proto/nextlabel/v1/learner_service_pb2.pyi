@@ -173,6 +173,8 @@ class Evaluation(_message.Message):
     def measures(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Further measures by name, those of the annotation type. MULTI_LABEL: `micro_f1`, `mean_average_precision` over the
         classes that occur, and `ranking_average_precision`, how far up an item's classes are in its ranking; in [0, 1].
+        Where advice about the items is heard: `accuracy_without_advice`, `macro_f1_without_advice` and
+        `calibration_error_without_advice`, those of the learner alone, which predicts texts and embeddings.
         """
 
     def __init__(

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from nextlabel.server.domain.learning.task_learners import task_learner
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Label
@@ -111,7 +113,7 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
     spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
     await opened.replay_run(project, other, **spec)
     rows = (await opened.parts.pool.pools.find(project.id, IDS)).tolist()
-    embeddings = await opened.parts.pool.pools.embeddings(project.id, rows)
+    embeddings = (await opened.parts.pool.pools.embeddings(project.id, rows)).astype(np.float32)
     _, heard = await opened.parts.learning.learning.predict(project, embeddings, rows=rows)
     _, alone, unheard = await opened.parts.learning.learning.answers(project, embeddings)
     _, _, advised = await opened.parts.learning.learning.answers(project, embeddings, rows=rows)
@@ -120,6 +122,12 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
     right = [project.class_names.index(other[item]) for item in IDS]
     assert heard.argmax(axis=1).tolist() == right
     assert (heard != alone).all()
+    _, model = await opened.parts.learning.learning.model(project)
+    advice = await opened.parts.learning.learning.advice.features(project.id, rows, project.class_names)
+    bodies = [Label(other[item]) for item in IDS]
+    found = task_learner(project).evaluate(model, embeddings, bodies, advice)
+    assert (found.accuracy, found.measures["accuracy_without_advice"]) == (1.0, (alone.argmax(axis=1) == right).mean())
+    assert not task_learner(project).evaluate(model, embeddings, bodies, None).measures
     await opened.close()
 
 

@@ -56,7 +56,17 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
     def evaluate(
         self, model: Model, embeddings_nD: Floats, bodies: Sequence[Body], advice: AdviceFeatures | None
     ) -> Evaluation:
-        return evaluate(model, embeddings_nD, _places(bodies, model.classes), advice)
+        labels_n = _places(bodies, model.classes)
+        found = evaluate(model, embeddings_nD, labels_n, advice)
+        if advice is None or not model.hears(advice) or not advice.given_N.any():
+            return found
+        alone = evaluate(model, embeddings_nD, labels_n)
+        measures = {
+            "accuracy_without_advice": alone.accuracy,
+            "macro_f1_without_advice": alone.macro_f1,
+            "calibration_error_without_advice": alone.ece,
+        }
+        return replace(found, measures={**found.measures, **measures})
 
     @override
     def answers(self, model: Model, probabilities_nC: Floats) -> Sequence[PredictedAnswer]:
