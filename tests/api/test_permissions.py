@@ -65,6 +65,7 @@ ALLOWED = {
     GetLearningCurve      ROD
     RenderLearningCurve   ROD
     GetForecast           ROD
+    GetRandomControl      OD
     GetAnnotatorReport    ROD
     GetOverview           ROD
     GetAccuracy           ROD

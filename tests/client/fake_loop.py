@@ -223,6 +223,19 @@ class Reports(report_grpc.ReportServiceServicer):
         gain = report.Estimate(value=0.02, low=-0.01, high=0.05, items=10)
         return report.GetForecastResponse(more_labels=request.more_labels or 50, points=5, accuracy=gain, gain=gain)
 
+    async def GetRandomControl(self, request: Any, context: Any) -> Any:
+        gain = report.Estimate(value=0.02, low=-0.01, high=0.05, items=200)
+        saved = report.Estimate(value=12.0, low=-3.0, high=30.0, items=200)
+        return report.GetRandomControlResponse(
+            labels=40,
+            chosen_accuracy=0.82,
+            random_accuracy=0.8,
+            gain=gain,
+            saved_labels=saved,
+            label_micro_usd=2_000,
+            reached=True,
+        )
+
     async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
         return report.GetAnnotatorReportResponse(
             annotators=[report.AnnotatorReport(annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN)]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 def usd(micro_usd: int) -> str:
     """An amount of money.
 
-    >>> usd(0), usd(2_500), usd(1_234_000_000)
-    ('$0', '$0.0025', '$1,234.0000')
+    >>> usd(0), usd(-2_500), usd(1_234_000_000)
+    ('$0', '-$0.0025', '$1,234.0000')
     """
-    return f"${micro_usd / 1e6:,.4f}" if micro_usd else "$0"
+    sign = "-" if micro_usd < 0 else ""
+    return f"{sign}${abs(micro_usd) / 1e6:,.4f}" if micro_usd else "$0"
 
 
 def percent(share: float) -> str:

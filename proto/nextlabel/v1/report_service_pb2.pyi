@@ -348,6 +348,78 @@ class GetForecastResponse(_message.Message):
 Global___GetForecastResponse: _TypeAlias = GetForecastResponse  # noqa: Y015
 
 @_typing.final
+class GetRandomControlRequest(_message.Message):
+    """Request of GetRandomControl."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRandomControlRequest: _TypeAlias = GetRandomControlRequest  # noqa: Y015
+
+@_typing.final
+class GetRandomControlResponse(_message.Message):
+    """Response of GetRandomControl. Intervals hold both which items are on the holdout and which labels happened to be there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    CHOSEN_ACCURACY_FIELD_NUMBER: _builtins.int
+    RANDOM_ACCURACY_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    SAVED_LABELS_FIELD_NUMBER: _builtins.int
+    LABEL_MICRO_USD_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    labels: _builtins.int
+    """Labels of each kind that are compared."""
+    chosen_accuracy: _builtins.float
+    """Accuracy on the holdout of a learner of the first so many labels that strategies chose, in [0, 1]."""
+    random_accuracy: _builtins.float
+    """The same of a learner of the first so many audit draws."""
+    label_micro_usd: _builtins.int
+    """What a label has cost so far, in millionths of a US dollar."""
+    reached: _builtins.bool
+    """Whether the chosen labels did as well at all; if not, what they saved is at most that."""
+    @_builtins.property
+    def gain(self) -> Global___Estimate:
+        """What the first is above the second, with its 95 % interval."""
+
+    @_builtins.property
+    def saved_labels(self) -> Global___Estimate:
+        """How many fewer chosen labels do as well as the random ones, with its 95 % interval; below 0 where more are needed."""
+
+    def __init__(
+        self,
+        *,
+        labels: _builtins.int = ...,
+        chosen_accuracy: _builtins.float = ...,
+        random_accuracy: _builtins.float = ...,
+        gain: Global___Estimate | None = ...,
+        saved_labels: Global___Estimate | None = ...,
+        label_micro_usd: _builtins.int = ...,
+        reached: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gain", b"gain", "saved_labels", b"saved_labels"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chosen_accuracy", b"chosen_accuracy", "gain", b"gain", "label_micro_usd", b"label_micro_usd", "labels", b"labels", "random_accuracy", b"random_accuracy", "reached", b"reached", "saved_labels", b"saved_labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRandomControlResponse: _TypeAlias = GetRandomControlResponse  # noqa: Y015
+
+@_typing.final
 class ClassOutcomes(_message.Message):
     """How the answers of an annotator about one class turned out."""
 

@@ -50,6 +50,11 @@ class ReportServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastResponse.FromString,
                 _registered_method=True)
+        self.GetRandomControl = channel.unary_unary(
+                '/nextlabel.v1.ReportService/GetRandomControl',
+                request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.FromString,
+                _registered_method=True)
         self.GetAnnotatorReport = channel.unary_unary(
                 '/nextlabel.v1.ReportService/GetAnnotatorReport',
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportRequest.SerializeToString,
@@ -87,6 +92,14 @@ class ReportServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRandomControl(self, request, context):
+        """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
+        some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAnnotatorReport(self, request, context):
         """Returns how each annotator of a project does.
         """
@@ -118,6 +131,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GetForecast,
                     request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetForecastResponse.SerializeToString,
+            ),
+            'GetRandomControl': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRandomControl,
+                    request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.SerializeToString,
             ),
             'GetAnnotatorReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAnnotatorReport,
@@ -212,6 +230,33 @@ class ReportService(object):
             '/nextlabel.v1.ReportService/GetForecast',
             nextlabel_dot_v1_dot_report__service__pb2.GetForecastRequest.SerializeToString,
             nextlabel_dot_v1_dot_report__service__pb2.GetForecastResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRandomControl(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ReportService/GetRandomControl',
+            nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.SerializeToString,
+            nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.FromString,
             options,
             channel_credentials,
             insecure,

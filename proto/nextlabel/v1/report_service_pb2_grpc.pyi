@@ -39,6 +39,10 @@ class ReportServiceStub:
     """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
     GetForecast: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetForecastRequest, _report_service_pb2.GetForecastResponse]
     """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it."""
+    GetRandomControl: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetRandomControlRequest, _report_service_pb2.GetRandomControlResponse]
+    """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
+    some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+    """
     GetAnnotatorReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]
     """Returns how each annotator of a project does."""
     GetOverview: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]
@@ -55,6 +59,10 @@ class ReportServiceAsyncStub(ReportServiceStub):
     """Draws the learning curves of one or more runs; of long ones every few points, 5,000 in all."""
     GetForecast: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetForecastRequest, _report_service_pb2.GetForecastResponse]  # type: ignore[assignment]
     """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it."""
+    GetRandomControl: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetRandomControlRequest, _report_service_pb2.GetRandomControlResponse]  # type: ignore[assignment]
+    """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
+    some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+    """
     GetAnnotatorReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]  # type: ignore[assignment]
     """Returns how each annotator of a project does."""
     GetOverview: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
@@ -83,6 +91,15 @@ class ReportServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.GetForecastResponse, _abc.Awaitable[_report_service_pb2.GetForecastResponse]]:
         """Returns what more labels, or more money, would bring by the learning curve so far; needs five points of it."""
+
+    def GetRandomControl(
+        self,
+        request: _report_service_pb2.GetRandomControlRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.GetRandomControlResponse, _abc.Awaitable[_report_service_pb2.GetRandomControlResponse]]:
+        """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
+        some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+        """
 
     def GetAnnotatorReport(
         self,

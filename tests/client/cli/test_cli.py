@@ -203,6 +203,14 @@ def test_the_report_has_the_learning_curve(cli: Cli, news: str) -> None:
     assert "70.0% (50.0% to 75.0%)" in cli("report", news).out
 
 
+def test_the_report_says_what_choosing_saved(cli: Cli, news: str) -> None:
+    out = cli("report", news, "--against-random").out
+    assert "+2.0 points (-1.0 to +5.0)" in out
+    assert "12 (-3 to 30)" in out
+    assert "$0.0240 (-$0.0060 to $0.0600)" in out
+    assert cli("report", news, "--against-random", "-o", "json").json["reached"] is True
+
+
 def test_the_report_forecasts_what_more_labels_or_dollars_would_bring(cli: Cli, news: str) -> None:
     assert "+2.0 points (-1.0 to +5.0)" in cli("report", news, "--forecast", "20").out
     assert cli("report", news, "--forecast-usd", "5", "-o", "json").json["more_labels"] == 50

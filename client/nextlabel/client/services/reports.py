@@ -8,6 +8,7 @@ from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.names import several
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 
@@ -72,6 +73,15 @@ class Reports(Service[Mode, Scope]):
             project=project, run=run, more_labels=more_labels, more_micro_usd=round(more_usd * 1_000_000)
         )
         return await self._connection.unary(self._stub.GetForecast, request)
+
+    @project_call
+    async def random_control(self, project: str, *, timeout_s: float = LONG_CALL_S) -> pb.GetRandomControlResponse:
+        """What the labels that strategies chose saved against as many audit draws, in accuracy, labels and money.
+
+        Needs a holdout and 20 labels of each kind; takes a while.
+        """
+        request = pb.GetRandomControlRequest(project=project)
+        return await self._connection.unary(self._stub.GetRandomControl, request, timeout_s=timeout_s)
 
     @project_call
     async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:

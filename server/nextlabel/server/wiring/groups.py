@@ -21,6 +21,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.runs import Runs
@@ -98,6 +99,7 @@ class ReportParts:
 
     reports: Reports
     forecasts: Forecasts
+    random_control: RandomControl
     quality: QualityParts
 
 

@@ -29,6 +29,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
@@ -123,6 +124,7 @@ def open_parts(settings: Settings) -> Parts:
     reports = ReportParts(
         told,
         Forecasts(told),
+        RandomControl(base.store, learning, told),
         quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
     removal = Removal(base.store, labeling.labels, selector, learning, pool.pools)

@@ -14,7 +14,7 @@ from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
-    "nextlabel report news --forecast 200"
+    "nextlabel report news --forecast 200;  nextlabel report news --against-random"
 )
 
 
@@ -60,6 +60,10 @@ def report(
     forecast_usd: Annotated[
         float | None, typer.Option(min=0.000001, help="The same for that many more US dollars.")
     ] = None,
+    against_random: Annotated[
+        bool,
+        typer.Option("--against-random", help="Report what choosing items saved against drawing them at random."),
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.
@@ -83,6 +87,10 @@ def report(
                 project, run=runs[0] if runs else "", more_labels=forecast or 0, more_usd=forecast_usd or 0.0
             )
             emit_one(plain(outlook), output, shown=_outlook(plain(outlook)))
+            return
+        if against_random:
+            found = plain(client.reports.random_control(project))
+            emit_one(found, output, shown=_control(found))
             return
         if len(runs) > 1 and plot is None:
             raise typer.BadParameter("several runs can only be drawn; give --plot", param_hint="--run")
@@ -110,13 +118,33 @@ _ANNOTATOR_COLUMNS: TableColumns = {
 }
 
 
+def _control(found: Record) -> Record:
+    saved = found["saved_labels"]
+    money = {end: usd(round(saved[end] * found["label_micro_usd"])) for end in ("value", "low", "high")}
+    most = "" if found["reached"] else "at most "
+    return {
+        "labels compared": found["labels"],
+        "accuracy of chosen ones": percent(found["chosen_accuracy"]),
+        "accuracy of random ones": percent(found["random_accuracy"]),
+        "gain": _points(found["gain"]),
+        "labels saved": most + "{value:,.0f} ({low:,.0f} to {high:,.0f})".format(**saved),
+        "money saved": most + "{value} ({low} to {high})".format(**money),
+        "holdout items": saved["items"],
+    }
+
+
+def _points(gain: Record) -> str:
+    """A difference of two shares in points, with its 95 % interval."""
+    form = "{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return form.format(**{end: 100 * gain[end] for end in ("value", "low", "high")})
+
+
 def _outlook(found: Record) -> Record:
-    gain = "{value:+.1f} points ({low:+.1f} to {high:+.1f})"
     return {
         "labels more": found["more_labels"],
         "at what they cost so far": usd(found["micro_usd"]),
         "accuracy then": share_within(found["accuracy"]),
-        "gain": gain.format(**{end: 100 * found["gain"][end] for end in ("value", "low", "high")}),
+        "gain": _points(found["gain"]),
         "points of the curve": found["points"],
     }
 

@@ -170,6 +170,7 @@ RULES: dict[str, Rule] = {
                 "GetLearningCurve": Rule(READERS),
                 "RenderLearningCurve": Rule(READERS),
                 "GetForecast": Rule(READERS),
+                "GetRandomControl": Rule(OPERATORS),
                 "GetAnnotatorReport": Rule(READERS),
                 "GetOverview": Rule(READERS),
             },

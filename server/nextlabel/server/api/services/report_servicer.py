@@ -17,6 +17,7 @@ from nextlabel.server.api.messages.values import fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render, thinned
@@ -68,6 +69,7 @@ class ReportServicer(ReportServiceServicer):
     finder: ProjectFinder
     reports: Reports
     forecasts: Forecasts
+    random_control: RandomControl
     runs: Runs
     run_messages: RunMessages
     executor: Executor
@@ -118,6 +120,19 @@ class ReportServicer(ReportServiceServicer):
             points=found.points,
             accuracy=estimate(found.forecast.accuracy),
             gain=estimate(found.forecast.gain),
+        )
+
+    async def GetRandomControl(self, request: pb.GetRandomControlRequest, context: Any) -> pb.GetRandomControlResponse:
+        """Return what choosing items saved against drawing them at random."""
+        found = await self.random_control.compare(await self.finder.project(request.project))
+        return pb.GetRandomControlResponse(
+            labels=found.labels,
+            chosen_accuracy=found.savings.chosen,
+            random_accuracy=found.savings.at_random,
+            gain=estimate(found.savings.gain),
+            saved_labels=estimate(found.savings.saved),
+            label_micro_usd=found.label_micro_usd,
+            reached=found.savings.reached,
         )
 
     async def GetAnnotatorReport(

@@ -74,6 +74,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             finder=finder,
             reports=parts.reports.reports,
             forecasts=parts.reports.forecasts,
+            random_control=parts.reports.random_control,
             runs=parts.runs.runs,
             run_messages=run_messages,
             executor=parts.base.workers.compute,

@@ -1,0 +1,128 @@
+"""What choosing items saved against drawing them at random: the audit stream is the control arm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.estimates.arms import Arm, Savings, luck_of, savings
+from nextlabel.server.domain.learning.learning import Labeled, Learning
+from nextlabel.server.domain.learning.samples import EvaluationSet
+from nextlabel.server.domain.learning.task_learner import AnyTaskLearner, Beside
+from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
+from nextlabel.server.domain.reports.audit_stream import AuditStream, audit_stream
+from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects.projects import Project
+
+FEWEST_LABELS = 20
+"""Labels an arm needs."""
+
+_MOST_LABELS = 2_000
+_SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Learners of the chosen arm, by their labels in shares of the random arm's."""
+
+_HALVES = 5
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """``labels`` chosen ones beside as many drawn at random, and what a label of the project has cost."""
+
+    labels: int
+    savings: Savings
+    label_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class RandomControl:
+    """Trains learners on chosen labels and on audit draws alone, and compares them on the holdout."""
+
+    store: StateStore
+    learning: Learning
+    reports: Reports
+    _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+
+    async def compare(self, project: Project) -> Comparison:
+        """Compare the arms; one project is worked on at a time, as this trains some twenty learners.
+
+        Advice has no part in it: it would be the same for both.
+
+        Raises:
+            FailedPrecondition: the annotation type has no learner, an arm has too few labels, or there is no holdout.
+        """
+        learner, spec = task_learner(project), learner_spec(project.annotation_type, project.learner)
+        async with self._turn:
+            stream = await self.store.read(lambda tx: audit_stream(tx, project.id))
+            labeled = await self.learning.labeled(project)
+            chosen, at_random = _arms(stream, labeled)
+            count = min(len(chosen), len(at_random), _MOST_LABELS)
+            if count < FEWEST_LABELS:
+                raise FailedPrecondition(
+                    f"{project.name} has {len(at_random)} labels of audit draws and {len(chosen)} of items that a "
+                    f"strategy chose; at least {FEWEST_LABELS} of each are compared: label more, in runs with an "
+                    "audit share above 0",
+                    reason="TOO_FEW_AUDIT_LABELS",
+                )
+            samples = self.learning.samples
+            holdout = await samples.evaluation_set(project, Split.HOLDOUT, project.class_names)
+            if holdout is None:
+                raise FailedPrecondition(
+                    f"project {project.name} has no embedded holdout items to compare on; add some with their labels",
+                    reason="NO_EVALUATION_ITEMS",
+                )
+            beside = Beside(await samples.of_pool(project), await self.learning.descriptions.of(project), None)
+            trial = _Trial(learner, spec, labeled, beside, holdout, project.class_names)
+            found = await self.learning.executor.run(
+                lambda: savings(trial.arm(chosen, count, _SHARES), trial.arm(at_random, count, (1.0,)))
+            )
+        curve = await self.reports.learning_curve(project)
+        newest = curve[-1] if curve else None
+        price = newest.spent.micro_usd / newest.labels if newest is not None and newest.labels else 0.0
+        return Comparison(count, found, round(price))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """Trains learners on some of the labels, each from nothing, and judges them."""
+
+    learner: AnyTaskLearner
+    spec: LearnerSpec
+    labeled: Labeled
+    beside: Beside
+    holdout: EvaluationSet
+    classes: Sequence[str]
+
+    def arm(self, places: Places, count: int, shares: Sequence[float]) -> Arm:
+        """Learners of the first labels of an arm, in shares of ``count``."""
+        labels = sorted({min(len(places), max(1, round(share * count))) for share in shares})
+        right_Kn = np.stack([self._right(places[:some]) for some in labels])
+        rng = np.random.default_rng(0)
+        halves = [rng.permutation(places[:count])[: count // 2] for _ in range(_HALVES)]
+        return Arm(labels, right_Kn, luck_of([float(self._right(half).mean()) for half in halves]))
+
+    def _right(self, places: Places) -> npt.NDArray[np.bool_]:
+        some = np.sort(places)
+        consensus = [self.labeled.consensus[place] for place in some.tolist()]
+        training = self.learner.training(self.labeled.embeddings_ND[some], consensus, self.classes)
+        model = self.learner.train(training, self.beside, self.spec, 0, None)
+        answers = self.learner.answers(model, model.predict_proba(self.holdout.embeddings_nD))
+        return np.array([a.body == b for a, b in zip(answers, self.holdout.bodies, strict=True)], np.bool_)
+
+
+def _arms(stream: AuditStream, labeled: Labeled) -> tuple[Places, Places]:
+    """Return where the labels of chosen items and of audit draws stand, each in the order of their picks."""
+    place = {row: i for i, row in enumerate(labeled.rows_N.tolist())}
+    drawn = dict.fromkeys(draw.row for draw in stream.draws)
+    at_random = [place[row] for row in drawn if row in place]
+    chosen = [place[row] for row in stream.picked_rows if row not in drawn and row in place]
+    return np.array(chosen, np.int64), np.array(at_random, np.int64)
