@@ -11,6 +11,7 @@ from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.names import class_name, several
 from nextlabel.client.messages.settings import duration, learner_settings, strategy_spec
 from nextlabel.client.transport.calls import Mode, OfServer, Scope, Service, call, project_call, stream
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import project_service_pb2 as pb
 from nextlabel.v1.annotation_pb2 import AnnotationType
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
@@ -101,8 +102,9 @@ class Projects(OneProject[Mode, OfServer]):
         audit_share: float = 0.0,
         show_suggestions: bool = False,
         prompt_metadata: Sequence[str] = (),
+        timeout_s: float = LONG_CALL_S,
     ) -> pb.Project:
-        """Create a project.
+        """Create a project; the first one of a server takes long, because the embedding model is loaded for it.
 
         `labels` are the classes, in an order that stays; `annotation_type` is single_label, multi_label, score,
         pairwise_preference or text. The server embeds the texts with `embedding_model`, unless
@@ -127,7 +129,7 @@ class Projects(OneProject[Mode, OfServer]):
         if score_range is not None:
             project.score_range.minimum, project.score_range.maximum = score_range
         request = pb.CreateProjectRequest(project=project, guidelines=guidelines)
-        return (await self._connection.unary(self._stub.CreateProject, request)).project
+        return (await self._connection.unary(self._stub.CreateProject, request, timeout_s=timeout_s)).project
 
     @stream
     async def list(self) -> AsyncIterator[Sequence[pb.Project]]:

@@ -72,6 +72,7 @@ def auto(
     """
     from nextlabel.client import connect
     from nextlabel.client.cli.adding import wait_until_embedded
+    from nextlabel.client.transport.connection import LONG_CALL_S
     from nextlabel.client.writers.table import check_ending, write_table
     from nextlabel.server.auto.job import PROJECT, Job
     from nextlabel.server.auto.outcome import Tally, added_names, outcomes
@@ -87,7 +88,7 @@ def auto(
         classes = _classes(labels, sorted({row.known for row in rows if row.known}))
         spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
         server = stack.enter_context(own_server(folder, environment, pages=annotator is Labeler.HUMAN))
-        client = stack.enter_context(connect(server.address))
+        client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
         job = Job(client)
         job.prepare(classes, guidelines.read_text(encoding="utf-8-sig") if guidelines else "")
         refused = job.add(rows)

@@ -39,6 +39,8 @@ WHOLE = [m for m in METHODS if m not in PAGED]
 CLASSES, FEW = LIMITS.classes, 20
 # How many entries the repeated fields of replies without pages have at most.
 ENTRIES = {
+    "AdviceUse.advisors": FEW,
+    "AdviceUse.scores": 3,
     "AddItemsResponse.errors": LIMITS.batch_items,
     "AnnotationProgress.other_models": FEW,
     "AnnotationProgress.outcomes": FEW,
