@@ -61,7 +61,10 @@ class Maintenance:
         await self.store.write(lambda tx: abandon_old_calls(tx, self.budgets))
         await self.removal.drop_left_over()
         failures: list[Exception] = []
-        for project in await self.store.read(all_projects):
+        projects = await self.store.read(all_projects)
+        for gone in self._rows.keys() - set(projects):
+            del self._rows[gone], self._compacted[gone]
+        for project in projects:
             try:
                 await self._compact_if_due(project)
             except Exception as error:  # noqa: BLE001  (one damaged pool must not keep the others untidy)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -30,6 +30,7 @@ from nextlabel.server.values.projects.projects import Project
 GROUP_ROWS = 10_000
 GATHER_S = 0.02
 TURN_S = 2.0
+_MOST_QUEUED = 64
 _log = structlog.get_logger(__name__)
 
 
@@ -51,7 +52,8 @@ class Ingest:
         self._clock = clock
         self._limits = limits
         self._signals = signals
-        self._queues: dict[ProjectId, asyncio.Queue[Message]] = defaultdict(lambda: asyncio.Queue(maxsize=64))
+        # Weakly held: a queue goes with the last of those who put into it and the one who empties it.
+        self._queues: WeakValueDictionary[ProjectId, asyncio.Queue[Message]] = WeakValueDictionary()
         self._committers: dict[ProjectId, asyncio.Task[None]] = {}
 
     async def acknowledged(self, project: Project, upload: str) -> int:
@@ -69,25 +71,27 @@ class Ingest:
         if sequence < 1:
             raise InvalidArgument.field("batch.sequence", f"counts from 1, got {sequence}")
         receipt: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        await self._queues[project.id].put(Message(project, upload, sequence, incoming, receipt))
-        committer = self._committers.get(project.id)
-        if committer is None or committer.done():
-            self._committers[project.id] = asyncio.create_task(self._commit_all(project.id))
+        queue = self._queues.setdefault(project.id, asyncio.Queue(maxsize=_MOST_QUEUED))
+        await queue.put(Message(project, upload, sequence, incoming, receipt))
+        if project.id not in self._committers:
+            self._committers[project.id] = asyncio.create_task(self._commit_all(project.id, queue))
         return receipt
 
     async def drain(self) -> None:
         """Wait until everything queued is committed."""
         await asyncio.gather(*self._committers.values(), return_exceptions=True)
 
-    async def _commit_all(self, project: ProjectId) -> None:
-        queue = self._queues[project]
-        while not queue.empty():
-            try:
-                await self._commit_for_a_while(project, queue)
-            except DomainError:
-                continue
-            except Exception:  # noqa: BLE001  (its senders know; those still in the queue wait for the next turn)
-                _log.exception("ingest_failed", project=project)
+    async def _commit_all(self, project: ProjectId, queue: asyncio.Queue[Message]) -> None:
+        try:
+            while not queue.empty():
+                try:
+                    await self._commit_for_a_while(project, queue)
+                except DomainError:
+                    continue
+                except Exception:  # noqa: BLE001  (its senders know; those still in the queue wait for the next turn)
+                    _log.exception("ingest_failed", project=project)
+        finally:
+            del self._committers[project]
 
     async def _commit_for_a_while(self, project: ProjectId, queue: asyncio.Queue[Message]) -> None:
         """Commit what is queued, preparing each group while the one before it is being stored.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from nextlabel.server.domain.labeling.leases import runs_of_people
 from nextlabel.server.domain.selection.selector import Query, Selector
@@ -28,7 +28,7 @@ class Leasing:
     def __init__(self, store: StateStore, selector: Selector) -> None:
         self._store = store
         self._selector = selector
-        self._selecting: defaultdict[ProjectId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._selecting: WeakValueDictionary[ProjectId, asyncio.Lock] = WeakValueDictionary()
 
     async def lease(
         self, project: Project, annotator: str, count: int, work: Callable[[Transaction], T | None]
@@ -43,7 +43,8 @@ class Leasing:
         leased = await self._store.write(work)
         if leased is not None:
             return leased
-        async with self._selecting[project.id]:
+        # Weakly held, so that the lock goes with the last lease that waits for it.
+        async with self._selecting.setdefault(project.id, asyncio.Lock()):
             leased = await self._store.write(work)
             if leased is not None or not await self._select(project, annotator, count):
                 return leased
