@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
+from nextlabel.server.web.choices import one_of
 from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
@@ -20,16 +21,8 @@ from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import report_service_pb2 as reports_pb
 from nextlabel.v1 import run_service_pb2 as runs_pb
 
-Choice = TypeVar("Choice")
-
 PAGE_ROWS = 50
 _ACTIVE = frozenset({runs_pb.RUN_STATE_PENDING, runs_pb.RUN_STATE_RUNNING, runs_pb.RUN_STATE_STOPPING})
-_AXES = {
-    "labels": reports_pb.CURVE_AXIS_LABELS,
-    "usd": reports_pb.CURVE_AXIS_USD,
-    "seconds": reports_pb.CURVE_AXIS_SECONDS,
-}
-_MEASURES = {"accuracy": reports_pb.CURVE_MEASURE_ACCURACY, "macro_f1": reports_pb.CURVE_MEASURE_MACRO_F1}
 _DIMENSIONS = {
     "labels": budgets_pb.BUDGET_DIMENSION_LABELS,
     "tokens": budgets_pb.BUDGET_DIMENSION_TOKENS,
@@ -74,19 +67,6 @@ async def _overview(request: Request) -> dict[str, Any]:
         "budgets": [budget for budget in budgets.budgets if not budget.run],
         "annotators": quality.annotators,
     }
-
-
-async def curve(request: Request) -> Response:
-    """Draw the learning curve."""
-    who = visitor(request)
-    asked = reports_pb.RenderLearningCurveRequest(
-        project=request.path_params["project"],
-        format=reports_pb.PLOT_FORMAT_SVG,
-        axis=_one_of(_AXES, request.query_params.get("axis", "labels"), "axis"),
-        measure=_one_of(_MEASURES, request.query_params.get("measure", "accuracy"), "measure"),
-    )
-    drawn = await who.call(who.backend.reports.RenderLearningCurve, asked)
-    return Response(drawn.content, media_type=drawn.media_type)
 
 
 async def items(request: Request) -> Response:
@@ -160,7 +140,7 @@ async def set_budget(request: Request) -> Response:
     asked = budgets_pb.SetBudgetRequest(
         request_id=str(form.get("request_id") or new_id()),
         project=name,
-        dimension=_one_of(_DIMENSIONS, dimension, "dimension"),
+        dimension=one_of(_DIMENSIONS, dimension, "dimension"),
         window=budgets_pb.BUDGET_WINDOW_DAY if form.get("window") == "day" else budgets_pb.BUDGET_WINDOW_TOTAL,
     )
     limit = str(form.get("limit", "")).strip()
@@ -216,12 +196,6 @@ def _amount(limit: str, dimension: str) -> int:
     return round(number * 1e6) if dimension == "usd" else int(number)
 
 
-def _one_of(choices: Mapping[str, Choice], name: str, field: str) -> Choice:
-    if name not in choices:
-        raise InvalidArgument.field(field, f"one of {', '.join(choices)}, got {name!r}")
-    return choices[name]
-
-
 def _names(enum: Any, prefix: str) -> list[str]:
     return [name.removeprefix(prefix).lower() for name in enum.keys()[1:]]
 
@@ -229,4 +203,4 @@ def _names(enum: Any, prefix: str) -> list[str]:
 def _enum(enum: Any, prefix: str, name: str, field: str) -> Any:
     if not name:
         return 0
-    return _one_of({n: enum.Value(prefix + n.upper()) for n in _names(enum, prefix)}, name, field)
+    return one_of({n: enum.Value(prefix + n.upper()) for n in _names(enum, prefix)}, name, field)

@@ -1,0 +1,78 @@
+"""The learning curve: drawn on the page, and as a picture or a table to take away."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nextlabel.client.export.tables import flat
+from nextlabel.client.messages.plain import plain
+from nextlabel.server.web.choices import one_of
+from nextlabel.server.web.sessions import visitor
+from nextlabel.v1 import report_service_pb2 as pb
+from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+
+_AXES = {"labels": pb.CURVE_AXIS_LABELS, "usd": pb.CURVE_AXIS_USD, "seconds": pb.CURVE_AXIS_SECONDS}
+_MEASURES = {"accuracy": pb.CURVE_MEASURE_ACCURACY, "macro_f1": pb.CURVE_MEASURE_MACRO_F1}
+_FORMS = {"svg": pb.PLOT_FORMAT_SVG, "png": pb.PLOT_FORMAT_PNG}
+_SPENT = ("labels", "tokens", "micro_usd", "seconds")
+_ON_HOLDOUT = (
+    "accuracy",
+    "accuracy_interval.low",
+    "accuracy_interval.high",
+    "macro_f1",
+    "macro_f1_interval.low",
+    "macro_f1_interval.high",
+)
+_COLUMNS = (*_SPENT, *_ON_HOLDOUT, "holdout_items", "model_version", "time")
+
+
+async def picture(request: Request) -> Response:
+    """Draw the learning curve as the address ends: SVG or PNG; with ``download`` it is a file to keep."""
+    who = visitor(request)
+    query = request.query_params
+    form = request.path_params["form"]
+    asked = pb.RenderLearningCurveRequest(
+        project=request.path_params["project"],
+        format=one_of(_FORMS, form, "form"),
+        axis=one_of(_AXES, query.get("axis", "labels"), "axis"),
+        measure=one_of(_MEASURES, query.get("measure", "accuracy"), "measure"),
+    )
+    drawn = await who.call(who.backend.reports.RenderLearningCurve, asked)
+    headers = _as_file(request, form) if "download" in query else None
+    return Response(drawn.content, media_type=drawn.media_type, headers=headers)
+
+
+async def table(request: Request) -> Response:
+    """Hand the points out as CSV, named as `nextlabel report -o csv` names them."""
+    who = visitor(request)
+    asked = pb.GetLearningCurveRequest(project=request.path_params["project"])
+    points: list[LearningCurvePoint] = []
+    while True:
+        found = await who.call(who.backend.reports.GetLearningCurve, asked)
+        points += found.learning_curve.points
+        if not found.next_page_token:
+            break
+        asked.page_token = found.next_page_token
+    return Response(points_as_csv(points), media_type="text/csv", headers=_as_file(request, "csv"))
+
+
+def points_as_csv(points: Sequence[LearningCurvePoint]) -> str:
+    """Return one row a point; what no holdout measured is empty, not 0."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for point in points:
+        row = dict(flat(plain(point)))
+        if not point.holdout_items:
+            row.update(dict.fromkeys(_ON_HOLDOUT))
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def _as_file(request: Request, ending: str) -> Mapping[str, str]:
+    return {"content-disposition": f'attachment; filename="{request.path_params["project"]}-curve.{ending}"'}

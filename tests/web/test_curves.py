@@ -1,0 +1,48 @@
+"""The learning curve leaves the dashboard as a table and as pictures, with what the service knows."""
+
+from __future__ import annotations
+
+import csv
+
+from nextlabel.server.web.curves import points_as_csv
+from nextlabel.v1 import learner_service_pb2 as learner_pb
+from nextlabel.v1 import report_service_pb2 as pb
+from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
+from tests.web.conftest import Server, violations, visitor
+
+
+def test_a_curve_is_downloaded_as_a_table_and_as_pictures(server: Server) -> None:
+    api = server.api()
+    project = api.filled(40, holdout=20)
+    api.submit(project, "ann", range(10))
+    api.learner.Train(learner_pb.TrainRequest(project=project))
+    (point,) = api.reports.GetLearningCurve(pb.GetLearningCurveRequest(project=project)).learning_curve.points
+    curve = f"/projects/{project}/curve"
+    with visitor(server) as client:
+        shown = client.get(f"/projects/{project}").text
+        for link in (f"{curve}.csv", f"{curve}.svg?download=1", f"{curve}.png?download=1"):
+            assert f'href="{link}"' in shown
+        assert not violations(shown)
+        table = client.get(f"{curve}.csv")
+        assert table.headers["content-type"].startswith("text/csv")
+        assert table.headers["content-disposition"] == f'attachment; filename="{project}-curve.csv"'
+        (row,) = csv.DictReader(table.text.splitlines())
+        assert int(row["labels"]) == 10
+        assert float(row["accuracy"]) == point.accuracy
+        assert float(row["accuracy_interval.low"]) == point.accuracy_interval.low
+        assert int(row["holdout_items"]) == point.holdout_items
+        for form, begins in (("svg", b"<svg"), ("png", b"\x89PNG")):
+            kept = client.get(f"{curve}.{form}?download=1")
+            assert kept.content.startswith(begins)
+            assert kept.headers["content-disposition"] == f'attachment; filename="{project}-curve.{form}"'
+        assert "content-disposition" not in client.get(f"{curve}.svg").headers
+        unknown = client.get(f"{curve}.pdf")
+        assert unknown.status_code == 400
+        assert "svg, png" in unknown.text
+
+
+def test_what_no_holdout_measured_is_empty_and_no_points_are_a_heading() -> None:
+    (row,) = csv.DictReader(points_as_csv([LearningCurvePoint(labels=5, model_version=1)]).splitlines())
+    assert (row["labels"], row["accuracy"], row["macro_f1"], row["accuracy_interval.high"]) == ("5", "", "", "")
+    assert points_as_csv([]).startswith("labels,tokens,micro_usd,seconds,accuracy,")
+    assert len(points_as_csv([]).splitlines()) == 1
