@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextlabel.server.assessment.estimates.arms import Arm, Savings, luck_of, savings
+from nextlabel.server.assessment.estimates.arms import Arm, Bool, Places, Savings, arm_of, savings
 
 ITEMS = 400
 
@@ -53,6 +53,15 @@ def test_luck_widens_the_intervals() -> None:
     assert unsure.saved.high - unsure.saved.low > sure.saved.high - sure.saved.low
 
 
-def test_the_luck_of_halves_is_their_spread() -> None:
-    assert luck_of([0.5]) == 0
-    assert luck_of([0.5, 0.7]) == pytest.approx(np.std([0.5, 0.7], ddof=1))
+def test_an_arm_has_a_learner_for_each_count_and_the_luck_of_its_halves() -> None:
+    judged: list[list[int]] = []
+
+    def judge(places: Places) -> Bool:
+        judged.append(sorted(places.tolist()))
+        return np.arange(100) < 10 * len(set(places.tolist()) & {0, 1, 2})
+
+    found = arm_of(judge, np.arange(10), 8, (0.25, 1.0, 4.0))
+    assert list(found.labels) == [2, 8, 10]
+    assert found.right_Kn.mean(axis=1) == pytest.approx([0.2, 0.3, 0.3])
+    halves = [places for places in judged if len(places) == 4]
+    assert found.luck == pytest.approx(np.std([len({0, 1, 2} & set(half)) / 10 for half in halves], ddof=1))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -14,8 +14,10 @@ from nextlabel.server.assessment.intervals import Estimate, paired_difference
 
 Bool = npt.NDArray[np.bool_]
 Float = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
 
 _RESAMPLES = 2_000
+_HALVES = 5
 _Z = 1.959963984540054
 
 
@@ -53,12 +55,18 @@ class Savings:
     reached: bool
 
 
-def luck_of(accuracies: Sequence[float]) -> float:
-    """Return the standard deviation of an accuracy from those of learners of random halves of its labels.
+def arm_of(judge: Callable[[Places], Bool], places: Places, count: int, shares: Sequence[float]) -> Arm:
+    """Return the arm whose labels stand at ``places``, in the order in which they came.
 
-    The delete-half jackknife (Shao and Wu 1989); 0 with fewer than two halves.
+    ``judge`` trains a learner on some places and says which holdout items it predicts right. One is trained on the
+    first labels for each of the ``shares`` of ``count``, as far as there are so many. The luck is that of the first
+    ``count``, by the delete-half jackknife (Shao and Wu 1989) over random halves.
     """
-    return float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else 0.0
+    labels = sorted({min(len(places), max(1, round(share * count))) for share in shares})
+    rng = np.random.default_rng(0)
+    halves = [rng.permutation(places[:count])[: count // 2] for _ in range(_HALVES)]
+    luck = float(np.std([judge(half).mean() for half in halves], ddof=1))
+    return Arm(labels, np.stack([judge(places[:some]) for some in labels]), luck)
 
 
 def savings(chosen: Arm, at_random: Arm, seed: int = 0) -> Savings:

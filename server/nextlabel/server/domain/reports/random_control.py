@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from nextlabel.server.assessment.estimates.arms import Arm, Savings, luck_of, savings
+from nextlabel.server.assessment.estimates.arms import Bool, Places, Savings, arm_of, savings
 from nextlabel.server.domain.learning.learning import Labeled, Learning
 from nextlabel.server.domain.learning.samples import EvaluationSet
 from nextlabel.server.domain.learning.task_learner import AnyTaskLearner, Beside
@@ -28,10 +27,6 @@ FEWEST_LABELS = 20
 _MOST_LABELS = 2_000
 _SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0, 1.5, 2.0, 3.0, 4.0)
 """Learners of the chosen arm, by their labels in shares of the random arm's."""
-
-_HALVES = 5
-
-Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +78,9 @@ class RandomControl:
             beside = Beside(await samples.of_pool(project), await self.learning.descriptions.of(project), None)
             trial = _Trial(learner, spec, labeled, beside, holdout, project.class_names)
             found = await self.learning.executor.run(
-                lambda: savings(trial.arm(chosen, count, _SHARES), trial.arm(at_random, count, (1.0,)))
+                lambda: savings(
+                    arm_of(trial.right, chosen, count, _SHARES), arm_of(trial.right, at_random, count, (1.0,))
+                )
             )
         curve = await self.reports.learning_curve(project)
         newest = curve[-1] if curve else None
@@ -102,15 +99,8 @@ class _Trial:
     holdout: EvaluationSet
     classes: Sequence[str]
 
-    def arm(self, places: Places, count: int, shares: Sequence[float]) -> Arm:
-        """Learners of the first labels of an arm, in shares of ``count``."""
-        labels = sorted({min(len(places), max(1, round(share * count))) for share in shares})
-        right_Kn = np.stack([self._right(places[:some]) for some in labels])
-        rng = np.random.default_rng(0)
-        halves = [rng.permutation(places[:count])[: count // 2] for _ in range(_HALVES)]
-        return Arm(labels, right_Kn, luck_of([float(self._right(half).mean()) for half in halves]))
-
-    def _right(self, places: Places) -> npt.NDArray[np.bool_]:
+    def right(self, places: Places) -> Bool:
+        """Which holdout items a learner of these labels predicts right."""
         some = np.sort(places)
         consensus = [self.labeled.consensus[place] for place in some.tolist()]
         training = self.learner.training(self.labeled.embeddings_ND[some], consensus, self.classes)
