@@ -2,10 +2,11 @@
 
     python benchmarks/prior_shift.py DATA_DIR --sets clinc10 --seeds 10
 
-Pool and test part are thinned to class sizes in geometric steps, the largest ``--skew`` times the smallest. The default learner is trained on labels that the strategy `default` or chance chose, 20 a round. Its
-probabilities on the test part are scored as they are, and moved to the shares that expectation maximisation finds on
-its own probabilities of the pool: from equal shares, since the learner gives every class the same weight, and from the
-shares of the labels, as the paper has it.
+Pool and test part are thinned to class sizes in geometric steps, the largest ``--skew`` times the smallest. The
+default learner is trained on labels that the strategy `default` or chance chose, 20 a round. Its probabilities on the
+test part are scored as they are, and moved to the shares that expectation maximisation finds on its own probabilities
+of the pool: from equal shares, since the learner gives every class the same weight, and from the shares of the labels,
+as the paper has it.
 """
 
 from __future__ import annotations
