@@ -154,3 +154,31 @@ def test_the_dashboard_follows_what_happens(browser: Browser, server: Server) ->
     all_saved(other)
     page.wait_for_selector("th:has-text('bob')", timeout=WAIT_MS)
     assert answers_of(api, project, "bob")
+
+
+def test_a_budget_lowered_on_the_dashboard_ends_the_run(browser: Browser, server: Server) -> None:
+    _, project = filled(server, 12)
+    visit = Visit(browser, server)
+    page = visit.open(f"/projects/{project}/start")
+    page.fill("input[name=batch_size]", "4")
+    page.fill("input[name=max_rounds]", "3")
+    page.click("text=Show what it costs")
+    page.click("text=Start it")
+    page.wait_for_selector("td:text-is('running')", timeout=WAIT_MS)
+    other = Visit(browser, server, name="bob").open(f"/projects/{project}/label")
+    label_by_key(other, 2)
+    all_saved(other)
+    page.select_option("select[name=dimension]", "labels")
+    page.fill("input[name=limit]", "2")
+    page.check("text=Yes, change it")
+    page.click("button:text-is('Set')")
+    page.wait_for_selector("[aria-label=Budgets]")
+    # The two items that bob holds were reserved before: their answers are still taken, and nothing after them.
+    label_by_key(other, 2)
+    all_saved(other)
+    page.wait_for_selector("td:has-text('budget')", timeout=WAIT_MS)
+    run = page.locator("[aria-label=Runs] tbody tr td").all_inner_texts()
+    assert (run[0], run[3]) == ("finished", "4")
+    assert page.locator("[aria-label=Budgets] tbody td").nth(3).inner_text() == "2"
+    assert not page.locator("button[aria-label^='Stop run']").count()
+    assert visit.complaints == []
