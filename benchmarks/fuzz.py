@@ -16,7 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.hostile.fuzz import fuzz
+from tests.hostile.fuzz import Report, fuzz
+
+
+def _progress(report: Report) -> None:
+    print(f"{report.codes.total():,} messages, {report.memory[-1]:.0f} MiB, {len(report.defects)} defects", flush=True)
 
 
 def main() -> None:
@@ -25,10 +29,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nextlabel-fuzz-") as folder:
-        report = asyncio.run(fuzz(options.messages, options.seed, Path(folder)))
+        report = asyncio.run(fuzz(options.messages, options.seed, Path(folder), _progress))
     print(f"{report.codes.total()} messages in {report.seconds:.0f} s, seed {options.seed}")
     print(", ".join(f"{code} {n}" for code, n in report.codes.most_common()))
-    print("MiB of memory after every tenth: " + ", ".join(f"{memory:.0f}" for memory in report.memory))
     for defect, message in report.defects.items():
         print(f"DEFECT {defect}\n    message {message}")
     if not report.alive:

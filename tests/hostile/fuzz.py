@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,8 +113,10 @@ class Fuzzer:
             call.cancel()
 
 
-async def fuzz(messages: int, seed: int, folder: Path) -> Report:
-    """Send that many messages to a server of its own in a folder of its own."""
+async def fuzz(
+    messages: int, seed: int, folder: Path, after_tenth: Callable[[Report], None] = lambda _: None
+) -> Report:
+    """Send that many messages to a server of its own in a folder of its own; tell how it stands after every tenth."""
     report = Report()
     server = Server(
         "fuzzed",
@@ -124,19 +126,22 @@ async def fuzz(messages: int, seed: int, folder: Path) -> Report:
     began = time.monotonic()
     async with launcher() as launched:
         await launched.start(server)
-        await _send_all(messages, seed, server, report)
+        await _send_all(messages, seed, server, report, after_tenth)
         report.alive = is_alive(server.pid)
     report.seconds = time.monotonic() - began
     return report
 
 
-async def _send_all(messages: int, seed: int, server: Server, report: Report) -> None:
+async def _send_all(
+    messages: int, seed: int, server: Server, report: Report, after_tenth: Callable[[Report], None]
+) -> None:
     options = [("grpc.max_receive_message_length", -1)]
     async with grpc.aio.insecure_channel(server.address, options=options) as channel:
         for tenth in range(10):
             workers = [Fuzzer(channel, random.Random(f"{seed}/{tenth}/{i}"), report) for i in range(WORKERS)]
             await asyncio.gather(*(_work(worker, messages // (10 * WORKERS), server) for worker in workers))
             report.memory.append(_memory(server))
+            after_tenth(report)
 
 
 async def _work(fuzzer: Fuzzer, calls: int, server: Server) -> None:
