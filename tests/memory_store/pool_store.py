@@ -118,6 +118,10 @@ class MemoryPoolStore(PoolStore):
         """Nothing is kept of what was deleted."""
 
     @override
+    def damaged_files(self, project: ProjectId) -> Sequence[str]:
+        return []
+
+    @override
     def drop(self, project: ProjectId) -> None:
         self._projects.pop(project, None)
 

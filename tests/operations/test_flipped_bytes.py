@@ -59,3 +59,49 @@ def test_flipped_bytes_are_found_or_change_neither_id_nor_text(pool: Path, tmp_p
     except (DataLoss, Unavailable):
         return
     assert found or stored == list(zip(IDS, TEXTS, strict=True))
+
+
+@pytest.mark.parametrize("table", ["items", "embeddings"])
+@pytest.mark.parametrize("compacted", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_flip_of_any_bit_of_a_data_file_is_found_by_name(
+    pool: Path, tmp_path: Path, table: str, compacted: bool, seed: int
+) -> None:
+    rng = random.Random(seed)
+    copy = tmp_path / "copy"
+    shutil.copytree(pool, copy)
+    if compacted:
+        arrays = LancePoolStore(str(copy))
+        arrays.delete(PROJECT.id, [ITEMS])
+        arrays.compact(PROJECT.id)
+    file = rng.choice(sorted(copy.rglob(f"{table}.lance/data/*")))
+    content = bytearray(file.read_bytes())
+    content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    file.write_bytes(bytes(content))
+    try:
+        found = LancePoolStore(str(copy)).damaged_files(PROJECT.id)
+    except (DataLoss, Unavailable):
+        return
+    assert found == [f"{table}.lance/data/{file.name}"]
+
+
+def test_damaged_files_are_not_merged_into_whole_ones(pool: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pool, copy)
+    arrays = LancePoolStore(str(copy))
+    arrays.delete(PROJECT.id, [3])
+    file = next(copy.rglob("embeddings.lance/data/*"))
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(bytes(content))
+    with pytest.raises(DataLoss, match="restore"):
+        arrays.compact(PROJECT.id)
+    assert arrays.damaged_files(PROJECT.id) == [f"embeddings.lance/data/{file.name}"]
+
+
+def test_of_files_that_an_earlier_version_wrote_nothing_is_known(pool: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(pool, copy)
+    for folder in list(copy.rglob("_sums")):
+        shutil.rmtree(folder)
+    assert find_gap(LancePoolStore(str(copy)), COMMITTED) is None

@@ -42,7 +42,7 @@ class PoolGap:
     """Committed rows that the arrays of one project lack, a loss or a copy taken at a bad moment, or have damaged.
 
     ``damaged`` are ids of items whose content is not what was committed, ``damaged_embeddings`` rows whose embedding
-    is not of unit length.
+    is not of unit length, ``damaged_files`` names of files in the project's folder that are not as they were written.
     """
 
     project: str
@@ -50,6 +50,7 @@ class PoolGap:
     embeddings: int
     damaged: Sequence[str]
     damaged_embeddings: int
+    damaged_files: Sequence[str]
 
     def __str__(self) -> str:
         found = [f"{self.items} items and {self.embeddings} embeddings are missing"]
@@ -58,6 +59,8 @@ class PoolGap:
             found.append(f"the content of {len(self.damaged)} items is damaged ({shown})")
         if self.damaged_embeddings:
             found.append(f"{self.damaged_embeddings} embeddings are damaged")
+        if self.damaged_files:
+            found.append(f"{len(self.damaged_files)} files are damaged ({', '.join(self.damaged_files[:_SHOWN])})")
         return f"project {self.project}: {'; '.join(found)}"
 
 
@@ -83,9 +86,10 @@ def find_gap(arrays: PoolStore, pool: CommittedPool) -> PoolGap | None:
     lost_items = len(np.setdiff1d(pool.rows_n, items))
     lost_embeddings = len(np.setdiff1d(pool.embedded_m, embedded))
     damaged = _damaged_items(arrays, pool, dict(zip(items.tolist(), hashes.tolist(), strict=True)))
-    if not (lost_items or lost_embeddings or damaged or bad_embeddings):
+    files = arrays.damaged_files(project)
+    if not (lost_items or lost_embeddings or damaged or bad_embeddings or files):
         return None
-    return PoolGap(pool.project.name, lost_items, lost_embeddings, damaged, bad_embeddings)
+    return PoolGap(pool.project.name, lost_items, lost_embeddings, damaged, bad_embeddings, files)
 
 
 def _embedded(arrays: PoolStore, project: ProjectId, committed_m: Rows) -> tuple[Rows, int]:

@@ -116,6 +116,16 @@ class PoolStore(Protocol):
         """Merge small fragments into ones of about 65,536 rows and drop old versions."""
         ...
 
+    def damaged_files(self, project: ProjectId) -> Sequence[str]:
+        """Read a project's files; return the names, in its folder, of those that are not as they were written.
+
+        Of files without a checksum nothing is known: they are left out.
+
+        Raises:
+            DataLoss: a file is missing or damaged, so that it cannot be read.
+            Unavailable: a file cannot be read.
+        """
+
     def drop(self, project: ProjectId) -> None:
         """Remove everything of a project.
 

@@ -197,6 +197,12 @@ class LancePoolStore(PoolStore):
         tables.embeddings.compact()
 
     @override
+    def damaged_files(self, project: ProjectId) -> Sequence[str]:
+        tables = self._tables(project)
+        items = [f"items.lance/data/{name}" for name in tables.items.damaged_files()]
+        return items + [f"embeddings.lance/data/{name}" for name in tables.embeddings.damaged_files()]
+
+    @override
     def drop(self, project: ProjectId) -> None:
         with self._lock:
             self._open.pop(project, None)

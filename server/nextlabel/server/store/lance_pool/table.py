@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 import lance
 import numpy as np
 import pyarrow as pa
+from lance.optimize import Compaction
 
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
+from nextlabel.server.store.lance_pool.file_sums import FileSums
 from nextlabel.server.store.lance_pool.row_runs import RowRuns
 from nextlabel.server.values.errors import DataLoss, ResourceExhausted, Unavailable
 
@@ -25,6 +27,11 @@ T = TypeVar("T")
 ROWS_PER_FILE = 65_536
 _PREDICATE_RUNS = 1_000
 _READ_AHEAD_BYTES = 64 << 20
+_COMPACTION: Any = {
+    "target_rows_per_fragment": ROWS_PER_FILE,
+    "materialize_deletions": True,
+    "materialize_deletions_threshold": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class LanceTable:
         self._uri = uri
         self._directory = directory
         self._files = DurableDirectory(directory) if directory else None
+        self._sums = FileSums(directory) if directory else None
         self._keep_versions = keep_versions
         self._writing = threading.Lock()
         self._state = threading.Lock()
@@ -116,6 +124,9 @@ class LanceTable:
                 dataset = lance.write_dataset(data, self._uri, mode="create", max_rows_per_file=ROWS_PER_FILE)
                 runs = RowRuns.of(rows_n)
                 self._sync_parents()
+            if self._sums:
+                earlier = _data_files(present.dataset.get_fragments()) if present else set()
+                self._sums.record(_data_files(dataset.get_fragments()) - earlier)
             self._sync()
             self._set(Snapshot(dataset, runs))
 
@@ -144,9 +155,7 @@ class LanceTable:
             if self._snapshot is None:
                 return
             dataset = self._own_copy(self._snapshot)
-            dataset.optimize.compact_files(
-                target_rows_per_fragment=ROWS_PER_FILE, materialize_deletions=True, materialize_deletions_threshold=0.0
-            )
+            self._compact(dataset)
             # What replaces old files must be on disk before they go.
             self._sync()
             if int(dataset.version) != self._snapshot.version:
@@ -155,6 +164,30 @@ class LanceTable:
                 read_elsewhere = any(version != int(dataset.version) for version in self._reading)
             if not read_elsewhere:
                 dataset.cleanup_old_versions(older_than=self._keep_versions, error_if_tagged_old_versions=False)
+                if self._sums:
+                    self._sums.keep(_data_files(dataset.get_fragments()))
+
+    def damaged_files(self) -> list[str]:
+        """Read all files of the newest version; return those that are not as they were written.
+
+        Files of an object store are left to its own checksums.
+        """
+        with self.scanning() as snapshot:
+            if snapshot is None or self._sums is None:
+                return []
+            return self._sums.differing(_data_files(snapshot.dataset.get_fragments()))
+
+    def _compact(self, dataset: Any) -> None:
+        """Merge files that are as they were written: a sum of what is made of damaged ones would hide the damage."""
+        before = dataset.get_fragments()
+        if self._sums:
+            plan = Compaction.plan(dataset, _COMPACTION)
+            merged = {fragment.id for task in plan.tasks for fragment in task.fragments}
+            if self._sums.differing(_data_files(f for f in before if f.fragment_id in merged)):
+                raise _damaged()
+        dataset.optimize.compact_files(**_COMPACTION)
+        if self._sums:
+            self._sums.record(_data_files(dataset.get_fragments()) - _data_files(before))
 
     def _catch_up(self) -> None:
         if self._snapshot is None or self._snapshot.dataset.latest_version != self._snapshot.version:
@@ -194,6 +227,10 @@ class LanceTable:
         if self._directory:
             sync_folder(self._directory.parent)
             sync_folder(self._directory.parent.parent)
+
+
+def _data_files(fragments: Iterable[Any]) -> set[str]:
+    return {file.path for fragment in fragments for file in fragment.data_files()}
 
 
 def _read_runs(dataset: Any) -> RowRuns:
