@@ -73,6 +73,7 @@ ALLOWED = {
     CompareConsensus      ROD
     CertifyLabels         ROD
     ListReview            ROD
+    ListFilterHits        ROD
     Synthesize            OD
     CreateToken           D
     ListTokens            D

@@ -38,3 +38,8 @@ class Quality(quality_grpc.QualityServiceServicer):
         number = int(request.page_token or 0)
         entry = quality.ReviewEntry(item_id=f"item-{number}", label="sports", wrong_probability=0.9, reasons=reasons)
         return quality.ListReviewResponse(entries=[entry], total=2, next_page_token="" if number else "1")
+
+    async def ListFilterHits(self, request: Any, context: Any) -> Any:
+        number = int(request.page_token or 0)
+        hit = quality.FilterHit(item_id=f"item-{number}", label="sports", why=request.rule)
+        return quality.ListFilterHitsResponse(hits=[hit], total=2, labels=9, next_page_token="" if number else "1")

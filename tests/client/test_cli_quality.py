@@ -35,3 +35,9 @@ def test_quality_lists_what_is_worth_another_look_and_why(cli: Cli, news: str) -
     assert [entry["item_id"] for entry in entries] == ["item-0", "item-1"]
     assert entries[0]["reasons"] == ["disagreement", "suspect"]
     assert len(cli("quality", "review", news, "--limit", "1", "--output", "json").json) == 1
+
+
+def test_quality_lists_what_a_rule_names_and_why(cli: Cli, news: str) -> None:
+    asked = ("quality", "filter", news, "len(text) < 20")
+    assert "len(text) < 20" in cli(*asked).out
+    assert [hit["item_id"] for hit in cli(*asked, "--output", "json").json] == ["item-0", "item-1"]

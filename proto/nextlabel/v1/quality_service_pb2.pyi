@@ -551,3 +551,105 @@ class ListReviewResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReviewResponse: _TypeAlias = ListReviewResponse  # noqa: Y015
+
+@_typing.final
+class ListFilterHitsRequest(_message.Message):
+    """Request of ListFilterHits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    rule: _builtins.str
+    """The rule, such as `len(text) < 20 and label == "spam"`: comparisons of text, label, other_label, confidence,
+    vote_share, wrong_probability, annotations, trusted and metadata.FIELD, joined by and, or, not. Up to 1,000 bytes.
+    """
+    page_size: _builtins.int
+    """Most hits to return, up to 1,000; 0 for as many as one reply holds."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        rule: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFilterHitsRequest: _TypeAlias = ListFilterHitsRequest  # noqa: Y015
+
+@_typing.final
+class FilterHit(_message.Message):
+    """A label that a rule names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Id of the item."""
+    label: _builtins.str
+    """The label that it has now."""
+    why: _builtins.str
+    """The values that the rule went by, such as `label "spam", confidence 0.41`; long texts are cut."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        label: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "label", b"label", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterHit: _TypeAlias = FilterHit  # noqa: Y015
+
+@_typing.final
+class ListFilterHitsResponse(_message.Message):
+    """Response of ListFilterHits. Items of the holdout and gold never occur."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
+    total: _builtins.int
+    """Hits on all pages."""
+    labels: _builtins.int
+    """Labels that the rule was tried on."""
+    @_builtins.property
+    def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___FilterHit]:
+        """The hits, by item id."""
+
+    def __init__(
+        self,
+        *,
+        hits: _abc.Iterable[Global___FilterHit] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total: _builtins.int = ...,
+        labels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hits", b"hits", "labels", b"labels", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFilterHitsResponse: _TypeAlias = ListFilterHitsResponse  # noqa: Y015

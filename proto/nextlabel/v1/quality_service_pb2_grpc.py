@@ -60,6 +60,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewResponse.FromString,
                 _registered_method=True)
+        self.ListFilterHits = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListFilterHits',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -102,6 +107,13 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFilterHits(self, request, context):
+        """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +141,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.ListReview,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewResponse.SerializeToString,
+            ),
+            'ListFilterHits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFilterHits,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +284,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/ListReview',
             nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.ListReviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFilterHits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListFilterHits',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class QualityServiceStub:
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
     """
+    ListFilterHits: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListFilterHitsRequest, _quality_service_pb2.ListFilterHitsResponse]
+    """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing."""
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -63,6 +65,8 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
     """
+    ListFilterHits: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListFilterHitsRequest, _quality_service_pb2.ListFilterHitsResponse]  # type: ignore[assignment]
+    """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing."""
 
 class QualityServiceServicer:
     """What is known of the quality of a project's labels and models."""
@@ -103,5 +107,12 @@ class QualityServiceServicer:
         """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
         whoever then answers an item takes it off the list.
         """
+
+    def ListFilterHits(
+        self,
+        request: _quality_service_pb2.ListFilterHitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListFilterHitsResponse, _abc.Awaitable[_quality_service_pb2.ListFilterHitsResponse]]:
+        """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing."""
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

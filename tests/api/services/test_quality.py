@@ -1,9 +1,11 @@
 """Quality through the API."""
 
+import grpc
+
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1 import report_service_pb2 as report_pb
-from tests.api.services.conftest import Api, label, request_id, true_class
+from tests.api.services.conftest import Api, label, refusal, request_id, true_class
 
 
 def test_a_project_without_anything_has_no_figures(api: Api) -> None:
@@ -60,3 +62,24 @@ def test_a_wrong_label_is_listed_leased_once_and_gone_after_a_look(api: Api) -> 
     )
     left = api.quality.ListReview(pb.ListReviewRequest(project=project))
     assert "item-0" not in {entry.item_id for entry in left.entries}
+
+
+def test_a_rule_names_labels_page_by_page_and_says_why(api: Api) -> None:
+    project = api.filled(40)
+    api.submit(project, "ann", range(40))
+    asked = pb.ListFilterHitsRequest(project=project, rule='label == "warm" and annotations == 1', page_size=3)
+    page = api.quality.ListFilterHits(asked)
+    warm = sorted(f"item-{i}" for i in range(40) if true_class(i) == "warm")
+    assert (page.total, page.labels) == (len(warm), 40)
+    assert page.hits[0].why == 'label "warm", annotations 1'
+    asked.page_token = page.next_page_token
+    hits = [*page.hits, *api.quality.ListFilterHits(asked).hits]
+    assert [hit.item_id for hit in hits] == warm[:6]
+    doubted = api.quality.ListFilterHits(pb.ListFilterHitsRequest(project=project, rule="wrong_probability <= 1"))
+    assert doubted.total == 40
+
+
+def test_a_text_that_is_no_rule_is_refused(api: Api) -> None:
+    project = api.filled(1)
+    asked = pb.ListFilterHitsRequest(project=project, rule="lable == 'x'")
+    assert refusal(lambda: api.quality.ListFilterHits(asked)) == (grpc.StatusCode.INVALID_ARGUMENT, ["rule"])

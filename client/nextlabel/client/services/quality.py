@@ -49,3 +49,10 @@ class Quality(Service[Mode, Scope]):
         request = pb.ListReviewRequest(project=project, annotator=annotator)
         async for page in self._connection.pages(self._stub.ListReview, request, lambda page: page.entries):
             yield page
+
+    @project_stream
+    async def filter_hits(self, project: str, rule: str) -> AsyncIterator[Sequence[pb.FilterHit]]:
+        """The labels that a rule names, such as `len(text) < 20`, with the values that it went by; changes nothing."""
+        request = pb.ListFilterHitsRequest(project=project, rule=rule)
+        async for page in self._connection.pages(self._stub.ListFilterHits, request, lambda page: page.hits):
+            yield page

@@ -11,6 +11,7 @@ from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
+from nextlabel.server.domain.selection.label_filters import LabelFilters
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -25,16 +26,19 @@ class QualityParts:
     consensus: ConsensusMethods
     acceptance: Acceptances
     review: ReviewQueue
+    filters: LabelFilters
 
 
 def quality_parts(
     store: StateStore, pools: Pools, labels: Labels, learning: Learning, executor: Executor
 ) -> QualityParts:
     """Connect them."""
+    review = ReviewQueue(store=store, pools=pools, labels=labels, learning=learning)
     return QualityParts(
         accuracy=AccuracyReports(store, pools, labels, learning),
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
-        review=ReviewQueue(store=store, pools=pools, labels=labels, learning=learning),
+        review=review,
+        filters=LabelFilters(pools=pools, labels=labels, review=review, executor=executor),
     )

@@ -147,6 +147,8 @@ def pages(api: Api, method: Any, project: str) -> list[Any]:
     request: Any = message_factory.GetMessageClass(method.input_type)()
     if "project" in method.input_type.fields_by_name:
         request.project = project
+    if "rule" in method.input_type.fields_by_name:
+        request.rule = "annotations > 0"
     call = api.channel.unary_unary(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=type(request).SerializeToString,

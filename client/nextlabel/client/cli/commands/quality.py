@@ -113,5 +113,33 @@ def review(
         emit_many((plain(entry) for entry in islice(entries, limit)), _REVIEW_COLUMNS, output)
 
 
+_FILTER_COLUMNS: TableColumns = {
+    "ITEM": lambda h: h["item_id"],
+    "LABEL": lambda h: h["label"],
+    "WHY": lambda h: h["why"],
+}
+
+
+@app.command("filter", epilog="Example: nextlabel quality filter news 'len(text) < 20 or wrong_probability > 0.9'")
+def filter_labels(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    rule: Annotated[str, typer.Argument(help="What the labels have in common.")],
+    limit: Annotated[int, typer.Option(min=1, help="Most labels to show.")] = 100,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the labels that a rule names, and why; nothing is changed.
+
+    A rule compares text, label, other_label, confidence, vote_share, wrong_probability, annotations, trusted and
+    metadata.FIELD with texts in quotes, numbers or none, by ==, !=, <, <=, >, >=, in and not in; and, or, not and
+    parentheses join comparisons; len(text) and lower(text) may stand in them.
+    """
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        hits = client.quality.filter_hits(project, rule)
+        emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output)
+
+
 def _named(figures: dict[str, list[Record]]) -> list[Record]:
     return [{"of": name, **one} for name, found in figures.items() for one in found]

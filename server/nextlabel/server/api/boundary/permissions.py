@@ -185,6 +185,7 @@ RULES: dict[str, Rule] = {
                 "CompareConsensus": Rule(READERS),
                 "CertifyLabels": Rule(READERS),
                 "ListReview": Rule(READERS),
+                "ListFilterHits": Rule(READERS),
             },
         )
     ),

@@ -32,6 +32,7 @@ _BYTES: dict[str, str | int] = {
     "LabelClass.description": "class_description_bytes",
     "LabelClass.name": "class_name_bytes",
     "LeaseItemsRequest.annotator": "class_name_bytes",
+    "ListFilterHitsRequest.rule": 1_000,
     "MultiLabel.labels": "class_name_bytes",
     "Project.name": 63,
     "ReplayLabelsHeader.label_set": "class_name_bytes",

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.server.api.messages.quality import acceptance, class_share, figure, review_entry
+from nextlabel.server.api.messages.quality import acceptance, class_share, figure, filter_hit, review_entry
 from nextlabel.server.api.messages.values import full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.wiring.quality import QualityParts
@@ -62,3 +62,9 @@ class QualityServicer(QualityServiceServicer):
         found = await self.quality.review.entries(project, request.annotator)
         entries, token = full_page(found, request.page_token, request.page_size, review_entry)
         return pb.ListReviewResponse(entries=entries, total=len(found), next_page_token=token)
+
+    async def ListFilterHits(self, request: pb.ListFilterHitsRequest, context: Any) -> pb.ListFilterHitsResponse:
+        """List the labels that a rule would take out."""
+        found = await self.quality.filters.preview(await self.finder.project(request.project), request.rule)
+        hits, token = full_page(found.hits, request.page_token, request.page_size, filter_hit)
+        return pb.ListFilterHitsResponse(hits=hits, total=len(found.hits), labels=found.labels, next_page_token=token)

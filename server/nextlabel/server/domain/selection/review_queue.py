@@ -32,7 +32,7 @@ _KEPT = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Doubts:
+class Doubts:
     """What learner and neighbours say of labels, by row: how probably each is wrong, and their own label."""
 
     wrong: Mapping[int, float]
@@ -47,7 +47,7 @@ class ReviewQueue:
     pools: Pools
     labels: Labels
     learning: Learning
-    _doubts: OrderedDict[ProjectId, tuple[bytes, _Doubts]] = field(init=False, default_factory=OrderedDict)
+    _doubts: OrderedDict[ProjectId, tuple[bytes, Doubts]] = field(init=False, default_factory=OrderedDict)
 
     async def entries(self, project: Project, annotator: str = "") -> Sequence[ReviewEntry]:
         """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
@@ -55,16 +55,11 @@ class ReviewQueue:
         Raises:
             FailedPrecondition: answers of the project's type are not one class each, which is what is compared.
         """
-        if not task_type(project.annotation_type).one_class:
-            raise FailedPrecondition(
-                f"project {project.name} asks for {project.annotation_type.value} annotations; only labels of one "
-                "class an item are looked at again",
-                reason="NO_REVIEW_QUEUE",
-            )
+        self.check(project)
         pool = await self.pools.open(project.id)
         unusable = set(pool.unusable_rows().tolist())
         agreed, by_row = await self.labels.consensus(project), await self.labels.rows(project)
-        doubts = await self._doubts_about(project)
+        doubts = await self.doubts(project)
         leased, reviewed = await self.store.read(
             lambda tx: (set(tx.labeling.leased_rows(project.id)), _review_batches(tx, project.id))
         )
@@ -79,8 +74,17 @@ class ReviewQueue:
                     found.append(entry)
         return sorted(found, key=lambda entry: (-entry.wrong_probability, entry.row))
 
-    async def _doubts_about(self, project: Project) -> _Doubts:
-        """Return what learner and neighbours say, made anew only when labels have changed."""
+    def check(self, project: Project) -> None:
+        """Raise FailedPrecondition unless answers of the project's type are one class each, which can be compared."""
+        if not task_type(project.annotation_type).one_class:
+            raise FailedPrecondition(
+                f"project {project.name} asks for {project.annotation_type.value} annotations; only labels of one "
+                "class an item are looked at again",
+                reason="NO_REVIEW_QUEUE",
+            )
+
+    async def doubts(self, project: Project) -> Doubts:
+        """Return what learner and neighbours say, made anew only when labels have changed; of few labels, nothing."""
         labeled = await self.learning.labeled(project)
         key = labeled.rows_N.tobytes() + labeled.training.labels_N.tobytes()
         kept = self._doubts.get(project.id)
@@ -97,7 +101,7 @@ def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
     return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
 
 
-def _doubts(labeled: Labeled) -> _Doubts:
+def _doubts(labeled: Labeled) -> Doubts:
     rows_N, training = labeled.rows_N, labeled.training
     if len(rows_N) > MOST_LABELS:
         chosen = np.sort(np.random.default_rng(len(rows_N)).choice(len(rows_N), MOST_LABELS, replace=False))
@@ -105,7 +109,7 @@ def _doubts(labeled: Labeled) -> _Doubts:
         chosen = np.arange(len(rows_N))
     labels_n = training.labels_N[chosen]
     if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n)) < 2:
-        return _Doubts({}, {})
+        return Doubts({}, {})
     embeddings_nD = training.embeddings_ND[chosen]
     classes = len(training.classes)
     probabilities_nC = joined(
@@ -114,10 +118,10 @@ def _doubts(labeled: Labeled) -> _Doubts:
     wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N[chosen].astype(np.int64))
     rows = rows_N[chosen].tolist()
     own = [training.classes[c] for c in probabilities_nC.argmax(axis=1).tolist()]
-    return _Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)))
+    return Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)))
 
 
-def _entry(agreed: Consensus, given: Sequence[Annotation], doubts: _Doubts) -> ReviewEntry | None:
+def _entry(agreed: Consensus, given: Sequence[Annotation], doubts: Doubts) -> ReviewEntry | None:
     """Return what there is against a label; None when there is nothing."""
     wrong = doubts.wrong.get(agreed.row, 0.0)
     other = doubts.own.get(agreed.row, agreed.label)

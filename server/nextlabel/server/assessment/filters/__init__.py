@@ -1,0 +1,1 @@
+"""Which labels are better left out, and why: pure functions."""

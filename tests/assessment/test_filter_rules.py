@@ -1,0 +1,108 @@
+"""Rules of users: what they mean, and that nothing else than a rule is read."""
+
+import pytest
+
+from nextlabel.server.assessment.filters.rules import RuleError, parse
+
+FACTS = {
+    "text": "Buy NOW at http://x",
+    "label": "spam",
+    "other_label": None,
+    "confidence": 0.41,
+    "vote_share": 1.0,
+    "wrong_probability": None,
+    "annotations": 2,
+    "trusted": False,
+    "metadata.lang": "en",
+    "metadata.the source": 3,
+}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "len(text) < 20",
+        'label == "spam" and confidence < 0.6',
+        'metadata.lang != "de"',
+        '"buy now" in lower(text)',
+        '"http" in text and not trusted',
+        'metadata["the source"] >= 3',
+        "0 < confidence <= 0.5",
+        "annotations > -1",
+        "wrong_probability == none and other_label == none",
+        "metadata.missing == none",
+        'label == "ham" or (annotations == 2 and trusted == false)',
+    ],
+)
+def test_a_rule_holds(rule):
+    assert parse(rule).holds(FACTS)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "wrong_probability > 0.5",
+        "wrong_probability <= 0.5",
+        '"x" in metadata.missing',
+        '"x" not in metadata.missing',
+        "metadata.lang < 3",
+        "len(metadata.missing) < 3",
+        "trusted",
+    ],
+)
+def test_what_is_unknown_or_of_another_kind_is_neither_more_nor_less(rule):
+    assert not parse(rule).holds(FACTS)
+
+
+def test_a_rule_tells_the_values_that_it_went_by_and_cuts_texts():
+    rule = parse('label == "spam" and confidence < 0.6 and len(text) > 2 and label != "ham"')
+    assert rule.why(FACTS | {"text": "a" * 99}) == f'label "spam", confidence 0.41, text "{"a" * 60}…"'
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ("", "must not be empty"),
+        ("label ==", "at character"),
+        ("ö == 3", 'at character 1: "ö"'),
+        ('"ö" in text and lable == "x"', 'at character 17: "lable"'),
+        ("text", "has to be compared"),
+        ("confidence < 'x'", "cannot be compared"),
+        ("3 in 4", "may not stand beside in"),
+        ("len(confidence) < 3", "takes a text"),
+        ("label is none", "something else"),
+        ("text\n== 'x'", "one line"),
+        ("text == 'x' " * 100, "at most 1000 bytes"),
+        ("not " * 60 + "trusted", "nests deeper"),
+        ("(" * 400 + "trusted" + ")" * 400, "cannot be read"),
+        ("text == 'x\0'", "cannot be read"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_told_with_its_place(rule, told):
+    with pytest.raises(RuleError, match=told.replace("(", r"\(")):
+        parse(rule)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "__import__('os').system('x')",
+        "text.__class__ == 'x'",
+        "metadata.lang.x == 'y'",
+        "[x for x in text] == 'x'",
+        "(lambda: 1)() == 1",
+        "(y := text) == 'x'",
+        "text * 999999 == 'x'",
+        "9 ** 9 ** 9 == 1",
+        "f'{text}' == 'x'",
+        "len(len(text)) < 3",
+        "len(*text) < 3",
+        "metadata[text] == 'x'",
+        "b'x' == text",
+        "1j == confidence",
+        "-text == 3",
+    ],
+)
+def test_nothing_else_is_read(rule):
+    with pytest.raises(RuleError):
+        parse(rule)
