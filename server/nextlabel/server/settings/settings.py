@@ -45,7 +45,7 @@ class StoreSettings(Section):
     """StateStore: a SQLAlchemy URL (`postgresql+psycopg://…`); by default SQLite in the data directory."""
 
     pool_url: str | None = None
-    """PoolStore: a folder or an object storage URL (`s3://…`); by default in the data directory."""
+    """PoolStore: a folder, by default in the data directory. Other URLs that Lance takes (`s3://…`) are untested."""
 
     replies_kept_s: Seconds = 86_400.0
     """How long the answers to mutating calls are kept for repetition."""

@@ -25,6 +25,7 @@ from nextlabel.server.ports.pool_store import (
     StoredItem,
 )
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
+from nextlabel.server.store.lance_pool.store_errors import store_errors
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
 from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
@@ -210,8 +211,9 @@ class LancePoolStore(PoolStore):
             remove_folder(self._directory / _folder(project))
             sync_folder(self._directory)
         else:
-            for name in ("items", "embeddings"):
-                lance.LanceDataset.drop(self._uri(project, name), ignore_not_found=True)
+            with store_errors():
+                for name in ("items", "embeddings"):
+                    lance.LanceDataset.drop(self._uri(project, name), ignore_not_found=True)
 
     def _tables(self, project: ProjectId) -> _Tables:
         with self._lock:

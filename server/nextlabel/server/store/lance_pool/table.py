@@ -20,7 +20,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
 from nextlabel.server.store.lance_pool.file_sums import FileSums
 from nextlabel.server.store.lance_pool.row_runs import RowRuns
-from nextlabel.server.values.errors import DataLoss, ResourceExhausted, Unavailable
+from nextlabel.server.store.lance_pool.store_errors import OBJECT_STORE, damaged, store_errors
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class LanceTable:
         self._state = threading.Lock()
         self._reading: Counter[int] = Counter()
         self._snapshot: Snapshot | None = None
-        with self._writing, _disk_errors():
+        with self._writing, store_errors():
             self._reload()
 
     @contextmanager
@@ -95,7 +95,7 @@ class LanceTable:
             DataLoss: a file is missing or damaged.
             Unavailable: a file cannot be read.
         """
-        with _disk_errors(), self.reading() as snapshot:
+        with store_errors(), self.reading() as snapshot:
             yield snapshot
 
     def read(self, work: Callable[[Snapshot | None], T]) -> T:
@@ -105,12 +105,12 @@ class LanceTable:
                 return work(snapshot)
         except (OSError, pa.ArrowInvalid, OverflowError, UnicodeError):
             self.refresh()
-        with _disk_errors(), self.reading() as snapshot:
+        with store_errors(), self.reading() as snapshot:
             return work(snapshot)
 
     def append(self, rows_n: Rows, data: pa.Table) -> None:
         """Add rows, durably. Rows that are there already, left by a call that failed half-way, are replaced."""
-        with self._writing, _disk_errors():
+        with self._writing, store_errors():
             self._catch_up()
             present = self._snapshot
             if present is not None:
@@ -132,7 +132,7 @@ class LanceTable:
 
     def delete(self, rows_n: Rows) -> int:
         """Remove rows, durably; return how many were there."""
-        with self._writing, _disk_errors():
+        with self._writing, store_errors():
             self._catch_up()
             if self._snapshot is None:
                 return 0
@@ -145,12 +145,12 @@ class LanceTable:
 
     def refresh(self) -> None:
         """See what other processes have written."""
-        with self._writing, _disk_errors():
+        with self._writing, store_errors():
             self._catch_up()
 
     def compact(self) -> None:
         """Merge small files into ones of 65,536 rows, drop deleted rows for good, and old versions nobody reads."""
-        with self._writing, _disk_errors():
+        with self._writing, store_errors():
             self._catch_up()
             if self._snapshot is None:
                 return
@@ -184,7 +184,7 @@ class LanceTable:
             plan = Compaction.plan(dataset, _COMPACTION)
             merged = {fragment.id for task in plan.tasks for fragment in task.fragments}
             if self._sums.differing(_data_files(f for f in before if f.fragment_id in merged)):
-                raise _damaged()
+                raise damaged()
         dataset.optimize.compact_files(**_COMPACTION)
         if self._sums:
             self._sums.record(_data_files(dataset.get_fragments()) - _data_files(before))
@@ -207,8 +207,10 @@ class LanceTable:
         try:
             dataset = lance.dataset(self._uri)
         except ValueError as error:  # Lance's word for a dataset that does not exist, and for one that is damaged
+            if OBJECT_STORE in str(error):
+                raise
             if "was not found" not in str(error):
-                raise _damaged() from error
+                raise damaged() from error
             self._set(None)
             return
         self._sync()
@@ -250,49 +252,6 @@ def _predicates(runs: RowRuns) -> Iterator[str]:
         yield " OR ".join(terms)
 
 
-_SIGNS_OF_DAMAGE = ("Not found", "Invalid user input", "corrupt", "failed to decode", "LanceError(Arrow)")
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Translate what the file system or object store refuses. Lance's own errors carry the cause as text only."""
-    try:
-        yield
-    except (pa.ArrowInvalid, OverflowError, UnicodeError) as error:
-        raise _damaged() from error
-    except OSError as error:
-        if any(sign in str(error) for sign in _SIGNS_OF_DAMAGE):
-            raise _damaged() from error
-        if "No space left" in str(error):
-            raise ResourceExhausted(
-                "the disk that holds the pool is full; nothing of this call was kept: free space and repeat it",
-                quota="disk",
-                reason="DISK_FULL",
-            ) from error
-        if "Too many open files" in str(error):
-            raise Unavailable(
-                "the server has as many files open as the system lets it, so the pool cannot be read or written; raise "
-                "the limit (ulimit -n), then repeat",
-                reason="TOO_MANY_OPEN_FILES",
-            ) from error
-        raise Unavailable(
-            "the pool's files cannot be read or written; check the data directory's permissions and disk, then repeat",
-            reason="POOL_NOT_WRITABLE",
-        ) from error
-    except BaseException as error:
-        # What Lance's native code makes of bytes that it did not expect; it is no Exception.
-        if type(error).__name__ == "PanicException":
-            raise _damaged() from error
-        raise
-
-
-def _damaged() -> DataLoss:
-    return DataLoss(
-        "files of the pool are missing or damaged; look at them with nextlabel doctor, and restore them from a backup",
-        reason="POOL_DAMAGED",
-    )
-
-
 def scan(
     dataset: Any, columns: Sequence[str], batch_rows: int, offset: int = 0, limit: int | None = None
 ) -> Iterator[pa.RecordBatch]:
@@ -307,5 +266,5 @@ def scan(
         offset=offset or None,
         limit=limit,
     )
-    with _disk_errors():
+    with store_errors():
         yield from scanner.to_batches()
