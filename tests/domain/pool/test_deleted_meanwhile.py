@@ -3,11 +3,12 @@
 import asyncio
 import errno
 import shutil
+import threading
 
 import pytest
 
 from nextlabel.server.domain.learning import learning, single_label
-from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.errors import DomainError, NotFound
 from tests.domain.service import CLASSES
 
 IDS = [f"i{n}" for n in range(30)]
@@ -101,3 +102,25 @@ async def test_files_that_cannot_be_removed_are_removed_later_and_never_taken_fo
             await service.parts.upkeep.removal.drop_left_over()
     assert await service.parts.base.store.read(lambda tx: tx.projects.undropped()) == [project.id]
     assert await left_over(service, project) == []
+
+
+async def test_who_waits_for_an_upload_that_failed_meets_nothing_of_it(service, monkeypatch):
+    """Texts cannot be appended; their embeddings, which are appended at the same time, are not left behind at it."""
+    project = await service.create()
+    arrays, held, over = service.parts.pool.pools.arrays, threading.Event(), threading.Event()
+    append = arrays.append_embeddings
+
+    def failing(*_):
+        held.set()
+        raise OSError(errno.EIO, "no disk")
+
+    def slow(*given):
+        held.wait()
+        append(*given)
+        over.set()
+
+    monkeypatch.setattr(arrays, "append_items", failing)
+    monkeypatch.setattr(arrays, "append_embeddings", slow)
+    with pytest.raises(DomainError):
+        await service.add(project, IDS)
+    assert over.is_set()

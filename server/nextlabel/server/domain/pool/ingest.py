@@ -160,7 +160,7 @@ class Ingest:
             ahead.done |= await self._store.read(lambda tx: {u: tx.pool.acknowledged(project, u) for u in new})
 
     async def _append(self, pool: KnownPool, group: Group) -> None:
-        """Append texts and embeddings at the same time; both are durable when this returns."""
+        """Append texts and embeddings at the same time; both are durable when this returns, and none is under way."""
         arrays, project = self._pools.arrays, pool.project
         work = []
         if len(group.items.item_ids):
@@ -168,7 +168,10 @@ class Ingest:
         if group.embeddings is not None:
             rows, matrix = group.embedded_rows, group.embeddings
             work.append(self._executor.run(lambda: arrays.append_embeddings(project, rows, matrix)))
-        await asyncio.gather(*work)
+        # Who removes the files of a deleted project must not meet the one that goes on after the other has failed.
+        for outcome in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     def _record(
         self,
