@@ -15,6 +15,7 @@ from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import pool_service_pb2 as items_pb
 from nextlabel.v1 import project_service_pb2 as project_pb
+from nextlabel.v1 import quality_service_pb2 as quality_pb
 from nextlabel.v1 import run_service_pb2 as run_pb
 from tests.api.catalogue import API_RPCS, Rpc
 from tests.api.services.conftest import GIVEN, Api, batch, header, items, label, label_space, matrix, request_id
@@ -125,6 +126,7 @@ def _reading(project: Working) -> dict[str, Sequence[Any]]:
         "Predict": [learner_pb.PredictRequest(project=name, input=given_items(30, 31))],
         "PredictStream": [learner_pb.PredictStreamRequest(project=name, input=given_items(30, 31))],
         "Evaluate": [learner_pb.EvaluateRequest(project=name, split=pool_pb2.SPLIT_HOLDOUT)],
+        "ListFilterHits": [quality_pb.ListFilterHitsRequest(project=name, rule="len(text) < 5")],
         "GetItem": [items_pb.GetItemRequest(project=name, item_id="item-1")],
         "GetRun": [run_pb.GetRunRequest(project=name, run_id=run)],
         "WatchRun": [run_pb.WatchRunRequest(project=name, run_id=run)],
