@@ -9,9 +9,6 @@ import pyarrow as pa
 
 from nextlabel.server.values.errors import DataLoss, ResourceExhausted, Unavailable
 
-OBJECT_STORE = "LanceError(IO): Generic"
-"""How Lance begins what an object store answered, or that it did not."""
-
 _SIGNS_OF_DAMAGE = ("Not found", "Invalid user input", "corrupt", "failed to decode", "LanceError(Arrow)")
 
 
@@ -23,7 +20,7 @@ def store_errors() -> Iterator[None]:
     except (pa.ArrowInvalid, OverflowError, UnicodeError) as error:
         raise damaged() from error
     except (OSError, ValueError) as error:
-        if OBJECT_STORE in str(error):
+        if is_of_object_store(error):
             raise Unavailable(
                 "the object store of the pool cannot be reached, or refuses; see to its address, credentials and "
                 "bucket, then repeat",
@@ -54,6 +51,11 @@ def store_errors() -> Iterator[None]:
         if type(error).__name__ == "PanicException":
             raise damaged() from error
         raise
+
+
+def is_of_object_store(error: Exception) -> bool:
+    """Whether an error tells what an object store answered, or that it did not; Lance counts no disk among them."""
+    return "LanceError(IO): Generic" in str(error) and "Generic LocalFileSystem" not in str(error)
 
 
 def damaged() -> DataLoss:

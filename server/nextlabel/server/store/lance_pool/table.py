@@ -20,7 +20,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sync_folder
 from nextlabel.server.store.lance_pool.file_sums import FileSums
 from nextlabel.server.store.lance_pool.row_runs import RowRuns
-from nextlabel.server.store.lance_pool.store_errors import OBJECT_STORE, damaged, store_errors
+from nextlabel.server.store.lance_pool.store_errors import damaged, is_of_object_store, store_errors
 
 T = TypeVar("T")
 
@@ -207,7 +207,7 @@ class LanceTable:
         try:
             dataset = lance.dataset(self._uri)
         except ValueError as error:  # Lance's word for a dataset that does not exist, and for one that is damaged
-            if OBJECT_STORE in str(error):
+            if is_of_object_store(error):
                 raise
             if "was not found" not in str(error):
                 raise damaged() from error
