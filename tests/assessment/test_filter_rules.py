@@ -15,6 +15,7 @@ FACTS = {
     "trusted": False,
     "metadata.lang": "en",
     "metadata.the source": 3,
+    "metadata.done": True,
 }
 
 
@@ -31,6 +32,7 @@ FACTS = {
         "annotations > -1",
         "wrong_probability == none and other_label == none",
         "metadata.missing == none",
+        "metadata.done == true and metadata.done != 1",
         'label == "ham" or (annotations == 2 and trusted == false)',
     ],
 )
@@ -48,6 +50,7 @@ def test_a_rule_holds(rule):
         "metadata.lang < 3",
         "len(metadata.missing) < 3",
         "trusted",
+        "metadata.done == 1",
     ],
 )
 def test_what_is_unknown_or_of_another_kind_is_neither_more_nor_less(rule):
@@ -63,7 +66,8 @@ def test_a_rule_tells_the_values_that_it_went_by_and_cuts_texts():
     ("rule", "told"),
     [
         ("", "must not be empty"),
-        ("label ==", "at character"),
+        ("label ==", "at its end"),
+        ("label = 'x'", "at character 7"),
         ("ö == 3", 'at character 1: "ö"'),
         ('"ö" in text and lable == "x"', 'at character 17: "lable"'),
         ("text", "has to be compared"),

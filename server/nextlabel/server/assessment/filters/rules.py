@@ -75,7 +75,8 @@ def parse(rule: str) -> Rule:
     try:
         tree = ast.parse(rule, mode="eval")
     except SyntaxError as error:
-        raise RuleError(f"cannot be read at character {error.offset or 1}: {error.msg}") from None
+        where = f"at character {error.offset}: {error.msg}" if error.offset else "at its end: something is missing"
+        raise RuleError(f"cannot be read {where}") from None
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("cannot be read: it holds a character or a nesting that no rule may have") from None
     reader = _Reader(rule)
@@ -125,9 +126,9 @@ class _Reader:
 
     def _step(self, node: ast.expr, comparison: ast.cmpop, left: _Read, right: _Read) -> _Holds:
         if isinstance(comparison, ast.Eq):
-            return lambda facts: left(facts) == right(facts)
+            return lambda facts: _same(left(facts), right(facts))
         if isinstance(comparison, ast.NotEq):
-            return lambda facts: left(facts) != right(facts)
+            return lambda facts: not _same(left(facts), right(facts))
         if isinstance(comparison, ast.In):
             return lambda facts: _within(left(facts), right(facts)) is True
         if isinstance(comparison, ast.NotIn):
@@ -205,6 +206,11 @@ def _field(node: ast.expr) -> str | None:
         return node.attr
     key = node.slice.value if isinstance(node.slice, ast.Constant) else None
     return key if isinstance(key, str) else None
+
+
+def _same(left: Value, right: Value) -> bool:
+    """Compare two values; to Python alone 1 would be true."""
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
 def _within(part: Value, whole: Value) -> bool | None:
