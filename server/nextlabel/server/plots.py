@@ -74,7 +74,12 @@ def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measu
     values = [{"series": p.series, "x": p.x, "y": p.y, "low": p.low, "high": p.high} for p in points]
     x = {"field": "x", "type": "quantitative", "title": _TITLES[axis.value]}
     y_title = _TITLES[measure.value]
-    color = {"field": "series", "type": "nominal", "title": None, "legend": {"orient": "bottom-right"}}
+    color = {
+        "field": "series",
+        "type": "nominal",
+        "title": None,
+        "legend": {"orient": "bottom-right", "symbolOpacity": 1},
+    }
     band = {
         "mark": {"type": "area", "opacity": 0.18},
         "transform": [{"filter": "isValid(datum.low)"}],
