@@ -211,6 +211,7 @@ class Reports(report_grpc.ReportServiceServicer):
             for i, labels in enumerate((10, 20), start=1)
         ]
         points[1].accuracy_interval.CopyFrom(curve.Interval(low=0.5, high=0.75))
+        points[1].holdout_items = 30
         return report.GetLearningCurveResponse(
             learning_curve=report.LearningCurve(project=request.project, points=points)
         )

@@ -203,6 +203,12 @@ def test_the_report_has_the_learning_curve(cli: Cli, news: str) -> None:
     assert "70.0% (50.0% to 75.0%)" in cli("report", news).out
 
 
+def test_what_no_holdout_measured_is_not_reported_as_0(cli: Cli, news: str) -> None:
+    first, second = cli("report", news, "--output", "json").json["learning_curve"]
+    assert (first["accuracy"], first["macro_f1"], second["accuracy"]) == (None, None, 0.7)
+    assert "60.0%" not in cli("report", news).out
+
+
 def test_the_report_says_what_choosing_saved(cli: Cli, news: str) -> None:
     out = cli("report", news, "--against-random").out
     assert "+2.0 points (-1.0 to +5.0)" in out

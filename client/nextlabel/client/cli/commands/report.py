@@ -18,15 +18,13 @@ EPILOG = (
 )
 
 
+_ON_HOLDOUT = ("accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")
 _POINT = (
     "labels",
     "tokens",
     "micro_usd",
     "seconds",
-    "accuracy",
-    "accuracy_interval",
-    "macro_f1",
-    "macro_f1_interval",
+    *_ON_HOLDOUT,
     "holdout_items",
     "model_version",
 )
@@ -95,7 +93,7 @@ def report(
         if len(runs) > 1 and plot is None:
             raise typer.BadParameter("several runs can only be drawn; give --plot", param_hint="--run")
         curve = plain(client.reports.learning_curve(project, run=runs[0] if len(runs) == 1 else ""))
-    points = [{name: point[name] for name in _POINT} for point in curve["points"]]
+    points = [_point(point) for point in curve["points"]]
     if output is Output.JSON:
         named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
         emit_one({**named, "learning_curve": points}, output)
@@ -149,8 +147,16 @@ def _outlook(found: Record) -> Record:
     }
 
 
-def _within(share: float, interval: Record | None) -> str | None:
-    """A share with its 95 % interval, where that is known."""
+def _point(point: Record) -> Record:
+    """What is shown of a point of the curve: what no holdout measured is not known, and not 0."""
+    unknown = () if point["holdout_items"] else _ON_HOLDOUT
+    return {name: None if name in unknown else point[name] for name in _POINT}
+
+
+def _within(share: float | None, interval: Record | None) -> str | None:
+    """A share with its 95 % interval, as far as they are known."""
+    if share is None:
+        return None
     return share_within({"value": share, **interval}) if interval else percent(share)
 
 
