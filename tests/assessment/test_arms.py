@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nextlabel.server.assessment.estimates.arms import Arm, Bool, Places, Savings, arm_of, savings
+from nextlabel.server.assessment.estimates.arms import Bool, LabelArm, Places, Savings, arm_of, savings
 
 ITEMS = 400
 
 
-def arm(labels: list[int], accuracies: list[float], luck: float = 0.0, seed: int = 0) -> Arm:
+def arm(labels: list[int], accuracies: list[float], luck: float = 0.0, seed: int = 0) -> LabelArm:
     """Learners that are right on just so many items, more of the same ones with more labels."""
     order = np.random.default_rng(seed).permutation(ITEMS)
     right_Kn = np.stack([order < round(accuracy * ITEMS) for accuracy in accuracies])
-    return Arm(labels, right_Kn, luck)
+    return LabelArm(labels, right_Kn, luck)
 
 
-def compared(chosen: Arm, at_random: float, luck: float = 0.0) -> Savings:
+def compared(chosen: LabelArm, at_random: float, luck: float = 0.0) -> Savings:
     return savings(chosen, arm([100], [at_random], luck, seed=1))
 
 

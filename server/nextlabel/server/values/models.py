@@ -32,3 +32,8 @@ class ModelVersion:
     macro_f1: float | None
     evaluation: JsonObject
     created_at: datetime
+
+    @property
+    def label_micro_usd(self) -> float:
+        """What a label had cost so far, on the mean, in millionths of a US dollar; 0 without labels."""
+        return self.spent.micro_usd / self.labels if self.labels else 0.0

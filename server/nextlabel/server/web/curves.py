@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nextlabel.client.export.tables import flat
+from nextlabel.client.messages.curve_points import measured
 from nextlabel.client.messages.plain import plain
 from nextlabel.server.web.choices import one_of
 from nextlabel.server.web.sessions import visitor
@@ -67,10 +68,7 @@ def points_as_csv(points: Sequence[LearningCurvePoint]) -> str:
     writer = csv.DictWriter(text, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for point in points:
-        row = dict(flat(plain(point)))
-        if not point.holdout_items:
-            row.update(dict.fromkeys(_ON_HOLDOUT))
-        writer.writerow(row)
+        writer.writerow(dict(flat(measured(plain(point)))))
     return text.getvalue()
 
 

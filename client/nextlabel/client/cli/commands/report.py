@@ -11,6 +11,7 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, Record, Tabl
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
+from nextlabel.client.messages.curve_points import ON_HOLDOUT, measured
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
@@ -18,13 +19,12 @@ EPILOG = (
 )
 
 
-_ON_HOLDOUT = ("accuracy", "accuracy_interval", "macro_f1", "macro_f1_interval")
 _POINT = (
     "labels",
     "tokens",
     "micro_usd",
     "seconds",
-    *_ON_HOLDOUT,
+    *ON_HOLDOUT,
     "holdout_items",
     "model_version",
 )
@@ -93,7 +93,7 @@ def report(
         if len(runs) > 1 and plot is None:
             raise typer.BadParameter("several runs can only be drawn; give --plot", param_hint="--run")
         curve = plain(client.reports.learning_curve(project, run=runs[0] if len(runs) == 1 else ""))
-    points = [_point(point) for point in curve["points"]]
+    points = [{name: point[name] for name in _POINT} for point in map(measured, curve["points"])]
     if output is Output.JSON:
         named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
         emit_one({**named, "learning_curve": points}, output)
@@ -145,12 +145,6 @@ def _outlook(found: Record) -> Record:
         "gain": _points(found["gain"]),
         "points of the curve": found["points"],
     }
-
-
-def _point(point: Record) -> Record:
-    """What is shown of a point of the curve: what no holdout measured is not known, and not 0."""
-    unknown = () if point["holdout_items"] else _ON_HOLDOUT
-    return {name: None if name in unknown else point[name] for name in _POINT}
 
 
 def _within(share: float | None, interval: Record | None) -> str | None:

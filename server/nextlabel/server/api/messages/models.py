@@ -21,6 +21,7 @@ from nextlabel.v1.learning_curve_pb2 import Interval, LearningCurvePoint
 
 # Probability, tags and lengths beside the name of a class; what a prediction rests on is among them.
 _BESIDE_LABEL_BYTES = 24
+
 _SOURCES: Mapping[str, pb.PredictionSource.ValueType] = {
     AdviceUse.LEARNER: pb.PREDICTION_SOURCE_LEARNER,
     AdviceUse.ADVICE: pb.PREDICTION_SOURCE_ADVICE,

@@ -22,7 +22,7 @@ _Z = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arm:
+class LabelArm:
     """Learners of one way to get labels, judged on the same n holdout items.
 
     Attributes:
@@ -55,7 +55,7 @@ class Savings:
     reached: bool
 
 
-def arm_of(judge: Callable[[Places], Bool], places: Places, count: int, shares: Sequence[float]) -> Arm:
+def arm_of(judge: Callable[[Places], Bool], places: Places, count: int, shares: Sequence[float]) -> LabelArm:
     """Return the arm whose labels stand at ``places``, in the order in which they came.
 
     ``judge`` trains a learner on some places and says which holdout items it predicts right. One is trained on the
@@ -66,10 +66,10 @@ def arm_of(judge: Callable[[Places], Bool], places: Places, count: int, shares: 
     rng = np.random.default_rng(0)
     halves = [rng.permutation(places[:count])[: count // 2] for _ in range(_HALVES)]
     luck = float(np.std([judge(half).mean() for half in halves], ddof=1))
-    return Arm(labels, np.stack([judge(places[:some]) for some in labels]), luck)
+    return LabelArm(labels, np.stack([judge(places[:some]) for some in labels]), luck)
 
 
-def savings(chosen: Arm, at_random: Arm, seed: int = 0) -> Savings:
+def savings(chosen: LabelArm, at_random: LabelArm, seed: int = 0) -> Savings:
     """Compare the arms at the random one's only count of labels, which is one of the chosen one's.
 
     The intervals hold both sources of chance: which items are on the holdout, and which labels happened to be there.

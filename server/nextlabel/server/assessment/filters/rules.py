@@ -48,7 +48,7 @@ class RuleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LabelRule:
     """A rule that was understood. ``names`` are those that it asks about, in their order."""
 
     names: tuple[str, ...]
@@ -59,7 +59,7 @@ class Rule:
         return ", ".join(f"{name} {_shown(facts.get(name))}" for name in self.names)
 
 
-def parse(rule: str) -> Rule:
+def parse(rule: str) -> LabelRule:
     """Return a rule that was written by a user, whom nobody has to trust.
 
     Raises:
@@ -80,7 +80,7 @@ def parse(rule: str) -> Rule:
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("cannot be read: it holds a character or a nesting that no rule may have") from None
     reader = _Reader(rule)
-    return Rule(holds=reader.truth(tree.body, 0), names=tuple(reader.names))
+    return LabelRule(holds=reader.truth(tree.body, 0), names=tuple(reader.names))
 
 
 class _Reader:

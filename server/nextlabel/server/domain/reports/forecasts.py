@@ -74,8 +74,7 @@ def _outlook(project: Project, curve: Sequence[ModelVersion], more_labels: int) 
         newest.labels + more_labels,
     )
     assert found is not None
-    price = newest.spent.micro_usd / newest.labels if newest.labels else 0.0
-    return Outlook(more_labels, round(price * more_labels), len(points), found)
+    return Outlook(more_labels, round(newest.label_micro_usd * more_labels), len(points), found)
 
 
 def _labels_for(curve: Sequence[ModelVersion], micro_usd: int) -> int:

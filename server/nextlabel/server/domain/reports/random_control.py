@@ -30,7 +30,7 @@ _SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0, 1.5, 2.0, 3.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ControlledSavings:
     """``labels`` chosen ones beside as many drawn at random, and what a label of the project has cost."""
 
     labels: int
@@ -47,7 +47,7 @@ class RandomControl:
     reports: Reports
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
-    async def compare(self, project: Project) -> Comparison:
+    async def compare(self, project: Project) -> ControlledSavings:
         """Compare the arms; one project is worked on at a time, as this trains some twenty learners.
 
         Advice has no part in it: it would be the same for both.
@@ -83,9 +83,7 @@ class RandomControl:
                 )
             )
         curve = await self.reports.learning_curve(project)
-        newest = curve[-1] if curve else None
-        price = newest.spent.micro_usd / newest.labels if newest is not None and newest.labels else 0.0
-        return Comparison(count, found, round(price))
+        return ControlledSavings(count, found, round(curve[-1].label_micro_usd) if curve else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.assessment.filters.rules import METADATA, Rule, RuleError, Value, parse
+from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, parse
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.review_queue import Doubts, ReviewQueue
@@ -73,7 +73,9 @@ class LabelFilters:
         return Filtered(sorted(hits, key=lambda hit: hit.item_id), len(rows))
 
 
-def _hits(rule: Rule, items: Sequence[StoredItem], agreed: Mapping[int, Consensus], doubts: Doubts) -> list[FilterHit]:
+def _hits(
+    rule: LabelRule, items: Sequence[StoredItem], agreed: Mapping[int, Consensus], doubts: Doubts
+) -> list[FilterHit]:
     judged = [(item.item_id, _facts(item, agreed[item.row], doubts)) for item in items]
     return [FilterHit(item, str(facts["label"]), rule.why(facts)) for item, facts in judged if rule.holds(facts)]
 
