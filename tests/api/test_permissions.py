@@ -74,6 +74,12 @@ ALLOWED = {
     CertifyLabels         ROD
     ListReview            ROD
     ListFilterHits        ROD
+    SetFilter             OD
+    ListFilters           ROD
+    RemoveFilter          OD
+    ListFilteredLabels    ROD
+    KeepItems             OD
+    ListKeptItems         ROD
     Synthesize            OD
     CreateToken           D
     ListTokens            D

@@ -4,6 +4,7 @@
 
 from typing import Any
 
+from nextlabel.v1 import learner_service_pb2 as learner
 from nextlabel.v1 import quality_service_pb2 as quality
 from nextlabel.v1 import quality_service_pb2_grpc as quality_grpc
 from nextlabel.v1 import report_service_pb2 as report
@@ -15,6 +16,10 @@ def figure(kind: Any, value: float, *, anytime: bool = False) -> quality.Figure:
 
 
 class Quality(quality_grpc.QualityServiceServicer):
+    def __init__(self) -> None:
+        self.filters: dict[str, quality.Filter] = {}
+        self.kept: dict[str, quality.KeptItem] = {}
+
     async def GetAccuracy(self, request: Any, context: Any) -> Any:
         return quality.GetAccuracyResponse(
             model=[figure(quality.FIGURE_KIND_HOLDOUT, 0.8)],
@@ -43,3 +48,40 @@ class Quality(quality_grpc.QualityServiceServicer):
         number = int(request.page_token or 0)
         hit = quality.FilterHit(item_id=f"item-{number}", label="sports", why=request.rule)
         return quality.ListFilterHitsResponse(hits=[hit], total=2, labels=9, next_page_token="" if number else "1")
+
+    async def SetFilter(self, request: Any, context: Any) -> Any:
+        stored = quality.Filter(name=request.name, rule=request.rule or "kept", enabled=not request.disabled)
+        self.filters[request.name] = stored
+        return quality.SetFilterResponse(filter=stored, hits=2, labels=9)
+
+    async def ListFilters(self, request: Any, context: Any) -> Any:
+        return quality.ListFiltersResponse(filters=[self.filters[name] for name in sorted(self.filters)])
+
+    async def RemoveFilter(self, request: Any, context: Any) -> Any:
+        del self.filters[request.name]
+        return quality.RemoveFilterResponse()
+
+    async def ListFilteredLabels(self, request: Any, context: Any) -> Any:
+        number = int(request.page_token or 0)
+        enabled = [name for name in sorted(self.filters) if self.filters[name].enabled]
+        reasons = [quality.FilterReason(filter=name, why="trusted false") for name in enabled]
+        label = quality.FilteredLabel(item_id=f"item-{number}", label="sports", reasons=reasons)
+        counts = [learner.FilterCount(filter=name, labels=2) for name in enabled]
+        return quality.ListFilteredLabelsResponse(
+            filtered=[label] if enabled else [],
+            total=2,
+            counts=counts,
+            next_page_token="" if number or not enabled else "1",
+        )
+
+    async def KeepItems(self, request: Any, context: Any) -> Any:
+        unknown = [item_id for item_id in request.item_ids if not item_id.startswith("item-")]
+        for item_id in set(request.item_ids) - set(unknown):
+            if request.release:
+                self.kept.pop(item_id, None)
+            else:
+                self.kept[item_id] = quality.KeptItem(item_id=item_id, kept_by="ann")
+        return quality.KeepItemsResponse(items=len(request.item_ids) - len(unknown), unknown_item_ids=unknown)
+
+    async def ListKeptItems(self, request: Any, context: Any) -> Any:
+        return quality.ListKeptItemsResponse(kept=[self.kept[item_id] for item_id in sorted(self.kept)])

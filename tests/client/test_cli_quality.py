@@ -41,3 +41,26 @@ def test_quality_lists_what_a_rule_names_and_why(cli: Cli, news: str) -> None:
     asked = ("quality", "filter", news, "len(text) < 20")
     assert "len(text) < 20" in cli(*asked).out
     assert [hit["item_id"] for hit in cli(*asked, "--output", "json").json] == ["item-0", "item-1"]
+
+
+def test_filters_are_set_listed_switched_off_and_removed(cli: Cli, news: str) -> None:
+    set_ = cli("quality", "filters", "add", news, "doubted", "wrong_probability > 0.9")
+    assert "doubted leaves out 2 of 9 labels" in set_.err
+    [listed] = cli("quality", "filters", "list", news, "--output", "json").json
+    assert (listed["name"], listed["rule"], listed["labels"]) == ("doubted", "wrong_probability > 0.9", 2)
+    assert "doubted: trusted false" in cli("quality", "filtered", news).out
+    assert "doubted is disabled" in cli("quality", "filters", "disable", news, "doubted").err
+    [listed] = cli("quality", "filters", "list", news, "--output", "json").json
+    assert (listed["enabled"], listed["labels"]) == (False, None)
+    assert "doubted is enabled" in cli("quality", "filters", "enable", news, "doubted").err
+    cli("quality", "filters", "remove", news, "doubted")
+    assert cli("quality", "filters", "list", news, "--output", "json").json == []
+
+
+def test_items_are_kept_in_spite_of_filters_and_released(cli: Cli, news: str) -> None:
+    assert "kept: 2 items" in cli("quality", "keep", news, "item-1", "item-2").err
+    assert cli("quality", "keep", news, "item-2", "--release").code == 0
+    assert "ann" in cli("quality", "kept", news).out
+    assert [one["item_id"] for one in cli("quality", "kept", news, "--output", "json").json] == ["item-1"]
+    unknown = cli("quality", "keep", news, "nowhere")
+    assert (unknown.code, "no item has the id: nowhere" in unknown.err) == (1, True)

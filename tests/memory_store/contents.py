@@ -12,6 +12,7 @@ from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.advice import Advice
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.budgets import Budget, Reservation, Window
@@ -43,6 +44,8 @@ class Contents:
     lease_items: dict[tuple[ProjectId, str, int], LeaseItem] = field(default_factory=dict)
     annotations: dict[tuple[ProjectId, int, str, str, int], Annotation] = field(default_factory=dict)
     advice: dict[tuple[ProjectId, int, str], Advice] = field(default_factory=dict)
+    label_filters: dict[tuple[ProjectId, str], LabelFilter] = field(default_factory=dict)
+    kept_items: dict[tuple[ProjectId, int], KeptItem] = field(default_factory=dict)
     models: dict[tuple[ProjectId, int], ModelVersion] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     run_events: dict[tuple[ProjectId, str, int], RunEvent] = field(default_factory=dict)

@@ -13,6 +13,7 @@ from tests.memory_store.access import MemoryAccess
 from tests.memory_store.advice import MemoryAdvice
 from tests.memory_store.budgets import MemoryBudgets
 from tests.memory_store.contents import Contents
+from tests.memory_store.filters import MemoryFilters
 from tests.memory_store.labeling import MemoryLabeling
 from tests.memory_store.learning import MemoryModels, MemoryRuns
 from tests.memory_store.pool import MemoryPool
@@ -29,6 +30,7 @@ class MemoryTransaction:
         self.pool = MemoryPool(contents)
         self.labeling = MemoryLabeling(contents)
         self.advice = MemoryAdvice(contents)
+        self.filters = MemoryFilters(contents)
         self.models = MemoryModels(contents)
         self.runs = MemoryRuns(contents)
         self.budgets = MemoryBudgets(contents)

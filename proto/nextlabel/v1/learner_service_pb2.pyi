@@ -321,6 +321,8 @@ class ModelVersion(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     LABELS_AWAITING_EMBEDDING_FIELD_NUMBER: _builtins.int
     ADVICE_FIELD_NUMBER: _builtins.int
+    LABELS_FILTERED_FIELD_NUMBER: _builtins.int
+    FILTERS_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     version: _builtins.int
@@ -339,6 +341,8 @@ class ModelVersion(_message.Message):
     """Run that trained it; empty outside of runs."""
     labels_awaiting_embedding: _builtins.int
     """Labels that it was not trained on, because their items waited for their embeddings."""
+    labels_filtered: _builtins.int
+    """Labels that it was not trained on, because enabled filters named them."""
     @_builtins.property
     def learner(self) -> _project_service_pb2.LearnerSettings:
         """The learner that was trained."""
@@ -354,6 +358,10 @@ class ModelVersion(_message.Message):
     @_builtins.property
     def advice(self) -> Global___AdviceUse:
         """How it uses what annotators advise; absent where nobody does."""
+
+    @_builtins.property
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___FilterCount]:
+        """What each enabled filter named; empty where none was enabled."""
 
     def __init__(
         self,
@@ -371,14 +379,42 @@ class ModelVersion(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         labels_awaiting_embedding: _builtins.int = ...,
         advice: Global___AdviceUse | None = ...,
+        labels_filtered: _builtins.int = ...,
+        filters: _abc.Iterable[Global___FilterCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "create_time", b"create_time", "evaluation", b"evaluation", "learner", b"learner"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "labels", b"labels", "labels_awaiting_embedding", b"labels_awaiting_embedding", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "create_time", b"create_time", "description", b"description", "evaluation", b"evaluation", "filters", b"filters", "labels", b"labels", "labels_awaiting_embedding", b"labels_awaiting_embedding", "labels_filtered", b"labels_filtered", "learner", b"learner", "project", b"project", "run", b"run", "train_seconds", b"train_seconds", "trusted_labels", b"trusted_labels", "version", b"version", "warm_start", b"warm_start"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ModelVersion: _TypeAlias = ModelVersion  # noqa: Y015
+
+@_typing.final
+class FilterCount(_message.Message):
+    """How many labels a filter leaves out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    filter: _builtins.str
+    """Name of the filter."""
+    labels: _builtins.int
+    """Labels that it names; one that two filters name counts for both."""
+    def __init__(
+        self,
+        *,
+        filter: _builtins.str = ...,
+        labels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "labels", b"labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FilterCount: _TypeAlias = FilterCount  # noqa: Y015
 
 @_typing.final
 class TrainRequest(_message.Message):

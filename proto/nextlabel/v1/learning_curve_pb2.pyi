@@ -61,7 +61,7 @@ class LearningCurvePoint(_message.Message):
     ACCURACY_INTERVAL_FIELD_NUMBER: _builtins.int
     MACRO_F1_INTERVAL_FIELD_NUMBER: _builtins.int
     labels: _builtins.int
-    """Labels that the learner was trained on."""
+    """Labels that the learner knew: those it was trained on, and those that filters left out, which were paid for too."""
     tokens: _builtins.int
     """Tokens spent so far."""
     micro_usd: _builtins.int

@@ -22,56 +22,90 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from nextlabel.v1 import learner_service_pb2 as nextlabel_dot_v1_dot_learner__service__pb2
 from nextlabel.v1 import report_service_pb2 as nextlabel_dot_v1_dot_report__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"nextlabel/v1/quality_service.proto\x12\x0cnextlabel.v1\x1a!nextlabel/v1/report_service.proto\"k\n\x06\x46igure\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.nextlabel.v1.FigureKind\x12(\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x0f\n\x07\x61nytime\x18\x03 \x01(\x08\"%\n\x12GetAccuracyRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"`\n\x13GetAccuracyResponse\x12#\n\x05model\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Figure\x12$\n\x06labels\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"(\n\x15GetClassSharesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"B\n\nClassShare\x12\r\n\x05label\x18\x01 \x01(\t\x12%\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"k\n\x16GetClassSharesResponse\x12(\n\x06shares\x18\x01 \x03(\x0b\x32\x18.nextlabel.v1.ClassShare\x12\r\n\x05\x64raws\x18\x02 \x01(\x03\x12\x18\n\x10unanswered_draws\x18\x03 \x01(\x03\"*\n\x17\x43ompareConsensusRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"F\n\x0f\x43onsensusMethod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07on_gold\x18\x02 \x01(\x0b\x32\x14.nextlabel.v1.Figure\"\x84\x01\n\x18\x43ompareConsensusResponse\x12.\n\x07methods\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.ConsensusMethod\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x14\n\x0cshared_items\x18\x03 \x01(\x03\x12\x12\n\ngold_items\x18\x04 \x01(\x03\"L\n\x14\x43\x65rtifyLabelsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\"[\n\x0b\x43\x65rtificate\x12\x11\n\tthreshold\x18\x01 \x01(\x01\x12\x16\n\x0e\x61\x63\x63\x65pted_share\x18\x02 \x01(\x01\x12\x12\n\ngold_items\x18\x03 \x01(\x03\x12\r\n\x05right\x18\x04 \x01(\x03\"\xb0\x01\n\x15\x43\x65rtifyLabelsResponse\x12.\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x19.nextlabel.v1.Certificate\x12(\n\x08\x61\x63\x63uracy\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0fpeople_at_least\x18\x03 \x01(\x01\x12\x14\n\x0cmissing_gold\x18\x04 \x01(\x03\x12\x0e\n\x06labels\x18\x05 \x01(\x03\"\x8a\x01\n\x0bReviewEntry\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0bother_label\x18\x03 \x01(\t\x12\x19\n\x11wrong_probability\x18\x04 \x01(\x01\x12+\n\x07reasons\x18\x05 \x03(\x0e\x32\x1a.nextlabel.v1.ReviewReason\"^\n\x11ListReviewRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x12ListReviewResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.ReviewEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\"]\n\x15ListFilterHitsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"8\n\tFilterHit\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0b\n\x03why\x18\x03 \x01(\t\"w\n\x16ListFilterHitsResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.nextlabel.v1.FilterHit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0e\n\x06labels\x18\x04 \x01(\x03*\xad\x01\n\nFigureKind\x12\x1b\n\x17\x46IGURE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46IGURE_KIND_HOLDOUT\x10\x01\x12\x14\n\x10\x46IGURE_KIND_GOLD\x10\x02\x12\x15\n\x11\x46IGURE_KIND_AUDIT\x10\x03\x12\x18\n\x14\x46IGURE_KIND_WEIGHTED\x10\x04\x12\"\n\x1e\x46IGURE_KIND_PREDICTION_POWERED\x10\x05*\xad\x01\n\x0cReviewReason\x12\x1d\n\x19REVIEW_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREVIEW_REASON_DISAGREEMENT\x10\x01\x12 \n\x1cREVIEW_REASON_LOW_CONFIDENCE\x10\x02\x12!\n\x1dREVIEW_REASON_AGAINST_LEARNER\x10\x03\x12\x19\n\x15REVIEW_REASON_SUSPECT\x10\x04\x32\xac\x04\n\x0eQualityService\x12R\n\x0bGetAccuracy\x12 .nextlabel.v1.GetAccuracyRequest\x1a!.nextlabel.v1.GetAccuracyResponse\x12[\n\x0eGetClassShares\x12#.nextlabel.v1.GetClassSharesRequest\x1a$.nextlabel.v1.GetClassSharesResponse\x12\x61\n\x10\x43ompareConsensus\x12%.nextlabel.v1.CompareConsensusRequest\x1a&.nextlabel.v1.CompareConsensusResponse\x12X\n\rCertifyLabels\x12\".nextlabel.v1.CertifyLabelsRequest\x1a#.nextlabel.v1.CertifyLabelsResponse\x12O\n\nListReview\x12\x1f.nextlabel.v1.ListReviewRequest\x1a .nextlabel.v1.ListReviewResponse\x12[\n\x0eListFilterHits\x12#.nextlabel.v1.ListFilterHitsRequest\x1a$.nextlabel.v1.ListFilterHitsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"nextlabel/v1/quality_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"nextlabel/v1/learner_service.proto\x1a!nextlabel/v1/report_service.proto\"k\n\x06\x46igure\x12&\n\x04kind\x18\x01 \x01(\x0e\x32\x18.nextlabel.v1.FigureKind\x12(\n\x08\x65stimate\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x0f\n\x07\x61nytime\x18\x03 \x01(\x08\"%\n\x12GetAccuracyRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"`\n\x13GetAccuracyResponse\x12#\n\x05model\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Figure\x12$\n\x06labels\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"(\n\x15GetClassSharesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"B\n\nClassShare\x12\r\n\x05label\x18\x01 \x01(\t\x12%\n\x07\x66igures\x18\x02 \x03(\x0b\x32\x14.nextlabel.v1.Figure\"k\n\x16GetClassSharesResponse\x12(\n\x06shares\x18\x01 \x03(\x0b\x32\x18.nextlabel.v1.ClassShare\x12\r\n\x05\x64raws\x18\x02 \x01(\x03\x12\x18\n\x10unanswered_draws\x18\x03 \x01(\x03\"*\n\x17\x43ompareConsensusRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"F\n\x0f\x43onsensusMethod\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x07on_gold\x18\x02 \x01(\x0b\x32\x14.nextlabel.v1.Figure\"\x84\x01\n\x18\x43ompareConsensusResponse\x12.\n\x07methods\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.ConsensusMethod\x12\x0e\n\x06\x63hosen\x18\x02 \x01(\t\x12\x14\n\x0cshared_items\x18\x03 \x01(\x03\x12\x12\n\ngold_items\x18\x04 \x01(\x03\"L\n\x14\x43\x65rtifyLabelsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x10\n\x08\x61\x63\x63uracy\x18\x03 \x01(\x01\"[\n\x0b\x43\x65rtificate\x12\x11\n\tthreshold\x18\x01 \x01(\x01\x12\x16\n\x0e\x61\x63\x63\x65pted_share\x18\x02 \x01(\x01\x12\x12\n\ngold_items\x18\x03 \x01(\x03\x12\r\n\x05right\x18\x04 \x01(\x03\"\xb0\x01\n\x15\x43\x65rtifyLabelsResponse\x12.\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0b\x32\x19.nextlabel.v1.Certificate\x12(\n\x08\x61\x63\x63uracy\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0fpeople_at_least\x18\x03 \x01(\x01\x12\x14\n\x0cmissing_gold\x18\x04 \x01(\x03\x12\x0e\n\x06labels\x18\x05 \x01(\x03\"\x8a\x01\n\x0bReviewEntry\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x13\n\x0bother_label\x18\x03 \x01(\t\x12\x19\n\x11wrong_probability\x18\x04 \x01(\x01\x12+\n\x07reasons\x18\x05 \x03(\x0e\x32\x1a.nextlabel.v1.ReviewReason\"^\n\x11ListReviewRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x12ListReviewResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.ReviewEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\"]\n\x15ListFilterHitsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"8\n\tFilterHit\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x0b\n\x03why\x18\x03 \x01(\t\"w\n\x16ListFilterHitsResponse\x12%\n\x04hits\x18\x01 \x03(\x0b\x32\x17.nextlabel.v1.FilterHit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0e\n\x06labels\x18\x04 \x01(\x03\"\xbf\x01\n\x06\x46ilter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\x12\x12\n\ncreated_by\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nchanged_by\x18\x06 \x01(\t\x12/\n\x0b\x63hange_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"e\n\x10SetFilterRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x10\n\x08\x64isabled\x18\x05 \x01(\x08\"W\n\x11SetFilterResponse\x12$\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x14.nextlabel.v1.Filter\x12\x0c\n\x04hits\x18\x02 \x01(\x03\x12\x0e\n\x06labels\x18\x03 \x01(\x03\"L\n\x12ListFiltersRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"U\n\x13ListFiltersResponse\x12%\n\x07\x66ilters\x18\x01 \x03(\x0b\x32\x14.nextlabel.v1.Filter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"H\n\x13RemoveFilterRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x16\n\x14RemoveFilterResponse\"+\n\x0c\x46ilterReason\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x0b\n\x03why\x18\x02 \x01(\t\"\\\n\rFilteredLabel\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12+\n\x07reasons\x18\x03 \x03(\x0b\x32\x1a.nextlabel.v1.FilterReason\"S\n\x19ListFilteredLabelsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\x9e\x01\n\x1aListFilteredLabelsResponse\x12-\n\x08\x66iltered\x18\x01 \x03(\x0b\x32\x1b.nextlabel.v1.FilteredLabel\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\r\n\x05total\x18\x03 \x01(\x03\x12)\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x19.nextlabel.v1.FilterCount\"Z\n\x10KeepItemsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x10\n\x08item_ids\x18\x03 \x03(\t\x12\x0f\n\x07release\x18\x04 \x01(\x08\"<\n\x11KeepItemsResponse\x12\r\n\x05items\x18\x01 \x01(\x03\x12\x18\n\x10unknown_item_ids\x18\x02 \x03(\t\"[\n\x08KeptItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0f\n\x07kept_by\x18\x02 \x01(\t\x12-\n\tkeep_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"N\n\x14ListKeptItemsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x15ListKeptItemsResponse\x12$\n\x04kept\x18\x01 \x03(\x0b\x32\x16.nextlabel.v1.KeptItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*\xad\x01\n\nFigureKind\x12\x1b\n\x17\x46IGURE_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46IGURE_KIND_HOLDOUT\x10\x01\x12\x14\n\x10\x46IGURE_KIND_GOLD\x10\x02\x12\x15\n\x11\x46IGURE_KIND_AUDIT\x10\x03\x12\x18\n\x14\x46IGURE_KIND_WEIGHTED\x10\x04\x12\"\n\x1e\x46IGURE_KIND_PREDICTION_POWERED\x10\x05*\xad\x01\n\x0cReviewReason\x12\x1d\n\x19REVIEW_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREVIEW_REASON_DISAGREEMENT\x10\x01\x12 \n\x1cREVIEW_REASON_LOW_CONFIDENCE\x10\x02\x12!\n\x1dREVIEW_REASON_AGAINST_LEARNER\x10\x03\x12\x19\n\x15REVIEW_REASON_SUSPECT\x10\x04\x32\xb6\x08\n\x0eQualityService\x12R\n\x0bGetAccuracy\x12 .nextlabel.v1.GetAccuracyRequest\x1a!.nextlabel.v1.GetAccuracyResponse\x12[\n\x0eGetClassShares\x12#.nextlabel.v1.GetClassSharesRequest\x1a$.nextlabel.v1.GetClassSharesResponse\x12\x61\n\x10\x43ompareConsensus\x12%.nextlabel.v1.CompareConsensusRequest\x1a&.nextlabel.v1.CompareConsensusResponse\x12X\n\rCertifyLabels\x12\".nextlabel.v1.CertifyLabelsRequest\x1a#.nextlabel.v1.CertifyLabelsResponse\x12O\n\nListReview\x12\x1f.nextlabel.v1.ListReviewRequest\x1a .nextlabel.v1.ListReviewResponse\x12[\n\x0eListFilterHits\x12#.nextlabel.v1.ListFilterHitsRequest\x1a$.nextlabel.v1.ListFilterHitsResponse\x12L\n\tSetFilter\x12\x1e.nextlabel.v1.SetFilterRequest\x1a\x1f.nextlabel.v1.SetFilterResponse\x12R\n\x0bListFilters\x12 .nextlabel.v1.ListFiltersRequest\x1a!.nextlabel.v1.ListFiltersResponse\x12U\n\x0cRemoveFilter\x12!.nextlabel.v1.RemoveFilterRequest\x1a\".nextlabel.v1.RemoveFilterResponse\x12g\n\x12ListFilteredLabels\x12\'.nextlabel.v1.ListFilteredLabelsRequest\x1a(.nextlabel.v1.ListFilteredLabelsResponse\x12L\n\tKeepItems\x12\x1e.nextlabel.v1.KeepItemsRequest\x1a\x1f.nextlabel.v1.KeepItemsResponse\x12X\n\rListKeptItems\x12\".nextlabel.v1.ListKeptItemsRequest\x1a#.nextlabel.v1.ListKeptItemsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.quality_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FIGUREKIND']._serialized_start=1771
-  _globals['_FIGUREKIND']._serialized_end=1944
-  _globals['_REVIEWREASON']._serialized_start=1947
-  _globals['_REVIEWREASON']._serialized_end=2120
-  _globals['_FIGURE']._serialized_start=87
-  _globals['_FIGURE']._serialized_end=194
-  _globals['_GETACCURACYREQUEST']._serialized_start=196
-  _globals['_GETACCURACYREQUEST']._serialized_end=233
-  _globals['_GETACCURACYRESPONSE']._serialized_start=235
-  _globals['_GETACCURACYRESPONSE']._serialized_end=331
-  _globals['_GETCLASSSHARESREQUEST']._serialized_start=333
-  _globals['_GETCLASSSHARESREQUEST']._serialized_end=373
-  _globals['_CLASSSHARE']._serialized_start=375
-  _globals['_CLASSSHARE']._serialized_end=441
-  _globals['_GETCLASSSHARESRESPONSE']._serialized_start=443
-  _globals['_GETCLASSSHARESRESPONSE']._serialized_end=550
-  _globals['_COMPARECONSENSUSREQUEST']._serialized_start=552
-  _globals['_COMPARECONSENSUSREQUEST']._serialized_end=594
-  _globals['_CONSENSUSMETHOD']._serialized_start=596
-  _globals['_CONSENSUSMETHOD']._serialized_end=666
-  _globals['_COMPARECONSENSUSRESPONSE']._serialized_start=669
-  _globals['_COMPARECONSENSUSRESPONSE']._serialized_end=801
-  _globals['_CERTIFYLABELSREQUEST']._serialized_start=803
-  _globals['_CERTIFYLABELSREQUEST']._serialized_end=879
-  _globals['_CERTIFICATE']._serialized_start=881
-  _globals['_CERTIFICATE']._serialized_end=972
-  _globals['_CERTIFYLABELSRESPONSE']._serialized_start=975
-  _globals['_CERTIFYLABELSRESPONSE']._serialized_end=1151
-  _globals['_REVIEWENTRY']._serialized_start=1154
-  _globals['_REVIEWENTRY']._serialized_end=1292
-  _globals['_LISTREVIEWREQUEST']._serialized_start=1294
-  _globals['_LISTREVIEWREQUEST']._serialized_end=1388
-  _globals['_LISTREVIEWRESPONSE']._serialized_start=1390
-  _globals['_LISTREVIEWRESPONSE']._serialized_end=1494
-  _globals['_LISTFILTERHITSREQUEST']._serialized_start=1496
-  _globals['_LISTFILTERHITSREQUEST']._serialized_end=1589
-  _globals['_FILTERHIT']._serialized_start=1591
-  _globals['_FILTERHIT']._serialized_end=1647
-  _globals['_LISTFILTERHITSRESPONSE']._serialized_start=1649
-  _globals['_LISTFILTERHITSRESPONSE']._serialized_end=1768
-  _globals['_QUALITYSERVICE']._serialized_start=2123
-  _globals['_QUALITYSERVICE']._serialized_end=2679
+  _globals['_FIGUREKIND']._serialized_start=3289
+  _globals['_FIGUREKIND']._serialized_end=3462
+  _globals['_REVIEWREASON']._serialized_start=3465
+  _globals['_REVIEWREASON']._serialized_end=3638
+  _globals['_FIGURE']._serialized_start=156
+  _globals['_FIGURE']._serialized_end=263
+  _globals['_GETACCURACYREQUEST']._serialized_start=265
+  _globals['_GETACCURACYREQUEST']._serialized_end=302
+  _globals['_GETACCURACYRESPONSE']._serialized_start=304
+  _globals['_GETACCURACYRESPONSE']._serialized_end=400
+  _globals['_GETCLASSSHARESREQUEST']._serialized_start=402
+  _globals['_GETCLASSSHARESREQUEST']._serialized_end=442
+  _globals['_CLASSSHARE']._serialized_start=444
+  _globals['_CLASSSHARE']._serialized_end=510
+  _globals['_GETCLASSSHARESRESPONSE']._serialized_start=512
+  _globals['_GETCLASSSHARESRESPONSE']._serialized_end=619
+  _globals['_COMPARECONSENSUSREQUEST']._serialized_start=621
+  _globals['_COMPARECONSENSUSREQUEST']._serialized_end=663
+  _globals['_CONSENSUSMETHOD']._serialized_start=665
+  _globals['_CONSENSUSMETHOD']._serialized_end=735
+  _globals['_COMPARECONSENSUSRESPONSE']._serialized_start=738
+  _globals['_COMPARECONSENSUSRESPONSE']._serialized_end=870
+  _globals['_CERTIFYLABELSREQUEST']._serialized_start=872
+  _globals['_CERTIFYLABELSREQUEST']._serialized_end=948
+  _globals['_CERTIFICATE']._serialized_start=950
+  _globals['_CERTIFICATE']._serialized_end=1041
+  _globals['_CERTIFYLABELSRESPONSE']._serialized_start=1044
+  _globals['_CERTIFYLABELSRESPONSE']._serialized_end=1220
+  _globals['_REVIEWENTRY']._serialized_start=1223
+  _globals['_REVIEWENTRY']._serialized_end=1361
+  _globals['_LISTREVIEWREQUEST']._serialized_start=1363
+  _globals['_LISTREVIEWREQUEST']._serialized_end=1457
+  _globals['_LISTREVIEWRESPONSE']._serialized_start=1459
+  _globals['_LISTREVIEWRESPONSE']._serialized_end=1563
+  _globals['_LISTFILTERHITSREQUEST']._serialized_start=1565
+  _globals['_LISTFILTERHITSREQUEST']._serialized_end=1658
+  _globals['_FILTERHIT']._serialized_start=1660
+  _globals['_FILTERHIT']._serialized_end=1716
+  _globals['_LISTFILTERHITSRESPONSE']._serialized_start=1718
+  _globals['_LISTFILTERHITSRESPONSE']._serialized_end=1837
+  _globals['_FILTER']._serialized_start=1840
+  _globals['_FILTER']._serialized_end=2031
+  _globals['_SETFILTERREQUEST']._serialized_start=2033
+  _globals['_SETFILTERREQUEST']._serialized_end=2134
+  _globals['_SETFILTERRESPONSE']._serialized_start=2136
+  _globals['_SETFILTERRESPONSE']._serialized_end=2223
+  _globals['_LISTFILTERSREQUEST']._serialized_start=2225
+  _globals['_LISTFILTERSREQUEST']._serialized_end=2301
+  _globals['_LISTFILTERSRESPONSE']._serialized_start=2303
+  _globals['_LISTFILTERSRESPONSE']._serialized_end=2388
+  _globals['_REMOVEFILTERREQUEST']._serialized_start=2390
+  _globals['_REMOVEFILTERREQUEST']._serialized_end=2462
+  _globals['_REMOVEFILTERRESPONSE']._serialized_start=2464
+  _globals['_REMOVEFILTERRESPONSE']._serialized_end=2486
+  _globals['_FILTERREASON']._serialized_start=2488
+  _globals['_FILTERREASON']._serialized_end=2531
+  _globals['_FILTEREDLABEL']._serialized_start=2533
+  _globals['_FILTEREDLABEL']._serialized_end=2625
+  _globals['_LISTFILTEREDLABELSREQUEST']._serialized_start=2627
+  _globals['_LISTFILTEREDLABELSREQUEST']._serialized_end=2710
+  _globals['_LISTFILTEREDLABELSRESPONSE']._serialized_start=2713
+  _globals['_LISTFILTEREDLABELSRESPONSE']._serialized_end=2871
+  _globals['_KEEPITEMSREQUEST']._serialized_start=2873
+  _globals['_KEEPITEMSREQUEST']._serialized_end=2963
+  _globals['_KEEPITEMSRESPONSE']._serialized_start=2965
+  _globals['_KEEPITEMSRESPONSE']._serialized_end=3025
+  _globals['_KEPTITEM']._serialized_start=3027
+  _globals['_KEPTITEM']._serialized_end=3118
+  _globals['_LISTKEPTITEMSREQUEST']._serialized_start=3120
+  _globals['_LISTKEPTITEMSREQUEST']._serialized_end=3198
+  _globals['_LISTKEPTITEMSRESPONSE']._serialized_start=3200
+  _globals['_LISTKEPTITEMSRESPONSE']._serialized_end=3286
+  _globals['_QUALITYSERVICE']._serialized_start=3641
+  _globals['_QUALITYSERVICE']._serialized_end=4719
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,36 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsResponse.FromString,
                 _registered_method=True)
+        self.SetFilter = channel.unary_unary(
+                '/nextlabel.v1.QualityService/SetFilter',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.SetFilterRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.SetFilterResponse.FromString,
+                _registered_method=True)
+        self.ListFilters = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListFilters',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFiltersRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFiltersResponse.FromString,
+                _registered_method=True)
+        self.RemoveFilter = channel.unary_unary(
+                '/nextlabel.v1.QualityService/RemoveFilter',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.RemoveFilterRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.RemoveFilterResponse.FromString,
+                _registered_method=True)
+        self.ListFilteredLabels = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListFilteredLabels',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilteredLabelsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilteredLabelsResponse.FromString,
+                _registered_method=True)
+        self.KeepItems = channel.unary_unary(
+                '/nextlabel.v1.QualityService/KeepItems',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.KeepItemsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.KeepItemsResponse.FromString,
+                _registered_method=True)
+        self.ListKeptItems = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListKeptItems',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -114,6 +144,49 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetFilter(self, request, context):
+        """Sets a filter: a rule with a name. While it is enabled no model is trained on the labels that the rule names, and
+        exports leave them out. The labels stay, and are on the review list. The rule is tried first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFilters(self, request, context):
+        """Lists the filters of a project, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveFilter(self, request, context):
+        """Removes a filter: what it left out is in use again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFilteredLabels(self, request, context):
+        """Lists the labels that the enabled filters leave out now, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepItems(self, request, context):
+        """Keeps items in use in spite of all filters, those that are set later included; or leaves them to the filters again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeptItems(self, request, context):
+        """Lists the items that are kept in spite of filters, in the order in which they were added to the pool.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +219,36 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.ListFilterHits,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsResponse.SerializeToString,
+            ),
+            'SetFilter': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFilter,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.SetFilterRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.SetFilterResponse.SerializeToString,
+            ),
+            'ListFilters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFilters,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFiltersRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFiltersResponse.SerializeToString,
+            ),
+            'RemoveFilter': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveFilter,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.RemoveFilterRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.RemoveFilterResponse.SerializeToString,
+            ),
+            'ListFilteredLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFilteredLabels,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilteredLabelsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListFilteredLabelsResponse.SerializeToString,
+            ),
+            'KeepItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepItems,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.KeepItemsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.KeepItemsResponse.SerializeToString,
+            ),
+            'ListKeptItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeptItems,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -311,6 +414,168 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/ListFilterHits',
             nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.ListFilterHitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFilter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/SetFilter',
+            nextlabel_dot_v1_dot_quality__service__pb2.SetFilterRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.SetFilterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFilters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListFilters',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListFiltersRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListFiltersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveFilter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/RemoveFilter',
+            nextlabel_dot_v1_dot_quality__service__pb2.RemoveFilterRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.RemoveFilterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFilteredLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListFilteredLabels',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListFilteredLabelsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListFilteredLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/KeepItems',
+            nextlabel_dot_v1_dot_quality__service__pb2.KeepItemsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.KeepItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeptItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListKeptItems',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

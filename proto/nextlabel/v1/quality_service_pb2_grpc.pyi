@@ -47,6 +47,20 @@ class QualityServiceStub:
     """
     ListFilterHits: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListFilterHitsRequest, _quality_service_pb2.ListFilterHitsResponse]
     """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing."""
+    SetFilter: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.SetFilterRequest, _quality_service_pb2.SetFilterResponse]
+    """Sets a filter: a rule with a name. While it is enabled no model is trained on the labels that the rule names, and
+    exports leave them out. The labels stay, and are on the review list. The rule is tried first.
+    """
+    ListFilters: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListFiltersRequest, _quality_service_pb2.ListFiltersResponse]
+    """Lists the filters of a project, by name."""
+    RemoveFilter: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.RemoveFilterRequest, _quality_service_pb2.RemoveFilterResponse]
+    """Removes a filter: what it left out is in use again."""
+    ListFilteredLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListFilteredLabelsRequest, _quality_service_pb2.ListFilteredLabelsResponse]
+    """Lists the labels that the enabled filters leave out now, and why."""
+    KeepItems: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.KeepItemsRequest, _quality_service_pb2.KeepItemsResponse]
+    """Keeps items in use in spite of all filters, those that are set later included; or leaves them to the filters again."""
+    ListKeptItems: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListKeptItemsRequest, _quality_service_pb2.ListKeptItemsResponse]
+    """Lists the items that are kept in spite of filters, in the order in which they were added to the pool."""
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -67,6 +81,20 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """
     ListFilterHits: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListFilterHitsRequest, _quality_service_pb2.ListFilterHitsResponse]  # type: ignore[assignment]
     """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing."""
+    SetFilter: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.SetFilterRequest, _quality_service_pb2.SetFilterResponse]  # type: ignore[assignment]
+    """Sets a filter: a rule with a name. While it is enabled no model is trained on the labels that the rule names, and
+    exports leave them out. The labels stay, and are on the review list. The rule is tried first.
+    """
+    ListFilters: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListFiltersRequest, _quality_service_pb2.ListFiltersResponse]  # type: ignore[assignment]
+    """Lists the filters of a project, by name."""
+    RemoveFilter: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.RemoveFilterRequest, _quality_service_pb2.RemoveFilterResponse]  # type: ignore[assignment]
+    """Removes a filter: what it left out is in use again."""
+    ListFilteredLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListFilteredLabelsRequest, _quality_service_pb2.ListFilteredLabelsResponse]  # type: ignore[assignment]
+    """Lists the labels that the enabled filters leave out now, and why."""
+    KeepItems: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.KeepItemsRequest, _quality_service_pb2.KeepItemsResponse]  # type: ignore[assignment]
+    """Keeps items in use in spite of all filters, those that are set later included; or leaves them to the filters again."""
+    ListKeptItems: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListKeptItemsRequest, _quality_service_pb2.ListKeptItemsResponse]  # type: ignore[assignment]
+    """Lists the items that are kept in spite of filters, in the order in which they were added to the pool."""
 
 class QualityServiceServicer:
     """What is known of the quality of a project's labels and models."""
@@ -114,5 +142,49 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.ListFilterHitsResponse, _abc.Awaitable[_quality_service_pb2.ListFilterHitsResponse]]:
         """Lists the labels that a rule of the caller's names, each with the values that the rule went by. Changes nothing."""
+
+    def SetFilter(
+        self,
+        request: _quality_service_pb2.SetFilterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.SetFilterResponse, _abc.Awaitable[_quality_service_pb2.SetFilterResponse]]:
+        """Sets a filter: a rule with a name. While it is enabled no model is trained on the labels that the rule names, and
+        exports leave them out. The labels stay, and are on the review list. The rule is tried first.
+        """
+
+    def ListFilters(
+        self,
+        request: _quality_service_pb2.ListFiltersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListFiltersResponse, _abc.Awaitable[_quality_service_pb2.ListFiltersResponse]]:
+        """Lists the filters of a project, by name."""
+
+    def RemoveFilter(
+        self,
+        request: _quality_service_pb2.RemoveFilterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.RemoveFilterResponse, _abc.Awaitable[_quality_service_pb2.RemoveFilterResponse]]:
+        """Removes a filter: what it left out is in use again."""
+
+    def ListFilteredLabels(
+        self,
+        request: _quality_service_pb2.ListFilteredLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListFilteredLabelsResponse, _abc.Awaitable[_quality_service_pb2.ListFilteredLabelsResponse]]:
+        """Lists the labels that the enabled filters leave out now, and why."""
+
+    def KeepItems(
+        self,
+        request: _quality_service_pb2.KeepItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.KeepItemsResponse, _abc.Awaitable[_quality_service_pb2.KeepItemsResponse]]:
+        """Keeps items in use in spite of all filters, those that are set later included; or leaves them to the filters again."""
+
+    def ListKeptItems(
+        self,
+        request: _quality_service_pb2.ListKeptItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListKeptItemsResponse, _abc.Awaitable[_quality_service_pb2.ListKeptItemsResponse]]:
+        """Lists the items that are kept in spite of filters, in the order in which they were added to the pool."""
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

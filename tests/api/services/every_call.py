@@ -51,6 +51,7 @@ def working_project(api: Api) -> Working:
     api.submit(name, "ann", range(10))
     api.upload_truth(name, 40)
     api.learner.Train(learner_pb.TrainRequest(project=name))
+    api.quality.SetFilter(quality_pb.SetFilterRequest(project=name, name="old", rule="trusted", disabled=True))
     spec = run_spec(annotator=_PEOPLE)
     run = api.runs.StartRun(run_pb.StartRunRequest(project=name, spec=spec)).run
     lease = api.labeling.LeaseItems(labeling_pb.LeaseItemsRequest(project=name, annotator="bob", count=1)).lease
@@ -104,6 +105,9 @@ def _changing(project: Working) -> dict[str, Sequence[Any]]:
     update.update_mask.paths.append("overlap")
     return {
         "SetBudget": [budget_pb.SetBudgetRequest(project=name, dimension=labels, window=total, limit=1_000)],
+        "SetFilter": [quality_pb.SetFilterRequest(project=name, name="short", rule="len(text) < 5")],
+        "RemoveFilter": [quality_pb.RemoveFilterRequest(project=name, name="old")],
+        "KeepItems": [quality_pb.KeepItemsRequest(project=name, item_ids=["item-1"])],
         "SelectBatch": [labeling_pb.SelectBatchRequest(project=name, count=2)],
         "ExtendLease": [labeling_pb.ExtendLeaseRequest(project=name, lease_id=lease)],
         "ReleaseLease": [labeling_pb.ReleaseLeaseRequest(project=name, lease_id=lease)],

@@ -1,8 +1,10 @@
 """Quality through the API."""
 
 import grpc
+import pytest
 
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
+from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1 import report_service_pb2 as report_pb
 from tests.api.services.conftest import Api, label, refusal, request_id, true_class
@@ -83,3 +85,58 @@ def test_a_text_that_is_no_rule_is_refused(api: Api) -> None:
     project = api.filled(1)
     asked = pb.ListFilterHitsRequest(project=project, rule="lable == 'x'")
     assert refusal(lambda: api.quality.ListFilterHits(asked)) == (grpc.StatusCode.INVALID_ARGUMENT, ["rule"])
+
+
+def set_filter(api: Api, project: str, rule: str, *, disabled: bool = False) -> pb.SetFilterResponse:
+    asked = pb.SetFilterRequest(request_id=request_id(), project=project, name="cold", rule=rule, disabled=disabled)
+    found = api.quality.SetFilter(asked)
+    assert api.quality.SetFilter(asked) == found
+    return found
+
+
+def test_a_filter_is_set_tried_used_in_training_switched_off_and_removed(api: Api) -> None:
+    project = api.filled(40)
+    api.submit(project, "ann", range(40))
+    done = set_filter(api, project, 'label == "cold" and text == "the text of number 2"')
+    assert (done.hits, done.labels, done.filter.enabled) == (1, 40, True)
+    assert done.filter.create_time == done.filter.change_time
+    listed = api.quality.ListFilteredLabels(pb.ListFilteredLabelsRequest(project=project))
+    [named], [count] = listed.filtered, listed.counts
+    assert (named.item_id, named.label, named.reasons[0].filter) == ("item-2", "cold", "cold")
+    assert named.reasons[0].why == 'label "cold", text "the text of number 2"'
+    assert (count.filter, count.labels, listed.total) == ("cold", 1, 1)
+    trained = api.learner.Train(learner_pb.TrainRequest(project=project)).model_version
+    assert (trained.labels, trained.labels_filtered, trained.filters[0].filter) == (39, 1, "cold")
+
+    set_filter(api, project, "", disabled=True)
+    [found] = api.quality.ListFilters(pb.ListFiltersRequest(project=project)).filters
+    assert (found.enabled, found.rule) == (False, done.filter.rule)
+    trained = api.learner.Train(learner_pb.TrainRequest(project=project)).model_version
+    assert (trained.labels, trained.labels_filtered, len(trained.filters)) == (40, 0, 0)
+    removal = pb.RemoveFilterRequest(request_id=request_id(), project=project, name="cold")
+    assert api.quality.RemoveFilter(removal) == api.quality.RemoveFilter(removal)
+    assert not api.quality.ListFilters(pb.ListFiltersRequest(project=project)).filters
+
+
+def test_an_item_is_brought_back_and_it_is_known_by_whom(api: Api) -> None:
+    project = api.filled(10)
+    api.submit(project, "ann", range(10))
+    set_filter(api, project, "annotations > 0")
+    asked = pb.KeepItemsRequest(request_id=request_id(), project=project, item_ids=["item-3", "nowhere", "item-3"])
+    done = api.quality.KeepItems(asked)
+    assert (done.items, list(done.unknown_item_ids)) == (1, ["nowhere"])
+    [kept] = api.quality.ListKeptItems(pb.ListKeptItemsRequest(project=project)).kept
+    assert kept.item_id == "item-3"
+    assert kept.keep_time.seconds > 0
+    assert api.quality.ListFilteredLabels(pb.ListFilteredLabelsRequest(project=project)).total == 9
+    api.quality.KeepItems(pb.KeepItemsRequest(project=project, item_ids=["item-3"], release=True))
+    assert api.quality.ListFilteredLabels(pb.ListFilteredLabelsRequest(project=project)).total == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "field"),
+    [("No Name", "trusted", "name"), ("new", "metadata.lang == 'en'", "rule"), ("new", "", "rule")],
+)
+def test_a_filter_that_makes_no_sense_is_refused_by_its_field(api: Api, name: str, rule: str, field: str) -> None:
+    request = pb.SetFilterRequest(project=api.filled(3), name=name, rule=rule)
+    assert refusal(lambda: api.quality.SetFilter(request)) == (grpc.StatusCode.INVALID_ARGUMENT, [field])

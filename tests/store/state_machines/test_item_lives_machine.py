@@ -37,6 +37,9 @@ from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
+from nextlabel.server.domain.learning.training_labels.doubts import Doubting
+from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
+from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
@@ -101,11 +104,13 @@ class Server:
         self.reports = Reports(store, self.labels, self.standings)
         self.askable = Askable(store, arrays, self.standings, LIMITS)
         embedding: Embedding = None  # type: ignore[assignment]  # all items come with embeddings
+        samples = Samples(store, self.pools)
+        labeled = LabeledItems(self.pools, self.labels, samples)
         learning = Learning(
             store=store,
             pools=self.pools,
-            samples=Samples(store, self.pools),
-            labels=self.labels,
+            samples=samples,
+            filters=LabelFilters(store, self.pools, labeled, Doubting(labeled, threads), threads),
             executor=threads,
             clock=clock,
             budgets=self.budgets,

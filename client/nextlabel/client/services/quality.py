@@ -1,11 +1,13 @@
 """Quality: whether labels and models can be trusted, each figure with its kind and its interval."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from nextlabel.client.messages.names import several
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.v1 import quality_service_pb2 as pb
+from nextlabel.v1.learner_service_pb2 import FilterCount
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 
 if TYPE_CHECKING:
@@ -55,4 +57,57 @@ class Quality(Service[Mode, Scope]):
         """The labels that a rule names, such as `len(text) < 20`, with the values that it went by; changes nothing."""
         request = pb.ListFilterHitsRequest(project=project, rule=rule)
         async for page in self._connection.pages(self._stub.ListFilterHits, request, lambda page: page.hits):
+            yield page
+
+    @project_call
+    async def set_filter(
+        self, project: str, name: str, rule: str = "", *, enabled: bool = True
+    ) -> pb.SetFilterResponse:
+        """Give a rule a name: while enabled, training and exports leave its labels out.
+
+        Without a rule that of the filter stays. The labels stay too, and are on the review list. Raises NextlabelError
+        INVALID_ARGUMENT for what is no rule, and for a metadata field that no item has.
+        """
+        request = pb.SetFilterRequest(project=project, name=name, rule=rule, disabled=not enabled)
+        return await self._connection.unary(self._stub.SetFilter, request)
+
+    @project_stream
+    async def filters(self, project: str) -> AsyncIterator[Sequence[pb.Filter]]:
+        """The filters of the project, by name, those that are not enabled included."""
+        request = pb.ListFiltersRequest(project=project)
+        async for page in self._connection.pages(self._stub.ListFilters, request, lambda page: page.filters):
+            yield page
+
+    @project_call
+    async def remove_filter(self, project: str, name: str) -> None:
+        """Remove a filter; what it left out is in use again. Raises NextlabelError NOT_FOUND."""
+        await self._connection.unary(self._stub.RemoveFilter, pb.RemoveFilterRequest(project=project, name=name))
+
+    @project_stream
+    async def filtered(self, project: str) -> AsyncIterator[Sequence[pb.FilteredLabel]]:
+        """The labels that enabled filters leave out now, each with the values that they went by."""
+        request = pb.ListFilteredLabelsRequest(project=project)
+        async for page in self._connection.pages(self._stub.ListFilteredLabels, request, lambda page: page.filtered):
+            yield page
+
+    @project_call
+    async def filter_counts(self, project: str) -> Sequence[FilterCount]:
+        """How many labels each enabled filter leaves out now, by name."""
+        request = pb.ListFilteredLabelsRequest(project=project, page_size=1)
+        return (await self._connection.unary(self._stub.ListFilteredLabels, request)).counts
+
+    @project_call
+    async def keep(self, project: str, item_ids: Iterable[str], *, release: bool = False) -> pb.KeepItemsResponse:
+        """Bring up to 1,000 items back: their labels stay in use in spite of all filters, with who decided and when.
+
+        With `release` they are left to the filters again. The result lists the ids that no item has.
+        """
+        request = pb.KeepItemsRequest(project=project, item_ids=several(item_ids, "item_ids"), release=release)
+        return await self._connection.unary(self._stub.KeepItems, request)
+
+    @project_stream
+    async def kept(self, project: str) -> AsyncIterator[Sequence[pb.KeptItem]]:
+        """The items that are kept in spite of filters."""
+        request = pb.ListKeptItemsRequest(project=project)
+        async for page in self._connection.pages(self._stub.ListKeptItems, request, lambda page: page.kept):
             yield page

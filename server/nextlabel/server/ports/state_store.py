@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from nextlabel.server.ports.tables.access import AccessTable
 from nextlabel.server.ports.tables.advice import AdviceTable
 from nextlabel.server.ports.tables.budgets import BudgetTable
+from nextlabel.server.ports.tables.filters import FilterTable
 from nextlabel.server.ports.tables.labeling import LabelingTable
 from nextlabel.server.ports.tables.models import ModelTable
 from nextlabel.server.ports.tables.pool import PoolTable
@@ -46,6 +47,11 @@ class Transaction(Protocol):
     @property
     def advice(self) -> AdviceTable:
         """Advice about items."""
+        ...
+
+    @property
+    def filters(self) -> FilterTable:
+        """Filters of labels, and items kept in spite of them."""
         ...
 
     @property

@@ -34,6 +34,11 @@ class ModelVersion:
     created_at: datetime
 
     @property
+    def known_labels(self) -> int:
+        """Labels that it was trained on and those that filters left out: what was paid for."""
+        return self.labels + int(self.description.get("filtered", {}).get("labels", 0))
+
+    @property
     def label_micro_usd(self) -> float:
         """What a label had cost so far, on the mean, in millionths of a US dollar; 0 without labels."""
-        return self.spent.micro_usd / self.labels if self.labels else 0.0
+        return self.spent.micro_usd / self.known_labels if self.known_labels else 0.0

@@ -23,6 +23,9 @@ from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.task_learners import learner_spec
+from nextlabel.server.domain.learning.training_labels.doubts import Doubting
+from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
+from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
@@ -181,11 +184,14 @@ def _labeling(base: Foundation, projects: ProjectParts) -> LabelingParts:
 
 
 def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labeling: LabelingParts) -> Learning:
+    samples = Samples(base.store, pool.pools)
+    labeled = LabeledItems(pool.pools, labeling.labels, samples)
+    doubting = Doubting(labeled, base.workers.compute)
     return Learning(
         store=base.store,
         pools=pool.pools,
-        samples=Samples(base.store, pool.pools),
-        labels=labeling.labels,
+        samples=samples,
+        filters=LabelFilters(base.store, pool.pools, labeled, doubting, base.workers.compute),
         executor=base.workers.compute,
         clock=base.clock,
         budgets=projects.budgets,

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.training_labels.filter_sets import FilterSets
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
-from nextlabel.server.domain.selection.label_filters import LabelFilters
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -26,19 +26,19 @@ class QualityParts:
     consensus: ConsensusMethods
     acceptance: Acceptances
     review: ReviewQueue
-    filters: LabelFilters
+    filter_sets: FilterSets
 
 
 def quality_parts(
     store: StateStore, pools: Pools, labels: Labels, learning: Learning, executor: Executor
 ) -> QualityParts:
     """Connect them."""
-    review = ReviewQueue(store=store, pools=pools, labels=labels, learning=learning)
+    filters = learning.filters
     return QualityParts(
         accuracy=AccuracyReports(store, pools, labels, learning),
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
-        review=review,
-        filters=LabelFilters(pools=pools, labels=labels, review=review, executor=executor),
+        review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting),
+        filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

@@ -25,6 +25,7 @@ from nextlabel.v1 import (
     labeling_service_pb2,
     learner_service_pb2,
     project_service_pb2,
+    quality_service_pb2,
     run_service_pb2,
 )
 from tests.api.services.conftest import CLASSES as CLASS_NAMES
@@ -55,8 +56,10 @@ ENTRIES = {
     "GetAccuracyResponse.labels": FEW,
     "GetAccuracyResponse.model": FEW,
     "GetClassSharesResponse.shares": CLASSES,
+    "KeepItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "LabelSpace.classes": 0,  # of a size of its own
     "Lease.items": 0,  # cut by bytes
+    "ModelVersion.filters": 50,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes
     "Overview.outcomes": FEW,
@@ -193,6 +196,11 @@ def full(api: Api) -> str:
     for dimension in (budget_service_pb2.BUDGET_DIMENSION_TOKENS, budget_service_pb2.BUDGET_DIMENSION_MICRO_USD):
         limit = budget_service_pb2.SetBudgetRequest(project=project, dimension=dimension, limit=9)
         api.budgets.SetBudget(limit)
+    for name in ("all", "each"):
+        rule = quality_service_pb2.SetFilterRequest(project=project, name=name, rule="annotations > 1")
+        api.quality.SetFilter(rule)
+    kept = [f"item-{n}" for n in (20, 21)]
+    api.quality.KeepItems(quality_service_pb2.KeepItemsRequest(project=project, item_ids=kept))
     api.upload_truth(project, 40)
     replay = run_service_pb2.AnnotatorSpec(replay=run_service_pb2.ReplayAnnotator(label_set="truth"))
     spec = run_service_pb2.RunSpec(annotator=replay, batch_size=2, max_rounds=1)

@@ -5,6 +5,7 @@ import typer
 from nextlabel.client.amounts import percent
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.advice import advice_line
+from nextlabel.client.cli.output.filters import filters_line
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
 from nextlabel.client.cli.session import session
 
@@ -16,6 +17,7 @@ _COLUMNS: TableColumns = {
     "LEARNER": lambda m: m["description"],
     "ACCURACY": lambda m: percent(m["evaluation"]["accuracy"]) if m["evaluation"] else None,
     "MACRO-F1": lambda m: percent(m["evaluation"]["macro_f1"]) if m["evaluation"] else None,
+    "LEFT OUT": lambda m: filters_line(m["filters"]),
     "ADVICE": lambda m: advice_line(m["advice"]),
     "RUN": lambda m: m["run"] or None,
     "TRAINED": lambda m: m["create_time"],

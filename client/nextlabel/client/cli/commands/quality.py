@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from nextlabel.client.cli.commands import filters
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -139,6 +140,12 @@ def filter_labels(
 
         hits = client.quality.filter_hits(project, rule)
         emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output)
+
+
+app.add_typer(filters.app, name="filters")
+app.command("filtered", epilog="Example: nextlabel quality filtered news")(filters.filtered)
+app.command("keep", epilog="Example: nextlabel quality keep news item-17 item-18")(filters.keep)
+app.command("kept", epilog="Example: nextlabel quality kept news")(filters.kept)
 
 
 def _named(figures: dict[str, list[Record]]) -> list[Record]:

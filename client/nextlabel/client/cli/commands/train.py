@@ -7,6 +7,7 @@ import typer
 from nextlabel.client.amounts import percent
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
 from nextlabel.client.cli.output.advice import advice_fields
+from nextlabel.client.cli.output.filters import filters_line
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.session import session
 
@@ -30,6 +31,7 @@ def train(
     shown = {
         "version": version["version"],
         "labels": version["labels"],
+        **({"left out": filters_line(version["filters"])} if version["filters"] else {}),
         "learner": version["description"],
         "accuracy": percent(evaluation["accuracy"]) if evaluation else None,
         "macro-F1": percent(evaluation["macro_f1"]) if evaluation else None,

@@ -186,6 +186,12 @@ RULES: dict[str, Rule] = {
                 "CertifyLabels": Rule(READERS),
                 "ListReview": Rule(READERS),
                 "ListFilterHits": Rule(READERS),
+                "SetFilter": Rule(OPERATORS),
+                "ListFilters": Rule(READERS),
+                "RemoveFilter": Rule(OPERATORS),
+                "ListFilteredLabels": Rule(READERS),
+                "KeepItems": Rule(OPERATORS),
+                "ListKeptItems": Rule(READERS),
             },
         )
     ),

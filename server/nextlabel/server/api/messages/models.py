@@ -31,6 +31,7 @@ _SOURCES: Mapping[str, pb.PredictionSource.ValueType] = {
 
 def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVersion:
     """Return the message of a model version with the summary of its evaluation."""
+    filtered = version.description.get("filtered", {})
     return pb.ModelVersion(
         project=project.name,
         version=version.version,
@@ -45,7 +46,14 @@ def model_version_message(version: ModelVersion, project: Project) -> pb.ModelVe
         create_time=timestamp(version.created_at),
         labels_awaiting_embedding=version.description.get("labels_awaiting_embedding", 0),
         advice=_advice(version.description.get("advice", {})),
+        labels_filtered=filtered.get("labels", 0),
+        filters=filter_counts(filtered.get("by_filter", {})),
     )
+
+
+def filter_counts(labels: Mapping[str, int]) -> list[pb.FilterCount]:
+    """Return how many labels each filter leaves out, by name."""
+    return [pb.FilterCount(filter=name, labels=count) for name, count in sorted(labels.items())]
 
 
 def _advice(kept: Mapping[str, Any]) -> pb.AdviceUse | None:
@@ -115,7 +123,7 @@ def evaluation_message(evaluation: Evaluation, token: str) -> tuple[pb.Evaluatio
 def curve_point(version: ModelVersion) -> LearningCurvePoint:
     """Return the point of the learning curve that an evaluated model version is."""
     return LearningCurvePoint(
-        labels=version.labels,
+        labels=version.known_labels,
         tokens=version.spent.tokens,
         micro_usd=version.spent.micro_usd,
         seconds=version.seconds,

@@ -10,7 +10,6 @@ from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
-from nextlabel.server.domain.selection.label_filters import FilterHit
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
 from nextlabel.v1 import quality_service_pb2
@@ -75,11 +74,6 @@ def review_entry(entry: ReviewEntry) -> quality_service_pb2.ReviewEntry:
         wrong_probability=entry.wrong_probability,
         reasons=[_REASONS[reason] for reason in entry.reasons],
     )
-
-
-def filter_hit(hit: FilterHit) -> quality_service_pb2.FilterHit:
-    """Return a label that a rule names."""
-    return quality_service_pb2.FilterHit(item_id=hit.item_id, label=hit.label, why=hit.why)
 
 
 def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:

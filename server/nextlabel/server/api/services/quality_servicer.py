@@ -7,9 +7,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.server.api.messages.quality import acceptance, class_share, figure, filter_hit, review_entry
-from nextlabel.server.api.messages.values import full_page
+from nextlabel.server.api.boundary.calls import current_call
+from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
+from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
+from nextlabel.server.api.messages.models import filter_counts
+from nextlabel.server.api.messages.quality import acceptance, class_share, figure, review_entry
+from nextlabel.server.api.messages.values import full_page, page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceServicer
@@ -19,7 +25,10 @@ from nextlabel.v1.quality_service_pb2_grpc import QualityServiceServicer
 class QualityServicer(QualityServiceServicer):
     """Translates calls about quality."""
 
+    store: StateStore
+    pools: Pools
     finder: ProjectFinder
+    replies: Replies
     quality: QualityParts
 
     async def GetAccuracy(self, request: pb.GetAccuracyRequest, context: Any) -> pb.GetAccuracyResponse:
@@ -65,6 +74,80 @@ class QualityServicer(QualityServiceServicer):
 
     async def ListFilterHits(self, request: pb.ListFilterHitsRequest, context: Any) -> pb.ListFilterHitsResponse:
         """List the labels that a rule would take out."""
-        found = await self.quality.filters.preview(await self.finder.project(request.project), request.rule)
-        hits, token = full_page(found.hits, request.page_token, request.page_size, filter_hit)
-        return pb.ListFilterHitsResponse(hits=hits, total=len(found.hits), labels=found.labels, next_page_token=token)
+        filters = self.quality.filter_sets.filters
+        found = await filters.preview(await self.finder.project(request.project), request.rule)
+        hits, token = full_page(found.by_item(), request.page_token, request.page_size, filter_hit)
+        total = len(found.by_row)
+        return pb.ListFilterHitsResponse(hits=hits, total=total, labels=found.labels, next_page_token=token)
+
+    async def SetFilter(self, request: pb.SetFilterRequest, context: Any) -> pb.SetFilterResponse:
+        """Try a rule and make it a filter."""
+        sets, author = self.quality.filter_sets, current_call().principal.name
+
+        async def set_filter(slot: ReplySlot[pb.SetFilterResponse]) -> pb.SetFilterResponse:
+            project = await self.finder.project(request.project)
+            tried = await sets.tried(project, request.rule) if request.rule else None
+
+            def work(tx: Transaction) -> pb.SetFilterResponse:
+                now = sets.put(tx, project, request.name, request.rule, enabled=not request.disabled, changed_by=author)
+                reply = pb.SetFilterResponse(filter=filter_message(now))
+                if tried is not None:
+                    reply.hits, reply.labels = len(tried.by_row), tried.labels
+                slot.save(tx, reply)
+                return reply
+
+            return await self.store.write(work)
+
+        return await self.replies.around(request, pb.SetFilterResponse, set_filter)
+
+    async def ListFilters(self, request: pb.ListFiltersRequest, context: Any) -> pb.ListFiltersResponse:
+        """List the filters of a project."""
+        project = await self.finder.project(request.project)
+        found = await self.store.read(lambda tx: tx.filters.list(project.id))
+        filters, token = page(found, request.page_token, request.page_size, filter_message)
+        return pb.ListFiltersResponse(filters=filters, next_page_token=token)
+
+    async def RemoveFilter(self, request: pb.RemoveFilterRequest, context: Any) -> pb.RemoveFilterResponse:
+        """Remove a filter."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.RemoveFilterResponse:
+            self.quality.filter_sets.remove(tx, project, request.name)
+            return pb.RemoveFilterResponse()
+
+        return await self.replies.once(request, pb.RemoveFilterResponse, work)
+
+    async def ListFilteredLabels(
+        self, request: pb.ListFilteredLabelsRequest, context: Any
+    ) -> pb.ListFilteredLabelsResponse:
+        """List the labels that enabled filters leave out."""
+        filters = self.quality.filter_sets.filters
+        found = await filters.left_out(await self.finder.project(request.project))
+        labels, token = full_page(found.by_item(), request.page_token, request.page_size, filtered_label)
+        counts = [] if request.page_token else filter_counts(found.counts())
+        return pb.ListFilteredLabelsResponse(
+            filtered=labels, total=len(found.by_row), counts=counts, next_page_token=token
+        )
+
+    async def KeepItems(self, request: pb.KeepItemsRequest, context: Any) -> pb.KeepItemsResponse:
+        """Keep items in spite of filters, or leave them to the filters again."""
+        project = await self.finder.project(request.project)
+        author, ids = current_call().principal.name, list(dict.fromkeys(request.item_ids))
+        found = dict(zip(ids, (await self.pools.find(project.id, ids)).tolist(), strict=True))
+        rows = {item_id: row for item_id, row in found.items() if row >= 0}
+
+        def work(tx: Transaction) -> pb.KeepItemsResponse:
+            if request.release:
+                tx.filters.release(project.id, list(rows.values()))
+            else:
+                self.quality.filter_sets.keep(tx, project, rows, author)
+            unknown = [item_id for item_id in ids if item_id not in rows]
+            return pb.KeepItemsResponse(items=len(rows), unknown_item_ids=unknown)
+
+        return await self.replies.once(request, pb.KeepItemsResponse, work)
+
+    async def ListKeptItems(self, request: pb.ListKeptItemsRequest, context: Any) -> pb.ListKeptItemsResponse:
+        """List the items that are kept in spite of filters."""
+        found = await self.quality.filter_sets.kept(await self.finder.project(request.project))
+        kept, token = full_page(found, request.page_token, request.page_size, kept_item)
+        return pb.ListKeptItemsResponse(kept=kept, next_page_token=token)

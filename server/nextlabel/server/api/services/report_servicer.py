@@ -49,7 +49,7 @@ _MEASURES = {
     pb.CURVE_MEASURE_MACRO_F1: Measure.MACRO_F1,
 }
 _X_VALUES: Mapping[Axis, Callable[[ModelVersion], float]] = {
-    Axis.LABELS: lambda version: version.labels,
+    Axis.LABELS: lambda version: version.known_labels,
     Axis.TOKENS: lambda version: version.spent.tokens,
     Axis.USD: lambda version: version.spent.micro_usd / 1e6,
     Axis.SECONDS: lambda version: version.seconds,

@@ -79,7 +79,9 @@ def servicers(parts: Parts) -> dict[str, object]:
             run_messages=run_messages,
             executor=parts.base.workers.compute,
         ),
-        "nextlabel.v1.QualityService": QualityServicer(finder, parts.reports.quality),
+        "nextlabel.v1.QualityService": QualityServicer(
+            parts.base.store, parts.pool.pools, finder, replies, parts.reports.quality
+        ),
         "nextlabel.v1.SynthesisService": SynthesisServicer(
             store=parts.base.store, finder=finder, replies=replies, synthesis=parts.llm.synthesis
         ),

@@ -34,6 +34,7 @@ NAMES: Final = {
     "annotations": NUMBER,
     "trusted": TRUTH,
 }
+_LABELS: Final = ("label", "other_label")
 _NAMED: Final = frozenset({*NAMES, "none", "true", "false"})
 _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,
@@ -49,9 +50,14 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
-    """A rule that was understood. ``names`` are those that it asks about, in their order."""
+    """A rule that was understood.
+
+    ``names`` are those that it asks about, and ``labels`` the texts that it wants a label to be or not to be, both in
+    their order.
+    """
 
     names: tuple[str, ...]
+    labels: tuple[str, ...]
     holds: _Holds
 
     def why(self, facts: Facts) -> str:
@@ -80,7 +86,7 @@ def parse(rule: str) -> LabelRule:
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("cannot be read: it holds a character or a nesting that no rule may have") from None
     reader = _Reader(rule)
-    return LabelRule(holds=reader.truth(tree.body, 0), names=tuple(reader.names))
+    return LabelRule(holds=reader.truth(tree.body, 0), names=tuple(reader.names), labels=tuple(reader.labels))
 
 
 class _Reader:
@@ -89,6 +95,7 @@ class _Reader:
     def __init__(self, rule: str) -> None:
         self._rule = rule.encode()
         self.names: dict[str, None] = {}
+        self.labels: dict[str, None] = {}
 
     def truth(self, node: ast.expr, depth: int) -> _Holds:
         if depth > _DEEPEST:
@@ -121,8 +128,15 @@ class _Reader:
                 raise self._error(
                     operands[place], 'may not stand beside in: a text is looked for in a text, as in "http" in text'
                 )
+            if isinstance(comparison, ast.Eq | ast.NotEq):
+                self._note_label(operands[place], operands[place + 1])
             steps.append(self._step(operands[place], comparison, left, right))
         return lambda facts: all(step(facts) for step in steps)
+
+    def _note_label(self, left: ast.expr, right: ast.expr) -> None:
+        for name, text in ((left, right), (right, left)):
+            if isinstance(name, ast.Name) and name.id in _LABELS and isinstance(text, ast.Constant):
+                self.labels[str(text.value)] = None
 
     def _step(self, node: ast.expr, comparison: ast.cmpop, left: _Read, right: _Read) -> _Holds:
         if isinstance(comparison, ast.Eq):

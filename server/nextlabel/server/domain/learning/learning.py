@@ -8,31 +8,28 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.budgets.budgets import Budgets
-from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.advice_use import kept_use, with_sources
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.task_learner import Beside, PredictedAnswer
 from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
+from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
+from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import DamagedModelError, TrainedModel, load_model, save_model
-from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.system.tracing import traced
-from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from nextlabel.server.values.ids import JsonObject, ProjectId
 from nextlabel.server.values.models import ModelVersion
@@ -43,20 +40,6 @@ _KEPT_MODELS = 16
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Labeled:
-    """The items a model may be trained on, and how many more wait for their embeddings.
-
-    ``training`` is what the project's learner makes of their ``consensus``.
-    """
-
-    rows_N: Rows
-    embeddings_ND: npt.NDArray[np.float32]
-    consensus: Sequence[Consensus]
-    training: Any
-    waiting: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learning:
     """Models of every project. Arrays are worked on in the executor, never on the event loop."""
@@ -64,7 +47,7 @@ class Learning:
     store: StateStore
     pools: Pools
     samples: Samples
-    labels: Labels
+    filters: LabelFilters
     executor: Executor
     clock: Clock
     budgets: Budgets
@@ -130,7 +113,7 @@ class Learning:
                     evaluation,
                     run=run,
                     round_number=round_number,
-                    waiting=labeled.waiting,
+                    labeled=labeled,
                 )
                 if also is not None:
                     also(tx, published)
@@ -225,27 +208,15 @@ class Learning:
         return found, evaluation
 
     async def labeled(self, project: Project) -> Labeled:
-        """Return the training set: consensus labels of embedded pool items (never of holdout or gold)."""
-        learner = task_learner(project)
-        pool = await self.pools.open(project.id)
-        known = set(project.class_names)
-        # A caller may know the project as it was before a class was added that has labels already.
-        agreed = {
-            row: found
-            for row, found in (await self.labels.consensus(project)).items()
-            if known.issuperset(type_of(found.body).classes(found.body))
-        }
-        rows = np.fromiter(agreed, np.int64, len(agreed))
-        rows = rows[~np.isin(rows, pool.unusable_rows())]
-        embedded = await self.samples.embedded(project.id, rows)
-        waiting = len(rows) - int(embedded.sum())
-        rows = rows[embedded]
-        embeddings_ND = np.zeros((0, project.embedding_dimension), np.float32)
-        if len(rows):
-            embeddings_ND = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
-        consensus = [agreed[row] for row in rows.tolist()]
-        training = learner.training(embeddings_ND, consensus, project.class_names)
-        return Labeled(rows, embeddings_ND, consensus, training, waiting)
+        """Return the training set: consensus labels of embedded pool items (never of holdout or gold).
+
+        Those that the project's enabled filters name are left out.
+        """
+        return await self.filters.training(project)
+
+    async def every_label(self, project: Project) -> Labeled:
+        """Return the labels of embedded pool items whatever filters say, for what measures instead of training."""
+        return await self.filters.labeled.every(project)
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project, and its model files.
@@ -256,6 +227,7 @@ class Learning:
         for key in [k for k in self._loaded if k[0] == project]:
             del self._loaded[key]
         self.samples.forget(project)
+        self.filters.doubting.forget(project)
         remove_folder(self.models_dir / project)
 
     def _publish(
@@ -268,7 +240,7 @@ class Learning:
         *,
         run: str,
         round_number: int,
-        waiting: int,
+        labeled: Labeled,
     ) -> ModelVersion:
         now = self.clock.now()
         started = tx.runs.get(run) if run else None
@@ -285,8 +257,9 @@ class Learning:
                 "class_texts": description.choice is not None and description.choice.described,
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
-                "labels_awaiting_embedding": waiting,
+                "labels_awaiting_embedding": labeled.waiting,
                 "advice": kept_use(description.advice),
+                **_filtered(labeled),
             },
             labels=description.labels,
             spent=self.budgets.spent(tx, project.id, run or None),
@@ -329,6 +302,13 @@ class Learning:
 
     def _path(self, project: ProjectId, version: int) -> Path:
         return self.models_dir / project / f"{version:06d}.skops"
+
+
+def _filtered(labeled: Labeled) -> JsonObject:
+    """Return what is kept of the filters that were enabled; nothing where there were none."""
+    if not labeled.filtered:
+        return {}
+    return {"filtered": {"labels": labeled.left_out, "by_filter": dict(labeled.filtered)}}
 
 
 def _summary(evaluation: Evaluation) -> JsonObject:
@@ -375,6 +355,12 @@ def _check_labels(project: Project, labeled: Labeled) -> None:
             f"the {labeled.waiting} labels of project {project.name} are of items that wait for their embeddings; "
             "try again in a moment",
             retry_after_s=1.0,
+        )
+    if labeled.left_out:
+        raise FailedPrecondition(
+            f"the filters {', '.join(labeled.filtered)} leave out all {labeled.left_out} labels of project "
+            f"{project.name}; change or remove one, or label other items",
+            reason="ALL_LABELS_FILTERED",
         )
     raise FailedPrecondition(
         f"project {project.name} has no labels to train on; label some items first, or start a run", reason="NO_LABELS"

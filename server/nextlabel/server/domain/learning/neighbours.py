@@ -32,7 +32,7 @@ class LabeledNeighbours:
         self._pools = pools
         self._labels = labels
         self._learning = learning
-        self._known = -1
+        self._known: object = None
         self._rows = np.empty(0, np.int64)
         self._bodies: Sequence[Body] = ()
         self._embeddings = np.empty((0, 0), np.float32)
@@ -82,7 +82,8 @@ class LabeledNeighbours:
         return others
 
     async def _follow(self) -> None:
-        known = len(await self._labels.consensus(self._project))
+        labels = len(await self._labels.consensus(self._project))
+        known = (labels, await self._learning.filters.decided(self._project))
         if known == self._known:
             return
         labeled = await self._learning.labeled(self._project)

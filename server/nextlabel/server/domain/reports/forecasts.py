@@ -59,19 +59,19 @@ class Forecasts:
 
 def _outlook(project: Project, curve: Sequence[ModelVersion], more_labels: int) -> Outlook:
     points = [v for v in curve if v.accuracy is not None and v.evaluation.get("items")]
-    different = len({v.labels for v in points})
+    different = len({v.known_labels for v in points})
     if different < FEWEST_POINTS:
         raise FailedPrecondition(
             f"a forecast for {project.name} needs models of {FEWEST_POINTS} different numbers of labels, evaluated on "
             f"a holdout, and there are {different}: train more often, or let a run train each round",
             reason="TOO_FEW_POINTS",
         )
-    newest = max(points, key=lambda v: (v.labels, v.version))
+    newest = max(points, key=lambda v: (v.known_labels, v.version))
     found = forecast(
-        [v.labels for v in points],
+        [v.known_labels for v in points],
         [v.accuracy or 0.0 for v in points],
         int(newest.evaluation["items"]),
-        newest.labels + more_labels,
+        newest.known_labels + more_labels,
     )
     assert found is not None
     return Outlook(more_labels, round(newest.label_micro_usd * more_labels), len(points), found)
@@ -79,9 +79,9 @@ def _outlook(project: Project, curve: Sequence[ModelVersion], more_labels: int) 
 
 def _labels_for(curve: Sequence[ModelVersion], micro_usd: int) -> int:
     newest = curve[-1] if curve else None
-    if newest is None or not newest.spent.micro_usd or not newest.labels:
+    if newest is None or not newest.spent.micro_usd or not newest.known_labels:
         raise FailedPrecondition(
             "no label has cost anything so far, so that money cannot be turned into labels; give more_labels",
             reason="NO_PRICE",
         )
-    return min(MOST_LABELS, max(1, round(micro_usd * newest.labels / newest.spent.micro_usd)))
+    return min(MOST_LABELS, max(1, round(micro_usd * newest.known_labels / newest.spent.micro_usd)))

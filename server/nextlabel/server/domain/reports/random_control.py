@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nextlabel.server.assessment.estimates.arms import Bool, Places, Savings, arm_of, savings
-from nextlabel.server.domain.learning.learning import Labeled, Learning
+from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import EvaluationSet
 from nextlabel.server.domain.learning.task_learner import AnyTaskLearner, Beside
 from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
+from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.reports.audit_stream import AuditStream, audit_stream
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.learners.specification import LearnerSpec
@@ -58,7 +59,7 @@ class RandomControl:
         learner, spec = task_learner(project), learner_spec(project.annotation_type, project.learner)
         async with self._turn:
             stream = await self.store.read(lambda tx: audit_stream(tx, project.id))
-            labeled = await self.learning.labeled(project)
+            labeled = await self.learning.every_label(project)
             chosen, at_random = _arms(stream, labeled)
             count = min(len(chosen), len(at_random), _MOST_LABELS)
             if count < FEWEST_LABELS:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.learning.learning import Labeled, Learning
+from nextlabel.server.domain.learning.training_labels.doubts import Doubting, Doubts
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.learners.out_of_fold import out_of_fold
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
@@ -25,18 +20,6 @@ from nextlabel.server.values.projects.projects import Project
 REVIEW = "review"
 """Name of what picks the batches of reviews."""
 LOW_CONFIDENCE = 0.8
-FEWEST_LABELS = 30
-MOST_LABELS = 10_000
-"""Labels that learner and neighbours look at, of which the second look at each other: the square of it is the cost."""
-_KEPT = 8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Doubts:
-    """What learner and neighbours say of labels, by row: how probably each is wrong, and their own label."""
-
-    wrong: Mapping[int, float]
-    own: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +29,7 @@ class ReviewQueue:
     store: StateStore
     pools: Pools
     labels: Labels
-    learning: Learning
-    _doubts: OrderedDict[ProjectId, tuple[bytes, Doubts]] = field(init=False, default_factory=OrderedDict)
+    doubting: Doubting
 
     async def entries(self, project: Project, annotator: str = "") -> Sequence[ReviewEntry]:
         """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
@@ -59,7 +41,7 @@ class ReviewQueue:
         pool = await self.pools.open(project.id)
         unusable = set(pool.unusable_rows().tolist())
         agreed, by_row = await self.labels.consensus(project), await self.labels.rows(project)
-        doubts = await self.doubts(project)
+        doubts = await self.doubting.of(project)
         leased, reviewed = await self.store.read(
             lambda tx: (set(tx.labeling.leased_rows(project.id)), _review_batches(tx, project.id))
         )
@@ -83,42 +65,9 @@ class ReviewQueue:
                 reason="NO_REVIEW_QUEUE",
             )
 
-    async def doubts(self, project: Project) -> Doubts:
-        """Return what learner and neighbours say, made anew only when labels have changed; of few labels, nothing."""
-        labeled = await self.learning.labeled(project)
-        key = labeled.rows_N.tobytes() + labeled.training.labels_N.tobytes()
-        kept = self._doubts.get(project.id)
-        if kept is not None and kept[0] == key:
-            return kept[1]
-        doubts = await self.learning.executor.run(lambda: _doubts(labeled))
-        self._doubts[project.id] = (key, doubts)
-        while len(self._doubts) > _KEPT:
-            self._doubts.popitem(last=False)
-        return doubts
-
 
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
     return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
-
-
-def _doubts(labeled: Labeled) -> Doubts:
-    rows_N, training = labeled.rows_N, labeled.training
-    if len(rows_N) > MOST_LABELS:
-        chosen = np.sort(np.random.default_rng(len(rows_N)).choice(len(rows_N), MOST_LABELS, replace=False))
-    else:
-        chosen = np.arange(len(rows_N))
-    labels_n = training.labels_N[chosen]
-    if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n)) < 2:
-        return Doubts({}, {})
-    embeddings_nD = training.embeddings_ND[chosen]
-    classes = len(training.classes)
-    probabilities_nC = joined(
-        out_of_fold(embeddings_nD, labels_n, classes), neighbour_shares(embeddings_nD, labels_n, classes)
-    )
-    wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N[chosen].astype(np.int64))
-    rows = rows_N[chosen].tolist()
-    own = [training.classes[c] for c in probabilities_nC.argmax(axis=1).tolist()]
-    return Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)))
 
 
 def _entry(agreed: Consensus, given: Sequence[Annotation], doubts: Doubts) -> ReviewEntry | None:

@@ -17,7 +17,8 @@ from nextlabel.server.assessment.synthesis.gate import Candidates, RealTexts, ru
 from nextlabel.server.assessment.synthesis.realism import Realism, realism
 from nextlabel.server.domain.budgets.paid_calls import CallLedger, Ledgers
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.learning.learning import Labeled, Learning
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
@@ -201,7 +202,7 @@ class SynthesisGate:
     async def _usefulness(
         self, project: Project, passed: Sequence[Judged], embeddings_SD: Float32
     ) -> Usefulness | None:
-        rows, training = _measuring(await self.learning.labeled(project))
+        rows, training = _measuring(await self.learning.every_label(project))
         ids = [item.item_id for item in await self.pools.items(project.id, rows.tolist())]
         if len(ids) != len(rows):
             return None  # an item was deleted in between

@@ -10,20 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from nextlabel.server.store.sql import column
+from nextlabel.server.store.sql.filter_tables import kept_items as kept_items
+from nextlabel.server.store.sql.filter_tables import label_filters as label_filters
+from nextlabel.server.store.sql.table_names import metadata as metadata
 
 UNDROPPED = "NOT dropped"
 UNSETTLED = "open"
 PRESUMED = "(presumed_tokens > 0 OR presumed_micro_usd > 0)"
 """Conditions of indexes on the few deleted projects and reservations that something is still to be done about."""
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
 
 
 def _where(condition: str) -> dict[str, Any]:

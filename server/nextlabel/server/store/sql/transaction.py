@@ -6,6 +6,7 @@ from nextlabel.server.store.sql.statements import Connection
 from nextlabel.server.store.sql.tables.access import SqlAccess
 from nextlabel.server.store.sql.tables.advice import SqlAdvice
 from nextlabel.server.store.sql.tables.budgets import SqlBudgets
+from nextlabel.server.store.sql.tables.filters import SqlFilters
 from nextlabel.server.store.sql.tables.labeling import SqlLabeling
 from nextlabel.server.store.sql.tables.models import SqlModels
 from nextlabel.server.store.sql.tables.pool import SqlPool
@@ -21,6 +22,7 @@ class SqlTransaction:
         self.pool = SqlPool(connection)
         self.labeling = SqlLabeling(connection)
         self.advice = SqlAdvice(connection)
+        self.filters = SqlFilters(connection)
         self.models = SqlModels(connection)
         self.runs = SqlRuns(connection)
         self.budgets = SqlBudgets(connection)

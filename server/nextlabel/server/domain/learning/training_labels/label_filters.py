@@ -1,0 +1,202 @@
+"""Which labels rules name and what they went by: rules that somebody tries, and the enabled filters of a project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, parse
+from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
+from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.pool_store import StoredItem
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.filters import LabelFilter
+from nextlabel.server.values.projects.projects import Project
+
+_BLOCK = 1_000
+_JUDGED = ("wrong_probability", "other_label")
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLabel:
+    """A label that rules name; ``why`` holds the values that each went by, by the rule's name."""
+
+    row: int
+    item_id: str
+    label: str
+    why: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLabels:
+    """What ``rules`` name among ``labels`` labels, by row."""
+
+    rules: Sequence[str]
+    by_row: Mapping[int, NamedLabel]
+    labels: int
+
+    def counts(self) -> dict[str, int]:
+        """Return how many labels each rule names; a label that two of them name counts for both."""
+        return {name: sum(name in found.why for found in self.by_row.values()) for name in self.rules}
+
+    def by_item(self) -> Sequence[NamedLabel]:
+        """Return them by item id."""
+        return sorted(self.by_row.values(), key=lambda found: found.item_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFilters:
+    """Tries rules on the labels of pool items, never on those of holdout or gold."""
+
+    store: StateStore
+    pools: Pools
+    labeled: LabeledItems
+    doubting: Doubting
+    executor: Executor
+
+    async def preview(self, project: Project, rule: str) -> NamedLabels:
+        """Return the labels that a rule names, whatever filters there are, under the name ''.
+
+        Raises:
+            InvalidArgument: it is no rule.
+            FailedPrecondition: answers of the project's type are not one class each, which rules are about.
+        """
+        try:
+            parsed = parse(rule)
+        except RuleError as error:
+            raise InvalidArgument.field("rule", str(error)) from None
+        check_one_class(project)
+        return await self._named(project, {"": parsed}, await self.labeled.usable(project))
+
+    async def left_out(self, project: Project) -> NamedLabels:
+        """Return the labels that enabled filters leave out; those of kept items are none of them.
+
+        Raises:
+            FailedPrecondition: the rule of one cannot be read any more.
+        """
+        rules, kept = await self._enabled(project)
+        if not rules:
+            return NamedLabels((), {}, 0)
+        agreed = {row: one for row, one in (await self.labeled.usable(project)).items() if row not in kept}
+        return await self._named(project, rules, agreed)
+
+    async def decided(self, project: Project) -> Hashable:
+        """Return what decides beside the labels what is left out: equal as long as nobody has changed any of it."""
+        filters, kept = await self.store.read(lambda tx: _enabled(tx, project.id))
+        return tuple((one.name, one.rule) for one in filters), frozenset(kept)
+
+    async def training(self, project: Project) -> Labeled:
+        """Return what to train on: all labels but those that enabled filters name now.
+
+        What learner and neighbours say of a label is found among all labels, so that what is left out changes no
+        filter's view.
+
+        Raises:
+            FailedPrecondition: no learner is trained on the project's type, or a filter's rule cannot be read any more.
+        """
+        every = await self.labeled.every(project)
+        rules, kept = await self._enabled(project)
+        if not rules:
+            return every
+        agreed = {one.row: one for one in every.consensus if one.row not in kept}
+        found = await self._named(project, rules, agreed, every)
+        return every.without(found.by_row.keys(), found.counts())
+
+    async def _enabled(self, project: Project) -> tuple[Mapping[str, LabelRule], set[int]]:
+        filters, kept = await self.store.read(lambda tx: _enabled(tx, project.id))
+        return {one.name: _parsed(one) for one in filters}, kept
+
+    async def _named(
+        self,
+        project: Project,
+        rules: Mapping[str, LabelRule],
+        agreed: Mapping[int, Consensus],
+        every: Labeled | None = None,
+    ) -> NamedLabels:
+        asked = {name for rule in rules.values() for name in rule.names}
+        doubts = await self.doubting.of(project, every) if asked.intersection(_JUDGED) else NO_DOUBTS
+        found: dict[int, NamedLabel] = {}
+        rows = sorted(agreed)
+        reads = any(name == "text" or name.startswith(METADATA) for name in asked)
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            items = await self.pools.items(project.id, block) if reads else None
+            hits = await self.executor.run(partial(_hits, rules, [agreed[row] for row in block], doubts, items))
+            found |= {hit.row: hit for hit in hits}
+        return NamedLabels(tuple(rules), found, len(rows))
+
+
+def check_one_class(project: Project) -> None:
+    """Raise FailedPrecondition unless answers of the project's type are one class each."""
+    if not task_type(project.annotation_type).one_class:
+        raise FailedPrecondition(
+            f"project {project.name} asks for {project.annotation_type.value} annotations; rules name labels of one "
+            "class an item",
+            reason="NO_FILTERS",
+        )
+
+
+def _enabled(tx: Transaction, project: ProjectId) -> tuple[Sequence[LabelFilter], set[int]]:
+    filters = [one for one in tx.filters.list(project) if one.enabled]
+    return filters, {item.row for item in tx.filters.kept(project)} if filters else set()
+
+
+def _parsed(label_filter: LabelFilter) -> LabelRule:
+    try:
+        return parse(label_filter.rule)
+    except RuleError as error:
+        raise FailedPrecondition(
+            f"the rule of filter {label_filter.name} cannot be read any more ({error}); set it anew, or remove it",
+            reason="FILTER_UNREADABLE",
+        ) from None
+
+
+def _hits(
+    rules: Mapping[str, LabelRule], agreed: Sequence[Consensus], doubts: Doubts, items: Sequence[StoredItem] | None
+) -> list[NamedLabel]:
+    return [
+        NamedLabel(one.row, one.item_id, one.label, why)
+        for one, facts in _facts(agreed, doubts, items)
+        if (why := {name: rule.why(facts) for name, rule in rules.items() if rule.holds(facts)})
+    ]
+
+
+def _facts(
+    agreed: Sequence[Consensus], doubts: Doubts, items: Sequence[StoredItem] | None
+) -> Iterator[tuple[Consensus, dict[str, Value]]]:
+    """Yield labels with what is known of them; those of items that were deleted meanwhile are left out."""
+    read = None if items is None else {item.row: item for item in items}
+    for one in agreed:
+        facts = _of_label(one, doubts)
+        if read is None:
+            yield one, facts
+        elif one.row in read:
+            yield one, _of_item(read[one.row]) | facts
+
+
+def _of_label(agreed: Consensus, doubts: Doubts) -> dict[str, Value]:
+    return {
+        "label": agreed.label,
+        "other_label": doubts.own.get(agreed.row),
+        "confidence": agreed.confidence,
+        "vote_share": agreed.vote_share,
+        "wrong_probability": doubts.wrong.get(agreed.row),
+        "annotations": agreed.annotations,
+        "trusted": agreed.trusted,
+    }
+
+
+def _of_item(item: StoredItem) -> dict[str, Value]:
+    metadata = json.loads(item.metadata) if item.metadata else {}
+    facts: dict[str, Value] = {
+        METADATA + name: value for name, value in metadata.items() if isinstance(value, str | int | float)
+    }
+    return facts | {"text": item.text}

@@ -1,0 +1,92 @@
+"""The labeled items of a project: what there is to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.samples import Samples
+from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.projects.projects import Project
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labeled:
+    """The items a model may be trained on, and how many more wait for their embeddings.
+
+    ``training`` is what the project's learner makes of their ``consensus``. ``filtered`` tells how many labels each
+    enabled filter names, by the filter's name, and ``left_out`` how many labels are missing here for that reason.
+    """
+
+    rows_N: Rows
+    embeddings_ND: npt.NDArray[np.float32]
+    consensus: Sequence[Consensus]
+    training: Any
+    waiting: int
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    left_out: int = 0
+
+    def without(self, rows: Set[int], filtered: Mapping[str, int]) -> Labeled:
+        """Return the same without some rows, as filters have it."""
+        kept = np.flatnonzero(~np.isin(self.rows_N, np.fromiter(rows, np.int64, len(rows))))
+        if len(kept) == len(self.rows_N):
+            return replace(self, filtered=filtered)
+        return Labeled(
+            rows_N=self.rows_N[kept],
+            embeddings_ND=self.embeddings_ND[kept],
+            consensus=[self.consensus[place] for place in kept.tolist()],
+            training=self.training.take(kept),
+            waiting=self.waiting,
+            filtered=filtered,
+            left_out=len(self.rows_N) - len(kept),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledItems:
+    """Reads what is labeled now."""
+
+    pools: Pools
+    labels: Labels
+    samples: Samples
+
+    async def usable(self, project: Project) -> dict[int, Consensus]:
+        """Return the consensus of pool items by row (never of holdout, gold or deleted ones)."""
+        pool = await self.pools.open(project.id)
+        known = set(project.class_names)
+        # A caller may know the project as it was before a class was added that has labels already.
+        agreed = {
+            row: found
+            for row, found in (await self.labels.consensus(project)).items()
+            if known.issuperset(type_of(found.body).classes(found.body))
+        }
+        rows = np.fromiter(agreed, np.int64, len(agreed))
+        return {row: agreed[row] for row in rows[~np.isin(rows, pool.unusable_rows())].tolist()}
+
+    async def every(self, project: Project) -> Labeled:
+        """Return all consensus labels of embedded pool items, those that filters name included.
+
+        Raises:
+            FailedPrecondition: the project's annotation type has no learner.
+        """
+        learner = task_learner(project)
+        agreed = await self.usable(project)
+        rows = np.fromiter(agreed, np.int64, len(agreed))
+        embedded = await self.samples.embedded(project.id, rows)
+        waiting = len(rows) - int(embedded.sum())
+        rows = rows[embedded]
+        embeddings_ND = np.zeros((0, project.embedding_dimension), np.float32)
+        if len(rows):
+            embeddings_ND = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
+        consensus = [agreed[row] for row in rows.tolist()]
+        training = learner.training(embeddings_ND, consensus, project.class_names)
+        return Labeled(rows, embeddings_ND, consensus, training, waiting)

@@ -1,0 +1,160 @@
+"""Filters: what they leave out of training, what they never touch, and what brings an item back."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from nextlabel.server.demo.data_set import load
+from nextlabel.server.domain.pool.incoming import IncomingItems
+from nextlabel.server.domain.projects.projects import NewProject
+from nextlabel.server.values.annotation_type import AnnotationType
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
+from nextlabel.server.values.labeling.item_states import ItemState
+from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects.projects import LabelClass
+from tests.domain.service import CLASSES, Service, vectors
+
+IDS = [f"i{n}" for n in range(60)]
+TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
+WRONG = {"i3": CLASSES[1], "i40": CLASSES[2]}
+DOUBTED = "wrong_probability > 0.5"
+
+
+@pytest.fixture
+async def project(service):
+    """A project with an LLM's labels, two of which are wrong, and a holdout."""
+    created = await service.create()
+    await service.add(created, IDS, labels=list(TRUTH.values()))
+    held_out = [f"h{n}" for n in range(30)]
+    await service.add(created, held_out, split=Split.HOLDOUT, upload="holdout")
+    await service.answer_as_llm(created, TRUTH | WRONG)
+    return created
+
+
+def sets(service):
+    return service.parts.reports.quality.filter_sets
+
+
+async def put(service, project, name, rule, *, enabled=True):
+    await sets(service).tried(project, rule)
+    return await service.parts.base.store.write(
+        lambda tx: sets(service).put(tx, project, name, rule, enabled=enabled, changed_by="ann")
+    )
+
+
+async def keep(service, project, *items):
+    rows = dict(zip(items, (await service.parts.pool.pools.find(project.id, items)).tolist(), strict=True))
+    await service.parts.base.store.write(lambda tx: sets(service).keep(tx, project, rows, "ann"))
+
+
+async def train(service, project):
+    return await service.parts.learning.learning.train(project, cold=True)
+
+
+async def left_out(service, project):
+    return {one.item_id: one.why for one in (await sets(service).filters.left_out(project)).by_item()}
+
+
+async def test_a_filter_leaves_labels_out_of_training_and_the_version_says_how_many(service, project):
+    await put(service, project, "doubted", DOUBTED)
+    await put(service, project, "first", 'text == "text of i3" or text == "text of i5"')
+    found = await left_out(service, project)
+    assert {item: sorted(why) for item, why in found.items()} == {
+        "i3": ["doubted", "first"],
+        "i40": ["doubted"],
+        "i5": ["first"],
+    }
+    assert found["i5"] == {"first": 'text "text of i5"'}
+    version = await train(service, project)
+    assert version.labels == len(IDS) - 3
+    assert version.known_labels == len(IDS)
+    assert version.description["filtered"] == {"labels": 3, "by_filter": {"doubted": 2, "first": 2}}
+
+
+async def test_without_enabled_filters_everything_is_as_without_filters(service, project):
+    async def outcome():
+        version = await train(service, project)
+        _, probabilities = await service.parts.learning.learning.predict(project, vectors(CLASSES))
+        labeled = await service.parts.learning.learning.labeled(project)
+        described = {**version.description}
+        return described, version.labels, version.accuracy, probabilities.tobytes(), labeled.rows_N.tobytes()
+
+    before = await outcome()
+    await put(service, project, "doubted", DOUBTED, enabled=False)
+    await keep(service, project, "i3")
+    assert await outcome() == before
+    assert "filtered" not in before[0]
+
+
+async def test_what_is_left_out_is_judged_as_before_and_stays_labeled(service, project):
+    review = service.parts.reports.quality.review
+    before = {entry.item_id: entry.wrong_probability for entry in await review.entries(project)}
+    await put(service, project, "doubted", DOUBTED)
+    found = await left_out(service, project)
+    for _ in range(2):
+        await train(service, project)
+        assert await left_out(service, project) == found
+    assert {entry.item_id: entry.wrong_probability for entry in await review.entries(project)} == before
+    counts = await service.parts.reports.reports.pool_counts(project)
+    assert (counts.states[ItemState.ANSWERED], counts.states[ItemState.UNLABELED]) == (len(IDS), 0)
+
+
+async def test_a_kept_item_is_back_until_it_is_released(service, project):
+    await put(service, project, "doubted", DOUBTED)
+    await keep(service, project, "i3")
+    assert list(await left_out(service, project)) == ["i40"]
+    [kept] = await sets(service).kept(project)
+    assert (kept.item_id, kept.kept_by) == ("i3", "ann")
+    await service.parts.base.store.write(lambda tx: tx.filters.release(project.id, [kept.row]))
+    assert list(await left_out(service, project)) == ["i3", "i40"]
+
+
+async def test_holdout_and_gold_are_never_filtered(service, project):
+    await service.add(project, ["g1"], split=Split.GOLD, upload="gold")
+    await service.label(project, {"h1": CLASSES[0], "g1": CLASSES[1]})
+    await put(service, project, "all", "annotations > 0 or trusted")
+    assert not {"h1", "g1"} & set(await left_out(service, project))
+    with pytest.raises(FailedPrecondition, match="the filters all leave out all 60 labels"):
+        await train(service, project)
+
+
+async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set(service, project):
+    with pytest.raises(InvalidArgument, match=r"metadata\.lang: none of 90 items has this field; there is no metadata"):
+        await sets(service).tried(project, 'metadata.lang == "en"')
+    with pytest.raises(InvalidArgument, match='"lift" is no class of this project; it has left'):
+        await sets(service).tried(project, 'len(text) > 3 and "lift" != label')
+    scores = await service.create("scores", annotation_type=AnnotationType.SCORE)
+    with pytest.raises(FailedPrecondition, match="rules name labels of one class"):
+        await sets(service).tried(scores, "trusted")
+    with pytest.raises(InvalidArgument, match="there is no filter new yet"):
+        await service.parts.base.store.write(
+            lambda tx: sets(service).put(tx, project, "new", "", enabled=True, changed_by="ann")
+        )
+    with pytest.raises(NotFound, match="filter 'new' not found"):
+        await service.parts.base.store.write(lambda tx: sets(service).remove(tx, project, "new"))
+
+
+async def test_on_real_texts_a_filter_drops_more_wrong_labels_than_right_ones(tmp_path):
+    texts, truth = zip(*((item["text"], item["label"]) for item in load().pool[:1_000]), strict=True)
+    classes = sorted(set(truth))
+    rng = np.random.default_rng(3)
+    wrong = rng.random(len(truth)) < 0.2
+    given = [
+        rng.choice([c for c in classes if c != true]) if bad else true for true, bad in zip(truth, wrong, strict=True)
+    ]
+    svd = TruncatedSVD(64, random_state=0).fit_transform(TfidfVectorizer(sublinear_tf=True).fit_transform(texts))
+    opened = Service(tmp_path)
+    new = NewProject("real", [LabelClass(c) for c in classes], "", 64)
+    project = await opened.parts.base.store.write(lambda tx: opened.parts.projects.projects.create(tx, new))
+    ids = [f"t{n}" for n in range(len(texts))]
+    none = [""] * len(ids)
+    incoming = IncomingItems(ids, list(texts), none, [Split.POOL] * len(ids), none, svd.astype(np.float32))
+    await (await opened.parts.pool.ingest.add(project, "upload", 1, incoming))
+    await opened.answer_as_llm(project, dict(zip(ids, given, strict=True)))
+    await put(opened, project, "doubted", DOUBTED)
+    dropped = {int(item[1:]) for item in await left_out(opened, project)}
+    right = sum(not wrong[n] for n in dropped)
+    assert len(dropped) - right > right
+    assert len(dropped) - right > wrong.sum() / 2
+    await opened.close()

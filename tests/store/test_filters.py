@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
+from tests.store import values as v
+
+SHORT = LabelFilter(v.P, "short", "len(text) < 20", True, "ann", v.NOW, "ann", v.NOW)
+OTHERS = v.project("p2")
+
+
+def kept(row: int, by: str = "ann") -> KeptItem:
+    return KeptItem(v.P, row, f"item-{row}", by, v.NOW)
+
+
+async def test_a_filter_is_found_by_name_and_remembers_who_made_it(store: StateStore) -> None:
+    changed = replace(SHORT, rule="trusted", enabled=False, created_by="bob", changed_by="bob", changed_at=v.at(9))
+    elsewhere = replace(SHORT, project=OTHERS.id)
+
+    def work(tx: Transaction) -> None:
+        v.inserted(v.project(), OTHERS)(tx)
+        for one in (SHORT, elsewhere, replace(SHORT, name="doubted"), changed):
+            tx.filters.put(one)
+
+    await store.write(work)
+    now = replace(changed, created_by="ann")
+    assert await store.read(lambda tx: tx.filters.list(v.P)) == [replace(SHORT, name="doubted"), now]
+    assert await store.read(lambda tx: tx.filters.get(v.P, "short")) == now
+    assert await store.write(lambda tx: tx.filters.remove(v.P, "short"))
+    assert not await store.write(lambda tx: tx.filters.remove(v.P, "short"))
+    assert await store.read(lambda tx: tx.filters.get(v.P, "short")) is None
+    assert await store.read(lambda tx: tx.filters.list(OTHERS.id)) == [elsewhere]
+
+
+async def test_who_kept_an_item_first_stays_on_record_until_it_is_released(store: StateStore) -> None:
+    def work(tx: Transaction) -> None:
+        v.inserted(v.project(), OTHERS)(tx)
+        tx.filters.keep([kept(7), kept(3), replace(kept(3), project=OTHERS.id)])
+        tx.filters.keep([kept(7, "bob"), kept(9, "bob")])
+        tx.filters.release(v.P, [3, 99])
+
+    await store.write(work)
+    assert await store.read(lambda tx: tx.filters.kept(v.P)) == [kept(7), kept(9, "bob")]
+    assert [item.row for item in await store.read(lambda tx: tx.filters.kept(OTHERS.id))] == [3]
+
+
+async def test_filters_and_kept_items_go_with_their_project(store: StateStore) -> None:
+    def work(tx: Transaction) -> None:
+        v.inserted(v.project())(tx)
+        tx.filters.put(SHORT)
+        tx.filters.keep([kept(1)])
+
+    await store.write(work)
+    await store.write(lambda tx: tx.projects.delete(v.P, v.NOW))
+    assert await store.read(lambda tx: (tx.filters.list(v.P), tx.filters.kept(v.P))) == ([], [])
