@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 
 from nextlabel.client.labeled_items import LabeledItem, SoftName, labeled_items
+from nextlabel.client.literals import FilteredName
 from nextlabel.client.notebook import project_html
 from nextlabel.client.services.budgets import Budgets
 from nextlabel.client.services.guidelines import Guidelines
@@ -29,18 +30,25 @@ class ProjectHandle(OneProject[Mode, OfProject]):
 
     @project_stream
     async def labels(
-        self, project: str, *, ask_learner: bool = False, soft: SoftName | None = None, review_below: float = 0.0
+        self,
+        project: str,
+        *,
+        ask_learner: bool = False,
+        soft: SoftName | None = None,
+        review_below: float = 0.0,
+        filtered: FilteredName = "drop",
     ) -> AsyncIterator[Sequence[LabeledItem]]:
         """Every item with its label, how sure that is, who gave it, and why a person should look again.
 
         With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again.
         `soft` labels have a number for each class: the shares of the votes, or the probabilities of the learner.
-        Labels of a confidence below `review_below`, in [0, 1], are to be looked at again.
+        Labels of a confidence below `review_below`, in [0, 1], are to be looked at again. Items whose label enabled
+        filters leave out are no part of it; with `filtered` mark they are, and `filtered_by` names the filters.
 
         Raises ValueError when the learner is asked and there is no model, or the project is not one of single labels.
         """
         async for page in labeled_items(
-            self._connection, project, ask_learner=ask_learner, soft=soft, review_below=review_below
+            self._connection, project, ask_learner=ask_learner, soft=soft, review_below=review_below, filtered=filtered
         ):
             yield page
 

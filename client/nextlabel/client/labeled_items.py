@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nextlabel.client.literals import FilteredName
 from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.client.messages.plain import plain
@@ -11,6 +12,7 @@ from nextlabel.client.services.labeling import Labeling
 from nextlabel.client.services.learner import Learner
 from nextlabel.client.services.pool import Pool
 from nextlabel.client.services.projects import Projects
+from nextlabel.client.services.quality import Quality
 from nextlabel.client.transport.calls import OfServer
 from nextlabel.client.transport.connection import Connection
 from nextlabel.client.transport.modes import Awaiting
@@ -35,6 +37,7 @@ class LabeledItem:
 
     `vote_share` is the share of the votes, in (0, 1], that the label has, and `annotations` how many answers it rests
     on. `soft` has a number in [0, 1] for each class, and is empty where none was asked for or there is no label.
+    `filtered_by` names the filters that leave the label out, None where that was not asked for.
     """
 
     id: str
@@ -51,24 +54,34 @@ class LabeledItem:
     review: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     soft: Mapping[str, float] = field(default_factory=dict)
+    filtered_by: str | None = None
 
     def columns(self) -> dict[str, Any]:
         """The item as one row: its own columns after ours, soft labels last as `soft.CLASS`."""
         row = {name: getattr(self, name) for name in _OWN}
+        if self.filtered_by is not None:
+            row["filtered_by"] = self.filtered_by
         for key, value in self.metadata.items():
-            row[f"metadata.{key}" if key in _OWN else key] = value
+            row[f"metadata.{key}" if key in row else key] = value
         return row | {f"soft.{name}": share for name, share in self.soft.items()}
 
 
-_OWN = tuple(name for name in LabeledItem.__slots__ if name not in ("metadata", "soft"))
+_OWN = tuple(name for name in LabeledItem.__slots__ if name not in ("metadata", "soft", "filtered_by"))
 
 
 async def labeled_items(
-    connection: Connection, project: str, *, ask_learner: bool, soft: SoftName | None, review_below: float
+    connection: Connection,
+    project: str,
+    *,
+    ask_learner: bool,
+    soft: SoftName | None,
+    review_below: float,
+    filtered: FilteredName,
 ) -> AsyncIterator[Sequence[LabeledItem]]:
     """All items of a project in pages, in the order in which they were added.
 
-    With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again.
+    With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again. Items
+    whose label enabled filters leave out are dropped, marked or kept like any other.
 
     Raises ValueError when the learner is asked and there is no model, or the project is not one of single labels.
     """
@@ -76,20 +89,30 @@ async def labeled_items(
     asks = ask_learner or soft == "learner"
     _check(found, asks, soft)
     classes = [one.name for one in found.label_space.classes] if soft else []
+    left_out = {} if filtered == "keep" else await _left_out(connection, project)
     standing = Standing()
     async for annotation in Labeling[Awaiting, OfServer](connection, Awaiting()).annotations(project):
         standing.add(annotation)
     details = Pool[Awaiting, OfServer](connection, Awaiting()).list(project)
     async for page in _pages(details):
+        if filtered == "drop":
+            page = [detail for detail in page if detail.item.id not in left_out]
         predicted = await _predictions(connection, project, page, len(classes)) if asks else {}
         yield [
             _labeled(
                 detail,
                 _verdict(detail, standing, predicted if ask_learner else {}, review_below),
                 _soft(detail, predicted.get(detail.item.id), classes, soft),
+                left_out.get(detail.item.id, "") if filtered == "mark" else None,
             )
             for detail in page
         ]
+
+
+async def _left_out(connection: Connection, project: str) -> Mapping[str, str]:
+    """The names of the filters that leave an item's label out, by its id."""
+    quality = Quality[Awaiting, OfServer](connection, Awaiting())
+    return {one.item_id: ", ".join(why.filter for why in one.reasons) async for one in quality.filtered(project)}
 
 
 async def _pages(details: AsyncIterator[ItemDetail]) -> AsyncIterator[Sequence[ItemDetail]]:
@@ -137,7 +160,7 @@ def _verdict(
     return verdict(consensus, standing.of(item_id), predicted.get(item_id), review_below)
 
 
-def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float]) -> LabeledItem:
+def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float], filtered_by: str | None) -> LabeledItem:
     consensus = detail.consensus if detail.HasField("consensus") else None
     return LabeledItem(
         id=detail.item.id,
@@ -154,6 +177,7 @@ def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float]) -> L
         review=enum_name(detail.need, "reason").replace("_", " ") if detail.HasField("need") else found.review,
         metadata=plain(detail.item.metadata),
         soft=soft,
+        filtered_by=filtered_by,
     )
 
 

@@ -17,6 +17,9 @@ OutcomeName = Literal["label", "candidates", "refused", "truncated", "invalid", 
 ExportFormName = Literal["records", "sft", "dpo", "reward", "rationale"]
 """What a line of an export holds."""
 
+FilteredName = Literal["drop", "mark", "keep"]
+"""What becomes of labels that filters leave out: no rows, rows that say which filters, or rows like any other."""
+
 DimensionName = Literal["labels", "tokens", "micro_usd"]
 """What a budget counts."""
 

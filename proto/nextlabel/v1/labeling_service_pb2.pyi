@@ -104,6 +104,34 @@ EXPORT_FORMAT_RATIONALE: ExportFormat.ValueType  # 5
 """Conversations for distillation, two of an item: one that ends in its answer and one in the reason for it."""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
 
+class _FilterEffect:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FilterEffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FilterEffect.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FILTER_EFFECT_UNSPECIFIED: _FilterEffect.ValueType  # 0
+    """Taken as DROP."""
+    FILTER_EFFECT_DROP: _FilterEffect.ValueType  # 1
+    """There is no line about their items."""
+    FILTER_EFFECT_MARK: _FilterEffect.ValueType  # 2
+    """Every line has `filtered_by`: the names of the filters, with a comma and a space between; empty where none does."""
+    FILTER_EFFECT_KEEP: _FilterEffect.ValueType  # 3
+    """The same as if there were no filters."""
+
+class FilterEffect(_FilterEffect, metaclass=_FilterEffectEnumTypeWrapper):
+    """What an export does about the labels that enabled filters leave out."""
+
+FILTER_EFFECT_UNSPECIFIED: FilterEffect.ValueType  # 0
+"""Taken as DROP."""
+FILTER_EFFECT_DROP: FilterEffect.ValueType  # 1
+"""There is no line about their items."""
+FILTER_EFFECT_MARK: FilterEffect.ValueType  # 2
+"""Every line has `filtered_by`: the names of the filters, with a comma and a space between; empty where none does."""
+FILTER_EFFECT_KEEP: FilterEffect.ValueType  # 3
+"""The same as if there were no filters."""
+Global___FilterEffect: _TypeAlias = FilterEffect  # noqa: Y015
+
 @_typing.final
 class Pick(_message.Message):
     """One item that a strategy picked."""
@@ -1052,6 +1080,7 @@ class ExportAnnotationsRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
     TRUSTED_ONLY_FIELD_NUMBER: _builtins.int
+    FILTERED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     format: Global___ExportFormat.ValueType
@@ -1060,6 +1089,8 @@ class ExportAnnotationsRequest(_message.Message):
     """Only annotations of this run; empty for all. Up to 256 bytes."""
     trusted_only: _builtins.bool
     """Only trusted annotations."""
+    filtered: Global___FilterEffect.ValueType
+    """What to do about labels that filters leave out."""
     def __init__(
         self,
         *,
@@ -1067,10 +1098,11 @@ class ExportAnnotationsRequest(_message.Message):
         format: Global___ExportFormat.ValueType = ...,
         run: _builtins.str = ...,
         trusted_only: _builtins.bool = ...,
+        filtered: Global___FilterEffect.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "project", b"project", "run", b"run", "trusted_only", b"trusted_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered", b"filtered", "format", b"format", "project", b"project", "run", b"run", "trusted_only", b"trusted_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

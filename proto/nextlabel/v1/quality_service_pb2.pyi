@@ -74,6 +74,8 @@ class _ReviewReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReviewRe
     """An LLM's label where the learner, which has not seen it, says otherwise."""
     REVIEW_REASON_SUSPECT: _ReviewReason.ValueType  # 4
     """By the learner, which has not seen the label, and by the nearest labeled items it is wrong rather than right."""
+    REVIEW_REASON_FILTERED: _ReviewReason.ValueType  # 5
+    """Enabled filters leave it out."""
 
 class ReviewReason(_ReviewReason, metaclass=_ReviewReasonEnumTypeWrapper):
     """Why a label is worth another look."""
@@ -88,6 +90,8 @@ REVIEW_REASON_AGAINST_LEARNER: ReviewReason.ValueType  # 3
 """An LLM's label where the learner, which has not seen it, says otherwise."""
 REVIEW_REASON_SUSPECT: ReviewReason.ValueType  # 4
 """By the learner, which has not seen the label, and by the nearest labeled items it is wrong rather than right."""
+REVIEW_REASON_FILTERED: ReviewReason.ValueType  # 5
+"""Enabled filters leave it out."""
 Global___ReviewReason: _TypeAlias = ReviewReason  # noqa: Y015
 
 @_typing.final
@@ -459,6 +463,7 @@ class ReviewEntry(_message.Message):
     OTHER_LABEL_FIELD_NUMBER: _builtins.int
     WRONG_PROBABILITY_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    FILTERED_BY_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id of the item."""
     label: _builtins.str
@@ -471,6 +476,10 @@ class ReviewEntry(_message.Message):
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___ReviewReason.ValueType]:
         """Every reason to look."""
 
+    @_builtins.property
+    def filtered_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the filters that leave it out."""
+
     def __init__(
         self,
         *,
@@ -479,10 +488,11 @@ class ReviewEntry(_message.Message):
         other_label: _builtins.str = ...,
         wrong_probability: _builtins.float = ...,
         reasons: _abc.Iterable[Global___ReviewReason.ValueType] | None = ...,
+        filtered_by: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "label", b"label", "other_label", b"other_label", "reasons", b"reasons", "wrong_probability", b"wrong_probability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered_by", b"filtered_by", "item_id", b"item_id", "label", b"label", "other_label", b"other_label", "reasons", b"reasons", "wrong_probability", b"wrong_probability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

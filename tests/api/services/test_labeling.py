@@ -11,6 +11,7 @@ from google.protobuf import duration_pb2
 
 from nextlabel.v1 import annotation_pb2, budget_service_pb2, learner_service_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as pb
+from nextlabel.v1 import quality_service_pb2 as quality_pb
 from tests.api.services.conftest import Api, label, refusal, request_id, true_class
 
 
@@ -244,6 +245,27 @@ def test_an_export_for_fine_tuning_holds_conversations_about_pool_items_only(api
         true_class(2),
     )
     assert "- cold\n- warm" in system["content"]
+
+
+@pytest.mark.parametrize("form", [pb.EXPORT_FORMAT_RECORDS, pb.EXPORT_FORMAT_SFT])
+def test_an_export_drops_marks_or_keeps_what_filters_leave_out(api: Api, form: pb.ExportFormat.ValueType) -> None:
+    project = api.filled(3)
+    api.submit(project, "ann", range(3))
+    before = exported(api, project, form)
+    for name in ("cold", "each"):
+        rule = f'label == "{true_class(0)}"'
+        api.quality.SetFilter(quality_pb.SetFilterRequest(project=project, name=name, rule=rule))
+    assert exported(api, project, form) == before[1:2]
+    assert exported(api, project, form, filtered=pb.FILTER_EFFECT_KEEP) == before
+    marked = exported(api, project, form, filtered=pb.FILTER_EFFECT_MARK)
+    assert [record.pop("filtered_by") for record in marked] == ["cold, each", "", "cold, each"]
+    assert marked == before
+
+
+def test_an_effect_of_filters_that_there_is_not_is_refused(api: Api) -> None:
+    project = api.filled(1)
+    refused = refusal(lambda: exported(api, project, pb.EXPORT_FORMAT_RECORDS, filtered=9))
+    assert refused == (grpc.StatusCode.INVALID_ARGUMENT, ["filtered"])
 
 
 @pytest.mark.parametrize("form", [pb.EXPORT_FORMAT_DPO, pb.EXPORT_FORMAT_REWARD, pb.EXPORT_FORMAT_RATIONALE])

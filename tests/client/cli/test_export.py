@@ -172,3 +172,41 @@ def test_lists_are_csv_too(cli: Cli, labeled: str) -> None:
     assert list(found["item.text"]) == ["the ball", "'=1+1", "the vote"]
     assert found["consensus.answer"][0] == "sports"
     assert len(pd.read_csv(io.StringIO(cli("pool", "status", labeled, "--output", "csv").out))) == 1
+
+
+@pytest.fixture
+def half_filtered(cli: Cli, client: Client, news: str) -> str:
+    """A project with three items, of which a filter leaves out two."""
+    client.pool.add(news, [Item(f"text {n}", f"item-{n}") for n in range(3)])
+    client.labeling.submit(news, {f"item-{n}": "sports" for n in range(3)}, annotator="ann")
+    assert cli("quality", "filters", "add", news, "doubted", "trusted").code == 0
+    return news
+
+
+def test_items_that_filters_leave_out_are_dropped_and_counted(cli: Cli, half_filtered: str) -> None:
+    done = cli("export", half_filtered, "--per", "item")
+    assert [json.loads(line)["id"] for line in done.out.splitlines()] == ["item-2"]
+    assert "left out, as filters name them: doubted 2" in done.err
+
+
+def test_items_that_filters_leave_out_are_marked_or_kept_when_asked_for(cli: Cli, half_filtered: str) -> None:
+    def rows(*options: str) -> list[dict[str, Any]]:
+        done = cli("export", half_filtered, *options)
+        assert done.err == ""
+        return [json.loads(line) for line in done.out.splitlines()]
+
+    marked = rows("--per", "item", "--filtered", "mark")
+    assert [row["filtered_by"] for row in marked] == ["doubted", "doubted", ""]
+    without = [{name: value for name, value in row.items() if name != "filtered_by"} for row in marked]
+    assert rows("--per", "item", "--filtered", "keep") == without
+    done = cli("export", half_filtered, "--form", "label-studio", "--filtered", "mark")
+    assert [task["data"]["filtered_by"] for task in json.loads(done.out)] == ["doubted", "doubted", ""]
+
+
+def test_a_datasheet_tells_what_filters_left_out(cli: Cli, half_filtered: str) -> None:
+    sheet = cli("export", half_filtered, "--form", "datasheet").out
+    assert "| doubted | trusted | 2 |" in sheet
+    assert "Filters left labels out" in sheet
+    kept = cli("export", half_filtered, "--form", "datasheet", "--filtered", "keep").out
+    assert "are in it like all others" in kept
+    assert "Filters left labels out" not in kept

@@ -6,11 +6,13 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from nextlabel.server.demo.data_set import load
+from nextlabel.server.domain.learning.neighbours import LabeledNeighbours
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.projects.projects import NewProject
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.labeling.item_states import ItemState
+from nextlabel.server.values.labeling.reviews import ReviewReason
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import LabelClass
 from tests.domain.service import CLASSES, Service, vectors
@@ -100,6 +102,15 @@ async def test_what_is_left_out_is_judged_as_before_and_stays_labeled(service, p
     assert (counts.states[ItemState.ANSWERED], counts.states[ItemState.UNLABELED]) == (len(IDS), 0)
 
 
+async def test_what_is_left_out_is_on_the_review_list_with_the_filters_that_name_it(service, project):
+    await put(service, project, "fifth", 'text == "text of i5"')
+    await put(service, project, "doubted", DOUBTED)
+    entries = {entry.item_id: entry for entry in await service.parts.reports.quality.review.entries(project)}
+    assert (entries["i5"].reasons, entries["i5"].filtered_by) == ((ReviewReason.FILTERED,), ("fifth",))
+    assert ReviewReason.SUSPECT in entries["i3"].reasons
+    assert entries["i3"].filtered_by == ("doubted",)
+
+
 async def test_a_kept_item_is_back_until_it_is_released(service, project):
     await put(service, project, "doubted", DOUBTED)
     await keep(service, project, "i3")
@@ -127,12 +138,37 @@ async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set(service, p
     scores = await service.create("scores", annotation_type=AnnotationType.SCORE)
     with pytest.raises(FailedPrecondition, match="rules name labels of one class"):
         await sets(service).tried(scores, "trusted")
-    with pytest.raises(InvalidArgument, match="there is no filter new yet"):
+    with pytest.raises(NotFound, match="there is no filter new yet"):
         await service.parts.base.store.write(
             lambda tx: sets(service).put(tx, project, "new", "", enabled=True, changed_by="ann")
         )
     with pytest.raises(NotFound, match="filter 'new' not found"):
         await service.parts.base.store.write(lambda tx: sets(service).remove(tx, project, "new"))
+
+
+async def test_a_run_learns_without_what_filters_leave_out_and_does_not_ask_again(service):
+    service.parts.start()
+    project = await service.create()
+    await service.add(project, IDS, labels=list(TRUTH.values()))
+    await put(service, project, "lefts", 'label == "left"')
+    run = await service.replay_run(project, TRUTH)
+    store = service.parts.base.store
+    given = await store.read(lambda tx: tx.labeling.annotations(project.id, run=run.id))
+    assert len({one.row for one in given}) == len(given) == 18
+    version = await store.read(lambda tx: tx.models.latest(project.id))
+    assert version.known_labels == 18
+    assert version.description["filtered"]["by_filter"] == {"lefts": sum(one.label == "left" for one in given)}
+
+
+async def test_no_prompt_shows_what_filters_leave_out(service):
+    project = await service.create()
+    await service.add(project, IDS[:6])
+    await service.label(project, {item: TRUTH[item] for item in IDS[:6]})
+    parts = service.parts
+    known = LabeledNeighbours(project, parts.pool.pools, parts.labeling.labels, parts.learning.learning)
+    assert {shown.item_id for shown in await known.fixed(6)} == set(IDS[:6])
+    await put(service, project, "lefts", 'label == "left"')
+    assert {shown.item_id for shown in await known.fixed(6)} == set(IDS[:6]) - {"i0", "i3"}
 
 
 async def test_on_real_texts_a_filter_drops_more_wrong_labels_than_right_ones(tmp_path):

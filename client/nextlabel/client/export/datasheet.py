@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from nextlabel.client.errors import NextlabelError
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.labeled_items import REFERENCE, LabeledItem
+from nextlabel.client.literals import FilteredName
 from nextlabel.client.messages.plain import plain
 from nextlabel.client.verdicts import ADVICE, LEARNER, LEARNER_AND_ADVICE, NOBODY
 
@@ -38,6 +39,7 @@ class Datasheet:
 
     `labeled_by` and `classes` count items of the pool: by who gave their label, and by label. `models` and `prompts`
     count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
+    `filters` are the enabled ones with the number of `labels` that each names, and `filtered` what became of those.
     """
 
     project: Record
@@ -56,6 +58,8 @@ class Datasheet:
     accuracy: Record
     shares: Record
     consensus: Record
+    filters: Sequence[Record]
+    filtered: FilteredName
 
     @property
     def human_share(self) -> float | None:
@@ -65,7 +69,8 @@ class Datasheet:
 
     def figures(self) -> dict[str, Any]:
         """Everything as one JSON object."""
-        return {name: getattr(self, name) for name in self.__slots__} | {"human_share": self.human_share}
+        told = [name for name in self.__slots__ if self.filters or name not in ("filters", "filtered")]
+        return {name: getattr(self, name) for name in told} | {"human_share": self.human_share}
 
 
 class Counts:
@@ -114,7 +119,9 @@ def annotator_kinds(annotators: Iterable[Record]) -> Mapping[str, str]:
     return kinds
 
 
-def collected(project: "ProjectHandle[Blocking]", counts: Counts, annotators: Sequence[Record]) -> Datasheet:
+def collected(
+    project: "ProjectHandle[Blocking]", counts: Counts, annotators: Sequence[Record], filtered: FilteredName
+) -> Datasheet:
     """The datasheet of a project whose items have passed `counts`."""
     guidelines = [plain(version) for version in project.guidelines.list()]
     versions = {one["text_hash"]: f"version {one['version']}" for one in guidelines}
@@ -144,7 +151,15 @@ def collected(project: "ProjectHandle[Blocking]", counts: Counts, annotators: Se
         accuracy=_told(project.quality.accuracy),
         shares=_told(project.quality.class_shares),
         consensus=_told(project.quality.consensus),
+        filters=_filters(project),
+        filtered=filtered,
     )
+
+
+def _filters(project: "ProjectHandle[Blocking]") -> Sequence[Record]:
+    enabled = [plain(one) for one in project.quality.filters() if one.enabled]
+    counts = {one.filter: one.labels for one in project.quality.filter_counts()} if enabled else {}
+    return [{**one, "labels": counts.get(one["name"], 0)} for one in enabled]
 
 
 def _told(ask: Callable[[], Message]) -> Record:

@@ -42,6 +42,8 @@ def _of_sources(sheet: Datasheet) -> Iterator[str]:
         yield f"{len(sheet.models)} models answered; their labels may differ in more than chance."
     if len([count for count in sheet.guidelines_answers.values() if count]) > 1:
         yield "Models answered under more than one version of the guidelines."
+    if sheet.filtered == "drop" and any(one["labels"] for one in sheet.filters):
+        yield "Filters left labels out: what is left is no random part of what was labeled, and may be easier."
     if sheet.to_review:
         yield f"{sheet.to_review:,} labels are doubtful and were not looked at again."
 

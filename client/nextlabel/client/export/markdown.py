@@ -18,6 +18,7 @@ def markdown(sheet: Datasheet) -> str:
     sections = (
         _composition(sheet),
         _labeled_by(sheet),
+        *_filters(sheet),
         _accuracy(sheet),
         _agreement(sheet),
         _annotators(sheet),
@@ -74,6 +75,20 @@ def _labeled_by(sheet: Datasheet) -> str:
         f"{sheet.to_review:,} labels should be looked at again; the column `review` says why.",
         _table(("model that answered", "answers"), models) if models else "No model was asked for labels.",
     )
+
+
+_FILTERED = {
+    "drop": "Items whose label one of these rules names are left out.",
+    "mark": "Items whose label one of these rules names say so in the column `filtered_by`.",
+    "keep": "Items whose label one of these rules names are in it like all others.",
+}
+
+
+def _filters(sheet: Datasheet) -> Iterable[str]:
+    """The section about filters, where there are enabled ones."""
+    if sheet.filters:
+        rows = [[plain_text(one["name"]), plain_text(one["rule"]), f"{one['labels']:,}"] for one in sheet.filters]
+        yield _section("Filters", _FILTERED[sheet.filtered], _table(("filter", "rule", "labels it names"), rows))
 
 
 def _accuracy(sheet: Datasheet) -> str:

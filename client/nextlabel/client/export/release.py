@@ -10,6 +10,7 @@ from nextlabel.client.export.datasheet import Counts, Datasheet, annotator_kinds
 from nextlabel.client.export.markdown import markdown
 from nextlabel.client.export.tables import write_rows
 from nextlabel.client.labeled_items import LabeledItem
+from nextlabel.client.literals import FilteredName
 from nextlabel.client.messages.plain import plain
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.writers.replacing import check_folder, replacing, replacing_folder
@@ -33,14 +34,17 @@ def check_release(path: Path | None) -> None:
     check_folder(path, _MARK)
 
 
-def write_release(project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], path: Path) -> str:
+def write_release(
+    project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], path: Path, filtered: FilteredName = "drop"
+) -> str:
     """Write the datasheet as the name of `path` says; returns what was written, for people.
 
     Markdown, its figures as JSON, or a folder with labels.jsonl, annotations.jsonl, datasheet.md, figures.json and
-    croissant.json. Raises what `check_release` raises.
+    croissant.json. `filtered` is what became of the labels among `items` that filters leave out. Raises what
+    `check_release` raises.
     """
     if path.suffix:
-        sheet = datasheet(project, items)
+        sheet = datasheet(project, items, filtered)
         with replacing(path) as beside:
             beside.write_text(markdown(sheet) + "\n" if path.suffix.lower() == ".md" else _json(sheet.figures()))
         return f"the datasheet to {path}"
@@ -51,21 +55,23 @@ def write_release(project: "ProjectHandle[Blocking]", items: Iterable[LabeledIte
         rows = (item.columns() for item in counts.passing(items))
         written = write_rows(folder / "labels.jsonl", rows)
         with (folder / "annotations.jsonl").open("wb") as lines:
-            lines.writelines(project.labeling.export())
-        sheet = collected(project, counts, annotators)
+            lines.writelines(project.labeling.export(filtered=filtered))
+        sheet = collected(project, counts, annotators, filtered)
         (folder / "datasheet.md").write_text(markdown(sheet) + "\n")
         (folder / "figures.json").write_text(_json(sheet.figures()))
         (folder / _MARK).write_text(_json(croissant(sheet, folder / "labels.jsonl")))
     return f"{written:,} items with annotations and datasheet to {path}"
 
 
-def datasheet(project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem]) -> Datasheet:
+def datasheet(
+    project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], filtered: FilteredName = "drop"
+) -> Datasheet:
     """The datasheet of a project with these items."""
     annotators = [plain(one) for one in project.labeling.annotators()]
     counts = Counts(annotator_kinds(annotators))
     for _ in counts.passing(items):
         pass
-    return collected(project, counts, annotators)
+    return collected(project, counts, annotators, filtered)
 
 
 def _json(value: object) -> str:

@@ -20,7 +20,7 @@ LABEL = "label"
 
 def label_studio_task(item: LabeledItem, project: Project) -> Record:
     """A task as Label Studio imports it: what people said is an annotation, anything else a prediction."""
-    task: Record = {"data": {**item.metadata, TEXT: item.text, "id": item.id}}
+    task: Record = {"data": {**item.metadata, TEXT: item.text, "id": item.id, **_filtered_by(item)}}
     if item.label is None:
         return task | {"annotations": []}
     kind, value = _value(item.label, project)
@@ -39,7 +39,8 @@ def argilla_record(item: LabeledItem, _: Project) -> Record:
     record: Record = {
         "id": item.id,
         "fields": {TEXT: item.text},
-        "metadata": {key: value for key, value in item.metadata.items() if isinstance(value, str | int | float)},
+        "metadata": {key: value for key, value in item.metadata.items() if isinstance(value, str | int | float)}
+        | _filtered_by(item),
         "suggestions": {},
         "responses": {},
     }
@@ -47,6 +48,10 @@ def argilla_record(item: LabeledItem, _: Project) -> Record:
         score = {"score": item.confidence} if isinstance(item.label, str) and item.confidence is not None else {}
         record["suggestions"][LABEL] = {"value": item.label, "agent": item.source, **score}
     return record
+
+
+def _filtered_by(item: LabeledItem) -> Record:
+    return {} if item.filtered_by is None else {"filtered_by": item.filtered_by}
 
 
 TOOLS: Mapping[str, Callable[[LabeledItem, Project], Record]] = {

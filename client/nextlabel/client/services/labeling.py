@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from nextlabel.client.literals import ExportFormName, OutcomeName
+from nextlabel.client.literals import ExportFormName, FilteredName, OutcomeName
 from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import chunks
 from nextlabel.client.messages.enums import enum_value
@@ -197,18 +197,26 @@ class Labeling(Service[Mode, Scope]):
 
     @project_stream
     async def export(
-        self, project: str, *, form: ExportFormName = "records", run: str = "", trusted_only: bool = False
+        self,
+        project: str,
+        *,
+        form: ExportFormName = "records",
+        run: str = "",
+        trusted_only: bool = False,
+        filtered: FilteredName = "drop",
     ) -> AsyncIterator[Sequence[bytes]]:
         """The annotations as JSON Lines in UTF-8, some whole lines at a time.
 
         `form` is records (each annotation with its provenance) or data that LLMs are tuned on: sft (conversations),
-        dpo and reward (a better and a worse answer), or rationale (answers and the reasons for them).
+        dpo and reward (a better and a worse answer), or rationale (answers and the reasons for them). Of items whose
+        label enabled filters leave out there are no lines; with `filtered` mark every line has `filtered_by`.
         """
         request = pb.ExportAnnotationsRequest(
             project=project,
             format=enum_value(pb.ExportFormat, form, "form"),
             run=run,
             trusted_only=trusted_only,
+            filtered=enum_value(pb.FilterEffect, filtered, "filtered"),
         )
         async for response in self._connection.responses(self._stub.ExportAnnotations, request):
             yield [response.lines]

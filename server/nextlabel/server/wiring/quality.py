@@ -39,6 +39,6 @@ def quality_parts(
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
-        review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting),
+        review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting, filters=filters),
         filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

@@ -18,6 +18,7 @@ from nextlabel.client.writers.table import check_ending
 if TYPE_CHECKING:
     from nextlabel.client import ProjectHandle
     from nextlabel.client.labeled_items import LabeledItem
+    from nextlabel.client.literals import FilteredName
     from nextlabel.client.transport.modes import Blocking
 
 EPILOG = (
@@ -74,6 +75,12 @@ def export(
             min=0, max=1, help="Labels less sure than this are to be looked at again.", rich_help_panel=_PANEL
         ),
     ] = 0.7,
+    filtered: Annotated[
+        Literal["drop", "mark", "keep"],
+        typer.Option(
+            help="What filters leave out: no rows, a column filtered_by that names the filters, or rows like any other."
+        ),
+    ] = "drop",
     to: Annotated[
         Path | None,
         typer.Option(
@@ -87,18 +94,26 @@ def export(
     _check(per, form, run, to, asks_learner=learner, soft=soft)
     with session(ctx).connect() as client:
         chosen = client.project(project)
-        found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below)
+        found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below, filtered=filtered)
         items = (item for item in found if item.trusted or not trusted_only)
         match form:
             case "datasheet":
-                _datasheet_out(chosen, items, to)
+                _datasheet_out(chosen, items, to, filtered)
             case "label-studio" | "argilla":
                 _to_tool(chosen, items, form, to)
             case _ if per == "item":
                 _items_out(items, to)
             case _:
-                lines = chosen.labeling.export(form=form, run=run, trusted_only=trusted_only)
+                lines = chosen.labeling.export(form=form, run=run, trusted_only=trusted_only, filtered=filtered)
                 _lines_out(lines, to, _WHY_NONE[form])
+        if filtered == "drop":
+            _say_dropped(chosen)
+
+
+def _say_dropped(project: "ProjectHandle[Blocking]") -> None:
+    counts = [f"{one.filter} {one.labels:,}" for one in project.quality.filter_counts() if one.labels]
+    if counts:
+        say(f"left out, as filters name them: {', '.join(counts)}; --filtered mark writes them with the filters' names")
 
 
 def _check(per: str, form: str, run: str, to: Path | None, *, asks_learner: bool, soft: str | None) -> None:
@@ -135,14 +150,16 @@ def _lines_out(lines: Iterable[bytes], to: Path | None, why_none: str) -> None:
         say(f"wrote {written:,} rows to {to}{'' if written else why_none}")
 
 
-def _datasheet_out(project: "ProjectHandle[Blocking]", items: Iterable["LabeledItem"], to: Path | None) -> None:
+def _datasheet_out(
+    project: "ProjectHandle[Blocking]", items: Iterable["LabeledItem"], to: Path | None, filtered: "FilteredName"
+) -> None:
     from nextlabel.client.export.markdown import markdown
     from nextlabel.client.export.release import datasheet, write_release
 
     if to is None:
-        typer.echo(markdown(datasheet(project, items)))
+        typer.echo(markdown(datasheet(project, items, filtered)))
     else:
-        say(f"wrote {write_release(project, items, to)}")
+        say(f"wrote {write_release(project, items, to, filtered)}")
 
 
 def _to_tool(

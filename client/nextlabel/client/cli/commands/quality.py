@@ -94,7 +94,7 @@ _REVIEW_COLUMNS: TableColumns = {
     "LABEL": lambda e: e["label"],
     "LEARNER": lambda e: e["other_label"] or None,
     "PROBABLY WRONG": lambda e: f"{e['wrong_probability']:.1%}",
-    "WHY": lambda e: ", ".join(reason.replace("_", " ") for reason in e["reasons"]),
+    "WHY": lambda e: ", ".join([reason.replace("_", " ") for reason in e["reasons"]]) + _by(e["filtered_by"]),
 }
 
 
@@ -146,6 +146,10 @@ app.add_typer(filters.app, name="filters")
 app.command("filtered", epilog="Example: nextlabel quality filtered news")(filters.filtered)
 app.command("keep", epilog="Example: nextlabel quality keep news item-17 item-18")(filters.keep)
 app.command("kept", epilog="Example: nextlabel quality kept news")(filters.kept)
+
+
+def _by(filters: list[str]) -> str:
+    return f" by {', '.join(filters)}" if filters else ""
 
 
 def _named(figures: dict[str, list[Record]]) -> list[Record]:

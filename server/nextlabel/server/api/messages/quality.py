@@ -28,6 +28,7 @@ _REASONS = {
     ReviewReason.LOW_CONFIDENCE: quality_service_pb2.REVIEW_REASON_LOW_CONFIDENCE,
     ReviewReason.AGAINST_LEARNER: quality_service_pb2.REVIEW_REASON_AGAINST_LEARNER,
     ReviewReason.SUSPECT: quality_service_pb2.REVIEW_REASON_SUSPECT,
+    ReviewReason.FILTERED: quality_service_pb2.REVIEW_REASON_FILTERED,
 }
 
 
@@ -73,6 +74,7 @@ def review_entry(entry: ReviewEntry) -> quality_service_pb2.ReviewEntry:
         other_label=entry.other_label,
         wrong_probability=entry.wrong_probability,
         reasons=[_REASONS[reason] for reason in entry.reasons],
+        filtered_by=entry.filtered_by,
     )
 
 

@@ -13,6 +13,7 @@ from nextlabel.server.api.messages.annotations import annotation_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.api.reading.fine_tuning import AnsweredItem, FineTuning, Record
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.ports.state_store import StateStore
@@ -32,6 +33,20 @@ _FINE_TUNING: Mapping[pb.ExportFormat.ValueType, Callable[[FineTuning, AnsweredI
 
 
 @dataclass(frozen=True, slots=True)
+class _Marks:
+    """The names of the filters that leave an item's label out, by row: ``shown`` in each line, or no line at all."""
+
+    by_row: Mapping[int, str]
+    shown: bool
+
+    def keep(self, row: int) -> bool:
+        return self.shown or row not in self.by_row
+
+    def columns(self, row: int) -> Record:
+        return {"filtered_by": self.by_row.get(row, "")} if self.shown else {}
+
+
+@dataclass(frozen=True, slots=True)
 class Export:
     """Writes lines in chunks, so that memory does not grow with the project."""
 
@@ -39,34 +54,46 @@ class Export:
     projects: Projects
     pools: Pools
     labels: Labels
+    filters: LabelFilters
 
     def lines(
-        self, project: Project, form: pb.ExportFormat.ValueType, run: str, *, trusted_only: bool
+        self,
+        project: Project,
+        form: pb.ExportFormat.ValueType,
+        run: str,
+        *,
+        trusted_only: bool,
+        filtered: pb.FilterEffect.ValueType = pb.FILTER_EFFECT_DROP,
     ) -> AsyncIterator[Sequence[str]]:
         """Return chunks of lines.
 
         Raises:
-            InvalidArgument: an unknown format, or a run for one that is about items.
+            InvalidArgument: an unknown format or effect of filters, or a run for a format that is about items.
         """
+        if filtered not in pb.FilterEffect.values():
+            raise InvalidArgument.field("filtered", "must be DROP, MARK or KEEP")
         if form in (pb.EXPORT_FORMAT_UNSPECIFIED, pb.EXPORT_FORMAT_RECORDS):
-            return self._records(project, run, trusted_only)
+            return self._records(project, run, trusted_only, filtered)
         if form not in _FINE_TUNING:
             raise InvalidArgument.field("format", "must be RECORDS, SFT, DPO, REWARD or RATIONALE")
         if run:
             raise InvalidArgument.field("run", "these forms are about the answers of all runs; leave it empty")
-        return self._fine_tuning(project, _FINE_TUNING[form], trusted_only)
+        return self._fine_tuning(project, _FINE_TUNING[form], trusted_only, filtered)
 
-    async def _records(self, project: Project, run: str, trusted_only: bool) -> AsyncIterator[Sequence[str]]:
+    async def _records(
+        self, project: Project, run: str, trusted_only: bool, filtered: pb.FilterEffect.ValueType
+    ) -> AsyncIterator[Sequence[str]]:
         """Yield every annotation with its text and provenance, oldest first."""
+        marks = await self._marks(project, filtered)
         after = 0
         while True:
             found = await self._annotations(project, run, after)
             if not found:
                 return
             after = found[-1].id
-            kept = [a for a in found if a.trusted or not trusted_only]
+            kept = [a for a in found if (a.trusted or not trusted_only) and marks.keep(a.row)]
             texts = await self._texts(project, [a.row for a in kept])
-            yield [_line(_record(a, texts[a.row])) for a in kept if a.row in texts]
+            yield [_line(_record(a, texts[a.row]) | marks.columns(a.row)) for a in kept if a.row in texts]
 
     async def _annotations(self, project: Project, run: str, after: int) -> Sequence[Annotation]:
         return await self.store.read(
@@ -74,20 +101,36 @@ class Export:
         )
 
     async def _fine_tuning(
-        self, project: Project, records: Callable[[FineTuning, AnsweredItem], Iterator[Record]], trusted_only: bool
+        self,
+        project: Project,
+        records: Callable[[FineTuning, AnsweredItem], Iterator[Record]],
+        trusted_only: bool,
+        filtered: pb.FilterEffect.ValueType,
     ) -> AsyncIterator[Sequence[str]]:
         """Yield what answered pool items are for tuning, in their order; what evaluates or checks trains no model."""
         writer = FineTuning(await self.store.read(lambda tx: self.projects.task(tx, project)))
         given = await self.labels.rows(project)
         agreed = await self.labels.consensus(project)
         kept_back = set((await self.pools.open(project.id)).unusable_rows().tolist())
-        rows = sorted(row for row in given if row not in kept_back)
+        marks = await self._marks(project, filtered)
+        rows = sorted(row for row in given if row not in kept_back and marks.keep(row))
         for start in range(0, len(rows), _CHUNK):
             items = await self.pools.items(project.id, rows[start : start + _CHUNK])
             answered = [AnsweredItem(item, given[item.row], agreed.get(item.row)) for item in items]
             yield [
-                _line(record) for one in answered if one.trusted or not trusted_only for record in records(writer, one)
+                _line(record | marks.columns(one.item.row))
+                for one in answered
+                if one.trusted or not trusted_only
+                for record in records(writer, one)
             ]
+
+    async def _marks(self, project: Project, filtered: pb.FilterEffect.ValueType) -> _Marks:
+        """Return what filters leave out as it is when an export begins."""
+        if filtered == pb.FILTER_EFFECT_KEEP:
+            return _Marks({}, shown=False)
+        found = await self.filters.left_out(project)
+        by_row = {row: ", ".join(sorted(one.why)) for row, one in found.by_row.items()}
+        return _Marks(by_row, shown=filtered == pb.FILTER_EFFECT_MARK)
 
     async def _texts(self, project: Project, rows: Sequence[int]) -> dict[int, str]:
         return {item.row: item.text for item in await self.pools.items(project.id, rows)}

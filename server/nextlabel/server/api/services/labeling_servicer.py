@@ -269,7 +269,10 @@ class LabelingServicer(LabelingServiceServicer):
     ) -> AsyncIterator[pb.ExportAnnotationsResponse]:
         """Export annotations or the consensus as JSON Lines."""
         project = await self.finder.project(request.project)
-        async for lines in self.export.lines(project, request.format, request.run, trusted_only=request.trusted_only):
+        chosen = self.export.lines(
+            project, request.format, request.run, trusted_only=request.trusted_only, filtered=request.filtered
+        )
+        async for lines in chosen:
             for chunk in chunks([f"{line}\n".encode() for line in lines]):
                 yield pb.ExportAnnotationsResponse(lines=b"".join(chunk), line_count=len(chunk))
 

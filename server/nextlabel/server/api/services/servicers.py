@@ -148,7 +148,13 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         labels=parts.labeling.labels,
         pools=parts.pool.pools,
         replay_labels=ReplayLabels(parts.base.store, parts.base.limits),
-        export=Export(parts.base.store, parts.projects.projects, parts.pool.pools, parts.labeling.labels),
+        export=Export(
+            parts.base.store,
+            parts.projects.projects,
+            parts.pool.pools,
+            parts.labeling.labels,
+            parts.learning.learning.filters,
+        ),
         signals=parts.base.signals,
         limits=parts.base.limits,
     )

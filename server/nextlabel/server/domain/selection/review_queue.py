@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting, Doubts
+from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
@@ -30,6 +31,7 @@ class ReviewQueue:
     pools: Pools
     labels: Labels
     doubting: Doubting
+    filters: LabelFilters
 
     async def entries(self, project: Project, annotator: str = "") -> Sequence[ReviewEntry]:
         """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
@@ -42,6 +44,7 @@ class ReviewQueue:
         unusable = set(pool.unusable_rows().tolist())
         agreed, by_row = await self.labels.consensus(project), await self.labels.rows(project)
         doubts = await self.doubting.of(project)
+        left_out = (await self.filters.left_out(project)).by_row
         leased, reviewed = await self.store.read(
             lambda tx: (set(tx.labeling.leased_rows(project.id)), _review_batches(tx, project.id))
         )
@@ -51,7 +54,8 @@ class ReviewQueue:
             looked_at = any(a.batch in reviewed and a.outcome.reaches_learner for a in given)
             own = bool(annotator) and any(a.annotator == annotator for a in given)
             if row not in unusable and row not in leased and not looked_at and not own:
-                entry = _entry(consensus, given, doubts)
+                filtered_by = sorted(left_out[row].why) if row in left_out else ()
+                entry = _entry(consensus, given, doubts, tuple(filtered_by))
                 if entry is not None:
                     found.append(entry)
         return sorted(found, key=lambda entry: (-entry.wrong_probability, entry.row))
@@ -70,7 +74,9 @@ def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
     return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
 
 
-def _entry(agreed: Consensus, given: Sequence[Annotation], doubts: Doubts) -> ReviewEntry | None:
+def _entry(
+    agreed: Consensus, given: Sequence[Annotation], doubts: Doubts, filtered_by: tuple[str, ...]
+) -> ReviewEntry | None:
     """Return what there is against a label; None when there is nothing."""
     wrong = doubts.wrong.get(agreed.row, 0.0)
     other = doubts.own.get(agreed.row, agreed.label)
@@ -86,6 +92,8 @@ def _entry(agreed: Consensus, given: Sequence[Annotation], doubts: Doubts) -> Re
         reasons.append(ReviewReason.AGAINST_LEARNER)
     if doubts.wrong.get(agreed.row, 0.0) > 0.5:
         reasons.append(ReviewReason.SUSPECT)
+    if filtered_by:
+        reasons.append(ReviewReason.FILTERED)
     if not reasons:
         return None
-    return ReviewEntry(agreed.row, agreed.item_id, agreed.label, other, wrong, tuple(reasons))
+    return ReviewEntry(agreed.row, agreed.item_id, agreed.label, other, wrong, tuple(reasons), filtered_by=filtered_by)

@@ -78,7 +78,8 @@ class FilterSets:
         """Set a filter, whose rule was tried; with an empty rule, that of the filter stays.
 
         Raises:
-            InvalidArgument: the name is no name, or there is neither a rule nor a filter of that name.
+            InvalidArgument: the name is no name.
+            NotFound: there is neither a rule nor a filter of that name.
             FailedPrecondition: the project has 50 others.
         """
         if not _NAME.fullmatch(name):
@@ -87,7 +88,7 @@ class FilterSets:
             )
         before = tx.filters.get(project.id, name)
         if before is None and not rule:
-            raise InvalidArgument.field("rule", f"must not be empty: there is no filter {name} yet")
+            raise NotFound("filter", name, message=f"there is no filter {name} yet; give a rule to set it")
         if before is None and len(tx.filters.list(project.id)) >= MOST_FILTERS:
             raise FailedPrecondition(
                 f"project {project.name} has {MOST_FILTERS} filters, and no project may have more; remove one, or join "
