@@ -71,3 +71,12 @@ def test_what_libraries_tell_is_for_debugging(
     assert [(line["level"], line["event"]) for line in lines] == told
     logging.getLogger(library).error("broken")
     assert json.loads(capsys.readouterr().err)["level"] == "error"
+
+
+@pytest.mark.usefixtures("_restored")
+def test_headers_of_requests_to_a_bucket_are_told_at_no_level(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("debug", "json")
+    logging.getLogger("botocore.auth").debug("x-amz-security-token: abc")
+    logging.getLogger("botocore.auth").warning("clock is off")
+    assert "abc" not in (told := capsys.readouterr().err)
+    assert "clock is off" in told

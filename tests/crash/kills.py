@@ -25,11 +25,15 @@ from tests.crash.workloads.workload import Workload
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many kills, on which store, and after how many of them a new project begins. Times are in seconds."""
+    """How many kills, on which store, and after how many of them a new project begins. Times are in seconds.
+
+    The pool is in the data directory unless ``pool_url`` names another place.
+    """
 
     kills: int
     store: str
     seed: int
+    pool_url: str = ""
     kills_a_project: int = 25
     longest_life_s: float = 1.6
 
@@ -49,7 +53,7 @@ async def run_kills(plan: Plan, folder: Path) -> Outcome:
     outcome = Outcome()
     began = time.monotonic()
     rng = random.Random(plan.seed)
-    with new_servers(plan.store, folder) as (servers, url):
+    with new_servers(plan.store, folder, pool_url=plan.pool_url) as (servers, url):
         async with launcher() as launched:
             for server in servers:
                 await launched.start(server)
@@ -57,7 +61,7 @@ async def run_kills(plan: Plan, folder: Path) -> Outcome:
             epoch = 0
             while outcome.kills < plan.kills and not outcome.breaches:
                 epoch += 1
-                await _project(plan, rng, launched, servers, engine, folder, outcome, f"epoch-{epoch}")
+                await _project(plan, rng, launched, servers, engine, outcome, f"epoch-{epoch}")
             engine.dispose()
     outcome.seconds = time.monotonic() - began
     return outcome
@@ -69,7 +73,6 @@ async def _project(
     launched: Launcher,
     servers: Sequence[Server],
     engine: sa.Engine,
-    folder: Path,
     outcome: Outcome,
     name: str,
 ) -> None:
@@ -84,7 +87,7 @@ async def _project(
             victim = rng.choice(servers)
             await kill(victim)
             outcome.kills += 1
-            outcome.breaches += await _audited(engine, folder, history)
+            outcome.breaches += await _audited(engine, servers, history)
             await launched.start(victim)
             outcome.breaches += [*workload.defects]
             if work.done():
@@ -95,17 +98,18 @@ async def _project(
         await asyncio.gather(work, return_exceptions=True)
         outcome.counts += workload.counts
         print(f"{name}: {outcome.kills} kills, {len(outcome.breaches)} breaches", file=sys.stderr, flush=True)
-        outcome.breaches += await _audited(engine, folder, history)
+        outcome.breaches += await _audited(engine, servers, history)
         if not outcome.breaches:
             await workload.delete()
 
 
-async def _audited(engine: sa.Engine, folder: Path, history: ProjectHistory) -> list[str]:
-    return await asyncio.to_thread(audit, engine, LancePoolStore(str(folder / "data" / "pools")), history)
+async def _audited(engine: sa.Engine, servers: Sequence[Server], history: ProjectHistory) -> list[str]:
+    pool = LancePoolStore(servers[0].settings["store"]["pool_url"])
+    return await asyncio.to_thread(audit, engine, pool, history)
 
 
 @contextlib.contextmanager
-def new_servers(store: str, folder: Path, shared_by: int = 2) -> Iterator[tuple[list[Server], str]]:
+def new_servers(store: str, folder: Path, shared_by: int = 2, pool_url: str = "") -> Iterator[tuple[list[Server], str]]:
     """Yield one server on SQLite or several on what they share, not yet started, and the URL of their database.
 
     ``workers`` share a SQLite file, as those of `nextlabel serve --workers` do, here with an address each.
@@ -124,7 +128,7 @@ def new_servers(store: str, folder: Path, shared_by: int = 2) -> Iterator[tuple[
                     {
                         "data_dir": str(folder / "data"),
                         "bind": free_address(),
-                        "store": {"url": url},
+                        "store": {"url": url, "pool_url": pool_url or str(folder / "data" / "pools")},
                         "workers": count if store == "workers" else 1,
                         "compute": {"threads": 1},
                         "log": {"level": "warning", "format": "json"},

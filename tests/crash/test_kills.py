@@ -7,6 +7,7 @@ import pytest
 
 from tests.crash.audits.books import replayed_books
 from tests.crash.kills import Plan, run_kills
+from tests.store.lance_pool.s3_servers import BUCKET, aws_environment, s3_server
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
@@ -14,6 +15,16 @@ async def test_nothing_acknowledged_is_lost_or_doubled_by_kills(store: str, tmp_
     outcome = await run_kills(Plan(kills=3, store=store, seed=0, longest_life_s=1.5), tmp_path)
     assert outcome.breaches == []
     assert outcome.kills == 3
+    assert outcome.counts["items"] > 0
+
+
+async def test_nothing_in_a_bucket_is_lost_or_doubled_by_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with s3_server() as endpoint:
+        for name, value in aws_environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        plan = Plan(kills=2, store="sqlite", seed=0, pool_url=f"s3://{BUCKET}/kills", longest_life_s=1.5)
+        outcome = await run_kills(plan, tmp_path)
+    assert outcome.breaches == []
     assert outcome.counts["items"] > 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -28,18 +28,11 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(aws: Callable[[str], None]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_REGION": "here",
-            "AWS_ACCESS_KEY_ID": "id",
-            "AWS_SECRET_ACCESS_KEY": "the-secret",
-        }.items():
-            monkeypatch.setenv(name, value)
+        aws(f"http://127.0.0.1:{server.server_port}")
         yield "s3://bucket/pools"
         server.shutdown()
         thread.join()
@@ -47,7 +40,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_a_bucket_that_refuses_is_out_of_reach_and_not_damaged(bucket: str) -> None:
     arrays, project = LancePoolStore(bucket), ProjectId("p1")
-    for call in (lambda: arrays.embedded_rows(project), lambda: arrays.drop(project)):
+    for call in (lambda: arrays.embedded_rows(project), lambda: arrays.drop(project), arrays.check_commits):
         with pytest.raises(Unavailable, match="credentials") as error:
             call()
         assert error.value.reason == "POOL_UNREACHABLE"

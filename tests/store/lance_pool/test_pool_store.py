@@ -14,10 +14,12 @@ P = ProjectId("p1")
 D = 8
 
 
-@pytest.fixture(params=["memory", "lance"])
+@pytest.fixture(params=["memory", "lance", "s3"])
 def pool(request: pytest.FixtureRequest, tmp_path: Path) -> PoolStore:
-    """An empty PoolStore of every kind."""
-    return MemoryPoolStore() if request.param == "memory" else LancePoolStore(str(tmp_path / "pool"))
+    """An empty PoolStore of every kind and in every place."""
+    if request.param == "memory":
+        return MemoryPoolStore()
+    return LancePoolStore(request.getfixturevalue("s3_url") if request.param == "s3" else str(tmp_path / "pool"))
 
 
 def new_items(rows: Sequence[int], version: str = "") -> NewItems:

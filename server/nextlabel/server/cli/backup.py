@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextlabel.server.cli.errors import reported
+from nextlabel.server.cli.places import PoolUrl, places
 
 if TYPE_CHECKING:
     from nextlabel.server.operations.backup import BackupPlaces
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def backup(
     target: Annotated[Path, typer.Argument(help="Folder for the copy: a new one, or an empty one.")],
     data_dir: Annotated[Path | None, typer.Option(help="Data directory of the server.")] = None,
+    pool_url: PoolUrl = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")] = None,
 ) -> None:
     """Copy a data directory, while it is served or not, and verify the copy.
@@ -30,7 +32,7 @@ def backup(
     from nextlabel.server.operations.backup import back_up
     from nextlabel.server.settings.settings import load_settings
 
-    settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)
+    settings = load_settings(places(data_dir, pool_url), config)
     copied = back_up(_local_places(settings), target)
     typer.echo(
         f"{target}: {copied.projects} projects, {copied.items} items, {copied.embeddings} embeddings, "
@@ -63,7 +65,7 @@ def _local_places(settings: Settings) -> BackupPlaces:
     from nextlabel.server.operations.backup import BackupPlaces
     from nextlabel.server.values.errors import FailedPrecondition
 
-    places = BackupPlaces.within(settings.data_dir)
+    kept = BackupPlaces.within(settings.data_dir)
     url, pools = settings.store.url, settings.store.pool_url
     if url:
         if not url.startswith("sqlite:"):
@@ -72,12 +74,12 @@ def _local_places(settings: Settings) -> BackupPlaces:
                 "(store.pool_url) and the folder models of the data directory; put all three back together",
                 reason="STATE_NOT_LOCAL",
             )
-        places = replace(places, database=Path(url.partition(":///")[2]))
+        kept = replace(kept, database=Path(url.partition(":///")[2]))
     if pools:
         if "://" in pools and not pools.startswith("file://"):
             raise FailedPrecondition(
                 f"the pool is at {pools} (store.pool_url): copy it with that store's tools after the state",
                 reason="POOL_NOT_LOCAL",
             )
-        places = replace(places, pools=Path(unquote(urlsplit(pools).path)))
-    return places
+        kept = replace(kept, pools=Path(unquote(urlsplit(pools).path)))
+    return kept

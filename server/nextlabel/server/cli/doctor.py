@@ -11,11 +11,13 @@ import typer
 
 from nextlabel.server.cli.errors import reported
 from nextlabel.server.cli.output import ReportForm
+from nextlabel.server.cli.places import PoolUrl, places
 
 
 @reported
 def doctor(
     data_dir: Annotated[Path | None, typer.Option(help="Data directory of the server.")] = None,
+    pool_url: PoolUrl = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")] = None,
     output: Annotated[ReportForm, typer.Option(help="What to print.")] = ReportForm.TABLE,
 ) -> None:
@@ -27,7 +29,7 @@ def doctor(
     from nextlabel.server.operations.findings import Status
     from nextlabel.server.settings.settings import load_settings
 
-    settings = load_settings({} if data_dir is None else {"data_dir": data_dir}, config)
+    settings = load_settings(places(data_dir, pool_url), config)
     checks = []
     for check in examine(settings):
         checks.append(check)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from nextlabel.server.cli.errors import reported
+from nextlabel.server.cli.places import PoolUrl, places
 
 
 @reported
@@ -16,6 +17,7 @@ def serve(
         Path | None,
         typer.Option(help="Folder of everything the server keeps; created when missing. Default nextlabel-data."),
     ] = None,
+    pool_url: PoolUrl = None,
     bind: Annotated[
         str | None, typer.Option(help="HOST:PORT or unix:PATH; port 0 takes a free one. Default 127.0.0.1:50051.")
     ] = None,
@@ -39,15 +41,8 @@ def serve(
     """
     from nextlabel.server.settings.settings import load_settings
 
-    overrides: dict[str, Any] = {}
-    if data_dir is not None:
-        overrides["data_dir"] = data_dir
-    if bind is not None:
-        overrides["bind"] = bind
-    if workers is not None:
-        overrides["workers"] = workers
-    if insecure:
-        overrides["insecure"] = True
+    given = {"bind": bind, "workers": workers, "insecure": insecure or None}
+    overrides = places(data_dir, pool_url) | {name: value for name, value in given.items() if value is not None}
     if metrics is not None:
         overrides["metrics"] = {"bind": metrics}
     if web is not None or no_web:

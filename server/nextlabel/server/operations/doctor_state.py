@@ -31,7 +31,7 @@ def check_state(settings: Settings) -> Iterator[Check]:
         yield from guarded("database", lambda: _check_sqlite(path, pools))
     else:
         yield from guarded("database", lambda: _check_postgres(url, pools))
-    yield from guarded("pool", lambda: _check_pools(settings.store.pool_url or str(places.pools), pools))
+    yield from guarded("pool", lambda: _check_pools(settings.pool_root, pools))
     yield from guarded("models", lambda: _check_models(places.models, pools))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -45,10 +46,21 @@ class StoreSettings(Section):
     """StateStore: a SQLAlchemy URL (`postgresql+psycopg://…`); by default SQLite in the data directory."""
 
     pool_url: str | None = None
-    """PoolStore: a folder, by default in the data directory. Other URLs that Lance takes (`s3://…`) are untested."""
+    """PoolStore: a folder, by default in the data directory, or `s3://BUCKET/PREFIX`; it never holds credentials."""
 
     replies_kept_s: Seconds = 86_400.0
     """How long the answers to mutating calls are kept for repetition."""
+
+    @field_validator("pool_url")
+    @classmethod
+    def _a_place_without_secrets(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if "://" in (url or "") and ("@" in parts.netloc or parts.query or parts.fragment):
+            raise ValueError(
+                "a URL of a pool is a scheme, a bucket and a prefix, as in s3://BUCKET/PREFIX; credentials and options "
+                "come from the environment, a profile or a role, as AWS's tools take them"
+            )
+        return url
 
 
 class EmbeddingSettings(Section):
@@ -181,6 +193,11 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """Where the StateStore is."""
         return self.store.url or f"sqlite:///{self.data_dir / 'state.db'}"
+
+    @property
+    def pool_root(self) -> str:
+        """Where the PoolStore is."""
+        return self.store.pool_url or str(self.data_dir / "pools")
 
     @property
     def tokens_required(self) -> bool:

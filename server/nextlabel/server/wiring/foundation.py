@@ -68,17 +68,17 @@ def open_foundation(settings: Settings) -> Foundation:
     """Open the stores, bringing the database up to date. Blocks.
 
     Raises:
-        DomainError: the data directory is in use, not writable, or of a newer version.
+        DomainError: the data directory is in use, not writable, or of a newer version; the pool's object store cannot
+            be reached, or would lose what is written.
     """
     url = settings.store_url
     alone = url.startswith("sqlite") and settings.workers == 1
+    arrays = LancePoolStore(settings.pool_root, keep_versions=timedelta(0) if alone else _LONGEST_SCAN)
+    arrays.check_commits()
     return Foundation(
         settings=settings,
         store=open_state_store(url, shared=settings.workers > 1),
-        arrays=LancePoolStore(
-            settings.store.pool_url or str(settings.data_dir / "pools"),
-            keep_versions=timedelta(0) if alone else _LONGEST_SCAN,
-        ),
+        arrays=arrays,
         clock=SystemClock(),
         limits=settings.limits.limits(),
         signals=Signals(),

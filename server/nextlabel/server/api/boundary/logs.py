@@ -11,6 +11,8 @@ import structlog
 _SECRET_KEY = re.compile(r"authorization|api_?key|cookie|password|secret|token$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"(?i:bearer )\S+|\bnlt_[\w-]{8,}|\bsk-[\w-]{8,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
 _HIDDEN = "[hidden]"
+# While debugging they tell the headers of requests, in which there are session tokens.
+_TELL_HEADERS = ("botocore",)
 
 
 def configure_logs(level: str, form: Literal["auto", "console", "json"], worker: int | None = None) -> None:
@@ -52,6 +54,8 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"], worker:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     handler.addFilter(_libraries_for_debugging)
+    for name in _TELL_HEADERS:
+        logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
 
 

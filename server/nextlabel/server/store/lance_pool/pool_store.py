@@ -25,6 +25,7 @@ from nextlabel.server.ports.pool_store import (
     StoredItem,
 )
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
+from nextlabel.server.store.lance_pool.s3 import SCHEME, S3Pool
 from nextlabel.server.store.lance_pool.store_errors import store_errors
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
 from nextlabel.server.system.folders import remove_folder
@@ -53,12 +54,14 @@ class _Tables:
 
 
 class LancePoolStore(PoolStore):
-    """Projects are folders under ``root``: a path, ``file://…``, or an object-store URL that Lance knows.
+    """Projects are folders under ``root``: a path, ``file://…``, ``s3://…`` or another URL that Lance knows.
 
     With several server processes on one ``root``, ``keep_versions`` must be longer than their longest scan; with one
     it may be zero.
 
     Raises:
+        InvalidArgument: the URL names no bucket.
+        FailedPrecondition: what a bucket needs is not installed.
         Unavailable: the local root cannot be created.
     """
 
@@ -66,6 +69,8 @@ class LancePoolStore(PoolStore):
         self._keep_versions = keep_versions
         self._directory = _local(root)
         self._root = str(self._directory) if self._directory else root.rstrip("/")
+        self._bucket = S3Pool.of(root) if urlsplit(root).scheme == SCHEME else None
+        self._options = self._bucket.lance_options() if self._bucket else None
         self._open: dict[ProjectId, _Tables] = {}
         self._lock = threading.Lock()
         if self._directory:
@@ -77,6 +82,16 @@ class LancePoolStore(PoolStore):
                     reason="POOL_NOT_WRITABLE",
                 ) from error
             sync_folder(self._directory.parent)
+
+    def check_commits(self) -> None:
+        """See whether the place keeps writers apart, as disks do; an object store is asked by writing to it.
+
+        Raises:
+            FailedPrecondition: the object store would lose what is written.
+            Unavailable: the object store cannot be reached, or refuses.
+        """
+        if self._bucket:
+            self._bucket.check()
 
     @override
     def append_items(self, project: ProjectId, first_row: int, items: NewItems) -> None:
@@ -213,7 +228,7 @@ class LancePoolStore(PoolStore):
         else:
             with store_errors():
                 for name in ("items", "embeddings"):
-                    lance.LanceDataset.drop(self._uri(project, name), ignore_not_found=True)
+                    lance.LanceDataset.drop(self._uri(project, name), self._options, ignore_not_found=True)
 
     def _tables(self, project: ProjectId) -> _Tables:
         with self._lock:
@@ -223,7 +238,7 @@ class LancePoolStore(PoolStore):
 
     def _table(self, project: ProjectId, name: str) -> LanceTable:
         directory = self._directory / _folder(project) / f"{name}.lance" if self._directory else None
-        return LanceTable(self._uri(project, name), directory, self._keep_versions)
+        return LanceTable(self._uri(project, name), directory, self._keep_versions, self._options)
 
     def _uri(self, project: ProjectId, name: str) -> str:
         return f"{self._root}/{_folder(project)}/{name}.lance"

@@ -55,11 +55,15 @@ class LanceTable:
     """Writes of one process go one at a time; readers work on snapshots and wait for nobody.
 
     ``directory`` is the dataset's folder on a local disk, None when ``uri`` names an object store, whose writes are
-    durable by themselves. Versions younger than ``keep_versions`` stay readable for other processes.
+    durable by themselves; ``options`` are what Lance must be told of it. Versions younger than ``keep_versions`` stay
+    readable for other processes.
     """
 
-    def __init__(self, uri: str, directory: Path | None, keep_versions: timedelta) -> None:
+    def __init__(
+        self, uri: str, directory: Path | None, keep_versions: timedelta, options: dict[str, str] | None = None
+    ) -> None:
         self._uri = uri
+        self._options = options
         self._directory = directory
         self._files = DurableDirectory(directory) if directory else None
         self._sums = FileSums(directory) if directory else None
@@ -121,7 +125,9 @@ class LanceTable:
                 one_step = int(dataset.version) == present.version + 1
                 runs = present.runs.extended(rows_n) if one_step else _read_runs(dataset)
             else:
-                dataset = lance.write_dataset(data, self._uri, mode="create", max_rows_per_file=ROWS_PER_FILE)
+                dataset = lance.write_dataset(
+                    data, self._uri, mode="create", max_rows_per_file=ROWS_PER_FILE, storage_options=self._options
+                )
                 runs = RowRuns.of(rows_n)
                 self._sync_parents()
             if self._sums:
@@ -205,7 +211,7 @@ class LanceTable:
 
     def _reload(self) -> None:
         try:
-            dataset = lance.dataset(self._uri)
+            dataset = lance.dataset(self._uri, storage_options=self._options)
         except ValueError as error:  # Lance's word for a dataset that does not exist, and for one that is damaged
             if is_of_object_store(error):
                 raise
