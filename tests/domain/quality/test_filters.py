@@ -146,6 +146,23 @@ async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set(service, p
         await service.parts.base.store.write(lambda tx: sets(service).remove(tx, project, "new"))
 
 
+async def test_all_but_the_first_of_near_duplicates_can_be_left_out_and_contradictions_named(service):
+    project = await service.create()
+    parcel = "Where is the parcel that I sent to my aunt last week"
+    copies = [f"{parcel}, please?", "something else", f"{parcel.lower()} please", f"{parcel}, please, please?"]
+    await service.add(project, IDS[:4], texts=copies, labels=["left", "up", "left", "right"])
+    await service.answer_as_llm(project, dict(zip(IDS, ["left", "up", "left", "right"], strict=False)))
+    await put(service, project, "copies", "duplicate_of != none")
+    await put(service, project, "contradicted", "duplicate_of != none and duplicate_label != label")
+    assert await left_out(service, project) == {
+        "i2": {"copies": 'duplicate_of "i0"'},
+        "i3": {
+            "contradicted": 'duplicate_of "i0", duplicate_label "left", label "right"',
+            "copies": 'duplicate_of "i0"',
+        },
+    }
+
+
 async def test_a_run_learns_without_what_filters_leave_out_and_does_not_ask_again(service):
     service.parts.start()
     project = await service.create()

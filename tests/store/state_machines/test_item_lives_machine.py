@@ -40,6 +40,7 @@ from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
+from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
@@ -110,7 +111,14 @@ class Server:
             store=store,
             pools=self.pools,
             samples=samples,
-            filters=LabelFilters(store, self.pools, labeled, Doubting(labeled, threads), threads),
+            filters=LabelFilters(
+                store=store,
+                pools=self.pools,
+                labeled=labeled,
+                doubting=Doubting(labeled, threads),
+                twins=Twins(self.pools, threads),
+                executor=threads,
+            ),
             executor=threads,
             clock=clock,
             budgets=self.budgets,

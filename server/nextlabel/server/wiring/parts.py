@@ -26,6 +26,7 @@ from nextlabel.server.domain.learning.task_learners import learner_spec
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
+from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
@@ -186,12 +187,18 @@ def _labeling(base: Foundation, projects: ProjectParts) -> LabelingParts:
 def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labeling: LabelingParts) -> Learning:
     samples = Samples(base.store, pool.pools)
     labeled = LabeledItems(pool.pools, labeling.labels, samples)
-    doubting = Doubting(labeled, base.workers.compute)
     return Learning(
         store=base.store,
         pools=pool.pools,
         samples=samples,
-        filters=LabelFilters(base.store, pool.pools, labeled, doubting, base.workers.compute),
+        filters=LabelFilters(
+            store=base.store,
+            pools=pool.pools,
+            labeled=labeled,
+            doubting=Doubting(labeled, base.workers.compute),
+            twins=Twins(pool.pools, base.workers.compute),
+            executor=base.workers.compute,
+        ),
         executor=base.workers.compute,
         clock=base.clock,
         budgets=projects.budgets,

@@ -33,8 +33,10 @@ NAMES: Final = {
     "wrong_probability": NUMBER,
     "annotations": NUMBER,
     "trusted": TRUTH,
+    "duplicate_of": TEXT,
+    "duplicate_label": TEXT,
 }
-_LABELS: Final = ("label", "other_label")
+_LABELS: Final = ("label", "other_label", "duplicate_label")
 _NAMED: Final = frozenset({*NAMES, "none", "true", "false"})
 _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt,

@@ -227,7 +227,7 @@ class Learning:
         for key in [k for k in self._loaded if k[0] == project]:
             del self._loaded[key]
         self.samples.forget(project)
-        self.filters.doubting.forget(project)
+        self.filters.forget(project)
         remove_folder(self.models_dir / project)
 
     def _publish(

@@ -11,6 +11,7 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, parse
 from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
+from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -23,6 +24,7 @@ from nextlabel.server.values.projects.projects import Project
 
 _BLOCK = 1_000
 _JUDGED = ("wrong_probability", "other_label")
+_COMPARED = ("duplicate_of", "duplicate_label")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class LabelFilters:
     pools: Pools
     labeled: LabeledItems
     doubting: Doubting
+    twins: Twins
     executor: Executor
 
     async def preview(self, project: Project, rule: str) -> NamedLabels:
@@ -87,6 +90,11 @@ class LabelFilters:
             return NamedLabels((), {}, 0)
         agreed = {row: one for row, one in (await self.labeled.usable(project)).items() if row not in kept}
         return await self._named(project, rules, agreed)
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        self.doubting.forget(project)
+        self.twins.forget(project)
 
     async def decided(self, project: Project) -> Hashable:
         """Return what decides beside the labels what is left out: equal as long as nobody has changed any of it."""
@@ -123,15 +131,32 @@ class LabelFilters:
     ) -> NamedLabels:
         asked = {name for rule in rules.values() for name in rule.names}
         doubts = await self.doubting.of(project, every) if asked.intersection(_JUDGED) else NO_DOUBTS
+        copied = await self._copied(project) if asked.intersection(_COMPARED) else {}
         found: dict[int, NamedLabel] = {}
         rows = sorted(agreed)
         reads = any(name == "text" or name.startswith(METADATA) for name in asked)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             items = await self.pools.items(project.id, block) if reads else None
-            hits = await self.executor.run(partial(_hits, rules, [agreed[row] for row in block], doubts, items))
+            labels = [agreed[row] for row in block]
+            hits = await self.executor.run(partial(_hits, rules, labels, _Found(doubts, copied, items)))
             found |= {hit.row: hit for hit in hits}
         return NamedLabels(tuple(rules), found, len(rows))
+
+    async def _copied(self, project: Project) -> Mapping[int, Consensus]:
+        """Return the label of the earlier item that an item is nearly a copy of, by the item's row."""
+        agreed = await self.labeled.usable(project)
+        twins = await self.twins.of(project.id, sorted(agreed))
+        return {row: agreed[first] for row, first in twins.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found out about labels beside themselves, by row; ``items`` is None where no rule asks about them."""
+
+    doubts: Doubts
+    copied: Mapping[int, Consensus]
+    items: Sequence[StoredItem] | None
 
 
 def check_one_class(project: Project) -> None:
@@ -159,38 +184,37 @@ def _parsed(label_filter: LabelFilter) -> LabelRule:
         ) from None
 
 
-def _hits(
-    rules: Mapping[str, LabelRule], agreed: Sequence[Consensus], doubts: Doubts, items: Sequence[StoredItem] | None
-) -> list[NamedLabel]:
+def _hits(rules: Mapping[str, LabelRule], agreed: Sequence[Consensus], found: _Found) -> list[NamedLabel]:
     return [
         NamedLabel(one.row, one.item_id, one.label, why)
-        for one, facts in _facts(agreed, doubts, items)
+        for one, facts in _facts(agreed, found)
         if (why := {name: rule.why(facts) for name, rule in rules.items() if rule.holds(facts)})
     ]
 
 
-def _facts(
-    agreed: Sequence[Consensus], doubts: Doubts, items: Sequence[StoredItem] | None
-) -> Iterator[tuple[Consensus, dict[str, Value]]]:
+def _facts(agreed: Sequence[Consensus], found: _Found) -> Iterator[tuple[Consensus, dict[str, Value]]]:
     """Yield labels with what is known of them; those of items that were deleted meanwhile are left out."""
-    read = None if items is None else {item.row: item for item in items}
+    read = None if found.items is None else {item.row: item for item in found.items}
     for one in agreed:
-        facts = _of_label(one, doubts)
+        facts = _of_label(one, found)
         if read is None:
             yield one, facts
         elif one.row in read:
             yield one, _of_item(read[one.row]) | facts
 
 
-def _of_label(agreed: Consensus, doubts: Doubts) -> dict[str, Value]:
+def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
+    first = found.copied.get(agreed.row)
     return {
         "label": agreed.label,
-        "other_label": doubts.own.get(agreed.row),
+        "other_label": found.doubts.own.get(agreed.row),
         "confidence": agreed.confidence,
         "vote_share": agreed.vote_share,
-        "wrong_probability": doubts.wrong.get(agreed.row),
+        "wrong_probability": found.doubts.wrong.get(agreed.row),
         "annotations": agreed.annotations,
         "trusted": agreed.trusted,
+        "duplicate_of": None if first is None else first.item_id,
+        "duplicate_label": None if first is None else first.label,
     }
 
 
