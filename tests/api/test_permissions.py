@@ -54,6 +54,8 @@ ALLOWED = {
     GetRun                ROD
     ListRuns              ROD
     StopRun               OD
+    PauseRun              OD
+    ResumeRun             OD
     WatchRun              ROD
     QuoteRun              OD
     GetBudget             ROD

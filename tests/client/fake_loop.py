@@ -143,6 +143,16 @@ class Runs(run_grpc.RunServiceServicer):
         stopped.state = run.RUN_STATE_STOPPING
         return run.StopRunResponse(run=stopped)
 
+    async def PauseRun(self, request: Any, context: Any) -> Any:
+        paused = self.state.runs[request.run_id]
+        paused.state = run.RUN_STATE_PAUSED
+        return run.PauseRunResponse(run=paused)
+
+    async def ResumeRun(self, request: Any, context: Any) -> Any:
+        resumed = self.state.runs[request.run_id]
+        resumed.state = run.RUN_STATE_RUNNING
+        return run.ResumeRunResponse(run=resumed)
+
     async def WatchRun(self, request: Any, context: Any) -> Any:
         self.state.watched_after.append(request.after_number)
         cut = self.state.events_before_cut.pop(0) if self.state.events_before_cut else None

@@ -33,6 +33,8 @@ from nextlabel.server.values.runs.events import (
     RoundStarted,
     RunEnded,
     RunEvent,
+    RunPaused,
+    RunResumed,
 )
 from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec, RunState, StopReason
 from tests.store import values as v
@@ -65,6 +67,8 @@ HAPPENINGS: tuple[Happening, ...] = (
     ModelTrained(4),
     CurvePointAdded(4),
     CanariesChecked(CanaryTally(honest=1, obeyed=2, tokens=3)),
+    RunPaused(),
+    RunResumed(),
     RunEnded(RunState.FINISHED, StopReason.BUDGET, "the labels budget is spent"),
 )
 PROMPT = PromptOptions(

@@ -43,6 +43,8 @@ class _RunStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunState.Val
     """Ended in order; `stop_reason` says why."""
     RUN_STATE_FAILED: _RunState.ValueType  # 5
     """Ended by an error; `detail` says which."""
+    RUN_STATE_PAUSED: _RunState.ValueType  # 6
+    """Paused: it asks nothing until it is resumed, and stays so when the server is started again."""
 
 class RunState(_RunState, metaclass=_RunStateEnumTypeWrapper):
     """Where a run stands."""
@@ -59,6 +61,8 @@ RUN_STATE_FINISHED: RunState.ValueType  # 4
 """Ended in order; `stop_reason` says why."""
 RUN_STATE_FAILED: RunState.ValueType  # 5
 """Ended by an error; `detail` says which."""
+RUN_STATE_PAUSED: RunState.ValueType  # 6
+"""Paused: it asks nothing until it is resumed, and stays so when the server is started again."""
 Global___RunState: _TypeAlias = RunState  # noqa: Y015
 
 class _StopReason:
@@ -985,6 +989,40 @@ class CanariesChecked(_message.Message):
 Global___CanariesChecked: _TypeAlias = CanariesChecked  # noqa: Y015
 
 @_typing.final
+class RunPaused(_message.Message):
+    """The run was paused. Answers that were under way may still come after this event."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunPaused: _TypeAlias = RunPaused  # noqa: Y015
+
+@_typing.final
+class RunResumed(_message.Message):
+    """The run was resumed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunResumed: _TypeAlias = RunResumed  # noqa: Y015
+
+@_typing.final
 class RunEnded(_message.Message):
     """The run ended."""
 
@@ -1031,6 +1069,8 @@ class RunEvent(_message.Message):
     RUN_ENDED_FIELD_NUMBER: _builtins.int
     CANARIES_CHECKED_FIELD_NUMBER: _builtins.int
     TARGET_STATED_FIELD_NUMBER: _builtins.int
+    RUN_PAUSED_FIELD_NUMBER: _builtins.int
+    RUN_RESUMED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, from 1."""
     round: _builtins.int
@@ -1071,6 +1111,14 @@ class RunEvent(_message.Message):
     def target_stated(self) -> Global___TargetStated:
         """What the holdout can show of a target; told before the first round."""
 
+    @_builtins.property
+    def run_paused(self) -> Global___RunPaused:
+        """The run was paused."""
+
+    @_builtins.property
+    def run_resumed(self) -> Global___RunResumed:
+        """The run was resumed."""
+
     def __init__(
         self,
         *,
@@ -1085,12 +1133,14 @@ class RunEvent(_message.Message):
         run_ended: Global___RunEnded | None = ...,
         canaries_checked: Global___CanariesChecked | None = ...,
         target_stated: Global___TargetStated | None = ...,
+        run_paused: Global___RunPaused | None = ...,
+        run_resumed: Global___RunResumed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated", "run_paused", "run_resumed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -1313,6 +1363,114 @@ class StopRunResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StopRunResponse: _TypeAlias = StopRunResponse  # noqa: Y015
+
+@_typing.final
+class PauseRunRequest(_message.Message):
+    """Request of PauseRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    run_id: _builtins.str
+    """Id of the run. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunRequest: _TypeAlias = PauseRunRequest  # noqa: Y015
+
+@_typing.final
+class PauseRunResponse(_message.Message):
+    """Response of PauseRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunResponse: _TypeAlias = PauseRunResponse  # noqa: Y015
+
+@_typing.final
+class ResumeRunRequest(_message.Message):
+    """Request of ResumeRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    run_id: _builtins.str
+    """Id of the run. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunRequest: _TypeAlias = ResumeRunRequest  # noqa: Y015
+
+@_typing.final
+class ResumeRunResponse(_message.Message):
+    """Response of ResumeRun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
 
 @_typing.final
 class WatchRunRequest(_message.Message):

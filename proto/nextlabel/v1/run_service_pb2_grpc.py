@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RunServiceStub(object):
-    """Starts, watches and stops runs.
+    """Starts, watches, pauses and stops runs.
     """
 
     def __init__(self, channel):
@@ -55,6 +55,16 @@ class RunServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_run__service__pb2.StopRunRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_run__service__pb2.StopRunResponse.FromString,
                 _registered_method=True)
+        self.PauseRun = channel.unary_unary(
+                '/nextlabel.v1.RunService/PauseRun',
+                request_serializer=nextlabel_dot_v1_dot_run__service__pb2.PauseRunRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_run__service__pb2.PauseRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeRun = channel.unary_unary(
+                '/nextlabel.v1.RunService/ResumeRun',
+                request_serializer=nextlabel_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
+                _registered_method=True)
         self.WatchRun = channel.unary_stream(
                 '/nextlabel.v1.RunService/WatchRun',
                 request_serializer=nextlabel_dot_v1_dot_run__service__pb2.WatchRunRequest.SerializeToString,
@@ -68,7 +78,7 @@ class RunServiceStub(object):
 
 
 class RunServiceServicer(object):
-    """Starts, watches and stops runs.
+    """Starts, watches, pauses and stops runs.
     """
 
     def StartRun(self, request, context):
@@ -94,6 +104,23 @@ class RunServiceServicer(object):
 
     def StopRun(self, request, context):
         """Asks a run to stop after the answers that are under way. Stopping a run that has ended changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRun(self, request, context):
+        """Has a run ask nothing more until it is resumed. Answers under way are kept and booked; the run keeps its query batch, and
+        what it had reserved for labels is given back. Pausing a paused run changes nothing. FAILED_PRECONDITION for runs that
+        have ended or are being stopped.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Has a paused run go on with its query batch. Resuming a run that is running changes nothing. FAILED_PRECONDITION for runs
+        that have ended or are being stopped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,6 +163,16 @@ def add_RunServiceServicer_to_server(servicer, server):
                     request_deserializer=nextlabel_dot_v1_dot_run__service__pb2.StopRunRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_run__service__pb2.StopRunResponse.SerializeToString,
             ),
+            'PauseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRun,
+                    request_deserializer=nextlabel_dot_v1_dot_run__service__pb2.PauseRunRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_run__service__pb2.PauseRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=nextlabel_dot_v1_dot_run__service__pb2.ResumeRunRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_run__service__pb2.ResumeRunResponse.SerializeToString,
+            ),
             'WatchRun': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRun,
                     request_deserializer=nextlabel_dot_v1_dot_run__service__pb2.WatchRunRequest.FromString,
@@ -155,7 +192,7 @@ def add_RunServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RunService(object):
-    """Starts, watches and stops runs.
+    """Starts, watches, pauses and stops runs.
     """
 
     @staticmethod
@@ -256,6 +293,60 @@ class RunService(object):
             '/nextlabel.v1.RunService/StopRun',
             nextlabel_dot_v1_dot_run__service__pb2.StopRunRequest.SerializeToString,
             nextlabel_dot_v1_dot_run__service__pb2.StopRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.RunService/PauseRun',
+            nextlabel_dot_v1_dot_run__service__pb2.PauseRunRequest.SerializeToString,
+            nextlabel_dot_v1_dot_run__service__pb2.PauseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.RunService/ResumeRun',
+            nextlabel_dot_v1_dot_run__service__pb2.ResumeRunRequest.SerializeToString,
+            nextlabel_dot_v1_dot_run__service__pb2.ResumeRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RunServiceStub:
-    """Starts, watches and stops runs."""
+    """Starts, watches, pauses and stops runs."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,6 +41,15 @@ class RunServiceStub:
     """Lists the runs of a project, newest first."""
     StopRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.StopRunRequest, _run_service_pb2.StopRunResponse]
     """Asks a run to stop after the answers that are under way. Stopping a run that has ended changes nothing."""
+    PauseRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]
+    """Has a run ask nothing more until it is resumed. Answers under way are kept and booked; the run keeps its query batch, and
+    what it had reserved for labels is given back. Pausing a paused run changes nothing. FAILED_PRECONDITION for runs that
+    have ended or are being stopped.
+    """
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]
+    """Has a paused run go on with its query batch. Resuming a run that is running changes nothing. FAILED_PRECONDITION for runs
+    that have ended or are being stopped.
+    """
     WatchRun: _grpc.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]
     """Sends the events of a run from a number on, and goes on until the run ends."""
     QuoteRun: _grpc.UnaryUnaryMultiCallable[_run_service_pb2.QuoteRunRequest, _run_service_pb2.QuoteRunResponse]
@@ -48,7 +57,7 @@ class RunServiceStub:
 
 @_typing.type_check_only
 class RunServiceAsyncStub(RunServiceStub):
-    """Starts, watches and stops runs."""
+    """Starts, watches, pauses and stops runs."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.StartRunRequest, _run_service_pb2.StartRunResponse]  # type: ignore[assignment]
@@ -59,13 +68,22 @@ class RunServiceAsyncStub(RunServiceStub):
     """Lists the runs of a project, newest first."""
     StopRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.StopRunRequest, _run_service_pb2.StopRunResponse]  # type: ignore[assignment]
     """Asks a run to stop after the answers that are under way. Stopping a run that has ended changes nothing."""
+    PauseRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.PauseRunRequest, _run_service_pb2.PauseRunResponse]  # type: ignore[assignment]
+    """Has a run ask nothing more until it is resumed. Answers under way are kept and booked; the run keeps its query batch, and
+    what it had reserved for labels is given back. Pausing a paused run changes nothing. FAILED_PRECONDITION for runs that
+    have ended or are being stopped.
+    """
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.ResumeRunRequest, _run_service_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Has a paused run go on with its query batch. Resuming a run that is running changes nothing. FAILED_PRECONDITION for runs
+    that have ended or are being stopped.
+    """
     WatchRun: _aio.UnaryStreamMultiCallable[_run_service_pb2.WatchRunRequest, _run_service_pb2.WatchRunResponse]  # type: ignore[assignment]
     """Sends the events of a run from a number on, and goes on until the run ends."""
     QuoteRun: _aio.UnaryUnaryMultiCallable[_run_service_pb2.QuoteRunRequest, _run_service_pb2.QuoteRunResponse]  # type: ignore[assignment]
     """Estimates what a run would cost, without starting it."""
 
 class RunServiceServicer:
-    """Starts, watches and stops runs."""
+    """Starts, watches, pauses and stops runs."""
 
     def StartRun(
         self,
@@ -94,6 +112,25 @@ class RunServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_run_service_pb2.StopRunResponse, _abc.Awaitable[_run_service_pb2.StopRunResponse]]:
         """Asks a run to stop after the answers that are under way. Stopping a run that has ended changes nothing."""
+
+    def PauseRun(
+        self,
+        request: _run_service_pb2.PauseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.PauseRunResponse, _abc.Awaitable[_run_service_pb2.PauseRunResponse]]:
+        """Has a run ask nothing more until it is resumed. Answers under way are kept and booked; the run keeps its query batch, and
+        what it had reserved for labels is given back. Pausing a paused run changes nothing. FAILED_PRECONDITION for runs that
+        have ended or are being stopped.
+        """
+
+    def ResumeRun(
+        self,
+        request: _run_service_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_run_service_pb2.ResumeRunResponse, _abc.Awaitable[_run_service_pb2.ResumeRunResponse]]:
+        """Has a paused run go on with its query batch. Resuming a run that is running changes nothing. FAILED_PRECONDITION for runs
+        that have ended or are being stopped.
+        """
 
     def WatchRun(
         self,

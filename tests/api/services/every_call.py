@@ -62,7 +62,7 @@ def working_project(api: Api) -> Working:
 def call_everything(api: Api, project: Working, first: int) -> list[Answer]:
     """Make every call of the API once, what takes things away last; ``first`` numbers what they add."""
     special = _adding(project.name, first) | _changing(project) | _reading(project)
-    last = ("ReleaseLease", "StopRun", "RevokeToken", "DeleteItems", "DeleteProject")
+    last = ("ReleaseLease", "PauseRun", "ResumeRun", "StopRun", "RevokeToken", "DeleteItems", "DeleteProject")
     ordered = sorted(API_RPCS, key=lambda rpc: last.index(rpc.name) if rpc.name in last else -1)
     return [
         _call(api, rpc, special.get(rpc.name) or [nothing_but_the_project(rpc.descriptor, project.name)])
@@ -114,6 +114,8 @@ def _changing(project: Working) -> dict[str, Sequence[Any]]:
         "UpdateProject": [update],
         "AcceptGuidelines": [project_pb.AcceptGuidelinesRequest(project=name, version=1)],
         "RejectGuidelines": [project_pb.RejectGuidelinesRequest(project=name, version=1)],
+        "PauseRun": [run_pb.PauseRunRequest(project=name, run_id=project.run)],
+        "ResumeRun": [run_pb.ResumeRunRequest(project=name, run_id=project.run)],
         "StopRun": [run_pb.StopRunRequest(project=name, run_id=project.run)],
         "RevokeToken": [access_pb.RevokeTokenRequest(token_id=project.token)],
         "DeleteItems": [items_pb.DeleteItemsRequest(project=name, item_ids=["item-39"])],

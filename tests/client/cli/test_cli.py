@@ -182,11 +182,13 @@ def test_a_quote_starts_nothing(cli: Cli, news: str, state: State) -> None:
     assert not state.runs
 
 
-def test_the_newest_run_is_meant_when_none_is_named(cli: Cli, news: str, state: State) -> None:
+def test_the_newest_run_is_meant_when_none_is_named(cli: Cli, news: str) -> None:
     cli("run", "start", news, "--annotator", "human")
     cli("run", "start", news, "--annotator", "human")
     assert cli("run", "show", news, "--output", "json").json["run_id"] == "run-2"
-    assert cli("run", "stop", news, "--output", "json").json["state"] == "stopping"
+    for verb, state in (("pause", "paused"), ("resume", "running"), ("stop", "stopping")):
+        done = cli("run", verb, news, "--output", "json").json
+        assert (done["run_id"], done["state"]) == ("run-2", state)
     assert [r["run_id"] for r in cli("run", "list", news, "--output", "json").json] == ["run-2", "run-1"]
 
 

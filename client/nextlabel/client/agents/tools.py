@@ -42,6 +42,8 @@ class Tools:
             self.quote_run,
             self.start_run,
             self.run_status,
+            self.pause_run,
+            self.resume_run,
             self.stop_run,
             self.report,
         )
@@ -106,6 +108,14 @@ class Tools:
     def run_status(self, project: str, run_id: str) -> Values:
         """Say how a run stands, what it has spent, and why it ended."""
         return _values(self.client.runs.get(project, run_id))
+
+    def pause_run(self, project: str, run_id: str) -> Values:
+        """Have a run ask nothing more until it is resumed."""
+        return _values(self.client.runs.pause(project, run_id))
+
+    def resume_run(self, project: str, run_id: str) -> Values:
+        """Have a paused run go on; it spends money again, within its budget."""
+        return _values(self.client.runs.resume(project, run_id))
 
     def stop_run(self, project: str, run_id: str) -> Values:
         """Ask a run to stop: it asks nothing more."""

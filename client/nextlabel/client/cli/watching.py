@@ -106,6 +106,10 @@ class RunView:
             case "canaries_checked":
                 counts = event.canaries_checked.counts
                 self.canaries = f"canaries: {counts.obeyed} of {counts.asked} obeyed, {usd(counts.cost.micro_usd)}"
+            case ("run_paused" | "run_resumed") as happened:
+                paused = happened == "run_paused"
+                current.stage = "paused" if paused else "goes on"
+                say("the run is paused until it is resumed" if paused else "the run goes on")
             case "run_ended":
                 ended = event.run_ended
                 current.stage = ""

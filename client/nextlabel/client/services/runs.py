@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class OneRun(Service[Mode, Scope]):
-    """Shows, watches and stops a run."""
+    """Shows, watches, pauses and stops a run."""
 
     @cached_property
     def _stub(self) -> "RunServiceAsyncStub":
@@ -40,6 +40,24 @@ class OneRun(Service[Mode, Scope]):
         """Ask a run to stop after the answers that are under way; nothing changes when it has ended."""
         request = pb.StopRunRequest(project=project, run_id=run_id)
         return (await self._connection.unary(self._stub.StopRun, request)).run
+
+    @run_call
+    async def pause(self, project: str, run_id: str) -> pb.Run:
+        """Have a run ask nothing more until it is resumed; answers under way are kept, and pausing twice is harmless.
+
+        Raises NextlabelError FAILED_PRECONDITION when it has ended or is being stopped.
+        """
+        request = pb.PauseRunRequest(project=project, run_id=run_id)
+        return (await self._connection.unary(self._stub.PauseRun, request)).run
+
+    @run_call
+    async def resume(self, project: str, run_id: str) -> pb.Run:
+        """Have a paused run go on where it was; nothing changes when it is running.
+
+        Raises NextlabelError FAILED_PRECONDITION when it has ended or is being stopped.
+        """
+        request = pb.ResumeRunRequest(project=project, run_id=run_id)
+        return (await self._connection.unary(self._stub.ResumeRun, request)).run
 
     @run_stream
     async def watch(self, project: str, run_id: str, *, after_number: int = 0) -> AsyncIterator[Sequence[pb.RunEvent]]:
@@ -68,7 +86,7 @@ class OneRun(Service[Mode, Scope]):
 
 
 class RunHandle(OneRun[Mode, OfRun]):
-    """A run: `get` it as it stands, `watch` its events, `wait` for its end, or `stop` it."""
+    """A run: `get` it as it stands, `watch` its events, `wait` for its end, `pause`, `resume` or `stop` it."""
 
     @property
     def project(self) -> str:

@@ -81,11 +81,13 @@ class Job:
         """Return what a run would cost."""
         return self.client.runs.quote(PROJECT, spec)
 
-    def active(self) -> str | None:
-        """Return the id of the run that an earlier call left under way, if there is one."""
-        from nextlabel.v1.run_service_pb2 import RunState
+    def taken_up(self) -> str | None:
+        """Return the id of the run that an earlier call left under way, if there is one; a paused one is resumed."""
+        from nextlabel.v1.run_service_pb2 import RUN_STATE_PAUSED, RunState
 
         for run in self.client.runs.list(PROJECT):
-            if RunState.Name(run.state) in _ACTIVE:
+            if run.state == RUN_STATE_PAUSED:
+                self.client.runs.resume(PROJECT, run.run_id)
+            if run.state == RUN_STATE_PAUSED or RunState.Name(run.state) in _ACTIVE:
                 return run.run_id
         return None

@@ -173,7 +173,7 @@ def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.server.values.errors import FailedPrecondition
 
-    under_way = job.active()
+    under_way = job.taken_up()
     if under_way is None:
         quote = job.quote(spec)
         _say(

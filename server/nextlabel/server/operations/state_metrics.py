@@ -12,7 +12,7 @@ from nextlabel.server.system.background import Report
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.runs import RunState
+from nextlabel.server.values.runs.runs import UNDER_WAY
 from nextlabel.server.wiring.parts import Parts
 
 _EVERY_S = 10.0
@@ -117,5 +117,5 @@ class StateMetrics:
             self._model_age.labels(name).set((self._parts.base.clock.now() - latest.created_at).total_seconds())
         of_others = self._parts.runs.engine.driver.annotation.of_other_models
         self._other_models.labels(name).set(of_others[project.id])
-        running = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
+        running = tx.runs.list(project.id, states=UNDER_WAY)
         self._runs.labels(name).set(len(running))

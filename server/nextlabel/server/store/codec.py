@@ -153,8 +153,8 @@ def _dataclass_encoder(kind: Any) -> Convert:
     hints = get_type_hints(kind)
     plan = [(f.name, encoder(hints[f.name]), _default(f)) for f in fields(kind)]
     names = [name for name, _, _ in plan]
-    # attrgetter gives a tuple for two names and more, but the bare value for one.
-    get = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+    # attrgetter gives a tuple for two names and more, but the bare value for one, and takes no fewer.
+    get: Convert = attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
 
     def encode(value: Any) -> dict[str, Any]:
         return {

@@ -195,6 +195,28 @@ def test_the_specification_of_a_run_comes_back_as_it_was_given(api: Api) -> None
     assert [entry.run_id for entry in listed] == [run.run_id]
 
 
+def test_a_run_is_paused_and_resumed_until_it_is_stopped(api: Api) -> None:
+    project = api.filled(4)
+    spec = run_spec(annotator=run_pb.AnnotatorSpec(human=run_pb.HumanAnnotator()))
+    run = api.runs.StartRun(run_pb.StartRunRequest(project=project, spec=spec)).run
+    pause = run_pb.PauseRunRequest(project=project, run_id=run.run_id)
+    resume = run_pb.ResumeRunRequest(project=project, run_id=run.run_id)
+    assert [api.runs.PauseRun(pause).run.state for _ in range(2)] == [run_pb.RUN_STATE_PAUSED] * 2
+    [open_run] = api.reports.GetOverview(report_pb.GetOverviewRequest(project=project)).overview.active_runs
+    assert open_run.state == run_pb.RUN_STATE_PAUSED
+    assert [api.runs.ResumeRun(resume).run.state for _ in range(2)] == [run_pb.RUN_STATE_RUNNING] * 2
+    api.runs.PauseRun(pause)
+    api.runs.StopRun(run_pb.StopRunRequest(project=project, run_id=run.run_id))
+    watched = api.runs.WatchRun(run_pb.WatchRunRequest(project=project, run_id=run.run_id), timeout=60)
+    told = [response.event.WhichOneof("event") for response in watched]
+    turns = [kind for kind in told if kind in ("run_paused", "run_resumed", "run_ended")]
+    assert turns == ["run_paused", "run_resumed", "run_paused", "run_ended"]
+    for late in (lambda: api.runs.PauseRun(pause), lambda: api.runs.ResumeRun(resume)):
+        with pytest.raises(grpc.RpcError, match="has ended") as refused:
+            late()
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
 def test_a_repeated_start_is_one_run(api: Api) -> None:
     project = api.filled(4)
     spec = run_spec(annotator=run_pb.AnnotatorSpec(human=run_pb.HumanAnnotator()))

@@ -1,4 +1,4 @@
-"""`nextlabel run`: start, watch, show, list and stop runs."""
+"""`nextlabel run`: start, watch, show, list, pause and stop runs."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +18,7 @@ from nextlabel.client.cli.watching import watch_run
 if TYPE_CHECKING:
     from nextlabel.client import Client
 
-app = typer.Typer(help="Start, watch, show, list and stop runs.", no_args_is_help=True)
+app = typer.Typer(help="Start, watch, show, list, pause and stop runs.", no_args_is_help=True)
 
 RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Id of the run. (default: the newest)")]
 
@@ -210,6 +210,28 @@ def stop(
         from nextlabel.client.messages.plain import plain
 
         _show(plain(client.runs.stop(project, run or _newest(client, project))), output)
+
+
+@app.command(epilog="Example: nextlabel run pause news")
+def pause(
+    ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Have a run ask nothing more until it is resumed. Answers under way are kept; a restart does not resume it."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        _show(plain(client.runs.pause(project, run or _newest(client, project))), output)
+
+
+@app.command(epilog="Example: nextlabel run resume news")
+def resume(
+    ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
+) -> None:
+    """Have a paused run go on where it was."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        _show(plain(client.runs.resume(project, run or _newest(client, project))), output)
 
 
 def _newest(client: "Client", project: str) -> str:

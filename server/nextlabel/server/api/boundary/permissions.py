@@ -145,6 +145,8 @@ RULES: dict[str, Rule] = {
                 "GetRun": Rule(READERS),
                 "ListRuns": Rule(READERS),
                 "StopRun": Rule(OPERATORS),
+                "PauseRun": Rule(OPERATORS),
+                "ResumeRun": Rule(OPERATORS),
                 "WatchRun": Rule(READERS, endless=True),
                 "QuoteRun": Rule(OPERATORS),
             },

@@ -25,6 +25,8 @@ from nextlabel.server.values.runs.events import (
     RoundStarted,
     RunEnded,
     RunEvent,
+    RunPaused,
+    RunResumed,
     TargetStated,
 )
 from nextlabel.v1 import run_service_pb2 as pb
@@ -62,6 +64,9 @@ def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[s
             return "curve_point_added", pb.CurvePointAdded(point=point)
         case CanariesChecked(counts):
             return "canaries_checked", pb.CanariesChecked(counts=canary_counts(counts))
+        case RunPaused() | RunResumed():
+            paused = isinstance(happening, RunPaused)
+            return ("run_paused", pb.RunPaused()) if paused else ("run_resumed", pb.RunResumed())
         case RunEnded(state, reason, detail):
             ended = pb.RunEnded(state=STATES[state], stop_reason=STOP_REASONS[reason], detail=detail)
             return "run_ended", ended

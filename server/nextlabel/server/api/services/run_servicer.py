@@ -88,8 +88,33 @@ class RunServicer(RunServiceServicer):
             )
 
         response = await self.replies.once(request, pb.StopRunResponse, work)
-        self.engine.wake()
-        self.signals.notify(f"labeling/{project.id}")
+        self._tell(project, request.run_id)
+        return response
+
+    async def PauseRun(self, request: pb.PauseRunRequest, context: Any) -> pb.PauseRunResponse:
+        """Have a run ask nothing more until it is resumed."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.PauseRunResponse:
+            return pb.PauseRunResponse(
+                run=self.messages.within(tx, project, self.runs.pause(tx, project, request.run_id))
+            )
+
+        response = await self.replies.once(request, pb.PauseRunResponse, work)
+        self._tell(project, request.run_id)
+        return response
+
+    async def ResumeRun(self, request: pb.ResumeRunRequest, context: Any) -> pb.ResumeRunResponse:
+        """Have a paused run go on."""
+        project = await self.finder.project(request.project)
+
+        def work(tx: Transaction) -> pb.ResumeRunResponse:
+            return pb.ResumeRunResponse(
+                run=self.messages.within(tx, project, self.runs.resume(tx, project, request.run_id))
+            )
+
+        response = await self.replies.once(request, pb.ResumeRunResponse, work)
+        self._tell(project, request.run_id)
         return response
 
     async def QuoteRun(self, request: pb.QuoteRunRequest, context: Any) -> pb.QuoteRunResponse:
@@ -122,6 +147,12 @@ class RunServicer(RunServiceServicer):
             if ended:
                 return
             await self.signals.wait(f"run/{request.run_id}", _WATCH_POLL_S)
+
+    def _tell(self, project: Project, run_id: str) -> None:
+        """Have who drives, answers or watches a run look at its state."""
+        self.engine.wake()
+        self.signals.notify(f"labeling/{project.id}")
+        self.signals.notify(f"run/{run_id}")
 
     async def _events(self, project: Project, run_id: str, after: int) -> tuple[bool, int, list[pb.RunEvent]]:
         """Return whether the run has ended, the number of the last event read, and the events after `after`."""

@@ -1,4 +1,4 @@
-"""Message batches that runs left open when they ended: what they answer is paid for, so it is fetched."""
+"""Message batches that ended and paused runs left open: what they answer is paid for, so it is fetched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nextlabel.server.values.errors import DomainError
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import LlmOptions
-from nextlabel.server.values.runs.runs import Run
+from nextlabel.server.values.runs.runs import UNDER_WAY, Run
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +22,7 @@ Collect = Callable[[Project, Run, Sequence[MessageBatchIntent]], Awaitable[None]
 
 @dataclass(frozen=True, slots=True)
 class LeftBatches:
-    """A background task that has message batches settled whose run has ended.
+    """A background task that has message batches settled whose run has ended or is paused.
 
     ``collect`` settles those that the endpoint has ended, and leaves the others as they are.
     """
@@ -57,7 +57,7 @@ def _left(tx: Transaction) -> list[tuple[Project, Run, Sequence[MessageBatchInte
         intents = tx.budgets.intents(project.id)
         runs = tx.runs.list(project.id) if intents else ()
         # A run that is under way finishes what others have left at its endpoint before it asks anything.
-        taken_care_of = {_asked_at(run) for run in runs if not run.state.ended and _in_batches(run)}
+        taken_care_of = {_asked_at(run) for run in runs if run.state in UNDER_WAY and _in_batches(run)}
         maker = {r.key: r.run for r in tx.budgets.open_reservations(project.id)} if intents else {}
         for run in runs:
             if _asked_at(run) in taken_care_of:

@@ -20,7 +20,7 @@ from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import HumanOptions
-from nextlabel.server.values.runs.runs import Run, RunState
+from nextlabel.server.values.runs.runs import NOT_ENDED, Run, RunState
 
 LABELS_LINE = "labels"
 
@@ -34,9 +34,9 @@ class Leased:
 
 
 def runs_of_people(tx: Transaction, project: ProjectId) -> Sequence[tuple[Run, HumanOptions]]:
-    """Return the runs under way that ask people, and whom."""
-    running = tx.runs.list(project, states=[RunState.RUNNING, RunState.STOPPING])
-    return [(run, asked) for run in running if isinstance(asked := run.spec.annotator, HumanOptions)]
+    """Return the runs that ask people and have not ended, and whom."""
+    open_runs = tx.runs.list(project, states=NOT_ENDED)
+    return [(run, asked) for run in open_runs if isinstance(asked := run.spec.annotator, HumanOptions)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,12 @@ class Leases:
         """
         ttl = self._checked_lease(annotator, count, project.lease_ttl_s if ttl_s is None else ttl_s)
         self.expire(tx, project.id)
-        for_others = [run.id for run, asked in runs_of_people(tx, project.id) if not asked.is_for(annotator)]
-        picks = list(tx.labeling.claim_open_picks(project.id, annotator, project.overlap, count, for_others))
+        closed = [
+            run.id
+            for run, asked in runs_of_people(tx, project.id)
+            if run.state is RunState.PAUSED or not asked.is_for(annotator)
+        ]
+        picks = list(tx.labeling.claim_open_picks(project.id, annotator, project.overlap, count, closed))
         if not picks:
             return None
         runs = {batch: self.paying_run(tx, batch) for batch in {p.batch for p in picks}}

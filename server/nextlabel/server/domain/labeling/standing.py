@@ -16,7 +16,7 @@ from nextlabel.server.values.labeling.item_states import ItemNeed, ItemState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import HumanOptions
-from nextlabel.server.values.runs.runs import RunState
+from nextlabel.server.values.runs.runs import NOT_ENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ def last_batch(tx: Transaction, project: ProjectId, run: str) -> tuple[Batch, Se
 
 
 def being_asked(tx: Transaction, project: ProjectId) -> set[int]:
-    """Return the rows that annotators of the server are being asked about by runs under way."""
+    """Return the rows that runs have annotators of the server asked about; a paused run keeps those of its batch."""
     rows: set[int] = set()
-    for run in tx.runs.list(project, states=[RunState.RUNNING, RunState.STOPPING]):
+    for run in tx.runs.list(project, states=NOT_ENDED):
         last = None if isinstance(run.spec.annotator, HumanOptions) else last_batch(tx, project, run.id)
         rows.update(pick.row for pick in (last[1] if last else ()))
     return rows

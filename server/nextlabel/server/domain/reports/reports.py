@@ -18,7 +18,7 @@ from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import ReferenceItem, Segment, Split
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.runs import Run, RunState
+from nextlabel.server.values.runs.runs import NOT_ENDED, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class Reports:
             for entry in tx.budgets.entries(project.id):
                 if entry.kind == "settle":
                     spent += entry.amount
-            active = tx.runs.list(project.id, states=[RunState.RUNNING, RunState.STOPPING])
+            active = tx.runs.list(project.id, states=NOT_ENDED)
             return tx.models.latest(project.id), active, spent, reserved
 
         latest, active, spent, reserved = await self._store.read(work)

@@ -11,7 +11,7 @@ import numpy as np
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.runs.batch_annotation import Answered, BatchAnnotation
-from nextlabel.server.domain.runs.endings import End
+from nextlabel.server.domain.runs.endings import HALTED, End
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.run_annotators import RunAnnotator
@@ -38,7 +38,7 @@ class Advising:
     clock: Clock
 
     async def drive(self, project: Project, run: Run, source: RunAnnotator) -> End:
-        """Ask until every item has advice, the rounds are over or somebody stops the run; then train with it.
+        """Ask until every item has advice, the rounds are over or somebody stops or pauses the run; then train with it.
 
         Raises:
             BudgetExhausted, AnnotatorStopped: after a model was trained with what was answered.
@@ -88,8 +88,8 @@ class Advising:
 
     async def _reason_to_end(self, run: Run) -> End | None:
         current = await self.store.read(lambda tx: tx.runs.get(run.id))
-        if current is None or current.state is RunState.STOPPING:
-            return End(StopReason.STOPPED, "stopped by an operator")
+        if current is None or current.state is not RunState.RUNNING:
+            return HALTED
         if run.spec.max_rounds and current.round >= run.spec.max_rounds:
             return End(StopReason.MAX_ROUNDS, f"{current.round} rounds are done")
         return None

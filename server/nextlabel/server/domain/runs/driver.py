@@ -14,7 +14,7 @@ from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
-from nextlabel.server.domain.runs.endings import End, end_by
+from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.rounds import Rounds
@@ -57,9 +57,16 @@ class RunDriver:
     signals: Signals
 
     async def drive(self, project: Project, run: Run) -> End:
-        """Return why the run ended, whatever happened, with what going on would bring where it ended in order."""
+        """Return why the run ended, whatever happened, with what going on would bring where it ended in order.
+
+        `HALTED` of a run that was paused: the next driver asks the rest of its batch.
+        """
         try:
+            if run.state is RunState.STOPPING:
+                return await self._wind_up(project, run)
             await self.embedding.wait(project.id)
+            if await self._halted(run):
+                return HALTED
             if run.round == 0:
                 for said in await self.goals.statements(project, run):
                     await self.rounds.log.note(run, said)
@@ -69,6 +76,12 @@ class RunDriver:
         except Exception:  # noqa: BLE001  (whatever breaks, the run must end with a reason)
             _log.exception("run_failed", run=run.id)
             return End(StopReason.ERROR, "an internal error ended the run; the server's log has the details")
+
+    async def _wind_up(self, project: Project, run: Run) -> End:
+        """Learn what the last batch of a run has brought that was stopped while nobody drove it."""
+        if await self.rounds.cut_off(project, run) is not None:
+            await self.rounds.learn(project, run)
+        return HALTED
 
     async def _drive(self, project: Project, run: Run) -> End:
         if isinstance(run.spec.annotator, HumanOptions):
@@ -129,7 +142,8 @@ class RunDriver:
         """Finish a round, learning from the unlearned one meanwhile; return the round if it is unlearned in its turn.
 
         What was paid for is learned from even when it was the last of the budget. The first model is waited for: what
-        was picked without one could not be said to be one version behind.
+        was picked without one could not be said to be one version behind. A paused run learns once the rest of its
+        batch is answered, as a batch that was learned from is over.
         """
         project, run = assigned.project, assigned.run
         stopped: DomainError | None = None
@@ -137,6 +151,8 @@ class RunDriver:
             async with self._learning(project, unlearned):
                 await self.annotation.annotate(assigned)
         except (BudgetExhausted, AnnotatorStopped) as error:
+            if is_halt(error) and await self._state(run) in (RunState.RUNNING, RunState.PAUSED):
+                raise
             stopped = error
         if stopped is None and run.spec.train_while_asking and await self.rounds.has_model(project):
             return run
@@ -176,9 +192,8 @@ class RunDriver:
                 run = selected[0]
             while await self.rounds.unfinished(project, run) is not None:
                 await self.signals.wait(f"labeling/{project.id}", 1.0)
-                end = await self._stop_request(run)
-                if end is not None:
-                    return end
+                if await self._halted(run):
+                    return HALTED
                 if await self._spent_dimension(project, run) is not None:
                     break  # Nobody can lease what is left of the batch.
             await self.rounds.learn(project, run)
@@ -201,16 +216,17 @@ class RunDriver:
     async def _spent_dimension(self, project: Project, run: Run) -> BudgetDimension | None:
         return await self.store.read(lambda tx: self.budgets.exhausted(tx, project.id, run.id))
 
-    async def _stop_request(self, run: Run) -> End | None:
+    async def _halted(self, run: Run) -> bool:
+        """Whether the run was stopped, paused or deleted."""
+        return await self._state(run) is not RunState.RUNNING
+
+    async def _state(self, run: Run) -> RunState | None:
         current = await self.store.read(lambda tx: tx.runs.get(run.id))
-        if current is None or current.state is RunState.STOPPING:
-            return End(StopReason.STOPPED, "stopped by an operator")
-        return None
+        return current.state if current else None
 
     async def _reason_to_end(self, project: Project, run: Run) -> End | None:
-        stop = await self._stop_request(run)
-        if stop is not None:
-            return stop
+        if await self._halted(run):
+            return HALTED
         dimension = await self._spent_dimension(project, run)
         if dimension is not None:
             return End(StopReason.BUDGET, f"the {dimension.value} budget is spent")

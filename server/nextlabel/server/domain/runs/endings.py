@@ -24,6 +24,15 @@ class End:
     message: str
 
 
+HALTED = End(StopReason.STOPPED, "stopped by an operator")
+"""What a driver says that is to ask nothing more. The run's record knows whether it was stopped, or paused."""
+
+
+def is_halt(error: DomainError) -> bool:
+    """Whether an error says that nothing more is to be asked."""
+    return isinstance(error, AnnotatorStopped) and _STOP_REASONS.get(error.reason) is HALTED.reason
+
+
 def end_by(error: DomainError) -> End:
     """Return the end that an error makes of a run."""
     match error:

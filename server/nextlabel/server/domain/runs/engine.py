@@ -14,7 +14,7 @@ from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.errors import NotFound
-from nextlabel.server.values.runs.runs import RunState
+from nextlabel.server.values.runs.runs import UNDER_WAY, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +54,14 @@ class RunEngine:
     async def _take_up(self) -> None:
         for ended in [run for run, task in self._tasks.items() if task.done()]:
             del self._tasks[ended]
-        running = await self.store.read(lambda tx: tx.runs.list(states=[RunState.RUNNING, RunState.STOPPING]))
-        for run_id in self._tasks.keys() - {run.id for run in running}:
-            self.halts.of(run_id).call()  # deleted, with its project
-        for run in running:
-            if run.state is RunState.STOPPING:
-                self.halts.of(run.id).call()
-            if run.id not in self._tasks:
-                self._tasks[run.id] = asyncio.create_task(self._drive_once(run.id))
+        under_way = await self.store.read(lambda tx: tx.runs.list(states=UNDER_WAY))
+        states = {run.id: run.state for run in under_way}
+        for run_id, task in self._tasks.items():
+            # Stopping, paused, or deleted with its project.
+            if states.get(run_id) is not RunState.RUNNING and not task.done():
+                self.halts.of(run_id).call()
+        for run_id in states.keys() - self._tasks.keys():
+            self._tasks[run_id] = asyncio.create_task(self._drive_once(run_id))
 
     async def _drive_once(self, run_id: str) -> None:
         try:
@@ -74,7 +74,7 @@ class RunEngine:
             if not mine:
                 return
             run, project = await self.store.read(lambda tx: run_and_project(tx, run_id))
-            if run is None or project is None or run.state.ended:
+            if run is None or project is None or run.state not in UNDER_WAY:
                 return
             await self.store.write(lambda tx: abandon_calls(tx, self.budgets, project.id, run_id))
             end = await self.driver.drive(project, run)

@@ -1,4 +1,4 @@
-"""Runs as records: starting, stopping and reading them. The engine beside does the work."""
+"""Runs as records: starting, pausing, stopping and reading them. The engine beside does the work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.errors import InvalidArgument, NotFound
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.budgets import Window
 from nextlabel.server.values.money.costs import BudgetDimension
@@ -25,7 +25,7 @@ from nextlabel.server.values.runs.annotator_options import (
     ReplayOptions,
     shows_labels,
 )
-from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent
+from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent, RunPaused, RunResumed
 from nextlabel.server.values.runs.runs import Run, RunSpec, RunState, StopReason
 
 
@@ -96,18 +96,44 @@ class Runs:
     def stop(self, tx: Transaction, project: Project, run_id: str) -> Run:
         """Ask a run to stop after what is under way; a run that has ended stays as it is."""
         run = self.get(tx, project, run_id)
-        if run.state is not RunState.RUNNING:
+        if run.state not in (RunState.RUNNING, RunState.PAUSED):
             return run
         stopping = replace(run, state=RunState.STOPPING)
         tx.runs.update(stopping)
         return stopping
 
+    def pause(self, tx: Transaction, project: Project, run_id: str) -> Run:
+        """Have a run ask nothing more until it is resumed; one that is paused stays as it is.
+
+        It keeps its query batch, so that nobody else is asked about the same items. Its driver keeps the answers under
+        way and gives the labels back that it had reserved; people keep their leases.
+
+        Raises:
+            NotFound: the project has no such run.
+            FailedPrecondition: the run has ended or is being stopped.
+        """
+        return self._turn(tx, project, run_id, RunState.PAUSED, RunPaused())
+
+    def resume(self, tx: Transaction, project: Project, run_id: str) -> Run:
+        """Have a paused run go on with its query batch; one that is running stays as it is.
+
+        Raises:
+            NotFound: the project has no such run.
+            FailedPrecondition: the run has ended or is being stopped.
+        """
+        return self._turn(tx, project, run_id, RunState.RUNNING, RunResumed())
+
     def end(self, tx: Transaction, run_id: str, reason: StopReason, message: str) -> Run:
-        """Record how a run ended, and close what it has left open in the books; the first ending stays."""
+        """Record how a run ended, and close what it has left open in the books; the first ending stays.
+
+        A paused run stays paused, whatever its driver met last: it will be met again when the run is resumed. One that
+        was resumed while its driver was letting go goes on.
+        """
         run = tx.runs.get(run_id)
         if run is None:
             raise NotFound("run", run_id)
-        if run.state.ended:
+        resumed = run.state is RunState.RUNNING and reason is StopReason.STOPPED
+        if run.state.ended or run.state is RunState.PAUSED or resumed:
             return run
         failed = reason in (StopReason.ERROR, StopReason.PROVIDER_SPEND_LIMIT, StopReason.ANNOTATOR_UNRELIABLE)
         ended = replace(
@@ -131,6 +157,17 @@ class Runs:
     def note(self, tx: Transaction, run: Run, happening: Happening) -> RunEvent:
         """Append an event for those who watch."""
         return tx.runs.add_event(RunEvent(run.id, 0, run.round, happening, self.clock.now()))
+
+    def _turn(self, tx: Transaction, project: Project, run_id: str, state: RunState, happening: Happening) -> Run:
+        run = self.get(tx, project, run_id)
+        if run.state is state:
+            return run
+        if run.state not in (RunState.RUNNING, RunState.PAUSED):
+            raise FailedPrecondition(_too_late(run), reason="RUN_ENDED")
+        turned = replace(run, state=state)
+        tx.runs.update(turned)
+        self.note(tx, turned, happening)
+        return turned
 
     def _check(self, spec: RunSpec) -> None:
         violations = [
@@ -178,6 +215,11 @@ class Runs:
         self.check_annotator(spec.annotator)
         if (llm := llm_strategy(spec.strategy)) is not None:
             self.check_advisor(llm.asked(spec.annotator))
+
+
+def _too_late(run: Run) -> str:
+    now = f"has ended ({run.stop_reason or run.state})" if run.state.ended else "is being stopped"
+    return f"run {run.id} {now}, and can be neither paused nor resumed; start another one to go on"
 
 
 def _check_preselection(project: Project, choice: AnnotatorChoice) -> None:

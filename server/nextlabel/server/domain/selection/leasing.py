@@ -51,10 +51,13 @@ class Leasing:
             return await self._store.write(work)
 
     async def _select(self, project: Project, annotator: str, count: int) -> bool:
-        """Select a batch; False when there is nothing to select, or a run that asks the annotator selects by itself."""
+        """Select a batch; False when there is nothing to select, or a run that asks the annotator selects by itself.
+
+        While that run is paused, the annotator gets nothing.
+        """
 
         def situation(tx: Transaction) -> tuple[bool, Sequence[Segment]]:
-            asking = [asked for run, asked in runs_of_people(tx, project.id) if run.state is RunState.RUNNING]
+            asking = [asked for run, asked in runs_of_people(tx, project.id) if run.state is not RunState.STOPPING]
             led = any(asked.is_for(annotator) for asked in asking)
             return led, tx.pool.segments(project.id, embedded=False)
 

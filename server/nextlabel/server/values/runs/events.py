@@ -81,6 +81,16 @@ class CanariesChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class RunPaused:
+    """Somebody paused the run; answers that were under way may still come."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResumed:
+    """Somebody resumed the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run ended: the last event."""
 
@@ -97,6 +107,8 @@ Happening = (
     | ModelTrained
     | CurvePointAdded
     | CanariesChecked
+    | RunPaused
+    | RunResumed
     | RunEnded
 )
 

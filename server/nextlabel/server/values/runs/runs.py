@@ -13,9 +13,10 @@ from nextlabel.server.values.runs.annotator_options import AnnotatorChoice
 
 
 class RunState(StrEnum):
-    """A run is running until it ends for one of the :class:`StopReason` values."""
+    """A run is running until it ends for one of the :class:`StopReason` values; paused, it waits to be resumed."""
 
     RUNNING = "running"
+    PAUSED = "paused"
     STOPPING = "stopping"
     FINISHED = "finished"
     FAILED = "failed"
@@ -24,6 +25,13 @@ class RunState(StrEnum):
     def ended(self) -> bool:
         """True when the run will not do anything more."""
         return self in (RunState.FINISHED, RunState.FAILED)
+
+
+UNDER_WAY = (RunState.RUNNING, RunState.STOPPING)
+"""What a server drives."""
+
+NOT_ENDED = (*UNDER_WAY, RunState.PAUSED)
+"""What keeps its query batch."""
 
 
 class StopReason(StrEnum):
