@@ -10,8 +10,9 @@ import pytest
 from nextlabel.client.cli import main
 from nextlabel.server.settings.settings import SettingsError, load_settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
-from nextlabel.server.values.errors import FailedPrecondition, Unavailable
+from nextlabel.server.values.errors import DataLoss, FailedPrecondition, Unavailable
 from tests.store.lance_pool.s3_servers import BUCKET, s3_client, s3_server, without_conditions
+from tests.store.lance_pool.test_pool_store import P, add
 
 
 def keys(endpoint: str, prefix: str) -> list[str]:
@@ -22,6 +23,36 @@ def keys(endpoint: str, prefix: str) -> list[str]:
 def test_a_store_that_keeps_conditions_is_taken_and_nothing_stays_of_the_probe(s3_url: str, s3_endpoint: str) -> None:
     LancePoolStore(s3_url).check_commits()
     assert keys(s3_endpoint, s3_url.removeprefix(f"s3://{BUCKET}/")) == []
+
+
+def test_a_flipped_bit_in_a_bucket_is_found_and_not_compacted_away(s3_url: str, s3_endpoint: str) -> None:
+    pool = LancePoolStore(s3_url)
+    add(pool, 0, 10)
+    add(pool, 10, 10)
+    assert list(pool.damaged_files(P)) == []
+    client, prefix = s3_client(s3_endpoint), s3_url.removeprefix(f"s3://{BUCKET}/")
+    [key, *_] = keys(s3_endpoint, f"{prefix}/{P}/embeddings.lance/data/")
+    content = bytearray(client.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    content[100] ^= 1
+    client.put_object(Bucket=BUCKET, Key=key, Body=bytes(content))
+    again = LancePoolStore(s3_url)
+    assert list(again.damaged_files(P)) == [key.removeprefix(f"{prefix}/{P}/")]
+    with pytest.raises(DataLoss):
+        again.compact(P)
+
+
+def test_nothing_stays_in_the_bucket_of_a_project_that_is_dropped(s3_url: str, s3_endpoint: str) -> None:
+    pool, prefix = LancePoolStore(s3_url), s3_url.removeprefix(f"s3://{BUCKET}/")
+    for first in (0, 10, 20):
+        add(pool, first, 10)
+    pool.delete(P, [3])
+    pool.compact(P)
+    data = keys(s3_endpoint, f"{prefix}/{P}/items.lance/data/")
+    assert [key.replace("/data/", "/_sums/") for key in data] == keys(s3_endpoint, f"{prefix}/{P}/items.lance/_sums/")
+    assert len(data) == 1
+    add(pool, 30, 10)
+    pool.drop(P)
+    assert keys(s3_endpoint, prefix) == []
 
 
 def test_a_server_refuses_to_start_on_a_store_that_ignores_conditions(

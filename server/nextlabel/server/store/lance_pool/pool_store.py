@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -71,6 +72,7 @@ class LancePoolStore(PoolStore):
         self._root = str(self._directory) if self._directory else root.rstrip("/")
         self._bucket = S3Pool.of(root) if urlsplit(root).scheme == SCHEME else None
         self._options = self._bucket.lance_options() if self._bucket else None
+        self._later = None if self._directory else ThreadPoolExecutor(1, "pool sums")
         self._open: dict[ProjectId, _Tables] = {}
         self._lock = threading.Lock()
         if self._directory:
@@ -221,7 +223,10 @@ class LancePoolStore(PoolStore):
     @override
     def drop(self, project: ProjectId) -> None:
         with self._lock:
-            self._open.pop(project, None)
+            tables = self._open.pop(project, None)
+        if tables:
+            tables.items.settle()
+            tables.embeddings.settle()
         if self._directory:
             remove_folder(self._directory / _folder(project))
             sync_folder(self._directory)
@@ -238,7 +243,8 @@ class LancePoolStore(PoolStore):
 
     def _table(self, project: ProjectId, name: str) -> LanceTable:
         directory = self._directory / _folder(project) / f"{name}.lance" if self._directory else None
-        return LanceTable(self._uri(project, name), directory, self._keep_versions, self._options)
+        uri = self._uri(project, name)
+        return LanceTable(uri, directory, self._keep_versions, options=self._options, later=self._later)
 
     def _uri(self, project: ProjectId, name: str) -> str:
         return f"{self._root}/{_folder(project)}/{name}.lance"

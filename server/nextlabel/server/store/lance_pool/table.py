@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,6 +22,7 @@ from nextlabel.server.store.lance_pool.durable_files import DurableDirectory, sy
 from nextlabel.server.store.lance_pool.file_sums import FileSums
 from nextlabel.server.store.lance_pool.row_runs import RowRuns
 from nextlabel.server.store.lance_pool.store_errors import damaged, is_of_object_store, store_errors
+from nextlabel.server.store.lance_pool.table_files import DiskFiles, ObjectFiles
 
 T = TypeVar("T")
 
@@ -55,18 +57,24 @@ class LanceTable:
     """Writes of one process go one at a time; readers work on snapshots and wait for nobody.
 
     ``directory`` is the dataset's folder on a local disk, None when ``uri`` names an object store, whose writes are
-    durable by themselves; ``options`` are what Lance must be told of it. Versions younger than ``keep_versions`` stay
-    readable for other processes.
+    durable by themselves; ``options`` are what Lance must be told of it, and the checksums of its files are taken by
+    ``later``. Versions younger than ``keep_versions`` stay readable for other processes.
     """
 
     def __init__(
-        self, uri: str, directory: Path | None, keep_versions: timedelta, options: dict[str, str] | None = None
+        self,
+        uri: str,
+        directory: Path | None,
+        keep_versions: timedelta,
+        *,
+        options: dict[str, str] | None = None,
+        later: Executor | None = None,
     ) -> None:
         self._uri = uri
         self._options = options
         self._directory = directory
         self._files = DurableDirectory(directory) if directory else None
-        self._sums = FileSums(directory) if directory else None
+        self._sums = FileSums(DiskFiles(directory) if directory else ObjectFiles(uri, options), later)
         self._keep_versions = keep_versions
         self._writing = threading.Lock()
         self._state = threading.Lock()
@@ -130,9 +138,8 @@ class LanceTable:
                 )
                 runs = RowRuns.of(rows_n)
                 self._sync_parents()
-            if self._sums:
-                earlier = _data_files(present.dataset.get_fragments()) if present else set()
-                self._sums.record(_data_files(dataset.get_fragments()) - earlier)
+            earlier = _data_files(present.dataset.get_fragments()) if present else set()
+            self._sums.record(_data_files(dataset.get_fragments()) - earlier)
             self._sync()
             self._set(Snapshot(dataset, runs))
 
@@ -170,30 +177,28 @@ class LanceTable:
                 read_elsewhere = any(version != int(dataset.version) for version in self._reading)
             if not read_elsewhere:
                 dataset.cleanup_old_versions(older_than=self._keep_versions, error_if_tagged_old_versions=False)
-                if self._sums:
-                    self._sums.keep(_data_files(dataset.get_fragments()))
+                self._sums.keep(_data_files(dataset.get_fragments()))
+
+    def settle(self) -> None:
+        """Wait for what is done later than the call that it belongs to."""
+        self._sums.settle()
 
     def damaged_files(self) -> list[str]:
-        """Read all files of the newest version; return those that are not as they were written.
-
-        Files of an object store are left to its own checksums.
-        """
+        """Read all files of the newest version; return those that are not as they were written."""
         with self.scanning() as snapshot:
-            if snapshot is None or self._sums is None:
+            if snapshot is None:
                 return []
             return self._sums.differing(_data_files(snapshot.dataset.get_fragments()))
 
     def _compact(self, dataset: Any) -> None:
         """Merge files that are as they were written: a sum of what is made of damaged ones would hide the damage."""
         before = dataset.get_fragments()
-        if self._sums:
-            plan = Compaction.plan(dataset, _COMPACTION)
-            merged = {fragment.id for task in plan.tasks for fragment in task.fragments}
-            if self._sums.differing(_data_files(f for f in before if f.fragment_id in merged)):
-                raise damaged()
+        plan = Compaction.plan(dataset, _COMPACTION)
+        merged = {fragment.id for task in plan.tasks for fragment in task.fragments}
+        if self._sums.differing(_data_files(f for f in before if f.fragment_id in merged)):
+            raise damaged()
         dataset.optimize.compact_files(**_COMPACTION)
-        if self._sums:
-            self._sums.record(_data_files(dataset.get_fragments()) - _data_files(before))
+        self._sums.record(_data_files(dataset.get_fragments()) - _data_files(before))
 
     def _catch_up(self) -> None:
         if self._snapshot is None or self._snapshot.dataset.latest_version != self._snapshot.version:
