@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nextlabel.server.plots import Measure, PlotFormat
+from nextlabel.server.plots.learning_curves import Measure
+from nextlabel.server.plots.rendering import PlotFormat
 from nextlabel.server.simulation.bootstrap import Interval, mean_interval
 from nextlabel.server.simulation.cell import Cell, Point
 from nextlabel.server.simulation.comparison import Standing, Summary, compare, verdict

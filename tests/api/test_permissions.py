@@ -68,6 +68,8 @@ ALLOWED = {
     RenderLearningCurve   ROD
     GetForecast           ROD
     GetRandomControl      OD
+    GetPoolMap            ROD
+    RenderPoolMap         ROD
     GetAnnotatorReport    ROD
     GetOverview           ROD
     GetAccuracy           ROD

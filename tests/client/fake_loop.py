@@ -230,6 +230,18 @@ class Reports(report_grpc.ReportServiceServicer):
         content = {report.PLOT_FORMAT_SVG: b"<svg/>", report.PLOT_FORMAT_PNG: b"\x89PNG"}[request.format]
         return report.RenderLearningCurveResponse(content=content)
 
+    async def GetPoolMap(self, request: Any, context: Any) -> Any:
+        sure = annotation.Answer(single_label=annotation.SingleLabel(label="sports"))
+        points = [
+            report.MapPoint(item_id="i1", text="=1+1", x=0.5, y=-0.25, answer=sure, labeled=True, picked=True),
+            report.MapPoint(item_id="i2", text="a ball", x=-1, y=1, answer=sure, confidence=0.75),
+            report.MapPoint(item_id="i3", text="who knows"),
+        ]
+        return report.GetPoolMapResponse(map=report.PoolMap(points=points[: request.max_points], items=3))
+
+    async def RenderPoolMap(self, request: Any, context: Any) -> Any:
+        return report.RenderPoolMapResponse(content=f"{request.format} {request.color} {request.max_points}".encode())
+
     async def GetForecast(self, request: Any, context: Any) -> Any:
         gain = report.Estimate(value=0.02, low=-0.01, high=0.05, items=10)
         return report.GetForecastResponse(more_labels=request.more_labels or 50, points=5, accuracy=gain, gain=gain)

@@ -32,7 +32,7 @@ def holders(root: object, wanted: str) -> list[str]:
 
 
 async def used(service: Service, name: str) -> Any:
-    """A project that was uploaded to, labeled, trained, and selected from."""
+    """A project that was uploaded to, labeled, trained, selected from, and looked at on a map."""
     project = await service.create(name)
     ids = [f"{name}-{n}" for n in range(30)]
     await service.add(project, ids)
@@ -40,6 +40,7 @@ async def used(service: Service, name: str) -> Any:
     await service.label(project, {item_id: CLASSES[n % 3] for n, item_id in enumerate(ids[:12])})
     await service.parts.learning.learning.train(project)
     await service.parts.learning.selector.select(project, Query(2, Component("margin"), 0.0, 1))
+    await service.parts.reports.maps.of(project)
     return project
 
 

@@ -37,3 +37,6 @@ AxisName = Literal["labels", "tokens", "usd", "seconds"]
 
 MeasureName = Literal["accuracy", "macro_f1"]
 """What a learning curve shows."""
+
+MapColorName = Literal["label", "confidence", "pick"]
+"""What the points of a map are coloured by."""

@@ -107,6 +107,34 @@ CURVE_MEASURE_MACRO_F1: CurveMeasure.ValueType  # 2
 """Macro-F1 on the holdout."""
 Global___CurveMeasure: _TypeAlias = CurveMeasure  # noqa: Y015
 
+class _MapColor:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MapColorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MapColor.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MAP_COLOR_UNSPECIFIED: _MapColor.ValueType  # 0
+    """Taken as LABEL."""
+    MAP_COLOR_LABEL: _MapColor.ValueType  # 1
+    """The label of an item, or what the learner predicts."""
+    MAP_COLOR_CONFIDENCE: _MapColor.ValueType  # 2
+    """How sure the label or the prediction is."""
+    MAP_COLOR_PICK: _MapColor.ValueType  # 3
+    """Whether the newest query batch holds the item, or it has a label."""
+
+class MapColor(_MapColor, metaclass=_MapColorEnumTypeWrapper):
+    """What the points of a map are coloured by."""
+
+MAP_COLOR_UNSPECIFIED: MapColor.ValueType  # 0
+"""Taken as LABEL."""
+MAP_COLOR_LABEL: MapColor.ValueType  # 1
+"""The label of an item, or what the learner predicts."""
+MAP_COLOR_CONFIDENCE: MapColor.ValueType  # 2
+"""How sure the label or the prediction is."""
+MAP_COLOR_PICK: MapColor.ValueType  # 3
+"""Whether the newest query batch holds the item, or it has a label."""
+Global___MapColor: _TypeAlias = MapColor  # noqa: Y015
+
 @_typing.final
 class LearningCurve(_message.Message):
     """The learning curve of one run, or of a project over all its runs."""
@@ -418,6 +446,225 @@ class GetRandomControlResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRandomControlResponse: _TypeAlias = GetRandomControlResponse  # noqa: Y015
+
+@_typing.final
+class MapPoint(_message.Message):
+    """An item on the map of a pool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    X_FIELD_NUMBER: _builtins.int
+    Y_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    LABELED_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    PICKED_FIELD_NUMBER: _builtins.int
+    PICK_REASON_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Id of the item."""
+    text: _builtins.str
+    """Its text, of a long one the first 160 bytes."""
+    x: _builtins.float
+    """Place from left to right, in [-1, 1]."""
+    y: _builtins.float
+    """Place from bottom to top, in [-1, 1], on the same scale."""
+    labeled: _builtins.bool
+    """Whether `answer` is what its annotations add up to. Where they are even, the prediction stands."""
+    confidence: _builtins.float
+    """Probability in [0, 1] that `answer` is right; absent where nothing says so, as for what people answered."""
+    picked: _builtins.bool
+    """Whether the newest query batch holds it."""
+    pick_reason: _builtins.str
+    """Why it was picked, in a few words: up to 96 bytes."""
+    @_builtins.property
+    def answer(self) -> _annotation_pb2.Answer:
+        """What its annotations add up to, else what the learner predicts; absent without either. Of a text the first 160 bytes."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        x: _builtins.float = ...,
+        y: _builtins.float = ...,
+        answer: _annotation_pb2.Answer | None = ...,
+        labeled: _builtins.bool = ...,
+        confidence: _builtins.float | None = ...,
+        picked: _builtins.bool = ...,
+        pick_reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "answer", b"answer", "confidence", b"confidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "answer", b"answer", "confidence", b"confidence", "item_id", b"item_id", "labeled", b"labeled", "pick_reason", b"pick_reason", "picked", b"picked", "text", b"text", "x", b"x", "y", b"y"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+
+Global___MapPoint: _TypeAlias = MapPoint  # noqa: Y015
+
+@_typing.final
+class PoolMap(_message.Message):
+    """The pool in two dimensions: t-SNE of the embeddings of 2,000 items, other items among their nearest neighbours."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    LABELED_FIELD_NUMBER: _builtins.int
+    AWAITING_EMBEDDING_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project."""
+    items: _builtins.int
+    """Items of the pool that have an embedding."""
+    labeled: _builtins.int
+    """How many of them have a label."""
+    awaiting_embedding: _builtins.int
+    """Items of the pool that wait for their embedding: the map lacks them."""
+    batch: _builtins.str
+    """Id of the newest query batch; empty without one."""
+    model_version: _builtins.int
+    """Version of the model that predicted; 0 without one."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___MapPoint]:
+        """The points, as many as one reply holds: items of the newest query batch, labeled ones, then a uniform sample of the
+        pool. Where there is no place for all, those picked take a quarter and those labeled half of it, drawn at random.
+        Holdout and gold items are none of them.
+        """
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        points: _abc.Iterable[Global___MapPoint] | None = ...,
+        items: _builtins.int = ...,
+        labeled: _builtins.int = ...,
+        awaiting_embedding: _builtins.int = ...,
+        batch: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaiting_embedding", b"awaiting_embedding", "batch", b"batch", "items", b"items", "labeled", b"labeled", "model_version", b"model_version", "points", b"points", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PoolMap: _TypeAlias = PoolMap  # noqa: Y015
+
+@_typing.final
+class GetPoolMapRequest(_message.Message):
+    """Request of GetPoolMap."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    MAX_POINTS_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    max_points: _builtins.int
+    """Most points to return, up to 5,000; 0 for 2,000."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        max_points: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_points", b"max_points", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPoolMapRequest: _TypeAlias = GetPoolMapRequest  # noqa: Y015
+
+@_typing.final
+class GetPoolMapResponse(_message.Message):
+    """Response of GetPoolMap."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAP_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def map(self) -> Global___PoolMap:
+        """The map."""
+
+    def __init__(
+        self,
+        *,
+        map: Global___PoolMap | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["map", b"map"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPoolMapResponse: _TypeAlias = GetPoolMapResponse  # noqa: Y015
+
+@_typing.final
+class RenderPoolMapRequest(_message.Message):
+    """Request of RenderPoolMap."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    MAX_POINTS_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    COLOR_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    max_points: _builtins.int
+    """Most points to draw, up to 5,000; 0 for 2,000."""
+    format: Global___PlotFormat.ValueType
+    """Form of the picture."""
+    color: Global___MapColor.ValueType
+    """What the points are coloured by. Of labels the 10 most frequent ones have a colour each."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        max_points: _builtins.int = ...,
+        format: Global___PlotFormat.ValueType = ...,
+        color: Global___MapColor.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["color", b"color", "format", b"format", "max_points", b"max_points", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderPoolMapRequest: _TypeAlias = RenderPoolMapRequest  # noqa: Y015
+
+@_typing.final
+class RenderPoolMapResponse(_message.Message):
+    """Response of RenderPoolMap."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The picture."""
+    media_type: _builtins.str
+    """Its media type."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+        media_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderPoolMapResponse: _TypeAlias = RenderPoolMapResponse  # noqa: Y015
 
 @_typing.final
 class ClassOutcomes(_message.Message):

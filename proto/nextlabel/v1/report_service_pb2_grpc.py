@@ -60,6 +60,16 @@ class ReportServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportResponse.FromString,
                 _registered_method=True)
+        self.GetPoolMap = channel.unary_unary(
+                '/nextlabel.v1.ReportService/GetPoolMap',
+                request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetPoolMapRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetPoolMapResponse.FromString,
+                _registered_method=True)
+        self.RenderPoolMap = channel.unary_unary(
+                '/nextlabel.v1.ReportService/RenderPoolMap',
+                request_serializer=nextlabel_dot_v1_dot_report__service__pb2.RenderPoolMapRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.RenderPoolMapResponse.FromString,
+                _registered_method=True)
         self.GetOverview = channel.unary_unary(
                 '/nextlabel.v1.ReportService/GetOverview',
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetOverviewRequest.SerializeToString,
@@ -107,6 +117,21 @@ class ReportServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPoolMap(self, request, context):
+        """Returns the pool in two dimensions: neighbours have texts that are alike. The first look at a pool, or at one that
+        has grown by a quarter, takes seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenderPoolMap(self, request, context):
+        """Draws the map of a pool.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOverview(self, request, context):
         """Returns the figures of a project at a glance.
         """
@@ -141,6 +166,16 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GetAnnotatorReport,
                     request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportResponse.SerializeToString,
+            ),
+            'GetPoolMap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPoolMap,
+                    request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetPoolMapRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetPoolMapResponse.SerializeToString,
+            ),
+            'RenderPoolMap': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenderPoolMap,
+                    request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.RenderPoolMapRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_report__service__pb2.RenderPoolMapResponse.SerializeToString,
             ),
             'GetOverview': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOverview,
@@ -284,6 +319,60 @@ class ReportService(object):
             '/nextlabel.v1.ReportService/GetAnnotatorReport',
             nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportRequest.SerializeToString,
             nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPoolMap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ReportService/GetPoolMap',
+            nextlabel_dot_v1_dot_report__service__pb2.GetPoolMapRequest.SerializeToString,
+            nextlabel_dot_v1_dot_report__service__pb2.GetPoolMapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderPoolMap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ReportService/RenderPoolMap',
+            nextlabel_dot_v1_dot_report__service__pb2.RenderPoolMapRequest.SerializeToString,
+            nextlabel_dot_v1_dot_report__service__pb2.RenderPoolMapResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,12 @@ class ReportServiceStub:
     """
     GetAnnotatorReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]
     """Returns how each annotator of a project does."""
+    GetPoolMap: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetPoolMapRequest, _report_service_pb2.GetPoolMapResponse]
+    """Returns the pool in two dimensions: neighbours have texts that are alike. The first look at a pool, or at one that
+    has grown by a quarter, takes seconds.
+    """
+    RenderPoolMap: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.RenderPoolMapRequest, _report_service_pb2.RenderPoolMapResponse]
+    """Draws the map of a pool."""
     GetOverview: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]
     """Returns the figures of a project at a glance."""
 
@@ -65,6 +71,12 @@ class ReportServiceAsyncStub(ReportServiceStub):
     """
     GetAnnotatorReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]  # type: ignore[assignment]
     """Returns how each annotator of a project does."""
+    GetPoolMap: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetPoolMapRequest, _report_service_pb2.GetPoolMapResponse]  # type: ignore[assignment]
+    """Returns the pool in two dimensions: neighbours have texts that are alike. The first look at a pool, or at one that
+    has grown by a quarter, takes seconds.
+    """
+    RenderPoolMap: _aio.UnaryUnaryMultiCallable[_report_service_pb2.RenderPoolMapRequest, _report_service_pb2.RenderPoolMapResponse]  # type: ignore[assignment]
+    """Draws the map of a pool."""
     GetOverview: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetOverviewRequest, _report_service_pb2.GetOverviewResponse]  # type: ignore[assignment]
     """Returns the figures of a project at a glance."""
 
@@ -107,6 +119,22 @@ class ReportServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_report_service_pb2.GetAnnotatorReportResponse, _abc.Awaitable[_report_service_pb2.GetAnnotatorReportResponse]]:
         """Returns how each annotator of a project does."""
+
+    def GetPoolMap(
+        self,
+        request: _report_service_pb2.GetPoolMapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.GetPoolMapResponse, _abc.Awaitable[_report_service_pb2.GetPoolMapResponse]]:
+        """Returns the pool in two dimensions: neighbours have texts that are alike. The first look at a pool, or at one that
+        has grown by a quarter, takes seconds.
+        """
+
+    def RenderPoolMap(
+        self,
+        request: _report_service_pb2.RenderPoolMapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.RenderPoolMapResponse, _abc.Awaitable[_report_service_pb2.RenderPoolMapResponse]]:
+        """Draws the map of a pool."""
 
     def GetOverview(
         self,

@@ -1,5 +1,6 @@
 """The commands that fill a pool and look at it, against the fake server."""
 
+import csv
 import gzip
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from nextlabel.client import Client, Columns
+from nextlabel.v1 import report_service_pb2 as pb
 from tests.client.conftest import TRAIN, Cli
 from tests.client.fake_state import State
 
@@ -29,6 +31,23 @@ def test_items_are_listed_up_to_a_limit(cli: Cli, pool: str) -> None:
 def test_one_item_is_shown_with_its_metadata(cli: Cli, pool: str) -> None:
     assert cli("pool", "show", pool, "i3", "--output", "json").json["item"]["metadata"] == {"n": 3}
     assert "text 3" in cli("pool", "show", pool, "i3").out
+
+
+def test_the_map_is_shown_and_written_as_its_file_is_named(cli: Cli, pool: str, tmp_path: Path) -> None:
+    first, second, third = cli("pool", "map", pool, "--output", "json").json
+    assert (first["label"], first["labeled"], first["confidence"]) == ("sports", True, None)
+    assert (second["x"], second["confidence"], second["picked"]) == (-1, 0.75, False)
+    assert (third["label"], third["labeled"]) == (None, False)
+    assert "learner" in cli("pool", "map", pool).out
+    table, picture = tmp_path / "map.csv", tmp_path / "map.svg"
+    assert cli("pool", "map", pool, "--points", "2", "--to", str(table)).err == f"wrote 2 points to {table}\n"
+    rows = list(csv.DictReader(table.open(encoding="utf-8-sig")))
+    assert [(row["item_id"], row["text"]) for row in rows] == [("i1", "'=1+1"), ("i2", "a ball")]
+    assert cli("pool", "map", pool, "--to", str(picture), "--color", "pick").code == 0
+    assert picture.read_text() == f"{pb.PLOT_FORMAT_SVG} {pb.MAP_COLOR_PICK} 2000"
+    refused = cli("pool", "map", pool, "--to", str(tmp_path / "map.gif"))
+    assert refused.code != 0
+    assert ".csv" in refused.err
 
 
 def test_items_are_deleted_after_asking_and_unknown_ids_reported(cli: Cli, pool: str, state: State) -> None:

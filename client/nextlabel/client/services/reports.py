@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
+from nextlabel.client.literals import AxisName, MapColorName, MeasureName, PlotFormName
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.names import several
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call
@@ -82,6 +82,38 @@ class Reports(Service[Mode, Scope]):
         """
         request = pb.GetRandomControlRequest(project=project)
         return await self._connection.unary(self._stub.GetRandomControl, request, timeout_s=timeout_s)
+
+    @project_call
+    async def pool_map(self, project: str, *, points: int = 0, timeout_s: float = LONG_CALL_S) -> pb.PoolMap:
+        """The pool in two dimensions, by up to 5,000 points, 2,000 by default: neighbours have texts that are alike.
+
+        The points are the newest picks, labeled items and a uniform sample, the same ones at every call. The first
+        call takes seconds.
+        """
+        request = pb.GetPoolMapRequest(project=project, max_points=points)
+        return (await self._connection.unary(self._stub.GetPoolMap, request, timeout_s=timeout_s)).map
+
+    @project_call
+    async def plot_pool_map(
+        self,
+        project: str,
+        *,
+        points: int = 0,
+        form: PlotFormName = "svg",
+        color: MapColorName = "label",
+        timeout_s: float = LONG_CALL_S,
+    ) -> bytes:
+        """The map of the pool as a picture.
+
+        `form` is svg, png or vega_lite; `color` label, confidence or pick.
+        """
+        request = pb.RenderPoolMapRequest(
+            project=project,
+            max_points=points,
+            format=enum_value(pb.PlotFormat, form, "form"),
+            color=enum_value(pb.MapColor, color, "color"),
+        )
+        return (await self._connection.unary(self._stub.RenderPoolMap, request, timeout_s=timeout_s)).content
 
     @project_call
     async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:

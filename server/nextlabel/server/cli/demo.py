@@ -113,7 +113,8 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
 
     from nextlabel.server.demo import data_set
     from nextlabel.server.demo.summary import mean_curves, plot_points, teacher_verdict, verdict
-    from nextlabel.server.plots import Axis, Measure, PlotFormat, learning_curve_spec, render
+    from nextlabel.server.plots.learning_curves import Axis, Measure, learning_curve_spec
+    from nextlabel.server.plots.rendering import PlotFormat, render
 
     curves = mean_curves(results)
     repeated = len({result.arm.seed for result in results}) > 1

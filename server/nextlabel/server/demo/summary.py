@@ -10,7 +10,7 @@ from statistics import mean, stdev
 
 from nextlabel.server.assessment.intervals import wilson_interval
 from nextlabel.server.demo.arms import ArmResult
-from nextlabel.server.plots import CurvePoint
+from nextlabel.server.plots.learning_curves import CurvePoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.engine import RunEngine
@@ -100,6 +101,7 @@ class ReportParts:
     reports: Reports
     forecasts: Forecasts
     random_control: RandomControl
+    maps: PoolMaps
     quality: QualityParts
 
 

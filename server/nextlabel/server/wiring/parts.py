@@ -33,6 +33,8 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
+from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.advising import Advising
@@ -129,9 +131,11 @@ def open_parts(settings: Settings) -> Parts:
         told,
         Forecasts(told),
         RandomControl(base.store, learning, told),
+        _maps(base, pool, labeling, learning),
         quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
-    removal = Removal(base.store, labeling.labels, selector, learning, pool.pools)
+    in_memory = (labeling.labels, selector, reports.maps)
+    removal = Removal(base.store, in_memory, learning, pool.pools)
     learned = LearningParts(learning, selector)
     return Parts(
         base=base,
@@ -205,6 +209,17 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
         models_dir=base.settings.data_dir / "models",
         descriptions=DescribedClassesSource(pool.embedding),
         advice=AdviceSource(base.store),
+    )
+
+
+def _maps(base: Foundation, pool: PoolParts, labeling: LabelingParts, learning: Learning) -> PoolMaps:
+    return PoolMaps(
+        store=base.store,
+        pools=pool.pools,
+        labels=labeling.labels,
+        learning=learning,
+        layouts=PoolLayouts(pool.pools, base.workers.compute),
+        executor=base.workers.compute,
     )
 
 

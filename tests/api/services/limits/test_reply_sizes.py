@@ -15,7 +15,7 @@ from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.messages import values
 from nextlabel.server.api.messages.models import largest_prediction, predictions
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
-from nextlabel.server.plots import thinned
+from nextlabel.server.plots.learning_curves import thinned
 from nextlabel.server.values.labeling.answers import Label, MultiLabel
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import (
@@ -64,6 +64,7 @@ ENTRIES = {
     "Overview.active_runs": 0,  # cut by bytes
     "Overview.outcomes": FEW,
     "PoolCounts.needs": FEW,
+    "PoolMap.points": 0,  # cut by bytes
     "PredictResponse.predictions": 0,  # refused where it may be too large
     "PredictStreamResponse.predictions": 0,
     "Project.prompt_metadata": 0,  # refused
@@ -88,12 +89,14 @@ BYTES = {
     "ModelCount.model": 4 * 200,  # characters
     "Overview.active_runs": values.PAGE_BYTES,
     "Pick.reason": 96,
+    "PoolMap.points": values.PAGE_BYTES,
     "PredictResponse.predictions": values.PAGE_BYTES,
     "PredictStreamResponse.predictions": values.PAGE_BYTES,
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
     "SyntheticText.text": 4 * 2_000,  # characters
     "RenderLearningCurveResponse.content": values.PAGE_BYTES,
+    "RenderPoolMapResponse.content": values.PAGE_BYTES,
     "TextPair.a": LIMITS.item_text_bytes,
     "TextPair.b": LIMITS.item_text_bytes,
     "TextResponse.text": LIMITS.item_text_bytes,

@@ -1,5 +1,6 @@
 """`nextlabel pool`: add items, look at them and see how the pool stands."""
 
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +22,10 @@ from nextlabel.client.cli.reading import (
     reads_files,
 )
 from nextlabel.client.cli.session import session
-from nextlabel.client.literals import SplitName, StateName
+from nextlabel.client.export.tables import write_rows
+from nextlabel.client.literals import MapColorName, PlotFormName, SplitName, StateName
+from nextlabel.client.writers.replacing import replacing
+from nextlabel.client.writers.table import check_ending
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -36,6 +40,19 @@ _ITEMS: TableColumns = {
     "LABEL": lambda i: i["consensus"] and i["consensus"]["answer"],
     "TEXT": lambda i: i["item"]["text"],
 }
+
+
+_POINTS: TableColumns = {
+    "ITEM": lambda p: p["item_id"],
+    "X": lambda p: f"{p['x']:.3f}",
+    "Y": lambda p: f"{p['y']:.3f}",
+    "LABEL": lambda p: p["label"],
+    "FROM": lambda p: None if p["label"] is None else "labels" if p["labeled"] else "learner",
+    "CONFIDENCE": lambda p: None if p["confidence"] is None else f"{p['confidence']:.2f}",
+    "PICKED": lambda p: (p["pick_reason"] or "yes") if p["picked"] else None,
+    "TEXT": lambda p: p["text"],
+}
+_PICTURES: Mapping[str, PlotFormName] = {".svg": "svg", ".png": "png", ".json": "vega_lite"}
 
 
 @app.command(
@@ -135,6 +152,46 @@ def list_items(
 
         found = client.pool.list(project, split=split, state=state, page_size=min(limit, 1_000))
         emit_many(map(plain, islice(found, limit)), _ITEMS, output)
+
+
+@app.command(
+    "map",
+    epilog="Examples: nextlabel pool map news --to map.svg --color confidence;  nextlabel pool map news --to map.csv",
+)
+def draw_map(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Picture: .svg, .png, or .json for Vega-Lite; or table: .csv, .tsv, .xlsx, .parquet, .jsonl.",
+        ),
+    ] = None,
+    color: Annotated[MapColorName, typer.Option(help="What the points of the picture are coloured by.")] = "label",
+    points: Annotated[int, typer.Option(min=1, max=5_000, help="Most items to show.")] = 2_000,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show the pool in two dimensions: neighbours have texts that are alike.
+
+    The newest picks, labeled items and a uniform sample of the pool, the same ones at every look.
+    """
+    form = _PICTURES.get(to.suffix.lower()) if to is not None else None
+    if to is not None and form is None:
+        check_ending(to)
+    with session(ctx).connect() as client:
+        if to is not None and form is not None:
+            with replacing(to) as written:
+                written.write_bytes(client.reports.plot_pool_map(project, points=points, form=form, color=color))
+            say(f"wrote {to}")
+            return
+        from nextlabel.client.messages.map_points import map_row
+
+        rows = list(map(map_row, client.reports.pool_map(project, points=points).points))
+    if to is None:
+        emit_many(rows, _POINTS, output)
+    else:
+        say(f"wrote {write_rows(to, rows):,} points to {to}")
 
 
 @app.command(epilog="Example: nextlabel pool show news i17")

@@ -173,6 +173,8 @@ RULES: dict[str, Rule] = {
                 "RenderLearningCurve": Rule(READERS),
                 "GetForecast": Rule(READERS),
                 "GetRandomControl": Rule(OPERATORS),
+                "GetPoolMap": Rule(READERS),
+                "RenderPoolMap": Rule(READERS),
                 "GetAnnotatorReport": Rule(READERS),
                 "GetOverview": Rule(READERS),
             },

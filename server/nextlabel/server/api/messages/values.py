@@ -187,6 +187,14 @@ def check_fits(count: int, largest: int, field: str, allowed: str) -> None:
         )
 
 
+def check_picture_fits(content: bytes, field: str) -> None:
+    """Raise InvalidArgument when a picture is larger than one reply; `field` says how much there is in it."""
+    if len(content) > PAGE_BYTES:
+        raise InvalidArgument.field(
+            field, f"ask for fewer: the picture takes {len(content)} bytes, and a reply holds {PAGE_BYTES}"
+        )
+
+
 def page_token(key: int | str) -> str:
     """Return the token of the page that begins after `key`."""
     return base64.urlsafe_b64encode(str(key).encode()).decode()

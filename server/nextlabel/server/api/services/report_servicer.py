@@ -10,17 +10,21 @@ from typing import Any, TypeVar
 
 from nextlabel.server.api.messages.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
+from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.quality import annotator_report, estimate
 from nextlabel.server.api.messages.run_events import outcome_counts
-from nextlabel.server.api.messages.values import fitting, full_page
+from nextlabel.server.api.messages.values import check_picture_fits, fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
-from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render, thinned
+from nextlabel.server.plots.learning_curves import Axis, CurvePoint, Measure, learning_curve_spec, thinned
+from nextlabel.server.plots.pool_maps import MapColor, pool_map_spec
+from nextlabel.server.plots.rendering import PlotFormat, render
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.errors import InvalidArgument
@@ -48,6 +52,12 @@ _MEASURES = {
     pb.CURVE_MEASURE_ACCURACY: Measure.ACCURACY,
     pb.CURVE_MEASURE_MACRO_F1: Measure.MACRO_F1,
 }
+_COLORS = {
+    pb.MAP_COLOR_UNSPECIFIED: MapColor.LABEL,
+    pb.MAP_COLOR_LABEL: MapColor.LABEL,
+    pb.MAP_COLOR_CONFIDENCE: MapColor.CONFIDENCE,
+    pb.MAP_COLOR_PICK: MapColor.PICK,
+}
 _X_VALUES: Mapping[Axis, Callable[[ModelVersion], float]] = {
     Axis.LABELS: lambda version: version.known_labels,
     Axis.TOKENS: lambda version: version.spent.tokens,
@@ -70,6 +80,7 @@ class ReportServicer(ReportServiceServicer):
     reports: Reports
     forecasts: Forecasts
     random_control: RandomControl
+    maps: PoolMaps
     runs: Runs
     run_messages: RunMessages
     executor: Executor
@@ -134,6 +145,26 @@ class ReportServicer(ReportServiceServicer):
             label_micro_usd=found.label_micro_usd,
             reached=found.savings.reached,
         )
+
+    async def GetPoolMap(self, request: pb.GetPoolMapRequest, context: Any) -> pb.GetPoolMapResponse:
+        """Return the pool in two dimensions."""
+        project = await self.finder.project(request.project)
+        found = await self.maps.of(project, request.max_points)
+        return pb.GetPoolMapResponse(map=pool_map_message(project.name, found))
+
+    async def RenderPoolMap(self, request: pb.RenderPoolMapRequest, context: Any) -> pb.RenderPoolMapResponse:
+        """Draw the map of a pool."""
+        plot_format = _known(_FORMATS, request.format, "format")
+        color = _known(_COLORS, request.color, "color")
+        project = await self.finder.project(request.project)
+        found = await self.maps.of(project, request.max_points)
+
+        def draw() -> tuple[bytes, str]:
+            return render(pool_map_spec(list(map(drawn_point, found.points)), color, project.name), plot_format)
+
+        content, media_type = await self.executor.run(draw)
+        check_picture_fits(content, "max_points")
+        return pb.RenderPoolMapResponse(content=content, media_type=media_type)
 
     async def GetAnnotatorReport(
         self, request: pb.GetAnnotatorReportRequest, context: Any

@@ -75,6 +75,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             reports=parts.reports.reports,
             forecasts=parts.reports.forecasts,
             random_control=parts.reports.random_control,
+            maps=parts.reports.maps,
             runs=parts.runs.runs,
             run_messages=run_messages,
             executor=parts.base.workers.compute,

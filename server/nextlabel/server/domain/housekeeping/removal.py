@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import structlog
 
-from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.selection.selector import Selector
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
 
 _log = structlog.get_logger(__name__)
 
 
+class Kept(Protocol):
+    """What is kept of projects in memory alone."""
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        ...
+
+
 class Removal:
     """Texts and embeddings go when their project goes, at the latest after the next start."""
 
-    def __init__(self, store: StateStore, labels: Labels, selector: Selector, learning: Learning, pools: Pools) -> None:
+    def __init__(self, store: StateStore, kept: Sequence[Kept], learning: Learning, pools: Pools) -> None:
         self._store = store
-        self._labels = labels
-        self._selector = selector
+        self._kept = kept
         self._learning = learning
         self._pools = pools
 
@@ -49,8 +57,8 @@ class Removal:
                     await self._store.write(lambda tx, gone=project: tx.projects.mark_dropped(gone))  # type: ignore[misc]
 
     async def _drop(self, project: ProjectId) -> None:
-        self._labels.forget(project)
-        self._selector.forget(project)
+        for kept in self._kept:
+            kept.forget(project)
         try:
             self._learning.forget(project)
         finally:

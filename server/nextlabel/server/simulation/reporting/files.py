@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nextlabel.server.plots import Axis, CurvePoint, Measure, PlotFormat, learning_curve_spec, render
+from nextlabel.server.plots.learning_curves import Axis, CurvePoint, Measure, learning_curve_spec
+from nextlabel.server.plots.rendering import PlotFormat, render
 from nextlabel.server.simulation.atomic import write_bytes_to
 from nextlabel.server.simulation.comparison import Summary
 from nextlabel.server.simulation.simulation import Result

@@ -1,22 +1,15 @@
-"""Learning curves as pictures: one Vega-Lite specification for the browser, SVG and PNG."""
+"""Learning curves as Vega-Lite specifications."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from nextlabel.server.plots.rendering import SCHEMA
+
 T = TypeVar("T")
-
-
-class PlotFormat(StrEnum):
-    """How a plot is handed out."""
-
-    VEGA_LITE = "vega_lite"
-    SVG = "svg"
-    PNG = "png"
 
 
 class Axis(StrEnum):
@@ -35,11 +28,6 @@ class Measure(StrEnum):
     MACRO_F1 = "macro_f1"
 
 
-_MEDIA_TYPES: Mapping[PlotFormat, str] = {
-    PlotFormat.VEGA_LITE: "application/vnd.vegalite.v5+json",
-    PlotFormat.SVG: "image/svg+xml",
-    PlotFormat.PNG: "image/png",
-}
 _TITLES = {
     "labels": "labels",
     "tokens": "tokens",
@@ -99,7 +87,7 @@ def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measu
         },
     }
     return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "$schema": SCHEMA,
         "title": title,
         "width": 560,
         "height": 340,
@@ -108,15 +96,3 @@ def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measu
         "layer": [band, line],
         "config": {"font": "sans-serif"},
     }
-
-
-def render(spec: Mapping[str, Any], plot_format: PlotFormat) -> tuple[bytes, str]:
-    """Return a specification as bytes of a format, with the media type. Works without a network and a browser."""
-    if plot_format is PlotFormat.VEGA_LITE:
-        return json.dumps(spec).encode(), _MEDIA_TYPES[plot_format]
-    import vl_convert
-
-    if plot_format is PlotFormat.SVG:
-        return vl_convert.vegalite_to_svg(dict(spec)).encode(), _MEDIA_TYPES[plot_format]
-    png: bytes = vl_convert.vegalite_to_png(dict(spec), scale=2)
-    return png, _MEDIA_TYPES[plot_format]

@@ -1,0 +1,88 @@
+"""Where the items of pools stand in the plane, kept as long as it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.reports.map_sample import anchors
+from nextlabel.server.learners.layout import Layout, lay_out
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.values.ids import ProjectId
+
+ANCHORS = 2_000
+"""Items that a layout is made of: more take more than seconds."""
+
+Place = tuple[float, float]
+
+_KEPT_LAYOUTS = 16
+_KEPT_PLACES = 20_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laid:
+    """A layout of some anchors, and places by row: theirs, and those of others that were looked for since."""
+
+    anchors: Rows
+    layout: Layout
+    own: Mapping[int, Place]
+    others: dict[int, Place] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLayouts:
+    """Lays pools out, one at a time, so that it never takes more than one thread of those that train and select."""
+
+    pools: Pools
+    executor: Executor
+    _kept: OrderedDict[ProjectId, _Laid] = field(init=False, default_factory=OrderedDict)
+    _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+
+    async def places(self, project: ProjectId, usable_n: Rows, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Return places, (n, 2) in [-1, 1], of embedded rows in their order.
+
+        They depend on the pool alone: ``usable_n`` are its embedded rows, ascending and at least one, of which the
+        layout is made. The first look at a pool, or at one that has grown by a quarter, takes seconds.
+
+        Raises:
+            NotFound: a row has no embedding any more.
+        """
+        laid = await self._laid(project, usable_n)
+        known = {row: place for row in rows if (place := laid.own.get(row) or laid.others.get(row))}
+        if missing := [row for row in rows if row not in known]:
+            embeddings_nD = await self.pools.embeddings(project, missing)
+            placed_n2 = await self.executor.run(lambda: laid.layout.place(embeddings_nD))
+            known |= _by_row(missing, placed_n2)
+            if len(laid.others) > _KEPT_PLACES:
+                laid.others.clear()
+            laid.others.update((row, known[row]) for row in missing)
+        return np.array([known[row] for row in rows], np.float32).reshape(-1, 2)
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        self._kept.pop(project, None)
+
+    async def _laid(self, project: ProjectId, usable_n: Rows) -> _Laid:
+        wanted = await self.executor.run(lambda: anchors(usable_n, ANCHORS))
+        async with self._turn:
+            kept = self._kept.get(project)
+            if kept is None or not np.array_equal(kept.anchors, wanted):
+                rows = wanted.tolist()
+                embeddings_ND = await self.pools.embeddings(project, rows)
+                layout = await self.executor.run(lambda: lay_out(embeddings_ND))
+                kept = self._kept[project] = _Laid(wanted, layout, _by_row(rows, layout.places_N2))
+            self._kept.move_to_end(project)
+            while len(self._kept) > _KEPT_LAYOUTS:
+                self._kept.popitem(last=False)
+        return kept
+
+
+def _by_row(rows: Sequence[int], places_n2: npt.NDArray[np.float32]) -> dict[int, Place]:
+    return {row: (x, y) for row, (x, y) in zip(rows, places_n2.tolist(), strict=True)}

@@ -1,0 +1,191 @@
+"""The pool in two dimensions: where items stand, what they are labeled or predicted to be, and which were picked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.pool.pools import KnownPool, Pools
+from nextlabel.server.domain.reports.map_sample import shown
+from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import Body
+from nextlabel.server.values.labeling.batches import Pick
+from nextlabel.server.values.pool import Segment
+from nextlabel.server.values.projects.projects import Project
+
+DEFAULT_POINTS = 2_000
+MOST_POINTS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class MapPoint:
+    """An item on the map, at a place in [-1, 1]².
+
+    ``body`` is the consensus of a labeled item, else what the learner predicts; None without either. ``confidence`` is
+    in [0, 1], None where nothing says so, as for the label of a person. ``pick`` is that of the newest batch.
+    """
+
+    row: int
+    item_id: str
+    text: str
+    x: float
+    y: float
+    body: Body | None
+    labeled: bool
+    confidence: float | None
+    pick: Pick | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMap:
+    """Points of a map: picked items, labeled ones, then a sample of the pool.
+
+    ``items`` are those of the pool that have an embedding, of which ``labeled`` have a label; ``waiting`` ones have no
+    embedding yet. ``batch`` is the newest query batch, '' without one; ``model_version`` predicted, 0 without a model.
+    """
+
+    points: Sequence[MapPoint]
+    items: int
+    labeled: int
+    waiting: int
+    batch: str
+    model_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """What a version predicts, by row."""
+
+    version: int
+    answers: Mapping[int, PredictedAnswer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolMaps:
+    """Draws pools; what costs time is kept until it does not hold any more."""
+
+    store: StateStore
+    pools: Pools
+    labels: Labels
+    learning: Learning
+    layouts: PoolLayouts
+    executor: Executor
+    _predicted: dict[ProjectId, _Predicted] = field(init=False, default_factory=dict)
+
+    async def of(self, project: Project, points: int = 0) -> PoolMap:
+        """Return up to so many points of a pool, by default 2,000; the same ones at every look.
+
+        Raises:
+            InvalidArgument: more points than 5,000, or fewer than none.
+        """
+        if not 0 <= points <= MOST_POINTS:
+            raise InvalidArgument.field(
+                "max_points", f"from 1 to {MOST_POINTS}, or 0 for {DEFAULT_POINTS}, got {points}"
+            )
+        pool = await self.pools.open(project.id)
+        consensus = await self.labels.consensus(project)
+        labeled = {row: agreed for row, agreed in consensus.items() if not agreed.split}
+        segments, picks = await self.store.read(
+            lambda tx: (tx.pool.segments(project.id, embedded=False), _newest_picks(tx, project.id))
+        )
+        picked = {pick.row: pick for pick in picks}
+
+        def choose() -> tuple[Rows, int, int, Rows]:
+            usable_n, waiting = _usable(pool, segments)
+            known = np.fromiter(labeled, np.int64, len(labeled))
+            count = int(np.isin(known, usable_n).sum())
+            return usable_n, waiting, count, shown(usable_n, picked, labeled, points or DEFAULT_POINTS)
+
+        usable_n, waiting, count, rows_p = await self.executor.run(choose)
+        stored = await self.pools.items(project.id, rows_p.tolist())
+        rows = [item.row for item in stored]
+        places_p2 = await self.layouts.places(project.id, usable_n, rows) if rows else np.zeros((0, 2), np.float32)
+        predicted = await self._predictions(project, [row for row in rows if row not in labeled])
+        return PoolMap(
+            points=[
+                MapPoint(
+                    row=item.row,
+                    item_id=item.item_id,
+                    text=item.text,
+                    x=x,
+                    y=y,
+                    body=_body(labeled.get(item.row), predicted.answers.get(item.row)),
+                    labeled=item.row in labeled,
+                    confidence=_confidence(labeled.get(item.row), predicted.answers.get(item.row)),
+                    pick=picked.get(item.row),
+                )
+                for item, (x, y) in zip(stored, places_p2.tolist(), strict=True)
+            ],
+            items=len(usable_n),
+            labeled=count,
+            waiting=waiting,
+            batch=picks[0].batch if picks else "",
+            model_version=predicted.version,
+        )
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        self.layouts.forget(project)
+        self._predicted.pop(project, None)
+
+    async def _predictions(self, project: Project, rows: Sequence[int]) -> _Predicted:
+        """Return what the newest model predicts for embedded rows; nothing without a model.
+
+        Advice that came since the model was trained counts from the next version on.
+        """
+        newest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        if newest is None:
+            return _Predicted(0, {})
+        kept = self._predicted.get(project.id)
+        known = {} if kept is None or kept.version != newest.version else kept.answers
+        if missing := [row for row in rows if row not in known]:
+            embeddings_nD = await self.pools.embeddings(project.id, missing)
+            try:
+                _, _, answers = await self.learning.answers(project, embeddings_nD, newest.version, missing)
+            except FailedPrecondition:
+                # Its file is damaged: the next training makes a new one, and the map does without.
+                return _Predicted(0, {})
+            known = {row: known[row] for row in rows if row in known} | dict(zip(missing, answers, strict=True))
+        self._predicted[project.id] = found = _Predicted(newest.version, known)
+        return found
+
+
+def _newest_picks(tx: Transaction, project: ProjectId) -> Sequence[Pick]:
+    for batch in reversed(tx.labeling.batches(project)):
+        if picks := tx.labeling.picks(batch.id):
+            return picks
+    return ()
+
+
+def _usable(pool: KnownPool, unembedded: Sequence[Segment]) -> tuple[Rows, int]:
+    """Return the embedded rows of the pool, ascending, and how many of its rows wait for their embedding."""
+    of_pool = np.ones(pool.index.next_row, np.bool_)
+    unusable = pool.unusable_rows()
+    of_pool[unusable[unusable < len(of_pool)]] = False
+    embedded = of_pool.copy()
+    for segment in unembedded:
+        embedded[segment.first_row : segment.first_row + segment.row_count] = False
+    return np.flatnonzero(embedded), int(of_pool.sum() - embedded.sum())
+
+
+def _body(agreed: Consensus | None, predicted: PredictedAnswer | None) -> Body | None:
+    if agreed is not None:
+        return agreed.body
+    return None if predicted is None else predicted.body
+
+
+def _confidence(agreed: Consensus | None, predicted: PredictedAnswer | None) -> float | None:
+    if agreed is not None:
+        return agreed.confidence
+    return None if predicted is None else predicted.probability

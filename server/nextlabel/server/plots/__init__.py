@@ -1,0 +1,1 @@
+"""Pictures: Vega-Lite specifications for the browser, drawn as SVG and PNG."""
