@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nextlabel.server.plots.pool_maps import SIDE, DrawnPoint, MapColor, pool_map_spec
+from nextlabel.server.plots.pool_maps import PADDING, SIDE, DrawnPoint, MapColor, pool_map_spec
 from nextlabel.server.plots.rendering import PlotFormat, render
 
 
@@ -36,6 +36,16 @@ def test_every_point_is_drawn_whatever_is_known_of_it() -> None:
         assert drawn.count("<path") == 4, color
         assert "<b>" not in svg.decode()
     assert not legend(render(pool_map_spec([], MapColor.PICK), PlotFormat.SVG)[0])[3:]
+
+
+def test_what_has_no_confidence_is_pale_and_not_the_colour_of_0() -> None:
+    svg, _ = render(pool_map_spec([point(labeled=True), point(confidence=0.0)], MapColor.CONFIDENCE), PlotFormat.SVG)
+    assert re.findall(r'<path [^>]*fill="([^"]*)" stroke="#1b1f24"', svg.decode()) == ["rgb(68, 1, 84)", "#e0e0e0"]
+
+
+def test_the_square_begins_where_the_page_reckons_with() -> None:
+    svg, _ = render(pool_map_spec([point("a")], MapColor.LABEL), PlotFormat.SVG)
+    assert f"translate({PADDING},{PADDING})" in svg.decode()
 
 
 def test_places_are_pixels_within_the_square() -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
+import numpy as np
 import pytest
 
 from nextlabel.server.domain.pool.incoming import IncomingItems
+from nextlabel.server.domain.reports import pool_layouts
 from nextlabel.server.domain.selection.selector import Query
+from nextlabel.server.learners.layout import Layout, lay_out
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.pool import Split
@@ -59,6 +65,29 @@ async def test_it_is_the_same_at_every_look_and_after_a_restart(service: Service
     again = Service(tmp_path)
     assert await again.parts.reports.maps.of(project, 10) == first
     await again.close()
+
+
+async def test_a_layout_is_made_once_also_when_who_asked_stops_waiting(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def waiting(embeddings: np.ndarray) -> Layout:
+        begun.set()
+        go_on.wait()
+        made.append(lay_out(embeddings))
+        return made[-1]
+
+    monkeypatch.setattr(pool_layouts, "lay_out", waiting)
+    project = await project_with_items(service)
+    impatient = asyncio.create_task(service.parts.reports.maps.of(project))
+    await asyncio.to_thread(begun.wait)
+    impatient.cancel()
+    patient = [asyncio.create_task(service.parts.reports.maps.of(project)) for _ in range(2)]
+    go_on.set()
+    first, second = await asyncio.gather(*patient)
+    assert first == second
+    assert len(made) == 1
 
 
 async def test_deleted_items_leave_it_and_no_items_are_no_points(service: Service) -> None:

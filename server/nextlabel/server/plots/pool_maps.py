@@ -39,26 +39,30 @@ _MARGIN = 8
 
 # Tableau 10 with indigo in the place of its grey, which stands for all others.
 _COLORS = ["#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#2d3a8c"]
-_GREY = "#b0b0b0"
+_GREY, _PALE = "#b0b0b0", "#e0e0e0"
 _CHARACTERS = 40
 _PICKED, _LABELED, _REST = "picked last", "labeled", "others"
 
 
-def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor, title: str = "") -> dict[str, Any]:
+PADDING = 5
+"""Pixels around the square, the legend aside: the picture has no title, so that a place in it can be reckoned."""
+
+
+def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor) -> dict[str, Any]:
     """Return the Vega-Lite specification of a map: labeled and picked items large and ringed, others small.
 
     By label, the most frequent 10 have a colour each. Places are in pixels, from the upper left.
     """
     groups, encoding = _GROUPS[color](points)
     values = [
-        {"item": p.item_id, "x": _pixel(p.x), "y": _pixel(-p.y), "stands_out": p.labeled or p.picked, "group": group}
+        {"item": p.item_id, "x": pixel(p.x), "y": pixel(-p.y), "stands_out": p.labeled or p.picked, "group": group}
         for p, group in zip(points, groups, strict=True)
     ]
     # What is drawn last lies on top: labeled and picked items.
     values.sort(key=lambda value: (value["group"] == _PICKED, value["stands_out"]))
     return {
         "$schema": SCHEMA,
-        "title": title,
+        "padding": PADDING,
         "width": SIDE,
         "height": SIDE,
         "background": "white",
@@ -75,7 +79,8 @@ def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor, title: str = ""
     }
 
 
-def _pixel(place: float) -> float:
+def pixel(place: float) -> float:
+    """Return where a place in [-1, 1] is in the square, from its left or upper edge."""
     return round(SIDE / 2 + place * (SIDE / 2 - _MARGIN), 1)
 
 
@@ -99,7 +104,7 @@ def _by_label(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any
     rest[""] = "no label"
     groups = [names.get(p.label) or rest[p.label] for p in points]
     domain = list(names.values()) + sorted(set(groups) - set(names.values()))
-    colors = _COLORS[: len(names)] + [_GREY, "#e0e0e0"][: len(domain) - len(names)]
+    colors = _COLORS[: len(names)] + [_GREY, _PALE][: len(domain) - len(names)]
     return groups, _nominal("label or prediction", domain, colors)
 
 
@@ -112,10 +117,13 @@ def _name(label: str, place: int, most: Sequence[str]) -> str:
 
 def _by_confidence(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
     scale = {"scheme": "viridis", "domain": [0, 1]}
-    known = {"field": "group", "type": "quantitative", "title": "confidence", "scale": scale}
+    unknown = {"test": "!isValid(datum.group)", "value": _PALE}
     return [p.confidence for p in points], {
-        "condition": {"test": "isValid(datum.group)", **known},
-        "value": "#e0e0e0",
+        "condition": unknown,
+        "field": "group",
+        "type": "quantitative",
+        "title": "confidence",
+        "scale": scale,
     }
 
 

@@ -8,7 +8,7 @@ from google.protobuf.json_format import MessageToJson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nextlabel.server.web.rendering import page
+from nextlabel.server.web.rendering import as_file, page
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 
@@ -45,8 +45,7 @@ async def download(request: Request) -> Response:
     """Hand the figures out as JSON."""
     found = await _report(request, 0)
     name = request.path_params["project"]
-    headers = {"content-disposition": f'attachment; filename="{name}-annotators.json"'}
-    return Response(MessageToJson(found), media_type="application/json", headers=headers)
+    return Response(MessageToJson(found), media_type="application/json", headers=as_file(f"{name}-annotators.json"))
 
 
 def confusions(compared: pb.GoldComparison) -> list[Confusion]:

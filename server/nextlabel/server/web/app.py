@@ -17,7 +17,7 @@ from starlette.templating import Jinja2Templates
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import DomainError
-from nextlabel.server.web import annotators, creating, curves, figures, labeling, live, pages, sessions, starting
+from nextlabel.server.web import annotators, creating, curves, figures, labeling, live, maps, pages, sessions, starting
 from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.protection import Protection
 from nextlabel.server.web.rendering import page
@@ -45,6 +45,11 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/figures", pages.overview_figures),
         Route(f"{project}/curve.csv", curves.table),
         Route(f"{project}/curve.{{form}}", curves.picture),
+        Route(f"{project}/map", maps.show),
+        Route(f"{project}/map/points", maps.points),
+        Route(f"{project}/map.csv", maps.table),
+        Route(f"{project}/map.json", maps.under_pointer),
+        Route(f"{project}/map.{{form}}", maps.picture),
         Route(f"{project}/live", live.events),
         Route(f"{project}/items", pages.items),
         Route(f"{project}/guidelines", pages.guidelines),

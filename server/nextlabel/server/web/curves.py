@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +13,7 @@ from nextlabel.client.export.tables import flat
 from nextlabel.client.messages.curve_points import measured
 from nextlabel.client.messages.plain import plain
 from nextlabel.server.web.choices import one_of
+from nextlabel.server.web.rendering import as_file
 from nextlabel.server.web.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
@@ -44,7 +45,7 @@ async def picture(request: Request) -> Response:
         measure=one_of(_MEASURES, query.get("measure", "accuracy"), "measure"),
     )
     drawn = await who.call(who.backend.reports.RenderLearningCurve, asked)
-    headers = _as_file(request, form) if "download" in query else None
+    headers = as_file(f"{request.path_params['project']}-curve.{form}") if "download" in query else None
     return Response(drawn.content, media_type=drawn.media_type, headers=headers)
 
 
@@ -59,7 +60,7 @@ async def table(request: Request) -> Response:
         if not found.next_page_token:
             break
         asked.page_token = found.next_page_token
-    return Response(points_as_csv(points), media_type="text/csv", headers=_as_file(request, "csv"))
+    return Response(points_as_csv(points), media_type="text/csv", headers=as_file(f"{asked.project}-curve.csv"))
 
 
 def points_as_csv(points: Sequence[LearningCurvePoint]) -> str:
@@ -70,7 +71,3 @@ def points_as_csv(points: Sequence[LearningCurvePoint]) -> str:
     for point in points:
         writer.writerow(dict(flat(measured(plain(point)))))
     return text.getvalue()
-
-
-def _as_file(request: Request, ending: str) -> Mapping[str, str]:
-    return {"content-disposition": f'attachment; filename="{request.path_params["project"]}-curve.{ending}"'}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -16,3 +17,8 @@ def page(request: Request, template: str, *, status: int = 200, **context: Any) 
         request, template, {"new_id": new_id, **context}, status_code=status
     )
     return rendered
+
+
+def as_file(name: str) -> Mapping[str, str]:
+    """Return the headers by which a browser keeps an answer as a file."""
+    return {"content-disposition": f'attachment; filename="{name}"'}

@@ -160,7 +160,7 @@ class ReportServicer(ReportServiceServicer):
         found = await self.maps.of(project, request.max_points)
 
         def draw() -> tuple[bytes, str]:
-            return render(pool_map_spec(list(map(drawn_point, found.points)), color, project.name), plot_format)
+            return render(pool_map_spec(list(map(drawn_point, found.points)), color), plot_format)
 
         content, media_type = await self.executor.run(draw)
         check_picture_fits(content, "max_points")

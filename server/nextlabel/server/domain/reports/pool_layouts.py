@@ -71,16 +71,25 @@ class PoolLayouts:
 
     async def _laid(self, project: ProjectId, usable_n: Rows) -> _Laid:
         wanted = await self.executor.run(lambda: anchors(usable_n, ANCHORS))
+        kept = self._kept.get(project)
+        if kept is None or not np.array_equal(kept.anchors, wanted):
+            # Who stops waiting comes back, and then it is there.
+            return await asyncio.shield(asyncio.create_task(self._lay_out(project, wanted)))
+        self._kept.move_to_end(project)
+        return kept
+
+    async def _lay_out(self, project: ProjectId, wanted: Rows) -> _Laid:
         async with self._turn:
+            # Another caller may have waited for the same.
             kept = self._kept.get(project)
             if kept is None or not np.array_equal(kept.anchors, wanted):
                 rows = wanted.tolist()
                 embeddings_ND = await self.pools.embeddings(project, rows)
                 layout = await self.executor.run(lambda: lay_out(embeddings_ND))
                 kept = self._kept[project] = _Laid(wanted, layout, _by_row(rows, layout.places_N2))
-            self._kept.move_to_end(project)
-            while len(self._kept) > _KEPT_LAYOUTS:
-                self._kept.popitem(last=False)
+                self._kept.move_to_end(project)
+                while len(self._kept) > _KEPT_LAYOUTS:
+                    self._kept.popitem(last=False)
         return kept
 
 
