@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import httpx2
 import pytest
@@ -125,7 +126,7 @@ def test_a_page_gives_nobody_more_rights_than_the_token(guarded: Server) -> None
 def test_changes_from_other_pages_are_refused(guarded: Server, headers: dict[str, str]) -> None:
     with visitor(guarded, token=ADMIN) as client:
         client.headers.pop("origin")
-        for path in ("/login", "/logout", "/projects/x/budget", "/api/projects/x/submit"):
+        for path in ("/login", "/logout", "/projects/x/budget", "/projects/x/runs/y/pause", "/api/projects/x/submit"):
             assert client.post(path, headers=headers).status_code == 403
 
 
@@ -180,6 +181,14 @@ def test_a_run_is_started_after_its_quote_and_a_budget_is_changed(guarded: Serve
         assert "What it would cost" in quote.text
         started = client.post(f"/projects/{name}/start", data={**asked, "confirmed": "1", "request_id": request_id()})
         assert "running" in started.text
+        stop = re.search(r"/projects/[^\"]+/runs/[^\"]+/stop", started.text)
+        assert stop, "there is a button"
+        pause, resume = (stop.group().replace("/stop", f"/{turn}") for turn in ("pause", "resume"))
+        for turn, state, offered in ((pause, "paused", resume), (pause, "paused", resume), (resume, "running", pause)):
+            turned = client.post(turn)
+            assert f"<td>{state}</td>" in turned.text
+            assert f'formaction="{offered}"' in turned.text
+        assert client.post(stop.group().replace("/stop", "/burn")).status_code == 400
         assert client.post(f"/projects/{name}/start", data={"kind": "human", "batch_size": "1.5"}).status_code == 400
         assert "$2.50" in client.post(f"/projects/{name}/budget", data={"dimension": "usd", "limit": "2.50"}).text
         wrong = client.post(f"/projects/{name}/budget", data={"dimension": "labels", "limit": "many"})

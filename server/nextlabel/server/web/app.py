@@ -61,7 +61,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/export", pages.export),
         Route(f"{project}/start", starting.form),
         Route(f"{project}/start", starting.quote_or_start, methods=["POST"]),
-        Route(f"{project}/runs/{{run}}/stop", pages.stop_run, methods=["POST"]),
+        Route(f"{project}/runs/{{run}}/{{turn}}", pages.turn_run, methods=["POST"]),
         Route(f"{project}/label", labeling.label_page),
         Route(f"{api}/lease", labeling.as_json(labeling.lease), methods=["POST"]),
         Route(f"{api}/submit", labeling.as_json(labeling.submit), methods=["POST"]),

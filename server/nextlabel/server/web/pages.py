@@ -22,7 +22,12 @@ from nextlabel.v1 import report_service_pb2 as reports_pb
 from nextlabel.v1 import run_service_pb2 as runs_pb
 
 PAGE_ROWS = 50
-_ACTIVE = frozenset({runs_pb.RUN_STATE_PENDING, runs_pb.RUN_STATE_RUNNING, runs_pb.RUN_STATE_STOPPING})
+# What can be asked of a run by the state that it is in.
+_TURNS = {
+    runs_pb.RUN_STATE_PENDING: ("pause", "stop"),
+    runs_pb.RUN_STATE_RUNNING: ("pause", "stop"),
+    runs_pb.RUN_STATE_PAUSED: ("resume", "stop"),
+}
 _DIMENSIONS = {
     "labels": budgets_pb.BUDGET_DIMENSION_LABELS,
     "tokens": budgets_pb.BUDGET_DIMENSION_TOKENS,
@@ -63,7 +68,7 @@ async def _overview(request: Request) -> dict[str, Any]:
         "figures": figures,
         "points": curve.learning_curve.points,
         "runs": runs,
-        "active": [run for run in runs if run.state in _ACTIVE],
+        "turns": {run.run_id: _TURNS.get(run.state, ()) for run in runs},
         "budgets": [budget for budget in budgets.budgets if not budget.run],
         "annotators": quality.annotators,
     }
@@ -150,12 +155,19 @@ async def set_budget(request: Request) -> Response:
     return RedirectResponse(f"/projects/{name}", 303)
 
 
-async def stop_run(request: Request) -> Response:
-    """Ask a run to stop."""
-    name = request.path_params["project"]
+async def turn_run(request: Request) -> Response:
+    """Pause, resume or stop a run."""
+    name, turn = request.path_params["project"], request.path_params["turn"]
     who = visitor(request)
-    asked = runs_pb.StopRunRequest(request_id=new_id(), project=name, run_id=request.path_params["run"])
-    await who.call(who.backend.runs.StopRun, asked)
+    of_run = {"request_id": new_id(), "project": name, "run_id": request.path_params["run"]}
+    if turn == "pause":
+        await who.call(who.backend.runs.PauseRun, runs_pb.PauseRunRequest(**of_run))
+    elif turn == "resume":
+        await who.call(who.backend.runs.ResumeRun, runs_pb.ResumeRunRequest(**of_run))
+    elif turn == "stop":
+        await who.call(who.backend.runs.StopRun, runs_pb.StopRunRequest(**of_run))
+    else:
+        raise InvalidArgument.field("turn", f"expected pause, resume or stop, got {turn!r}")
     return RedirectResponse(f"/projects/{name}", 303)
 
 
