@@ -27,7 +27,7 @@ from labeled_sets import LabeledSet, load_class_names, load_set, set_folders
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
-from nextlabel.server.learners.evaluation import Evaluation, evaluate
+from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
 from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.specification import parse_learner_spec
@@ -127,11 +127,11 @@ def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], annotator: str, s
     )
 
 
-def _evaluation(data: LabeledSet, model: Model) -> Evaluation:
+def _evaluation(data: LabeledSet, model: Model) -> ClassEvaluation:
     return evaluate(model, data.test_embeddings_MD, data.test_labels_M)
 
 
-def _baseline(data: LabeledSet, training: TrainingSet, like: Model) -> Evaluation:
+def _baseline(data: LabeledSet, training: TrainingSet, like: Model) -> ClassEvaluation:
     weights = np.ones(len(training.labels_N), np.float32)
     head = fit_logistic(training.embeddings_ND, training.labels_N, weights, LogisticSettings(training.n_classes))
     return _evaluation(data, replace(like, linear=head, estimator=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,8 +16,13 @@ from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Answer, MultiLabel, Outcome, Provenance
+from nextlabel.server.values.projects.projects import LabelClass
+from tests.store import values as v
 
 CLASSES = ("joy", "anger", "fear")
+PROJECT = replace(
+    v.project(), annotation_type=AnnotationType.MULTI_LABEL, classes=tuple(LabelClass(name) for name in CLASSES)
+)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -29,7 +35,7 @@ def says(number: int, who: str, *names: str, trusted: bool = False) -> Annotatio
 
 
 def agreed(*annotations: Annotation) -> Consensus:
-    found = consensus_of(AnnotationType.MULTI_LABEL, annotations, CLASSES)
+    found = consensus_of(PROJECT, annotations)
     assert found is not None
     return found
 
@@ -45,7 +51,7 @@ def test_every_class_has_a_vote_of_its_own() -> None:
 def test_that_no_class_applies_is_an_answer_and_a_person_outvotes_models() -> None:
     found = agreed(says(1, "a", "joy"), says(2, "b", "joy"), says(3, "ann", trusted=True))
     assert (found.body, found.trusted, found.vote_share) == (MultiLabel(()), True, 1.0)
-    assert consensus_of(AnnotationType.MULTI_LABEL, [], CLASSES) is None
+    assert consensus_of(PROJECT, []) is None
 
 
 def test_a_class_that_half_of_them_name_is_split() -> None:

@@ -19,6 +19,8 @@ from nextlabel.server.domain.pool.ingest_group import Receipt
 from nextlabel.server.domain.projects.projects import NewProject, ProjectChanges
 from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.system.signals import Signals
+from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.labeling.batches import Batch
@@ -70,8 +72,15 @@ class Service:
             self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
 
     async def create(self, name: str = "news", *, embedding_model: str = "", **changes: object) -> Project:
-        classes = [LabelClass(c) for c in CLASSES]
-        new = NewProject(name, classes, embedding_model, DIMENSION, **changes)  # type: ignore[arg-type]
+        kind = changes.get("annotation_type", AnnotationType.SINGLE_LABEL)
+        named = isinstance(kind, AnnotationType) and task_type(kind).needs_classes
+        changes.setdefault("classes", [LabelClass(c) for c in CLASSES] if named else [])
+        new = NewProject(
+            name,
+            embedding_model=embedding_model,
+            embedding_dimension=DIMENSION,
+            **changes,  # type: ignore[arg-type]
+        )
         return await self.parts.base.store.write(lambda tx: self.parts.projects.projects.create(tx, new))
 
     async def add_class(self, project: Project, name: str) -> Project:

@@ -30,6 +30,7 @@ def test_every_estimator_comes_back_as_it_was(blobs: Blobs, tmp_path: Path, esti
     path = tmp_path / "model"
     save_model(model, path)
     loaded = load_model(path)
+    assert isinstance(loaded, Model)
     held_out = blobs.embeddings[900:]
     np.testing.assert_array_equal(loaded.predict_proba(held_out), model.predict_proba(held_out))
     assert (loaded.classes, loaded.spec, loaded.description) == (model.classes, model.spec, model.description)
@@ -37,7 +38,9 @@ def test_every_estimator_comes_back_as_it_was(blobs: Blobs, tmp_path: Path, esti
 
 def test_a_model_without_labels_comes_back(blobs: Blobs, tmp_path: Path) -> None:
     save_model(_model(blobs, "default", labels=0), tmp_path / "model")
-    np.testing.assert_allclose(load_model(tmp_path / "model").predict_proba(blobs.embeddings[:2]), 0.2)
+    loaded = load_model(tmp_path / "model")
+    assert isinstance(loaded, Model)
+    np.testing.assert_allclose(loaded.predict_proba(blobs.embeddings[:2]), 0.2)
 
 
 def test_training_goes_on_from_a_loaded_model(blobs: Blobs, tmp_path: Path) -> None:

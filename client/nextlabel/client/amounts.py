@@ -22,6 +22,15 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
+def share_or_none(share: float | None) -> str | None:
+    """A share in [0, 1], if it is known.
+
+    >>> share_or_none(0.125), share_or_none(None)
+    ('12.5%', None)
+    """
+    return None if share is None else percent(share)
+
+
 def share_within(estimate: Mapping[str, float] | None) -> str | None:
     """A share in [0, 1] with its 95 % interval, if it is known.
 

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nextlabel.v1 import annotation_pb2 as _annotation_pb2
+from nextlabel.v1 import learning_curve_pb2 as _learning_curve_pb2
 from nextlabel.v1 import pool_pb2 as _pool_pb2
 from nextlabel.v1 import project_service_pb2 as _project_service_pb2
 import builtins as _builtins
@@ -156,11 +157,13 @@ class Evaluation(_message.Message):
     items: _builtins.int
     """Items it was measured on."""
     accuracy: _builtins.float
-    """Share of them predicted right, in [0, 1]; where several classes may apply, all of them right and no other."""
+    """Share of them predicted right, in [0, 1]; where several classes may apply, all of them right and no other; of scores,
+    no farther off than a tenth of the range, or half a step where that is more.
+    """
     macro_f1: _builtins.float
-    """Unweighted mean of the F1 of the classes that occur, in [0, 1]."""
+    """Unweighted mean of the F1 of the classes that occur, in [0, 1]; 0 for SCORE, which has no classes."""
     calibration_error: _builtins.float
-    """Expected calibration error of the predicted probabilities, in [0, 1]; lower is better."""
+    """Expected calibration error of the predicted probabilities, in [0, 1]; lower is better. 0 for SCORE."""
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassScore]:
         """The same by class."""
@@ -173,6 +176,8 @@ class Evaluation(_message.Message):
     def measures(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Further measures by name, those of the annotation type. MULTI_LABEL: `micro_f1`, `mean_average_precision` over the
         classes that occur, and `ranking_average_precision`, how far up an item's classes are in its ranking; in [0, 1].
+        SCORE: `mean_absolute_error` and `root_mean_squared_error` in scores, `spearman`, `interval_coverage` (the share of the
+        true scores that lie within the predicted intervals) and `interval_width`; with a step, `quadratic_weighted_kappa`.
         Where advice about the items is heard: `accuracy_without_advice`, `macro_f1_without_advice` and
         `calibration_error_without_advice`, those of the learner alone, which predicts texts and embeddings.
         """
@@ -679,10 +684,11 @@ class Prediction(_message.Message):
     CANDIDATES_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
     label: _builtins.str
-    """The most probable class, whether the answer holds it or not."""
+    """The most probable class, whether the answer holds it or not; empty for SCORE."""
     probability: _builtins.float
-    """Its probability in [0, 1]."""
+    """Its probability in [0, 1]; 0 for SCORE."""
     source: Global___PredictionSource.ValueType
     """What it rests on. Texts, embeddings and items that nobody advised on are predicted by the learner alone."""
     @_builtins.property
@@ -693,6 +699,10 @@ class Prediction(_message.Message):
     def answer(self) -> _annotation_pb2.Answer:
         """The answer that is predicted, of the project's annotation type."""
 
+    @_builtins.property
+    def interval(self) -> _learning_curve_pb2.Interval:
+        """For SCORE: where the true score lies, as far as the labels that it was trained on tell."""
+
     def __init__(
         self,
         *,
@@ -701,10 +711,11 @@ class Prediction(_message.Message):
         candidates: _abc.Iterable[_annotation_pb2.Candidate] | None = ...,
         answer: _annotation_pb2.Answer | None = ...,
         source: Global___PredictionSource.ValueType = ...,
+        interval: _learning_curve_pb2.Interval | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "candidates", b"candidates", "label", b"label", "probability", b"probability", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "candidates", b"candidates", "interval", b"interval", "label", b"label", "probability", b"probability", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

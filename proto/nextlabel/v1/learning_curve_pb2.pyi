@@ -3,9 +3,11 @@
 isort:skip_file
 The learning curve: accuracy bought per label, token, dollar and second."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -49,6 +51,26 @@ class LearningCurvePoint(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MeasuresEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     LABELS_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
     MICRO_USD_FIELD_NUMBER: _builtins.int
@@ -60,6 +82,7 @@ class LearningCurvePoint(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     ACCURACY_INTERVAL_FIELD_NUMBER: _builtins.int
     MACRO_F1_INTERVAL_FIELD_NUMBER: _builtins.int
+    MEASURES_FIELD_NUMBER: _builtins.int
     labels: _builtins.int
     """Labels that the learner knew: those it was trained on, and those that filters left out, which were paid for too."""
     tokens: _builtins.int
@@ -90,6 +113,10 @@ class LearningCurvePoint(_message.Message):
     def macro_f1_interval(self) -> Global___Interval:
         """95 % interval of `macro_f1`, for one look. Absent in points from before there were intervals."""
 
+    @_builtins.property
+    def measures(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Further measures, as in Evaluation."""
+
     def __init__(
         self,
         *,
@@ -104,10 +131,11 @@ class LearningCurvePoint(_message.Message):
         time: _timestamp_pb2.Timestamp | None = ...,
         accuracy_interval: Global___Interval | None = ...,
         macro_f1_interval: Global___Interval | None = ...,
+        measures: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy_interval", b"accuracy_interval", "macro_f1_interval", b"macro_f1_interval", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_interval", b"accuracy_interval", "holdout_items", b"holdout_items", "labels", b"labels", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "micro_usd", b"micro_usd", "model_version", b"model_version", "seconds", b"seconds", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_interval", b"accuracy_interval", "holdout_items", b"holdout_items", "labels", b"labels", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "measures", b"measures", "micro_usd", b"micro_usd", "model_version", b"model_version", "seconds", b"seconds", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

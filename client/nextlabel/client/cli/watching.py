@@ -15,6 +15,7 @@ from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.output.forms import Output, emit_now, emit_one
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
+from nextlabel.client.messages.measures import known_macro_f1
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -102,7 +103,7 @@ class RunView:
             case "curve_point_added":
                 point = event.curve_point_added.point
                 current.labels, current.micro_usd = point.labels, point.micro_usd
-                current.accuracy, current.macro_f1 = point.accuracy, point.macro_f1
+                current.accuracy, current.macro_f1 = point.accuracy, known_macro_f1(point.macro_f1, point.measures)
             case "canaries_checked":
                 counts = event.canaries_checked.counts
                 self.canaries = f"canaries: {counts.obeyed} of {counts.asked} obeyed, {usd(counts.cost.micro_usd)}"

@@ -88,7 +88,7 @@ class Projects(OneProject[Mode, OfServer]):
         *,
         labels: LabelNames = (),
         annotation_type: AnnotationTypeName = "single_label",
-        score_range: tuple[float, float] | None = None,
+        score_range: tuple[float, float] | tuple[float, float, float] | None = None,
         guidelines: str = "",
         embedding_model: str = "",
         embeddings_given: bool = False,
@@ -107,7 +107,8 @@ class Projects(OneProject[Mode, OfServer]):
         """Create a project; the first one of a server takes long, because the embedding model is loaded for it.
 
         `labels` are the classes, in an order that stays; `annotation_type` is single_label, multi_label, score,
-        pairwise_preference or text. The server embeds the texts with `embedding_model`, unless
+        pairwise_preference or text. `score_range` is the smallest and the greatest score, by default 0 and 1, and the
+        step between scores where not every number is one. The server embeds the texts with `embedding_model`, unless
         `embeddings_given` says that every item comes with an embedding of `dimension` numbers.
 
         Raises NextlabelError: ALREADY_EXISTS when the name is taken, INVALID_ARGUMENT with the wrong fields.
@@ -127,7 +128,9 @@ class Projects(OneProject[Mode, OfServer]):
             prompt_metadata=several(prompt_metadata, "prompt_metadata"),
         )
         if score_range is not None:
-            project.score_range.minimum, project.score_range.maximum = score_range
+            allowed = project.score_range
+            allowed.minimum, allowed.maximum, *step = score_range
+            allowed.step = step[0] if step else 0.0
         request = pb.CreateProjectRequest(project=project, guidelines=guidelines)
         return (await self._connection.unary(self._stub.CreateProject, request, timeout_s=timeout_s)).project
 

@@ -15,8 +15,8 @@ class LabelPredictor(Protocol):
         """Names the model version."""
         ...
 
-    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float]]:
-        """The answer about each item, with the probability that the model gives it."""
+    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float | None]]:
+        """The answer about each item, with the probability that the model gives it; None where it gives none."""
         ...
 
 
@@ -48,8 +48,9 @@ class LearnerAnnotator:
         for start in range(0, len(items), self._BLOCK):
             block = items[start : start + self._BLOCK]
             for item, (body, probability) in zip(block, await self._predictor.answers(block), strict=True):
-                if probability < self._min_probability:
-                    yield item, Answer(Outcome.FAILED, provenance, detail=f"its probability is {probability:.2f}")
+                if (probability or 0.0) < self._min_probability:
+                    said = "not known" if probability is None else f"{probability:.2f}"
+                    yield item, Answer(Outcome.FAILED, provenance, detail=f"its probability is {said}")
                     continue
                 yield (
                     item,
@@ -58,8 +59,8 @@ class LearnerAnnotator:
                         provenance,
                         body=body,
                         confidence=probability,
-                        confidence_kind=ConfidenceKind.UNCALIBRATED,
-                        signals={"learner": probability},
+                        confidence_kind=ConfidenceKind.NONE if probability is None else ConfidenceKind.UNCALIBRATED,
+                        signals={} if probability is None else {"learner": probability},
                     ),
                 )
 

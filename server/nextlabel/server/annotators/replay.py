@@ -49,10 +49,10 @@ class ReplayAnnotator:
         return Answer(Outcome.LABEL, source, body=body)
 
 
-def noisy_answer(body: Body, item_id: str, classes: Sequence[str], noise: float, seed: int) -> Body:
+def noisy_answer(body: Body, item_id: str, task: Task, noise: float, seed: int) -> Body:
     """Return `body`, or with probability `noise` a wrong answer, the same one for the same item and seed."""
     digest = hashlib.blake2b(f"{seed}\0{item_id}".encode(), digest_size=16).digest()
     if int.from_bytes(digest[:8], "little") >= noise * 2.0**64:
         return body
-    wrong: Body | None = type_of(body).wrong(body, int.from_bytes(digest[8:], "little"), classes)
+    wrong: Body | None = type_of(body).wrong(body, int.from_bytes(digest[8:], "little"), task)
     return body if wrong is None else wrong

@@ -28,36 +28,42 @@ class ClassScores:
     support: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Evaluation:
     """Scores of a model on n labeled items.
 
     Attributes:
-        accuracy: in [0, 1].
-        macro_f1: mean F1 of the classes that occur among the labels or the predictions, in [0, 1].
-        per_class: one entry a class of the label space.
-        confusion_CC: int64 counts, true class by row, predicted class by column.
-        ece: expected calibration error of the top class with 15 equal bins (Guo et al. 2017), in [0, 1].
+        accuracy: share of the items that are predicted entirely right, in [0, 1].
+        right: how many these are.
         measures: further measures by name, those of the annotation type.
     """
 
     n: int
     accuracy: float
-    macro_f1: float
-    per_class: tuple[ClassScores, ...]
-    confusion_CC: NDArray[np.int64]
-    ece: float
+    right: int
     measures: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def right(self) -> int:
-        """Items that are predicted entirely right."""
-        return int(np.trace(self.confusion_CC))
 
     @property
     def accuracy_estimate(self) -> Estimate:
         """Accuracy with its 95 % interval, for one look."""
         return wilson_interval(self.right, self.n)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class ClassEvaluation(Evaluation):
+    """Scores of a model that predicts classes.
+
+    Attributes:
+        macro_f1: mean F1 of the classes that occur among the labels or the predictions, in [0, 1].
+        per_class: one entry a class of the label space.
+        confusion_CC: int64 counts, true class by row, predicted class by column.
+        ece: expected calibration error of the top class with 15 equal bins (Guo et al. 2017), in [0, 1].
+    """
+
+    macro_f1: float
+    per_class: tuple[ClassScores, ...]
+    confusion_CC: NDArray[np.int64]
+    ece: float
 
     @property
     def macro_f1_estimate(self) -> Estimate:
@@ -74,7 +80,7 @@ def evaluate(
     embeddings_nD: NDArray[np.floating],
     labels_n: NDArray[np.int64],
     advice: AdviceFeatures | None = None,
-) -> Evaluation:
+) -> ClassEvaluation:
     """Evaluates a model.
 
     Args:
@@ -97,9 +103,10 @@ def evaluate(
     per_class = tuple(_class_scores(name, confusion, i) for i, name in enumerate(model.classes))
     occurs = (confusion.sum(axis=0) + confusion.sum(axis=1)) > 0
     correct = predicted == labels_n
-    return Evaluation(
+    return ClassEvaluation(
         n=len(labels_n),
         accuracy=float(correct.mean()),
+        right=int(correct.sum()),
         macro_f1=float(np.mean([scores.f1 for scores, there in zip(per_class, occurs, strict=True) if there])),
         per_class=per_class,
         confusion_CC=confusion,

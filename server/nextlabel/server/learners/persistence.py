@@ -27,9 +27,11 @@ from nextlabel.server.learners.candidates.description import (
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.errors import DataLoss
 from nextlabel.server.values.projects.class_names import composed
+from nextlabel.server.values.projects.score_range import ScoreRange
 
 FORMAT = "nextlabel-model-1"
 TRUSTED_TYPES = (
@@ -46,7 +48,7 @@ class DamagedModelError(DataLoss):
     default_reason = "MODEL_DAMAGED"
 
 
-TrainedModel = Model | MultiLabelModel
+TrainedModel = Model | MultiLabelModel | ScoreModel
 """What is kept in files."""
 
 
@@ -117,13 +119,15 @@ def _fsync_directory(directory: Path) -> None:
 
 
 def _to_record(model: TrainedModel) -> dict[str, Any]:
-    head = model.head if isinstance(model, MultiLabelModel) else model.linear
     record: dict[str, Any] = {
         "classes": list(model.classes),
         "spec": {"estimator": model.spec.estimator, "params": dict(model.spec.params)},
-        "linear": None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C},
         "description": json.dumps(asdict(model.description)),
     }
+    if isinstance(model, ScoreModel):
+        return {**record, "scores": _score_record(model)}
+    head = model.head if isinstance(model, MultiLabelModel) else model.linear
+    record["linear"] = None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C}
     if isinstance(model, MultiLabelModel):
         return {**record, "cuts": model.cuts_C}
     blend = None if model.blend is None else _blend_record(model.blend)
@@ -131,15 +135,41 @@ def _to_record(model: TrainedModel) -> dict[str, Any]:
 
 
 def _from_record(record: dict[str, Any]) -> TrainedModel:
-    head = record["linear"]
+    head = record.get("linear")
     linear = None if head is None else TrainedHead(*(np.asarray(head[key]) for key in ("coef", "intercept")))
     classes = tuple(map(composed, record["classes"]))  # Files of before names had one form hold them as typed.
     spec = LearnerSpec(record["spec"]["estimator"], tuple(sorted(record["spec"]["params"].items())))
     description = _description(json.loads(record["description"]))
+    if "scores" in record:
+        return _score_model(record["scores"], spec, description)
     if "cuts" in record and linear is not None:
         return MultiLabelModel(classes, spec, linear, np.asarray(record["cuts"]), description)
     blend = None if record.get("blend") is None else _blend(record["blend"])
     return Model(classes, spec, linear, record["estimator"], description, blend)
+
+
+def _score_record(model: ScoreModel) -> dict[str, Any]:
+    return {
+        "range": asdict(model.allowed),
+        "coef": model.coef_D,
+        "intercept": model.intercept,
+        "penalty": model.penalty,
+        "spread": model.spread,
+        "half_width": model.half_width,
+    }
+
+
+def _score_model(record: dict[str, Any], spec: LearnerSpec, description: TrainingDescription) -> ScoreModel:
+    return ScoreModel(
+        spec=spec,
+        allowed=ScoreRange(**record["range"]),
+        coef_D=np.asarray(record["coef"]),
+        intercept=float(record["intercept"]),
+        penalty=float(record["penalty"]),
+        spread=float(record["spread"]),
+        half_width=float(record["half_width"]),
+        description=description,
+    )
 
 
 def _blend_record(blend: Blend) -> dict[str, Any]:

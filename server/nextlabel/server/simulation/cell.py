@@ -17,7 +17,11 @@ from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import BASELINE, Protocol
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.strategies import (
     ArrayPool,
     NearestLabeled,
@@ -123,8 +127,9 @@ def _answers(dataset: Dataset, noise: float, seed: int) -> Int64:
         return dataset.pool_labels_N
     index = {name: i for i, name in enumerate(dataset.classes)}
     names = [dataset.classes[label] for label in dataset.pool_labels_N]
+    task = Task(AnnotationType.SINGLE_LABEL, tuple(map(LabelClass, dataset.classes)), Guidelines(""))
     given = (
-        noisy_answer(Label(name), item_id, dataset.classes, noise, seed)
+        noisy_answer(Label(name), item_id, task, noise, seed)
         for name, item_id in zip(names, dataset.item_ids, strict=True)
     )
     return np.array([index[answer.name] for answer in given if isinstance(answer, Label)])

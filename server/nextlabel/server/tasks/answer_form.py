@@ -76,6 +76,13 @@ def written_problem(text: str, project: Project) -> str:
     return kind.problem(body, project)
 
 
+def is_right(body: Body | None, reference: str, project: Project) -> bool:
+    """Whether an answer to a project's items is a reference answer, which is as `written` gives it."""
+    kind = task_type(project.annotation_type)
+    true = kind.parsed(reference)
+    return true is not None and isinstance(body, kind.body) and kind.same(body, true, project)
+
+
 def body_problem(body: Body, project: Project) -> str:
     """What is wrong with an answer that was submitted to a project; '' when nothing is."""
     kind = task_type(project.annotation_type)

@@ -1,7 +1,7 @@
 """Multi-label: every class of the label space that applies, none included."""
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -72,10 +72,11 @@ class MultiLabelType(TaskType[MultiLabel]):
         return MultiLabel(tuple(names))
 
     @override
-    def wrong(self, body: MultiLabel, draw: int, classes: Sequence[str]) -> MultiLabel:
+    def wrong(self, body: MultiLabel, draw: int, task: Task) -> MultiLabel:
         """One class too many or too few."""
-        flipped = classes[draw % len(classes)]
-        return MultiLabel(tuple(name for name in classes if (name in body.names) != (name == flipped)))
+        names = task.label_names
+        flipped = names[draw % len(names)]
+        return MultiLabel(tuple(name for name in names if (name in body.names) != (name == flipped)))
 
     @override
     def problem(self, body: MultiLabel, project: Project) -> str:

@@ -1,5 +1,6 @@
 """Score: a number within a range."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
@@ -23,8 +24,7 @@ class ScoreType(TaskType[Score]):
 
     @override
     def rule(self, task: Task, form: AnswerForm) -> str:
-        low, high = task.score_range
-        return f"Give a score from {low:g} to {high:g}."
+        return f"Give a score {task.score_range}."
 
     @override
     def properties(self, task: Task, form: AnswerForm) -> Mapping[str, Any]:
@@ -32,13 +32,13 @@ class ScoreType(TaskType[Score]):
 
     @override
     def usual(self, task: Task, form: AnswerForm) -> Mapping[str, Any]:
-        return {"score": 0.5}
+        return {"score": (task.score_range.minimum + task.score_range.maximum) / 2}
 
     @override
     def read(self, entry: Mapping[str, Any], task: Task, form: AnswerForm) -> Draft:
-        value, (low, high) = entry.get("score"), task.score_range
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise InvalidAnswerError(f"score {str(value)[:80]} is not a number from {low:g} to {high:g}")
+        value = entry.get("score")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not task.score_range.allows(value):
+            raise InvalidAnswerError(f"score {str(value)[:80]} is not a number {task.score_range}")
         return Draft(Outcome.LABEL, body=Score(float(value)))
 
     @override
@@ -50,8 +50,43 @@ class ScoreType(TaskType[Score]):
         return body.value
 
     @override
+    def plain(self, body: Score) -> float:
+        return body.value
+
+    @override
+    def written(self, body: Score) -> str:
+        return repr(body.value)
+
+    @override
+    def parsed(self, text: str) -> Score | None:
+        try:
+            value = float(text)
+        except ValueError:
+            return None
+        return Score(value) if math.isfinite(value) else None
+
+    @override
+    def same(self, one: Score, other: Score, project: Project) -> bool:
+        """Scores of people who agree differ a little: the range says by how much."""
+        return project.score_range.same(one.value, other.value)
+
+    @override
+    def counted_as(self, body: Score, project: Project) -> Hashable:
+        """The place of the score among intervals as wide as scores that are the same answer may be apart."""
+        return round(body.value / (2 * project.score_range.tolerance))
+
+    @override
+    def wrong(self, body: Score, draw: int, task: Task) -> Score:
+        allowed = task.score_range
+        # Mirrored at the middle, a score is as wrong as its distance from it; the middle itself goes to one end.
+        mirrored = allowed.minimum + allowed.maximum - body.value
+        ends = (allowed.minimum, allowed.maximum)
+        return Score(ends[draw % 2] if allowed.same(mirrored, body.value) else mirrored)
+
+    @override
     def problem(self, body: Score, project: Project) -> str:
-        return "" if 0.0 <= body.value <= 1.0 else f"a score lies from 0 to 1, got {body.value:g}"
+        allowed = project.score_range
+        return "" if allowed.allows(body.value) else f"a score lies {allowed}, got {body.value:g}"
 
     @override
     def merge(self, drafts: Sequence[Draft]) -> CombinedDraft:

@@ -85,8 +85,8 @@ class SingleLabelType(TaskType[Label]):
         return Label(text) if text else None
 
     @override
-    def wrong(self, body: Label, draw: int, classes: Sequence[str]) -> Label:
-        others = [name for name in classes if name != body.name]
+    def wrong(self, body: Label, draw: int, task: Task) -> Label:
+        others = [name for name in task.label_names if name != body.name]
         return Label(others[draw % len(others)])
 
     @override

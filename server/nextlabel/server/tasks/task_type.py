@@ -76,7 +76,15 @@ class TaskType(Protocol[B]):
         """The answer that `written` gave this text for; None where there is none."""
         return None
 
-    def wrong(self, body: B, draw: int, classes: Sequence[str]) -> B | None:
+    def same(self, one: B, other: B, project: Project) -> bool:
+        """Whether two answers are the same one, as far as right and wrong are concerned."""
+        return one == other
+
+    def counted_as(self, body: B, project: Project) -> Hashable:
+        """What an answer counts as where answers are counted: those of one kind count as the same."""
+        return body
+
+    def wrong(self, body: B, draw: int, task: Task) -> B | None:
         """Another answer than ``body``, by a random number from 0 on; None where errors cannot be drawn."""
         return None
 

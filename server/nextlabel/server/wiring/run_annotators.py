@@ -24,6 +24,7 @@ from nextlabel.server.values.errors import DomainError, FailedPrecondition, Inva
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.labeling.answers import Body, Label
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
@@ -124,8 +125,9 @@ class RunAnnotators:
                 reason="NO_REPLAY_LABELS",
             )
         kind = task_type(project.annotation_type)
+        task = Task(project.annotation_type, project.classes, Guidelines(""), score_range=project.score_range)
         answers: Mapping[str, Body] = {
-            item_id: noisy_answer(body, item_id, project.class_names, noise, run.spec.seed)
+            item_id: noisy_answer(body, item_id, task, noise, run.spec.seed)
             for item_id, label in labels.items()
             if (body := kind.parsed(label)) is not None
         }
@@ -147,8 +149,8 @@ class ModelPredictor:
         """Names the model version."""
         return str(self._version)
 
-    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float]]:
-        """Return the answer about each item, with its probability."""
+    async def answers(self, items: Sequence[ItemToAnnotate]) -> Sequence[tuple[Body, float | None]]:
+        """Return the answer about each item, with its probability where it has one."""
         matrix = np.array([item.embedding for item in items], np.float32)
         rows = [item.row for item in items]
         _, _, predicted = await self._learning.answers(self._project, matrix, self._version, rows)

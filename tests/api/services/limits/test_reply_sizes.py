@@ -58,6 +58,7 @@ ENTRIES = {
     "GetClassSharesResponse.shares": CLASSES,
     "KeepItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "LabelSpace.classes": 0,  # of a size of its own
+    "LearningCurvePoint.measures": FEW,
     "Lease.items": 0,  # cut by bytes
     "ModelVersion.filters": 50,
     "MultiLabel.labels": CLASSES,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import percent
+from nextlabel.client.amounts import share_or_none
 from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.answer_files import row_id
 from nextlabel.client.cli.options import ProjectArgument
@@ -26,10 +26,17 @@ if TYPE_CHECKING:
 EPILOG = "Example: nextlabel predict news new.csv --text body --output jsonl"
 
 
+def _shown(label: str | list[str] | float) -> str:
+    if isinstance(label, list):
+        return ", ".join(label)
+    return label if isinstance(label, str) else f"{label:.3g}"
+
+
 _COLUMNS: TableColumns = {
     "ID": lambda p: p["id"],
-    "LABEL": lambda p: ", ".join(p["label"]) if isinstance(p["label"], list) else p["label"],
-    "PROBABILITY": lambda p: percent(p["probability"]),
+    "LABEL": lambda p: _shown(p["label"]),
+    "PROBABILITY": lambda p: share_or_none(p["probability"]),
+    "95% WITHIN": lambda p: "{low:.3g} to {high:.3g}".format(**p["interval"]) if p["interval"] else None,
 }
 _REFUSED_TEXT = re.compile(r"input\.texts\.texts\[(\d+)\]")
 
@@ -98,7 +105,9 @@ def _predictions(learner: _Learner, items: ItemFile, problems: list[str]) -> Ite
     for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text)):
         for row, prediction in _predicted(learner, rows, items.unit, problems):
             label = plain(prediction.answer) if prediction.HasField("answer") else prediction.label
-            record = {"id": row.item_id, "label": label, "probability": prediction.probability}
+            record = {"id": row.item_id, "label": label, "probability": prediction.probability, "interval": None}
+            if prediction.HasField("interval"):
+                record |= {"probability": None, "interval": plain(prediction.interval)}
             if learner.candidates:
                 record["candidates"] = [plain(candidate) for candidate in prediction.candidates]
             yield record

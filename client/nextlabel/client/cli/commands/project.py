@@ -48,7 +48,7 @@ def create(
         AnnotationTypeName, typer.Option("--type", help="What the items ask for.")
     ] = "single_label",
     score_range: Annotated[
-        str, typer.Option(metavar="MIN,MAX", help="The scores that are allowed, for --type score.")
+        str, typer.Option(metavar="MIN,MAX[,STEP]", help="The scores that are allowed, for --type score: 1,5,1.")
     ] = "",
     guidelines: Annotated[Path | None, typer.Option(metavar="FILE", help="The codebook, a text file.")] = None,
     holdout: Annotated[
@@ -223,11 +223,13 @@ def _labels(listed: str, file: Path | None) -> list[str] | dict[str, str]:
     return {name: line.partition("\t")[2].strip() for name, line in zip(names, lines, strict=True)}
 
 
-def _score_range(value: str) -> tuple[float, float] | None:
+def _score_range(value: str) -> tuple[float, float, float] | None:
     if not value:
         return None
     try:
-        low, high = map(float, value.split(","))
+        low, high, *step = map(float, value.split(","))
+        (of_step,) = step or (0.0,)
     except ValueError:
-        raise typer.BadParameter(f"expected two numbers MIN,MAX, got {value!r}", param_hint="--score-range") from None
-    return low, high
+        expected = f"expected two numbers MIN,MAX, or three with the step between scores, got {value!r}"
+        raise typer.BadParameter(expected, param_hint="--score-range") from None
+    return low, high, of_step

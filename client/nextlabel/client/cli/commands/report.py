@@ -12,6 +12,7 @@ from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 from nextlabel.client.messages.curve_points import ON_HOLDOUT, measured
+from nextlabel.client.messages.measures import ERROR, shown_measure
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
@@ -25,6 +26,7 @@ _POINT = (
     "micro_usd",
     "seconds",
     *ON_HOLDOUT,
+    "measures",
     "holdout_items",
     "model_version",
 )
@@ -38,6 +40,12 @@ _COLUMNS: TableColumns = {
     "MACRO-F1": lambda p: _within(p["macro_f1"], p["macro_f1_interval"]),
     "HOLDOUT": lambda p: p["holdout_items"],
     "MODEL": lambda p: p["model_version"],
+}
+
+_SCORE_COLUMNS: TableColumns = {
+    **{name: column for name, column in _COLUMNS.items() if name != "MACRO-F1"},
+    "ERROR": lambda p: shown_measure(ERROR, p["measures"][ERROR]) if ERROR in p["measures"] else None,
+    "RANK CORRELATION": lambda p: shown_measure("spearman", p["measures"].get("spearman", 0.0)),
 }
 
 
@@ -66,7 +74,8 @@ def report(
 ) -> None:
     """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.
 
-    Accuracy and macro-F1 are those on the holdout, with 95 % intervals for one look.
+    Accuracy and macro-F1 are those on the holdout, with 95 % intervals for one look. Scores that are no farther off
+    than a tenth of the range count as right, and the error is the mean absolute one.
     """
     runs = run or []
     form = None if plot is None else _plot_form(plot)
@@ -98,7 +107,7 @@ def report(
         named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
         emit_one({**named, "learning_curve": points}, output)
     else:
-        emit_many(points, _COLUMNS, output)
+        emit_many(points, _SCORE_COLUMNS if any(ERROR in p["measures"] for p in points) else _COLUMNS, output)
 
 
 _ANNOTATOR_COLUMNS: TableColumns = {

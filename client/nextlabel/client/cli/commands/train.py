@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.amounts import percent
+from nextlabel.client.amounts import percent, share_or_none
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
 from nextlabel.client.cli.output.advice import advice_fields
 from nextlabel.client.cli.output.filters import filters_line
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.measures import known_macro_f1, shown_measure
 
 EPILOG = "Example: nextlabel train news"
 
@@ -34,8 +35,8 @@ def train(
         **({"left out": filters_line(version["filters"])} if version["filters"] else {}),
         "learner": version["description"],
         "accuracy": percent(evaluation["accuracy"]) if evaluation else None,
-        "macro-F1": percent(evaluation["macro_f1"]) if evaluation else None,
-        **{name.replace("_", " "): percent(value) for name, value in sorted(measures.items())},
+        "macro-F1": share_or_none(known_macro_f1(evaluation["macro_f1"], measures)) if evaluation else None,
+        **{name.replace("_", " "): shown_measure(name, value) for name, value in sorted(measures.items())},
         "seconds": f"{version['train_seconds']:.2f}",
         **advice_fields(version["advice"]),
     }

@@ -12,7 +12,7 @@ from nextlabel.server.api.messages.answers import answer_message
 from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
-from nextlabel.server.learners.evaluation import Evaluation
+from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2
@@ -79,12 +79,12 @@ def _advice(kept: Mapping[str, Any]) -> pb.AdviceUse | None:
 
 
 def _summary(version: ModelVersion) -> pb.Evaluation | None:
-    if version.accuracy is None or version.macro_f1 is None:
+    if version.accuracy is None:
         return None
     return pb.Evaluation(
         items=version.evaluation.get("items", 0),
         accuracy=version.accuracy,
-        macro_f1=version.macro_f1,
+        macro_f1=version.macro_f1 or 0.0,
         calibration_error=version.evaluation.get("calibration_error", 0.0),
         measures=version.evaluation.get("measures", {}),
     )
@@ -95,6 +95,8 @@ def evaluation_message(evaluation: Evaluation, token: str) -> tuple[pb.Evaluatio
 
     The figures by class come with the first page only.
     """
+    if not isinstance(evaluation, ClassEvaluation):
+        return pb.Evaluation(items=evaluation.n, accuracy=evaluation.accuracy, measures=evaluation.measures), ""
     names = [scores.name for scores in evaluation.per_class]
     cells = np.argwhere(evaluation.confusion_CC > 0).tolist()
 
@@ -134,6 +136,7 @@ def curve_point(version: ModelVersion) -> LearningCurvePoint:
         time=timestamp(version.created_at),
         accuracy_interval=_interval(version, "accuracy_interval"),
         macro_f1_interval=_interval(version, "macro_f1_interval"),
+        measures=version.evaluation.get("measures", {}),
     )
 
 
@@ -152,13 +155,23 @@ def largest_prediction(names: Sequence[str], candidates: int, *, several: bool) 
     return sum(named) + _BESIDE_LABEL_BYTES * len(named)
 
 
+def _number(answer: PredictedAnswer) -> pb.Prediction:
+    interval = None if answer.interval is None else Interval(low=answer.interval[0], high=answer.interval[1])
+    return pb.Prediction(answer=answer_message(answer.body), interval=interval, source=_SOURCES[answer.source])
+
+
 def predictions(
     probabilities_nC: npt.NDArray[np.float32],
     answers: Sequence[PredictedAnswer],
     names: Sequence[str],
     candidates: int,
 ) -> list[pb.Prediction]:
-    """Return the message of each prediction among the classes `names`, with its `candidates` most probable ones."""
+    """Return the message of each prediction among the classes `names`, with its `candidates` most probable ones.
+
+    Answers without a probability are numbers, each with its interval.
+    """
+    if answers and answers[0].probability is None:
+        return [_number(answer) for answer in answers]
     best_n = probabilities_nC.argmax(axis=1).tolist()
     # A stable sort keeps the order of the label space among equals, as argmax does.
     order_nk = np.argsort(-probabilities_nC, axis=1, kind="stable")[:, :candidates].tolist() if candidates else None

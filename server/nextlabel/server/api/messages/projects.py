@@ -26,6 +26,7 @@ from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
 from nextlabel.server.values.projects.projects import LabelClass, Project
+from nextlabel.server.values.projects.score_range import ScoreRange
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import project_service_pb2 as pb
 
@@ -60,6 +61,7 @@ def new_project(message: pb.Project, guidelines: str) -> NewProject:
         strategy=strategy_of(message.default_strategy, "project.default_strategy"),
         audit_share=message.audit_share,
         show_suggestions=message.show_suggestions,
+        score_range=_score_range(message),
         **given,
     )
 
@@ -73,12 +75,15 @@ def _annotation_type(message: pb.Project) -> AnnotationType:
 
 
 def _check_offered(message: pb.Project) -> None:
-    score = message.score_range
-    unit_range = (score.minimum, score.maximum, score.step) == (0.0, 1.0, 0.0)
-    if message.HasField("score_range") and not unit_range:
-        raise NotImplementedYet("project.score_range: this server takes scores from 0 to 1 in any step only")
     if message.prompt_metadata:
         raise NotImplementedYet("project.prompt_metadata: no metadata goes into prompts yet; leave it empty")
+
+
+def _score_range(message: pb.Project) -> ScoreRange:
+    if not message.HasField("score_range"):
+        return ScoreRange()
+    given = message.score_range
+    return ScoreRange(given.minimum, given.maximum, given.step)
 
 
 def _classes(message: pb.LabelSpace) -> Sequence[LabelClass]:
@@ -117,6 +122,7 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
         label_space=pb.LabelSpace(
             classes=[pb.LabelClass(name=c.name, description=c.description) for c in project.classes]
         ),
+        score_range=_range_message(project),
         guidelines_version=project.guidelines_version,
         embedding=pb.EmbeddingSettings(
             source=pb.EMBEDDING_SOURCE_GIVEN if given else pb.EMBEDDING_SOURCE_SERVER,
@@ -134,6 +140,13 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
         create_time=timestamp(project.created_at),
         update_time=timestamp(project.updated_at),
     )
+
+
+def _range_message(project: Project) -> pb.ScoreRange | None:
+    if project.annotation_type is not AnnotationType.SCORE:
+        return None
+    allowed = project.score_range
+    return pb.ScoreRange(minimum=allowed.minimum, maximum=allowed.maximum, step=allowed.step)
 
 
 def counts_message(counts: PoolCounts) -> pool_pb2.PoolCounts:

@@ -26,7 +26,7 @@ TIE = 1e-6
 class Consensus:
     """The consensus of one item.
 
-    ``vote_share`` is that of the answer in (0, 1]; ``probabilities_C`` are the shares of all classes in the order of
+    ``vote_share`` is that of the answer in [0, 1]; ``probabilities_C`` are the shares of all classes in the order of
     the label space. ``trusted`` says that only trusted annotations were counted. ``confidence`` is the probability in
     [0, 1] that the answer is right, None where nothing says so: a share of votes does not. ``split`` says that the
     votes are even between this answer and another.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nextlabel.server.assessment.consensus.by_type import consensus_of
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.projects import LabelClass, Project
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class _Labels:
     last_id: int = 0
     by_row: dict[int, list[Annotation]] = field(default_factory=lambda: defaultdict(list))
     consensus: dict[int, Consensus] = field(default_factory=dict)
-    classes: tuple[str, ...] = ()
+    classes: tuple[LabelClass, ...] = ()
 
 
 class Labels:
@@ -67,11 +67,12 @@ class Labels:
             known.last_id = annotation.id
         changed = dict.fromkeys(a.row for a in fresh)
         # Classes are only ever added at the end: who still has fewer knows the project as it was.
-        if len(project.class_names) > len(known.classes):
-            known.classes = project.class_names
+        if len(project.classes) > len(known.classes):
+            known.classes = project.classes
             changed = dict.fromkeys(known.by_row)
+        as_known = replace(project, classes=known.classes)
         for row in changed:
-            agreed = consensus_of(project.annotation_type, known.by_row[row], known.classes)
+            agreed = consensus_of(as_known, known.by_row[row])
             if agreed is not None:
                 known.consensus[row] = agreed
         return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from nextlabel.server.assessment.stopping.change import Change, change_between
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.task_learners import task_learner
 from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.pool import Split
@@ -39,13 +40,14 @@ class ModelChanges:
         sample_MD = (await samples.of_pool(project))[:STOP_SET]
         known = await samples.evaluation_set(project, Split.HOLDOUT, after.classes)
         holdout_nD = sample_MD[:0] if known is None else known.embeddings_nD
-        numbers: defaultdict[Body, int] = defaultdict(lambda: len(numbers))
+        kind = task_type(project.annotation_type)
+        numbers: defaultdict[Hashable, int] = defaultdict(lambda: len(numbers))
 
         def predicted(model: TrainedModel, embeddings_nD: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-            return numbered(a.body for a in learner.answers(model, model.predict_proba(embeddings_nD)))
+            return numbered(answer.body for answer in learner.predict(model, embeddings_nD, None).answers)
 
         def numbered(bodies: Iterable[Body]) -> npt.NDArray[np.int64]:
-            return np.array([numbers[body] for body in bodies], np.int64)
+            return np.array([numbers[kind.counted_as(body, project)] for body in bodies], np.int64)
 
         def compare() -> Change:
             earlier_M, later_M = predicted(before, sample_MD), predicted(after, sample_MD)

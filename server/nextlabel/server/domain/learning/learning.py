@@ -24,7 +24,7 @@ from nextlabel.server.domain.learning.training_labels.label_filters import Label
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.learners.evaluation import Evaluation
+from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
 from nextlabel.server.learners.persistence import DamagedModelError, TrainedModel, load_model, save_model
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
@@ -185,8 +185,8 @@ class Learning:
         advice = await self.advice.features(project.id, rows, model.classes) if rows and model.blend else None
 
         def predict() -> tuple[npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
-            probabilities_nC = model.predict_proba(embeddings_nD, advice)
-            return probabilities_nC, with_sources(learner.answers(model, probabilities_nC), model, advice)
+            found = learner.predict(model, embeddings_nD, advice)
+            return found.probabilities_nC, with_sources(found.answers, model, advice)
 
         probabilities_nC, predicted = await self.executor.run(predict)
         added = len(project.classes) - model.n_classes
@@ -266,7 +266,7 @@ class Learning:
             train_seconds=description.seconds,
             seconds=(now - since).total_seconds(),
             accuracy=evaluation.accuracy if evaluation else None,
-            macro_f1=evaluation.macro_f1 if evaluation else None,
+            macro_f1=evaluation.macro_f1 if isinstance(evaluation, ClassEvaluation) else None,
             evaluation=_summary(evaluation) if evaluation else {},
             created_at=now,
         )
@@ -313,13 +313,19 @@ def _filtered(labeled: Labeled) -> JsonObject:
 
 def _summary(evaluation: Evaluation) -> JsonObject:
     """Return what is kept of an evaluation beside its figures."""
-    accuracy, macro_f1 = evaluation.accuracy_estimate, evaluation.macro_f1_estimate
-    return {
+    accuracy = evaluation.accuracy_estimate
+    summary = {
         "items": evaluation.n,
-        "calibration_error": evaluation.ece,
         "accuracy_interval": [accuracy.low, accuracy.high],
-        "macro_f1_interval": [macro_f1.low, macro_f1.high],
         "measures": dict(evaluation.measures),
+    }
+    if not isinstance(evaluation, ClassEvaluation):
+        return summary
+    macro_f1 = evaluation.macro_f1_estimate
+    return {
+        **summary,
+        "calibration_error": evaluation.ece,
+        "macro_f1_interval": [macro_f1.low, macro_f1.high],
     }
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.domain.learning.task_learner import Beside, Floats, PredictedAnswer, TaskLearner
+from nextlabel.server.domain.learning.task_learner import Beside, Floats, Predicted, PredictedAnswer, TaskLearner
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.evaluation import Evaluation
@@ -26,6 +26,7 @@ from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.answers import Body, MultiLabel
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import LabeledSet, LinearHead, Predictor, YesNoHeads
 
 NONE = 0
@@ -40,13 +41,19 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
     def estimators(self) -> Sequence[str]:
         return ESTIMATORS
 
+    @property
     @override
-    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], classes: Sequence[str]) -> MultiLabelTraining:
+    def takes_parameters(self) -> bool:
+        return True
+
+    @override
+    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> MultiLabelTraining:
+        classes = project.class_names
         return MultiLabelTraining(
             embeddings_ND=embeddings_ND,
             targets_NC=class_targets(found, len(classes)),
             trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
-            classes=tuple(classes),
+            classes=classes,
         )
 
     @override
@@ -63,13 +70,15 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
         return evaluate_multi_label(model, embeddings_nD, _named(bodies, model.classes))
 
     @override
-    def answers(self, model: MultiLabelModel, probabilities_nC: Floats) -> Sequence[PredictedAnswer]:
-        given_nC = model.given(probabilities_nC[:, : model.n_classes])
-        sure_nC = np.where(given_nC, probabilities_nC[:, : model.n_classes], 1 - probabilities_nC[:, : model.n_classes])
-        return [
+    def predict(self, model: MultiLabelModel, embeddings_nD: Floats, advice: AdviceFeatures | None) -> Predicted:
+        probabilities_nC = model.predict_proba(embeddings_nD, advice)
+        given_nC = model.given(probabilities_nC)
+        sure_nC = np.where(given_nC, probabilities_nC, 1 - probabilities_nC)
+        answers = [
             PredictedAnswer(MultiLabel(tuple(model.classes[c] for c in np.flatnonzero(given_C))), float(sure))
             for given_C, sure in zip(given_nC, sure_nC.prod(axis=1), strict=True)
         ]
+        return Predicted(probabilities_nC, answers)
 
     @override
     def predictor(self, model: MultiLabelModel) -> Predictor:

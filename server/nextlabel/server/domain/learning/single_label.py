@@ -11,10 +11,10 @@ from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.learning.evidence import distributions
-from nextlabel.server.domain.learning.task_learner import Beside, Floats, PredictedAnswer, TaskLearner
+from nextlabel.server.domain.learning.task_learner import Beside, Floats, Predicted, PredictedAnswer, TaskLearner
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.committee import train_committee
-from nextlabel.server.learners.evaluation import Evaluation, evaluate
+from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
@@ -22,6 +22,7 @@ from nextlabel.server.learners.specification import ESTIMATORS, LearnerSpec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import LabeledSet, LinearHead, Predictor
 
 
@@ -33,15 +34,21 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
     def estimators(self) -> Sequence[str]:
         return tuple(ESTIMATORS)
 
+    @property
     @override
-    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], classes: Sequence[str]) -> TrainingSet:
+    def takes_parameters(self) -> bool:
+        return True
+
+    @override
+    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> TrainingSet:
+        classes = project.class_names
         return TrainingSet(
             embeddings_ND=embeddings_ND,
             labels_N=_places([c.body for c in found], classes),
             trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
             weights_N=np.ones(len(found), np.float32),
             probabilities_NC=distributions(found, len(classes)) if found else None,
-            classes=tuple(classes),
+            classes=classes,
         )
 
     @override
@@ -55,7 +62,7 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
     @override
     def evaluate(
         self, model: Model, embeddings_nD: Floats, bodies: Sequence[Body], advice: AdviceFeatures | None
-    ) -> Evaluation:
+    ) -> ClassEvaluation:
         labels_n = _places(bodies, model.classes)
         found = evaluate(model, embeddings_nD, labels_n, advice)
         if advice is None or not model.hears(advice) or not advice.given_N.any():
@@ -69,12 +76,14 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
         return replace(found, measures={**found.measures, **measures})
 
     @override
-    def answers(self, model: Model, probabilities_nC: Floats) -> Sequence[PredictedAnswer]:
+    def predict(self, model: Model, embeddings_nD: Floats, advice: AdviceFeatures | None) -> Predicted:
+        probabilities_nC = model.predict_proba(embeddings_nD, advice)
         best_n, highest_n = probabilities_nC.argmax(axis=1).tolist(), probabilities_nC.max(axis=1).tolist()
-        return [
+        answers = [
             PredictedAnswer(Label(model.classes[best]), highest)
             for best, highest in zip(best_n, highest_n, strict=True)
         ]
+        return Predicted(probabilities_nC, answers)
 
     @override
     def predictor(self, model: Model) -> Predictor:

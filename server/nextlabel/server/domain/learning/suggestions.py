@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
@@ -50,10 +51,12 @@ class Suggestions:
         except FailedPrecondition:
             # Without a model there is nothing to suggest, which is no reason to withhold the items.
             return {}
-        return {
-            row: Suggestion(answer.body, answer.probability, ConfidenceKind.UNCALIBRATED, LEARNER)
-            for row, answer in zip(rows, predicted, strict=True)
-        }
+        return {row: _learned(answer) for row, answer in zip(rows, predicted, strict=True)}
+
+
+def _learned(answer: PredictedAnswer) -> Suggestion:
+    kind = ConfidenceKind.NONE if answer.probability is None else ConfidenceKind.UNCALIBRATED
+    return Suggestion(answer.body, answer.probability, kind, LEARNER)
 
 
 def _llm_suggestion(annotations: Sequence[Annotation]) -> Suggestion | None:

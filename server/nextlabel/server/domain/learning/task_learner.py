@@ -17,6 +17,7 @@ from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.training import DescribedClasses
 from nextlabel.server.values.labeling.answers import Body
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import LabeledSet, LinearHead, Predictor
 
 T = TypeVar("T")
@@ -29,13 +30,23 @@ class PredictedAnswer:
     """An answer as a model gives it.
 
     Attributes:
-        probability: what the model gives the whole of it, in [0, 1].
+        probability: what the model gives the whole of it, in [0, 1]; None where nothing has a probability.
+        interval: where a number lies, lowest and highest; None where the answer is none.
         source: what it rests on.
     """
 
     body: Body
-    probability: float
+    probability: float | None
+    interval: tuple[float, float] | None = None
     source: AdviceUse = AdviceUse.LEARNER
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predicted:
+    """What a model says of n items: probabilities of its classes, (n, C), where C may be 0, and its answers."""
+
+    probabilities_nC: Floats
+    answers: Sequence[PredictedAnswer]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +66,12 @@ class TaskLearner(Protocol[T, M]):
         """Names of the estimators that learn this type."""
         ...
 
-    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], classes: Sequence[str]) -> T:
+    @property
+    def takes_parameters(self) -> bool:
+        """Whether the parameters of estimators have a part in it."""
+        ...
+
+    def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> T:
         """Return the training set of N embedded items with their consensus."""
         ...
 
@@ -72,8 +88,8 @@ class TaskLearner(Protocol[T, M]):
         """Compare a model with the true answers of n items, at least one; they name classes that the model knows."""
         ...
 
-    def answers(self, model: M, probabilities_nC: Floats) -> Sequence[PredictedAnswer]:
-        """Return the answers that n rows of a model's class probabilities amount to."""
+    def predict(self, model: M, embeddings_nD: Floats, advice: AdviceFeatures | None) -> Predicted:
+        """Return what a model says of n items; ``advice`` is what advisors say of them."""
         ...
 
     def predictor(self, model: M) -> Predictor:

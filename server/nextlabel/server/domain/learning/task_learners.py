@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nextlabel.server.domain.learning.multi_label import MultiLabelLearner
+from nextlabel.server.domain.learning.scores import ScoreLearner
 from nextlabel.server.domain.learning.single_label import SingleLabelLearner
 from nextlabel.server.domain.learning.task_learner import AnyTaskLearner
 from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
@@ -15,6 +16,7 @@ from nextlabel.server.values.projects.projects import Component, Project
 _LEARNERS: Mapping[AnnotationType, AnyTaskLearner] = {
     AnnotationType.SINGLE_LABEL: SingleLabelLearner(),
     AnnotationType.MULTI_LABEL: MultiLabelLearner(),
+    AnnotationType.SCORE: ScoreLearner(),
 }
 
 
@@ -52,5 +54,10 @@ def learner_spec(annotation_type: AnnotationType, choice: Component) -> LearnerS
             "learner.estimator",
             f"{spec.estimator!r} does not learn {annotation_type.value} annotations; allowed are "
             f"{', '.join(sorted(learner.estimators))}",
+        )
+    if learner is not None and choice.params and not learner.takes_parameters:
+        raise InvalidArgument.field(
+            "learner.params",
+            f"the learner of {annotation_type.value} annotations has none to set; leave out {', '.join(choice.params)}",
         )
     return spec

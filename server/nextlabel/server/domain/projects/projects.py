@@ -24,6 +24,7 @@ from nextlabel.server.values.projects.guidelines import (
     GuidelinesVersion,
 )
 from nextlabel.server.values.projects.projects import Component, LabelClass, Project
+from nextlabel.server.values.projects.score_range import ScoreRange
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -47,6 +48,7 @@ class NewProject:
     lease_ttl_s: float = 600.0
     audit_share: float = 0.0
     show_suggestions: bool = False
+    score_range: ScoreRange = field(default_factory=ScoreRange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Projects:
             show_suggestions=new.show_suggestions,
             created_at=now,
             updated_at=now,
+            score_range=new.score_range,
         )
         self._check(project)
         tx.projects.insert(project)
@@ -226,6 +229,7 @@ class Projects:
             annotation_type=project.annotation_type,
             labels=project.classes,
             guidelines=Guidelines(guidelines.text, guidelines.version),
+            score_range=project.score_range,
         )
 
     def _use_guidelines(self, tx: Transaction, project: Project, version: int) -> None:
@@ -251,10 +255,8 @@ def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
     """Return what is wrong with a label space, field by field."""
     classes = project.classes
     path = "label_space.classes"
-    if task_type(project.annotation_type).needs_classes and len(classes) < 2:
-        return [(path, f"a label space needs at least 2 classes, got {len(classes)}")]
-    if len(classes) > limits.classes:
-        return [(path, f"at most {limits.classes} classes, got {len(classes)}")]
+    if problem := _count_problem(project, limits):
+        return [(path, problem)]
     size = sum(len(c.name.encode()) + len(c.description.encode()) for c in classes)
     if size > limits.label_space_bytes:
         most = limits.label_space_bytes
@@ -278,6 +280,17 @@ def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
     return found
 
 
+def _count_problem(project: Project, limits: Limits) -> str:
+    """Return what is wrong with the number of classes; '' when nothing is."""
+    count = len(project.classes)
+    needed = task_type(project.annotation_type).needs_classes
+    if needed and count < 2:
+        return f"a label space needs at least 2 classes, got {count}"
+    if count and not needed:
+        return f"{project.annotation_type.value} annotations have no classes; leave them out"
+    return f"at most {limits.classes} classes, got {count}" if count > limits.classes else ""
+
+
 def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:
     found = []
     if not 1 <= project.embedding_dimension <= limits.embedding_dimension:
@@ -288,6 +301,8 @@ def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
         found.append(("lease_ttl", f"from 1 second to 1 day, got {project.lease_ttl_s:g} seconds"))
     if not 0.0 <= project.audit_share <= 1.0:
         found.append(("audit_share", f"from 0 to 1, got {project.audit_share:g}"))
+    if problem := project.score_range.problem:
+        found.append(("score_range", problem))
     return found
 
 

@@ -11,6 +11,7 @@ from nextlabel.server.assessment.routing.acceptance import Certificate, Feasibil
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
+from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.pool import Split
@@ -55,7 +56,7 @@ class Acceptances:
                 reason="NO_GOLD",
             )
         others = [a for a in newest if a.row not in gold]
-        right = np.array([a.label == gold[a.row] for a in checked], np.bool_)
+        right = np.array([is_right(a.answer.body, gold[a.row], project) for a in checked], np.bool_)
         scores = np.array([_score(a) for a in checked], np.float64)
         of_others = np.array([_score(a) for a in others], np.float64)
         found = await self._executor.run(lambda: certify(scores, right, of_others, promise))

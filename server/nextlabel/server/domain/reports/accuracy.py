@@ -17,7 +17,8 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, audit_stream
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.tasks.answer_form import written
+from nextlabel.server.tasks.answer_form import is_right
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.models import ModelVersion
@@ -79,7 +80,8 @@ class AccuracyReports:
         except (NotFound, FailedPrecondition):
             # The file of an old version is damaged: its draws tell nothing.
             return []
-        return [answer.body == true for answer, true in zip(predicted, answers.values(), strict=True)]
+        kind = task_type(project.annotation_type)
+        return [kind.same(answer.body, true, project) for answer, true in zip(predicted, answers.values(), strict=True)]
 
     async def _labels_on_gold(self, project: Project) -> Sequence[Figure]:
         gold = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
@@ -87,9 +89,9 @@ class AccuracyReports:
         found = []
         for item in gold:
             given = [a for a in by_row.get(item.row, ()) if not a.trusted]
-            agreed = consensus_of(project.annotation_type, given, project.class_names)
+            agreed = consensus_of(project, given)
             if agreed is not None:
-                found.append(written(agreed.body) == item.label)
+                found.append(is_right(agreed.body, item.label, project))
         return [Figure(FigureKind.GOLD, anytime_share(sum(found), len(found)), anytime=True)] if found else []
 
 

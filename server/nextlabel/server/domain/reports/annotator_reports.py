@@ -17,6 +17,7 @@ from nextlabel.server.assessment.calibration import GoldCheck
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
+from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.tasks.registry import task_type, type_of
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.canaries import CanaryTally
@@ -69,8 +70,9 @@ def annotator_report(
     checked = list({a.row: a for a in annotations if a.row in gold and a.label is not None}.values())
     shared = [independent(by_row[row]) for row in dict.fromkeys(a.row for a in annotations)]
     shared = [given for given in shared if len(given) > 1 and any(a.annotator == name for a in given)]
-    agreed = [is_same for given in shared for is_same in _agreements(name, given)]
-    raw, delivered = _raw(checked, gold), _delivered(checked, gold)
+    agreed = [is_same for given in shared for is_same in _agreements(project, name, given)]
+    right = {a.id: is_right(a.answer.body, gold[a.row], project) for a in checked}
+    raw, delivered = _raw(checked, right), _delivered(checked, right)
     in_use = delivered or raw
     cost = Cost()
     for a in annotations:
@@ -97,9 +99,11 @@ def _classes(annotation: Annotation) -> tuple[str, ...]:
     return (() if body is None else type_of(body).classes(body)) or (UNKNOWN_CLASS,)
 
 
-def _agreements(name: str, given: Sequence[Annotation]) -> list[bool]:
-    mine = next(a for a in given if a.annotator == name)
-    return [mine.answer.body == other.answer.body for other in given if other is not mine]
+def _agreements(project: Project, name: str, given: Sequence[Annotation]) -> list[bool]:
+    kind = task_type(project.annotation_type)
+    bodies = [(a.annotator, body) for a in given if isinstance(body := a.answer.body, kind.body)]
+    mine = next((body for annotator, body in bodies if annotator == name), None)
+    return [kind.same(mine, body, project) for annotator, body in bodies if mine is not None and annotator != name]
 
 
 def _alpha(annotation_type: AnnotationType, shared: Sequence[Sequence[Annotation]]) -> Estimate | None:
@@ -114,10 +118,10 @@ def _alpha(annotation_type: AnnotationType, shared: Sequence[Sequence[Annotation
 _Judged = tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]
 
 
-def _raw(checked: Sequence[Annotation], gold: Mapping[int, str]) -> _Judged | None:
+def _raw(checked: Sequence[Annotation], right: Mapping[int, bool]) -> _Judged | None:
     """Return the confidences that were not calibrated, with whether the answers were right; None without any."""
     found = [
-        (a.answer.confidence, a.label == gold[a.row])
+        (a.answer.confidence, right[a.id])
         for a in checked
         if a.answer.confidence is not None and a.answer.confidence_kind is not ConfidenceKind.CALIBRATED
     ]
@@ -126,14 +130,14 @@ def _raw(checked: Sequence[Annotation], gold: Mapping[int, str]) -> _Judged | No
     return np.array([c for c, _ in found], np.float64), np.array([r for _, r in found], np.bool_)
 
 
-def _delivered(checked: Sequence[Annotation], gold: Mapping[int, str]) -> _Judged | None:
+def _delivered(checked: Sequence[Annotation], right: Mapping[int, bool]) -> _Judged | None:
     """Return cross-validated confidences under the newest guidelines; older answers say nothing about these."""
     if not checked:
         return None
     newest = max(checked, key=lambda a: a.id).answer.provenance.guidelines_hash
     return delivered_confidences(
         {
-            a.item_id: GoldCheck(a.answer.signals, a.label == gold[a.row])
+            a.item_id: GoldCheck(a.answer.signals, right[a.id])
             for a in checked
             if a.answer.provenance.guidelines_hash == newest
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +17,7 @@ from nextlabel.server.domain.reports.audit_stream import AuditStream, audit_stre
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
@@ -77,7 +77,7 @@ class RandomControl:
                     reason="NO_EVALUATION_ITEMS",
                 )
             beside = Beside(await samples.of_pool(project), await self.learning.descriptions.of(project), None)
-            trial = _Trial(learner, spec, labeled, beside, holdout, project.class_names)
+            trial = _Trial(learner, spec, labeled, beside, holdout, project)
             found = await self.learning.executor.run(
                 lambda: savings(
                     arm_of(trial.right, chosen, count, _SHARES), arm_of(trial.right, at_random, count, (1.0,))
@@ -96,16 +96,17 @@ class _Trial:
     labeled: Labeled
     beside: Beside
     holdout: EvaluationSet
-    classes: Sequence[str]
+    project: Project
 
     def right(self, places: Places) -> Bool:
         """Which holdout items a learner of these labels predicts right."""
         some = np.sort(places)
         consensus = [self.labeled.consensus[place] for place in some.tolist()]
-        training = self.learner.training(self.labeled.embeddings_ND[some], consensus, self.classes)
+        training = self.learner.training(self.labeled.embeddings_ND[some], consensus, self.project)
         model = self.learner.train(training, self.beside, self.spec, 0, None)
-        answers = self.learner.answers(model, model.predict_proba(self.holdout.embeddings_nD))
-        return np.array([a.body == b for a, b in zip(answers, self.holdout.bodies, strict=True)], np.bool_)
+        answers = self.learner.predict(model, self.holdout.embeddings_nD, None).answers
+        kind, bodies = task_type(self.project.annotation_type), self.holdout.bodies
+        return np.array([kind.same(a.body, b, self.project) for a, b in zip(answers, bodies, strict=True)], np.bool_)
 
 
 def _arms(stream: AuditStream, labeled: Labeled) -> tuple[Places, Places]:

@@ -12,6 +12,7 @@ from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.quality.canary_runs import tallies
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.item_states import ItemState, NeedReason
 from nextlabel.server.values.models import ModelVersion
@@ -137,7 +138,7 @@ class Reports:
             spent=spent,
             reserved=reserved,
             latest=latest,
-            label_accuracy=_share(sum(a.label == gold[a.row] for a in checked), len(checked)),
+            label_accuracy=_share(sum(is_right(a.answer.body, gold[a.row], project) for a in checked), len(checked)),
             active_runs=active,
             outcomes=dict(outcomes),
         )

@@ -13,7 +13,7 @@ from nextlabel.server.assessment.stopping.change import f_change_bound
 from nextlabel.server.assessment.stopping.target import Provable, lower_bound, provable
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.runs.endings import End
-from nextlabel.server.learners.evaluation import Evaluation
+from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
@@ -113,7 +113,8 @@ def _shown(found: Evaluation, measure: str, look: int) -> float:
     """Return the lower bound of a figure at a look; all looks together are above the truth in 5 % at most."""
     if measure == "accuracy":
         return lower_bound(found.right, found.n, look)
-    return found.macro_f1_missing(2 * error_of_look(look)).low
+    # A run with a target of macro-F1 is refused where there are no classes.
+    return found.macro_f1_missing(2 * error_of_look(look)).low if isinstance(found, ClassEvaluation) else 0.0
 
 
 def _statement(measure: str, target: float, found: Provable) -> TargetStated:

@@ -12,6 +12,7 @@ from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnot
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.pool import ReferenceItem
@@ -48,7 +49,11 @@ class GoldChecks:
             await self.annotation.annotate_unbooked(Assignment(project, run, batch, picks, source))
             answered = await self._answers(project, source, gold)
         source.calibration.fit(
-            [GoldCheck(a.answer.signals, a.label == gold[row].label) for row, a in answered.items() if a.label]
+            [
+                GoldCheck(a.answer.signals, is_right(a.answer.body, gold[row].label, project))
+                for row, a in answered.items()
+                if a.label
+            ]
         )
 
     async def _answers(

@@ -12,6 +12,7 @@ from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.budgets import Window
@@ -80,6 +81,11 @@ class Runs:
         """Check what a run is to do, as far as that can be told without what is stored; raises what `start` does."""
         task_learner(project)
         self._check(spec)
+        if spec.target_macro_f1 and not task_type(project.annotation_type).needs_classes:
+            raise InvalidArgument.field(
+                "spec.targets.macro_f1",
+                f"{project.annotation_type.value} annotations have no classes; set a target of accuracy",
+            )
         _check_preselection(project, spec.annotator)
 
     def get(self, tx: Transaction, project: Project, run_id: str) -> Run:

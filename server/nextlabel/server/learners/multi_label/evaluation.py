@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,14 @@ from typing_extensions import override
 from nextlabel.server.assessment.agreement.macro_f1 import macro_f1_of_sets
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.reliability import expected_calibration_error
-from nextlabel.server.learners.evaluation import CALIBRATION_BINS, ClassScores, Evaluation
+from nextlabel.server.learners.evaluation import CALIBRATION_BINS, ClassEvaluation, ClassScores
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 
 Bool = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MultiLabelEvaluation(Evaluation):
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MultiLabelEvaluation(ClassEvaluation):
     """Scores of a multi-label model; it has no confusions.
 
     Attributes:
@@ -27,13 +27,8 @@ class MultiLabelEvaluation(Evaluation):
         given_nC: which classes the model gives.
     """
 
-    truth_nC: Bool = field(kw_only=True)
-    given_nC: Bool = field(kw_only=True)
-
-    @property
-    @override
-    def right(self) -> int:
-        return int((self.given_nC == self.truth_nC).all(axis=1).sum())
+    truth_nC: Bool
+    given_nC: Bool
 
     @override
     def macro_f1_missing(self, error: float) -> Estimate:
@@ -62,10 +57,12 @@ def evaluate_multi_label(
         raise ValueError(f"truth of shape {truth_nC.shape}; expected {(len(embeddings_nD), model.n_classes)}")
     probabilities_nC = model.predict_proba(embeddings_nD)
     given_nC = model.given(probabilities_nC)
+    right_n = (given_nC == truth_nC).all(axis=1)
     per_class = tuple(_class_scores(name, truth_nC[:, c], given_nC[:, c]) for c, name in enumerate(model.classes))
     return MultiLabelEvaluation(
         n=len(truth_nC),
-        accuracy=float((given_nC == truth_nC).all(axis=1).mean()),
+        accuracy=float(right_n.mean()),
+        right=int(right_n.sum()),
         macro_f1=macro_f1_of_sets(truth_nC, given_nC).value,
         per_class=per_class,
         confusion_CC=np.zeros((model.n_classes, model.n_classes), np.int64),

@@ -43,6 +43,7 @@ projects = Table(
     column.boolean("show_suggestions"),
     column.integer("created_at"),
     column.integer("updated_at"),
+    column.text("score_range", server_default="{}"),
 )
 
 deleted_projects = Table(

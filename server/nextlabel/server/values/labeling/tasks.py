@@ -7,6 +7,7 @@ from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass
+from nextlabel.server.values.projects.score_range import ScoreRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Demonstration:
 class Task:
     """What is asked about each item.
 
-    `score_range` bounds `Score` answers, both ends included. `demonstrations` are the fixed ones that every
+    `score_range` says which `Score` answers are allowed. `demonstrations` are the fixed ones that every
     request shows; retrieved ones come from a `DemonstrationSource`.
     """
 
@@ -47,7 +48,7 @@ class Task:
     labels: tuple[LabelClass, ...]
     guidelines: Guidelines
     demonstrations: tuple[Demonstration, ...] = ()
-    score_range: tuple[float, float] = (0.0, 1.0)
+    score_range: ScoreRange = field(default_factory=ScoreRange)
 
     @property
     def label_names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import JsonObject, ProjectId
+from nextlabel.server.values.projects.score_range import ScoreRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Project:
     show_suggestions: bool
     created_at: datetime
     updated_at: datetime
+    score_range: ScoreRange = field(default_factory=ScoreRange)
 
     @property
     def class_names(self) -> tuple[str, ...]:

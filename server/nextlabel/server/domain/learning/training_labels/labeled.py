@@ -88,5 +88,5 @@ class LabeledItems:
         if len(rows):
             embeddings_ND = (await self.pools.embeddings(project.id, rows.tolist())).astype(np.float32)
         consensus = [agreed[row] for row in rows.tolist()]
-        training = learner.training(embeddings_ND, consensus, project.class_names)
+        training = learner.training(embeddings_ND, consensus, project)
         return Labeled(rows, embeddings_ND, consensus, training, waiting)

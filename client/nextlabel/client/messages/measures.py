@@ -1,0 +1,23 @@
+"""Measures of a model as people read them."""
+
+from collections.abc import Mapping
+
+from nextlabel.client.amounts import percent
+
+ERROR = "mean_absolute_error"
+NUMBERS = (ERROR, "root_mean_squared_error", "interval_width", "spearman", "quadratic_weighted_kappa")
+"""Measures that are no shares: errors are in scores, the others are correlations."""
+
+
+def known_macro_f1(macro_f1: float, measures: Mapping[str, float]) -> float | None:
+    """The macro-F1 of a model with these measures; None for one of scores, which has no classes."""
+    return None if ERROR in measures else macro_f1
+
+
+def shown_measure(name: str, value: float) -> str:
+    """The value of a measure.
+
+    >>> shown_measure("micro_f1", 0.5), shown_measure("mean_absolute_error", 0.4321)
+    ('50.0%', '0.432')
+    """
+    return f"{value:.3g}" if name in NUMBERS else percent(value)
