@@ -3,7 +3,7 @@
 OWN = {
     "project": "Create, list, show, update and delete projects.",
     "pool": "Add items, look at them and see how the pool stands.",
-    "run": "Start, watch, show, list and stop runs.",
+    "run": "Start, watch, show, list, pause and stop runs.",
     "budget": "Set limits and see what was spent.",
     "guidelines": "Add, list, show, accept and reject versions of the codebook.",
     "token": "Create, list and revoke bearer tokens.",

@@ -36,7 +36,7 @@ _COLUMNS: TableColumns = {
     "ID": lambda p: p["id"],
     "LABEL": lambda p: _shown(p["label"]),
     "PROBABILITY": lambda p: share_or_none(p["probability"]),
-    "95% WITHIN": lambda p: "{low:.3g} to {high:.3g}".format(**p["interval"]) if p["interval"] else None,
+    "95% WITHIN": lambda p: "{low:.3g} to {high:.3g}".format(**p["interval"]) if "interval" in p else None,
 }
 _REFUSED_TEXT = re.compile(r"input\.texts\.texts\[(\d+)\]")
 
@@ -105,7 +105,7 @@ def _predictions(learner: _Learner, items: ItemFile, problems: list[str]) -> Ite
     for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text)):
         for row, prediction in _predicted(learner, rows, items.unit, problems):
             label = plain(prediction.answer) if prediction.HasField("answer") else prediction.label
-            record = {"id": row.item_id, "label": label, "probability": prediction.probability, "interval": None}
+            record = {"id": row.item_id, "label": label, "probability": prediction.probability}
             if prediction.HasField("interval"):
                 record |= {"probability": None, "interval": plain(prediction.interval)}
             if learner.candidates:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.commands import filters
+from nextlabel.client.cli.commands.quality import filters
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
