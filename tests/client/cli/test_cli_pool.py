@@ -48,6 +48,7 @@ def test_the_map_is_shown_and_written_as_its_file_is_named(cli: Cli, pool: str, 
     refused = cli("pool", "map", pool, "--to", str(tmp_path / "map.gif"))
     assert refused.code != 0
     assert ".csv" in refused.err
+    assert ".svg, .png" in refused.err
 
 
 def test_items_are_deleted_after_asking_and_unknown_ids_reported(cli: Cli, pool: str, state: State) -> None:

@@ -24,6 +24,7 @@ from nextlabel.client.cli.reading import (
 from nextlabel.client.cli.session import session
 from nextlabel.client.export.tables import write_rows
 from nextlabel.client.literals import MapColorName, PlotFormName, SplitName, StateName
+from nextlabel.client.readers.errors import FileError
 from nextlabel.client.writers.replacing import replacing
 from nextlabel.client.writers.table import check_ending
 
@@ -178,7 +179,7 @@ def draw_map(
     """
     form = _PICTURES.get(to.suffix.lower()) if to is not None else None
     if to is not None and form is None:
-        check_ending(to)
+        _check_table(to)
     with session(ctx).connect() as client:
         if to is not None and form is not None:
             with replacing(to) as written:
@@ -187,7 +188,15 @@ def draw_map(
             return
         from nextlabel.client.messages.map_points import map_row
 
-        rows = list(map(map_row, client.reports.pool_map(project, points=points).points))
+        found = client.reports.pool_map(project, points=points)
+    rows = list(map(map_row, found.points))
+    if not rows:
+        waiting = found.awaiting_embedding
+        say(
+            f"{waiting:,} items wait for their embedding; nextlabel pool status {project} shows how far it is"
+            if waiting
+            else f"no items here; add some with nextlabel pool add {project} FILE"
+        )
     if to is None:
         emit_many(rows, _POINTS, output)
     else:
@@ -220,6 +229,13 @@ def delete(
     for item_id in done.unknown_item_ids:
         say(f"no item has the id {item_id!r}")
     raise typer.Exit(1 if done.unknown_item_ids else 0)
+
+
+def _check_table(path: Path) -> None:
+    try:
+        check_ending(path)
+    except FileError as error:
+        raise FileError(f"{error}; a picture is {', '.join(_PICTURES)}") from None
 
 
 def _shown(detail: Record) -> Record:

@@ -10,6 +10,7 @@ from nextlabel.server.values.labeling.answers import Body, Label, MultiLabel, Pr
 from nextlabel.v1 import report_service_pb2 as pb
 
 _TEXT_BYTES = 160
+_DECIMALS = 4
 
 
 def pool_map_message(project: str, found: PoolMap) -> pb.PoolMap:
@@ -42,8 +43,8 @@ def _point(point: MapPoint) -> pb.MapPoint:
     return pb.MapPoint(
         item_id=point.item_id,
         text=beginning(point.text, _TEXT_BYTES),
-        x=point.x,
-        y=point.y,
+        x=round(point.x, _DECIMALS),
+        y=round(point.y, _DECIMALS),
         answer=answer_message(_cut(point.body)),
         labeled=point.labeled,
         confidence=point.confidence,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,7 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
-from nextlabel.server.domain.pool.pools import KnownPool, Pools
+from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.map_sample import shown
 from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
 from nextlabel.server.ports.pool_store import Rows
@@ -71,6 +71,34 @@ class _Predicted:
     answers: Mapping[int, PredictedAnswer]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Usable:
+    """The embedded rows of a pool, ascending, and how many of its rows wait for their embedding."""
+
+    rows_n: Rows
+    waiting: int
+
+    @classmethod
+    def among(cls, size: int, unusable: Rows, unembedded: Sequence[Segment]) -> _Usable:
+        """Return what is usable of so many rows."""
+        of_pool = np.ones(size, np.bool_)
+        of_pool[unusable[unusable < size]] = False
+        embedded = of_pool.copy()
+        for segment in unembedded:
+            embedded[segment.first_row : segment.first_row + segment.row_count] = False
+        return cls(np.flatnonzero(embedded), int(of_pool.sum() - embedded.sum()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Chosen:
+    """The rows of a map, and the labels of the project, of which so many are of usable items."""
+
+    usable: _Usable
+    labeled: Mapping[int, Consensus]
+    labeled_items: int
+    rows: Rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolMaps:
     """Draws pools; what costs time is kept until it does not hold any more."""
@@ -94,22 +122,18 @@ class PoolMaps:
                 "max_points", f"from 1 to {MOST_POINTS}, or 0 for {DEFAULT_POINTS}, got {points}"
             )
         pool = await self.pools.open(project.id)
-        consensus = await self.labels.consensus(project)
-        labeled = {row: agreed for row, agreed in consensus.items() if not agreed.split}
+        consensus = dict(await self.labels.consensus(project))
         segments, picks = await self.store.read(
             lambda tx: (tx.pool.segments(project.id, embedded=False), _newest_picks(tx, project.id))
         )
         picked = {pick.row: pick for pick in picks}
-
-        def choose() -> tuple[Rows, int, int, Rows]:
-            usable_n, waiting = _usable(pool, segments)
-            known = np.fromiter(labeled, np.int64, len(labeled))
-            count = int(np.isin(known, usable_n).sum())
-            return usable_n, waiting, count, shown(usable_n, picked, labeled, points or DEFAULT_POINTS)
-
-        usable_n, waiting, count, rows_p = await self.executor.run(choose)
-        stored = await self.pools.items(project.id, rows_p.tolist())
+        size, unusable = pool.index.next_row, pool.unusable_rows()
+        chosen = await self.executor.run(
+            lambda: _chosen(_Usable.among(size, unusable, segments), consensus, picked, points or DEFAULT_POINTS)
+        )
+        stored = await self.pools.items(project.id, chosen.rows.tolist())
         rows = [item.row for item in stored]
+        usable_n, labeled = chosen.usable.rows_n, chosen.labeled
         places_p2 = await self.layouts.places(project.id, usable_n, rows) if rows else np.zeros((0, 2), np.float32)
         predicted = await self._predictions(project, [row for row in rows if row not in labeled])
         return PoolMap(
@@ -128,8 +152,8 @@ class PoolMaps:
                 for item, (x, y) in zip(stored, places_p2.tolist(), strict=True)
             ],
             items=len(usable_n),
-            labeled=count,
-            waiting=waiting,
+            labeled=chosen.labeled_items,
+            waiting=chosen.usable.waiting,
             batch=picks[0].batch if picks else "",
             model_version=predicted.version,
         )
@@ -168,15 +192,10 @@ def _newest_picks(tx: Transaction, project: ProjectId) -> Sequence[Pick]:
     return ()
 
 
-def _usable(pool: KnownPool, unembedded: Sequence[Segment]) -> tuple[Rows, int]:
-    """Return the embedded rows of the pool, ascending, and how many of its rows wait for their embedding."""
-    of_pool = np.ones(pool.index.next_row, np.bool_)
-    unusable = pool.unusable_rows()
-    of_pool[unusable[unusable < len(of_pool)]] = False
-    embedded = of_pool.copy()
-    for segment in unembedded:
-        embedded[segment.first_row : segment.first_row + segment.row_count] = False
-    return np.flatnonzero(embedded), int(of_pool.sum() - embedded.sum())
+def _chosen(usable: _Usable, consensus: Mapping[int, Consensus], picked: Iterable[int], points: int) -> _Chosen:
+    labeled = {row: agreed for row, agreed in consensus.items() if not agreed.split}
+    count = int(np.isin(np.fromiter(labeled, np.int64, len(labeled)), usable.rows_n).sum())
+    return _Chosen(usable, labeled, count, shown(usable.rows_n, picked, labeled, points))
 
 
 def _body(agreed: Consensus | None, predicted: PredictedAnswer | None) -> Body | None:
