@@ -32,6 +32,21 @@ def test_wrong_labels_are_told_from_right_ones(spoiled):
     assert found[source == 0].mean() < 0.03 < found[source == 1].mean()
 
 
+def test_some_items_judge_others_as_well_as_themselves(spoiled):
+    embeddings, labels, source, wrong = spoiled
+    known = np.arange(len(labels)) % 3 > 0
+    probabilities = joined(
+        out_of_fold(embeddings, labels, CLASSES, known_N=known),
+        neighbour_shares(embeddings, labels, CLASSES, known_N=known),
+    )
+    found = wrong_probabilities(probabilities, labels, source)
+    assert roc_auc_score(wrong[~known], found[~known]) > 0.97
+    assert roc_auc_score(wrong[known], found[known]) > 0.97
+    own, given = embeddings[known], labels[known]
+    alone = joined(out_of_fold(own, given, CLASSES), neighbour_shares(own, given, CLASSES))
+    assert probabilities[known] == pytest.approx(alone, abs=1e-6)
+
+
 def test_nobody_votes_on_an_own_label():
     embeddings = np.eye(3, dtype=np.float32).repeat(4, axis=0)
     labels = np.arange(3).repeat(4)

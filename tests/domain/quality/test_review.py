@@ -4,6 +4,7 @@ import pytest
 
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.learning.training_labels import doubts
 from nextlabel.server.domain.selection.reviewing import Reviewing
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
@@ -116,3 +117,23 @@ async def test_an_empty_list_leases_nothing_and_a_wrong_count_is_refused(service
     assert await lease(service, project, "ann", 5) is None
     with pytest.raises(InvalidArgument, match="count"):
         await lease(service, project, "ann", 0)
+
+
+async def test_of_very_many_labels_some_judge_all(service, monkeypatch):
+    monkeypatch.setattr(doubts, "MOST_KNOWN", 50)
+    monkeypatch.setattr(doubts, "FEW_NEIGHBOURS", 40)
+    project = await labeled(service)
+    assert {"i3", "i40"} == set((await listed(service, project))[:2])
+    assert len((await queue(service).doubting.of(project)).wrong) == len(IDS)
+
+
+async def test_which_labels_are_judged_does_not_flicker(service, monkeypatch):
+    monkeypatch.setattr(doubts, "MOST_JUDGED", 60)
+    project = await labeled(service)
+    before = set((await queue(service).doubting.of(project)).wrong)
+    more = [f"more{n}" for n in range(30)]
+    await service.add(project, more, upload="more")
+    await service.answer_as_llm(project, {item: CLASSES[n % 3] for n, item in enumerate(more)})
+    after = set((await queue(service).doubting.of(project)).wrong)
+    assert (len(before), len(after)) == (60, 60)
+    assert all(row >= len(IDS) for row in after - before)

@@ -18,23 +18,31 @@ _SHARPNESS = 4
 _STEPS = 50
 
 
-def neighbour_shares(embeddings_ND: Floats, labels_N: Int64, classes: int) -> npt.NDArray[np.float64]:
+def neighbour_shares(
+    embeddings_ND: Floats, labels_N: Int64, classes: int, *, known_N: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float64]:
     """Return the share of each class among an item's nearest others by cosine, nearer ones counting more, (N, C).
 
-    Costs N² D; a little of every class is mixed in, so that no share is 0.
+    ``known_N`` says which K items may be neighbours, by default all. Costs N K D; a little of every class is mixed in,
+    so that no share is 0.
     """
     lengths_N = np.linalg.norm(embeddings_ND, axis=1, keepdims=True)
     units_ND = np.asarray(embeddings_ND / np.where(lengths_N > 0, lengths_N, 1), np.float32)
-    nearest = min(_NEIGHBOURS, len(units_ND) - 1)
+    known_K = np.arange(len(units_ND)) if known_N is None else np.flatnonzero(known_N)
+    place_N = np.full(len(units_ND), -1)
+    place_N[known_K] = np.arange(len(known_K))
+    others_KD, other_labels_K = units_ND[known_K], labels_N[known_K]
+    nearest = min(_NEIGHBOURS, len(known_K) - 1)
     shares_NC = np.full((len(units_ND), classes), 0.3 / classes)
-    for start in range(0, len(units_ND) if nearest else 0, _BLOCK):
-        near_nN = units_ND[start : start + _BLOCK] @ units_ND.T
-        here_n = np.arange(len(near_nN))
-        near_nN[here_n, start + here_n] = -np.inf
-        found_nk = np.argpartition(-near_nN, nearest - 1, axis=1)[:, :nearest]
-        weights_nk = np.clip(np.take_along_axis(near_nN, found_nk, axis=1), 0, None) ** _SHARPNESS
-        rows_nk = np.broadcast_to(start + here_n[:, None], found_nk.shape)
-        np.add.at(shares_NC, (rows_nk, labels_N[found_nk]), weights_nk)
+    for start in range(0, len(units_ND) if nearest > 0 else 0, _BLOCK):
+        near_nK = units_ND[start : start + _BLOCK] @ others_KD.T
+        own_n = place_N[start : start + _BLOCK]
+        here_n = np.flatnonzero(own_n >= 0)
+        near_nK[here_n, own_n[here_n]] = -np.inf
+        found_nk = np.argpartition(-near_nK, nearest - 1, axis=1)[:, :nearest]
+        weights_nk = np.clip(np.take_along_axis(near_nK, found_nk, axis=1), 0, None) ** _SHARPNESS
+        rows_nk = np.broadcast_to(start + np.arange(len(near_nK))[:, None], found_nk.shape)
+        np.add.at(shares_NC, (rows_nk, other_labels_K[found_nk]), weights_nk)
     return np.asarray(shares_NC / shares_NC.sum(axis=1, keepdims=True))
 
 

@@ -9,24 +9,38 @@ from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_
 from nextlabel.server.learners.threads import TRAINING_THREADS
 
 FOLDS = 5
+_OTHER = -1
 
 
 def out_of_fold(
-    embeddings_ND: NDArray[np.float32], labels_N: NDArray[np.int64], classes: int, seed: int = 0
+    embeddings_ND: NDArray[np.float32],
+    labels_N: NDArray[np.int64],
+    classes: int,
+    *,
+    known_N: NDArray[np.bool_] | None = None,
+    seed: int = 0,
 ) -> NDArray[np.float32]:
     """Return class probabilities, (N, C), of five logistic regressions, each for a fifth that it was not fitted on.
 
+    ``known_N`` says which items they are fitted on, by default all: the others are judged by the mean of all five.
+
     Raises:
-        ValueError: there are fewer items than folds.
+        ValueError: there are fewer known items than folds.
     """
-    if len(labels_N) < FOLDS:
-        raise ValueError(f"{len(labels_N)} items cannot be parted into {FOLDS} folds")
-    fold_N = np.random.default_rng(seed).permutation(len(labels_N)) % FOLDS
+    known = np.arange(len(labels_N)) if known_N is None else np.flatnonzero(known_N)
+    if len(known) < FOLDS:
+        raise ValueError(f"{len(known)} items cannot be parted into {FOLDS} folds")
+    fold_N = np.full(len(labels_N), _OTHER, np.int64)
+    fold_N[known] = np.random.default_rng(seed).permutation(len(known)) % FOLDS
+    others_N = fold_N == _OTHER
     probabilities_NC = np.zeros((len(labels_N), classes), np.float32)
     with TRAINING_THREADS.bounded():
         for fold in range(FOLDS):
-            fitted = fold_N != fold
+            fitted = (fold_N != fold) & ~others_N
             weights = np.ones(int(fitted.sum()), np.float32)
             head = fit_logistic(embeddings_ND[fitted], labels_N[fitted], weights, LogisticSettings(classes))
-            probabilities_NC[~fitted] = head.predict_proba(embeddings_ND[~fitted])
+            judged = fold_N == fold
+            probabilities_NC[judged] = head.predict_proba(embeddings_ND[judged])
+            if others_N.any():
+                probabilities_NC[others_N] += head.predict_proba(embeddings_ND[others_N]) / FOLDS
     return probabilities_NC

@@ -7,18 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
 from nextlabel.server.learners.out_of_fold import out_of_fold
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.projects import Project
 
 FEWEST_LABELS = 30
-MOST_LABELS = 10_000
-"""Labels that learner and neighbours look at, of which the second look at each other: the square of it is the cost."""
+MOST_KNOWN = 10_000
+"""Labels that a learner is fitted on, and that are each other's neighbours: the square of it is the cost."""
+MOST_JUDGED = 100_000
+FEW_NEIGHBOURS = 2_000
+"""Labels that may be neighbours of those that no learner is fitted on."""
 _KEPT = 8
+Int64 = npt.NDArray[np.int64]
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,20 +72,43 @@ class Doubting:
 
 
 def _doubts(labeled: Labeled) -> Doubts:
-    rows_N, training = labeled.rows_N, labeled.training
-    if len(rows_N) > MOST_LABELS:
-        chosen = np.sort(np.random.default_rng(len(rows_N)).choice(len(rows_N), MOST_LABELS, replace=False))
-    else:
-        chosen = np.arange(len(rows_N))
+    chosen, rank_n = _drawn(labeled.rows_N)
+    known_n, training = rank_n < MOST_KNOWN, labeled.training
     labels_n = training.labels_N[chosen]
-    if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n)) < 2:
+    if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n[known_n])) < 2:
         return NO_DOUBTS
     embeddings_nD = training.embeddings_ND[chosen]
     classes = len(training.classes)
     probabilities_nC = joined(
-        out_of_fold(embeddings_nD, labels_n, classes), neighbour_shares(embeddings_nD, labels_n, classes)
+        out_of_fold(embeddings_nD, labels_n, classes, known_N=known_n),
+        _shares(embeddings_nD, labels_n, classes, rank_n),
     )
     wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N[chosen].astype(np.int64))
-    rows = rows_N[chosen].tolist()
+    rows = labeled.rows_N[chosen].tolist()
     own = [training.classes[c] for c in probabilities_nC.argmax(axis=1).tolist()]
     return Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)))
+
+
+def _drawn(rows_N: Rows) -> tuple[Int64, Int64]:
+    """Return the places of the n labels to judge, ascending, and their ranks in an order that looks random.
+
+    It goes by the rows alone, so that what is judged does not flicker when labels come.
+    """
+    order = np.argsort(rows_N.astype(np.uint64) * _SPREAD, kind="stable")[:MOST_JUDGED]
+    by_place = np.argsort(order, kind="stable")
+    return order[by_place], by_place
+
+
+def _shares(
+    embeddings_nD: npt.NDArray[np.float32], labels_n: Int64, classes: int, rank_n: Int64
+) -> npt.NDArray[np.float64]:
+    known, others = np.flatnonzero(rank_n < MOST_KNOWN), np.flatnonzero(rank_n >= MOST_KNOWN)
+    shares_nC = np.empty((len(labels_n), classes))
+    shares_nC[known] = neighbour_shares(embeddings_nD[known], labels_n[known], classes)
+    if len(others):
+        few = np.flatnonzero(rank_n < FEW_NEIGHBOURS)
+        both = np.concatenate([few, others])
+        may_be = np.arange(len(both)) < len(few)
+        found = neighbour_shares(embeddings_nD[both], labels_n[both], classes, known_N=may_be)
+        shares_nC[others] = found[len(few) :]
+    return shares_nC
