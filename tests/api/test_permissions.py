@@ -48,6 +48,7 @@ ALLOWED = {
     Predict               ROD
     PredictStream         ROD
     Evaluate              ROD
+    ExportModel           ROD
     ListStrategies        RAPOD
     ListEstimators        RAPOD
     StartRun              OD

@@ -53,6 +53,34 @@ PREDICTION_SOURCE_BOTH: PredictionSource.ValueType  # 3
 """Learner and advice together."""
 Global___PredictionSource: _TypeAlias = PredictionSource  # noqa: Y015
 
+class _ModelFile:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ModelFileEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelFile.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MODEL_FILE_UNSPECIFIED: _ModelFile.ValueType  # 0
+    """Not said."""
+    MODEL_FILE_HEAD: _ModelFile.ValueType  # 1
+    """ONNX: from `embeddings`, (n, D) float32, to `probabilities`, (n, C) float32."""
+    MODEL_FILE_ENCODER: _ModelFile.ValueType  # 2
+    """ONNX: from tokens to embeddings of length 1, rounded to float16."""
+    MODEL_FILE_TOKENIZER: _ModelFile.ValueType  # 3
+    """The encoder's tokenizer, as the library `tokenizers` reads it."""
+
+class ModelFile(_ModelFile, metaclass=_ModelFileEnumTypeWrapper):
+    """A file of an exported model."""
+
+MODEL_FILE_UNSPECIFIED: ModelFile.ValueType  # 0
+"""Not said."""
+MODEL_FILE_HEAD: ModelFile.ValueType  # 1
+"""ONNX: from `embeddings`, (n, D) float32, to `probabilities`, (n, C) float32."""
+MODEL_FILE_ENCODER: ModelFile.ValueType  # 2
+"""ONNX: from tokens to embeddings of length 1, rounded to float16."""
+MODEL_FILE_TOKENIZER: ModelFile.ValueType  # 3
+"""The encoder's tokenizer, as the library `tokenizers` reads it."""
+Global___ModelFile: _TypeAlias = ModelFile  # noqa: Y015
+
 @_typing.final
 class ClassScore(_message.Message):
     """How good a model version is for one class."""
@@ -918,6 +946,158 @@ class EvaluateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EvaluateResponse: _TypeAlias = EvaluateResponse  # noqa: Y015
+
+@_typing.final
+class ExportModelRequest(_message.Message):
+    """Request of ExportModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    WITHOUT_ENCODER_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    version: _builtins.int
+    """The version; 0 for the newest."""
+    without_encoder: _builtins.bool
+    """Leaves out the encoder's files, which are the most of it."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        version: _builtins.int = ...,
+        without_encoder: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "version", b"version", "without_encoder", b"without_encoder"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportModelRequest: _TypeAlias = ExportModelRequest  # noqa: Y015
+
+@_typing.final
+class ExportedModel(_message.Message):
+    """What an exported model is, and what it needs to be used."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    THRESHOLDS_FIELD_NUMBER: _builtins.int
+    EMBEDDING_DIMENSION_FIELD_NUMBER: _builtins.int
+    EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
+    EMBEDDING_REVISION_FIELD_NUMBER: _builtins.int
+    EMBEDDED_IN_BFLOAT16_FIELD_NUMBER: _builtins.int
+    TEXT_PREFIX_FIELD_NUMBER: _builtins.int
+    ENCODER_PROBLEM_FIELD_NUMBER: _builtins.int
+    embedding_dimension: _builtins.int
+    """Length of the embeddings that it takes."""
+    embedding_model: _builtins.str
+    """The model that embeds the project's texts, by its name for sentence-transformers; empty where embeddings are given."""
+    embedding_revision: _builtins.str
+    """Commit of that model on the Hugging Face hub; empty where it is not known."""
+    embedded_in_bfloat16: _builtins.bool
+    """Whether the server computes embeddings in bfloat16, so that those of the exported encoder, which computes in
+    float32, differ in the third decimal.
+    """
+    text_prefix: _builtins.str
+    """What goes before each text that the exported encoder embeds."""
+    encoder_problem: _builtins.str
+    """Why there is no encoder though it was asked for; empty where there is one."""
+    @_builtins.property
+    def model_version(self) -> Global___ModelVersion:
+        """The version."""
+
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The classes that it knows, in the order of its probabilities."""
+
+    @_builtins.property
+    def thresholds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """MULTI_LABEL: for each class the probability above which it is given. Empty where one class applies, the most
+        probable one.
+        """
+
+    def __init__(
+        self,
+        *,
+        model_version: Global___ModelVersion | None = ...,
+        classes: _abc.Iterable[_builtins.str] | None = ...,
+        thresholds: _abc.Iterable[_builtins.float] | None = ...,
+        embedding_dimension: _builtins.int = ...,
+        embedding_model: _builtins.str = ...,
+        embedding_revision: _builtins.str = ...,
+        embedded_in_bfloat16: _builtins.bool = ...,
+        text_prefix: _builtins.str = ...,
+        encoder_problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedded_in_bfloat16", b"embedded_in_bfloat16", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportedModel: _TypeAlias = ExportedModel  # noqa: Y015
+
+@_typing.final
+class ModelFilePart(_message.Message):
+    """Part of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    file: Global___ModelFile.ValueType
+    """The file that it belongs to."""
+    content: _builtins.bytes
+    """The next bytes of it."""
+    def __init__(
+        self,
+        *,
+        file: Global___ModelFile.ValueType = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "file", b"file"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelFilePart: _TypeAlias = ModelFilePart  # noqa: Y015
+
+@_typing.final
+class ExportModelResponse(_message.Message):
+    """Response of ExportModel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def model(self) -> Global___ExportedModel:
+        """What is exported."""
+
+    @_builtins.property
+    def part(self) -> Global___ModelFilePart:
+        """Part of a file."""
+
+    def __init__(
+        self,
+        *,
+        model: Global___ExportedModel | None = ...,
+        part: Global___ModelFilePart | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "model", b"model", "part", b"part"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "model", b"model", "part", b"part"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["model", "part"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___ExportModelResponse: _TypeAlias = ExportModelResponse  # noqa: Y015
 
 @_typing.final
 class ParameterInfo(_message.Message):

@@ -65,6 +65,11 @@ class LearnerServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.EvaluateRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
+        self.ExportModel = channel.unary_stream(
+                '/nextlabel.v1.LearnerService/ExportModel',
+                request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.ExportModelRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.ExportModelResponse.FromString,
+                _registered_method=True)
         self.ListStrategies = channel.unary_unary(
                 '/nextlabel.v1.LearnerService/ListStrategies',
                 request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.ListStrategiesRequest.SerializeToString,
@@ -123,6 +128,14 @@ class LearnerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportModel(self, request, context):
+        """Exports a model version to predict without this service: first what it is, then its files in parts, one file after
+        the other. FAILED_PRECONDITION where the server lacks the packages that write ONNX.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListStrategies(self, request, context):
         """Lists the strategies with their parameters.
         """
@@ -169,6 +182,11 @@ def add_LearnerServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.EvaluateRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_learner__service__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'ExportModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportModel,
+                    request_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.ExportModelRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_learner__service__pb2.ExportModelResponse.SerializeToString,
             ),
             'ListStrategies': grpc.unary_unary_rpc_method_handler(
                     servicer.ListStrategies,
@@ -344,6 +362,33 @@ class LearnerService(object):
             '/nextlabel.v1.LearnerService/Evaluate',
             nextlabel_dot_v1_dot_learner__service__pb2.EvaluateRequest.SerializeToString,
             nextlabel_dot_v1_dot_learner__service__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/nextlabel.v1.LearnerService/ExportModel',
+            nextlabel_dot_v1_dot_learner__service__pb2.ExportModelRequest.SerializeToString,
+            nextlabel_dot_v1_dot_learner__service__pb2.ExportModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

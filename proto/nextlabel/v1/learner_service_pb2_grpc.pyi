@@ -45,6 +45,10 @@ class LearnerServiceStub:
     """Predicts the labels of any number of inputs; one response for each request, in order, all by the same model version."""
     Evaluate: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.EvaluateRequest, _learner_service_pb2.EvaluateResponse]
     """Measures a model version on items with a reference answer."""
+    ExportModel: _grpc.UnaryStreamMultiCallable[_learner_service_pb2.ExportModelRequest, _learner_service_pb2.ExportModelResponse]
+    """Exports a model version to predict without this service: first what it is, then its files in parts, one file after
+    the other. FAILED_PRECONDITION where the server lacks the packages that write ONNX.
+    """
     ListStrategies: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.ListStrategiesRequest, _learner_service_pb2.ListStrategiesResponse]
     """Lists the strategies with their parameters."""
     ListEstimators: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.ListEstimatorsRequest, _learner_service_pb2.ListEstimatorsResponse]
@@ -67,6 +71,10 @@ class LearnerServiceAsyncStub(LearnerServiceStub):
     """Predicts the labels of any number of inputs; one response for each request, in order, all by the same model version."""
     Evaluate: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.EvaluateRequest, _learner_service_pb2.EvaluateResponse]  # type: ignore[assignment]
     """Measures a model version on items with a reference answer."""
+    ExportModel: _aio.UnaryStreamMultiCallable[_learner_service_pb2.ExportModelRequest, _learner_service_pb2.ExportModelResponse]  # type: ignore[assignment]
+    """Exports a model version to predict without this service: first what it is, then its files in parts, one file after
+    the other. FAILED_PRECONDITION where the server lacks the packages that write ONNX.
+    """
     ListStrategies: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.ListStrategiesRequest, _learner_service_pb2.ListStrategiesResponse]  # type: ignore[assignment]
     """Lists the strategies with their parameters."""
     ListEstimators: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.ListEstimatorsRequest, _learner_service_pb2.ListEstimatorsResponse]  # type: ignore[assignment]
@@ -116,6 +124,15 @@ class LearnerServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_learner_service_pb2.EvaluateResponse, _abc.Awaitable[_learner_service_pb2.EvaluateResponse]]:
         """Measures a model version on items with a reference answer."""
+
+    def ExportModel(
+        self,
+        request: _learner_service_pb2.ExportModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_learner_service_pb2.ExportModelResponse], _abc.AsyncIterator[_learner_service_pb2.ExportModelResponse]]:
+        """Exports a model version to predict without this service: first what it is, then its files in parts, one file after
+        the other. FAILED_PRECONDITION where the server lacks the packages that write ONNX.
+        """
 
     def ListStrategies(
         self,

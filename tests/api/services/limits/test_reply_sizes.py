@@ -53,6 +53,8 @@ ENTRIES = {
     "Evaluation.classes": 0,  # a model version has the summary alone; Evaluate is paged
     "Evaluation.confusion": 0,
     "Evaluation.measures": FEW,
+    "ExportedModel.classes": 0,  # at most those of a label space
+    "ExportedModel.thresholds": CLASSES,
     "GetAccuracyResponse.labels": FEW,
     "GetAccuracyResponse.model": FEW,
     "GetClassSharesResponse.shares": CLASSES,
@@ -82,6 +84,8 @@ ENTRIES = {
 BYTES = {
     "EmbeddingMatrix.data": values.PAGE_BYTES,
     "ExportAnnotationsResponse.lines": values.PAGE_BYTES,
+    "ExportedModel.classes": LIMITS.label_space_bytes + 16 * CLASSES,
+    "ModelFilePart.content": values.PAGE_BYTES,
     "Guidelines.critique": LIMITS.guidelines_bytes,
     "Guidelines.text": LIMITS.guidelines_bytes,
     "Item.text": LIMITS.item_text_bytes,

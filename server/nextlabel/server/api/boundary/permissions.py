@@ -132,6 +132,7 @@ RULES: dict[str, Rule] = {
                 "Predict": Rule(READERS),
                 "PredictStream": Rule(READERS),
                 "Evaluate": Rule(READERS),
+                "ExportModel": Rule(READERS),
                 "ListStrategies": Rule(EVERYONE, project=""),
                 "ListEstimators": Rule(EVERYONE, project=""),
             },

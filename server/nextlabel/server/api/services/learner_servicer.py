@@ -20,6 +20,7 @@ from nextlabel.server.api.messages.models import (
     predictions,
 )
 from nextlabel.server.api.messages.values import check_fits, matrix_of, page
+from nextlabel.server.api.reading.model_export import ModelExport
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
@@ -52,6 +53,7 @@ class LearnerServicer(LearnerServiceServicer):
     learning: Learning
     embedding: Embedding
     pools: Pools
+    export: ModelExport
 
     async def Train(self, request: pb.TrainRequest, context: Any) -> pb.TrainResponse:
         """Train now and publish a version."""
@@ -170,6 +172,12 @@ class LearnerServicer(LearnerServiceServicer):
         version, evaluation = await self.learning.evaluate(project, request.model_version, split)
         message, token = evaluation_message(evaluation, request.page_token)
         return pb.EvaluateResponse(evaluation=message, model_version=version.version, next_page_token=token)
+
+    async def ExportModel(self, request: pb.ExportModelRequest, context: Any) -> AsyncIterator[pb.ExportModelResponse]:
+        """Export a version, by default the newest, as files."""
+        project = await self.finder.project(request.project)
+        async for message in self.export.messages(project, request.version, without_encoder=request.without_encoder):
+            yield message
 
     async def ListStrategies(self, request: pb.ListStrategiesRequest, context: Any) -> pb.ListStrategiesResponse:
         """List the strategies."""

@@ -8,6 +8,7 @@ from nextlabel.server.api.boundary.idempotency import Replies
 from nextlabel.server.api.reading.export import Export
 from nextlabel.server.api.reading.item_listing import ItemListing
 from nextlabel.server.api.reading.leased_items import LeasedItems
+from nextlabel.server.api.reading.model_export import ModelExport
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.api.services.access_servicer import AccessServicer
@@ -24,6 +25,7 @@ from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.reviewing import Reviewing
+from nextlabel.server.learners.portable.encoder_files import EncoderFiles
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.access import AccessToken
 from nextlabel.server.values.ids import new_id
@@ -50,14 +52,7 @@ def servicers(parts: Parts) -> dict[str, object]:
         "nextlabel.v1.ProjectService": _projects(parts, replies, finder),
         "nextlabel.v1.PoolService": _pool(parts, replies, finder),
         "nextlabel.v1.LabelingService": _labeling(parts, replies, finder),
-        "nextlabel.v1.LearnerService": LearnerServicer(
-            store=parts.base.store,
-            finder=finder,
-            replies=replies,
-            learning=parts.learning.learning,
-            embedding=parts.pool.embedding,
-            pools=parts.pool.pools,
-        ),
+        "nextlabel.v1.LearnerService": _learner(parts, replies, finder),
         "nextlabel.v1.RunService": RunServicer(
             store=parts.base.store,
             finder=finder,
@@ -94,6 +89,20 @@ def servicers(parts: Parts) -> dict[str, object]:
             limits=parts.base.limits,
         ),
     }
+
+
+def _learner(parts: Parts, replies: Replies, finder: ProjectFinder) -> LearnerServicer:
+    learning, workers, settings = parts.learning.learning, parts.base.workers, parts.base.settings
+    encoder = EncoderFiles(settings.embedding.model, settings.data_dir / "encoders")
+    return LearnerServicer(
+        store=parts.base.store,
+        finder=finder,
+        replies=replies,
+        learning=learning,
+        embedding=parts.pool.embedding,
+        pools=parts.pool.pools,
+        export=ModelExport(learning, encoder, workers.compute, workers.disk),
+    )
 
 
 def _projects(parts: Parts, replies: Replies, finder: ProjectFinder) -> ProjectServicer:

@@ -16,6 +16,7 @@ from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
+    import torch
     from sentence_transformers import SentenceTransformer
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
@@ -104,7 +105,9 @@ class Embedder:
 
     def _loaded(self) -> SentenceTransformer:
         if self._model is None:
-            self._model = _load(self.name)
+            import torch
+
+            self._model = load_encoder(self.name, torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32)
         return self._model
 
 
@@ -119,13 +122,31 @@ def resolve_model(name: str) -> str:
     return name
 
 
-def _load(name: str) -> SentenceTransformer:
-    import torch
+def hub_revision(name: str) -> str:
+    """Commit of a model of the Hugging Face hub as this machine has it; empty for a folder or a package."""
+    if resolve_model(name) != name or Path(name).is_dir():
+        return ""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    repository = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        found = try_to_load_from_cache(repository, "config.json")
+    except HFValidationError:
+        return ""
+    return Path(found).parent.name if isinstance(found, str) else ""
+
+
+def load_encoder(name: str, dtype: torch.dtype) -> SentenceTransformer:
+    """Load a model to compute in this data type.
+
+    Raises:
+        FailedPrecondition: if it cannot be loaded.
+    """
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    dtype = torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
     try:
         return SentenceTransformer(resolve_model(name), device="cpu", model_kwargs={"dtype": dtype})
     except (OSError, ValueError) as error:

@@ -1,0 +1,1 @@
+"""Trained models and their encoder as files that other programs predict with: ONNX and JSON, never pickle."""

@@ -1,0 +1,98 @@
+"""A trained model as an ONNX file: embeddings in, the probabilities that the service gives out.
+
+Advice has no part in it: what annotators say of an item is not known where the file is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.neighbors import KNeighborsClassifier
+
+from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.estimators import IncrementalSgd
+from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.learners.portable.graph import INPUT, OUTPUT, Graph
+from nextlabel.server.values.errors import FailedPrecondition
+
+
+def head_file(model: TrainedModel, dimension: int) -> bytes:
+    """Return the ONNX file of a model over embeddings of this length.
+
+    Its input is `INPUT`, (n, D) float32, its output `OUTPUT`, (n, C) float32 in the order of ``model.classes``.
+
+    Raises:
+        FailedPrecondition: the file would be too large.
+    """
+    graph = Graph(dimension, model.n_classes)
+    if isinstance(model, MultiLabelModel):
+        graph.add("Sigmoid", _logits(graph, model.head), name=OUTPUT)
+    elif model.linear is not None:
+        graph.add("Softmax", _logits(graph, model.linear), name=OUTPUT, axis=1)
+    elif isinstance(model.estimator, IncrementalSgd):
+        _one_against_rest(graph, model.estimator, model.n_classes)
+    elif isinstance(model.estimator, KNeighborsClassifier):
+        _votes_of_neighbours(graph, model.estimator, model.n_classes)
+    else:
+        raise FailedPrecondition(
+            f"a model of the learner {model.spec.estimator} has no form in ONNX; train another learner",
+            reason="NOT_PORTABLE",
+        )
+    return graph.serialized()
+
+
+def _logits(graph: Graph, head: TrainedHead) -> str:
+    coef, intercept = graph.constant(head.coef_CD, np.float32), graph.constant(head.intercept_C, np.float32)
+    return str(graph.add("Gemm", INPUT, coef, intercept, transB=1))
+
+
+def _one_against_rest(graph: Graph, sgd: IncrementalSgd, n_classes: int) -> None:
+    """Add what scikit-learn does with log-odds of every class against the rest, in its precision."""
+    embeddings = graph.cast(INPUT, np.float64)
+    decision = graph.add("Gemm", embeddings, graph.constant(sgd.coef_), graph.constant(sgd.intercept_), transB=1)
+    yes = graph.add("Sigmoid", decision)
+    if len(sgd.classes_) == 2:
+        yes = graph.add("Concat", graph.add("Sub", graph.constant(1), yes), yes, axis=1)
+    _over_all_classes(graph, yes, sgd.classes_, n_classes)
+
+
+def _votes_of_neighbours(graph: Graph, neighbours: Any, n_classes: int) -> None:
+    """Add the votes of the k nearest training items, in the precision of scikit-learn's distances.
+
+    An item that is one of them is at a distance of exactly 0 there, and has the only say; the products of two float32
+    are exact in float64.
+    """
+    items_MD = np.asarray(neighbours._fit_X, np.float32)  # noqa: SLF001  (scikit-learn offers it under no other name)
+    stored = np.float16 if np.array_equal(items_MD.astype(np.float16), items_MD) else np.float32
+    items = graph.cast(graph.constant(items_MD, stored), np.float64)
+    own = graph.add("Mul", embeddings := graph.cast(INPUT, np.float64), embeddings)
+    axis_1 = graph.constant([1], np.int64)
+    squares = graph.add("ReduceSum", own, axis_1, keepdims=1)
+    items_squares = graph.constant((items_MD.astype(np.float64) ** 2).sum(axis=1))
+    products = graph.add("Gemm", embeddings, items, transB=1, alpha=-2.0)
+    squared = graph.add("Add", graph.add("Add", products, items_squares), squares)
+    k = graph.constant([neighbours.n_neighbors], np.int64)
+    nearest, places = graph.add("TopK", squared, k, axis=1, largest=0, outputs=2)
+    labels = np.eye(len(neighbours.classes_))[np.asarray(neighbours._y)]  # noqa: SLF001
+    says = graph.add("Gather", graph.constant(labels), places, axis=0)
+    if neighbours.weights == "distance":
+        distance = graph.add("Sqrt", graph.add("Max", nearest, graph.constant(0)))
+        weights = graph.add("Unsqueeze", _by_distance(graph, distance), graph.constant([2], np.int64))
+        says = graph.add("Mul", says, weights)
+    votes = graph.add("ReduceSum", says, axis_1, keepdims=0)
+    _over_all_classes(graph, votes, neighbours.classes_, n_classes)
+
+
+def _by_distance(graph: Graph, distance: str) -> str:
+    at_item = graph.cast(graph.add("Equal", distance, graph.constant(0)), np.float64)
+    any_at_item = graph.cast(graph.add("ReduceMax", at_item, axes=[1], keepdims=1), np.bool_)
+    return str(graph.add("Where", any_at_item, at_item, graph.add("Div", graph.constant(1), distance)))
+
+
+def _over_all_classes(graph: Graph, shares: str, classes_k: Any, n_classes: int) -> None:
+    """Make rows sum to 1, and give 0 to the classes that the estimator has not seen."""
+    total = graph.add("ReduceSum", shares, graph.constant([1], np.int64), keepdims=1)
+    places_kC = graph.constant(np.eye(n_classes)[classes_k])
+    graph.cast(graph.add("MatMul", graph.add("Div", shares, total), places_kC), np.float32, name=OUTPUT)

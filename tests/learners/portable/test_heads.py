@@ -1,0 +1,81 @@
+"""An exported model gives the probabilities that the service gives, whatever was trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate
+from nextlabel.server.learners.learner import train
+from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.multi_label.learner import train_multi_label
+from nextlabel.server.learners.multi_label.training import MultiLabelTraining
+from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.learners.portable import graph as graph_module
+from nextlabel.server.learners.portable.heads import head_file
+from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
+from nextlabel.server.learners.training import TrainingSet
+from nextlabel.server.values.errors import FailedPrecondition
+from tests.learners.blobs import Blobs
+
+WITHIN = 1e-5
+
+
+def of_file(model: TrainedModel, embeddings: Any) -> Any:
+    session = onnxruntime.InferenceSession(head_file(model, embeddings.shape[1]))
+    return session.run(["probabilities"], {"embeddings": embeddings})[0]
+
+
+def assert_same(model: TrainedModel, embeddings: Any) -> None:
+    found, expected = of_file(model, embeddings), model.predict_proba(embeddings)
+    assert (found.dtype, found.shape) == (np.float32, expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=WITHIN)
+
+
+def trained(training: TrainingSet, blobs: Blobs, estimator: str, previous: Model | None = None, **params: Any) -> Model:
+    return train(training, blobs.embeddings[600:900], parse_learner_spec(estimator, params), 0, previous)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_estimator_says_the_same(blobs: Blobs, estimator: str, classes: int) -> None:
+    rows = np.flatnonzero(blobs.labels[:300] < classes)
+    # Items that were trained on, and items that were not.
+    assert_same(trained(blobs.training(rows), blobs, estimator), blobs.embeddings[200:1200])
+
+
+def test_votes_that_all_count_alike_say_the_same(blobs: Blobs) -> None:
+    assert_same(trained(blobs.training(slice(60)), blobs, "nearest_neighbors", weights="uniform"), blobs.embeddings)
+
+
+@pytest.mark.parametrize("candidate", LearnerCandidate)
+def test_every_candidate_of_the_default_learner_says_the_same(blobs: Blobs, candidate: LearnerCandidate) -> None:
+    first = trained(blobs.training(slice(60)), blobs, "default")
+    choice = CandidateChoice(candidate, described=False, scores=(), held_out=60, sharpness=3.0)
+    chosen = replace(first, description=replace(first.description, choice=choice))
+    model = trained(blobs.training(slice(61)), blobs, "default", chosen)
+    assert model.description.choice == choice
+    assert_same(model, blobs.embeddings[900:])
+
+
+@pytest.mark.parametrize("labels", [0, 1, 2])
+def test_a_model_of_hardly_any_labels_says_the_same(blobs: Blobs, labels: int) -> None:
+    assert_same(trained(blobs.training(slice(labels)), blobs, "default"), blobs.embeddings[:9])
+
+
+@pytest.mark.parametrize("estimator", ["default", "logistic_regression"])
+def test_several_classes_an_item_say_the_same(blobs: Blobs, estimator: str) -> None:
+    targets = np.eye(5, dtype=np.float32)[blobs.labels[:200]]
+    targets[::3, 0] = 1
+    known = MultiLabelTraining(blobs.embeddings[:200], targets, np.full(200, True), blobs.classes)
+    assert_same(train_multi_label(known, parse_learner_spec(estimator, {}), 0, None), blobs.embeddings[900:])
+
+
+def test_a_file_that_nobody_could_load_is_refused(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "MAX_BYTES", 1_000)
+    with pytest.raises(FailedPrecondition, match="train another learner"):
+        head_file(trained(blobs.training(slice(60)), blobs, "nearest_neighbors"), 32)
