@@ -64,6 +64,18 @@ class Learner(learner_grpc.LearnerServiceServicer):
         predictions = [self._prediction(text, request.candidate_count) for text in request.input.texts.texts]
         return learner.PredictResponse(predictions=predictions, model_version=1)
 
+    async def Evaluate(self, request: Any, context: Any) -> Any:
+        if not self.state.holdout:
+            await abort(context, grpc.StatusCode.FAILED_PRECONDITION, "no holdout items", "NO_EVALUATION_ITEMS")
+        score = learner.ClassScore(label="sports", precision=0.5, recall=0.25, f1=1 / 3, items=8)
+        evaluation = learner.Evaluation(items=10, accuracy=0.8, macro_f1=0.75, classes=[score])
+        return learner.EvaluateResponse(evaluation=evaluation, model_version=request.model_version)
+
+    async def ExportModel(self, request: Any, context: Any) -> Any:
+        self.state.export_requests.append(request)
+        for response in self.state.exported:
+            yield response
+
     async def PredictStream(self, requests: Any, context: Any) -> Any:
         async for request in requests:
             texts = request.input.texts.texts

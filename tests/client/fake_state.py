@@ -53,6 +53,8 @@ class State:
         self.closed_reservations: dict[str, bool] = {}
         self.tokens: dict[str, access.Token] = {}
         self.model_versions: list[learner.ModelVersion] = []
+        self.export_requests: list[learner.ExportModelRequest] = []
+        self.exported: list[learner.ExportModelResponse] = []
         self.longest_text = 1_000_000
         self.calls: Counter[str] = Counter()
         self.request_ids: list[str] = []

@@ -187,7 +187,8 @@ def _soft(
     if soft == "learner":
         shares = {one.label: one.probability for one in prediction.candidates} if prediction else {}
     elif detail.item.HasField("reference"):
-        shares = {plain_answer(detail.item.reference): 1.0}
+        known = plain_answer(detail.item.reference)
+        shares = dict.fromkeys(known if isinstance(known, list) else [known], 1.0)
     else:
         shares = {one.label: one.probability for one in detail.consensus.candidates}
     return {name: shares.get(name, 0.0) for name in classes} if shares else {}

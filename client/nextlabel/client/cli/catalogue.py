@@ -15,6 +15,7 @@ OWN = {
     "query": "Show the items that are worth a label next, best first.",
     "train": "Train the learner on the labels so far and show the new model version.",
     "models": "List the model versions, newest first: how good each is, and what annotators' advice is worth to it.",
+    "model": "Take a trained model along: files that predict without nextlabel.",
     "synthesize": "Have an LLM write texts of a class, and judge each before you use it.",
     "export": "Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines.",
     "mcp": "Offer tools of the Model Context Protocol, so that an assistant can label and start runs.",

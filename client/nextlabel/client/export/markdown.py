@@ -17,7 +17,7 @@ def markdown(sheet: Datasheet) -> str:
     """The datasheet, a section for each question that a reader has."""
     sections = (
         _composition(sheet),
-        _labeled_by(sheet),
+        labeled_by(sheet),
         *_filters(sheet),
         _accuracy(sheet),
         _agreement(sheet),
@@ -39,12 +39,13 @@ def plain_text(text: str) -> str:
     return _MARKUP.sub(r"\\\1", " ".join(text.split()))
 
 
-def _section(title: str, *parts: str) -> str:
+def section(title: str, *parts: str) -> str:
+    """A section of the parts that are not empty."""
     return "\n\n".join([f"## {title}", *(part for part in parts if part)])
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:
-    """A table; what is not known is a dash."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:
+    """A table of cells that are Markdown already; what is not known is a dash."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join('–' if cell is None else cell for cell in line)} |" for line in lines)
 
@@ -55,25 +56,26 @@ def _composition(sheet: Datasheet) -> str:
     items = ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("pool", "holdout", "gold"))
     names = {**dict.fromkeys(described, 0), **sheet.classes}
     classes = [[plain_text(name), f"{count:,}", plain_text(described.get(name, ""))] for name, count in names.items()]
-    return _section(
+    return section(
         "What is in it",
         f"Items: {items}. Holdout only evaluates and gold checks annotators; both came with known labels. "
         f"What was asked for: {project['annotation_type'].replace('_', ' ')}.",
-        _table(("class", "pool items with it", "description"), classes) if classes else "",
+        table(("class", "pool items with it", "description"), classes) if classes else "",
     )
 
 
-def _labeled_by(sheet: Datasheet) -> str:
+def labeled_by(sheet: Datasheet) -> str:
+    """Who labeled the items of the pool, as a section."""
     share = sheet.human_share
     total = sum(sheet.labeled_by.values())
     rows = [[who, f"{count:,}", f"{count / total:.1%}"] for who, count in sheet.labeled_by.items()]
     models = [[plain_text(name), f"{count:,}"] for name, count in sheet.models.items()]
-    return _section(
+    return section(
         "Who labeled it",
         "No item has a label." if share is None else f"Human share: {share:.1%} of the labels.",
-        _table(("the label comes from", "pool items", "share"), rows) if rows else "",
+        table(("the label comes from", "pool items", "share"), rows) if rows else "",
         f"{sheet.to_review:,} labels should be looked at again; the column `review` says why.",
-        _table(("model that answered", "answers"), models) if models else "No model was asked for labels.",
+        table(("model that answered", "answers"), models) if models else "No model was asked for labels.",
     )
 
 
@@ -88,7 +90,7 @@ def _filters(sheet: Datasheet) -> Iterable[str]:
     """The section about filters, where there are enabled ones."""
     if sheet.filters:
         rows = [[plain_text(one["name"]), plain_text(one["rule"]), f"{one['labels']:,}"] for one in sheet.filters]
-        yield _section("Filters", _FILTERED[sheet.filtered], _table(("filter", "rule", "labels it names"), rows))
+        yield section("Filters", _FILTERED[sheet.filtered], table(("filter", "rule", "labels it names"), rows))
 
 
 def _accuracy(sheet: Datasheet) -> str:
@@ -105,9 +107,9 @@ def _accuracy(sheet: Datasheet) -> str:
         for figure in found.get(key) or ()
     ]
     missing = [f"The accuracy of {what} is not known: {why}." for what, why in _unknown(found)]
-    return _section(
+    return section(
         "How right it is",
-        _table(("accuracy of", "measured on", "value and 95 % interval", "items", "holds"), rows) if rows else "",
+        table(("accuracy of", "measured on", "value and 95 % interval", "items", "holds"), rows) if rows else "",
         " ".join(missing),
     )
 
@@ -123,7 +125,7 @@ def _unknown(found: Record) -> Iterable[tuple[str, str]]:
 def _agreement(sheet: Datasheet) -> str:
     found = sheet.consensus
     if found.get("missing"):
-        return _section("How far annotators agree", f"Not known: {plain_text(found['missing'])}.")
+        return section("How far annotators agree", f"Not known: {plain_text(found['missing'])}.")
     shared = found["shared_items"]
     said = f"{shared:,} items have answers of several annotators, copies of one answer left out."
     rows = [
@@ -135,8 +137,8 @@ def _agreement(sheet: Datasheet) -> str:
         for one in sheet.reports
         if one["agreement"]
     ]
-    table = _table(("annotator", "agreement with others", "Krippendorff's alpha"), rows) if rows else ""
-    return _section("How far annotators agree", said if shared else f"{said} Agreement is not known.", table)
+    agreed = table(("annotator", "agreement with others", "Krippendorff's alpha"), rows) if rows else ""
+    return section("How far annotators agree", said if shared else f"{said} Agreement is not known.", agreed)
 
 
 def _annotators(sheet: Datasheet) -> str:
@@ -152,8 +154,8 @@ def _annotators(sheet: Datasheet) -> str:
         for one in sheet.annotators
     ]
     if not rows:
-        return _section("Annotators", "Nobody has annotated.")
-    return _section("Annotators", _table(("name", "kind", "answers", "right on gold", "cost"), rows))
+        return section("Annotators", "Nobody has annotated.")
+    return section("Annotators", table(("name", "kind", "answers", "right on gold", "cost"), rows))
 
 
 def _guidelines(sheet: Datasheet) -> str:
@@ -170,9 +172,9 @@ def _guidelines(sheet: Datasheet) -> str:
     ]
     header = ("version", "state", "author", "stored", "answers of models under it", "SHA-256")
     in_force = next((one["text"] for one in sheet.guidelines if one["state"] == "accepted"), "")
-    return _section(
+    return section(
         "Guidelines",
-        _table(header, rows) if rows else "There are none.",
+        table(header, rows) if rows else "There are none.",
         f"The version in force:\n\n{_fenced(in_force)}" if in_force else "",
     )
 
@@ -189,17 +191,17 @@ def _sampling(sheet: Datasheet) -> str:
         for one in sheet.runs
     ]
     default = (sheet.project["default_strategy"] or {}).get("name") or "default"
-    return _section(
+    return section(
         "How items were chosen",
         f"People were given what the strategy {plain_text(default)} picked; a share of "
         f"{sheet.project['audit_share'] or 0:.0%} was drawn uniformly at random to measure on.",
-        _table(("run", "strategy", "audit share", "rounds", "state"), rows) if rows else "There were no runs.",
+        table(("run", "strategy", "audit share", "rounds", "state"), rows) if rows else "There were no runs.",
     )
 
 
 def _cost(sheet: Datasheet) -> str:
     spent = sheet.spent
-    return _section(
+    return section(
         "What it cost",
         f"{usd(spent.get('micro_usd', 0))}, {spent.get('tokens', 0):,} tokens, {spent.get('labels', 0):,} labels "
         "bought. The time of people is not in it.",
@@ -207,7 +209,7 @@ def _cost(sheet: Datasheet) -> str:
 
 
 def _limits(sheet: Datasheet) -> str:
-    return _section("Known limits", "\n".join(f"- {limit}" for limit in known_limits(sheet)))
+    return section("Known limits", "\n".join(f"- {limit}" for limit in known_limits(sheet)))
 
 
 def _fenced(text: str) -> str:

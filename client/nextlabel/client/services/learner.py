@@ -130,6 +130,19 @@ class Learner(Service[Mode, Scope]):
             measured.next_page_token = page.next_page_token
         return measured
 
+    @project_stream
+    async def export(
+        self, project: str, *, version: int = 0, encoder: bool = True
+    ) -> AsyncIterator[Sequence[pb.ExportModelResponse]]:
+        """A model version (0: the newest) as ONNX: first what it is, then its files in parts, one after the other.
+
+        `nextlabel.client.export.model.write_model` writes them into a folder, with what else there is to say.
+        `encoder` is whether what embeds texts comes too, which may be 100 MB.
+        """
+        request = pb.ExportModelRequest(project=project, version=version, without_encoder=not encoder)
+        async for response in self._connection.responses(self._stub.ExportModel, request):
+            yield [response]
+
     @call
     async def strategies(self) -> Sequence[pb.StrategyInfo]:
         """The strategies with their parameters."""

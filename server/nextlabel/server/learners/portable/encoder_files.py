@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -96,30 +97,35 @@ class EncoderFiles:
                 await asyncio.to_thread(shutil.rmtree, other, ignore_errors=True)
 
     async def _write(self, folder: Path) -> None:
-        nothing, pipe = asyncio.subprocess.DEVNULL, asyncio.subprocess.PIPE
-        writer = await asyncio.create_subprocess_exec(
-            *self.command, self.model, str(folder), stdin=nothing, stdout=pipe, stderr=pipe
-        )
+        writer = _started([*self.command, self.model, str(folder)])
         try:
-            said, wrong = await asyncio.wait_for(writer.communicate(), LONGEST_S)
-        except TimeoutError:
+            said, wrong = await asyncio.to_thread(writer.communicate, timeout=LONGEST_S)
+        except subprocess.TimeoutExpired:
             raise Unavailable(
                 f"writing the embedding model took more than {LONGEST_S:.0f} seconds; try again when the server has "
                 "less to do, or export without the encoder"
             ) from None
         finally:
             # Nobody waits any more: the caller left, or it took too long.
-            if writer.returncode is None:
+            if writer.poll() is None:
                 writer.kill()
-                await writer.wait()
+                await asyncio.to_thread(writer.wait)
         if writer.returncode == encoder.REFUSED:
-            raise FailedPrecondition(said.decode(errors="replace"), reason="NOT_PORTABLE")
+            raise FailedPrecondition(said, reason="NOT_PORTABLE")
         if writer.returncode:
-            _log.error("encoder_not_written", model=self.model, problem=wrong.decode(errors="replace")[-2_000:])
+            _log.error("encoder_not_written", model=self.model, problem=wrong[-2_000:])
             raise Unavailable(
                 "the embedding model could not be written; see the server's log, or export without the encoder",
                 reason="ENCODER_NOT_WRITTEN",
             )
+
+
+def _started(command: Sequence[str]) -> subprocess.Popen[str]:
+    # Not by the event loop: its way of starting a process runs the hooks that forks have, of gRPC and Lance too.
+    nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
+    return subprocess.Popen(  # noqa: S603
+        command, stdin=nothing, stdout=pipe, stderr=pipe, text=True, encoding="utf-8", errors="replace"
+    )
 
 
 def _version(model: str) -> str:

@@ -1,0 +1,116 @@
+"""The script beside an exported model that predicts with it, and needs nothing of nextlabel."""
+
+from nextlabel.v1 import annotation_pb2 as annotation
+from nextlabel.v1.learner_service_pb2 import ExportedModel
+
+_TOKENS = (
+    "onnxruntime tokenizers",
+    "texts",
+    """import onnxruntime
+from tokenizers import Tokenizer
+""",
+    """ENCODER = onnxruntime.InferenceSession(HERE / "encoder.onnx")
+TOKENIZER = Tokenizer.from_file(str(HERE / "tokenizer.json"))
+
+
+def embed(texts):
+    parts = []
+    for first in range(0, len(texts), 32):
+        tokens = TOKENIZER.encode_batch([MODEL["text_prefix"] + text for text in texts[first : first + 32]])
+        columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+        given = {i.name: np.array([getattr(t, columns[i.name]) for t in tokens]) for i in ENCODER.get_inputs()}
+        parts.append(ENCODER.run(None, given)[0])
+    return np.concatenate(parts)
+""",
+)
+_BY_NAME = (
+    "onnxruntime sentence-transformers",
+    "texts",
+    """import onnxruntime
+from sentence_transformers import SentenceTransformer
+""",
+    """ENCODER = SentenceTransformer(MODEL["embedding_model"], revision=MODEL["embedding_revision"] or None)
+
+
+def embed(texts):
+    embeddings = ENCODER.encode(texts, normalize_embeddings=True)
+    return embeddings.astype(np.float16).astype(np.float32)
+""",
+)
+_GIVEN = (
+    "onnxruntime",
+    "embeddings",
+    """import onnxruntime
+""",
+    """
+
+def embed(embeddings):
+    return np.asarray(embeddings, np.float32)
+""",
+)
+
+_SCRIPT = '''"""Predicts labels without nextlabel: python predict.py {usage}
+
+pip install numpy {packages}
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+{imports}
+HERE = Path(__file__).resolve().parent
+MODEL = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
+HEAD = onnxruntime.InferenceSession(HERE / "head.onnx")
+{embed}
+
+def predict_proba({given}):
+    """Probabilities, (n, classes), in the order of MODEL["classes"]."""
+    return HEAD.run(None, {{"embeddings": embed({given})}})[0]
+
+
+def predict({given}):
+    """Labels, one for each{several}."""
+    probabilities = predict_proba({given})
+{choose}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    inputs = {read}
+    for label, row in zip(predict(inputs), predict_proba(inputs)):
+        print(json.dumps({{"label": label, "probabilities": dict(zip(MODEL["classes"], row.tolist()))}}))
+'''
+
+_ONE = """    return [MODEL["classes"][best] for best in probabilities.argmax(axis=1)]"""
+_SEVERAL = """    given = probabilities > np.array(MODEL["thresholds"], np.float32)
+    return [[name for name, yes in zip(MODEL["classes"], row) if yes] for row in given]"""
+
+
+def packages(model: ExportedModel, *, encoder: bool) -> str:
+    """What to install to use an exported model, as pip takes it."""
+    return f"numpy {_way(model, encoder=encoder)[0]}"
+
+
+def predict_script(model: ExportedModel, annotation_type: int, *, encoder: bool) -> str:
+    """The script. `encoder` says that the encoder's files lie beside it."""
+    packages_, given, imports, embed = _way(model, encoder=encoder)
+    several = annotation_type == annotation.ANNOTATION_TYPE_MULTI_LABEL
+    return _SCRIPT.format(
+        usage='"a text" "another"' if given == "texts" else "embeddings.npy",
+        packages=packages_,
+        imports=imports,
+        embed=embed,
+        given=given,
+        several=": a list of those that apply" if several else "",
+        choose=_SEVERAL if several else _ONE,
+        read="sys.argv[1:]" if given == "texts" else "np.load(sys.argv[1], allow_pickle=False)",
+    )
+
+
+def _way(model: ExportedModel, *, encoder: bool) -> tuple[str, str, str, str]:
+    if not model.embedding_model:
+        return _GIVEN
+    return _TOKENS if encoder else _BY_NAME
