@@ -143,6 +143,7 @@ def _training(version: Record, sheet: Datasheet) -> str:
         ["what it chose", plain_text(version["description"])],
         ["labels trained on", f"{version['labels']:,}"],
         ["of them trusted", f"{version['trusted_labels']:,}"],
+        ["labels that filters left out", f"{version['labels_filtered']:,}"],
         ["items in the pool", f"{counts.get('pool', 0):,}"],
         ["trained", version["create_time"]],
         ["seconds", f"{version['train_seconds']:.2f}"],
