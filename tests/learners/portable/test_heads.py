@@ -13,10 +13,11 @@ from nextlabel.server.learners.candidates.description import CandidateChoice, Le
 from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.multi_label.learner import train_multi_label
+from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.multi_label.training import MultiLabelTraining
-from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable import graph as graph_module
 from nextlabel.server.learners.portable.heads import head_file
+from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.values.errors import FailedPrecondition
@@ -25,12 +26,12 @@ from tests.learners.blobs import Blobs
 WITHIN = 1e-5
 
 
-def of_file(model: TrainedModel, embeddings: Any) -> Any:
+def of_file(model: Model | MultiLabelModel, embeddings: Any) -> Any:
     session = onnxruntime.InferenceSession(head_file(model, embeddings.shape[1]))
     return session.run(["probabilities"], {"embeddings": embeddings})[0]
 
 
-def assert_same(model: TrainedModel, embeddings: Any) -> None:
+def assert_same(model: Model | MultiLabelModel, embeddings: Any) -> None:
     found, expected = of_file(model, embeddings), model.predict_proba(embeddings)
     assert (found.dtype, found.shape) == (np.float32, expected.shape)
     np.testing.assert_allclose(found, expected, rtol=0, atol=WITHIN)
@@ -73,6 +74,13 @@ def test_several_classes_an_item_say_the_same(blobs: Blobs, estimator: str) -> N
     targets[::3, 0] = 1
     known = MultiLabelTraining(blobs.embeddings[:200], targets, np.full(200, True), blobs.classes)
     assert_same(train_multi_label(known, parse_learner_spec(estimator, {}), 0, None), blobs.embeddings[900:])
+
+
+def test_scores_say_that_they_stay_with_the_service() -> None:
+    unused: Any = None
+    model = ScoreModel(unused, unused, np.zeros(2, np.float32), 0.0, 1.0, 0.0, 0.0, unused)
+    with pytest.raises(FailedPrecondition, match="SCORE"):
+        head_file(model, 2)
 
 
 def test_a_file_that_nobody_could_load_is_refused(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:

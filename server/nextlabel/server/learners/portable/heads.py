@@ -15,6 +15,7 @@ from nextlabel.server.learners.estimators import IncrementalSgd
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.graph import INPUT, OUTPUT, Graph
+from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.values.errors import FailedPrecondition
 
 
@@ -24,8 +25,12 @@ def head_file(model: TrainedModel, dimension: int) -> bytes:
     Its input is `INPUT`, (n, D) float32, its output `OUTPUT`, (n, C) float32 in the order of ``model.classes``.
 
     Raises:
-        FailedPrecondition: the file would be too large.
+        FailedPrecondition: the file would be too large, or the model predicts scores.
     """
+    if isinstance(model, ScoreModel):
+        raise FailedPrecondition(
+            "models of SCORE projects cannot be exported; `nextlabel predict` asks the server", reason="NOT_PORTABLE"
+        )
     graph = Graph(dimension, model.n_classes)
     if isinstance(model, MultiLabelModel):
         graph.add("Sigmoid", _logits(graph, model.head), name=OUTPUT)
