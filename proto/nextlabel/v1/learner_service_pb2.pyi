@@ -62,7 +62,9 @@ class _ModelFileEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ModelFile.V
     MODEL_FILE_UNSPECIFIED: _ModelFile.ValueType  # 0
     """Not said."""
     MODEL_FILE_HEAD: _ModelFile.ValueType  # 1
-    """ONNX: from `embeddings`, (n, D) float32, to `probabilities`, (n, C) float32."""
+    """ONNX: from `embeddings`, (n, D) float32, to `probabilities`, (n, C) float32; for SCORE to `scores`, (n, 3) float32:
+    the score and both ends of its interval.
+    """
     MODEL_FILE_ENCODER: _ModelFile.ValueType  # 2
     """ONNX: from tokens to embeddings of length 1, rounded to float16."""
     MODEL_FILE_TOKENIZER: _ModelFile.ValueType  # 3
@@ -74,7 +76,9 @@ class ModelFile(_ModelFile, metaclass=_ModelFileEnumTypeWrapper):
 MODEL_FILE_UNSPECIFIED: ModelFile.ValueType  # 0
 """Not said."""
 MODEL_FILE_HEAD: ModelFile.ValueType  # 1
-"""ONNX: from `embeddings`, (n, D) float32, to `probabilities`, (n, C) float32."""
+"""ONNX: from `embeddings`, (n, D) float32, to `probabilities`, (n, C) float32; for SCORE to `scores`, (n, 3) float32:
+the score and both ends of its interval.
+"""
 MODEL_FILE_ENCODER: ModelFile.ValueType  # 2
 """ONNX: from tokens to embeddings of length 1, rounded to float16."""
 MODEL_FILE_TOKENIZER: ModelFile.ValueType  # 3
@@ -1012,7 +1016,7 @@ class ExportedModel(_message.Message):
 
     @_builtins.property
     def classes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The classes that it knows, in the order of its probabilities."""
+        """The classes that it knows, in the order of its probabilities; none for SCORE."""
 
     @_builtins.property
     def thresholds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:

@@ -145,6 +145,25 @@ def test_several_classes_are_given_by_their_thresholds(
     assert model["predict"]([[0.5], [3.0], [-1.0]]) == [["yes", "no"], ["yes"], ["no"]]
 
 
+def test_scores_come_with_their_intervals(cli: Cli, state: State, trained: pb.ExportedModel, tmp_path: Path) -> None:
+    state.projects["news"].annotation_type = annotation.ANNOTATION_TYPE_SCORE
+    trained.ClearField("embedding_model")
+    trained.ClearField("classes")
+    spread = numpy_helper.from_array(np.array([[1.0, 0.5, 2.0]], np.float32), "spread")
+    made = graph(
+        [helper.make_node("MatMul", ["embeddings", "spread"], ["scores"])],
+        {"embeddings": TensorProto.FLOAT},
+        "scores",
+        [spread],
+    )
+    state.exported = responses(trained, head=made)
+    folder = tmp_path / "model"
+    assert cli("model", "export", "news", "--out", str(folder)).code == 0
+    model = runpy.run_path(str(folder / "predict.py"))
+    np.testing.assert_allclose(model["predict"]([[2.0]]), [[2.0, 1.0, 4.0]])
+    assert "`scores`, (n, 3) float32" in (folder / "README.md").read_text()
+
+
 def test_nothing_is_written_over_something_else_or_by_half(
     cli: Cli, state: State, trained: pb.ExportedModel, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.projects.score_range import ScoreRange
 from tests.learners.blobs import Blobs
 
 WITHIN = 1e-5
@@ -76,11 +77,15 @@ def test_several_classes_an_item_say_the_same(blobs: Blobs, estimator: str) -> N
     assert_same(train_multi_label(known, parse_learner_spec(estimator, {}), 0, None), blobs.embeddings[900:])
 
 
-def test_scores_say_that_they_stay_with_the_service() -> None:
+def test_scores_and_their_intervals_are_the_same(blobs: Blobs) -> None:
     unused: Any = None
-    model = ScoreModel(unused, unused, np.zeros(2, np.float32), 0.0, 1.0, 0.0, 0.0, unused)
-    with pytest.raises(FailedPrecondition, match="SCORE"):
-        head_file(model, 2)
+    coef = np.random.default_rng(0).normal(size=32).astype(np.float32)
+    model = ScoreModel(unused, ScoreRange(1, 5, 0.5), coef, 0.4, 1.0, 0.1, 0.2, unused)
+    session = onnxruntime.InferenceSession(head_file(model, 32))
+    found = session.run(["scores"], {"embeddings": blobs.embeddings})[0]
+    scores = model.predict(blobs.embeddings)
+    assert (scores.min(), scores.max()) == (1, 5)
+    np.testing.assert_allclose(found, np.column_stack([scores, model.intervals(scores)]), rtol=0, atol=WITHIN)
 
 
 def test_a_file_that_nobody_could_load_is_refused(blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:

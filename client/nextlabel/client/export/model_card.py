@@ -11,6 +11,7 @@ from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
 from nextlabel.client.export.markdown import labeled_by, plain_text, section, table
 from nextlabel.client.export.predict_script import packages
+from nextlabel.client.messages.measures import ERROR, shown_measure
 from nextlabel.client.messages.plain import plain
 from nextlabel.v1.learner_service_pb2 import ExportedModel
 
@@ -57,10 +58,15 @@ def _use(model: ExportedModel, about: Record, *, encoder: bool) -> str:
     return section(
         "Use",
         f"```console\npip install {packages(model, encoder=encoder)}\npython predict.py {given}\n```",
-        f"`head.onnx` takes `embeddings`, (n, {about['embedding_dimension']}) float32, and gives `probabilities`, "
-        f"(n, {len(about['classes'])}) float32, in the order of `classes` in `model.json`.",
+        f"`head.onnx` takes `embeddings`, (n, {about['embedding_dimension']}) float32, and gives {_gives(about)}.",
         _encoder(about, encoder=encoder),
     )
+
+
+def _gives(about: Record) -> str:
+    if not about["classes"]:
+        return "`scores`, (n, 3) float32: the score, and the ends of the interval that holds 95 % of the true ones"
+    return f"`probabilities`, (n, {len(about['classes'])}) float32, in the order of `classes` in `model.json`"
 
 
 def _encoder(about: Record, *, encoder: bool) -> str:
@@ -78,6 +84,9 @@ def _encoder(about: Record, *, encoder: bool) -> str:
 
 
 def _classes(sheet: Datasheet, about: Record) -> str:
+    if not about["classes"]:
+        allowed = sheet.project["score_range"] or {}
+        return section("Scores", f"From {allowed.get('minimum', 0):g} to {allowed.get('maximum', 1):g}.")
     described = {one["name"]: one["description"] for one in (sheet.project["label_space"] or {}).get("classes", [])}
     thresholds = about["thresholds"] or [None] * len(about["classes"])
     rows = [
@@ -105,8 +114,11 @@ def _quality(project: "ProjectHandle[Blocking]", version: Record, point: Record 
         said = "with 95 % intervals for one look"
         accuracy, macro_f1 = (_within(found, point, name) for name in ("accuracy", "macro_f1"))
         error = found["calibration_error"]
-    further = [[name.replace("_", " "), percent(value)] for name, value in measures.items() if "advice" not in name]
-    rows = [["accuracy", accuracy], ["macro-F1", macro_f1], ["calibration error", percent(error)], *further]
+    of_classes = [] if ERROR in measures else [["macro-F1", macro_f1], ["calibration error", percent(error)]]
+    further = [
+        [name.replace("_", " "), shown_measure(name, value)] for name, value in measures.items() if "advice" not in name
+    ]
+    rows = [["accuracy", accuracy], *of_classes, *further]
     by_class = () if _ALONE in measures else _by_class(project, version["version"])
     return section(
         "How good it is",

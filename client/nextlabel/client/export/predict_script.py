@@ -49,7 +49,7 @@ def embed(embeddings):
 """,
 )
 
-_SCRIPT = '''"""Predicts labels without nextlabel: python predict.py {usage}
+_SCRIPT = '''"""Predicts without nextlabel: python predict.py {usage}
 
 pip install numpy {packages}
 """
@@ -65,7 +65,17 @@ MODEL = json.loads((HERE / "model.json").read_text(encoding="utf-8"))
 HEAD = onnxruntime.InferenceSession(HERE / "head.onnx")
 {embed}
 
-def predict_proba({given}):
+{functions}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    inputs = {read}
+{show}
+'''
+
+_CLASSES = '''def predict_proba({given}):
     """Probabilities, (n, classes), in the order of MODEL["classes"]."""
     return HEAD.run(None, {{"embeddings": embed({given})}})[0]
 
@@ -73,20 +83,18 @@ def predict_proba({given}):
 def predict({given}):
     """Labels, one for each{several}."""
     probabilities = predict_proba({given})
-{choose}
-
-
-if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    inputs = {read}
-    for label, row in zip(predict(inputs), predict_proba(inputs)):
-        print(json.dumps({{"label": label, "probabilities": dict(zip(MODEL["classes"], row.tolist()))}}))
-'''
-
+{choose}'''
 _ONE = """    return [MODEL["classes"][best] for best in probabilities.argmax(axis=1)]"""
 _SEVERAL = """    given = probabilities > np.array(MODEL["thresholds"], np.float32)
     return [[name for name, yes in zip(MODEL["classes"], row) if yes] for row in given]"""
+_SHOW_CLASSES = """    for label, row in zip(predict(inputs), predict_proba(inputs)):
+        print(json.dumps({"label": label, "probabilities": dict(zip(MODEL["classes"], row.tolist()))}))"""
+
+_SCORES = '''def predict({given}):
+    """Scores, (n, 3): the score of each, and the ends of its interval."""
+    return HEAD.run(None, {{"embeddings": embed({given})}})[0]'''
+_SHOW_SCORES = """    for score, *interval in predict(inputs).tolist():
+        print(json.dumps({"score": score, "interval": interval}))"""
 
 
 def packages(model: ExportedModel, *, encoder: bool) -> str:
@@ -97,16 +105,21 @@ def packages(model: ExportedModel, *, encoder: bool) -> str:
 def predict_script(model: ExportedModel, annotation_type: int, *, encoder: bool) -> str:
     """The script. `encoder` says that the encoder's files lie beside it."""
     packages_, given, imports, embed = _way(model, encoder=encoder)
+    scores = annotation_type == annotation.ANNOTATION_TYPE_SCORE
     several = annotation_type == annotation.ANNOTATION_TYPE_MULTI_LABEL
+    functions = (_SCORES if scores else _CLASSES).format(
+        given=given,
+        several=": a list of those that apply" if several else "",
+        choose=_SEVERAL if several else _ONE,
+    )
     return _SCRIPT.format(
         usage='"a text" "another"' if given == "texts" else "embeddings.npy",
         packages=packages_,
         imports=imports,
         embed=embed,
-        given=given,
-        several=": a list of those that apply" if several else "",
-        choose=_SEVERAL if several else _ONE,
+        functions=functions,
         read="sys.argv[1:]" if given == "texts" else "np.load(sys.argv[1], allow_pickle=False)",
+        show=_SHOW_SCORES if scores else _SHOW_CLASSES,
     )
 
 

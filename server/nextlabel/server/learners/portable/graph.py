@@ -8,7 +8,7 @@ import numpy as np
 
 from nextlabel.server.values.errors import FailedPrecondition
 
-INPUT, OUTPUT = "embeddings", "probabilities"
+INPUT, PROBABILITIES, SCORES = "embeddings", "probabilities", "scores"
 # Old enough for the runtimes that are in use.
 OPSET, IR_VERSION = 17, 8
 MAX_BYTES = 1 << 30
@@ -16,11 +16,12 @@ MAX_BYTES = 1 << 30
 
 
 class Graph:
-    """Nodes and constants from `INPUT`, (n, D) float32, to `OUTPUT`, (n, C) float32."""
+    """Nodes and constants from `INPUT`, (n, D) float32, to an output of so many columns, float32."""
 
-    def __init__(self, dimension: int, n_classes: int) -> None:
+    def __init__(self, dimension: int, output: str, columns: int) -> None:
         self._dimension = dimension
-        self._n_classes = n_classes
+        self._output = output
+        self._columns = columns
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
@@ -58,7 +59,7 @@ class Graph:
             self._nodes,
             "nextlabel",
             [helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", self._dimension])],
-            [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", self._n_classes])],
+            [helper.make_tensor_value_info(self._output, TensorProto.FLOAT, ["n", self._columns])],
             self._constants,
         )
         model = helper.make_model(

@@ -1,4 +1,4 @@
-"""A trained model as an ONNX file: embeddings in, the probabilities that the service gives out.
+"""A trained model as an ONNX file: embeddings in, out what the service predicts.
 
 Advice has no part in it: what annotators say of an item is not known where the file is used.
 """
@@ -14,7 +14,7 @@ from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.estimators import IncrementalSgd
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
-from nextlabel.server.learners.portable.graph import INPUT, OUTPUT, Graph
+from nextlabel.server.learners.portable.graph import INPUT, PROBABILITIES, SCORES, Graph
 from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.values.errors import FailedPrecondition
 
@@ -22,20 +22,19 @@ from nextlabel.server.values.errors import FailedPrecondition
 def head_file(model: TrainedModel, dimension: int) -> bytes:
     """Return the ONNX file of a model over embeddings of this length.
 
-    Its input is `INPUT`, (n, D) float32, its output `OUTPUT`, (n, C) float32 in the order of ``model.classes``.
+    Its input is `INPUT`, (n, D) float32. Its output is `PROBABILITIES`, (n, C) float32 in the order of
+    ``model.classes``; of a model of scores `SCORES`, (n, 3) float32: the score, and the ends of its interval.
 
     Raises:
-        FailedPrecondition: the file would be too large, or the model predicts scores.
+        FailedPrecondition: the file would be too large.
     """
     if isinstance(model, ScoreModel):
-        raise FailedPrecondition(
-            "models of SCORE projects cannot be exported; `nextlabel predict` asks the server", reason="NOT_PORTABLE"
-        )
-    graph = Graph(dimension, model.n_classes)
+        return _scores(model, dimension)
+    graph = Graph(dimension, PROBABILITIES, model.n_classes)
     if isinstance(model, MultiLabelModel):
-        graph.add("Sigmoid", _logits(graph, model.head), name=OUTPUT)
+        graph.add("Sigmoid", _logits(graph, model.head), name=PROBABILITIES)
     elif model.linear is not None:
-        graph.add("Softmax", _logits(graph, model.linear), name=OUTPUT, axis=1)
+        graph.add("Softmax", _logits(graph, model.linear), name=PROBABILITIES, axis=1)
     elif isinstance(model.estimator, IncrementalSgd):
         _one_against_rest(graph, model.estimator, model.n_classes)
     elif isinstance(model.estimator, KNeighborsClassifier):
@@ -45,6 +44,22 @@ def head_file(model: TrainedModel, dimension: int) -> bytes:
             f"a model of the learner {model.spec.estimator} has no form in ONNX; train another learner",
             reason="NOT_PORTABLE",
         )
+    return graph.serialized()
+
+
+def _scores(model: ScoreModel, dimension: int) -> bytes:
+    graph, single = Graph(dimension, SCORES, 3), np.float32
+
+    def number(value: float) -> str:
+        return graph.constant(value, single)
+
+    allowed = model.allowed
+    coef, intercept = graph.constant(model.coef_D[None, :], single), graph.constant([model.intercept], single)
+    shares = graph.add("Clip", graph.add("Gemm", INPUT, coef, intercept, transB=1), number(0), number(1))
+    scores = graph.add("Add", graph.add("Mul", shares, number(allowed.width)), number(allowed.minimum))
+    half, ends = number(model.half_width * allowed.width), (number(allowed.minimum), number(allowed.maximum))
+    bounds = [graph.add("Clip", graph.add(side, scores, half), *ends) for side in ("Sub", "Add")]
+    graph.add("Concat", scores, *bounds, name=SCORES, axis=1)
     return graph.serialized()
 
 
@@ -100,4 +115,4 @@ def _over_all_classes(graph: Graph, shares: str, classes_k: Any, n_classes: int)
     """Make rows sum to 1, and give 0 to the classes that the estimator has not seen."""
     total = graph.add("ReduceSum", shares, graph.constant([1], np.int64), keepdims=1)
     places_kC = graph.constant(np.eye(n_classes)[classes_k])
-    graph.cast(graph.add("MatMul", graph.add("Div", shares, total), places_kC), np.float32, name=OUTPUT)
+    graph.cast(graph.add("MatMul", graph.add("Div", shares, total), places_kC), np.float32, name=PROBABILITIES)
