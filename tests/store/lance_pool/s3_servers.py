@@ -1,10 +1,10 @@
-"""S3 servers in this process: moto as it is, and moto behind something that loses the conditions of requests."""
+"""S3 servers in this process: moto as it is, and moto behind something that loses conditions or answers."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,8 +28,13 @@ def aws_environment(endpoint: str) -> dict[str, str]:
 
 
 @contextmanager
-def s3_server(changed: Callable[[Any], None] = lambda _: None) -> Iterator[str]:
-    """Serve the buckets of this process; the value is the endpoint. ``changed`` may alter each WSGI request."""
+def s3_server(
+    changed: Callable[[Any], None] = lambda _: None, lost: Callable[[Any], bool] = lambda _: False
+) -> Iterator[str]:
+    """Serve the buckets of this process; the value is the endpoint.
+
+    ``changed`` may alter each WSGI request. What a request that is ``lost`` asks for is done, and answered with 503.
+    """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import make_server
 
@@ -38,7 +43,12 @@ def s3_server(changed: Callable[[Any], None] = lambda _: None) -> Iterator[str]:
 
     def app(environ: Any, start_response: Any) -> Any:
         changed(environ)
-        return moto(environ, start_response)
+        if not lost(environ):
+            return moto(environ, start_response)
+        done: Iterable[bytes] = moto(environ, lambda *_: None)
+        b"".join(done)
+        start_response("503 Slow Down", [("content-length", "0")])
+        return [b""]
 
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from nextlabel.server.settings.settings import SettingsError, load_settings
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.values.errors import DataLoss, FailedPrecondition, Unavailable
 from tests.store.lance_pool.s3_servers import BUCKET, s3_client, s3_server, without_conditions
-from tests.store.lance_pool.test_pool_store import P, add
+from tests.store.lance_pool.test_pool_store import P, add, all_rows, expected, scanned
 
 
 def keys(endpoint: str, prefix: str) -> list[str]:
@@ -53,6 +54,30 @@ def test_nothing_stays_in_the_bucket_of_a_project_that_is_dropped(s3_url: str, s
     add(pool, 30, 10)
     pool.drop(P)
     assert keys(s3_endpoint, prefix) == []
+
+
+def test_commits_whose_answers_are_lost_are_made_once(aws: Callable[[str], None]) -> None:
+    losing: set[str] = set()
+
+    def first_of_each(environ: Any) -> bool:
+        """Lose the answer to the first try of every commit."""
+        path = environ["PATH_INFO"]
+        if "HTTP_IF_NONE_MATCH" not in environ or path in losing:
+            return False
+        losing.add(path)
+        return True
+
+    with s3_server(lost=first_of_each) as endpoint:
+        aws(endpoint)
+        pool = LancePoolStore(f"s3://{BUCKET}/lost")
+        add(pool, 0, 10)
+        add(pool, 10, 10)
+        pool.delete(P, [3])
+        kept = [row for row in range(20) if row != 3]
+        for each in (pool, LancePoolStore(f"s3://{BUCKET}/lost")):
+            assert all_rows(each) == kept
+            assert scanned(each) == expected(kept)
+    assert len(losing) == 6
 
 
 def test_a_server_refuses_to_start_on_a_store_that_ignores_conditions(
