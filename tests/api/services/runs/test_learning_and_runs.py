@@ -217,6 +217,17 @@ def test_a_run_is_paused_and_resumed_until_it_is_stopped(api: Api) -> None:
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
+def test_a_project_is_deleted_with_its_paused_run(api: Api) -> None:
+    project = api.filled(4)
+    spec = run_spec(annotator=run_pb.AnnotatorSpec(human=run_pb.HumanAnnotator()))
+    run = api.runs.StartRun(run_pb.StartRunRequest(project=project, spec=spec)).run
+    resume = run_pb.ResumeRunRequest(project=project, run_id=run.run_id)
+    api.runs.PauseRun(run_pb.PauseRunRequest(project=project, run_id=run.run_id))
+    api.projects.DeleteProject(project_service_pb2.DeleteProjectRequest(project=project))
+    code, _ = refusal(lambda: api.runs.ResumeRun(resume))
+    assert code is grpc.StatusCode.NOT_FOUND
+
+
 def test_a_repeated_start_is_one_run(api: Api) -> None:
     project = api.filled(4)
     spec = run_spec(annotator=run_pb.AnnotatorSpec(human=run_pb.HumanAnnotator()))
