@@ -28,19 +28,24 @@ class ServerDiedError(RuntimeError):
 def own_server(
     data_dir: Path, environment: dict[str, str] | None = None, *, pages: bool = False
 ) -> Iterator[OwnServer]:
-    """Start `nextlabel serve` on a free loopback port, yield where it is, and stop it in order.
+    """Start `nextlabel serve` on a free loopback port, yield where it is, and stop it in order; it never outlives us.
 
     Raises:
         ServerDiedError: it could not start.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / "server.log"
-    command = [sys.executable, "-m", "nextlabel.client.cli", "serve"]
+    command = [sys.executable, "-m", "nextlabel.server.operations.tied", "serve"]
     command += ["--data-dir", str(data_dir), "--bind", "127.0.0.1:0"]
     command += ["--web", "127.0.0.1:0"] if pages else ["--no-web"]
     with log_path.open("ab") as log:
         server = subprocess.Popen(  # noqa: S603
-            command, stdout=subprocess.PIPE, stderr=log, env={**os.environ, **(environment or {})}, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **(environment or {})},
+            text=True,
         )
     # Without this a SIGTERM to the command would leave its server behind.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -51,8 +56,9 @@ def own_server(
         signal.signal(signal.SIGTERM, before)
         server.terminate()
         server.wait()
-        if server.stdout:
-            server.stdout.close()
+        for pipe in (server.stdin, server.stdout):
+            if pipe:
+                pipe.close()
 
 
 def _last_word(server: subprocess.Popen[str], log_path: Path) -> str:

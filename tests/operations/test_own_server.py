@@ -1,0 +1,33 @@
+"""A server that a command starts for itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nextlabel.server.store.lockfile import LOCK_NAME
+
+STARTER = """
+import sys
+from pathlib import Path
+from nextlabel.server.operations.own_server import own_server
+with own_server(Path(sys.argv[1])) as server:
+    print(server.address, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_it_ends_with_whoever_started_it_and_leaves_the_folder_to_others(tmp_path: Path, killed: bool) -> None:
+    pipe = subprocess.PIPE
+    starter = subprocess.Popen([sys.executable, "-c", STARTER, str(tmp_path)], stdin=pipe, stdout=pipe, text=True)
+    with starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline().startswith("127.0.0.1:")
+        if killed:
+            starter.kill()
+    # Waits until the server has let go of the folder.
+    subprocess.run(["flock", "--wait", "60", str(tmp_path / LOCK_NAME), "true"], check=True)
