@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from nextlabel.server.plots.pool_maps import PADDING, SIDE, DrawnPoint, MapColor, pool_map_spec
 from nextlabel.server.plots.rendering import PlotFormat, render
@@ -51,3 +52,11 @@ def test_the_square_begins_where_the_page_reckons_with() -> None:
 def test_places_are_pixels_within_the_square() -> None:
     (value,) = pool_map_spec([point()], MapColor.LABEL)["data"]["values"]
     assert value["x"] == value["y"] < SIDE
+
+
+def test_scores_are_shades_of_one_scale() -> None:
+    points = [replace(point(f"{score:g}", labeled=True), score=score) for score in (1.0, 2.25, 4.75)]
+    svg, _ = render(pool_map_spec([*points, point()], MapColor.LABEL), PlotFormat.SVG)
+    shades = re.findall(r'fill="([^"]*)"', svg.decode().partition('class="mark-symbol role-mark marks"')[2])[:4]
+    assert len(set(shades)) == 4
+    assert "other" not in " ".join(legend(svg))

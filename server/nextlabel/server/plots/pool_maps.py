@@ -21,7 +21,10 @@ class MapColor(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DrawnPoint:
-    """An item on a map: ``label`` in words, '' without one; ``confidence`` in [0, 1] or None."""
+    """An item on a map.
+
+    ``label`` is in words, '' without one; ``score`` is the same where it is a number; ``confidence`` in [0, 1] or None.
+    """
 
     item_id: str
     x: float
@@ -30,6 +33,7 @@ class DrawnPoint:
     labeled: bool
     confidence: float | None
     picked: bool
+    score: float | None = None
 
 
 SIDE = 560
@@ -51,7 +55,8 @@ PADDING = 5
 def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor) -> dict[str, Any]:
     """Return the Vega-Lite specification of a map: labeled and picked items large and ringed, others small.
 
-    By label, the most frequent 10 have a colour each. Places are in pixels, from the upper left.
+    By label, the most frequent 10 have a colour each; scores have shades of one scale. Places are in pixels, from the
+    upper left.
     """
     groups, encoding = _GROUPS[color](points)
     values = [
@@ -95,6 +100,8 @@ def _standing_out(much: float, other: float) -> dict[str, Any]:
 
 
 def _by_label(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
+    if any(p.score is not None for p in points):
+        return [p.score for p in points], _shaded("score or prediction", {"zero": False})
     counts = Counter(p.label for p in points if p.label)
     # The most frequent ones, those before others of the same count that come first in the alphabet.
     most = sorted(sorted(counts), key=lambda label: -counts[label])[: len(_COLORS)]
@@ -116,20 +123,22 @@ def _name(label: str, place: int, most: Sequence[str]) -> str:
 
 
 def _by_confidence(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
-    scale = {"scheme": "viridis", "domain": [0, 1]}
-    unknown = {"test": "!isValid(datum.group)", "value": _PALE}
-    return [p.confidence for p in points], {
-        "condition": unknown,
-        "field": "group",
-        "type": "quantitative",
-        "title": "confidence",
-        "scale": scale,
-    }
+    return [p.confidence for p in points], _shaded("confidence", {"domain": [0, 1]})
 
 
 def _by_pick(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
     groups = [_PICKED if p.picked else _LABELED if p.labeled else _REST for p in points]
     return groups, _nominal("", [_PICKED, _LABELED, _REST], ["#e45756", "#4c78a8", _GREY])
+
+
+def _shaded(title: str, scale: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "condition": {"test": "!isValid(datum.group)", "value": _PALE},
+        "field": "group",
+        "type": "quantitative",
+        "title": title,
+        "scale": {"scheme": "viridis", **scale},
+    }
 
 
 def _nominal(title: str, domain: Sequence[str], colors: Sequence[str]) -> Mapping[str, Any]:

@@ -36,6 +36,7 @@ def drawn_point(point: MapPoint) -> DrawnPoint:
         labeled=point.labeled,
         confidence=point.confidence,
         picked=point.pick is not None,
+        score=point.body.value if isinstance(point.body, Score) else None,
     )
 
 
