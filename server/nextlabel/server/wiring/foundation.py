@@ -73,12 +73,15 @@ def open_foundation(settings: Settings) -> Foundation:
     """
     url = settings.store_url
     alone = url.startswith("sqlite") and settings.workers == 1
-    arrays = LancePoolStore(settings.pool_root, keep_versions=timedelta(0) if alone else _LONGEST_SCAN)
-    arrays.check_commits()
+    keep_versions = timedelta(0) if alone else _LONGEST_SCAN
+    if settings.store.pool_url:
+        # Before anything is opened that a refusal would leave open.
+        LancePoolStore(settings.pool_root, keep_versions=keep_versions).check_commits()
     return Foundation(
         settings=settings,
         store=open_state_store(url, shared=settings.workers > 1),
-        arrays=arrays,
+        # Whoever holds the data directory makes the folders in it.
+        arrays=LancePoolStore(settings.pool_root, keep_versions=keep_versions),
         clock=SystemClock(),
         limits=settings.limits.limits(),
         signals=Signals(),

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from nextlabel.client.amounts import percent, share_or_none
+from nextlabel.client.cli.adding import wait_until_embedded
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
 from nextlabel.client.cli.output.advice import advice_fields
 from nextlabel.client.cli.output.filters import filters_line
@@ -24,9 +25,17 @@ def train(
 ) -> None:
     """Train the learner on the labels so far and show the new model version."""
     with session(ctx).connect() as client:
+        from nextlabel.client.errors import NextlabelError
         from nextlabel.client.messages.plain import plain
 
-        version = plain(client.learner.train(project, cold_start=cold, seed=seed))
+        try:
+            trained = client.learner.train(project, cold_start=cold, seed=seed)
+        except NextlabelError as error:
+            if error.reason != "AWAITING_EMBEDDING":
+                raise
+            wait_until_embedded(client, project)
+            trained = client.learner.train(project, cold_start=cold, seed=seed)
+        version = plain(trained)
     evaluation = version["evaluation"]
     measures = evaluation["measures"] if evaluation else {}
     shown = {

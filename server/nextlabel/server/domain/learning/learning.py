@@ -361,6 +361,7 @@ def _check_labels(project: Project, labeled: Labeled) -> None:
             f"the {labeled.waiting} labels of project {project.name} are of items that wait for their embeddings; "
             "try again in a moment",
             retry_after_s=1.0,
+            reason="AWAITING_EMBEDDING",
         )
     if labeled.left_out:
         raise FailedPrecondition(
