@@ -12,9 +12,10 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.values.annotation_type import AnnotationType
-from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Outcome, Score
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import Cost
@@ -162,7 +163,11 @@ async def test_what_cannot_be_is_refused_when_the_project_is_made(service, chang
         await service.create(annotation_type=AnnotationType.SCORE, classes=(), **change)
 
 
-async def test_a_target_of_macro_f1_is_refused(service):
+async def test_what_is_about_classes_says_that_there_are_none(service):
     project, _ = await filled(service)
+    parts = service.parts
+    shares = ShareReports(parts.base.store, parts.pool.pools, parts.labeling.labels, parts.learning.learning.executor)
+    with pytest.raises(FailedPrecondition, match="asks for score annotations, which have no classes"):
+        await shares.shares(project)
     with pytest.raises(InvalidArgument, match="no classes; set a target of accuracy"):
         await service.replay_run(project, {"i1": "2.0"}, target_macro_f1=0.9)

@@ -18,6 +18,7 @@ from nextlabel.server.domain.reports.audit_stream import AuditedItem, AuditStrea
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.projects.projects import Project
 
 MAX_SAMPLE = 10_000
@@ -54,7 +55,16 @@ class ShareReports:
         self._executor = executor
 
     async def shares(self, project: Project) -> ClassShares:
-        """Estimate the share of each class; without a usable draw, classes come without figures."""
+        """Estimate the share of each class; without a usable draw, classes come without figures.
+
+        Raises:
+            FailedPrecondition: the project has no classes.
+        """
+        if not project.classes:
+            raise FailedPrecondition(
+                f"project {project.name} asks for {project.annotation_type.value} annotations, which have no classes",
+                reason="NO_CLASSES",
+            )
         stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
         agreed = await self._labels.consensus(project)
         trusted = {row: type_of(found.body).classes(found.body) for row, found in agreed.items() if found.trusted}
