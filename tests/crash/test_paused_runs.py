@@ -28,6 +28,8 @@ async def test_a_paused_run_asks_nothing_after_kills_until_it_is_resumed(tmp_pat
         driving, other = (paying_server(name, tmp_path, url, endpoint.url) for name in "ab")
         for server in (driving, other):
             server.settings["workers"] = 2
+        # Whoever watches workers takes their folder before they start.
+        (tmp_path / "data").mkdir()
         await launched.start(driving)
         async with connect_async(driving.address) as client, connect_async(other.address) as elsewhere:
             await client.projects.create("paid", labels=CLASSES, embeddings_given=True, dimension=DIMENSION)
