@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from evidence_tables import write_table
 from labeled_sets import LabeledSet, load_class_names, load_set, set_folders
 from numpy.typing import NDArray
 
@@ -39,7 +40,6 @@ FEW = 100  # "up to 100 labels"
 ERRORS = 0.2
 ERRING_LABELS = 100
 PEOPLE, RANDOM, CONFUSIONS = "people", "random errors", "confusions"
-TABLE_BEGIN, TABLE_END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +212,6 @@ def _place(cell: tuple[str, str, int]) -> tuple[bool, int, str, int]:
     return "skewed" in name, (PEOPLE, RANDOM, CONFUSIONS).index(annotator), name, n
 
 
-def write_between_markers(document: Path, text: str) -> None:
-    before, _, rest = document.read_text(encoding="utf-8").partition(TABLE_BEGIN)
-    _, _, after = rest.partition(TABLE_END)
-    document.write_text(f"{before}{TABLE_BEGIN}\n{text}\n{TABLE_END}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -245,7 +239,7 @@ def main() -> None:
     summary = table(trials)
     print(summary)
     if options.document:
-        write_between_markers(options.document, summary)
+        write_table(options.document, summary)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from evidence_tables import write_table
 from multi_label_sets import RECIPES, MultiLabelSet, load_multi_label_set
 
 from nextlabel.server.domain.learning.multi_label import MultiLabelLearner
@@ -37,7 +38,6 @@ BASELINES = {
     "C = 10": parse_learner_spec("logistic_regression", {"C": 10.0}),
 }
 DEFAULT = parse_learner_spec("default", {})
-TABLE_BEGIN, TABLE_END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,7 @@ def main() -> None:
     text = "\n".join([*lines, "", *compared(areas)] if areas else lines)
     print(text)
     if options.document:
-        before, _, rest = options.document.read_text().partition(TABLE_BEGIN)
-        after = rest.partition(TABLE_END)[2]
-        options.document.write_text(f"{before}{TABLE_BEGIN}\n{text}\n{TABLE_END}{after}")
+        write_table(options.document, text)
 
 
 if __name__ == "__main__":

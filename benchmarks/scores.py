@@ -19,6 +19,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from evidence_tables import write_table
 from numpy.typing import NDArray
 from scipy.stats import spearmanr, ttest_1samp
 from sklearn.linear_model import Ridge
@@ -39,7 +40,6 @@ SIZES = (20, 100, 300)
 BATCH, LAST = 20, 200
 STRATEGIES = ("random", "default", "max_herding", "typiclust", "kmeans", "badge", "margin", "bald", "k_center")
 DEFAULT = parse_learner_spec("default", {})
-TABLE_BEGIN, TABLE_END = "<!-- table: begin -->", "<!-- table: end -->"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,9 +177,7 @@ def main() -> None:
     text = "\n".join([*lines, "", *compared(areas)])
     print(text)
     if options.document:
-        before, _, rest = options.document.read_text().partition(TABLE_BEGIN)
-        after = rest.partition(TABLE_END)[2]
-        options.document.write_text(f"{before}{TABLE_BEGIN}\n{text}\n{TABLE_END}{after}")
+        write_table(options.document, text)
 
 
 if __name__ == "__main__":
