@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from nextlabel.client.messages.measures import known_macro_f1
 from nextlabel.server.web.answers import answer_text
 from nextlabel.v1 import annotation_pb2, budget_service_pb2, pool_pb2, project_service_pb2, run_service_pb2
 
@@ -68,6 +69,7 @@ def _named(enum: Any, prefix: str) -> Callable[[int], str]:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "percent": percent,
+    "known_macro_f1": known_macro_f1,
     "dollars": dollars,
     "count": count,
     "number": number,

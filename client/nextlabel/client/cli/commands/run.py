@@ -1,5 +1,6 @@
 """`nextlabel run`: start, watch, show, list, pause and stop runs."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from nextlabel.client.cli.watching import watch_run
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
+    from nextlabel.v1.run_service_pb2 import Run
 
 app = typer.Typer(help="Start, watch, show, list, pause and stop runs.", no_args_is_help=True)
 
@@ -206,10 +208,7 @@ def stop(
     ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Ask a run to stop after the answers that are under way."""
-    with session(ctx).connect() as client:
-        from nextlabel.client.messages.plain import plain
-
-        _show(plain(client.runs.stop(project, run or _newest(client, project))), output)
+    _turned(ctx, project, run, output, lambda client, run_id: client.runs.stop(project, run_id))
 
 
 @app.command(epilog="Example: nextlabel run pause news")
@@ -217,10 +216,7 @@ def pause(
     ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Have a run ask nothing more until it is resumed. Answers under way are kept; a restart does not resume it."""
-    with session(ctx).connect() as client:
-        from nextlabel.client.messages.plain import plain
-
-        _show(plain(client.runs.pause(project, run or _newest(client, project))), output)
+    _turned(ctx, project, run, output, lambda client, run_id: client.runs.pause(project, run_id))
 
 
 @app.command(epilog="Example: nextlabel run resume news")
@@ -228,10 +224,16 @@ def resume(
     ctx: typer.Context, project: ProjectArgument, run: RunArgument = None, output: OutputOption = Output.TABLE
 ) -> None:
     """Have a paused run go on where it was."""
+    _turned(ctx, project, run, output, lambda client, run_id: client.runs.resume(project, run_id))
+
+
+def _turned(
+    ctx: typer.Context, project: str, run: str | None, output: Output, turn: "Callable[[Client, str], Run]"
+) -> None:
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        _show(plain(client.runs.resume(project, run or _newest(client, project))), output)
+        _show(plain(turn(client, run or _newest(client, project))), output)
 
 
 def _newest(client: "Client", project: str) -> str:

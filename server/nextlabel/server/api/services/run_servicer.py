@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from nextlabel.server.api.boundary.idempotency import Replies
 from nextlabel.server.api.messages.annotations import cost_message
@@ -22,11 +22,15 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.runs import Run
 from nextlabel.v1 import run_service_pb2 as pb
 from nextlabel.v1.run_service_pb2_grpc import RunServiceServicer
 
 _WATCH_POLL_S = 1.0
 _EVENTS_AT_ONCE = 100
+
+_Turn = pb.StopRunRequest | pb.PauseRunRequest | pb.ResumeRunRequest
+R = TypeVar("R", pb.StopRunResponse, pb.PauseRunResponse, pb.ResumeRunResponse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,42 +84,26 @@ class RunServicer(RunServiceServicer):
 
     async def StopRun(self, request: pb.StopRunRequest, context: Any) -> pb.StopRunResponse:
         """Ask a run to stop."""
-        project = await self.finder.project(request.project)
-
-        def work(tx: Transaction) -> pb.StopRunResponse:
-            return pb.StopRunResponse(
-                run=self.messages.within(tx, project, self.runs.stop(tx, project, request.run_id))
-            )
-
-        response = await self.replies.once(request, pb.StopRunResponse, work)
-        self._tell(project, request.run_id)
-        return response
+        return await self._turned(request, pb.StopRunResponse, self.runs.stop)
 
     async def PauseRun(self, request: pb.PauseRunRequest, context: Any) -> pb.PauseRunResponse:
         """Have a run ask nothing more until it is resumed."""
-        project = await self.finder.project(request.project)
-
-        def work(tx: Transaction) -> pb.PauseRunResponse:
-            return pb.PauseRunResponse(
-                run=self.messages.within(tx, project, self.runs.pause(tx, project, request.run_id))
-            )
-
-        response = await self.replies.once(request, pb.PauseRunResponse, work)
-        self._tell(project, request.run_id)
-        return response
+        return await self._turned(request, pb.PauseRunResponse, self.runs.pause)
 
     async def ResumeRun(self, request: pb.ResumeRunRequest, context: Any) -> pb.ResumeRunResponse:
         """Have a paused run go on."""
+        return await self._turned(request, pb.ResumeRunResponse, self.runs.resume)
+
+    async def _turned(self, request: _Turn, response: type[R], turn: Callable[[Transaction, Project, str], Run]) -> R:
+        """Do something with a run once, and tell whoever drives it."""
         project = await self.finder.project(request.project)
 
-        def work(tx: Transaction) -> pb.ResumeRunResponse:
-            return pb.ResumeRunResponse(
-                run=self.messages.within(tx, project, self.runs.resume(tx, project, request.run_id))
-            )
+        def work(tx: Transaction) -> R:
+            return response(run=self.messages.within(tx, project, turn(tx, project, request.run_id)))
 
-        response = await self.replies.once(request, pb.ResumeRunResponse, work)
+        answer = await self.replies.once(request, response, work)
         self._tell(project, request.run_id)
-        return response
+        return answer
 
     async def QuoteRun(self, request: pb.QuoteRunRequest, context: Any) -> pb.QuoteRunResponse:
         """Estimate what a run would cost."""

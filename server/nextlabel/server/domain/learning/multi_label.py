@@ -10,9 +10,15 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.domain.learning.task_learner import Beside, Floats, Predicted, PredictedAnswer, TaskLearner
+from nextlabel.server.domain.learning.task_learner import (
+    Beside,
+    Floats,
+    Predicted,
+    PredictedAnswer,
+    TaskLearner,
+    linear_head,
+)
 from nextlabel.server.learners.advice.features import AdviceFeatures
-from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.multi_label.evaluation import evaluate_multi_label
 from nextlabel.server.learners.multi_label.learner import (
@@ -40,11 +46,6 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
     @override
     def estimators(self) -> Sequence[str]:
         return ESTIMATORS
-
-    @property
-    @override
-    def takes_parameters(self) -> bool:
-        return True
 
     @override
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> MultiLabelTraining:
@@ -82,7 +83,7 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
 
     @override
     def predictor(self, model: MultiLabelModel) -> Predictor:
-        return YesNoHeads(_linear(model.turning))
+        return YesNoHeads(linear_head(model.turning))
 
     @override
     def labeled_set(self, training: MultiLabelTraining) -> LabeledSet:
@@ -97,7 +98,7 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
         self, training: MultiLabelTraining, model: MultiLabelModel, members: int, seed: int
     ) -> Sequence[LinearHead]:
         heads = train_multi_label_committee(training, model, members, seed)
-        return [YesNoHeads(_linear(head)).linear for head in heads]
+        return [YesNoHeads(linear_head(head)).linear for head in heads]
 
 
 def class_targets(found: Sequence[Consensus], classes: int) -> npt.NDArray[np.float32]:
@@ -122,7 +123,3 @@ def _named(bodies: Sequence[Body], classes: Sequence[str]) -> npt.NDArray[np.boo
     for row, body in enumerate(bodies):
         named_nC[row, [place[name] for name in type_of(body).classes(body)]] = True
     return named_nC
-
-
-def _linear(head: TrainedHead) -> LinearHead:
-    return LinearHead(head.coef_CD, head.intercept_C)

@@ -9,7 +9,14 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.domain.learning.task_learner import Beside, Floats, Predicted, PredictedAnswer, TaskLearner
+from nextlabel.server.domain.learning.task_learner import (
+    Beside,
+    Floats,
+    Predicted,
+    PredictedAnswer,
+    TaskLearner,
+    linear_head,
+)
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import TrainedModel
@@ -86,5 +93,4 @@ def _values(bodies: Sequence[Body]) -> npt.NDArray[np.float64]:
 
 
 def _levels(coef_D: Floats, intercept: float, spread: float) -> LinearHead:
-    head = level_head(coef_D, intercept, spread)
-    return LinearHead(head.coef_CD, head.intercept_C)
+    return linear_head(level_head(coef_D, intercept, spread))

@@ -11,7 +11,14 @@ from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.learning.evidence import distributions
-from nextlabel.server.domain.learning.task_learner import Beside, Floats, Predicted, PredictedAnswer, TaskLearner
+from nextlabel.server.domain.learning.task_learner import (
+    Beside,
+    Floats,
+    Predicted,
+    PredictedAnswer,
+    TaskLearner,
+    linear_head,
+)
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
@@ -33,11 +40,6 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
     @override
     def estimators(self) -> Sequence[str]:
         return tuple(ESTIMATORS)
-
-    @property
-    @override
-    def takes_parameters(self) -> bool:
-        return True
 
     @override
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> TrainingSet:
@@ -90,7 +92,7 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
         head = model.linear
         if head is None:
             return cast("Predictor", model)  # of a model without a linear form the members are the same
-        return LinearHead(head.coef_CD, head.intercept_C)
+        return linear_head(head)
 
     @override
     def labeled_set(self, training: TrainingSet) -> LabeledSet:
@@ -98,7 +100,7 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
 
     @override
     def committee(self, training: TrainingSet, model: Model, members: int, seed: int) -> Sequence[LinearHead]:
-        return [LinearHead(h.coef_CD, h.intercept_C) for h in train_committee(training, model, members, seed)]
+        return [linear_head(head) for head in train_committee(training, model, members, seed)]
 
 
 def _places(bodies: Sequence[Body], classes: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
+from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.specification import LearnerSpec
@@ -69,7 +70,7 @@ class TaskLearner(Protocol[T, M]):
     @property
     def takes_parameters(self) -> bool:
         """Whether the parameters of estimators have a part in it."""
-        ...
+        return True
 
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> T:
         """Return the training set of N embedded items with their consensus."""
@@ -103,6 +104,11 @@ class TaskLearner(Protocol[T, M]):
     def committee(self, training: T, model: M, members: int, seed: int) -> Sequence[LinearHead]:
         """Train a committee of the model on bootstrap samples, with the classes of the predictor."""
         ...
+
+
+def linear_head(head: TrainedHead) -> LinearHead:
+    """Return a trained head as strategies see it."""
+    return LinearHead(head.coef_CD, head.intercept_C)
 
 
 AnyTaskLearner = TaskLearner[Any, Any]
