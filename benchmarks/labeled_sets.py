@@ -38,9 +38,9 @@ def load_set(folder: Path, cache: Path) -> LabeledSet:
     return LabeledSet(
         name=folder.name,
         classes=classes,
-        train_embeddings_ND=_embeddings(folder, "train", train, cache)[fresh],
+        train_embeddings_ND=embeddings_of(folder, "train", train, cache)[fresh],
         train_labels_N=labels[fresh],
-        test_embeddings_MD=_embeddings(folder, "test", test, cache),
+        test_embeddings_MD=embeddings_of(folder, "test", test, cache),
         test_labels_M=np.array([index[row["label"]] for row in test]),
     )
 
@@ -74,7 +74,8 @@ def load_rows(path: Path) -> list[dict[str, str]]:
         return [json.loads(line) for line in lines]
 
 
-def _embeddings(folder: Path, part: str, rows: list[dict[str, str]], cache: Path) -> NDArray[np.float32]:
+def embeddings_of(folder: Path, part: str, rows: list[dict[str, str]], cache: Path) -> NDArray[np.float32]:
+    """The embeddings of the rows of one file of a set; where they are not ready, made once and kept in `cache`."""
     ready = folder / f"{part}.minilm.f16.npy"
     if not ready.exists():
         ready = cache / f"{folder.name}.{part}.minilm.f16.npy"

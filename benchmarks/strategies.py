@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=20)
     parser.add_argument("--budget-labels", type=int, default=500)
+    parser.add_argument("--pool-share", type=float, default=0.8)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
     parser.add_argument("--cells", type=Path, default=Path(".cache/benchmarks/strategies"))
@@ -46,7 +47,9 @@ def main() -> None:
     strategies = check_strategies([name for name in options.strategies.split(",") if name])
     studies = []
     for learner in options.learners.split(","):
-        protocol = Protocol(options.batch_size, options.budget_labels, 0, 0.0, parse_learner_spec(learner, {}))
+        protocol = Protocol(
+            options.batch_size, options.budget_labels, 0, 0.0, parse_learner_spec(learner, {}), options.pool_share
+        )
         for folder in set_folders(options.data):
             if options.sets and folder.name not in options.sets.split(","):
                 continue

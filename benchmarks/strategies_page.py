@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ from nextlabel.server.plots.learning_curves import Measure
 from nextlabel.server.plots.rendering import PlotFormat
 from nextlabel.server.simulation.bootstrap import Interval, mean_interval
 from nextlabel.server.simulation.cell import Cell, Point
-from nextlabel.server.simulation.comparison import Standing, Summary, compare, verdict
+from nextlabel.server.simulation.comparison import MIN_SEEDS, Standing, Summary, compare
 from nextlabel.server.simulation.curves import Curves, normalised_aulc
 from nextlabel.server.simulation.data.dataset import Dataset
+from nextlabel.server.simulation.influence import moved_by_other_tests
 from nextlabel.server.simulation.record import CellKey
 from nextlabel.server.simulation.reporting.files import draw
 from nextlabel.server.simulation.reporting.report import format_interval
@@ -63,7 +64,7 @@ class Study:
         return sorted(seed for strategy, seed in self.cells if strategy == one and (other, seed) in self.cells)
 
     def curves(self, strategy: str, seeds: Sequence[int]) -> Curves:
-        return Curves.of([self.cells[strategy, seed] for seed in seeds])
+        return Curves.of([self.cells[strategy, seed] for seed in seeds], self.dataset.test_labels_M)
 
     def is_fixed(self, name: str) -> bool:
         """Whether several seeds gave the same curve, as where nothing a strategy does is random."""
@@ -72,19 +73,30 @@ class Study:
 
     def difference(self, one: str, other: str) -> Interval:
         """Normalised area under the accuracy curve of one less that of the other, paired by seed."""
-        return self._paired(one, other, lambda curves: normalised_aulc(curves.labels_P, curves.accuracy_SP))
+        return self._paired(one, other, normalised_aulc)
 
     def difference_at(self, one: str, other: str, labels: int) -> Interval:
         """Accuracy of one less that of the other after so many labels, linear between points."""
-        return self._paired(one, other, lambda curves: accuracy_at(curves, labels))
+        return self._paired(one, other, partial(accuracy_at, labels))
 
-    def _paired(self, one: str, other: str, measure: Callable[[Curves], np.ndarray]) -> Interval:
+    def _paired(self, one: str, other: str, measure: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Interval:
         seeds = self.shared_seeds(one, other)
-        return mean_interval(measure(self.curves(one, seeds)) - measure(self.curves(other, seeds)))
+        own, others = self.curves(one, seeds), self.curves(other, seeds)
+        moved_BP = moved_by_other_tests(own.accuracy_MP - others.accuracy_MP)
+        return mean_interval(
+            measure(own.labels_P, own.accuracy_SP - others.accuracy_SP), measure(own.labels_P, moved_BP)
+        )
 
 
-def accuracy_at(curves: Curves, labels: int) -> np.ndarray:
-    return np.array([np.interp(labels, curves.labels_P, accuracy_P) for accuracy_P in curves.accuracy_SP])
+def accuracy_at(labels: int, labels_P: np.ndarray, curves_SP: np.ndarray) -> np.ndarray:
+    """Values of curves after so many labels, linear between points."""
+    return np.array([np.interp(labels, labels_P, curve_P) for curve_P in curves_SP])
+
+
+def excludes_zero(difference: Interval, seeds: int) -> bool:
+    """Whether the interval of a difference lies on one side of 0 and rests on enough seeds to say so."""
+    low, high = difference.low, difference.high
+    return seeds >= MIN_SEEDS and low is not None and high is not None and (low > 0 or high < 0)
 
 
 def write_page(folder: Path, studies: Sequence[Study]) -> None:
@@ -108,10 +120,10 @@ def _page(studies: Sequence[Study]) -> Iterator[str]:
         f"Per set and learner: batches of {protocol.batch_size} up to {protocol.budget_labels} labels from a cold "
         "start (strategies that need a model draw their first batch at random), true labels, all-MiniLM-L6-v2 "
         "embeddings, training texts that are test texts left out. Accuracy on the test part. In brackets 95 % "
-        "bootstrap intervals over seeds, paired by seed where differences are shown (`docs/simulate.md`)."
+        "intervals over seeds and test items, paired by seed where differences are shown (`docs/simulate.md`)."
     )
     yield ""
-    yield "▲ better than random, ▼ worse, ○ no difference shown (the interval includes 0), ? too few seeds to say."
+    yield "▲ better than random, ▼ worse, ○ no difference shown, ? too few seeds to say."
     for learner in dict.fromkeys(study.learner for study in studies):
         chosen = [study for study in studies if study.learner == learner]
         yield from ("", f"## Learner `{learner}`")
@@ -174,7 +186,7 @@ def _default_against_random(studies: Sequence[Study]) -> Iterator[str]:
 def _default_against_others(studies: Sequence[Study]) -> Iterator[str]:
     names = [name for name in _names(studies) if name not in (DEFAULT, BASELINE)]
     yield from ("", "### `default` less each other strategy: mean accuracy over the curve", "")
-    yield "Bold where the interval excludes 0 and rests on five seeds or more."
+    yield "Bold where the interval excludes 0 and rests on ten seeds or more."
     yield ""
     yield from _head("set", *names)
     lower, below = [], []
@@ -182,7 +194,9 @@ def _default_against_others(studies: Sequence[Study]) -> Iterator[str]:
         row = {name: _gap(study, name) for name in names if name in study.strategies}
         yield _row(study.name, *(_signed(*row[name]) if name in row else "" for name in names))
         lower += [f"{name} on {study.name}" for name, (gap, _) in row.items() if gap.mean < 0]
-        below += [f"{name} on {study.name}" for name, found in row.items() if verdict(*found) is Standing.WORSE]
+        below += [
+            f"{name} on {study.name}" for name, found in row.items() if excludes_zero(*found) and found[0].mean < 0
+        ]
     yield ""
     yield f"`default` has a lower mean than: {', '.join(lower) or 'none'}."
     yield f"Significantly lower than: {', '.join(below) or 'none'}."
@@ -213,7 +227,7 @@ def _names(studies: Sequence[Study]) -> list[str]:
 
 def _signed(value: Interval, seeds: int, digits: int = 3) -> str:
     text = format_interval(value, digits=digits, signed=True)
-    return f"**{text}**" if verdict(value, seeds) in (Standing.BETTER, Standing.WORSE) else text
+    return f"**{text}**" if excludes_zero(value, seeds) else text
 
 
 def _head(*columns: str) -> tuple[str, str]:

@@ -42,7 +42,7 @@ def dataset() -> Dataset:
 def protocol() -> Callable[..., Protocol]:
     def make(**changes: Any) -> Protocol:
         learner = parse_learner_spec(changes.pop("learner", "logistic_regression"), {})
-        settings = {"batch_size": 10, "budget_labels": 40, "seed_labels": 0, "noise": 0.0, **changes}
+        settings = {"batch_size": 10, "budget_labels": 40, "seed_labels": 0, "noise": 0.0, "pool_share": 1.0, **changes}
         return Protocol(**settings, learner=learner)
 
     return make

@@ -17,6 +17,16 @@ def test_a_cell_is_reproducible(dataset: Dataset, protocol: MakeProtocol) -> Non
     assert run_cell(dataset, protocol(), "margin", 3) != run_cell(dataset, protocol(), "margin", 4)
 
 
+@pytest.mark.parametrize("strategy", ["margin", "default"])
+def test_seeds_draw_pools_of_their_own_and_strategies_share_them(
+    dataset: Dataset, protocol: MakeProtocol, strategy: str
+) -> None:
+    drawn = protocol(pool_share=0.5, batch_size=150, budget_labels=150)
+    cells = {(name, seed): run_cell(dataset, drawn, name, seed) for name in ("random", strategy) for seed in (0, 1)}
+    assert all(cells[strategy, seed].points == cells["random", seed].points for seed in (0, 1))
+    assert cells[strategy, 0].points != cells[strategy, 1].points
+
+
 def test_margin_follows_a_plain_loop_over_scikit_learn(dataset: Dataset, protocol: MakeProtocol) -> None:
     """The whole loop against the textbook one, from the same seed labels."""
     first = run_cell(dataset, protocol(batch_size=30, budget_labels=30), "random", 0).points[0]

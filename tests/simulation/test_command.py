@@ -73,7 +73,7 @@ def test_files_hold_every_point(files: Files, tmp_path: Path) -> None:
         (["--strategies", "margni"], "strategies: strategy: unknown name 'margni'"),
         (["--strategies", ","], "strategies: none given"),
         (["--learner", "forest"], "unknown estimator 'forest'; allowed are default"),
-        (["--batch-size", "500", "--budget-labels", "500"], "batch_size: 500 is more than the 120 items"),
+        (["--batch-size", "500", "--budget-labels", "500"], "batch_size: 500 is more than the 96 of 120 items"),
         (["--seeds", "0"], "seeds: must be at least 1"),
         (["--label", "class"], "train: label: there is no column 'class'; the columns are: text, label"),
         (["--test", "nowhere.jsonl"], "test: nowhere.jsonl: No such file or directory"),

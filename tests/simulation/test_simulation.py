@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_written_is_found_before_the_work(
 
 @pytest.mark.parametrize("field", ["batch_size", "budget_labels"])
 def test_more_than_the_pool_is_refused(dataset: Dataset, protocol: MakeProtocol, field: str) -> None:
-    with pytest.raises(InvalidArgument, match=f"{field}: 301 is more than the 300 items"):
+    with pytest.raises(InvalidArgument, match=f"{field}: 301 is more than the 300 of 300 items"):
         simulate(dataset, protocol(**{field: 301}), ("random",), range(1))
 
 
@@ -112,6 +112,7 @@ def test_more_than_the_pool_is_refused(dataset: Dataset, protocol: MakeProtocol,
         ({"budget_labels": 0}, "budget_labels: must be at least 1"),
         ({"seed_labels": 40}, r"seed_labels: must lie in \[0, 40\)"),
         ({"noise": 1.0}, r"noise: must lie in \[0, 1\)"),
+        ({"pool_share": 0.0}, r"pool_share: must lie in \(0, 1\]"),
         ({"learner": "forest"}, "unknown estimator 'forest'; allowed are"),
     ],
 )

@@ -22,11 +22,14 @@ def simulate(
     strategies: Annotated[
         str, typer.Option(help="Names of strategies, with commas between; random always runs beside them.")
     ] = "random,margin,default",
-    seeds: Annotated[int, typer.Option(help="Repetitions of each strategy; fewer than 10 prove little.")] = 10,
+    seeds: Annotated[int, typer.Option(help="Repetitions of each strategy; fewer than 10 give no verdict.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Labels a round.")] = 20,
     budget_labels: Annotated[int, typer.Option(help="Labels in all.")] = 500,
     seed_labels: Annotated[int, typer.Option(help="Labels drawn at random before the first round.")] = 0,
     noise: Annotated[float, typer.Option(help="Probability that a label is wrong, in [0, 1).")] = 0.0,
+    pool_share: Annotated[
+        float, typer.Option(help="Share of TRAIN that each seed draws as its pool, in (0, 1].")
+    ] = 0.8,
     learner: Annotated[
         str, typer.Option(help="What is trained: default, logistic_regression, sgd, lda or nearest_neighbors.")
     ] = "default",
@@ -68,7 +71,7 @@ def simulate(
     from nextlabel.server.simulation.simulation import simulate as run
 
     names = check_strategies([name.strip() for name in strategies.split(",") if name.strip()])
-    protocol = Protocol(batch_size, budget_labels, seed_labels, noise, parse_learner_spec(learner, {}))
+    protocol = Protocol(batch_size, budget_labels, seed_labels, noise, parse_learner_spec(learner, {}), pool_share)
     seed_range = check_seeds(seeds)
     columns = Columns(text, item_id, label, required=frozenset({"text", "label"}))
     source = Source(train, test, columns, embeddings, test_embeddings, cache or default_cache())

@@ -52,11 +52,14 @@ def bounds(resampled_B: Float64, seeds: int) -> tuple[float, float] | tuple[None
     return float(low), float(high)
 
 
-def mean_interval(values_S: Float64) -> Interval:
+def mean_interval(values_S: Float64, noise_B: Float64 | float = 0.0) -> Interval:
     """Return the mean over seeds with its interval.
+
+    Args:
+        noise_B: what each resample is off by beside, for a cause that all seeds have in common.
 
     >>> found = mean_interval(np.array([0.80, 0.82, 0.84]))
     >>> found.mean, found.low < 0.82 < found.high
     (0.82, True)
     """
-    return interval(float(values_S.mean()), resample_weights(len(values_S)) @ values_S, len(values_S))
+    return interval(float(values_S.mean()), resample_weights(len(values_S)) @ values_S + noise_B, len(values_S))

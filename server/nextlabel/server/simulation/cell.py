@@ -16,6 +16,7 @@ from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.data.dataset import Dataset
+from nextlabel.server.simulation.packing import pack
 from nextlabel.server.simulation.settings import BASELINE, Protocol
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import Label
@@ -44,28 +45,35 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """The learning curve of a strategy with a seed; ``seconds`` is what it took to compute."""
+    """The learning curve of a strategy with a seed.
+
+    Attributes:
+        predicted: the class of every test item after each point, as `pack` writes it.
+        seconds: what the cell took to compute.
+    """
 
     strategy: str
     seed: int
     points: tuple[Point, ...]
+    predicted: str
     seconds: float = field(compare=False)
 
 
 def run_cell(dataset: Dataset, protocol: Protocol, strategy_name: str, seed: int) -> Cell:
     """Buy labels round by round with a strategy; deterministic but for the seconds.
 
-    Everything that is random but the strategy's own choices depends on the seed alone: seed labels, noise and the
-    learner's sample of the pool are the same for all strategies, so that their differences are paired.
+    Everything that is random but the strategy's own choices depends on the seed alone: the pool drawn, seed labels,
+    noise and the learner's sample of the pool are the same for all strategies, so that their differences are paired.
     """
     started = time.perf_counter()
-    simulation = _Simulation(dataset, protocol, seed)
-    points = []
+    simulation = _Simulation(dataset.drawn(protocol.drawn(len(dataset)), seed), protocol, seed)
+    found = []
     if protocol.seed_labels:
-        points.append(simulation.buy(get_strategy(BASELINE), protocol.seed_labels))
+        found.append(simulation.buy(get_strategy(BASELINE), protocol.seed_labels))
     strategy = get_strategy(strategy_name)
-    points.extend(simulation.buy(strategy, size) for size in protocol.batches())
-    return Cell(strategy_name, seed, tuple(points), time.perf_counter() - started)
+    found.extend(simulation.buy(strategy, size) for size in protocol.batches())
+    points, predicted = zip(*found, strict=True)
+    return Cell(strategy_name, seed, points, pack(np.array(predicted)), time.perf_counter() - started)
 
 
 def full_data_point(dataset: Dataset, protocol: Protocol) -> Point:
@@ -73,7 +81,7 @@ def full_data_point(dataset: Dataset, protocol: Protocol) -> Point:
     everything = np.arange(len(dataset))
     training = _training_set(dataset, everything, dataset.pool_labels_N, trusted=True)
     nothing_unlabeled = dataset.pool_embeddings_ND[:0]
-    return _point(train(training, nothing_unlabeled, protocol.learner, 0, None), dataset, len(dataset))
+    return _point(train(training, nothing_unlabeled, protocol.learner, 0, None), dataset, len(dataset))[0]
 
 
 class _Simulation:
@@ -91,8 +99,8 @@ class _Simulation:
         self._nearest = NearestLabeled()
         self._model: Model | None = None
 
-    def buy(self, strategy: Strategy, count: int) -> Point:
-        """Select, label, retrain and evaluate."""
+    def buy(self, strategy: Strategy, count: int) -> tuple[Point, Int64]:
+        """Select, label, retrain and evaluate; return the point and what is predicted of each test item."""
         round_seed = int(np.random.SeedSequence([self._seed, len(self._labeled_L)]).generate_state(1)[0])
         picked = self._select(strategy, count, round_seed)
         self._labeled_L = np.concatenate([self._labeled_L, picked])
@@ -146,6 +154,7 @@ def _training_set(dataset: Dataset, rows: Int64, labels: Int64, *, trusted: bool
     )
 
 
-def _point(model: Model, dataset: Dataset, labels: int) -> Point:
+def _point(model: Model, dataset: Dataset, labels: int) -> tuple[Point, Int64]:
     scores = evaluate(model, dataset.test_embeddings_MD, dataset.test_labels_M)
-    return Point(labels, scores.accuracy, scores.macro_f1)
+    predicted_M = model.predict_proba(dataset.test_embeddings_MD).argmax(axis=1)
+    return Point(labels, scores.accuracy, scores.macro_f1), predicted_M

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.simulation.cell import Cell
+from nextlabel.server.simulation.influence import accuracy_influence, macro_f1_influence
+from nextlabel.server.simulation.packing import unpack
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -23,19 +25,31 @@ class Curves:
         labels_P: increasing numbers of labels, shape (P,).
         accuracy_SP: in [0, 1], shape (S, P).
         macro_f1_SP: in [0, 1], shape (S, P).
+        accuracy_MP: influence of each test item on the mean accuracy over seeds, shape (M, P).
+        macro_f1_MP: the same on macro-F1.
     """
 
     labels_P: Int64
     accuracy_SP: Float64
     macro_f1_SP: Float64
+    accuracy_MP: Float64
+    macro_f1_MP: Float64
 
     @classmethod
-    def of(cls, cells: Sequence[Cell]) -> Self:
+    def of(cls, cells: Sequence[Cell], test_labels_M: Int64) -> Self:
         """Stack the cells of one strategy, which are in order of their seeds."""
+        labels_P = np.array([point.labels for point in cells[0].points])
+        accuracy_MP, macro_f1_MP = (np.zeros((len(test_labels_M), len(labels_P))) for _ in range(2))
+        for cell in cells:
+            predicted_PM = unpack(cell.predicted, len(labels_P))
+            accuracy_MP += accuracy_influence(test_labels_M, predicted_PM) / len(cells)
+            macro_f1_MP += macro_f1_influence(test_labels_M, predicted_PM) / len(cells)
         return cls(
-            labels_P=np.array([point.labels for point in cells[0].points]),
+            labels_P=labels_P,
             accuracy_SP=np.array([[point.accuracy for point in cell.points] for cell in cells]),
             macro_f1_SP=np.array([[point.macro_f1 for point in cell.points] for cell in cells]),
+            accuracy_MP=accuracy_MP,
+            macro_f1_MP=macro_f1_MP,
         )
 
 

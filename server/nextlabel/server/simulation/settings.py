@@ -24,6 +24,7 @@ class Protocol:
         seed_labels: labels drawn uniformly at random before the first round; 0 leaves the cold start to the strategy.
         noise: probability in [0, 1) that a label is replaced by another class, for training only.
         learner: what is trained after every round.
+        pool_share: share in (0, 1] of the pool that each seed draws as its own, the same one for all strategies.
     """
 
     batch_size: int
@@ -31,6 +32,7 @@ class Protocol:
     seed_labels: int
     noise: float
     learner: LearnerSpec
+    pool_share: float = 0.8
 
     def __post_init__(self) -> None:
         for field in ("batch_size", "budget_labels"):
@@ -42,6 +44,8 @@ class Protocol:
             )
         if not 0 <= self.noise < 1:
             raise InvalidArgument.field("noise", f"must lie in [0, 1), got {self.noise}")
+        if not 0 < self.pool_share <= 1:
+            raise InvalidArgument.field("pool_share", f"must lie in (0, 1], got {self.pool_share}")
 
     def batches(self) -> Iterator[int]:
         """Sizes of the rounds' batches, after the seed labels, up to the budget."""
@@ -51,16 +55,23 @@ class Protocol:
             bought += size
             yield size
 
+    def drawn(self, items: int) -> int:
+        """Return how many items each seed draws from a pool of so many; at least 1."""
+        return max(1, round(self.pool_share * items))
+
     def check_pool(self, items: int) -> None:
-        """Check that a pool is large enough.
+        """Check that what a seed draws from a pool is large enough.
 
         Raises:
-            InvalidArgument: budget or batch exceed the pool.
+            InvalidArgument: budget or batch exceed it.
         """
+        drawn = self.drawn(items)
         for field in ("batch_size", "budget_labels"):
-            if getattr(self, field) > items:
+            if getattr(self, field) > drawn:
                 raise InvalidArgument.field(
-                    field, f"{getattr(self, field)} is more than the {items} items of the pool; at most {items}"
+                    field,
+                    f"{getattr(self, field)} is more than the {drawn} of {items} items of the pool that each seed "
+                    f"draws; at most {drawn}, or draw more with a larger pool_share",
                 )
 
 

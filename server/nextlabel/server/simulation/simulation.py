@@ -51,7 +51,7 @@ def simulate(
         on_progress: called with the number of finished cells whenever it grows.
 
     Raises:
-        InvalidArgument: budget or batch exceed the pool.
+        InvalidArgument: budget or batch exceed what a seed draws of the pool.
         FailedPrecondition: ``out`` holds cells of another simulation.
     """
     protocol.check_pool(len(dataset))
@@ -67,7 +67,8 @@ def simulate(
             if record is not None:
                 record.add(cell)
             progress(done)
-    curves = {name: Curves.of([finished[name, seed] for seed in seeds]) for name in strategies}
+    test_labels_M = dataset.test_labels_M
+    curves = {name: Curves.of([finished[name, seed] for seed in seeds], test_labels_M) for name in strategies}
     full_data = _full_data(dataset, protocol, record)
     return Result(full_data, tuple(finished[key] for key in wanted), compare(curves, full_data.accuracy))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -40,6 +40,18 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.pool_labels_N)
+
+    def drawn(self, size: int, seed: int) -> Self:
+        """Return the set with ``size`` of the pool's rows, drawn uniformly by the seed alone, in their order."""
+        if size >= len(self):
+            return self
+        rows = np.sort(np.random.default_rng([seed, len(self)]).choice(len(self), size, replace=False))
+        return replace(
+            self,
+            item_ids=tuple(self.item_ids[row] for row in rows),
+            pool_embeddings_ND=self.pool_embeddings_ND[rows],
+            pool_labels_N=self.pool_labels_N[rows],
+        )
 
     @property
     def digest(self) -> str:

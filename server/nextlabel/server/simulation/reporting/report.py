@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from nextlabel.server.simulation.bootstrap import Interval
-from nextlabel.server.simulation.comparison import Standing, Summary
+from nextlabel.server.simulation.comparison import MIN_SEEDS, Standing, Summary
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import Protocol
 from nextlabel.server.simulation.simulation import Result
@@ -52,9 +52,12 @@ def sentences(result: Result) -> Iterator[str]:
             case Standing.WORSE:
                 yield f"{summary.strategy} is WORSE than random: {difference}"
             case Standing.NOT_BETTER:
-                yield f"{summary.strategy} does NOT beat random: {difference} includes no difference"
+                yield f"{summary.strategy} does NOT beat random: {difference} may be chance"
             case Standing.UNKNOWN:
-                yield f"{summary.strategy} against random: {difference}; {summary.seeds} seeds prove nothing"
+                yield (
+                    f"{summary.strategy} against random: {difference}; "
+                    f"{summary.seeds} seeds prove nothing, {MIN_SEEDS} may"
+                )
 
 
 def format_interval(value: Interval, *, digits: int = 3, signed: bool = False) -> str:

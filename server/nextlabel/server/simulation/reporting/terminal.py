@@ -34,7 +34,7 @@ def print_result(console: Console, result: Result, dataset: Dataset, protocol: P
         *COLUMNS,
         title=f"{len(dataset):,} items, {len(dataset.classes)} classes, {protocol.budget_labels} labels in batches of "
         f"{protocol.batch_size}, learner {protocol.learner.estimator}, {seeds} seeds",
-        caption="Accuracy and macro-F1: means over the curve. In brackets: 95 % bootstrap intervals over seeds.",
+        caption="Accuracy and macro-F1: means over the curve. In brackets: 95 % intervals over seeds and test texts.",
     )
     for summary in result.summaries:
         table.add_row(*_row(summary))

@@ -1,0 +1,89 @@
+"""Rare classes: how many of their items a strategy finds in 200 labels, and how well the learner ranks then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+
+from nextlabel.server.simulation.bootstrap import mean_interval
+from nextlabel.server.simulation.data.dataset import Dataset
+from nextlabel.server.simulation.reporting.report import format_interval
+from nextlabel.strategies import ArrayPool, LabeledSet, LinearHead, SelectionContext, get_strategy
+
+RARE = frozenset({"banking77", "clinc10", "snips", "sms_spam", "goemotions7", "crowdflower"})
+SHARES = (0.01, 0.002)
+LABELS, BATCH = 200, 20
+
+
+def rare_rows(dataset: Dataset, strategies: Sequence[str], seeds: int) -> Iterator[str]:
+    """Yield a row of the table a share and strategy; every seed makes another class the rare one."""
+    for share in SHARES:
+        pools = [rare_pool(dataset, share, seed) for seed in range(seeds)]
+        for strategy in strategies:
+            found = np.array([labeled_by(strategy, pool, seed) for seed, pool in enumerate(pools)])
+            positives = format_interval(mean_interval(found[:, 0]), digits=1)
+            precision = format_interval(mean_interval(found[:, 1]))
+            yield f"{_positives(pools)} | {strategy} | {positives} | {precision} |"
+
+
+def _positives(pools: Sequence[Dataset]) -> str:
+    counts = [int(pool.pool_labels_N.sum()) for pool in pools]
+    return f"{np.mean(counts):.0f} of {np.mean([len(pool) for pool in pools]):,.0f}"
+
+
+def rare_pool(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """The set as one class, a class a seed, against all others, with so many of its items left in the pool."""
+    rng = np.random.default_rng([seed, 7])
+    sizes_C = np.bincount(dataset.pool_labels_N, minlength=len(dataset.classes))
+    large = np.flatnonzero(sizes_C >= 40)
+    positive = large[np.argsort(rng.random(len(large)))[0]]
+    others = np.flatnonzero(dataset.pool_labels_N != positive)
+    wanted = max(4, round(share * len(others) / (1 - share)))
+    own = rng.choice(np.flatnonzero(dataset.pool_labels_N == positive), min(wanted, sizes_C[positive]), replace=False)
+    rows = np.sort(np.concatenate([others, own]))
+    return replace(
+        dataset,
+        classes=("other", "rare"),
+        item_ids=tuple(dataset.item_ids[row] for row in rows),
+        pool_embeddings_ND=dataset.pool_embeddings_ND[rows],
+        pool_labels_N=(dataset.pool_labels_N[rows] == positive).astype(np.int64),
+        test_labels_M=(dataset.test_labels_M == positive).astype(np.int64),
+    )
+
+
+def labeled_by(name: str, pool: Dataset, seed: int) -> tuple[float, float]:
+    """Positives found in LABELS labels, and average precision on the test items, where positives are as they were."""
+    labels_N = pool.pool_labels_N
+    labeled = np.empty(0, np.int64)
+    model = None
+    while len(labeled) < LABELS:
+        context = _context(pool, labeled, model, seed * 1000 + len(labeled))
+        left = np.setdiff1d(np.arange(len(pool)), labeled)
+        ids = [pool.item_ids[row] for row in left]
+        strategy = get_strategy(name if model is not None or name == "default" else "random")
+        picked = strategy.select(ArrayPool(pool.pool_embeddings_ND[left], rows=left, item_ids=ids), BATCH, context)
+        labeled = np.append(labeled, picked.rows_k)
+        model = _fitted(pool.pool_embeddings_ND[labeled], labels_N[labeled])
+    scores = np.zeros(len(pool.test_labels_M))
+    if len(np.unique(labels_N[labeled])) == 2:
+        assert model is not None
+        scores = model.decision_function(pool.test_embeddings_MD)
+    return float(labels_N[labeled].sum()), float(average_precision_score(pool.test_labels_M, scores))
+
+
+def _fitted(embeddings_LD: np.ndarray, labels_L: np.ndarray) -> LogisticRegression | None:
+    if len(np.unique(labels_L)) < 2:
+        return None
+    return LogisticRegression(C=10, class_weight="balanced", max_iter=500).fit(embeddings_LD, labels_L)
+
+
+def _context(pool: Dataset, labeled: np.ndarray, model: LogisticRegression | None, seed: int) -> SelectionContext:
+    if len(labeled) == 0:
+        return SelectionContext(seed=seed)
+    known = LabeledSet(pool.pool_embeddings_ND[labeled], pool.pool_labels_N[labeled])
+    head = None if model is None else LinearHead.from_decision(model.coef_, model.intercept_)
+    return SelectionContext(head, labeled=known, seed=seed)
