@@ -11,26 +11,35 @@ from assessment_bars.report import markdown
 from nextlabel.server.assessment.estimates.anytime import anytime_share
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
-from nextlabel.server.assessment.intervals import Estimate, wilson_interval
+from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
+from nextlabel.server.assessment.intervals import Estimate, wilson_bounds, wilson_interval
 
 Rng = np.random.Generator
+_Simulation = Callable[[Rng], tuple[float, Estimate | None]]
 
 
 def table(_data: Path, sims: int) -> str:
     """Return the coverage of every interval."""
     rows = [(name, *_covered(make, sims, seed)) for seed, (name, make) in enumerate(_CASES.items())]
-    rows.append(("anytime-valid share, 10 to 1,000 answers, every look", *_all_looks(sims)))
+    rows.append(("anytime-valid share, 10 to 1,000 answers, every look", *_all_looks(sims), "–", 0.0))
     shown: str = markdown(
-        f"Coverage of 95 % intervals, {sims} simulations", ("interval", "coverage", "mean width"), rows
+        f"Coverage of 95 % intervals, {sims} simulations",
+        ("interval", "coverage", "mean width", "width / uniform draws, as many", "not given"),
+        rows,
     )
     return shown
 
 
-def _covered(make: Callable[[Rng], tuple[float, Estimate]], sims: int, seed: int) -> tuple[float, float]:
+def _covered(make: _Simulation, sims: int, seed: int) -> tuple[object, ...]:
     rng = np.random.default_rng(seed)
-    found = [make(rng) for _ in range(sims)]
+    found = [(truth, e) for truth, e in (make(rng) for _ in range(sims)) if e is not None]
+    refused = 1 - len(found) / sims
+    if not found:
+        return "–", "–", "–", refused
     held = [e.low <= truth <= e.high for truth, e in found]
-    return float(np.mean(held)), float(np.mean([e.high - e.low for _, e in found]))
+    widths = np.array([e.high - e.low for _, e in found])
+    uniform = np.array([np.subtract(*wilson_bounds(truth, e.items)[::-1]) for truth, e in found])
+    return float(np.mean(held)), float(widths.mean()), float((widths / uniform).mean()), refused
 
 
 def _all_looks(sims: int) -> tuple[float, float]:
@@ -63,6 +72,22 @@ def _lure(rng: Rng, draws: int, floor: float) -> tuple[float, Estimate]:
         probabilities.append(q[drawn])
         left[drawn] = False
     return float(errors.mean()), pool_mean(Draws.one_at_a_time(probabilities, len(errors)), values, share=True)
+
+
+def _power_batches(rng: Rng, batches: int, picks: int, sharpness: float) -> tuple[float, Estimate | None]:
+    """Batches by power sampling, each of an own model; its uncertainty tells of errors, but not of all of them."""
+    truths, found = [], []
+    for _ in range(batches):
+        uncertainty = rng.beta(1 / sharpness, 4, 2000)
+        wrong = rng.random(2000) < np.maximum(uncertainty, 0.02)
+        log_weights = np.log(np.maximum(np.minimum(1, 2 * uncertainty), 1e-4))
+        perturbed = log_weights + rng.gumbel(size=2000)
+        order = np.argsort(-perturbed)
+        chosen, threshold = order[:picks], perturbed[order[picks]]
+        probabilities = -np.expm1(-np.exp(log_weights[chosen] - threshold))
+        truths.append(wrong.mean())
+        found.append(SampledBatch(wrong[chosen], probabilities, 2000))
+    return float(np.mean(truths)), weighted_share(found)
 
 
 def _audit(rng: Rng, rounds: int, batch: int, audited: int) -> tuple[float, Estimate]:
@@ -98,12 +123,16 @@ def _holdout(rng: Rng, n: int) -> tuple[float, Estimate]:
     return share, wilson_interval(int(rng.binomial(n, share)), n)
 
 
-_CASES: dict[str, Callable[[Rng], tuple[float, Estimate]]] = {
+_CASES: dict[str, _Simulation] = {
     "holdout, 100 items": lambda rng: _holdout(rng, 100),
     "holdout, 500 items": lambda rng: _holdout(rng, 500),
     "LURE, 50 draws, mild weights": lambda rng: _lure(rng, 50, 0.3),
     "LURE, 200 draws, mild weights": lambda rng: _lure(rng, 200, 0.3),
     "LURE, 200 draws, strong weights": lambda rng: _lure(rng, 200, 0.05),
+    "power sampling, 5 batches of 20": lambda rng: _power_batches(rng, 5, 20, 1),
+    "power sampling, 5 batches of 100": lambda rng: _power_batches(rng, 5, 100, 1),
+    "power sampling, 5 batches of 20, few unsure": lambda rng: _power_batches(rng, 5, 20, 3),
+    "power sampling, 5 batches of 20, most unsure": lambda rng: _power_batches(rng, 5, 20, 0.3),
     "audit stream, 10 rounds of 20 with 5 uniform": lambda rng: _audit(rng, 10, 20, 5),
     "audit stream, 40 rounds of 20 with 4 uniform": lambda rng: _audit(rng, 40, 20, 4),
     "PPI, 50 labels, good predictions": lambda rng: _ppi(rng, 50, 0.6),

@@ -11,6 +11,7 @@ from nextlabel.server.assessment.estimates.anytime import anytime_share, error_o
 from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
 from nextlabel.server.assessment.intervals import wilson_interval
 
 
@@ -55,6 +56,50 @@ def test_weighted_draws_are_right_on_average():
             left -= weights[i]
         expected += np.prod(q) * pool_mean(Draws.one_at_a_time(q, 4), values[list(order)]).value
     assert expected == pytest.approx(values.mean())
+
+
+def power_batch(rng, wrong, weights, picks):
+    """Power sampling as `PowerSample` does it."""
+    perturbed = np.log(weights) + rng.gumbel(size=len(weights))
+    order = np.argsort(-perturbed)
+    chosen, threshold = order[:picks], perturbed[order[picks]]
+    return SampledBatch(wrong[chosen], -np.expm1(-weights[chosen] * np.exp(-threshold)), len(wrong))
+
+
+def test_batches_by_power_sampling_are_right_on_average_and_their_intervals_hold():
+    rng = np.random.default_rng(3)
+    values, held = [], []
+    for _ in range(200):
+        uncertainty = rng.beta(1, 3, (4, 600))
+        wrong = rng.random((4, 600)) < uncertainty
+        weights = 0.2 + uncertainty
+        found = weighted_share([power_batch(rng, *batch, 25) for batch in zip(wrong, weights, strict=True)])
+        assert found is not None
+        values.append(found.value - wrong.mean())
+        held.append(found.low <= wrong.mean() <= found.high)
+        assert found.items == 100
+    assert abs(np.mean(values)) < 3 * np.std(values) / len(values) ** 0.5
+    assert np.mean(held) >= 0.92
+
+
+def test_batches_whose_weights_are_uneven_give_no_interval():
+    rng = np.random.default_rng(4)
+    wrong, weights = rng.random(600) < 0.1, rng.beta(0.1, 3, 600) + 1e-4
+    assert weighted_share([power_batch(rng, wrong, weights, 100)]) is None
+    assert weighted_share([power_batch(rng, wrong, np.ones(600), 20)]) is None
+    even = weighted_share([power_batch(rng, wrong, np.ones(600), 100)])
+    assert even is not None
+    assert even.items == 100
+
+
+def test_batches_that_cannot_be_are_refused():
+    for hits, probabilities, candidates in (([], [], 5), ([True], [0.5, 0.5], 5), ([True] * 2, [0.5] * 2, 1)):
+        with pytest.raises(ValueError, match="expected one each"):
+            SampledBatch(np.array(hits, bool), np.array(probabilities), candidates)
+    with pytest.raises(ValueError, match="probabilities"):
+        SampledBatch(np.array([True]), np.array([0.0]), 5)
+    with pytest.raises(ValueError, match="no batch"):
+        weighted_share([])
 
 
 def test_draws_that_cannot_be_are_refused():

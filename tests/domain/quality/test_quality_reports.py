@@ -4,8 +4,10 @@ import pytest
 from nextlabel.server.assessment.estimates.figures import FigureKind
 from nextlabel.server.domain.reports.accuracy import Accuracy
 from nextlabel.server.domain.reports.audit_stream import audit_stream
+from nextlabel.server.domain.reports.chosen_batches import chosen_batches
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
+from nextlabel.server.values.projects.projects import Component
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(300)]
@@ -74,6 +76,29 @@ async def test_accuracy_says_its_kind_and_whether_it_may_be_watched(service):
     once, watched = found.model[0].estimate, found.model[1].estimate
     assert watched.low < once.low <= once.value <= once.high <= watched.high
     assert found.labels == ()
+
+
+async def test_models_are_judged_by_what_sampling_strategies_chose_where_weights_are_even(service):
+    project = await filled(service)
+    mild = Component("power_margin", {"beta": 0.01})
+    await service.replay_run(project, TRUTH, limit=Cost(labels=100), audit_share=0.2, batch_size=20, strategy=mild)
+    found = (await service.parts.reports.quality.accuracy.accuracy(project)).model
+    weighted = {f.kind: f for f in found}[FigureKind.WEIGHTED]
+    # The first batch had no model; each of the other four chose 16 items beside 4 draws.
+    assert (weighted.anytime, weighted.estimate.items) == (False, 64)
+    assert 0 <= weighted.estimate.low <= weighted.estimate.value
+    batches = await service.parts.base.store.read(lambda tx: chosen_batches(tx, project.id))
+    assert [(b.model_version, b.candidates) for b in batches] == [(1, 280), (2, 260), (3, 240), (4, 220)]
+
+
+@pytest.mark.parametrize(("strategy", "audit"), [("margin", 0.2), ("power_margin", 0.0)])
+async def test_choices_without_known_probabilities_give_no_weighted_figure(service, strategy, audit):
+    project = await filled(service)
+    await service.replay_run(
+        project, TRUTH, limit=Cost(labels=60), audit_share=audit, batch_size=20, strategy=Component(strategy)
+    )
+    found = (await service.parts.reports.quality.accuracy.accuracy(project)).model
+    assert FigureKind.WEIGHTED not in {f.kind for f in found}
 
 
 async def test_labels_are_judged_by_gold_and_people_do_not_count(service):

@@ -11,11 +11,13 @@ import numpy as np
 from nextlabel.server.assessment.consensus.by_type import consensus_of
 from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
-from nextlabel.server.assessment.intervals import wilson_interval
+from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, audit_stream
+from nextlabel.server.domain.reports.chosen_batches import chosen_batches
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.tasks.registry import task_type
@@ -49,7 +51,7 @@ class AccuracyReports:
     async def accuracy(self, project: Project) -> Accuracy:
         """Return the figures of a project."""
         versions = await self._store.read(lambda tx: tx.models.list(project.id))
-        model = [*_on_holdout(versions), *await self._on_audit(project)]
+        model = [*_on_holdout(versions), *await self._on_audit(project), *await self._on_chosen(project)]
         return Accuracy(tuple(model), tuple(await self._labels_on_gold(project)))
 
     async def _on_audit(self, project: Project) -> Sequence[Figure]:
@@ -71,6 +73,27 @@ class AccuracyReports:
             for right in await self._right(project, version, {d.row: agreed[d.row].body for d in judged[version]})
         ]
         return [Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits)))] if hits else []
+
+    async def _on_chosen(self, project: Project) -> Sequence[Figure]:
+        """Judge the last few models by what they chose, weighted by its probabilities: the same figure as on the draws.
+
+        Errors are what is weighted, as they are where models are unsure and choose most.
+        """
+        batches = await self._store.read(lambda tx: chosen_batches(tx, project.id))
+        deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
+        agreed = await self._labels.consensus(project)
+        known = [b for b in batches if all(r in agreed and agreed[r].trusted and r not in deleted for r in b.rows)]
+        recent = sorted({batch.model_version for batch in known})[-RECENT_MODELS:]
+        judged = []
+        for batch in (one for one in known if one.model_version in recent):
+            right = await self._right(project, batch.model_version, {row: agreed[row].body for row in batch.rows})
+            if right:
+                wrong_k = ~np.array(right, np.bool_)
+                judged.append(SampledBatch(wrong_k, np.array(batch.probabilities), batch.candidates))
+        wrong = weighted_share(judged) if judged else None
+        if wrong is None:
+            return []
+        return [Figure(FigureKind.WEIGHTED, Estimate(1 - wrong.value, 1 - wrong.high, 1 - wrong.low, wrong.items))]
 
     async def _right(self, project: Project, version: int, answers: Mapping[int, Body]) -> Sequence[bool]:
         rows = list(answers)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.batches import Pick
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,14 @@ def audit_stream(tx: Transaction, project: ProjectId) -> AuditStream:
         picks = tx.labeling.picks(batch.id)
         audited = [p for p in picks if p.audit and p.inclusion_probability]
         for place, pick in enumerate(audited):
-            # All draws of a batch have the probability (draws / candidates).
-            candidates = round(len(audited) / (pick.inclusion_probability or 1.0))
             if pick.row not in order:
-                draws.append(AuditedItem(pick.row, candidates - place, len(order), batch.model_version))
+                remaining = candidates_of(audited) - place
+                draws.append(AuditedItem(pick.row, remaining, len(order), batch.model_version))
             order.setdefault(pick.row)
         order.update(dict.fromkeys(p.row for p in picks if not p.audit and p.row not in order))
     return AuditStream(tuple(draws), tuple(order))
+
+
+def candidates_of(audited: Sequence[Pick]) -> int:
+    """Return how many items a batch was picked from: all its audit draws have the probability (draws / candidates)."""
+    return round(len(audited) / (audited[0].inclusion_probability or 1.0))
