@@ -243,3 +243,20 @@ def test_encoding_the_same_rows_again_gives_the_same_batches() -> None:
         ]
 
     assert encoded() == encoded()
+
+
+def test_pairs_are_sent_as_pairs_and_named_by_all_they_say(client: Client, news: str, state: State) -> None:
+    columns = Columns(pair=("chosen", "rejected"), id=None)
+    rows = [{"chosen": "yes", "rejected": "no"}, {"chosen": "no", "rejected": "yes"}, {"chosen": "yes"}]
+    result = client.pool.add(news, [Item("Well?", pair=("yes", "no"))])
+    assert (result.accepted, result.rejected) == (1, 0)
+    result = client.pool.add(news, rows, columns=columns)
+    assert result.accepted == 2
+    assert [(e.row, e.reason, e.message) for e in result.errors] == [(2, "PAIR_INVALID", "pair.b: it is missing")]
+    kept = list(state.items[news].values())
+    assert [(item.text, item.pair.a, item.pair.b) for item in kept] == [
+        ("Well?", "yes", "no"),
+        ("", "yes", "no"),
+        ("", "no", "yes"),
+    ]
+    assert [item.id for item in kept] == [content_id(item.text, (item.pair.a, item.pair.b)) for item in kept]

@@ -11,24 +11,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A text to label.
+    """A text to label, or a `pair` of texts of which one may be better; then `text` is what both answer, if anything.
 
-    Without an `id` it gets `content_id(text)`. `label` is the known answer of holdout and gold items: a class
-    name, several of them, a number or a text, as the project asks for. `metadata` holds JSON values.
+    Without an `id` it gets `content_id(text)`, or that of the pair. `label` is the known answer of holdout and gold
+    items: a class name, several of them, a number, `a`, `b` or `tie`, or a text, as the project asks for. `metadata`
+    holds JSON values.
     """
 
-    text: str
+    text: str = ""
     id: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     label: Any = None
+    pair: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Which columns of a table or keys of a dict hold what.
 
-    `metadata` names the columns that become metadata. `required` are the roles (text, id, label) whose column has
-    to be there; where another one is missing, the items have none. A column that is None is not read.
+    `metadata` names the columns that become metadata, `pair` those of two texts to compare. `required` are the roles
+    (text, id, label) whose column has to be there; where another one is missing, the items have none. A column that is
+    None is not read.
     """
 
     text: str = "text"
@@ -36,11 +39,13 @@ class Columns:
     label: str | None = "label"
     metadata: tuple[str, ...] = ()
     required: frozenset[str] = frozenset({"text"})
+    pair: tuple[str, str] | None = None
 
     @property
     def names(self) -> frozenset[str]:
         """All columns that are read."""
-        return frozenset(name for name in (self.text, self.id, self.label, *self.metadata) if name is not None)
+        named = (self.text, self.id, self.label, *self.metadata, *(self.pair or ()))
+        return frozenset(name for name in named if name is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class Rows:
     Texts, ids and labels are what the source holds: they are checked when they are encoded. `numbers` tell the
     rows in reports: their positions from 0, for a text file its lines from 1. `embeddings_ND` has a row for each.
     `labels_were_given` one by one, not found in a column of their name. `annotators` are those who gave the labels, ""
-    where that is not known.
+    where that is not known. `pairs` are the two texts of each row; None of one without.
     """
 
     numbers: Sequence[int]
@@ -61,6 +66,7 @@ class Rows:
     embeddings_ND: "ndarray[Any, Any] | None" = None
     labels_were_given: bool = False
     annotators: Sequence[str] | None = None
+    pairs: Sequence[tuple[Any, Any] | None] | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -76,12 +82,15 @@ class Rows:
             embeddings_ND=None if self.embeddings_ND is None else self.embeddings_ND[start:stop],
             labels_were_given=self.labels_were_given,
             annotators=None if self.annotators is None else self.annotators[start:stop],
+            pairs=None if self.pairs is None else self.pairs[start:stop],
         )
 
 
-def content_id(text: str) -> str:
+def content_id(text: str, pair: tuple[str, str] | None = None) -> str:
     """The id of an item that came without one: the first 32 hex digits of the SHA-256 of its text in UTF-8.
 
-    Equal texts get equal ids, so that adding a file twice adds its items once.
+    Equal texts get equal ids, so that adding a file twice adds its items once. A pair goes in after its text, with NUL
+    between the three.
     """
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    whole = text if pair is None else "\0".join((text, *pair))
+    return hashlib.sha256(whole.encode()).hexdigest()[:32]

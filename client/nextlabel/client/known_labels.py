@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.client.items import Rows, content_id
-from nextlabel.client.row_checks import RowError, checked_id, checked_text, is_missing
+from nextlabel.client.row_checks import RowError, checked_id, checked_pair, checked_text, is_missing
 from nextlabel.client.upload import AddResult
 from nextlabel.v1.labeling_service_pb2 import SUBMIT_STATUS_REFUSED, SubmitResult
 
@@ -63,16 +63,20 @@ class LabeledRows:
             for i, label in enumerate(rows.labels or ()):
                 if is_missing(label):
                     continue
+                pair = None if rows.pairs is None else rows.pairs[i]
                 try:
-                    text = checked_text(rows.texts[i])
-                    item_id = checked_id(None if rows.ids is None else rows.ids[i], text)
+                    text = checked_text(rows.texts[i]) if pair is None else rows.texts[i]
+                    pair = pair and checked_pair(pair)
+                    item_id = checked_id(None if rows.ids is None else rows.ids[i], text, pair)
                     yield "" if rows.annotators is None else rows.annotators[i], item_id, label
                 except RowError:
                     continue
 
     def _is_drawn(self, rows: Rows, i: int) -> bool:
         labeled = rows.labels is not None and not is_missing(rows.labels[i])
-        return labeled and isinstance(rows.texts[i], str) and is_drawn(rows.texts[i], self._share)
+        pair = None if rows.pairs is None else rows.pairs[i]
+        said = [rows.texts[i]] if pair is None else sorted(map(str, pair))
+        return labeled and isinstance(said[0], str) and is_drawn("\0".join(said), self._share)
 
 
 def _chosen(rows: Rows, positions: Sequence[int]) -> Rows:
@@ -87,5 +91,6 @@ def _chosen(rows: Rows, positions: Sequence[int]) -> Rows:
         labels=column(rows.labels),
         metadata=column(rows.metadata),
         annotators=column(rows.annotators),
+        pairs=column(rows.pairs),
         embeddings_ND=None if matrix is None else matrix[list(positions)],
     )

@@ -175,10 +175,16 @@ def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float], filt
         split=enum_name(detail.item, "split"),
         state=enum_name(detail, "state"),
         review=enum_name(detail.need, "reason").replace("_", " ") if detail.HasField("need") else found.review,
-        metadata=plain(detail.item.metadata),
+        metadata=_pair(detail) | plain(detail.item.metadata),
         soft=soft,
         filtered_by=filtered_by,
     )
+
+
+def _pair(detail: ItemDetail) -> dict[str, Any]:
+    """The two texts of a pair, as metadata that the server takes for one again."""
+    pair = detail.item.pair
+    return {"response_a": pair.a, "response_b": pair.b} if detail.item.HasField("pair") else {}
 
 
 def _soft(

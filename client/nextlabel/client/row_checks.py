@@ -33,8 +33,17 @@ def checked_text(text: Any) -> str:
     return text
 
 
-def checked_id(item_id: Any, text: Any) -> str:
-    """The id of a row: its own, or that of its text when it has none.
+def checked_pair(pair: tuple[Any, Any]) -> tuple[str, str]:
+    """The two texts of a row. Raises RowError PAIR_INVALID when one is missing or none."""
+    for name, text in zip("ab", pair, strict=True):
+        if is_missing(text) or not isinstance(text, str) or not is_unicode(text):
+            wrong = "is missing" if is_missing(text) else f"is no text: {text!r}"
+            raise RowError("PAIR_INVALID", f"pair.{name}: it {wrong}")
+    return pair
+
+
+def checked_id(item_id: Any, text: Any, pair: tuple[str, str] | None = None) -> str:
+    """The id of a row: its own, or that of its text, or of its text and pair, when it has none.
 
     >>> checked_id(7, "a text"), checked_id(None, "a text") == content_id("a text")
     ('7', True)
@@ -42,7 +51,7 @@ def checked_id(item_id: Any, text: Any) -> str:
     Raises RowError ID_INVALID, or TEXT_MISSING when there is no id and no text either.
     """
     if is_missing(item_id):
-        return content_id(checked_text(text))
+        return content_id(checked_text(text)) if pair is None else content_id(text or "", pair)
     if isinstance(item_id, bool | float | list | dict):
         raise RowError("ID_INVALID", f"id: expected a text or a whole number, got {item_id!r}")
     given = str(item_id)

@@ -114,6 +114,7 @@ def _item_rows(numbers: Sequence[int], items: Sequence[Item]) -> Rows:
         ids=[item.id for item in items],
         labels=[item.label for item in items],
         metadata=[item.metadata for item in items] if any(item.metadata for item in items) else None,
+        pairs=[item.pair for item in items] if any(item.pair for item in items) else None,
         labels_were_given=True,
     )
 
@@ -131,6 +132,7 @@ def record_rows(numbers: Sequence[int], records: Sequence[Mapping[str, Any]], co
         ids=column(columns.id),
         labels=column(columns.label),
         metadata=[{name: r[name] for name in names if name in r} for r in records] if names else None,
+        pairs=None if columns.pair is None else [(r.get(columns.pair[0]), r.get(columns.pair[1])) for r in records],
     )
 
 

@@ -42,6 +42,7 @@ def table_blocks(tables: Iterable[Table], columns: Columns) -> Iterator[Rows]:
                 ids=_column(table, columns.id),
                 labels=_column(table, columns.label),
                 metadata=_metadata(table, columns.metadata),
+                pairs=_pairs(table, columns.pair),
             )
         first += table.length
 
@@ -50,16 +51,24 @@ def check_columns(available: Iterable[str], columns: Columns) -> None:
     """Raise UnknownColumnError when a column that is required is missing, or a chosen one is there more than once."""
     available = list(available)
     roles = {"text": columns.text, "id": columns.id, "label": columns.label}
-    for role, name in [*roles.items(), *(("metadata", name) for name in columns.metadata)]:
-        required = role == "metadata" or role in columns.required
+    listed = [*(("metadata", name) for name in columns.metadata), *(("pair", name) for name in columns.pair or ())]
+    for role, name in [*roles.items(), *listed]:
+        required = (role, name) in listed or role in columns.required
         if available.count(name or "") > 1 or (required and name not in available):
             raise UnknownColumnError(name or "", available, role)
-    if columns.text not in available and columns.id not in available:
+    if columns.pair is None and columns.text not in available and columns.id not in available:
         raise UnknownColumnError(columns.text, available, "text")
 
 
 def _column(table: Table, name: str | None) -> Sequence[Any] | None:
     return table.column(table.names.index(name)) if name is not None and name in table.names else None
+
+
+def _pairs(table: Table, names: tuple[str, str] | None) -> list[tuple[Any, Any]] | None:
+    if names is None:
+        return None
+    a, b = (table.column(table.names.index(name)) for name in names)
+    return list(zip(a, b, strict=True))
 
 
 def _metadata(table: Table, names: tuple[str, ...]) -> list[dict[str, Any]] | None:

@@ -234,7 +234,9 @@ class Item(_message.Message):
     id: _builtins.str
     """Id that the client gave: 1 to 256 bytes of UTF-8 without control characters, unique in the project."""
     text: _builtins.str
-    """The text, UTF-8; for TEXT projects the instruction, for PAIRWISE_PREFERENCE what both texts answer. Up to 32,768 bytes."""
+    """The text, UTF-8; for TEXT projects the instruction, for PAIRWISE_PREFERENCE what both texts answer, empty where
+    nothing was asked. Up to 32,768 bytes.
+    """
     split: Global___Split.ValueType
     """What the item is for."""
     @_builtins.property
@@ -249,7 +251,10 @@ class Item(_message.Message):
 
     @_builtins.property
     def pair(self) -> Global___TextPair:
-        """The texts to compare, in PAIRWISE_PREFERENCE projects only."""
+        """The texts to compare, in PAIRWISE_PREFERENCE projects only. There the metadata `response_a` and `response_b` are
+        taken for them where no pair is given. An embedding of the client is that of both texts side by side, each of half
+        the project's dimension and of equal length.
+        """
 
     def __init__(
         self,

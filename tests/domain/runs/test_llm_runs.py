@@ -215,12 +215,9 @@ async def test_wrong_prompt_options_are_named_as_the_api_names_them(service, fak
     assert fake.requests == []
 
 
-@pytest.mark.parametrize("annotation_type", [AnnotationType.PREFERENCE, AnnotationType.TEXT])
 @pytest.mark.parametrize("annotator", [claude(), HumanOptions(), LearnerOptions(), ReplayOptions("truth")])
-async def test_runs_of_types_that_no_learner_is_trained_on_are_refused_at_once(
-    service, fake, annotation_type, annotator
-):
-    project = await service.create(annotation_type=annotation_type)
+async def test_runs_of_types_that_no_learner_is_trained_on_are_refused_at_once(service, fake, annotator):
+    project = await service.create(annotation_type=AnnotationType.TEXT)
     with pytest.raises(FailedPrecondition, match="no learner is trained on") as error:
         await service.replay_run(project, TRUTH, annotator=annotator)
     assert error.value.reason == "NO_LEARNER"

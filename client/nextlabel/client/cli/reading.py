@@ -39,6 +39,10 @@ LabelOption = Annotated[str | None, typer.Option("--label", help="Column of the 
 MetadataOption = Annotated[
     str, typer.Option("--metadata", metavar="A,B", help='Columns that become metadata; "a, b" in quotes is one.')
 ]
+PairOption = Annotated[
+    str,
+    typer.Option("--pair", metavar="A,B", help="Columns of the two texts to compare; the text is what both answer."),
+]
 
 _PANEL = "How the file is read"
 
@@ -115,15 +119,20 @@ def chosen_columns(
     id_column: str | None = None,
     label: str | None = None,
     metadata: str = "",
+    pair: str = "",
     labeled: bool = False,
 ) -> Columns:
     """The columns that were named, which have to be there, and the defaults of the others."""
     required = {role for role, name in (("text", text), ("id", id_column), ("label", label)) if name}
-    required |= {"label"} if labeled else {"text"}
+    both = listed_names(pair)
+    if pair and len(both) != 2:
+        raise typer.BadParameter(f"two columns, such as a,b; got {pair!r}", param_hint="--pair")
+    required |= {"label"} if labeled else (set() if pair else {"text"})
     return Columns(
         text=text or "text",
         id=id_column or "id",
         label=label or "label",
         metadata=tuple(listed_names(metadata)),
         required=frozenset(required),
+        pair=(both[0], both[1]) if pair else None,
     )

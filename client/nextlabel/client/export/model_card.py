@@ -11,7 +11,7 @@ from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
 from nextlabel.client.export.markdown import labeled_by, plain_text, section, table
 from nextlabel.client.export.predict_script import packages
-from nextlabel.client.messages.measures import ERROR, shown_measure
+from nextlabel.client.messages.measures import has_no_classes, shown_measure
 from nextlabel.client.messages.plain import plain
 from nextlabel.v1.learner_service_pb2 import ExportedModel
 
@@ -114,7 +114,7 @@ def _quality(project: "ProjectHandle[Blocking]", version: Record, point: Record 
         said = "with 95 % intervals for one look"
         accuracy, macro_f1 = (_within(found, point, name) for name in ("accuracy", "macro_f1"))
         error = found["calibration_error"]
-    of_classes = [] if ERROR in measures else [["macro-F1", macro_f1], ["calibration error", percent(error)]]
+    of_classes = [] if has_no_classes(measures) else [["macro-F1", macro_f1], ["calibration error", percent(error)]]
     further = [
         [name.replace("_", " "), shown_measure(name, value)] for name, value in measures.items() if "advice" not in name
     ]

@@ -9,7 +9,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.struct_pb2 import Struct
 
 from nextlabel.client.items import Rows, content_id
-from nextlabel.client.row_checks import RowError, checked_id, checked_text, is_missing
+from nextlabel.client.row_checks import RowError, checked_id, checked_pair, checked_text, is_missing
 from nextlabel.v1.annotation_pb2 import Answer
 from nextlabel.v1.pool_pb2 import (
     DATA_TYPE_FLOAT16,
@@ -17,6 +17,7 @@ from nextlabel.v1.pool_pb2 import (
     EmbeddingMatrix,
     Item,
     Split,
+    TextPair,
 )
 from nextlabel.v1.pool_service_pb2 import ItemBatch, ItemColumns
 
@@ -91,7 +92,7 @@ class ItemEncoder:
         return batch.message.ByteSize()
 
     def _is_plain(self, rows: Rows) -> bool:
-        return rows.metadata is None and self.answer is None
+        return rows.metadata is None and rows.pairs is None and self.answer is None
 
     def _encode(self, rows: Rows) -> EncodedBatch:
         if self._is_plain(rows) and self.split == SPLIT_POOL and _all_texts(rows.texts):
@@ -122,8 +123,12 @@ class ItemEncoder:
         return EncodedBatch(message, [rows.numbers[i] for i in kept], tuple(rejected))
 
     def _item(self, rows: Rows, i: int) -> Item:
-        text = checked_text(rows.texts[i])
-        item = Item(id=checked_id(None if rows.ids is None else rows.ids[i], text), text=text, split=self.split)
+        both = None if rows.pairs is None else rows.pairs[i]
+        pair = None if both is None else checked_pair(both)
+        text = checked_text(rows.texts[i]) if pair is None or not is_missing(rows.texts[i]) else ""
+        item = Item(id=checked_id(None if rows.ids is None else rows.ids[i], text, pair), text=text, split=self.split)
+        if pair is not None:
+            item.pair.CopyFrom(TextPair(a=pair[0], b=pair[1]))
         if rows.metadata is not None and rows.metadata[i]:
             item.metadata.CopyFrom(_struct(rows.metadata[i]))
         if self.answer is not None:
@@ -159,7 +164,9 @@ def _set_embeddings(message: ItemBatch, embeddings_ND: "ndarray[Any, Any] | None
 
 def _estimated_bytes(rows: Rows) -> int:
     """About how many bytes the texts, ids and embeddings have; a quarter of it at worst, as UTF-8 is longer."""
-    characters = sum(len(value) for column in (rows.texts, rows.ids or ()) for value in column if type(value) is str)
+    both = [text for pair in rows.pairs or () for text in pair or ()]
+    columns = (rows.texts, rows.ids or (), both)
+    characters = sum(len(value) for column in columns for value in column if type(value) is str)
     dimension = 0 if rows.embeddings_ND is None else rows.embeddings_ND.shape[1]
     return characters + len(rows) * (_BYTES_BESIDE_TEXT + 2 * dimension)
 

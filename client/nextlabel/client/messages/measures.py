@@ -5,13 +5,20 @@ from collections.abc import Mapping
 from nextlabel.client.amounts import percent
 
 ERROR = "mean_absolute_error"
-NUMBERS = (ERROR, "root_mean_squared_error", "interval_width", "spearman", "quadratic_weighted_kappa")
-"""Measures that are no shares: errors are in scores, the others are correlations."""
+LOG_LOSS = "log_loss"
+DECIDED = "decided_accuracy"
+NUMBERS = (ERROR, LOG_LOSS, "root_mean_squared_error", "interval_width", "spearman", "quadratic_weighted_kappa")
+"""Measures that are no shares: errors are in scores, the log loss in nats, the others are correlations."""
 
 
 def known_macro_f1(macro_f1: float, measures: Mapping[str, float]) -> float | None:
-    """The macro-F1 of a model with these measures; None for one of scores, which has no classes."""
-    return None if ERROR in measures else macro_f1
+    """The macro-F1 of a model with these measures; None for one of scores or preferences, which have no classes."""
+    return None if has_no_classes(measures) else macro_f1
+
+
+def has_no_classes(measures: Mapping[str, float]) -> bool:
+    """Whether a model with these measures is one of scores or preferences."""
+    return ERROR in measures or LOG_LOSS in measures
 
 
 def shown_measure(name: str, value: float) -> str:

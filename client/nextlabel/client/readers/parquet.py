@@ -21,7 +21,7 @@ def read_parquet(source: ByteSource, columns: Columns, found: Callable[[list[str
     file = _open(source)
     available = file.schema_arrow.names
     found(available)
-    named = (columns.text, columns.id, columns.label, *columns.metadata)
+    named = (columns.text, columns.id, columns.label, *columns.metadata, *(columns.pair or ()))
     chosen = [name for name in available if name in named]
     try:
         for batch in file.iter_batches(batch_size=BLOCK_ROWS, columns=chosen):

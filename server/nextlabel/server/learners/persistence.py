@@ -27,6 +27,7 @@ from nextlabel.server.learners.candidates.description import (
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.errors import DataLoss
@@ -48,7 +49,7 @@ class DamagedModelError(DataLoss):
     default_reason = "MODEL_DAMAGED"
 
 
-TrainedModel = Model | MultiLabelModel | ScoreModel
+TrainedModel = Model | MultiLabelModel | ScoreModel | PreferenceModel
 """What is kept in files."""
 
 
@@ -126,6 +127,9 @@ def _to_record(model: TrainedModel) -> dict[str, Any]:
     }
     if isinstance(model, ScoreModel):
         return {**record, "scores": _score_record(model)}
+    if isinstance(model, PreferenceModel):
+        kept = {"coef": model.coef_D, "log_tie": model.log_tie, "penalty": model.penalty}
+        return {**record, "preferences": kept}
     head = model.head if isinstance(model, MultiLabelModel) else model.linear
     record["linear"] = None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C}
     if isinstance(model, MultiLabelModel):
@@ -142,6 +146,10 @@ def _from_record(record: dict[str, Any]) -> TrainedModel:
     description = _description(json.loads(record["description"]))
     if "scores" in record:
         return _score_model(record["scores"], spec, description)
+    if "preferences" in record:
+        kept = record["preferences"]
+        coef_D, log_tie, penalty = np.asarray(kept["coef"]), float(kept["log_tie"]), float(kept["penalty"])
+        return PreferenceModel(spec, coef_D, log_tie, penalty, description)
     if "cuts" in record and linear is not None:
         return MultiLabelModel(classes, spec, linear, np.asarray(record["cuts"]), description)
     blend = None if record.get("blend") is None else _blend(record["blend"])

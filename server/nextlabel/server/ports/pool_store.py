@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pairs import TextPair, fields_in, pair_in
 
 Rows = npt.NDArray[np.int64]
 
@@ -19,12 +20,22 @@ Float16Matrix = npt.NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item as the pool keeps it. ``metadata`` is JSON text, empty when there is none."""
+    """An item as the pool keeps it. ``metadata`` is JSON text, with the pair of one that has one; '' for neither."""
 
     row: int
     item_id: str
     text: str
     metadata: str
+
+    @property
+    def pair(self) -> TextPair | None:
+        """The two texts to compare; None where there is one text only."""
+        return pair_in(self.metadata)
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The metadata by field."""
+        return fields_in(self.metadata)
 
 
 @dataclass(frozen=True, slots=True)

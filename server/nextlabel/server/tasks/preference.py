@@ -8,8 +8,9 @@ from typing_extensions import override
 
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, InvalidAnswerError, mean_probability, usable
 from nextlabel.server.tasks.task_type import TaskType
-from nextlabel.server.values.labeling.answers import Body, Outcome, Preference, PreferredAlternative
+from nextlabel.server.values.labeling.answers import PREFERENCES, Body, Outcome, Preference, PreferredAlternative
 from nextlabel.server.values.labeling.tasks import Task
+from nextlabel.server.values.projects.projects import Project
 
 _WORDS = {
     "first": PreferredAlternative.A,
@@ -29,6 +30,7 @@ class PreferenceType(TaskType[Preference]):
     """Which alternative is better. Models prefer a place, so each item is asked in both orders (Zheng et al. 2023)."""
 
     body = Preference
+    pairs = True
     both_orders = True
 
     @override
@@ -57,6 +59,27 @@ class PreferenceType(TaskType[Preference]):
     @override
     def compared(self, body: Preference) -> Hashable:
         return body.choice
+
+    @override
+    def plain(self, body: Preference) -> str:
+        return body.choice.value
+
+    @override
+    def choices(self, project: Project) -> tuple[str, ...]:
+        return tuple(choice.value for choice in PREFERENCES)
+
+    @override
+    def written(self, body: Preference) -> str:
+        return body.choice.value
+
+    @override
+    def parsed(self, text: str) -> Preference | None:
+        return Preference(PreferredAlternative(text)) if text in set(PreferredAlternative) else None
+
+    @override
+    def wrong(self, body: Preference, draw: int, task: Task) -> Preference:
+        others = [choice for choice in PREFERENCES if choice is not body.choice]
+        return Preference(others[draw % len(others)])
 
     @override
     def samples(self, agree: int, most: int) -> tuple[int, int]:

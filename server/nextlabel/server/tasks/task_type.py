@@ -30,6 +30,9 @@ class TaskType(Protocol[B]):
     writes_text: ClassVar[bool] = False
     """An answer is written text: long, and data to be fenced wherever a model sees it."""
 
+    pairs: ClassVar[bool] = False
+    """An item is two texts to compare, embedded side by side."""
+
     both_orders: ClassVar[bool] = False
     """Each item is asked a second time with its alternatives swapped; one order alone says nothing."""
 
@@ -63,6 +66,10 @@ class TaskType(Protocol[B]):
     def compared(self, body: B) -> Hashable:
         """What `metric` compares of an answer."""
         ...
+
+    def choices(self, project: Project) -> tuple[str, ...]:
+        """What probabilities are told of, in their order; the classes where there are any."""
+        return project.class_names
 
     def classes(self, body: B) -> tuple[str, ...]:
         """The classes that an answer names, each once."""

@@ -12,7 +12,7 @@ from nextlabel.server.annotators.llm.chooser import usual_choice
 from nextlabel.server.annotators.llm.quoting import quote_request
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.domain.budgets.paid_calls import Ledgers
-from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.pool.pools import Pools, as_asked
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.runs.gold_checks import GOLD_ITEMS
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
@@ -179,7 +179,7 @@ class AllQuotes:
             return await self.pools.to_annotate(project.id, chosen)
         except NotFound:
             stored = await self.pools.items(project.id, chosen)
-            return [ItemToAnnotate(item.item_id, item.row, item.text) for item in stored]
+            return [as_asked(item) for item in stored]
 
 
 def _how(*, counted: bool) -> str:

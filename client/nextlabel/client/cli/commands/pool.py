@@ -16,6 +16,7 @@ from nextlabel.client.cli.reading import (
     IdOption,
     LabelOption,
     MetadataOption,
+    PairOption,
     Reading,
     TextOption,
     chosen_columns,
@@ -69,6 +70,7 @@ def add(
     id_column: IdOption = None,
     label: LabelOption = None,
     metadata: MetadataOption = "",
+    pair: PairOption = "",
     split: Annotated[
         SplitName, typer.Option(help="holdout only evaluates, gold checks annotators; both need labels.")
     ] = "pool",
@@ -97,7 +99,9 @@ def add(
     """
     if split_known and split != "pool":
         raise typer.BadParameter("it needs items of the pool", param_hint="--split-known")
-    columns = chosen_columns(text=text, id_column=id_column, label=label, metadata=metadata, labeled=split != "pool")
+    columns = chosen_columns(
+        text=text, id_column=id_column, label=label, metadata=metadata, pair=pair, labeled=split != "pool"
+    )
     items = reading.open(file, columns)
     if split_known and label is None and not items.tool:
         raise typer.BadParameter("it needs --label, and items of the pool", param_hint="--split-known")

@@ -1,5 +1,6 @@
 """`nextlabel report`: the learning curve, as data and as a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 from nextlabel.client.messages.curve_points import ON_HOLDOUT, measured
-from nextlabel.client.messages.measures import ERROR, shown_measure
+from nextlabel.client.messages.measures import DECIDED, ERROR, LOG_LOSS, shown_measure
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
@@ -49,6 +50,13 @@ _SCORE_COLUMNS: TableColumns = {
 }
 
 
+_PREFERENCE_COLUMNS: TableColumns = {
+    **{name: column for name, column in _COLUMNS.items() if name != "MACRO-F1"},
+    "OF NO TIES": lambda p: shown_measure(DECIDED, p["measures"][DECIDED]) if DECIDED in p["measures"] else None,
+    "LOG LOSS": lambda p: shown_measure(LOG_LOSS, p["measures"][LOG_LOSS]) if LOG_LOSS in p["measures"] else None,
+}
+
+
 def report(
     ctx: typer.Context,
     project: ProjectArgument,
@@ -75,7 +83,8 @@ def report(
     """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.
 
     Accuracy and macro-F1 are those on the holdout, with 95 % intervals for one look. Scores that are no farther off
-    than a tenth of the range count as right, and the error is the mean absolute one.
+    than a tenth of the range count as right, and the error is the mean absolute one. Of preferences, the accuracy of no
+    ties is how often the better text of two is found.
     """
     runs = run or []
     form = None if plot is None else _plot_form(plot)
@@ -107,7 +116,12 @@ def report(
         named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
         emit_one({**named, "learning_curve": points}, output)
     else:
-        emit_many(points, _SCORE_COLUMNS if any(ERROR in p["measures"] for p in points) else _COLUMNS, output)
+        emit_many(points, _columns_of(points), output)
+
+
+def _columns_of(points: Sequence[Record]) -> TableColumns:
+    told = {name for point in points for name in point["measures"]}
+    return _SCORE_COLUMNS if ERROR in told else _PREFERENCE_COLUMNS if LOG_LOSS in told else _COLUMNS
 
 
 _ANNOTATOR_COLUMNS: TableColumns = {

@@ -144,7 +144,11 @@ def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> st
         answer = kind.shown(shown.body)
         if kind.writes_text:
             answer = "\n" + fence.wrap(answer)
-        block = f"{fence.wrap(shown.text)}\nAnswer: {answer}"
+        parts = [fence.wrap(shown.text)] if shown.text or shown.alternatives is None else []
+        if shown.alternatives is not None:
+            first, second = map(fence.wrap, shown.alternatives)
+            parts += ["First answer:", first, "Second answer:", second]
+        block = "\n".join([*parts, f"Answer: {answer}"])
         if shown.rationale:
             block += f"\nBecause:\n{fence.wrap(shown.rationale)}"
         blocks.append(block)
@@ -153,7 +157,8 @@ def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> st
 
 def _item(question: Question, name: str, fence: Fence) -> str:
     item = question.item
-    parts = [fence.wrap(item.text, id=name)]
+    # Two texts may be all there is: nothing was asked that they answer.
+    parts = [fence.wrap(item.text, id=name)] if item.text or item.alternatives is None else []
     parts += [f"{field} of {name}:\n{fence.wrap(value)}" for field, value in sorted(item.metadata.items())]
     if item.alternatives is not None:
         first, second = reversed(item.alternatives) if question.swapped else item.alternatives

@@ -45,12 +45,11 @@ class Redactor:
 
     def item(self, item: ItemToAnnotate) -> ItemToAnnotate:
         """`item` with placeholders in everything that a model may see of it."""
-        alternatives = item.alternatives
         return replace(
             item,
             text=self.redact(item.text),
             metadata={name: self.redact(value) for name, value in item.metadata.items()},
-            alternatives=alternatives and (self.redact(alternatives[0]), self.redact(alternatives[1])),
+            alternatives=self._both(item.alternatives),
         )
 
     def body(self, body: Body) -> Body:
@@ -60,8 +59,15 @@ class Redactor:
     def demonstration(self, shown: Demonstration) -> Demonstration:
         """`shown` with placeholders in its text, its answer and its rationale."""
         return replace(
-            shown, text=self.redact(shown.text), body=self.body(shown.body), rationale=self.redact(shown.rationale)
+            shown,
+            text=self.redact(shown.text),
+            body=self.body(shown.body),
+            rationale=self.redact(shown.rationale),
+            alternatives=self._both(shown.alternatives),
         )
+
+    def _both(self, alternatives: tuple[str, str] | None) -> tuple[str, str] | None:
+        return alternatives and (self.redact(alternatives[0]), self.redact(alternatives[1]))
 
     def _placeholder(self, kind: str, found: re.Match[str]) -> str:
         original = found.group()
@@ -132,7 +138,7 @@ def redacted_task(task: Task) -> Task:
 def _others(item: ItemToAnnotate, found: Sequence[Demonstration]) -> list[Demonstration]:
     """Redact what was found, without what reads like `item` itself, which its source could not tell any more."""
     redacted = [Redactor().demonstration(shown) for shown in found]
-    return [shown for shown in redacted if shown.text != item.text]
+    return [shown for shown in redacted if (shown.text, shown.alternatives) != (item.text, item.alternatives)]
 
 
 def _restored(answer: Answer, redactor: Redactor) -> Answer:

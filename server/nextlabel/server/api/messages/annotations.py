@@ -5,6 +5,7 @@ from __future__ import annotations
 from nextlabel.server.api.messages.answers import answer_message
 from nextlabel.server.api.messages.values import duration, timestamp
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import ConfidenceKind, Outcome
 from nextlabel.server.values.money.costs import Cost
@@ -114,7 +115,7 @@ def _provenance(annotation: Annotation) -> pb.Provenance:
 
 def consensus_message(consensus: Consensus, project: Project) -> pb.Consensus:
     """Return the message of an item's consensus, with every class that has a share of the votes."""
-    shares = zip(project.class_names, consensus.probabilities_C.tolist(), strict=True)
+    shares = zip(task_type(project.annotation_type).choices(project), consensus.probabilities_C.tolist(), strict=True)
     return pb.Consensus(
         item_id=consensus.item_id,
         answer=answer_message(consensus.body),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.pairs import RESPONSES, TextPair, with_pair
 from nextlabel.server.values.pool import ReferenceItem, Split
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import pool_pb2
@@ -123,7 +125,7 @@ def _decode_items(
     for place, item in enumerate(items):
         try:
             # The common case costs no call: plain pool items carry neither metadata nor a split or reference.
-            extra = _extra(item, project, limits) if len(item.ListFields()) > 2 else _PLAIN
+            extra = _extra(item, project, limits) if len(item.ListFields()) > 2 or not item.text else _PLAIN
         except _UnreadableError as error:
             unreadable.append(ItemError(place, item.id, error.problem))
             continue
@@ -155,15 +157,12 @@ class _UnreadableError(ValueError):
 
 
 def _extra(item: pool_pb2.Item, project: Project, limits: Limits) -> tuple[str, Split, str]:
-    """Return the metadata as JSON text, the split and the reference answer of an item as it is written."""
-    if item.HasField("pair"):
-        raise _UnreadableError(ItemFault.PAIR_INVALID, "pair", "this server takes no pairs of texts yet")
+    """Return the metadata as it is kept, the split and the reference answer of an item as it is written."""
     try:
         split = split_of(item.split, "split")
     except InvalidArgument as error:
         raise _UnreadableError.of(ItemFault.REFERENCE_INVALID, error) from error
-    metadata = _metadata(item, limits) if item.HasField("metadata") else ""
-    return metadata, split, _reference(item, project) if item.HasField("reference") else ""
+    return _kept(item, project, limits), split, _reference(item, project) if item.HasField("reference") else ""
 
 
 def _reference(item: pool_pb2.Item, project: Project) -> str:
@@ -179,7 +178,21 @@ def _reference(item: pool_pb2.Item, project: Project) -> str:
     return text
 
 
-def _metadata(item: pool_pb2.Item, limits: Limits) -> str:
+def _kept(item: pool_pb2.Item, project: Project, limits: Limits) -> str:
+    """Return the metadata of an item as JSON text, with its pair; two responses in the metadata are one, too."""
+    values = _metadata(item, limits) if item.HasField("metadata") else {}
+    pair = TextPair(item.pair.a, item.pair.b) if item.HasField("pair") else None
+    if pair is None and task_type(project.annotation_type).pairs:
+        a, b = (values.get(name) for name in RESPONSES)
+        if isinstance(a, str) and isinstance(b, str):
+            pair = TextPair(a, b)
+            values = {name: value for name, value in values.items() if name not in RESPONSES}
+    written = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    metadata = written if item.HasField("metadata") else ""
+    return metadata if pair is None else with_pair(metadata, pair)
+
+
+def _metadata(item: pool_pb2.Item, limits: Limits) -> dict[str, Any]:
     try:
         values = json_of(item.metadata, "metadata")
     except InvalidArgument as error:
@@ -187,7 +200,7 @@ def _metadata(item: pool_pb2.Item, limits: Limits) -> str:
     if _depth(values) > limits.metadata_depth:
         deep = f"nested more than {limits.metadata_depth} levels deep"
         raise _UnreadableError(ItemFault.METADATA_INVALID, "metadata", deep)
-    return json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return values
 
 
 def _depth(value: object) -> int:
@@ -201,8 +214,10 @@ def _depth(value: object) -> int:
 def item_message(stored: StoredItem, split: Split = Split.POOL) -> pool_pb2.Item:
     """Return the message of a stored item."""
     item = pool_pb2.Item(id=stored.item_id, text=stored.text, split=SPLIT_MESSAGES[split])
-    if stored.metadata:
-        json_format.Parse(stored.metadata, item.metadata)
+    if stored.fields:
+        json_format.ParseDict(dict(stored.fields), item.metadata)
+    if (pair := stored.pair) is not None:
+        item.pair.CopyFrom(pool_pb2.TextPair(a=pair.a, b=pair.b))
     return item
 
 

@@ -5,7 +5,6 @@ The columns are those that common trainers take: ``messages``, or ``prompt``, ``
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +19,7 @@ from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Body, Preference, PreferredAlternative
 from nextlabel.server.values.labeling.tasks import Task
-
-RESPONSES = ("response_a", "response_b")
-"""The metadata of an item that hold the two responses of a preference."""
+from nextlabel.server.values.pairs import RESPONSES
 
 _WHY = "Say in one short sentence which words of the text decide the answer."
 
@@ -154,11 +151,11 @@ def _reasons(answered: AnsweredItem, body: Body) -> list[Annotation]:
 
 
 def _preferred(item: StoredItem, body: Preference) -> Iterator[_Pair]:
-    metadata = json.loads(item.metadata) if item.metadata else {}
-    a, b = (metadata.get(name) for name in RESPONSES)
+    # Before items could be pairs, the metadata of those of preferences held the two responses.
+    a, b = (item.pair.a, item.pair.b) if item.pair else (item.fields.get(name) for name in RESPONSES)
     if isinstance(a, str) and isinstance(b, str) and body.choice is not PreferredAlternative.TIE:
         better, worse = (a, b) if body.choice is PreferredAlternative.A else (b, a)
-        yield _Pair([_user(item.text)], better, worse, "")
+        yield _Pair([_user(item.text)] if item.text else [], better, worse, "")
 
 
 def _compared(annotation: Annotation) -> Hashable:

@@ -125,11 +125,12 @@ class LearnerServicer(LearnerServiceServicer):
         rows = await self._rows(project, given.items.item_ids) if given.WhichOneof("input") == "items" else None
         embeddings = await self._embeddings(project, given, rows or ())
         asked = f"for {candidates} candidates each" if candidates else "for a project of names that long"
-        one_class = task_type(project.annotation_type).one_class
-        largest = largest_prediction(project.class_names, candidates, several=not one_class)
+        kind = task_type(project.annotation_type)
+        named = kind.choices(project)
+        largest = largest_prediction(named, candidates, several=not kind.one_class)
         check_fits(len(embeddings), largest, "input", asked)
         used, probabilities, answers = await self.learning.answers(project, embeddings, version, rows)
-        return used.version, predictions(probabilities, answers, project.class_names, candidates)
+        return used.version, predictions(probabilities, answers, named, candidates)
 
     async def _embeddings(
         self, project: Project, given: pb.PredictionInput, rows: Sequence[int]
@@ -153,6 +154,12 @@ class LearnerServicer(LearnerServiceServicer):
             raise FailedPrecondition(
                 f"project {project.name} takes given embeddings; send embeddings instead of texts",
                 reason="EMBEDDINGS_GIVEN",
+            )
+        if task_type(project.annotation_type).pairs:
+            raise FailedPrecondition(
+                f"project {project.name} compares two texts; add the pair to the pool and name its item, or send the "
+                "embeddings of both texts side by side",
+                reason="PAIRS_ONLY",
             )
         return await self.embedding.embed_texts(list(texts))
 

@@ -30,6 +30,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.signals import Signals
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import Project
@@ -66,6 +67,7 @@ class PoolServicer(PoolServiceServicer):
         if opening is None or not opening.HasField("header"):
             raise InvalidArgument.field("header", "must come in the first message of the stream")
         project = await self.finder.project(opening.header.project)
+        await self._check_pairs_fit(project)
         done = await self._resumed(project, opening.header)
         yield pb.AddItemsResponse(sequence=done)
         queue: _Queue = asyncio.Queue()
@@ -79,6 +81,16 @@ class PoolServicer(PoolServiceServicer):
         finally:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
+
+    async def _check_pairs_fit(self, project: Project) -> None:
+        if not task_type(project.annotation_type).pairs or not project.embedding_model:
+            return
+        if project.embedding_dimension != 2 * await self.embedding.dimension():
+            raise FailedPrecondition(
+                f"project {project.name} was created when items could not be pairs yet, or for another embedder; "
+                "create a project of another name and add the pairs there",
+                reason="NO_PAIRS",
+            )
 
     async def _resumed(self, project: Project, header: pb.AddItemsHeader) -> int:
         """Return the last sequence number of the upload that is durable."""

@@ -19,6 +19,7 @@ from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.projects import Project
@@ -42,7 +43,9 @@ class ProjectServicer(ProjectServiceServicer):
     async def CreateProject(self, request: pb.CreateProjectRequest, context: Any) -> pb.CreateProjectResponse:
         """Create a project, empty and without a model."""
         asked = new_project(request.project, request.guidelines)
-        model, dimension = await self._embedding(request.project.embedding)
+        model, dimension = await self._embedding(
+            request.project.embedding, pairs=task_type(asked.annotation_type).pairs
+        )
         new = replace(asked, embedding_model=model, embedding_dimension=dimension)
 
         def work(tx: Transaction) -> pb.CreateProjectResponse:
@@ -50,8 +53,8 @@ class ProjectServicer(ProjectServiceServicer):
 
         return await self.replies.once(request, pb.CreateProjectResponse, work)
 
-    async def _embedding(self, wanted: pb.EmbeddingSettings) -> tuple[str, int]:
-        """Return the embedding model, empty for given embeddings, and the dimension."""
+    async def _embedding(self, wanted: pb.EmbeddingSettings, *, pairs: bool) -> tuple[str, int]:
+        """Return the embedding model, empty for given embeddings, and the dimension of what it makes of an item."""
         if wanted.source == pb.EMBEDDING_SOURCE_GIVEN:
             return "", wanted.dimension
         own = self.embedding.embedder.name
@@ -59,9 +62,10 @@ class ProjectServicer(ProjectServiceServicer):
             raise InvalidArgument.field(
                 "project.embedding.model", f"this server embeds with {own!r}; leave it empty or start another server"
             )
-        dimension = await self.embedding.dimension()
+        dimension = await self.embedding.dimension() * (2 if pairs else 1)
         if wanted.dimension not in (0, dimension):
-            raise InvalidArgument.field("project.embedding.dimension", f"{own!r} has {dimension}; leave it 0")
+            has = f"{own!r} has {dimension}{' for two texts' if pairs else ''}"
+            raise InvalidArgument.field("project.embedding.dimension", f"{has}; leave it 0")
         return own, dimension
 
     async def GetProject(self, request: pb.GetProjectRequest, context: Any) -> pb.GetProjectResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from nextlabel.server.assessment.consensus.class_votes import class_consensus
+from nextlabel.server.assessment.consensus.preferences import preference_consensus
 from nextlabel.server.assessment.consensus.scores import score_consensus
 from nextlabel.server.assessment.consensus.votes import Consensus, consensus
 from nextlabel.server.values.annotation_type import AnnotationType
@@ -15,6 +16,7 @@ _CONSENSUS: Mapping[AnnotationType, Callable[[Sequence[Annotation], Project], Co
     AnnotationType.SINGLE_LABEL: lambda given, project: consensus(given, project.class_names),
     AnnotationType.MULTI_LABEL: lambda given, project: class_consensus(given, project.class_names),
     AnnotationType.SCORE: lambda given, project: score_consensus(given, project.score_range),
+    AnnotationType.PREFERENCE: lambda given, project: preference_consensus(given),
 }
 
 

@@ -59,7 +59,8 @@ class DemonstrationLibrary:
             key=lambda position: (-float(similarity_N[position]), self._demonstrations[position].item_id),
         )
         ranked = [self._demonstrations[position] for position in order]
-        return [shown for shown in ranked if shown.item_id != item.item_id and shown.text != item.text]
+        asked = (item.text, item.alternatives)
+        return [s for s in ranked if s.item_id != item.item_id and (s.text, s.alternatives) != asked]
 
 
 def _by_turns(ranked: Sequence[Demonstration], k: int) -> list[Demonstration]:

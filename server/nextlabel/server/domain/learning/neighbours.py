@@ -10,7 +10,7 @@ import numpy.typing as npt
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.pool.pools import Pools, as_asked
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.labeling.answers import Body
@@ -100,7 +100,7 @@ class LabeledNeighbours:
         texts = {item.row: item for item in await self._pools.items(self._project.id, self._rows.tolist())}
         there = np.array([row in texts for row in self._rows.tolist()], np.bool_)
         shown = [
-            Demonstration(texts[row].item_id, texts[row].text, body)
+            Demonstration(texts[row].item_id, texts[row].text, body, alternatives=as_asked(texts[row]).alternatives)
             for row, body in zip(self._rows.tolist(), self._bodies, strict=True)
             if row in texts
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nextlabel.server.domain.learning.multi_label import MultiLabelLearner
+from nextlabel.server.domain.learning.preferences import PreferenceLearner
 from nextlabel.server.domain.learning.scores import ScoreLearner
 from nextlabel.server.domain.learning.single_label import SingleLabelLearner
 from nextlabel.server.domain.learning.task_learner import AnyTaskLearner
@@ -17,6 +18,7 @@ _LEARNERS: Mapping[AnnotationType, AnyTaskLearner] = {
     AnnotationType.SINGLE_LABEL: SingleLabelLearner(),
     AnnotationType.MULTI_LABEL: MultiLabelLearner(),
     AnnotationType.SCORE: ScoreLearner(),
+    AnnotationType.PREFERENCE: PreferenceLearner(),
 }
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.embedding.cache import TextEmbedder
+from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.signals import Signals
@@ -110,8 +111,7 @@ class Embedding:
             if not items:
                 continue
             began = self.clock.now()
-            texts = [item.text for item in items]
-            parts.append(await self.background.run(lambda t=texts: self.embedder.embed(t)))  # type: ignore[misc]
+            parts.append(await self.background.run(lambda some=items: self._vectors(some)))  # type: ignore[misc]
             seconds = (self.clock.now() - began).total_seconds()
             rows += [item.row for item in items]
             self._rate[project] = len(items) / seconds if seconds > 0 else 0.0
@@ -122,6 +122,13 @@ class Embedding:
             await self.background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
         await self.store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
         await self._drop_deleted(project, rows)
+
+    def _vectors(self, items: Sequence[StoredItem]) -> npt.NDArray[np.float16]:
+        """Embed items of one project: texts, or pairs of texts."""
+        pairs = [pair for item in items if (pair := item.pair)]
+        if not pairs:
+            return self.embedder.embed([item.text for item in items])
+        return side_by_side(self.embedder.embed([text for pair in pairs for text in (pair.a, pair.b)]))
 
     async def _drop_deleted(self, project: ProjectId, rows: Sequence[int]) -> None:
         """Remove the embeddings of items that were deleted while they were made."""
@@ -135,6 +142,17 @@ class Embedding:
         while await self.store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
             self.wake()
             await self.signals.wait(f"pool/{project}", 1.0)
+
+
+def side_by_side(embeddings_2nD: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:
+    """Return the embeddings of n pairs, (n, 2D) of unit length, of those of their texts: two by two, of unit length.
+
+    >>> side_by_side(np.eye(2, dtype=np.float16)).tolist()
+    [[0.70703125, 0.0, 0.0, 0.70703125]]
+    """
+    texts, dimension = embeddings_2nD.shape
+    both = embeddings_2nD.reshape(texts // 2, 2 * dimension).astype(np.float32)
+    return np.asarray(both * np.float32(0.5**0.5), np.float16)
 
 
 def all_projects(tx: Transaction) -> list[ProjectId]:

@@ -13,14 +13,17 @@ import numpy.typing as npt
 from nextlabel.server.domain.pool.index import Hashes, hash_texts
 from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
 from nextlabel.server.tasks.answer_form import written_problem
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
+from nextlabel.server.values.pairs import TextPair, pair_in, with_pair
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies.arithmetic.arrays import as_float32
 
 _UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")
+_NO_PAIRS = "only projects of pairwise preferences take pairs; give a text"
 _NO_LENGTH = ItemProblem(ItemFault.EMBEDDING_INVALID, "", "its embedding holds NaN or infinity, or has no length")
 
 
@@ -61,6 +64,16 @@ def normalised(text: str) -> str:
     return _NOT_WORD.sub(" ", folded.casefold()).strip()
 
 
+def said(text: str, metadata: str) -> str:
+    """Return what an item says, without what near-duplicates differ in; of a pair, in whatever order its texts stand.
+
+    >>> said("Which?", '[{},"Yes!","no"]') == said("which", '[{},"No","yes"]')
+    True
+    """
+    pair = pair_in(metadata)
+    return "\0".join([normalised(text), *sorted(map(normalised, (pair.a, pair.b)))]) if pair else normalised(text)
+
+
 def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> CheckedItems:
     """Split a message into items to take and per-item errors.
 
@@ -73,7 +86,7 @@ def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> Ch
     embeddings, unusable = _checked_embeddings(incoming, project)
     errors: list[ItemError] = []
     indexes: list[int] = []
-    if not unusable and _evidently_fine(incoming, limits):
+    if not unusable and _evidently_fine(incoming, project, limits):
         return _taken(incoming, embeddings, list(range(n)), [])
     for i in range(n):
         problem = _problem(incoming, i, project, limits) or (_NO_LENGTH if i in unusable else None)
@@ -184,7 +197,7 @@ def _checked_embeddings(incoming: IncomingItems, project: Project) -> tuple[npt.
         return (wide / np.sqrt(squared)[:, None]).astype(np.float16), unusable
 
 
-def _evidently_fine(incoming: IncomingItems, limits: Limits) -> bool:
+def _evidently_fine(incoming: IncomingItems, project: Project, limits: Limits) -> bool:
     """Return whether no item can have a problem, by looking at whole columns: the usual case, and a fast one."""
     ids, texts = incoming.item_ids, incoming.texts
     return bool(ids) and (
@@ -196,6 +209,7 @@ def _evidently_fine(incoming: IncomingItems, limits: Limits) -> bool:
         and max(map(len, texts)) * 4 <= limits.item_text_bytes
         and max(map(len, incoming.metadata)) <= limits.item_metadata_bytes
         and not any(incoming.labels)
+        and not task_type(project.annotation_type).pairs
         and all(split is Split.POOL for split in incoming.splits)
     )
 
@@ -209,15 +223,40 @@ def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) 
         return ItemProblem(ItemFault.ID_INVALID, "id", f"at most {limits.item_id_bytes} bytes of UTF-8")
     if not item_id.isprintable():
         return ItemProblem(ItemFault.ID_INVALID, "id", "must not hold control characters")
-    if not text or text.isspace():
+    pair = pair_in(incoming.metadata[i])
+    if pair is None and (not text or text.isspace()):
         return ItemProblem(ItemFault.TEXT_MISSING, "text", "must not be empty")
-    if len(text) * 4 > limits.item_text_bytes and len(text.encode()) > limits.item_text_bytes:
-        size = f"{len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text"
-        return ItemProblem(ItemFault.TEXT_TOO_LONG, "text", size)
-    if len(incoming.metadata[i]) > limits.item_metadata_bytes:
+    if (long := _too_long(text, limits)) is not None:
+        return ItemProblem(ItemFault.TEXT_TOO_LONG, "text", long)
+    if (wrong := _pair_problem(pair, project, limits)) is not None:
+        return wrong
+    beside = 0 if pair is None else len(with_pair("", pair)) - len("{}")
+    if len(incoming.metadata[i]) - beside > limits.item_metadata_bytes:
         most = f"at most {limits.item_metadata_bytes} bytes as JSON"
         return ItemProblem(ItemFault.METADATA_INVALID, "metadata", most)
     return _label_problem(incoming.splits[i], incoming.labels[i], project)
+
+
+def _pair_problem(pair: TextPair | None, project: Project, limits: Limits) -> ItemProblem | None:
+    """Return why an item with this pair, or without one, is not of the project; None when it is."""
+    field, text = "pair", ""
+    if (pair is not None) != task_type(project.annotation_type).pairs:
+        text = "two texts to compare are missing; give pair.a and pair.b" if pair is None else _NO_PAIRS
+    elif pair is not None:
+        for name, one in (("a", pair.a), ("b", pair.b)):
+            if not one or one.isspace():
+                field, text = f"pair.{name}", "must not be empty"
+            elif (long := _too_long(one, limits)) is not None:
+                field, text = f"pair.{name}", long
+        if not text and pair.a == pair.b:
+            text = "both texts are the same, so that none is better"
+    return ItemProblem(ItemFault.PAIR_INVALID, field, text) if text else None
+
+
+def _too_long(text: str, limits: Limits) -> str | None:
+    if len(text) * 4 <= limits.item_text_bytes or len(text.encode()) <= limits.item_text_bytes:
+        return None
+    return f"{len(text.encode())} bytes, at most {limits.item_text_bytes}; split the text"
 
 
 def _label_problem(split: Split, label: str, project: Project) -> ItemProblem | None:

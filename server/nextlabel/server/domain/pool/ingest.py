@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
-from nextlabel.server.domain.pool.incoming import IncomingItems, normalised
+from nextlabel.server.domain.pool.incoming import IncomingItems, said
 from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.ingest_group import Ahead, Group, Message, Receipt, prepare
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
@@ -202,7 +202,7 @@ class Ingest:
             return []
         found = []
         for item in self._pools.arrays.scan_items(pool.project, 0, group.first_row):
-            text_hash = int(hash_texts([normalised(item.text)])[0])
+            text_hash = int(hash_texts([said(item.text, item.metadata)])[0])
             if text_hash in new and item.row not in pool.references:
                 found.append(ReferenceItem(item.row, item.item_id, Split.SHADOWED, "", text_hash))
         return found

@@ -17,7 +17,7 @@ from nextlabel.server.domain.pool.incoming import (
     IncomingItems,
     check_items,
     earlier_hashes,
-    normalised,
+    said,
 )
 from nextlabel.server.domain.pool.index import hash_texts
 from nextlabel.server.domain.pool.item_errors import ItemError, ItemFault, ItemProblem
@@ -213,7 +213,7 @@ def _references(known: set[int], kept: Sequence[tuple[CheckedItems, list[int]]],
     if not known and not any(any(checked.labels) for checked, _ in kept):
         return []
     new = [(checked, i) for checked, positions in kept for i in positions]
-    hashes = hash_texts([normalised(checked.texts[i]) for checked, i in new]).tolist()
+    hashes = hash_texts([said(checked.texts[i], checked.metadata[i]) for checked, i in new]).tolist()
     splits = [checked.splits[i] for checked, i in new]
     reserved = known | {h for h, s in zip(hashes, splits, strict=True) if s is not Split.POOL}
     found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -235,7 +235,7 @@ class Pools:
             return []
         embeddings = await self.embeddings(project, [item.row for item in stored])
         return [
-            ItemToAnnotate(item.item_id, item.row, item.text, embedding=tuple(map(float, vector)))
+            replace(as_asked(item), embedding=tuple(map(float, vector)))
             for item, vector in zip(stored, embeddings, strict=True)
         ]
 
@@ -275,3 +275,9 @@ class Pools:
             ids = [i for i, keep in zip(block.item_ids, mine, strict=True) if keep]
             pool.index.add(hash_texts(ids), block.content_hashes_n[mine], block.rows_n[mine])
         pool.index.next_row = committed
+
+
+def as_asked(item: StoredItem) -> ItemToAnnotate:
+    """Return an item as annotators see it, without an embedding."""
+    pair = item.pair
+    return ItemToAnnotate(item.item_id, item.row, item.text, alternatives=None if pair is None else (pair.a, pair.b))

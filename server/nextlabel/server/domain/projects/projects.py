@@ -295,6 +295,9 @@ def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
     found = []
     if not 1 <= project.embedding_dimension <= limits.embedding_dimension:
         found.append(("embedding.dimension", f"from 1 to {limits.embedding_dimension}"))
+    if task_type(project.annotation_type).pairs and project.embedding_dimension % 2:
+        two = f"an embedding of a pair is those of its two texts side by side; {project.embedding_dimension} is odd"
+        found.append(("embedding.dimension", two))
     if not 1 <= project.overlap <= limits.overlap:
         found.append(("overlap", f"from 1 to {limits.overlap} annotators an item, got {project.overlap}"))
     if not 1.0 <= project.lease_ttl_s <= 86_400.0:

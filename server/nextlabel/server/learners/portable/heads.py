@@ -15,6 +15,7 @@ from nextlabel.server.learners.estimators import IncrementalSgd
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.graph import INPUT, PROBABILITIES, SCORES, Graph
+from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.values.errors import FailedPrecondition
 
@@ -26,10 +27,15 @@ def head_file(model: TrainedModel, dimension: int) -> bytes:
     ``model.classes``; of a model of scores `SCORES`, (n, 3) float32: the score, and the ends of its interval.
 
     Raises:
-        FailedPrecondition: the file would be too large.
+        FailedPrecondition: the file would be too large, or models of this kind have no form in ONNX.
     """
     if isinstance(model, ScoreModel):
         return _scores(model, dimension)
+    if isinstance(model, PreferenceModel):
+        raise FailedPrecondition(
+            "a model of preferences reads two texts at once, which exported models do not yet; predict with the server",
+            reason="NOT_PORTABLE",
+        )
     graph = Graph(dimension, PROBABILITIES, model.n_classes)
     if isinstance(model, MultiLabelModel):
         graph.add("Sigmoid", _logits(graph, model.head), name=PROBABILITIES)

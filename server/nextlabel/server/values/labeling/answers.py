@@ -45,6 +45,10 @@ class PreferredAlternative(StrEnum):
     TIE = "tie"
 
 
+PREFERENCES = (PreferredAlternative.A, PreferredAlternative.TIE, PreferredAlternative.B)
+"""The alternatives in the order in which probabilities of them are kept, from the first to the second."""
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One class of the label space."""

@@ -28,12 +28,16 @@ class ItemToAnnotate:
 
 @dataclass(frozen=True, slots=True)
 class Demonstration:
-    """An annotated example shown to a model. Never an item of the holdout or the gold set."""
+    """An annotated example shown to a model. Never an item of the holdout or the gold set.
+
+    `alternatives` are the two texts of a preference.
+    """
 
     item_id: str
     text: str
     body: Body
     rationale: str = ""
+    alternatives: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ class FilterSets:
         for start in range(0, len(rows), _BLOCK):
             items = await self.pools.items(project.id, rows[start : start + _BLOCK])
             seen += len(items)
-            fields |= {METADATA + name: None for item in items if item.metadata for name in json.loads(item.metadata)}
+            fields |= {METADATA + name: None for item in items for name in item.fields}
             if all(name in fields for name in wanted):
                 return
         missing = next(name for name in wanted if name not in fields)

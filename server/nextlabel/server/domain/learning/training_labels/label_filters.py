@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -219,8 +218,7 @@ def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
 
 
 def _of_item(item: StoredItem) -> dict[str, Value]:
-    metadata = json.loads(item.metadata) if item.metadata else {}
     facts: dict[str, Value] = {
-        METADATA + name: value for name, value in metadata.items() if isinstance(value, str | int | float)
+        METADATA + name: value for name, value in item.fields.items() if isinstance(value, str | int | float)
     }
     return facts | {"text": item.text}

@@ -1,0 +1,1 @@
+"""Learning which of two texts is better: a reward that is linear in their embeddings, with room for ties."""
