@@ -14,13 +14,14 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assessment_bars import consensus, coverage, prediction_powered, routing, wrong_labels
+from assessment_bars import consensus, coverage, drift, prediction_powered, routing, wrong_labels
 
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
     "ppi": prediction_powered.table,
     "consensus": consensus.table,
     "routing": routing.table,
+    "drift": drift.table,
     "wrong_labels": wrong_labels.table,
 }
 

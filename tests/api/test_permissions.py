@@ -77,6 +77,7 @@ ALLOWED = {
     GetClassShares        ROD
     CompareConsensus      ROD
     CertifyLabels         ROD
+    GetPoolDrift          ROD
     ListReview            ROD
     ListFilterHits        ROD
     SetFilter             OD

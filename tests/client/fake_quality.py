@@ -30,6 +30,11 @@ class Quality(quality_grpc.QualityServiceServicer):
         share = quality.ClassShare(label="sports", figures=[figure(quality.FIGURE_KIND_AUDIT, 0.3)])
         return quality.GetClassSharesResponse(shares=[share], draws=50, unanswered_draws=2)
 
+    async def GetPoolDrift(self, request: Any, context: Any) -> Any:
+        quiet = report.Arrival(texts=300, earlier_texts=1_000, pairs=276, told_apart=0.51)
+        drifted = report.Arrival(texts=1_500, earlier_texts=1_300, pairs=976, told_apart=0.81, drifted=True)
+        return quality.GetPoolDriftResponse(arrivals=[quiet, drifted])
+
     async def CompareConsensus(self, request: Any, context: Any) -> Any:
         method = quality.ConsensusMethod(name="mace", on_gold=figure(quality.FIGURE_KIND_GOLD, 0.6))
         return quality.CompareConsensusResponse(methods=[method], chosen="mace", shared_items=9, gold_items=50)

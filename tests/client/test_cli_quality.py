@@ -64,3 +64,11 @@ def test_items_are_kept_in_spite_of_filters_and_released(cli: Cli, news: str) ->
     assert [one["item_id"] for one in cli("quality", "kept", news, "--output", "json").json] == ["item-1"]
     unknown = cli("quality", "keep", news, "nowhere")
     assert (unknown.code, "no item has the id: nowhere" in unknown.err) == (1, True)
+
+
+def test_quality_says_which_texts_are_unlike_the_earlier_ones(cli: Cli, news: str) -> None:
+    shown = cli("quality", "drift", news).out
+    assert "81.0%" in shown
+    assert "NO" in shown
+    found = cli("quality", "drift", news, "--output", "json").json
+    assert [one["drifted"] for one in found] == [False, True]

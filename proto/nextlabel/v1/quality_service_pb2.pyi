@@ -1173,3 +1173,51 @@ class ListKeptItemsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListKeptItemsResponse: _TypeAlias = ListKeptItemsResponse  # noqa: Y015
+
+@_typing.final
+class GetPoolDriftRequest(_message.Message):
+    """Request of GetPoolDrift."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPoolDriftRequest: _TypeAlias = GetPoolDriftRequest  # noqa: Y015
+
+@_typing.final
+class GetPoolDriftResponse(_message.Message):
+    """Response of GetPoolDrift."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARRIVALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def arrivals(self) -> _containers.RepeatedCompositeFieldContainer[_report_service_pb2.Arrival]:
+        """The newest arrivals that were compared with what came before them, oldest first, at most 20. Texts that come with
+        pauses of at most ten seconds, and at least 100 of them, are one arrival; the first one has nothing before it.
+        """
+
+    def __init__(
+        self,
+        *,
+        arrivals: _abc.Iterable[_report_service_pb2.Arrival] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrivals", b"arrivals"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPoolDriftResponse: _TypeAlias = GetPoolDriftResponse  # noqa: Y015

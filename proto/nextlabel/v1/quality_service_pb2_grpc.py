@@ -55,6 +55,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.FromString,
                 _registered_method=True)
+        self.GetPoolDrift = channel.unary_unary(
+                '/nextlabel.v1.QualityService/GetPoolDrift',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.FromString,
+                _registered_method=True)
         self.ListReview = channel.unary_unary(
                 '/nextlabel.v1.QualityService/ListReview',
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
@@ -124,6 +129,13 @@ class QualityServiceServicer(object):
 
     def CertifyLabels(self, request, context):
         """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPoolDrift(self, request, context):
+        """Tells whether the texts that came to the pool are like those that were there before.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -209,6 +221,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.CertifyLabels,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.SerializeToString,
+            ),
+            'GetPoolDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPoolDrift,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.SerializeToString,
             ),
             'ListReview': grpc.unary_unary_rpc_method_handler(
                     servicer.ListReview,
@@ -360,6 +377,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/CertifyLabels',
             nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.CertifyLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPoolDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/GetPoolDrift',
+            nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class QualityServiceStub:
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
     CertifyLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
+    GetPoolDrift: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetPoolDriftRequest, _quality_service_pb2.GetPoolDriftResponse]
+    """Tells whether the texts that came to the pool are like those that were there before."""
     ListReview: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
@@ -75,6 +77,8 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
     CertifyLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]  # type: ignore[assignment]
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
+    GetPoolDrift: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetPoolDriftRequest, _quality_service_pb2.GetPoolDriftResponse]  # type: ignore[assignment]
+    """Tells whether the texts that came to the pool are like those that were there before."""
     ListReview: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]  # type: ignore[assignment]
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
@@ -126,6 +130,13 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.CertifyLabelsResponse, _abc.Awaitable[_quality_service_pb2.CertifyLabelsResponse]]:
         """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
+
+    def GetPoolDrift(
+        self,
+        request: _quality_service_pb2.GetPoolDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.GetPoolDriftResponse, _abc.Awaitable[_quality_service_pb2.GetPoolDriftResponse]]:
+        """Tells whether the texts that came to the pool are like those that were there before."""
 
     def ListReview(
         self,

@@ -22,79 +22,82 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from nextlabel.v1 import annotation_pb2 as nextlabel_dot_v1_dot_annotation__pb2
 from nextlabel.v1 import learning_curve_pb2 as nextlabel_dot_v1_dot_learning__curve__pb2
 from nextlabel.v1 import pool_pb2 as nextlabel_dot_v1_dot_pool__pb2
 from nextlabel.v1 import run_service_pb2 as nextlabel_dot_v1_dot_run__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/report_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a!nextlabel/v1/learning_curve.proto\x1a\x17nextlabel/v1/pool.proto\x1a\x1enextlabel/v1/run_service.proto\"q\n\rLearningCurve\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x10\n\x08strategy\x18\x03 \x01(\t\x12\x30\n\x06points\x18\x04 \x03(\x0b\x32 .nextlabel.v1.LearningCurvePoint\"^\n\x17GetLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x18GetLearningCurveResponse\x12\x33\n\x0elearning_curve\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.LearningCurve\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x1aRenderLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04runs\x18\x02 \x03(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.nextlabel.v1.PlotFormat\x12%\n\x04\x61xis\x18\x04 \x01(\x0e\x32\x17.nextlabel.v1.CurveAxis\x12+\n\x07measure\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.CurveMeasure\"B\n\x1bRenderLearningCurveResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"_\n\x12GetForecastRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x13\n\x0bmore_labels\x18\x03 \x01(\x03\x12\x16\n\x0emore_micro_usd\x18\x04 \x01(\x03\"\x9d\x01\n\x13GetForecastResponse\x12\x13\n\x0bmore_labels\x18\x01 \x01(\x03\x12\x11\n\tmicro_usd\x18\x02 \x01(\x03\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12(\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12$\n\x04gain\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\"*\n\x17GetRandomControlRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"\xda\x01\n\x18GetRandomControlResponse\x12\x0e\n\x06labels\x18\x01 \x01(\x03\x12\x17\n\x0f\x63hosen_accuracy\x18\x02 \x01(\x01\x12\x17\n\x0frandom_accuracy\x18\x03 \x01(\x01\x12$\n\x04gain\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12,\n\x0csaved_labels\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0flabel_micro_usd\x18\x06 \x01(\x03\x12\x0f\n\x07reached\x18\x07 \x01(\x08\"\xc3\x01\n\x08MapPoint\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\x01\x12\t\n\x01y\x18\x04 \x01(\x01\x12$\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x14.nextlabel.v1.Answer\x12\x0f\n\x07labeled\x18\x06 \x01(\x08\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06picked\x18\x08 \x01(\x08\x12\x13\n\x0bpick_reason\x18\t \x01(\tB\r\n\x0b_confidence\"\xa4\x01\n\x07PoolMap\x12\x0f\n\x07project\x18\x01 \x01(\t\x12&\n\x06points\x18\x02 \x03(\x0b\x32\x16.nextlabel.v1.MapPoint\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x0f\n\x07labeled\x18\x04 \x01(\x03\x12\x1a\n\x12\x61waiting_embedding\x18\x05 \x01(\x03\x12\r\n\x05\x62\x61tch\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\x05\"8\n\x11GetPoolMapRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nmax_points\x18\x02 \x01(\x05\"8\n\x12GetPoolMapResponse\x12\"\n\x03map\x18\x01 \x01(\x0b\x32\x15.nextlabel.v1.PoolMap\"\x8c\x01\n\x14RenderPoolMapRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nmax_points\x18\x02 \x01(\x05\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.nextlabel.v1.PlotFormat\x12%\n\x05\x63olor\x18\x04 \x01(\x0e\x32\x16.nextlabel.v1.MapColor\"<\n\x15RenderPoolMapResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"L\n\rClassOutcomes\x12\r\n\x05label\x18\x01 \x01(\t\x12,\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"`\n\x0eReliabilityBin\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\"C\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x12\r\n\x05items\x18\x04 \x01(\x03\"\xba\x05\n\x0f\x41nnotatorReport\x12\x11\n\tannotator\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12,\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1b.nextlabel.v1.ClassOutcomes\x12-\n\rgold_accuracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tagreement\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x1f\n\x12krippendorff_alpha\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x15raw_calibration_error\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0breliability\x18\t \x03(\x0b\x32\x1c.nextlabel.v1.ReliabilityBin\x12 \n\x04\x63ost\x18\n \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12,\n\x08\x63\x61naries\x18\x0b \x01(\x0b\x32\x1a.nextlabel.v1.CanaryCounts\x12%\n\x05\x61lpha\x18\x0c \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12,\n\x0c\x66leiss_kappa\x18\r \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07on_gold\x18\x0e \x01(\x0b\x32\x1c.nextlabel.v1.GoldComparison\x12.\n\x0cother_models\x18\x0f \x03(\x0b\x32\x18.nextlabel.v1.ModelCountB\x15\n\x13_krippendorff_alphaB\x18\n\x16_raw_calibration_errorB\x14\n\x12_calibration_error\"\x96\x01\n\x0eGoldComparison\x12(\n\x08macro_f1\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12+\n\x0b\x63ohen_kappa\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.ClassAgreement\"\x81\x01\n\x0e\x43lassAgreement\x12\r\n\x05label\x18\x01 \x01(\t\x12&\n\x06recall\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tprecision\x18\x03 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\r\n\x05given\x18\x04 \x03(\x03\"f\n\x19GetAnnotatorReportRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x1aGetAnnotatorReportResponse\x12\x31\n\nannotators\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.AnnotatorReport\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc6\x02\n\x08Overview\x12\x0f\n\x07project\x18\x01 \x01(\t\x12(\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x18.nextlabel.v1.PoolCounts\x12!\n\x05spent\x18\x03 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12$\n\x08reserved\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x30\n\x06latest\x18\x05 \x01(\x0b\x32 .nextlabel.v1.LearningCurvePoint\x12.\n\x0elabel_accuracy\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12&\n\x0b\x61\x63tive_runs\x18\x07 \x03(\x0b\x32\x11.nextlabel.v1.Run\x12,\n\x08outcomes\x18\x08 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"%\n\x12GetOverviewRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"?\n\x13GetOverviewResponse\x12(\n\x08overview\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Overview*n\n\nPlotFormat\x12\x1b\n\x17PLOT_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15PLOT_FORMAT_VEGA_LITE\x10\x01\x12\x13\n\x0fPLOT_FORMAT_SVG\x10\x02\x12\x13\n\x0fPLOT_FORMAT_PNG\x10\x03*\x81\x01\n\tCurveAxis\x12\x1a\n\x16\x43URVE_AXIS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43URVE_AXIS_LABELS\x10\x01\x12\x15\n\x11\x43URVE_AXIS_TOKENS\x10\x02\x12\x12\n\x0e\x43URVE_AXIS_USD\x10\x03\x12\x16\n\x12\x43URVE_AXIS_SECONDS\x10\x04*e\n\x0c\x43urveMeasure\x12\x1d\n\x19\x43URVE_MEASURE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43URVE_MEASURE_ACCURACY\x10\x01\x12\x1a\n\x16\x43URVE_MEASURE_MACRO_F1\x10\x02*h\n\x08MapColor\x12\x19\n\x15MAP_COLOR_UNSPECIFIED\x10\x00\x12\x13\n\x0fMAP_COLOR_LABEL\x10\x01\x12\x18\n\x14MAP_COLOR_CONFIDENCE\x10\x02\x12\x12\n\x0eMAP_COLOR_PICK\x10\x03\x32\xfd\x05\n\rReportService\x12\x61\n\x10GetLearningCurve\x12%.nextlabel.v1.GetLearningCurveRequest\x1a&.nextlabel.v1.GetLearningCurveResponse\x12j\n\x13RenderLearningCurve\x12(.nextlabel.v1.RenderLearningCurveRequest\x1a).nextlabel.v1.RenderLearningCurveResponse\x12R\n\x0bGetForecast\x12 .nextlabel.v1.GetForecastRequest\x1a!.nextlabel.v1.GetForecastResponse\x12\x61\n\x10GetRandomControl\x12%.nextlabel.v1.GetRandomControlRequest\x1a&.nextlabel.v1.GetRandomControlResponse\x12g\n\x12GetAnnotatorReport\x12\'.nextlabel.v1.GetAnnotatorReportRequest\x1a(.nextlabel.v1.GetAnnotatorReportResponse\x12O\n\nGetPoolMap\x12\x1f.nextlabel.v1.GetPoolMapRequest\x1a .nextlabel.v1.GetPoolMapResponse\x12X\n\rRenderPoolMap\x12\".nextlabel.v1.RenderPoolMapRequest\x1a#.nextlabel.v1.RenderPoolMapResponse\x12R\n\x0bGetOverview\x12 .nextlabel.v1.GetOverviewRequest\x1a!.nextlabel.v1.GetOverviewResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/report_service.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dnextlabel/v1/annotation.proto\x1a!nextlabel/v1/learning_curve.proto\x1a\x17nextlabel/v1/pool.proto\x1a\x1enextlabel/v1/run_service.proto\"q\n\rLearningCurve\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x10\n\x08strategy\x18\x03 \x01(\t\x12\x30\n\x06points\x18\x04 \x03(\x0b\x32 .nextlabel.v1.LearningCurvePoint\"^\n\x17GetLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x18GetLearningCurveResponse\x12\x33\n\x0elearning_curve\x18\x01 \x01(\x0b\x32\x1b.nextlabel.v1.LearningCurve\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x1aRenderLearningCurveRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0c\n\x04runs\x18\x02 \x03(\t\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.nextlabel.v1.PlotFormat\x12%\n\x04\x61xis\x18\x04 \x01(\x0e\x32\x17.nextlabel.v1.CurveAxis\x12+\n\x07measure\x18\x05 \x01(\x0e\x32\x1a.nextlabel.v1.CurveMeasure\"B\n\x1bRenderLearningCurveResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"_\n\x12GetForecastRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0b\n\x03run\x18\x02 \x01(\t\x12\x13\n\x0bmore_labels\x18\x03 \x01(\x03\x12\x16\n\x0emore_micro_usd\x18\x04 \x01(\x03\"\x9d\x01\n\x13GetForecastResponse\x12\x13\n\x0bmore_labels\x18\x01 \x01(\x03\x12\x11\n\tmicro_usd\x18\x02 \x01(\x03\x12\x0e\n\x06points\x18\x03 \x01(\x03\x12(\n\x08\x61\x63\x63uracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12$\n\x04gain\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\"*\n\x17GetRandomControlRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"\xda\x01\n\x18GetRandomControlResponse\x12\x0e\n\x06labels\x18\x01 \x01(\x03\x12\x17\n\x0f\x63hosen_accuracy\x18\x02 \x01(\x01\x12\x17\n\x0frandom_accuracy\x18\x03 \x01(\x01\x12$\n\x04gain\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12,\n\x0csaved_labels\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0flabel_micro_usd\x18\x06 \x01(\x03\x12\x0f\n\x07reached\x18\x07 \x01(\x08\"\xc3\x01\n\x08MapPoint\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\t\n\x01x\x18\x03 \x01(\x01\x12\t\n\x01y\x18\x04 \x01(\x01\x12$\n\x06\x61nswer\x18\x05 \x01(\x0b\x32\x14.nextlabel.v1.Answer\x12\x0f\n\x07labeled\x18\x06 \x01(\x08\x12\x17\n\nconfidence\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06picked\x18\x08 \x01(\x08\x12\x13\n\x0bpick_reason\x18\t \x01(\tB\r\n\x0b_confidence\"\xa4\x01\n\x07PoolMap\x12\x0f\n\x07project\x18\x01 \x01(\t\x12&\n\x06points\x18\x02 \x03(\x0b\x32\x16.nextlabel.v1.MapPoint\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x0f\n\x07labeled\x18\x04 \x01(\x03\x12\x1a\n\x12\x61waiting_embedding\x18\x05 \x01(\x03\x12\r\n\x05\x62\x61tch\x18\x06 \x01(\t\x12\x15\n\rmodel_version\x18\x07 \x01(\x05\"8\n\x11GetPoolMapRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nmax_points\x18\x02 \x01(\x05\"8\n\x12GetPoolMapResponse\x12\"\n\x03map\x18\x01 \x01(\x0b\x32\x15.nextlabel.v1.PoolMap\"\x8c\x01\n\x14RenderPoolMapRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x12\n\nmax_points\x18\x02 \x01(\x05\x12(\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x18.nextlabel.v1.PlotFormat\x12%\n\x05\x63olor\x18\x04 \x01(\x0e\x32\x16.nextlabel.v1.MapColor\"<\n\x15RenderPoolMapResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x12\n\nmedia_type\x18\x02 \x01(\t\"L\n\rClassOutcomes\x12\r\n\x05label\x18\x01 \x01(\t\x12,\n\x08outcomes\x18\x02 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\"`\n\x0eReliabilityBin\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\x12\r\n\x05items\x18\x03 \x01(\x03\x12\x12\n\nconfidence\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\"C\n\x08\x45stimate\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x0b\n\x03low\x18\x02 \x01(\x01\x12\x0c\n\x04high\x18\x03 \x01(\x01\x12\r\n\x05items\x18\x04 \x01(\x03\"\xba\x05\n\x0f\x41nnotatorReport\x12\x11\n\tannotator\x18\x01 \x01(\t\x12)\n\x04kind\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12,\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1b.nextlabel.v1.ClassOutcomes\x12-\n\rgold_accuracy\x18\x04 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tagreement\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x1f\n\x12krippendorff_alpha\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\"\n\x15raw_calibration_error\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x1e\n\x11\x63\x61libration_error\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x31\n\x0breliability\x18\t \x03(\x0b\x32\x1c.nextlabel.v1.ReliabilityBin\x12 \n\x04\x63ost\x18\n \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12,\n\x08\x63\x61naries\x18\x0b \x01(\x0b\x32\x1a.nextlabel.v1.CanaryCounts\x12%\n\x05\x61lpha\x18\x0c \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12,\n\x0c\x66leiss_kappa\x18\r \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07on_gold\x18\x0e \x01(\x0b\x32\x1c.nextlabel.v1.GoldComparison\x12.\n\x0cother_models\x18\x0f \x03(\x0b\x32\x18.nextlabel.v1.ModelCountB\x15\n\x13_krippendorff_alphaB\x18\n\x16_raw_calibration_errorB\x14\n\x12_calibration_error\"\x96\x01\n\x0eGoldComparison\x12(\n\x08macro_f1\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12+\n\x0b\x63ohen_kappa\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12-\n\x07\x63lasses\x18\x03 \x03(\x0b\x32\x1c.nextlabel.v1.ClassAgreement\"\x81\x01\n\x0e\x43lassAgreement\x12\r\n\x05label\x18\x01 \x01(\t\x12&\n\x06recall\x18\x02 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12)\n\tprecision\x18\x03 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\r\n\x05given\x18\x04 \x03(\x03\"f\n\x19GetAnnotatorReportRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"h\n\x1aGetAnnotatorReportResponse\x12\x31\n\nannotators\x18\x01 \x03(\x0b\x32\x1d.nextlabel.v1.AnnotatorReport\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa3\x01\n\x07\x41rrival\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05texts\x18\x02 \x01(\x03\x12\x15\n\rearlier_texts\x18\x03 \x01(\x03\x12\r\n\x05pairs\x18\x04 \x01(\x03\x12\x12\n\ntold_apart\x18\x05 \x01(\x01\x12\x14\n\x0clog_evidence\x18\x06 \x01(\x01\x12\x0f\n\x07\x64rifted\x18\x07 \x01(\x08\"\xee\x02\n\x08Overview\x12\x0f\n\x07project\x18\x01 \x01(\t\x12(\n\x06\x63ounts\x18\x02 \x01(\x0b\x32\x18.nextlabel.v1.PoolCounts\x12!\n\x05spent\x18\x03 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12$\n\x08reserved\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x30\n\x06latest\x18\x05 \x01(\x0b\x32 .nextlabel.v1.LearningCurvePoint\x12.\n\x0elabel_accuracy\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12&\n\x0b\x61\x63tive_runs\x18\x07 \x03(\x0b\x32\x11.nextlabel.v1.Run\x12,\n\x08outcomes\x18\x08 \x03(\x0b\x32\x1a.nextlabel.v1.OutcomeCount\x12&\n\x07\x64rifted\x18\t \x03(\x0b\x32\x15.nextlabel.v1.Arrival\"%\n\x12GetOverviewRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\"?\n\x13GetOverviewResponse\x12(\n\x08overview\x18\x01 \x01(\x0b\x32\x16.nextlabel.v1.Overview*n\n\nPlotFormat\x12\x1b\n\x17PLOT_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15PLOT_FORMAT_VEGA_LITE\x10\x01\x12\x13\n\x0fPLOT_FORMAT_SVG\x10\x02\x12\x13\n\x0fPLOT_FORMAT_PNG\x10\x03*\x81\x01\n\tCurveAxis\x12\x1a\n\x16\x43URVE_AXIS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x43URVE_AXIS_LABELS\x10\x01\x12\x15\n\x11\x43URVE_AXIS_TOKENS\x10\x02\x12\x12\n\x0e\x43URVE_AXIS_USD\x10\x03\x12\x16\n\x12\x43URVE_AXIS_SECONDS\x10\x04*e\n\x0c\x43urveMeasure\x12\x1d\n\x19\x43URVE_MEASURE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43URVE_MEASURE_ACCURACY\x10\x01\x12\x1a\n\x16\x43URVE_MEASURE_MACRO_F1\x10\x02*h\n\x08MapColor\x12\x19\n\x15MAP_COLOR_UNSPECIFIED\x10\x00\x12\x13\n\x0fMAP_COLOR_LABEL\x10\x01\x12\x18\n\x14MAP_COLOR_CONFIDENCE\x10\x02\x12\x12\n\x0eMAP_COLOR_PICK\x10\x03\x32\xfd\x05\n\rReportService\x12\x61\n\x10GetLearningCurve\x12%.nextlabel.v1.GetLearningCurveRequest\x1a&.nextlabel.v1.GetLearningCurveResponse\x12j\n\x13RenderLearningCurve\x12(.nextlabel.v1.RenderLearningCurveRequest\x1a).nextlabel.v1.RenderLearningCurveResponse\x12R\n\x0bGetForecast\x12 .nextlabel.v1.GetForecastRequest\x1a!.nextlabel.v1.GetForecastResponse\x12\x61\n\x10GetRandomControl\x12%.nextlabel.v1.GetRandomControlRequest\x1a&.nextlabel.v1.GetRandomControlResponse\x12g\n\x12GetAnnotatorReport\x12\'.nextlabel.v1.GetAnnotatorReportRequest\x1a(.nextlabel.v1.GetAnnotatorReportResponse\x12O\n\nGetPoolMap\x12\x1f.nextlabel.v1.GetPoolMapRequest\x1a .nextlabel.v1.GetPoolMapResponse\x12X\n\rRenderPoolMap\x12\".nextlabel.v1.RenderPoolMapRequest\x1a#.nextlabel.v1.RenderPoolMapResponse\x12R\n\x0bGetOverview\x12 .nextlabel.v1.GetOverviewRequest\x1a!.nextlabel.v1.GetOverviewResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.report_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLOTFORMAT']._serialized_start=3829
-  _globals['_PLOTFORMAT']._serialized_end=3939
-  _globals['_CURVEAXIS']._serialized_start=3942
-  _globals['_CURVEAXIS']._serialized_end=4071
-  _globals['_CURVEMEASURE']._serialized_start=4073
-  _globals['_CURVEMEASURE']._serialized_end=4174
-  _globals['_MAPCOLOR']._serialized_start=4176
-  _globals['_MAPCOLOR']._serialized_end=4280
-  _globals['_LEARNINGCURVE']._serialized_start=174
-  _globals['_LEARNINGCURVE']._serialized_end=287
-  _globals['_GETLEARNINGCURVEREQUEST']._serialized_start=289
-  _globals['_GETLEARNINGCURVEREQUEST']._serialized_end=383
-  _globals['_GETLEARNINGCURVERESPONSE']._serialized_start=385
-  _globals['_GETLEARNINGCURVERESPONSE']._serialized_end=489
-  _globals['_RENDERLEARNINGCURVEREQUEST']._serialized_start=492
-  _globals['_RENDERLEARNINGCURVEREQUEST']._serialized_end=677
-  _globals['_RENDERLEARNINGCURVERESPONSE']._serialized_start=679
-  _globals['_RENDERLEARNINGCURVERESPONSE']._serialized_end=745
-  _globals['_GETFORECASTREQUEST']._serialized_start=747
-  _globals['_GETFORECASTREQUEST']._serialized_end=842
-  _globals['_GETFORECASTRESPONSE']._serialized_start=845
-  _globals['_GETFORECASTRESPONSE']._serialized_end=1002
-  _globals['_GETRANDOMCONTROLREQUEST']._serialized_start=1004
-  _globals['_GETRANDOMCONTROLREQUEST']._serialized_end=1046
-  _globals['_GETRANDOMCONTROLRESPONSE']._serialized_start=1049
-  _globals['_GETRANDOMCONTROLRESPONSE']._serialized_end=1267
-  _globals['_MAPPOINT']._serialized_start=1270
-  _globals['_MAPPOINT']._serialized_end=1465
-  _globals['_POOLMAP']._serialized_start=1468
-  _globals['_POOLMAP']._serialized_end=1632
-  _globals['_GETPOOLMAPREQUEST']._serialized_start=1634
-  _globals['_GETPOOLMAPREQUEST']._serialized_end=1690
-  _globals['_GETPOOLMAPRESPONSE']._serialized_start=1692
-  _globals['_GETPOOLMAPRESPONSE']._serialized_end=1748
-  _globals['_RENDERPOOLMAPREQUEST']._serialized_start=1751
-  _globals['_RENDERPOOLMAPREQUEST']._serialized_end=1891
-  _globals['_RENDERPOOLMAPRESPONSE']._serialized_start=1893
-  _globals['_RENDERPOOLMAPRESPONSE']._serialized_end=1953
-  _globals['_CLASSOUTCOMES']._serialized_start=1955
-  _globals['_CLASSOUTCOMES']._serialized_end=2031
-  _globals['_RELIABILITYBIN']._serialized_start=2033
-  _globals['_RELIABILITYBIN']._serialized_end=2129
-  _globals['_ESTIMATE']._serialized_start=2131
-  _globals['_ESTIMATE']._serialized_end=2198
-  _globals['_ANNOTATORREPORT']._serialized_start=2201
-  _globals['_ANNOTATORREPORT']._serialized_end=2899
-  _globals['_GOLDCOMPARISON']._serialized_start=2902
-  _globals['_GOLDCOMPARISON']._serialized_end=3052
-  _globals['_CLASSAGREEMENT']._serialized_start=3055
-  _globals['_CLASSAGREEMENT']._serialized_end=3184
-  _globals['_GETANNOTATORREPORTREQUEST']._serialized_start=3186
-  _globals['_GETANNOTATORREPORTREQUEST']._serialized_end=3288
-  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_start=3290
-  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_end=3394
-  _globals['_OVERVIEW']._serialized_start=3397
-  _globals['_OVERVIEW']._serialized_end=3723
-  _globals['_GETOVERVIEWREQUEST']._serialized_start=3725
-  _globals['_GETOVERVIEWREQUEST']._serialized_end=3762
-  _globals['_GETOVERVIEWRESPONSE']._serialized_start=3764
-  _globals['_GETOVERVIEWRESPONSE']._serialized_end=3827
-  _globals['_REPORTSERVICE']._serialized_start=4283
-  _globals['_REPORTSERVICE']._serialized_end=5048
+  _globals['_PLOTFORMAT']._serialized_start=4068
+  _globals['_PLOTFORMAT']._serialized_end=4178
+  _globals['_CURVEAXIS']._serialized_start=4181
+  _globals['_CURVEAXIS']._serialized_end=4310
+  _globals['_CURVEMEASURE']._serialized_start=4312
+  _globals['_CURVEMEASURE']._serialized_end=4413
+  _globals['_MAPCOLOR']._serialized_start=4415
+  _globals['_MAPCOLOR']._serialized_end=4519
+  _globals['_LEARNINGCURVE']._serialized_start=207
+  _globals['_LEARNINGCURVE']._serialized_end=320
+  _globals['_GETLEARNINGCURVEREQUEST']._serialized_start=322
+  _globals['_GETLEARNINGCURVEREQUEST']._serialized_end=416
+  _globals['_GETLEARNINGCURVERESPONSE']._serialized_start=418
+  _globals['_GETLEARNINGCURVERESPONSE']._serialized_end=522
+  _globals['_RENDERLEARNINGCURVEREQUEST']._serialized_start=525
+  _globals['_RENDERLEARNINGCURVEREQUEST']._serialized_end=710
+  _globals['_RENDERLEARNINGCURVERESPONSE']._serialized_start=712
+  _globals['_RENDERLEARNINGCURVERESPONSE']._serialized_end=778
+  _globals['_GETFORECASTREQUEST']._serialized_start=780
+  _globals['_GETFORECASTREQUEST']._serialized_end=875
+  _globals['_GETFORECASTRESPONSE']._serialized_start=878
+  _globals['_GETFORECASTRESPONSE']._serialized_end=1035
+  _globals['_GETRANDOMCONTROLREQUEST']._serialized_start=1037
+  _globals['_GETRANDOMCONTROLREQUEST']._serialized_end=1079
+  _globals['_GETRANDOMCONTROLRESPONSE']._serialized_start=1082
+  _globals['_GETRANDOMCONTROLRESPONSE']._serialized_end=1300
+  _globals['_MAPPOINT']._serialized_start=1303
+  _globals['_MAPPOINT']._serialized_end=1498
+  _globals['_POOLMAP']._serialized_start=1501
+  _globals['_POOLMAP']._serialized_end=1665
+  _globals['_GETPOOLMAPREQUEST']._serialized_start=1667
+  _globals['_GETPOOLMAPREQUEST']._serialized_end=1723
+  _globals['_GETPOOLMAPRESPONSE']._serialized_start=1725
+  _globals['_GETPOOLMAPRESPONSE']._serialized_end=1781
+  _globals['_RENDERPOOLMAPREQUEST']._serialized_start=1784
+  _globals['_RENDERPOOLMAPREQUEST']._serialized_end=1924
+  _globals['_RENDERPOOLMAPRESPONSE']._serialized_start=1926
+  _globals['_RENDERPOOLMAPRESPONSE']._serialized_end=1986
+  _globals['_CLASSOUTCOMES']._serialized_start=1988
+  _globals['_CLASSOUTCOMES']._serialized_end=2064
+  _globals['_RELIABILITYBIN']._serialized_start=2066
+  _globals['_RELIABILITYBIN']._serialized_end=2162
+  _globals['_ESTIMATE']._serialized_start=2164
+  _globals['_ESTIMATE']._serialized_end=2231
+  _globals['_ANNOTATORREPORT']._serialized_start=2234
+  _globals['_ANNOTATORREPORT']._serialized_end=2932
+  _globals['_GOLDCOMPARISON']._serialized_start=2935
+  _globals['_GOLDCOMPARISON']._serialized_end=3085
+  _globals['_CLASSAGREEMENT']._serialized_start=3088
+  _globals['_CLASSAGREEMENT']._serialized_end=3217
+  _globals['_GETANNOTATORREPORTREQUEST']._serialized_start=3219
+  _globals['_GETANNOTATORREPORTREQUEST']._serialized_end=3321
+  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_start=3323
+  _globals['_GETANNOTATORREPORTRESPONSE']._serialized_end=3427
+  _globals['_ARRIVAL']._serialized_start=3430
+  _globals['_ARRIVAL']._serialized_end=3593
+  _globals['_OVERVIEW']._serialized_start=3596
+  _globals['_OVERVIEW']._serialized_end=3962
+  _globals['_GETOVERVIEWREQUEST']._serialized_start=3964
+  _globals['_GETOVERVIEWREQUEST']._serialized_end=4001
+  _globals['_GETOVERVIEWRESPONSE']._serialized_start=4003
+  _globals['_GETOVERVIEWRESPONSE']._serialized_end=4066
+  _globals['_REPORTSERVICE']._serialized_start=4522
+  _globals['_REPORTSERVICE']._serialized_end=5287
 # @@protoc_insertion_point(module_scope)

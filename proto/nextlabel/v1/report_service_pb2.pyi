@@ -6,6 +6,7 @@ Reports: what the labels bought and how good the annotators are."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from nextlabel.v1 import annotation_pb2 as _annotation_pb2
@@ -1016,6 +1017,54 @@ class GetAnnotatorReportResponse(_message.Message):
 Global___GetAnnotatorReportResponse: _TypeAlias = GetAnnotatorReportResponse  # noqa: Y015
 
 @_typing.final
+class Arrival(_message.Message):
+    """Texts that came to a pool together, beside all that were there before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    EARLIER_TEXTS_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    TOLD_APART_FIELD_NUMBER: _builtins.int
+    LOG_EVIDENCE_FIELD_NUMBER: _builtins.int
+    DRIFTED_FIELD_NUMBER: _builtins.int
+    texts: _builtins.int
+    """Texts that came; holdout and gold items are left out, and so they are of the earlier ones."""
+    earlier_texts: _builtins.int
+    """Texts that were there before."""
+    pairs: _builtins.int
+    """Pairs of a new and an earlier text that were told apart or not."""
+    told_apart: _builtins.float
+    """Share of the pairs in which the new text was recognised, in [0, 1]: 0.5 where nothing has changed."""
+    log_evidence: _builtins.float
+    """Logarithm of the evidence that the texts differ from the earlier ones, at least 0."""
+    drifted: _builtins.bool
+    """Whether they differ, by a test that errs about any arrival of a project with a probability of 1 % altogether."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When the last of them came."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        texts: _builtins.int = ...,
+        earlier_texts: _builtins.int = ...,
+        pairs: _builtins.int = ...,
+        told_apart: _builtins.float = ...,
+        log_evidence: _builtins.float = ...,
+        drifted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drifted", b"drifted", "earlier_texts", b"earlier_texts", "log_evidence", b"log_evidence", "pairs", b"pairs", "texts", b"texts", "time", b"time", "told_apart", b"told_apart"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Arrival: _TypeAlias = Arrival  # noqa: Y015
+
+@_typing.final
 class Overview(_message.Message):
     """A project at a glance."""
 
@@ -1029,6 +1078,7 @@ class Overview(_message.Message):
     LABEL_ACCURACY_FIELD_NUMBER: _builtins.int
     ACTIVE_RUNS_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    DRIFTED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project."""
     @_builtins.property
@@ -1059,6 +1109,10 @@ class Overview(_message.Message):
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[_run_service_pb2.OutcomeCount]:
         """How answers of all annotators turned out."""
 
+    @_builtins.property
+    def drifted(self) -> _containers.RepeatedCompositeFieldContainer[Global___Arrival]:
+        """Texts that came to the pool and are unlike those before them, oldest first, at most 20; GetPoolDrift has the others."""
+
     def __init__(
         self,
         *,
@@ -1070,10 +1124,11 @@ class Overview(_message.Message):
         label_accuracy: Global___Estimate | None = ...,
         active_runs: _abc.Iterable[_run_service_pb2.Run] | None = ...,
         outcomes: _abc.Iterable[_run_service_pb2.OutcomeCount] | None = ...,
+        drifted: _abc.Iterable[Global___Arrival] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "label_accuracy", b"label_accuracy", "latest", b"latest", "reserved", b"reserved", "spent", b"spent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_runs", b"active_runs", "counts", b"counts", "label_accuracy", b"label_accuracy", "latest", b"latest", "outcomes", b"outcomes", "project", b"project", "reserved", b"reserved", "spent", b"spent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_runs", b"active_runs", "counts", b"counts", "drifted", b"drifted", "label_accuracy", b"label_accuracy", "latest", b"latest", "outcomes", b"outcomes", "project", b"project", "reserved", b"reserved", "spent", b"spent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

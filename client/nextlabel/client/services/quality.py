@@ -42,6 +42,11 @@ class Quality(Service[Mode, Scope]):
         request = pb.CertifyLabelsRequest(project=project, annotator=annotator, accuracy=accuracy)
         return await self._connection.unary(self._stub.CertifyLabels, request)
 
+    @project_call
+    async def drift(self, project: str) -> pb.GetPoolDriftResponse:
+        """Whether the texts that came to the pool are like those that were there before."""
+        return await self._connection.unary(self._stub.GetPoolDrift, pb.GetPoolDriftRequest(project=project))
+
     @project_stream
     async def review(self, project: str, *, annotator: str = "") -> AsyncIterator[Sequence[pb.ReviewEntry]]:
         """The labels that are worth another look, the most promising ones first.

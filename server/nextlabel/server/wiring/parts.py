@@ -99,6 +99,7 @@ class Parts:
         background.start("embedding", self.pool.embedding.run)
         background.start("runs", self.runs.engine.run)
         background.start("maintenance", self.upkeep.maintenance.run)
+        background.start("pool drift", self.reports.quality.drift.run)
         background.start("message batches", self.upkeep.left_batches.run)
 
     async def close(self) -> None:
@@ -134,7 +135,7 @@ def open_parts(settings: Settings) -> Parts:
         _maps(base, pool, labeling, learning),
         quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
-    in_memory = (labeling.labels, selector, reports.maps)
+    in_memory = (labeling.labels, selector, reports.maps, reports.quality.drift)
     removal = Removal(base.store, in_memory, learning, pool.pools)
     learned = LearningParts(learning, selector)
     return Parts(

@@ -12,6 +12,7 @@ from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
+from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -25,6 +26,7 @@ class QualityParts:
     shares: ShareReports
     consensus: ConsensusMethods
     acceptance: Acceptances
+    drift: PoolDrift
     review: ReviewQueue
     filter_sets: FilterSets
 
@@ -39,6 +41,7 @@ def quality_parts(
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
+        drift=PoolDrift(store, pools, executor, learning.clock),
         review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting, filters=filters),
         filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

@@ -58,6 +58,7 @@ ENTRIES = {
     "GetAccuracyResponse.labels": FEW,
     "GetAccuracyResponse.model": FEW,
     "GetClassSharesResponse.shares": CLASSES,
+    "GetPoolDriftResponse.arrivals": FEW,
     "KeepItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "LabelSpace.classes": 0,  # of a size of its own
     "LearningCurvePoint.measures": FEW,
@@ -65,6 +66,7 @@ ENTRIES = {
     "ModelVersion.filters": 50,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes
+    "Overview.drifted": FEW,
     "Overview.outcomes": FEW,
     "PoolCounts.needs": FEW,
     "PoolMap.points": 0,  # cut by bytes

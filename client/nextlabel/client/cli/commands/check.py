@@ -35,6 +35,9 @@ def check(
     max_unlabeled: Annotated[
         int | None, typer.Option(min=0, help="Most items of the pool without a label that is of use.")
     ] = None,
+    no_drift: Annotated[
+        bool, typer.Option("--no-drift", help="No texts came that are unlike the earlier ones.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check that labels, model and cost are as good as they have to be; exit code 1 where they are not.
@@ -42,7 +45,7 @@ def check(
     Of an accuracy, the lower end of its 95 % interval counts: of one that may be watched where there is such, as
     pipelines look again and again, else of the one that rests on most items. What is not known is not kept.
     """
-    if (min_accuracy, min_model_accuracy, max_cost, max_unlabeled) == (None,) * 4:
+    if (min_accuracy, min_model_accuracy, max_cost, max_unlabeled) == (None,) * 4 and not no_drift:
         raise typer.BadParameter("say what has to be kept, such as --min-accuracy 0.9")
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
@@ -52,12 +55,15 @@ def check(
         accuracy: Record = {}
         if min_accuracy is not None or min_model_accuracy is not None:
             accuracy = plain(chosen.quality.accuracy())
+        arrivals = plain(chosen.quality.drift())["arrivals"] if no_drift else []
     results: list[Record] = []
     if min_accuracy is not None:
         results.append(_accurate("accuracy of labels", accuracy["labels"], min_accuracy))
     if min_model_accuracy is not None:
         results.append(_accurate("accuracy of the model", accuracy["model"], min_model_accuracy))
     results += _counted(overview, max_cost, max_unlabeled)
+    if no_drift:
+        results.append(_alike(arrivals))
     emit_many(results, _COLUMNS, output)
     raise typer.Exit(0 if all(one["kept"] for one in results) else FAILED)
 
@@ -79,6 +85,16 @@ def _counted(overview: Record, max_cost: float | None, max_unlabeled: int | None
         counts = overview["counts"] or {}
         left = counts.get("pool", 0) - counts.get("labeled", 0)
         yield _result("items without a label", f"{left:,}", f"at most {max_unlabeled:,}", kept=left <= max_unlabeled)
+
+
+def _alike(arrivals: list[Record]) -> Record:
+    drifted = [one for one in arrivals if one["drifted"]]
+    why = (
+        ", ".join(f"{one['texts']:,} texts of {one['time']}" for one in drifted)
+        or f"{len(arrivals):,} arrivals compared"
+    )
+    found = f"{len(drifted):,} that differ"
+    return _result("texts like the earlier ones", found, "none that differ", kept=not drifted, why=why)
 
 
 def _result(check: str, found: str, asked_for: str, *, kept: bool, why: str = "") -> dict[str, Any]:

@@ -189,6 +189,7 @@ RULES: dict[str, Rule] = {
                 "GetClassShares": Rule(READERS),
                 "CompareConsensus": Rule(READERS),
                 "CertifyLabels": Rule(READERS),
+                "GetPoolDrift": Rule(READERS),
                 "ListReview": Rule(READERS),
                 "ListFilterHits": Rule(READERS),
                 "SetFilter": Rule(OPERATORS),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
 from nextlabel.server.api.messages.run_events import canary_counts, model_counts, outcome_counts
+from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.assessment.agreement.confusion import Comparison
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
+from nextlabel.server.domain.reports.pool_drift import Arrival
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
 from nextlabel.v1 import quality_service_pb2
@@ -47,6 +49,19 @@ def figure(found: Figure) -> quality_service_pb2.Figure:
 def class_share(found: ClassShare) -> quality_service_pb2.ClassShare:
     """Return the share of a class."""
     return quality_service_pb2.ClassShare(label=found.label, figures=[figure(one) for one in found.figures])
+
+
+def arrival(found: Arrival) -> pb.Arrival:
+    """Return texts that came together, with how they compare with the earlier ones."""
+    return pb.Arrival(
+        time=timestamp(found.at),
+        texts=found.texts,
+        earlier_texts=found.earlier,
+        pairs=found.evidence.pairs,
+        told_apart=found.evidence.told_apart,
+        log_evidence=found.evidence.log_wealth,
+        drifted=found.drifted,
+    )
 
 
 def acceptance(found: Acceptance) -> quality_service_pb2.CertifyLabelsResponse:

@@ -11,7 +11,7 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
 from nextlabel.server.api.messages.models import filter_counts
-from nextlabel.server.api.messages.quality import acceptance, class_share, figure, review_entry
+from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry
 from nextlabel.server.api.messages.values import full_page, page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.pools import Pools
@@ -46,6 +46,11 @@ class QualityServicer(QualityServiceServicer):
             draws=found.draws,
             unanswered_draws=found.unanswered_draws,
         )
+
+    async def GetPoolDrift(self, request: pb.GetPoolDriftRequest, context: Any) -> pb.GetPoolDriftResponse:
+        """Return whether the texts that came are like the earlier ones."""
+        found = await self.quality.drift.arrivals((await self.finder.project(request.project)).id)
+        return pb.GetPoolDriftResponse(arrivals=[arrival(one) for one in found])
 
     async def CompareConsensus(self, request: pb.CompareConsensusRequest, context: Any) -> pb.CompareConsensusResponse:
         """Compare ways to join the answers of several annotators."""

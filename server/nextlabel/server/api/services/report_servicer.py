@@ -12,12 +12,13 @@ from nextlabel.server.api.messages.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message
 from nextlabel.server.api.messages.projects import counts_message
-from nextlabel.server.api.messages.quality import annotator_report, estimate
+from nextlabel.server.api.messages.quality import annotator_report, arrival, estimate
 from nextlabel.server.api.messages.run_events import outcome_counts
 from nextlabel.server.api.messages.values import check_picture_fits, fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.reports import Reports
@@ -81,6 +82,7 @@ class ReportServicer(ReportServiceServicer):
     forecasts: Forecasts
     random_control: RandomControl
     maps: PoolMaps
+    drift: PoolDrift
     runs: Runs
     run_messages: RunMessages
     executor: Executor
@@ -189,6 +191,7 @@ class ReportServicer(ReportServiceServicer):
             label_accuracy=estimate(overview.label_accuracy),
             active_runs=fitting(newest_first),
             outcomes=outcome_counts(overview.outcomes),
+            drifted=[arrival(one) for one in self.drift.drifted(project.id)],
         )
         return pb.GetOverviewResponse(overview=message)
 

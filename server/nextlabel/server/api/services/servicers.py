@@ -71,6 +71,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             forecasts=parts.reports.forecasts,
             random_control=parts.reports.random_control,
             maps=parts.reports.maps,
+            drift=parts.reports.quality.drift,
             runs=parts.runs.runs,
             run_messages=run_messages,
             executor=parts.base.workers.compute,

@@ -89,6 +89,31 @@ def certify(
         raise typer.Exit(1)
 
 
+_DRIFT_COLUMNS: TableColumns = {
+    "CAME": lambda a: a["time"],
+    "TEXTS": lambda a: f"{a['texts']:,}",
+    "EARLIER": lambda a: f"{a['earlier_texts']:,}",
+    "TOLD APART": lambda a: f"{a['told_apart']:.1%}",
+    "LIKE THE EARLIER": lambda a: "NO" if a["drifted"] else "nothing shows otherwise",
+}
+
+
+@app.command(epilog="Example: nextlabel quality drift news")
+def drift(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show whether the texts that came to the pool are like those before them; 50 % told apart is chance.
+
+    Texts that came together, at least 100, are compared once, ten seconds after the last one. While nothing changes a
+    project has an alarm with a probability of 1 %, all that ever comes to it together.
+    """
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = plain(client.quality.drift(project))
+    emit_many(found["arrivals"], _DRIFT_COLUMNS, output)
+    if output is Output.TABLE and not found["arrivals"]:
+        say("there is nothing to compare yet: it takes 100 texts, and 100 more that came at another time")
+
+
 _REVIEW_COLUMNS: TableColumns = {
     "ITEM": lambda e: e["item_id"],
     "LABEL": lambda e: e["label"],

@@ -1,0 +1,156 @@
+"""Whether the texts that came to a pool are like those that were there before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import takewhile
+from typing import Final
+
+import numpy as np
+
+from nextlabel.server.assessment.drift import DriftEvidence, drift_evidence
+from nextlabel.server.assessment.estimates.anytime import error_of_look
+from nextlabel.server.domain.pool.embedding import all_projects
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock, Executor
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.pool import Segment
+
+FALSE_ALARMS: Final = 0.01
+"""Probability that a project ever has an alarm, all its arrivals together, while nothing changes."""
+FEWEST_TEXTS: Final = 100
+PAIRS: Final = 1_000
+"""Texts of an arrival that are compared at most, with as many earlier ones."""
+MOST_ARRIVALS: Final = 20
+"""The newest ones, which are told of."""
+
+_PAUSE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Texts that came without a longer pause than ten seconds, at least 100, beside the ``earlier`` ones.
+
+    ``number`` counts the arrivals of a project from 1, the first one being what the others are compared with.
+    """
+
+    number: int
+    at: datetime
+    first_row: int
+    texts: int
+    earlier: int
+    evidence: DriftEvidence
+
+    @property
+    def drifted(self) -> bool:
+        """True when the texts are unlike the earlier ones, by a test that shares its error out among all arrivals."""
+        return self.evidence.beyond(error_of_look(self.number - 1, FALSE_ALARMS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Rows of an arrival, ``stop`` excluded; ``last`` is when the last of them came."""
+
+    first: int
+    stop: int
+    last: datetime
+    embedded: bool
+
+    def with_more(self, segment: Segment) -> _Span:
+        stop = segment.first_row + segment.row_count
+        return _Span(self.first, stop, segment.created_at, self.embedded and segment.embedded)
+
+    def takes(self, segment: Segment) -> bool:
+        """True when the segment came right after, or when there are too few texts yet."""
+        return segment.created_at - self.last <= _PAUSE or self.stop - self.first < FEWEST_TEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class PoolDrift:
+    """Compares each arrival with what came before it, once; what was found is kept in memory."""
+
+    store: StateStore
+    pools: Pools
+    executor: Executor
+    clock: Clock
+    _found: dict[ProjectId, dict[int, Arrival]] = field(init=False, default_factory=dict)
+    _compared_rows: dict[ProjectId, int] = field(init=False, default_factory=dict)
+
+    async def run(self, on_error: Callable[[BaseException], None], every_s: float = 5.0) -> None:
+        """Compare what arrives until cancelled."""
+        while True:
+            try:
+                await self.look(on_error)
+            except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
+                on_error(error)
+            await asyncio.sleep(every_s)
+
+    async def look(self, on_error: Callable[[BaseException], None]) -> None:
+        """Compare what has arrived in any project since the last look."""
+        for project in await self.store.read(all_projects):
+            try:
+                rows = await self.store.read(lambda tx, one=project: tx.pool.committed_rows(one))  # type: ignore[misc]
+                if rows != self._compared_rows.get(project) and await self._compare(project) == rows:
+                    self._compared_rows[project] = rows
+            except Exception as error:  # noqa: BLE001  (one damaged pool must not hide the others' drift)
+                on_error(error)
+
+    def drifted(self, project: ProjectId) -> Sequence[Arrival]:
+        """Return the arrivals that are known to be unlike what came before them, oldest first; compares nothing."""
+        known = self._found.get(project, {})
+        return [known[first] for first in sorted(known)[-MOST_ARRIVALS:] if known[first].drifted]
+
+    async def arrivals(self, project: ProjectId) -> Sequence[Arrival]:
+        """Return the newest arrivals, up to 20, oldest first, after comparing those that were not yet.
+
+        An arrival is compared ten seconds after its last text, when all its texts are embedded. The same texts give
+        the same evidence on every server and after every start, so that asking again is no second look.
+        """
+        await self._compare(project)
+        known = self._found.get(project, {})
+        return [known[first] for first in sorted(known)[-MOST_ARRIVALS:]]
+
+    async def _compare(self, project: ProjectId) -> int:
+        """Compare the newest arrivals that were not yet; return the row up to which all is compared."""
+        spans = _spans(await self.store.read(lambda tx: tx.pool.segments(project)), self.clock.now())
+        known = self._found.setdefault(project, {})
+        for number, span in list(enumerate(spans))[1:][-MOST_ARRIVALS:]:
+            if span.first not in known and (found := await self._compared(project, span, number + 1)) is not None:
+                known[span.first] = found
+        return spans[-1].stop if spans else 0
+
+    def forget(self, project: ProjectId) -> None:
+        """Drop what is kept of a deleted project."""
+        self._found.pop(project, None)
+        self._compared_rows.pop(project, None)
+
+    async def _compared(self, project: ProjectId, span: _Span, number: int) -> Arrival | None:
+        unusable = (await self.pools.open(project)).unusable_rows()
+        earlier = np.setdiff1d(np.arange(span.first), unusable)
+        new = np.setdiff1d(np.arange(span.first, span.stop), unusable)
+        pairs = min(PAIRS, len(earlier), len(new))
+        # Rows of holdout and gold, or deleted ones, may be all there is.
+        if pairs < FEWEST_TEXTS:
+            return None
+        draw = np.random.default_rng([span.first, span.stop])
+        before, after = (draw.permutation(rows)[:pairs] for rows in (earlier, new))
+        embeddings = await self.pools.embeddings(project, np.concatenate([before, after]).tolist())
+        evidence = await self.executor.run(lambda: drift_evidence(embeddings[:pairs], embeddings[pairs:]))
+        return Arrival(number, span.last, span.first, len(new), len(earlier), evidence)
+
+
+def _spans(segments: Sequence[Segment], now: datetime) -> Sequence[_Span]:
+    """Return what arrived together; what may still grow, and what waits for its embedding, ends the list."""
+    spans: list[_Span] = []
+    for segment in sorted(segments, key=lambda one: one.first_row):
+        if spans and spans[-1].takes(segment):
+            spans[-1] = spans[-1].with_more(segment)
+        else:
+            spans.append(_Span(segment.first_row, segment.first_row, segment.created_at, True).with_more(segment))
+    if spans and (now - spans[-1].last <= _PAUSE or spans[-1].stop - spans[-1].first < FEWEST_TEXTS):
+        spans.pop()
+    return list(takewhile(lambda span: span.embedded, spans))
