@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -77,9 +78,10 @@ async def test_every_row_comes_back_and_a_second_call_pays_nothing(tmp_path: Pat
         assert all(0 <= float(row["confidence"]) <= 1 for row in rows if row["source"] == "learner")
         assert "20 labeled by anthropic" in out
         paid = fake.books.charged_requests
-        again, _, said = await auto(tmp_path, fake, *call)
+        again, _, said = await auto(tmp_path, fake, *call, "--review")
         assert again == 0, said
         assert "nothing is left to ask" in said
+        assert re.search(r"no label is in doubt|worth another look: http://127.0.0.1:\d+/projects/auto/review", said)
         assert fake.books.charged_requests == paid
         assert labeled(tmp_path / "out.csv") == rows
 

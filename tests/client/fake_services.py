@@ -240,7 +240,8 @@ class Labeling(labeling_grpc.LabelingServiceServicer):
         items = unlabeled[: request.count]
         if not items:
             return labeling.LeaseItemsResponse()
-        leased = [labeling.LeasedItem(item=item) for item in items]
+        known = labeling.DoubtedLabel(label="sports") if request.show_answers else None
+        leased = [labeling.LeasedItem(item=item, doubted=known) for item in items]
         return labeling.LeaseItemsResponse(
             lease=labeling.Lease(lease_id="lease-1", annotator=request.annotator, items=leased)
         )

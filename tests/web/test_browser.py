@@ -114,7 +114,7 @@ def test_every_page_is_accessible_and_quiet(browser: Browser, server: Server, sc
     proposal = project_service_pb2.CreateGuidelinesRequest(project=project, text="Cold or warm?\nSay.", accept=True)
     api.projects.CreateGuidelines(proposal)
     visit = Visit(browser, server, scheme=scheme)
-    of_project = ("", "/add", "/items", "/map", "/guidelines", "/ledger", "/annotators", "/start", "/label")
+    of_project = ("", "/add", "/items", "/map", "/guidelines", "/ledger", "/annotators", "/start", "/label", "/review")
     for path in ("/", "/new", *(f"/projects/{project}{path}" for path in of_project)):
         page = visit.open(path)
         page.wait_for_selector("main") if path.endswith(project) else page.wait_for_load_state("networkidle")

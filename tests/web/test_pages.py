@@ -15,7 +15,10 @@ from nextlabel.v1.annotation_pb2 import ANNOTATION_TYPE_SINGLE_LABEL as SINGLE_L
 from tests.api.services.conftest import GIVEN, batch, header, items, label, label_space, request_id
 from tests.web.conftest import ADMIN, Server, violations, visitor
 
-OF_PROJECT = ("", "/add", "/items", "/map", "/map/points", "/guidelines", "/ledger", "/annotators", "/start", "/label")
+OF_PROJECT = (
+    *("", "/add", "/items", "/map", "/map/points", "/guidelines", "/ledger", "/annotators", "/start"),
+    *("/label", "/review", "/doubtful"),
+)
 PAGES = ("/", "/new", *(f"/projects/{{}}{path}" for path in OF_PROJECT))
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{7*7}}"
 

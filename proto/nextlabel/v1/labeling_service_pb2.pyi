@@ -224,6 +224,7 @@ class LeasedItem(_message.Message):
     ITEM_FIELD_NUMBER: _builtins.int
     PICK_FIELD_NUMBER: _builtins.int
     SUGGESTION_FIELD_NUMBER: _builtins.int
+    DOUBTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def item(self) -> _pool_pb2.Item:
         """The item, without its reference answer."""
@@ -236,20 +237,115 @@ class LeasedItem(_message.Message):
     def suggestion(self) -> Global___Suggestion:
         """A suggestion; absent unless the project shows them."""
 
+    @_builtins.property
+    def doubted(self) -> Global___DoubtedLabel:
+        """What is known of its label; absent unless the lease was asked for with `show_answers`."""
+
     def __init__(
         self,
         *,
         item: _pool_pb2.Item | None = ...,
         pick: Global___Pick | None = ...,
         suggestion: Global___Suggestion | None = ...,
+        doubted: Global___DoubtedLabel | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "pick", b"pick", "suggestion", b"suggestion"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["doubted", b"doubted", "item", b"item", "pick", b"pick", "suggestion", b"suggestion"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "pick", b"pick", "suggestion", b"suggestion"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubted", b"doubted", "item", b"item", "pick", b"pick", "suggestion", b"suggestion"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LeasedItem: _TypeAlias = LeasedItem  # noqa: Y015
+
+@_typing.final
+class GivenAnswer(_message.Message):
+    """An answer that an item has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_KIND_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_KIND_FIELD_NUMBER: _builtins.int
+    RATIONALE_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the annotator."""
+    annotator_kind: _annotation_pb2.AnnotatorKind.ValueType
+    """What kind of annotator gave it."""
+    confidence: _builtins.float
+    """Confidence in [0, 1]; absent when there is none."""
+    confidence_kind: _annotation_pb2.ConfidenceKind.ValueType
+    """Where the confidence comes from."""
+    rationale: _builtins.str
+    """The beginning of the justification, up to 1,024 bytes; empty when none was given."""
+    @_builtins.property
+    def answer(self) -> _annotation_pb2.Answer:
+        """The answer."""
+
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        annotator_kind: _annotation_pb2.AnnotatorKind.ValueType = ...,
+        answer: _annotation_pb2.Answer | None = ...,
+        confidence: _builtins.float | None = ...,
+        confidence_kind: _annotation_pb2.ConfidenceKind.ValueType = ...,
+        rationale: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "answer", b"answer", "confidence", b"confidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "annotator", b"annotator", "annotator_kind", b"annotator_kind", "answer", b"answer", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "rationale", b"rationale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+
+Global___GivenAnswer: _TypeAlias = GivenAnswer  # noqa: Y015
+
+@_typing.final
+class DoubtedLabel(_message.Message):
+    """A label that is looked at again, and what is known of it. Why it is looked at is the `reason` of the pick."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    OTHER_LABEL_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    FILTERED_BY_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """The label that the item has now."""
+    other_label: _builtins.str
+    """What learner and neighbours say instead; empty where they say the same or nothing."""
+    confidence: _builtins.float
+    """Calibrated probability in [0, 1] that the label is right; absent where nothing says so."""
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___GivenAnswer]:
+        """Answers that the item has, oldest first, each annotator's newest one; the 20 newest of them."""
+
+    @_builtins.property
+    def filtered_by(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the filters that leave the label out; the first 20 of them."""
+
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        other_label: _builtins.str = ...,
+        confidence: _builtins.float | None = ...,
+        answers: _abc.Iterable[Global___GivenAnswer] | None = ...,
+        filtered_by: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "answers", b"answers", "confidence", b"confidence", "filtered_by", b"filtered_by", "label", b"label", "other_label", b"other_label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+
+Global___DoubtedLabel: _TypeAlias = DoubtedLabel  # noqa: Y015
 
 @_typing.final
 class Lease(_message.Message):
@@ -393,6 +489,7 @@ class LeaseItemsRequest(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     TTL_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
+    SHOW_ANSWERS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
@@ -403,8 +500,10 @@ class LeaseItemsRequest(_message.Message):
     """Items wanted, from 1 to 1,000."""
     review: _builtins.bool
     """Lease answered items that are worth another look instead, as QualityService.ListReview lists them; each pick's `score`
-    is how probably the label is wrong, and its `reason` says why. Their labels are not shown.
+    is how probably the label is wrong, and its `reason` says why. Their labels are not shown unless `show_answers` says so.
     """
+    show_answers: _builtins.bool
+    """With `review`: also tell what label each item has, and what others answered, in `LeasedItem.doubted`."""
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long the lease lasts; absent for the project's default."""
@@ -418,10 +517,11 @@ class LeaseItemsRequest(_message.Message):
         count: _builtins.int = ...,
         ttl: _duration_pb2.Duration | None = ...,
         review: _builtins.bool = ...,
+        show_answers: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "show_answers", b"show_answers", "ttl", b"ttl"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import pytest
 
+from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import quality_service_pb2 as pb
@@ -50,12 +51,17 @@ def test_a_wrong_label_is_listed_leased_once_and_gone_after_a_look(api: Api) -> 
     assert not api.quality.ListReview(pb.ListReviewRequest(project=project, annotator="ann")).entries
 
     asked = labeling_pb.LeaseItemsRequest(
-        request_id=request_id(), project=project, annotator="bob", count=1, review=True
+        request_id=request_id(), project=project, annotator="bob", count=1, review=True, show_answers=True
     )
     held = api.labeling.LeaseItems(asked).lease
     assert api.labeling.LeaseItems(asked).lease.lease_id == held.lease_id
     assert (held.items[0].item.id, held.items[0].pick.reason) == ("item-0", "review: suspect")
     assert held.items[0].item.text
+    doubted = held.items[0].doubted
+    assert (doubted.label, doubted.other_label) == (wrong, true_class(0))
+    [given] = doubted.answers
+    assert (given.annotator, given.annotator_kind) == ("ann", annotation_pb2.ANNOTATOR_KIND_HUMAN)
+    assert given.answer == mistaken.answer
     answer = labeling_pb.SubmittedAnnotation(item_id="item-0", answer=label(true_class(0)))
     api.labeling.SubmitAnnotations(
         labeling_pb.SubmitAnnotationsRequest(
@@ -64,6 +70,19 @@ def test_a_wrong_label_is_listed_leased_once_and_gone_after_a_look(api: Api) -> 
     )
     left = api.quality.ListReview(pb.ListReviewRequest(project=project))
     assert "item-0" not in {entry.item_id for entry in left.entries}
+
+
+def test_answers_of_others_are_shown_to_who_asks_and_to_nobody_who_labels(api: Api) -> None:
+    project = api.filled(4)
+    for annotator, given in (("eve", "cold"), ("tom", "warm")):
+        answer = labeling_pb.SubmittedAnnotation(item_id="item-0", answer=label(given))
+        api.labeling.SubmitAnnotations(
+            labeling_pb.SubmitAnnotationsRequest(project=project, annotator=annotator, annotations=[answer])
+        )
+    blind = labeling_pb.LeaseItemsRequest(project=project, annotator="ann", count=4, review=True)
+    assert [item.HasField("doubted") for item in api.labeling.LeaseItems(blind).lease.items] == [False]
+    labeling = labeling_pb.LeaseItemsRequest(project=project, annotator="ann", count=4, show_answers=True)
+    assert refusal(lambda: api.labeling.LeaseItems(labeling)) == (grpc.StatusCode.INVALID_ARGUMENT, ["show_answers"])
 
 
 def test_a_rule_names_labels_page_by_page_and_says_why(api: Api) -> None:

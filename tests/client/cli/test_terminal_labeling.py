@@ -74,3 +74,15 @@ def test_help_says_what_can_be_typed(cli: Cli, news: str, client: Client) -> Non
     assert "s passes the item on to others; u takes up the item before" in cli(
         "label", news, "--annotator", "ann", stdin="?\nq\n"
     ).err  # fmt: skip
+
+
+def test_who_reviews_may_see_what_others_answered(cli: Cli, news: str, client: Client) -> None:
+    client.pool.add(news, [{"id": "a", "text": "one"}])
+    assert (
+        "it is labeled sports"
+        in cli("label", news, "--annotator", "ann", "--review", "--show-answers", stdin="q\n").err
+    )
+    assert "labeled" not in cli("label", news, "--annotator", "ann", "--review", stdin="q\n").err
+    refused = cli("label", news, "--annotator", "ann", "--show-answers", stdin="q\n")
+    assert refused.code == 2
+    assert "with --review only" in refused.err

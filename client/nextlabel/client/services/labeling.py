@@ -66,16 +66,22 @@ class Labeling(Service[Mode, Scope]):
         count: int,
         ttl_s: float | None = None,
         review: bool = False,
+        show_answers: bool = False,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.Lease:
         """Give an annotator up to `count` (at most 1,000) items to answer.
 
         Picks a new query batch when nothing is open. A lease without items, and without an id, means that there
         is nothing for this annotator to answer. With `review` they are answered ones that are worth another look,
-        as `quality.review` lists them.
+        as `quality.review` lists them; `show_answers` tells in `doubted` what label each has and who answered what.
         """
         request = pb.LeaseItemsRequest(
-            project=project, annotator=annotator, count=count, ttl=duration(ttl_s), review=review
+            project=project,
+            annotator=annotator,
+            count=count,
+            ttl=duration(ttl_s),
+            review=review,
+            show_answers=show_answers,
         )
         return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
 

@@ -55,6 +55,9 @@ def auto(
     review_below: Annotated[
         float, typer.Option(min=0, max=1, help="Mark labels that are less sure than this for another look.")
     ] = 0.8,
+    review: Annotated[
+        bool, typer.Option("--review", help="Before the file is written, look at doubtful labels on a page.")
+    ] = False,
     data_dir: Annotated[
         Path | None, typer.Option(help="Where the work is kept. (default: the labeled file's name with .nextlabel)")
     ] = None,
@@ -87,7 +90,7 @@ def auto(
         rows = list(source.rows(names, quiet=False))
         classes = _classes(labels, sorted({row.known for row in rows if row.known}))
         spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
-        server = stack.enter_context(own_server(folder, environment, pages=annotator is Labeler.HUMAN))
+        server = stack.enter_context(own_server(folder, environment, pages=review or annotator is Labeler.HUMAN))
         client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
         job = Job(client)
         job.prepare(classes, guidelines.read_text(encoding="utf-8-sig") if guidelines else "")
@@ -103,6 +106,8 @@ def auto(
             failed = False
         else:
             failed = _run(job, spec, yes=yes)
+        if review:
+            _wait_for_reviewers(client, server.pages)
         tally = Tally()
         written = outcomes(client, source.rows(names), names, review_below, refused, tally)
         write_table(out, [*names, *added_names(names).values()], written)
@@ -229,6 +234,25 @@ def _wait_for_people(client: "Client", pages: str) -> None:
     from nextlabel.server.auto.job import PROJECT
 
     _say(f"label at {pages}/projects/{PROJECT}/label")
+    _learn_when_enough(client)
+
+
+def _wait_for_reviewers(client: "Client", pages: str) -> None:
+    """Wait until a person has looked at what is doubtful, then train on what they say."""
+    from nextlabel.server.auto.job import PROJECT
+
+    doubtful = sum(1 for _ in client.quality.review(PROJECT))
+    if doubtful:
+        labels = "1 label is" if doubtful == 1 else f"{doubtful:,} labels are"
+        _say(f"{labels} worth another look: {pages}/projects/{PROJECT}/review")
+        _learn_when_enough(client)
+    else:
+        _say("no label is in doubt")
+
+
+def _learn_when_enough(client: "Client") -> None:
+    from nextlabel.server.auto.job import PROJECT
+
     _say("press Enter here when it is enough; the learner labels the rest")
     sys.stdin.readline()
     if client.projects.get(PROJECT).counts.labeled:

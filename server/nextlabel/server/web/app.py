@@ -17,7 +17,19 @@ from starlette.templating import Jinja2Templates
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import DomainError
-from nextlabel.server.web import annotators, creating, curves, figures, labeling, live, maps, pages, sessions, starting
+from nextlabel.server.web import (
+    annotators,
+    creating,
+    curves,
+    figures,
+    labeling,
+    live,
+    maps,
+    pages,
+    reviewing,
+    sessions,
+    starting,
+)
 from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.protection import Protection
 from nextlabel.server.web.rendering import page
@@ -63,6 +75,8 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/start", starting.quote_or_start, methods=["POST"]),
         Route(f"{project}/runs/{{run}}/{{turn}}", pages.turn_run, methods=["POST"]),
         Route(f"{project}/label", labeling.label_page),
+        Route(f"{project}/review", labeling.review_page),
+        Route(f"{project}/doubtful", reviewing.doubtful),
         Route(f"{api}/lease", labeling.as_json(labeling.lease), methods=["POST"]),
         Route(f"{api}/submit", labeling.as_json(labeling.submit), methods=["POST"]),
         Route(f"{api}/release", labeling.as_json(labeling.release), methods=["POST"]),

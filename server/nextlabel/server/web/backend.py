@@ -15,6 +15,7 @@ from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
+from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceAsyncStub
     from nextlabel.v1.pool_service_pb2_grpc import PoolServiceAsyncStub
     from nextlabel.v1.project_service_pb2_grpc import ProjectServiceAsyncStub
+    from nextlabel.v1.quality_service_pb2_grpc import QualityServiceAsyncStub
     from nextlabel.v1.report_service_pb2_grpc import ReportServiceAsyncStub
     from nextlabel.v1.run_service_pb2_grpc import RunServiceAsyncStub
 
@@ -72,6 +74,11 @@ class Backend:
     def reports(self) -> ReportServiceAsyncStub:
         """Curves and reports."""
         return ReportServiceStub(self.channel)
+
+    @cached_property
+    def quality(self) -> QualityServiceAsyncStub:
+        """Whether labels can be trusted."""
+        return QualityServiceStub(self.channel)
 
     @cached_property
     def access(self) -> AccessServiceAsyncStub:

@@ -15,6 +15,7 @@ from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.web.answers import answer_kind, answer_message, answer_value
 from nextlabel.server.web.rendering import page
+from nextlabel.server.web.reviewing import doubted_value
 from nextlabel.server.web.sessions import session_of, visitor
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2 as projects_pb
@@ -27,7 +28,16 @@ _REFUSED = pb.SUBMIT_STATUS_REFUSED
 
 
 async def label_page(request: Request) -> Response:
-    """Show the page for one project."""
+    """Show the page for one project: what has no label yet."""
+    return await _show(request, review=False)
+
+
+async def review_page(request: Request) -> Response:
+    """Show the page for one project: labels that are worth another look."""
+    return await _show(request, review=True)
+
+
+async def _show(request: Request, *, review: bool) -> Response:
     name = request.path_params["project"]
     if not session_of(request).name:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
@@ -47,23 +57,32 @@ async def label_page(request: Request) -> Response:
         "range": [score.minimum, score.maximum] if project.HasField("score_range") else [0.0, 1.0],
         "step": score.step or "any",
         "prefetch": PREFETCH,
+        "review": review,
     }
     return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
 
 
 async def lease(request: Request) -> Response:
-    """Give the page items to show: ``{request_id, annotator, count}``; without any, how many are being embedded."""
+    """Give the page items to show: ``{request_id, annotator, review}``.
+
+    Without any, it says how many are being embedded, or in ``message`` why there is nothing to review.
+    """
     asked = await _json(request)
+    review = asked.get("review") is True
     call = pb.LeaseItemsRequest(
         request_id=_text(asked, "request_id"),
         project=request.path_params["project"],
         annotator=_text(asked, "annotator"),
         count=PREFETCH,
+        review=review,
+        show_answers=review,
     )
     who = visitor(request)
     try:
         given = (await who.call(who.backend.labeling.LeaseItems, call)).lease
     except NextlabelError as error:
+        if error.reason == "NO_REVIEW_QUEUE":
+            return JSONResponse({"lease_id": "", "expires_at": 0, "items": [], "message": error.message})
         waiting = await _awaiting_embedding(request) if error.code.name in _PASSING else 0
         if not waiting:
             raise
@@ -157,6 +176,8 @@ def _shown(leased: pb.LeasedItem) -> dict[str, Any]:
             "confidence": suggestion.confidence if suggestion.HasField("confidence") else None,
             "annotator": suggestion.annotator,
         }
+    if leased.HasField("doubted"):
+        shown["doubted"] = doubted_value(leased)
     return shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nextlabel.server.api.messages.annotations import confidence_kind
+from nextlabel.server.api.messages.annotations import annotator_kind, confidence_kind
 from nextlabel.server.api.messages.answers import answer_message, body_of
 from nextlabel.server.api.messages.values import beginning, timestamp
 from nextlabel.server.domain.labeling.leases import Leased
@@ -14,13 +14,17 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitResult, SubmitStatus
 from nextlabel.server.domain.learning.suggestions import Suggestion
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.batches import Pick
+from nextlabel.server.values.labeling.reviews import DoubtedLabel
 from nextlabel.server.values.limits import Limits
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import pool_pb2
 
 # So that the picks of the largest query batch fit into one reply.
 REASON_BYTES = 96
+_RATIONALE_BYTES = 1_024
+_MOST_SHOWN = 20
 
 _STATUSES = {
     SubmitStatus.ACCEPTED: pb.SUBMIT_STATUS_ACCEPTED,
@@ -96,6 +100,29 @@ def suggestion_message(suggestion: Suggestion) -> pb.Suggestion:
         confidence=suggestion.confidence,
         confidence_kind=confidence_kind(suggestion.kind),
         annotator=suggestion.annotator,
+    )
+
+
+def doubted_label_message(known: DoubtedLabel) -> pb.DoubtedLabel:
+    """Return what is known of a label that is looked at again, as a message."""
+    return pb.DoubtedLabel(
+        label=known.label,
+        other_label=known.other_label,
+        confidence=known.confidence,
+        answers=[_given_answer(annotation) for annotation in known.answers[-_MOST_SHOWN:]],
+        filtered_by=known.filtered_by[:_MOST_SHOWN],
+    )
+
+
+def _given_answer(annotation: Annotation) -> pb.GivenAnswer:
+    answer = annotation.answer
+    return pb.GivenAnswer(
+        annotator=annotation.annotator,
+        annotator_kind=annotator_kind(annotation.kind),
+        answer=answer_message(answer.body),
+        confidence=answer.confidence,
+        confidence_kind=confidence_kind(answer.confidence_kind),
+        rationale=beginning(answer.rationale, _RATIONALE_BYTES),
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nextlabel.server.api.messages.labeling import suggestion_message
+from nextlabel.server.api.messages.labeling import doubted_label_message, suggestion_message
 from nextlabel.server.api.messages.pool import item_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.batches import Pick
 from nextlabel.server.values.limits import Limits
@@ -26,6 +27,7 @@ class LeasedItems:
 
     pools: Pools
     suggestions: Suggestions
+    queue: ReviewQueue
     limits: Limits
 
     def deliverable(self, picks: Sequence[Pick], project: ProjectId) -> int:
@@ -43,8 +45,11 @@ class LeasedItems:
                 return max(1, count)
         return len(picks)
 
-    async def fill(self, project: Project, leased: Sequence[pb.LeasedItem]) -> None:
-        """Put texts and metadata into items that have only an id, and suggestions beside them."""
+    async def fill(self, project: Project, leased: Sequence[pb.LeasedItem], *, show_answers: bool = False) -> None:
+        """Put texts and metadata into items that have only an id, and suggestions beside them.
+
+        ``show_answers`` puts in what is known of their labels, too.
+        """
         rows = (await self.pools.find(project.id, [entry.item.id for entry in leased])).tolist()
         stored = {item.row: item for item in await self.pools.items(project.id, [row for row in rows if row >= 0])}
         suggested = await self.suggestions.of(project, list(stored))
@@ -57,3 +62,9 @@ class LeasedItems:
             # An item without its suggestion can be answered all the same; a lease that cannot be delivered cannot.
             if row in suggestions and (room := room - suggestions[row].ByteSize()) >= 0:
                 entry.suggestion.CopyFrom(suggestions[row])
+        if not show_answers:
+            return
+        known = {row: doubted_label_message(one) for row, one in (await self.queue.known_of(project, stored)).items()}
+        for entry, row in zip(leased, rows, strict=True):
+            if row in known and (room := room - known[row].ByteSize()) >= 0:
+                entry.doubted.CopyFrom(known[row])

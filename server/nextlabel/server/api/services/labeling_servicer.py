@@ -114,6 +114,8 @@ class LabelingServicer(LabelingServiceServicer):
         project = await self.finder.project(request.project)
         ttl_s = seconds_of(request.ttl) if request.HasField("ttl") else None
         annotator = current_call().principal.answers_as(request.annotator)
+        if request.show_answers and not request.review:
+            raise InvalidArgument.field("show_answers", "answers of others are shown with `review` only")
         slot = self.replies.slot(request, pb.LeaseItemsResponse)
 
         def saved(tx: Transaction, leased: Leased) -> pb.LeaseItemsResponse:
@@ -151,7 +153,7 @@ class LabelingServicer(LabelingServiceServicer):
             response = await self.leasing.lease(project, annotator, request.count, work)
         if response is None:
             return pb.LeaseItemsResponse()
-        await self.leased_items.fill(project, response.lease.items)
+        await self.leased_items.fill(project, response.lease.items, show_answers=request.show_answers)
         return response
 
     async def ExtendLease(self, request: pb.ExtendLeaseRequest, context: Any) -> pb.ExtendLeaseResponse:

@@ -152,6 +152,7 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         leased_items=LeasedItems(
             parts.pool.pools,
             Suggestions(parts.pool.pools, parts.labeling.labels, parts.learning.learning),
+            parts.reports.quality.review,
             parts.base.limits,
         ),
         labeling=parts.labeling.leases,

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting, Doubts
-from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
+from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters, NamedLabel
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
+from nextlabel.server.values.labeling.reviews import DoubtedLabel, ReviewEntry, ReviewReason
 from nextlabel.server.values.projects.projects import Project
 
 REVIEW = "review"
@@ -42,23 +42,33 @@ class ReviewQueue:
         self.check(project)
         pool = await self.pools.open(project.id)
         unusable = set(pool.unusable_rows().tolist())
-        agreed, by_row = await self.labels.consensus(project), await self.labels.rows(project)
-        doubts = await self.doubting.of(project)
-        left_out = (await self.filters.left_out(project)).by_row
+        known = await self._known(project)
         leased, reviewed = await self.store.read(
             lambda tx: (set(tx.labeling.leased_rows(project.id)), _review_batches(tx, project.id))
         )
         found = []
-        for row, consensus in agreed.items():
-            given = by_row.get(row, ())
+        for row in known.agreed:
+            given = known.given.get(row, ())
             looked_at = any(a.batch in reviewed and a.outcome.reaches_learner for a in given)
             own = bool(annotator) and any(a.annotator == annotator for a in given)
             if row not in unusable and row not in leased and not looked_at and not own:
-                filtered_by = sorted(left_out[row].why) if row in left_out else ()
-                entry = _entry(consensus, given, doubts, tuple(filtered_by))
+                entry = known.entry(row)
                 if entry is not None:
                     found.append(entry)
         return sorted(found, key=lambda entry: (-entry.wrong_probability, entry.row))
+
+    async def known_of(self, project: Project, rows: Iterable[int]) -> Mapping[int, DoubtedLabel]:
+        """Return what is known of the labels of rows; those without a label are left out."""
+        known = await self._known(project)
+        return {row: known.label(row) for row in rows if row in known.agreed}
+
+    async def _known(self, project: Project) -> _Known:
+        return _Known(
+            agreed=await self.labels.consensus(project),
+            given=await self.labels.rows(project),
+            doubts=await self.doubting.of(project),
+            left_out=(await self.filters.left_out(project)).by_row,
+        )
 
     def check(self, project: Project) -> None:
         """Raise FailedPrecondition unless answers of the project's type are one class each, which can be compared."""
@@ -74,26 +84,53 @@ def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
     return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
 
 
-def _entry(
-    agreed: Consensus, given: Sequence[Annotation], doubts: Doubts, filtered_by: tuple[str, ...]
-) -> ReviewEntry | None:
-    """Return what there is against a label; None when there is nothing."""
-    wrong = doubts.wrong.get(agreed.row, 0.0)
-    other = doubts.own.get(agreed.row, agreed.label)
-    other = "" if other == agreed.label else other
-    reasons = []
-    if agreed.vote_share < 1 and agreed.annotations > 1:
-        reasons.append(ReviewReason.DISAGREEMENT)
-        wrong = max(wrong, 1 - agreed.vote_share)
-    if agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE:
-        reasons.append(ReviewReason.LOW_CONFIDENCE)
-        wrong = max(wrong, 1 - agreed.confidence)
-    if other and not agreed.trusted and any(a.kind is AnnotatorKind.LLM for a in given):
-        reasons.append(ReviewReason.AGAINST_LEARNER)
-    if doubts.wrong.get(agreed.row, 0.0) > 0.5:
-        reasons.append(ReviewReason.SUSPECT)
-    if filtered_by:
-        reasons.append(ReviewReason.FILTERED)
-    if not reasons:
-        return None
-    return ReviewEntry(agreed.row, agreed.item_id, agreed.label, other, wrong, tuple(reasons), filtered_by=filtered_by)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of all labels, by row."""
+
+    agreed: Mapping[int, Consensus]
+    given: Mapping[int, Sequence[Annotation]]
+    doubts: Doubts
+    left_out: Mapping[int, NamedLabel]
+
+    def label(self, row: int) -> DoubtedLabel:
+        """Return the label of a row that has one, and what others say of it."""
+        agreed = self.agreed[row]
+        other = self.doubts.own.get(row, agreed.label)
+        return DoubtedLabel(
+            label=agreed.label,
+            other_label="" if other == agreed.label else other,
+            confidence=agreed.confidence,
+            answers=tuple(a for a in self.given.get(row, ()) if a.outcome.reaches_learner),
+            filtered_by=tuple(sorted(self.left_out[row].why)) if row in self.left_out else (),
+        )
+
+    def entry(self, row: int) -> ReviewEntry | None:
+        """Return what there is against the label of a row; None when there is nothing."""
+        agreed, known = self.agreed[row], self.label(row)
+        doubted = self.doubts.wrong.get(row, 0.0)
+        wrong, reasons = doubted, []
+        if agreed.vote_share < 1 and agreed.annotations > 1:
+            reasons.append(ReviewReason.DISAGREEMENT)
+            wrong = max(wrong, 1 - agreed.vote_share)
+        if agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE:
+            reasons.append(ReviewReason.LOW_CONFIDENCE)
+            wrong = max(wrong, 1 - agreed.confidence)
+        asked_llm = any(a.kind is AnnotatorKind.LLM for a in self.given.get(row, ()))
+        if known.other_label and not agreed.trusted and asked_llm:
+            reasons.append(ReviewReason.AGAINST_LEARNER)
+        if doubted > 0.5:
+            reasons.append(ReviewReason.SUSPECT)
+        if known.filtered_by:
+            reasons.append(ReviewReason.FILTERED)
+        if not reasons:
+            return None
+        return ReviewEntry(
+            row,
+            agreed.item_id,
+            agreed.label,
+            known.other_label,
+            wrong,
+            tuple(reasons),
+            filtered_by=known.filtered_by,
+        )

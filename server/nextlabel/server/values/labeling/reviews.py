@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from nextlabel.server.values.labeling.annotations import Annotation
+
 
 class ReviewReason(StrEnum):
     """Why a label is worth another look.
@@ -37,3 +39,18 @@ class ReviewEntry:
     wrong_probability: float
     reasons: tuple[ReviewReason, ...]
     filtered_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtedLabel:
+    """The ``label`` of an item that is looked at again, and what is known of it.
+
+    ``other_label`` and ``filtered_by`` are as in ReviewEntry. ``confidence`` in [0, 1] is the calibrated probability
+    that the label is right, None where nothing says so. ``answers`` are those that it rests on, oldest first.
+    """
+
+    label: str
+    other_label: str
+    confidence: float | None
+    answers: tuple[Annotation, ...]
+    filtered_by: tuple[str, ...]

@@ -30,6 +30,9 @@ def label(
     review: Annotated[
         bool, typer.Option("--review", help="Look once more at answered items that may be wrong.")
     ] = False,
+    show_answers: Annotated[
+        bool, typer.Option("--show-answers", help="With --review: tell what label an item has, and who answered what.")
+    ] = False,
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
@@ -42,9 +45,13 @@ def label(
     In the terminal every answer is stored at once; s passes an item on to others, u takes up the one before, q ends and
     gives the rest back. With --review they are items that others have answered and there is reason to doubt.
     """
+    if show_answers and not review:
+        raise typer.BadParameter("answers of others are shown with --review only", param_hint="--show-answers")
     if answers_from is None:
         with session(ctx).connect() as client:
-            label_in_terminal(client, project, annotator=annotator, count=count, review=review)
+            label_in_terminal(
+                client, project, annotator=annotator, count=count, review=review, show_answers=show_answers
+            )
         return
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
     items = reading.open(answers_from, columns)

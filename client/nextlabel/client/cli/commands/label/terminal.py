@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from nextlabel.v1.project_service_pb2 import Project
 
 
-def label_in_terminal(client: "Client", project: str, *, annotator: str, count: int, review: bool = False) -> None:
+def label_in_terminal(
+    client: "Client", project: str, *, annotator: str, count: int, review: bool = False, show_answers: bool = False
+) -> None:
     """Lease items, show them, store each answer at once; until nothing is left or the annotator quits."""
     settings = client.projects.get(project)
-    desk = _Desk(client, settings, annotator, inputs_of(settings), review)
+    desk = _Desk(client, settings, annotator, inputs_of(settings), review, show_answers)
     while True:
         with desk.leased(count) as lease:
             if not lease.items:
@@ -41,6 +43,7 @@ class _Desk:
     annotator: str
     inputs: Inputs
     review: bool = False
+    show_answers: bool = False
     answered: set[str] = field(default_factory=set)
     _done: list["LeasedItem"] = field(default_factory=list)
 
@@ -52,7 +55,9 @@ class _Desk:
     def leased(self, count: int) -> Iterator["Lease"]:
         """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
         labeling = self.client.project(self.settings.name).labeling
-        lease = labeling.lease(annotator=self.annotator, count=count, review=self.review)
+        lease = labeling.lease(
+            annotator=self.annotator, count=count, review=self.review, show_answers=self.show_answers
+        )
         try:
             yield lease
         finally:
@@ -110,6 +115,11 @@ class _Desk:
             console.print(Panel(Text(printable(leased.item.pair.b)), title="b"))
         if self.review:
             console.print(Text(printable(leased.pick.reason), style="italic"))
+        if leased.HasField("doubted"):
+            from nextlabel.client.cli.commands.label.doubted import known_of
+
+            for line in known_of(leased.doubted):
+                console.print(Text(printable(line), style="italic"))
         for key, label_class in zip(self.inputs.class_keys, self.settings.label_space.classes, strict=False):
             console.print(Text(printable(f"{key:>3} {label_class.name}  {label_class.description}")))
         if leased.HasField("suggestion"):

@@ -4,6 +4,7 @@ import { $, config } from "./kept.js";
 const COMMANDS = "uscnh";
 const KEYS = [..."1234567890", ..."qwertyuiopfghjklzxcvbnm"].filter((key) => !COMMANDS.includes(key));
 const chosen = new Set();
+let standing = null;
 const classButtons = () => [...document.querySelectorAll("[data-label]")];
 const written = $("written"), score = $("score"), slider = $("slider"), searched = $("search");
 // On a touch screen a field in focus would bring the keyboard up over the item.
@@ -48,9 +49,14 @@ export function begin(item) {
   const before = (item.said && item.said.answer) || {};
   const suggested = (item.suggestion && item.suggestion.answer) || {};
   const hinted = suggested.labels || [suggested.label];
+  standing = item.doubted ? item.doubted.label : null;
+  if (config.review) { $("confirm").hidden = standing === null; $("standing").textContent = standing; }
   chosen.clear();
   (before.labels || [before.label]).forEach((label) => label && chosen.add(label));
-  for (const button of classButtons()) button.classList.toggle("suggested", hinted.includes(button.dataset.label));
+  for (const button of classButtons()) {
+    button.classList.toggle("suggested", hinted.includes(button.dataset.label));
+    button.classList.toggle("standing", standing === button.dataset.label);
+  }
   mark();
   if (searched && searched.value) { searched.value = ""; search(); }
   if (written) { written.value = before.text || ""; if (typing) written.focus(); }
@@ -71,8 +77,11 @@ function choose(label) {
   mark();
 }
 
+// What is looked at again keeps its label.
 export function confirm() {
-  if (config.kind === "labels") {
+  if (config.review) {
+    if (standing !== null) answered({ label: standing });
+  } else if (config.kind === "labels") {
     answered({ labels: config.classes.map((c) => c.name).filter((name) => chosen.has(name)) });
   } else if (config.kind === "text" && written.value.trim()) {
     answered({ text: written.value });

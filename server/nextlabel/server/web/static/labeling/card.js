@@ -9,7 +9,9 @@ export function words(answer) {
   return answer.preferred ? WORDS[value] : String(value);
 }
 
-function line(element, before, text, after = "") {
+export const percent = (share) => `${Math.round(100 * share)} % sure`;
+
+export function line(element, before, text, after = "") {
   const isolated = document.createElement("bdi");
   isolated.textContent = text;
   element.replaceChildren(before, isolated, after);
@@ -30,7 +32,7 @@ export function showItem(item) {
   const suggestion = item.suggestion && Object.keys(item.suggestion.answer).length ? item.suggestion : null;
   $("suggestion").hidden = !suggestion;
   if (suggestion) {
-    const sure = suggestion.confidence === null ? "" : ` (${Math.round(100 * suggestion.confidence)} % sure)`;
+    const sure = suggestion.confidence === null ? "" : ` (${percent(suggestion.confidence)})`;
     line($("suggestion"), `${suggestion.annotator} suggests: `, words(suggestion.answer), sure);
   }
   $("before").hidden = !(item.said && item.said.answer);

@@ -4,6 +4,7 @@ import { connected, get, mayPass, post, trouble } from "./calls.js";
 import { countWaiting, put, send } from "./outbox.js";
 import { arrow, begin, confirm, searchKey, whenAnswered } from "./answering.js";
 import { showItem } from "./card.js";
+import { showDoubts } from "./doubts.js";
 
 const state = { queue: [], current: null, history: [], asking: false, empty: false, done: 0, halfSure: false, counted: -1, paints: [] };
 
@@ -14,17 +15,18 @@ async function fetchItems() {
   if (state.asking || state.queue.length > config.prefetch / 2) return;
   state.asking = true;
   try {
-    const given = await post("lease", { request_id: leaseId, annotator: config.annotator });
+    const given = await post("lease", { request_id: leaseId, annotator: config.annotator, review: config.review });
     leaseId = crypto.randomUUID();
     connected(null);
     state.empty = given.items.length === 0 && !given.awaiting_embedding;
+    if (given.message) $("reason").textContent = given.message;
     if (!given.items.length && given.awaiting_embedding) {
       $("waiting").textContent = `${given.awaiting_embedding.toLocaleString("en")} texts are being prepared; the first ones come up by themselves.`;
     }
     const known = new Set([...state.queue, state.current, ...state.history].filter(Boolean).map((item) => item.id));
     for (const item of given.items) {
       if (known.has(item.id)) continue;
-      const leased = { ...item, lease_id: given.lease_id, expires_at: given.expires_at };
+      const leased = { ...item, lease_id: given.lease_id, expires_at: given.expires_at, review: config.review };
       await keep("items", leased);
       state.queue.push(leased);
     }
@@ -43,7 +45,7 @@ async function fetchItems() {
 
 // Counting takes the server longer than an answer does: it is asked every few seconds at most.
 async function progress() {
-  if (state.counted === state.history.length) return;
+  if (config.review || state.counted === state.history.length) return;
   state.counted = state.history.length;
   const { labeled, pool } = await get("progress").catch(() => ({ pool: 0 }));
   if (!pool) return;
@@ -67,6 +69,7 @@ function show() {
   $("done").textContent = state.done;
   if (!item) return;
   showItem(item);
+  if (config.review) showDoubts(item.doubted);
   $("comment").value = (item.said && item.said.comment) || "";
   beSure(Boolean(item.said && item.said.confidence));
   begin(item);
@@ -96,8 +99,8 @@ function leave(said) {
   const pressed = performance.now();
   state.history.push({ ...item, said });
   if (!said.skip) state.done += 1;
-  // What is corrected has left its lease.
-  put({ item_id: item.id, lease_id: item.said ? "" : item.lease_id, said });
+  // What is corrected has left its lease; what was passed on belongs to it still.
+  put({ item_id: item.id, lease_id: item.said && !item.said.skip ? "" : item.lease_id, said });
   next();
   requestAnimationFrame(() => setTimeout(() => state.paints.push(performance.now() - pressed)));
 }
@@ -154,7 +157,7 @@ async function start() {
   const answered = new Set((await everything("outbox")).map((entry) => entry.item_id));
   for (const item of await everything("items")) {
     if (answered.has(item.id) || item.expires_at < Date.now()) await drop("items", item.id);
-    else state.queue.push(item);
+    else if (Boolean(item.review) === config.review) state.queue.push(item);
   }
   countWaiting();
   next();

@@ -1,0 +1,53 @@
+"""Labels that are worth another look: how many there are, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nextlabel.client.errors import NextlabelError
+from nextlabel.server.web.answers import answer_value
+from nextlabel.server.web.figures import FILTERS
+from nextlabel.server.web.rendering import page
+from nextlabel.server.web.sessions import session_of, visitor
+from nextlabel.v1 import labeling_service_pb2 as labeling_pb
+from nextlabel.v1 import quality_service_pb2 as pb
+
+
+async def doubtful(request: Request) -> Response:
+    """Return the part of the overview that says how many labels the visitor may look at again."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    asked = pb.ListReviewRequest(project=name, annotator=session_of(request).name, page_size=1)
+    try:
+        total = (await who.call(who.backend.quality.ListReview, asked)).total
+    except NextlabelError as error:
+        if error.reason != "NO_REVIEW_QUEUE":
+            raise
+        total = 0
+    return page(request, "doubtful.html", project_name=name, total=total)
+
+
+def doubted_value(leased: labeling_pb.LeasedItem) -> Mapping[str, Any]:
+    """Return what is known of a leased item's label as JSON; what is not known is null or empty."""
+    doubted = leased.doubted
+    return {
+        "label": doubted.label,
+        "why": leased.pick.reason.removeprefix("review: "),
+        "other": doubted.other_label,
+        "confidence": doubted.confidence if doubted.HasField("confidence") else None,
+        "filtered_by": list(doubted.filtered_by),
+        "answers": [
+            {
+                "annotator": given.annotator,
+                "kind": FILTERS["annotator_kind"](given.annotator_kind),
+                "answer": answer_value(given.answer),
+                "confidence": given.confidence if given.HasField("confidence") else None,
+                "rationale": given.rationale,
+            }
+            for given in doubted.answers
+        ],
+    }
