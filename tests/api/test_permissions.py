@@ -78,6 +78,8 @@ ALLOWED = {
     CompareConsensus      ROD
     CertifyLabels         ROD
     GetPoolDrift          ROD
+    GetDelivery           ROD
+    ListDeliveredLabels   ROD
     ListReview            ROD
     ListFilterHits        ROD
     SetFilter             OD

@@ -4,15 +4,20 @@
 
 from typing import Any
 
+from nextlabel.v1 import annotation_pb2 as annotation
 from nextlabel.v1 import learner_service_pb2 as learner
+from nextlabel.v1 import pool_pb2 as pool
 from nextlabel.v1 import quality_service_pb2 as quality
 from nextlabel.v1 import quality_service_pb2_grpc as quality_grpc
 from nextlabel.v1 import report_service_pb2 as report
 
 
+def estimate(value: float) -> report.Estimate:
+    return report.Estimate(value=value, low=value - 0.1, high=value + 0.1, items=50)
+
+
 def figure(kind: Any, value: float, *, anytime: bool = False) -> quality.Figure:
-    estimate = report.Estimate(value=value, low=value - 0.1, high=value + 0.1, items=50)
-    return quality.Figure(kind=kind, estimate=estimate, anytime=anytime)
+    return quality.Figure(kind=kind, estimate=estimate(value), anytime=anytime)
 
 
 class Quality(quality_grpc.QualityServiceServicer):
@@ -42,6 +47,35 @@ class Quality(quality_grpc.QualityServiceServicer):
     async def CertifyLabels(self, request: Any, context: Any) -> Any:
         proven = quality.Certificate(threshold=0.9, accepted_share=0.4, gold_items=80, right=79)
         return quality.CertifyLabelsResponse(certificate=proven if request.accuracy < 0.95 else None, labels=500)
+
+    async def GetDelivery(self, request: Any, context: Any) -> Any:
+        proven = quality.Certificate(threshold=0.8, accepted_share=0.6, gold_items=80, right=79, lower_bound=0.94)
+        learner_ = quality.TestedSource(annotator="learner", labels=6, accuracy=estimate(0.9))
+        if request.accuracy < 0.95:
+            learner_.certificate.CopyFrom(proven)
+        return quality.GetDeliveryResponse(
+            accuracy=request.accuracy,
+            tested=[learner_],
+            untested=[quality.UntestedSource(annotator="mini", why="it has answered no gold item with a confidence")],
+            accepted_by="learner" if request.accuracy < 0.95 else "",
+            items=[quality.SourceCount(source=quality.LABEL_SOURCE_LEARNER, items=2)],
+            accepted=1 if request.accuracy < 0.95 else 0,
+            expected_accuracy=estimate(0.9),
+            spent=annotation.Cost(labels=6, micro_usd=20_000),
+        )
+
+    async def ListDeliveredLabels(self, request: Any, context: Any) -> Any:
+        number = int(request.page_token or 0)
+        label = quality.DeliveredLabel(
+            item=pool.Item(id=f"item-{number}", text="a text", split=pool.SPLIT_POOL),
+            answer=annotation.Answer(single_label=annotation.SingleLabel(label="sports")),
+            source=quality.LABEL_SOURCE_LEARNER,
+            annotators=["learner"],
+            score=0.9 - number / 2,
+            look=quality.LOOK_REASON_BELOW_THRESHOLD if number else quality.LOOK_REASON_UNSPECIFIED,
+        )
+        label.item.metadata.update({"city": "Bonn"})
+        return quality.ListDeliveredLabelsResponse(labels=[label], next_page_token="" if number else "1")
 
     async def ListReview(self, request: Any, context: Any) -> Any:
         reasons = [quality.REVIEW_REASON_DISAGREEMENT, quality.REVIEW_REASON_SUSPECT]

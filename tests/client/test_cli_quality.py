@@ -1,3 +1,6 @@
+import csv
+from pathlib import Path
+
 from tests.client.conftest import Cli
 
 
@@ -27,6 +30,35 @@ def test_quality_certifies_or_says_that_it_cannot(cli: Cli, news: str) -> None:
     refused = cli(*asked, "0.96")
     assert refused.code == 1
     assert "96% cannot be proven" in refused.err
+
+
+def test_quality_delivers_every_item_with_its_certificate(cli: Cli, news: str, tmp_path: Path) -> None:
+    said = cli("quality", "deliver", news, "--accuracy", "0.9", "--to", str(tmp_path / "labeled.csv"))
+    assert "6 labels with a score from 0.800 are at least 90.0% right" in said.err
+    assert "mini was not tested: it has answered no gold item" in said.err
+    assert "1 of 2 labels may stand, 1 need a look" in said.err
+    assert "spent so far: $0.02 and 6 labels" in said.err
+    with (tmp_path / "labeled.csv").open(encoding="utf-8") as file:
+        accepted, doubtful = csv.DictReader(file)
+    assert (accepted["label"], accepted["source"], accepted["look"], accepted["city"]) == (
+        "sports",
+        "learner",
+        "",
+        "Bonn",
+    )
+    certificate = ("accepted_by", "promised_accuracy", "threshold", "gold_items", "lower_bound")
+    assert [accepted[name] for name in certificate] == ["learner", "0.9", "0.8", "80", "0.94"]
+    assert doubtful["look"] == "below threshold"
+    assert not any(doubtful[name] for name in certificate)
+
+
+def test_quality_says_when_nothing_may_stand(cli: Cli, news: str) -> None:
+    said = cli("quality", "deliver", news)
+    assert "95.0% cannot be proven for any of its labels" in said.err
+    assert "0 of 2 labels may stand" in said.err
+    assert cli("quality", "deliver", news, "--output", "json").json["items"] == [{"source": "learner", "items": 2}]
+    refused = cli("quality", "deliver", news, "--to", "labeled.doc")
+    assert refused.code == 1
 
 
 def test_quality_lists_what_is_worth_another_look_and_why(cli: Cli, news: str) -> None:

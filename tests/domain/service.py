@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -120,7 +120,13 @@ class Service:
             lambda tx: self.parts.labeling.submissions.submit(tx, project, annotator, "", answers, known)
         )
 
-    async def answer_as_llm(self, project: Project, labels: dict[str, str], annotator: str = "mini") -> None:
+    async def answer_as_llm(
+        self,
+        project: Project,
+        labels: dict[str, str],
+        annotator: str = "mini",
+        signals: Mapping[str, float] | None = None,
+    ) -> None:
         """Keep answers of an LLM, outside of any run."""
         rows = (await self.parts.pool.pools.find(project.id, list(labels))).tolist()
         batch = Batch(f"by-{annotator}", project.id, "", 0, Component("gold"), 0, 0, 0, self.parts.base.clock.now())
@@ -128,7 +134,12 @@ class Service:
             (
                 row,
                 item_id,
-                Answer(Outcome.LABEL, Provenance(annotator, answer_key=f"{annotator}/{item_id}"), Label(name)),
+                Answer(
+                    Outcome.LABEL,
+                    Provenance(annotator, answer_key=f"{annotator}/{item_id}"),
+                    Label(name),
+                    signals=signals or {},
+                ),
             )
             for row, (item_id, name) in zip(rows, labels.items(), strict=True)
         ]

@@ -9,7 +9,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from nextlabel.v1 import annotation_pb2 as _annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as _learner_service_pb2
+from nextlabel.v1 import pool_pb2 as _pool_pb2
 from nextlabel.v1 import report_service_pb2 as _report_service_pb2
 import builtins as _builtins
 import sys
@@ -57,6 +59,74 @@ FIGURE_KIND_WEIGHTED: FigureKind.ValueType  # 4
 FIGURE_KIND_PREDICTION_POWERED: FigureKind.ValueType  # 5
 """Labels by people and predictions joined (PPI++), never with a wider interval than people alone."""
 Global___FigureKind: _TypeAlias = FigureKind  # noqa: Y015
+
+class _LabelSource:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LabelSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LabelSource.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LABEL_SOURCE_UNSPECIFIED: _LabelSource.ValueType  # 0
+    """Not given."""
+    LABEL_SOURCE_PEOPLE: _LabelSource.ValueType  # 1
+    """Trusted annotators: people, and labels that were known beforehand."""
+    LABEL_SOURCE_LLM: _LabelSource.ValueType  # 2
+    """Annotators that are not trusted: LLMs."""
+    LABEL_SOURCE_LEARNER: _LabelSource.ValueType  # 3
+    """The newest model."""
+    LABEL_SOURCE_REFERENCE: _LabelSource.ValueType  # 4
+    """The known label of a holdout or gold item."""
+    LABEL_SOURCE_NOBODY: _LabelSource.ValueType  # 5
+    """There is no label."""
+
+class LabelSource(_LabelSource, metaclass=_LabelSourceEnumTypeWrapper):
+    """Whose label an item has."""
+
+LABEL_SOURCE_UNSPECIFIED: LabelSource.ValueType  # 0
+"""Not given."""
+LABEL_SOURCE_PEOPLE: LabelSource.ValueType  # 1
+"""Trusted annotators: people, and labels that were known beforehand."""
+LABEL_SOURCE_LLM: LabelSource.ValueType  # 2
+"""Annotators that are not trusted: LLMs."""
+LABEL_SOURCE_LEARNER: LabelSource.ValueType  # 3
+"""The newest model."""
+LABEL_SOURCE_REFERENCE: LabelSource.ValueType  # 4
+"""The known label of a holdout or gold item."""
+LABEL_SOURCE_NOBODY: LabelSource.ValueType  # 5
+"""There is no label."""
+Global___LabelSource: _TypeAlias = LabelSource  # noqa: Y015
+
+class _LookReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _LookReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LookReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    LOOK_REASON_UNSPECIFIED: _LookReason.ValueType  # 0
+    """Nobody has to: a person has given it, or it is accepted."""
+    LOOK_REASON_UNPROVEN: _LookReason.ValueType  # 1
+    """The promise is not proven for the labels of any source."""
+    LOOK_REASON_BELOW_THRESHOLD: _LookReason.ValueType  # 2
+    """The accepted source is less sure of it than the threshold."""
+    LOOK_REASON_OTHER_SOURCE: _LookReason.ValueType  # 3
+    """The accepted source has no label for it."""
+    LOOK_REASON_NO_LABEL: _LookReason.ValueType  # 4
+    """There is no label."""
+
+class LookReason(_LookReason, metaclass=_LookReasonEnumTypeWrapper):
+    """Why a person should look at a label."""
+
+LOOK_REASON_UNSPECIFIED: LookReason.ValueType  # 0
+"""Nobody has to: a person has given it, or it is accepted."""
+LOOK_REASON_UNPROVEN: LookReason.ValueType  # 1
+"""The promise is not proven for the labels of any source."""
+LOOK_REASON_BELOW_THRESHOLD: LookReason.ValueType  # 2
+"""The accepted source is less sure of it than the threshold."""
+LOOK_REASON_OTHER_SOURCE: LookReason.ValueType  # 3
+"""The accepted source has no label for it."""
+LOOK_REASON_NO_LABEL: LookReason.ValueType  # 4
+"""There is no label."""
+Global___LookReason: _TypeAlias = LookReason  # noqa: Y015
 
 class _ReviewReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -386,6 +456,7 @@ class Certificate(_message.Message):
     ACCEPTED_SHARE_FIELD_NUMBER: _builtins.int
     GOLD_ITEMS_FIELD_NUMBER: _builtins.int
     RIGHT_FIELD_NUMBER: _builtins.int
+    LOWER_BOUND_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """Lowest score that is accepted."""
     accepted_share: _builtins.float
@@ -394,6 +465,8 @@ class Certificate(_message.Message):
     """Gold items whose answer would be accepted."""
     right: _builtins.int
     """Those of them that are right."""
+    lower_bound: _builtins.float
+    """Lowest accuracy above the threshold that they leave possible with 95 % confidence (Clopper and Pearson 1934)."""
     def __init__(
         self,
         *,
@@ -401,10 +474,11 @@ class Certificate(_message.Message):
         accepted_share: _builtins.float = ...,
         gold_items: _builtins.int = ...,
         right: _builtins.int = ...,
+        lower_bound: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_share", b"accepted_share", "gold_items", b"gold_items", "right", b"right", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_share", b"accepted_share", "gold_items", b"gold_items", "lower_bound", b"lower_bound", "right", b"right", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -451,6 +525,325 @@ class CertifyLabelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CertifyLabelsResponse: _TypeAlias = CertifyLabelsResponse  # noqa: Y015
+
+@_typing.final
+class GetDeliveryRequest(_message.Message):
+    """Request of GetDelivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    accuracy: _builtins.float
+    """The promise: at least this share of the accepted labels is right, strictly between 0 and 1; 0 is taken as 0.95."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        accuracy: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeliveryRequest: _TypeAlias = GetDeliveryRequest  # noqa: Y015
+
+@_typing.final
+class TestedSource(_message.Message):
+    """What gold says of a source whose labels might stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    PEOPLE_AT_LEAST_FIELD_NUMBER: _builtins.int
+    MISSING_GOLD_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the annotator; `learner` for the newest model."""
+    people_at_least: _builtins.float
+    """Share of the items that people would have to look at even if scores put all wrong labels last."""
+    missing_gold: _builtins.int
+    """Gold items that are missing at least before anything can be proven."""
+    labels: _builtins.int
+    """Labels that the certificate accepts, those included that people have labeled since."""
+    @_builtins.property
+    def certificate(self) -> Global___Certificate:
+        """The certificate, which holds with 95 % confidence for all tested sources together; absent when the promise cannot be
+        proven.
+        """
+
+    @_builtins.property
+    def accuracy(self) -> _report_service_pb2.Estimate:
+        """Accuracy of all its labels on gold."""
+
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        certificate: Global___Certificate | None = ...,
+        accuracy: _report_service_pb2.Estimate | None = ...,
+        people_at_least: _builtins.float = ...,
+        missing_gold: _builtins.int = ...,
+        labels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "certificate", b"certificate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "annotator", b"annotator", "certificate", b"certificate", "labels", b"labels", "missing_gold", b"missing_gold", "people_at_least", b"people_at_least"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TestedSource: _TypeAlias = TestedSource  # noqa: Y015
+
+@_typing.final
+class UntestedSource(_message.Message):
+    """A source whose labels could not be tested."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the annotator; `learner` for the newest model."""
+    why: _builtins.str
+    """Why not, for people."""
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        why: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "why", b"why"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UntestedSource: _TypeAlias = UntestedSource  # noqa: Y015
+
+@_typing.final
+class SourceCount(_message.Message):
+    """How many labels a source has given."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    source: Global___LabelSource.ValueType
+    """The source."""
+    items: _builtins.int
+    """Items."""
+    def __init__(
+        self,
+        *,
+        source: Global___LabelSource.ValueType = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceCount: _TypeAlias = SourceCount  # noqa: Y015
+
+@_typing.final
+class GetDeliveryResponse(_message.Message):
+    """Response of GetDelivery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    TESTED_FIELD_NUMBER: _builtins.int
+    UNTESTED_FIELD_NUMBER: _builtins.int
+    ACCEPTED_BY_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    EXPECTED_ACCURACY_FIELD_NUMBER: _builtins.int
+    SPENT_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    accuracy: _builtins.float
+    """The promise, defaults filled in."""
+    accepted_by: _builtins.str
+    """Name of the source whose labels are accepted: of those that are proven the one with most labels; empty for none."""
+    accepted: _builtins.int
+    """Those of them that no person has to look at: labeled by people, or accepted."""
+    model_version: _builtins.int
+    """Model version whose predictions these are; 0 for none."""
+    @_builtins.property
+    def tested(self) -> _containers.RepeatedCompositeFieldContainer[Global___TestedSource]:
+        """Sources that were tested, up to 21."""
+
+    @_builtins.property
+    def untested(self) -> _containers.RepeatedCompositeFieldContainer[Global___UntestedSource]:
+        """Sources that could not be tested, up to 21."""
+
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceCount]:
+        """Items by the source of their label, without holdout and gold."""
+
+    @_builtins.property
+    def expected_accuracy(self) -> _report_service_pb2.Estimate:
+        """Accuracy that all labels together are expected to have, with those of people taken as right; absent where no gold
+        tells. `items` is the number of gold items.
+        """
+
+    @_builtins.property
+    def spent(self) -> _annotation_pb2.Cost:
+        """What the project has spent."""
+
+    def __init__(
+        self,
+        *,
+        accuracy: _builtins.float = ...,
+        tested: _abc.Iterable[Global___TestedSource] | None = ...,
+        untested: _abc.Iterable[Global___UntestedSource] | None = ...,
+        accepted_by: _builtins.str = ...,
+        items: _abc.Iterable[Global___SourceCount] | None = ...,
+        accepted: _builtins.int = ...,
+        expected_accuracy: _report_service_pb2.Estimate | None = ...,
+        spent: _annotation_pb2.Cost | None = ...,
+        model_version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected_accuracy", b"expected_accuracy", "spent", b"spent"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "accepted_by", b"accepted_by", "accuracy", b"accuracy", "expected_accuracy", b"expected_accuracy", "items", b"items", "model_version", b"model_version", "spent", b"spent", "tested", b"tested", "untested", b"untested"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDeliveryResponse: _TypeAlias = GetDeliveryResponse  # noqa: Y015
+
+@_typing.final
+class ListDeliveredLabelsRequest(_message.Message):
+    """Request of ListDeliveredLabels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    accuracy: _builtins.float
+    """The promise, as in GetDelivery."""
+    page_size: _builtins.int
+    """Most labels to return, up to 1,000; 0 for 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before, also after a break; empty for the first page. Up to 2,048 bytes.
+    FAILED_PRECONDITION when the listing cannot be gone on with, since labels have changed and the server was restarted.
+    """
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        accuracy: _builtins.float = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeliveredLabelsRequest: _TypeAlias = ListDeliveredLabelsRequest  # noqa: Y015
+
+@_typing.final
+class DeliveredLabel(_message.Message):
+    """An item with its label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ANNOTATORS_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_KIND_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    LOOK_FIELD_NUMBER: _builtins.int
+    source: Global___LabelSource.ValueType
+    """Whose label it is."""
+    confidence: _builtins.float
+    """How probably it is right, in [0, 1]; absent where nothing says so, as for labels of people."""
+    confidence_kind: _annotation_pb2.ConfidenceKind.ValueType
+    """What the confidence is worth."""
+    score: _builtins.float
+    """What the threshold of the certificate is compared with; absent where the label is not the accepted source's."""
+    look: Global___LookReason.ValueType
+    """Why a person should look at it; UNSPECIFIED where none has to."""
+    @_builtins.property
+    def item(self) -> _pool_pb2.Item:
+        """The item."""
+
+    @_builtins.property
+    def answer(self) -> _annotation_pb2.Answer:
+        """The label; absent where there is none."""
+
+    @_builtins.property
+    def annotators(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The annotators that gave it, at most 20; `learner` for the model."""
+
+    def __init__(
+        self,
+        *,
+        item: _pool_pb2.Item | None = ...,
+        answer: _annotation_pb2.Answer | None = ...,
+        source: Global___LabelSource.ValueType = ...,
+        annotators: _abc.Iterable[_builtins.str] | None = ...,
+        confidence: _builtins.float | None = ...,
+        confidence_kind: _annotation_pb2.ConfidenceKind.ValueType = ...,
+        score: _builtins.float | None = ...,
+        look: Global___LookReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_score", b"_score", "answer", b"answer", "confidence", b"confidence", "item", b"item", "score", b"score"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_score", b"_score", "annotators", b"annotators", "answer", b"answer", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "item", b"item", "look", b"look", "score", b"score", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
+    _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__confidence) -> _WhichOneofReturnType__confidence | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
+
+Global___DeliveredLabel: _TypeAlias = DeliveredLabel  # noqa: Y015
+
+@_typing.final
+class ListDeliveredLabelsResponse(_message.Message):
+    """Response of ListDeliveredLabels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeliveredLabel]:
+        """The labels."""
+
+    def __init__(
+        self,
+        *,
+        labels: _abc.Iterable[Global___DeliveredLabel] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDeliveredLabelsResponse: _TypeAlias = ListDeliveredLabelsResponse  # noqa: Y015
 
 @_typing.final
 class ReviewEntry(_message.Message):

@@ -60,6 +60,16 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.FromString,
                 _registered_method=True)
+        self.GetDelivery = channel.unary_unary(
+                '/nextlabel.v1.QualityService/GetDelivery',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryResponse.FromString,
+                _registered_method=True)
+        self.ListDeliveredLabels = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListDeliveredLabels',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsResponse.FromString,
+                _registered_method=True)
         self.ListReview = channel.unary_unary(
                 '/nextlabel.v1.QualityService/ListReview',
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
@@ -136,6 +146,22 @@ class QualityServiceServicer(object):
 
     def GetPoolDrift(self, request, context):
         """Tells whether the texts that came to the pool are like those that were there before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetDelivery(self, request, context):
+        """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
+        a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDeliveredLabels(self, request, context):
+        """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
+        listing are accepted by the same threshold, labels that come meanwhile included.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +252,16 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.GetPoolDrift,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.SerializeToString,
+            ),
+            'GetDelivery': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDelivery,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryResponse.SerializeToString,
+            ),
+            'ListDeliveredLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDeliveredLabels,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsResponse.SerializeToString,
             ),
             'ListReview': grpc.unary_unary_rpc_method_handler(
                     servicer.ListReview,
@@ -404,6 +440,60 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/GetPoolDrift',
             nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDelivery(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/GetDelivery',
+            nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDeliveredLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListDeliveredLabels',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,14 @@ class QualityServiceStub:
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
     GetPoolDrift: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetPoolDriftRequest, _quality_service_pb2.GetPoolDriftResponse]
     """Tells whether the texts that came to the pool are like those that were there before."""
+    GetDelivery: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetDeliveryRequest, _quality_service_pb2.GetDeliveryResponse]
+    """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
+    a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
+    """
+    ListDeliveredLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListDeliveredLabelsRequest, _quality_service_pb2.ListDeliveredLabelsResponse]
+    """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
+    listing are accepted by the same threshold, labels that come meanwhile included.
+    """
     ListReview: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
@@ -79,6 +87,14 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
     GetPoolDrift: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetPoolDriftRequest, _quality_service_pb2.GetPoolDriftResponse]  # type: ignore[assignment]
     """Tells whether the texts that came to the pool are like those that were there before."""
+    GetDelivery: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetDeliveryRequest, _quality_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
+    """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
+    a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
+    """
+    ListDeliveredLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListDeliveredLabelsRequest, _quality_service_pb2.ListDeliveredLabelsResponse]  # type: ignore[assignment]
+    """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
+    listing are accepted by the same threshold, labels that come meanwhile included.
+    """
     ListReview: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]  # type: ignore[assignment]
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
@@ -137,6 +153,24 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.GetPoolDriftResponse, _abc.Awaitable[_quality_service_pb2.GetPoolDriftResponse]]:
         """Tells whether the texts that came to the pool are like those that were there before."""
+
+    def GetDelivery(
+        self,
+        request: _quality_service_pb2.GetDeliveryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.GetDeliveryResponse, _abc.Awaitable[_quality_service_pb2.GetDeliveryResponse]]:
+        """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
+        a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
+        """
+
+    def ListDeliveredLabels(
+        self,
+        request: _quality_service_pb2.ListDeliveredLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListDeliveredLabelsResponse, _abc.Awaitable[_quality_service_pb2.ListDeliveredLabelsResponse]]:
+        """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
+        listing are accepted by the same threshold, labels that come meanwhile included.
+        """
 
     def ListReview(
         self,

@@ -159,3 +159,35 @@ def test_an_item_is_brought_back_and_it_is_known_by_whom(api: Api) -> None:
 def test_a_filter_that_makes_no_sense_is_refused_by_its_field(api: Api, name: str, rule: str, field: str) -> None:
     request = pb.SetFilterRequest(project=api.filled(3), name=name, rule=rule)
     assert refusal(lambda: api.quality.SetFilter(request)) == (grpc.StatusCode.INVALID_ARGUMENT, [field])
+
+
+def test_every_item_is_delivered_page_by_page(api: Api) -> None:
+    project = api.filled(40, holdout=10)
+    api.submit(project, "ann", range(20))
+    api.learner.Train(learner_pb.TrainRequest(project=project))
+    found = api.quality.GetDelivery(pb.GetDeliveryRequest(project=project))
+    assert found.accuracy == 0.95
+    assert {one.source: one.items for one in found.items} == {
+        pb.LABEL_SOURCE_PEOPLE: 20,
+        pb.LABEL_SOURCE_LLM: 0,
+        pb.LABEL_SOURCE_LEARNER: 20,
+        pb.LABEL_SOURCE_NOBODY: 0,
+    }
+    assert found.accepted == 20
+    assert not found.HasField("expected_accuracy")
+    request = pb.ListDeliveredLabelsRequest(project=project, page_size=7)
+    labels: list[pb.DeliveredLabel] = []
+    while not labels or request.page_token:
+        page = api.quality.ListDeliveredLabels(request)
+        labels += page.labels
+        request.page_token = page.next_page_token
+    assert [one.item.id for one in labels] == [f"item-{n}" for n in range(50)]
+    assert all(one.answer.single_label.label == true_class(n) for n, one in enumerate(labels))
+    assert labels[0].annotators == ["ann"]
+    assert (labels[30].source, labels[30].look) == (pb.LABEL_SOURCE_LEARNER, pb.LOOK_REASON_UNPROVEN)
+    assert labels[45].source == pb.LABEL_SOURCE_REFERENCE
+    strange = pb.ListDeliveredLabelsRequest(project=project, page_token="bm8=")
+    assert refusal(lambda: api.quality.ListDeliveredLabels(strange)) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        ["page_token"],
+    )

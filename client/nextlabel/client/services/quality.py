@@ -47,6 +47,25 @@ class Quality(Service[Mode, Scope]):
         """Whether the texts that came to the pool are like those that were there before."""
         return await self._connection.unary(self._stub.GetPoolDrift, pb.GetPoolDriftRequest(project=project))
 
+    @project_call
+    async def delivery(self, project: str, *, accuracy: float = 0.95) -> pb.GetDeliveryResponse:
+        """What the labels of the whole pool are worth, and how many stand under the promise of this accuracy."""
+        request = pb.GetDeliveryRequest(project=project, accuracy=accuracy)
+        return await self._connection.unary(self._stub.GetDelivery, request)
+
+    @project_stream
+    async def delivered(
+        self, project: str, *, accuracy: float = 0.95, page_size: int = 1_000
+    ) -> AsyncIterator[Sequence[pb.DeliveredLabel]]:
+        """Every item with its label by people, LLMs or the learner, in the order in which they were added.
+
+        `look` says why a person should look at a label; UNSPECIFIED where none has to, under the promise of this
+        accuracy. A page that was cut off is asked for again; memory does not grow with the pool.
+        """
+        request = pb.ListDeliveredLabelsRequest(project=project, accuracy=accuracy, page_size=page_size)
+        async for page in self._connection.pages(self._stub.ListDeliveredLabels, request, lambda page: page.labels):
+            yield page
+
     @project_stream
     async def review(self, project: str, *, annotator: str = "") -> AsyncIterator[Sequence[pb.ReviewEntry]]:
         """The labels that are worth another look, the most promising ones first.

@@ -77,6 +77,15 @@ class Calibrator:
                 total += weight * (_log_odds(signals[name]) - center) / scale
         return 1.0 / (1.0 + math.exp(-total))
 
+    def probabilities(self, signal_N: Any) -> Any:
+        """What `probability` gives for N values of the only signal, as an array; ValueError where it knows several."""
+        import numpy as np
+
+        (center,), (scale,), (weight,) = self.center, self.scale, self.weights
+        clipped_N = np.clip(signal_N, _CLIP, 1.0 - _CLIP)
+        odds_N = np.log(clipped_N / (1.0 - clipped_N))
+        return 1.0 / (1.0 + np.exp(-(self.intercept + weight * (odds_N - center) / scale)))
+
 
 def _log_odds(value: float | None) -> float:
     if value is None:

@@ -12,6 +12,7 @@ from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
+from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
@@ -27,6 +28,7 @@ class QualityParts:
     consensus: ConsensusMethods
     acceptance: Acceptances
     drift: PoolDrift
+    deliveries: Deliveries
     review: ReviewQueue
     filter_sets: FilterSets
 
@@ -42,6 +44,9 @@ def quality_parts(
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),
+        deliveries=Deliveries(
+            store=store, pools=pools, labels=labels, learning=learning, budgets=learning.budgets, executor=executor
+        ),
         review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting, filters=filters),
         filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

@@ -59,6 +59,9 @@ ENTRIES = {
     "GetAccuracyResponse.model": FEW,
     "GetClassSharesResponse.shares": CLASSES,
     "GetPoolDriftResponse.arrivals": FEW,
+    "GetDeliveryResponse.items": FEW,
+    "GetDeliveryResponse.tested": 21,
+    "GetDeliveryResponse.untested": 21,
     "KeepItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "LabelSpace.classes": 0,  # of a size of its own
     "LearningCurvePoint.measures": FEW,

@@ -190,6 +190,8 @@ RULES: dict[str, Rule] = {
                 "CompareConsensus": Rule(READERS),
                 "CertifyLabels": Rule(READERS),
                 "GetPoolDrift": Rule(READERS),
+                "GetDelivery": Rule(READERS),
+                "ListDeliveredLabels": Rule(READERS),
                 "ListReview": Rule(READERS),
                 "ListFilterHits": Rule(READERS),
                 "SetFilter": Rule(OPERATORS),

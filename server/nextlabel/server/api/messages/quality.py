@@ -8,6 +8,7 @@ from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.assessment.agreement.confusion import Comparison
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.assessment.routing.acceptance import Certificate
 from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
@@ -64,16 +65,22 @@ def arrival(found: Arrival) -> pb.Arrival:
     )
 
 
+def certificate(proof: Certificate) -> quality_service_pb2.Certificate:
+    """Return what a promise rests on."""
+    return quality_service_pb2.Certificate(
+        threshold=proof.threshold,
+        accepted_share=proof.share,
+        gold_items=proof.gold,
+        right=proof.right,
+        lower_bound=proof.lower_bound,
+    )
+
+
 def acceptance(found: Acceptance) -> quality_service_pb2.CertifyLabelsResponse:
     """Return what of an annotator's labels may stand."""
-    proof, possible = found.certificate, found.feasibility
-    certificate = None
-    if proof is not None:
-        certificate = quality_service_pb2.Certificate(
-            threshold=proof.threshold, accepted_share=proof.share, gold_items=proof.gold, right=proof.right
-        )
+    possible = found.feasibility
     return quality_service_pb2.CertifyLabelsResponse(
-        certificate=certificate,
+        certificate=None if found.certificate is None else certificate(found.certificate),
         accuracy=estimate(possible.accuracy),
         people_at_least=possible.people_at_least,
         missing_gold=possible.gold_missing,

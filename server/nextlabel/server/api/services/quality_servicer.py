@@ -9,10 +9,11 @@ from typing import Any
 
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
+from nextlabel.server.api.messages.delivery import delivered_label, delivery, delivery_place, delivery_token
 from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
 from nextlabel.server.api.messages.models import filter_counts
 from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry
-from nextlabel.server.api.messages.values import full_page, page
+from nextlabel.server.api.messages.values import fitting, full_page, page, page_size
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -69,6 +70,30 @@ class QualityServicer(QualityServiceServicer):
         """Find the labels of an annotator that may stand under a promise."""
         project = await self.finder.project(request.project)
         return acceptance(await self.quality.acceptance.certify(project, request.annotator, request.accuracy))
+
+    async def GetDelivery(self, request: pb.GetDeliveryRequest, context: Any) -> pb.GetDeliveryResponse:
+        """Tell what the labels of the whole pool are worth."""
+        project = await self.finder.project(request.project)
+        _, found = await self.quality.deliveries.found(project, request.accuracy)
+        return delivery(found)
+
+    async def ListDeliveredLabels(
+        self, request: pb.ListDeliveredLabelsRequest, context: Any
+    ) -> pb.ListDeliveredLabelsResponse:
+        """List every item with its label."""
+        project = await self.finder.project(request.project)
+        deliveries, size = self.quality.deliveries, page_size(request.page_size)
+        key, after = delivery_place(request.page_token)
+        if not key:
+            key, _ = await deliveries.found(project, request.accuracy)
+        found = await deliveries.page(project, request.accuracy, key, after, size)
+        references = (await self.pools.open(project.id)).references
+        labels = fitting(delivered_label(one, references.get(one.item.row), project) for one in found.items)
+        if len(labels) < len(found.items):
+            token = delivery_token(key, found.items[len(labels) - 1].item.row)
+        else:
+            token = "" if found.after is None else delivery_token(key, found.after)
+        return pb.ListDeliveredLabelsResponse(labels=labels, next_page_token=token)
 
     async def ListReview(self, request: pb.ListReviewRequest, context: Any) -> pb.ListReviewResponse:
         """List the labels that are worth another look."""

@@ -12,7 +12,7 @@ from math import ceil, log
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 
@@ -51,6 +51,11 @@ class Certificate:
     share: float
     gold: int
     right: int
+
+    @property
+    def lower_bound(self) -> float:
+        """Lowest accuracy that this gold leaves possible at the promise's error (Clopper and Pearson 1934)."""
+        return float(beta.ppf(self.promise.error, self.right, self.gold - self.right + 1)) if self.right else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,7 @@ class Acceptances:
             raise InvalidArgument.field("accuracy", f"strictly between 0 and 1, got {accuracy:g}")
         promise = Promise(accuracy)
         gold, deleted = await self._store.read(lambda tx: _references(tx, project))
-        newest = _newest(await self._labels.rows(project), annotator, deleted)
+        newest = newest_scored(await self._labels.rows(project), annotator, deleted)
         checked = [a for a in newest if a.row in gold]
         if not checked:
             raise FailedPrecondition(
@@ -57,8 +57,8 @@ class Acceptances:
             )
         others = [a for a in newest if a.row not in gold]
         right = np.array([is_right(a.answer.body, gold[a.row], project) for a in checked], np.bool_)
-        scores = np.array([_score(a) for a in checked], np.float64)
-        of_others = np.array([_score(a) for a in others], np.float64)
+        scores = np.array([score_of(a) for a in checked], np.float64)
+        of_others = np.array([score_of(a) for a in others], np.float64)
         found = await self._executor.run(lambda: certify(scores, right, of_others, promise))
         possible = feasibility(right, promise)
         assert possible is not None
@@ -70,7 +70,9 @@ def _references(tx: Transaction, project: Project) -> tuple[Mapping[int, str], s
     return gold, set(tx.pool.deleted_rows(project.id))
 
 
-def _newest(by_row: Mapping[int, Sequence[Annotation]], annotator: str, deleted: set[int]) -> Sequence[Annotation]:
+def newest_scored(
+    by_row: Mapping[int, Sequence[Annotation]], annotator: str, deleted: Set[int]
+) -> Sequence[Annotation]:
     """Return the annotator's newest answers that carry a label and signals, under its newest guidelines."""
     found = {
         a.row: a
@@ -84,6 +86,7 @@ def _newest(by_row: Mapping[int, Sequence[Annotation]], annotator: str, deleted:
     return [a for a in found.values() if a.answer.provenance.guidelines_hash == used]
 
 
-def _score(annotation: Annotation) -> float:
+def score_of(annotation: Annotation) -> float:
+    """Return the mean of an answer's signals, in [0, 1], higher = surer; no gold was needed for it."""
     signals = annotation.answer.signals.values()
     return sum(signals) / len(signals)

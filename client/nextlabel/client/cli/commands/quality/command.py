@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.commands.quality import filters
+from nextlabel.client.cli.commands.quality import deliver, filters
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -167,6 +167,7 @@ def filter_labels(
         emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output)
 
 
+app.command("deliver", epilog=deliver.EPILOG)(deliver.deliver)
 app.add_typer(filters.app, name="filters")
 app.command("filtered", epilog="Example: nextlabel quality filtered news")(filters.filtered)
 app.command("keep", epilog="Example: nextlabel quality keep news item-17 item-18")(filters.keep)
