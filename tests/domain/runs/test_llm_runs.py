@@ -4,7 +4,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from nextlabel.server.operations.state_metrics import StateMetrics
-from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import ConfidenceKind
 from nextlabel.server.values.money.costs import Cost
@@ -14,10 +13,7 @@ from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import (
     AnthropicOptions,
     DemonstrationSelection,
-    HumanOptions,
-    LearnerOptions,
     PromptOptions,
-    ReplayOptions,
 )
 from nextlabel.server.values.runs.events import AnnotationProgress
 from nextlabel.server.values.runs.runs import RunState, StopReason
@@ -212,13 +208,4 @@ async def test_wrong_prompt_options_are_named_as_the_api_names_them(service, fak
     with pytest.raises(InvalidArgument) as error:
         await service.replay_run(project, TRUTH, annotator=claude(prompt=prompt))
     assert [v.field for v in error.value.violations] == [f"spec.annotator.anthropic.prompt.{field}"]
-    assert fake.requests == []
-
-
-@pytest.mark.parametrize("annotator", [claude(), HumanOptions(), LearnerOptions(), ReplayOptions("truth")])
-async def test_runs_of_types_that_no_learner_is_trained_on_are_refused_at_once(service, fake, annotator):
-    project = await service.create(annotation_type=AnnotationType.TEXT)
-    with pytest.raises(FailedPrecondition, match="no learner is trained on") as error:
-        await service.replay_run(project, TRUTH, annotator=annotator)
-    assert error.value.reason == "NO_LEARNER"
     assert fake.requests == []

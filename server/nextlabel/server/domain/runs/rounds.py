@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.standing import last_batch
 from nextlabel.server.domain.learning.learning import Learning
+from nextlabel.server.domain.learning.task_learners import learns
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
@@ -98,11 +99,11 @@ class Rounds:
         return await self.learning.labeled(project)
 
     async def learn(self, project: Project, run: Run, labeled: Labeled | None = None) -> ModelVersion | None:
-        """Train, evaluate and tell the watchers; None as long as there is no label.
+        """Train, evaluate and tell the watchers; None as long as there is no label, and where nothing is learned.
 
         ``labeled`` is what was known when the round was over, by default everything known now.
         """
-        if not len((labeled or await self.learning.labeled(project)).rows_N):
+        if not learns(project) or not len((labeled or await self.learning.labeled(project)).rows_N):
             return None
         model = await self.learning.train(
             project, run=run.id, round_number=run.round, seed=run.spec.seed, labeled=labeled

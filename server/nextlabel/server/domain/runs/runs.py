@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_run
-from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.learning.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
+from nextlabel.server.domain.runs.collecting import check_collecting
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
@@ -52,8 +53,7 @@ class Runs:
         Raises:
             InvalidArgument: a field is out of range or unknown.
             NotFound: there are no labels to replay under the name that is given.
-            FailedPrecondition: no learner is trained on annotations of the project's type; or canaries are asked for
-                and there is no gold to make them of.
+            FailedPrecondition: canaries are asked for and there is no gold to make them of.
         """
         self.check(project, spec)
         if isinstance(spec.annotator, ReplayOptions):
@@ -79,9 +79,10 @@ class Runs:
 
     def check(self, project: Project, spec: RunSpec) -> None:
         """Check what a run is to do, as far as that can be told without what is stored; raises what `start` does."""
-        task_learner(project)
         self._check(spec)
-        if spec.target_macro_f1 and not task_type(project.annotation_type).needs_classes:
+        if not learns(project):
+            check_collecting(project, spec)
+        elif spec.target_macro_f1 and not task_type(project.annotation_type).needs_classes:
             raise InvalidArgument.field(
                 "spec.targets.macro_f1",
                 f"{project.annotation_type.value} annotations have no classes; set a target of accuracy",

@@ -15,7 +15,7 @@ from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.strategies import Annotations, NearestLabeled, Need, SelectionContext, Strategy
+from nextlabel.strategies import Annotations, LabeledSet, NearestLabeled, Need, SelectionContext, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class KnownContexts:
     async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
         """Return what the strategy may know, and the version of the model in it (0 without one)."""
         if not learns(project):
-            return SelectionContext(seed=seed), 0
+            return SelectionContext(labeled=await self._answered(project), seed=seed), 0
         latest = await self.store.read(lambda tx: tx.models.latest(project.id))
         learner = task_learner(project)
         labeled = await self.learning.labeled(project)
@@ -53,6 +53,15 @@ class KnownContexts:
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project."""
         self._nearest.pop(project, None)
+
+    async def _answered(self, project: Project) -> LabeledSet:
+        """Return what is answered, all of one class: strategies of coverage look elsewhere."""
+        given = await self.labels.rows(project)
+        answered = [row for row, ones in given.items() if any(a.outcome.reaches_learner for a in ones)]
+        rows = np.array(answered, np.int64)
+        rows = rows[await self.learning.samples.embedded(project.id, rows)]
+        embeddings_LD = await self.learning.pools.embeddings(project.id, rows.tolist())
+        return LabeledSet(embeddings_LD.astype(np.float32), np.zeros(len(rows), np.int64))
 
     async def _annotations(self, project: Project) -> Annotations:
         place = {name: i for i, name in enumerate(project.class_names)}
