@@ -9,9 +9,21 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.fake_anthropic import FakeAnthropic, Known
+import pytest
+
+from nextlabel.client import Client, connect, human, run_spec
+from nextlabel.client.messages.enums import enum_name
+from nextlabel.server.auto.asked import Asked
+from nextlabel.server.auto.job import PROJECT, Job
+from nextlabel.server.auto.source import SourceRow
+from nextlabel.server.operations.own_server import own_server
+from nextlabel.server.values.errors import DomainError
+from nextlabel.server.values.projects.score_range import ScoreRange
+from tests.fake_anthropic import FakeAnthropic, Known, Scripted
 
 AUTO = "import sys; from nextlabel.client.cli import main; sys.argv = ['nextlabel', 'auto', *sys.argv[1:]]; main()"
 ROWS = 60
@@ -120,3 +132,87 @@ async def test_what_cannot_work_is_said_before_anything_is_done(tmp_path: Path) 
             assert wanted in said
             assert "Traceback" not in said
         assert os.listdir(tmp_path) == ["in.csv"]  # noqa: PTH208
+
+
+def scores_and_classes(asked: Any) -> dict[str, Any]:
+    """What is true of the one text that is asked about, in whatever form it is asked for; a probe takes any label."""
+    colours = "shade" in asked.user
+    values: dict[str, Any] = {
+        "labels": ["art", "colours"] if colours else [],
+        "score": 5.0 if colours else 1.0,
+        "confidence": 0.9,
+    }
+    values["label"] = next(iter(asked.labels), "")
+    return {name: values[name] for name in asked.answer_schema["properties"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "known", "written", "wrong"),
+    [
+        (["--type", "multi_label"], ("art|colours", "numbers"), {"art|colours", "numbers", ""}, ["--labels", "a,b"]),
+        (["--type", "score", "--score-range", "1,5,1"], ("5", "1"), None, ["--labels", "a,b"]),
+    ],
+)
+async def test_rows_get_several_classes_or_a_score(
+    tmp_path: Path, options: list[str], known: tuple[str, str], written: set[str] | None, wrong: list[str]
+) -> None:
+    rows = [f"{text(n)},{known[n % 2] if n % 3 == 0 else ''}" for n in range(ROWS)]
+    (tmp_path / "in.csv").write_text("\n".join(["text,known", *[row.replace(", green", " green") for row in rows]]))
+    call = ["in.csv", "--known", "known", "--annotator", "anthropic", "--model", "claude-haiku-4-5", *options]
+    call += ["--budget-usd", "1", "--budget-labels", "12", "--out", "out.csv", "--yes"]
+    async with FakeAnthropic(brain=Scripted(scores_and_classes)) as fake:
+        code, _, said = await auto(tmp_path, fake, *call, *wrong)
+        assert code == 2
+        assert wrong[0] in said
+        assert not fake.books.charged_requests
+        code, out, said = await auto(tmp_path, fake, *call)
+    assert code == 0, said
+    assert "known labels" in out
+    found = labeled(tmp_path / "out.csv")
+    sources = Counter(row["source"] for row in found)
+    assert (sources["known"], sources["anthropic:claude-haiku-4-5"]) == (20, 12)
+    assert sources["learner"] == ROWS - 32
+    learned = [row for row in found if row["source"] == "learner"]
+    assert all(0 <= float(row["confidence"]) <= 1 for row in learned)
+    if written is not None:
+        assert {row["label"] for row in found} <= written
+        assert {row["label"] for row in found if row["source"] == "known"} == set(known)
+        return
+    assert all(1 <= float(row["low"]) <= float(row["label"]) <= float(row["high"]) <= 5 for row in learned)
+    shades = [float(row["label"]) for row in found if row["text"].startswith("shade")]
+    sums = [float(row["label"]) for row in found if row["text"].startswith("the sum")]
+    assert min(shades) > max(sums)
+
+
+WANTED = Asked("score", {}, ScoreRange(1, 5, 1))
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with own_server(tmp_path_factory.mktemp("data")) as server, connect(server.address) as client:
+        Job(client).prepare(WANTED, "")
+        yield client
+
+
+def test_a_paused_run_is_taken_up(client: Client) -> None:
+    job = Job(client)
+    assert job.taken_up() is None
+    job.add([SourceRow(f"i{n}", text(n), None, {}) for n in range(10)])
+    run = client.runs.start(PROJECT, run_spec(human(), batch_size=2))
+    client.runs.pause(PROJECT, run.run_id)
+    assert job.taken_up() == run.run_id
+    assert enum_name(client.runs.get(PROJECT, run.run_id), "state") in ("pending", "running")
+    assert job.taken_up() == run.run_id
+
+
+@pytest.mark.parametrize(
+    ("other", "had"),
+    [
+        (Asked("score", {}, ScoreRange(0, 1)), "scores from 1 to 5 in steps of 1"),
+        (Asked("single_label", {"a": "", "b": ""}, None), "scores from 1 to 5 in steps of 1"),
+    ],
+)
+def test_a_folder_keeps_what_it_was_asked_for(client: Client, other: Asked, had: str) -> None:
+    Job(client).prepare(WANTED, "")
+    with pytest.raises(DomainError, match=had):
+        Job(client).prepare(other, "")

@@ -63,3 +63,49 @@ def test_the_verdict(consensus, annotations, learner, expected):
 def test_an_answer_stands_when_nothing_comes_after_it():
     standing = Standing([said("m", "a"), said("m")])
     assert [one.answer for one in standing.of("i")] == ["a"]
+
+
+def several(*labels: str) -> pb.Answer:
+    return pb.Answer(multi_label=pb.MultiLabel(labels=labels))
+
+
+def score(value: float) -> pb.Answer:
+    return pb.Answer(score=pb.Score(value=value))
+
+
+def learned(answer: pb.Answer, sure: float | None, *interval: float) -> Prediction:
+    found = Prediction(label="a", probability=0.99, answer=answer)
+    if sure is not None:
+        found.answer_probability = sure
+    if interval:
+        found.label, found.probability = "", 0.0
+        found.interval.low, found.interval.high = interval
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "learner", "expected"),
+    [
+        (None, learned(several("a", "b"), 0.6), (["a", "b"], 0.6, None, None, "the learner is 60% sure")),
+        (None, learned(several(), 0.9), ([], 0.9, None, None, "")),
+        (several("b", "a"), learned(several("a", "b"), 0.6), (["b", "a"], None, None, None, "")),
+        (several("a"), learned(several("b", "c"), 0.6), (["a"], None, None, None, "the learner says b|c")),
+        (several("a"), learned(several(), 0.6), (["a"], None, None, None, "the learner says none of the classes")),
+        (None, learned(score(3.2), 0.9, 2.0, 4.5), (3.2, 0.9, 2.0, 4.5, "")),
+        (
+            None,
+            learned(score(3.2), None, 1.0, 5.0),
+            (3.2, None, 1.0, 5.0, "too few labels to tell how sure the learner is"),
+        ),
+        (score(4.0), learned(score(3.2), 0.2, 2.0, 4.5), (4.0, None, None, None, "")),
+        (
+            score(5.0),
+            learned(score(3.2), 0.9, 2.0, 4.5),
+            (5.0, None, None, None, "the learner says 3.2, from 2 to 4.5"),
+        ),
+    ],
+)
+def test_the_verdict_of_several_classes_and_scores(answer, learner, expected):
+    consensus = None if answer is None else pb.Consensus(item_id="i", answer=answer, probability=1, annotation_count=1)
+    found = verdict(consensus, [], learner, 0.7)
+    assert (found.label, found.confidence, found.low, found.high, found.review) == expected

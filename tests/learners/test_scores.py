@@ -49,6 +49,12 @@ def test_it_is_the_ridge_of_its_penalty_and_errs_on_new_items_as_it_says(model: 
     assert min(found.measures["spearman"], found.measures["quadratic_weighted_kappa"], found.accuracy) > 0.6
 
 
+def test_it_is_as_sure_as_it_is_right(model: ScoreModel) -> None:
+    right = evaluate_scores(model, POINTS[300:], TRUTH[300:]).accuracy
+    assert model.sureness() == pytest.approx(right, abs=0.08)
+    assert train_scores(training(18), DEFAULT).sureness() is None
+
+
 @pytest.mark.parametrize("n", [1, 2, 4, 5, 9, 18, 19])
 def test_any_number_of_labels_makes_a_model_within_the_range(n: int) -> None:
     few = train_scores(training(n), DEFAULT)

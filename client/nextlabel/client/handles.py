@@ -41,11 +41,13 @@ class ProjectHandle(OneProject[Mode, OfProject]):
         """Every item with its label, how sure that is, who gave it, and why a person should look again.
 
         With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again.
-        `soft` labels have a number for each class: the shares of the votes, or the probabilities of the learner.
-        Labels of a confidence below `review_below`, in [0, 1], are to be looked at again. Items whose label enabled
-        filters leave out are no part of it; with `filtered` mark they are, and `filtered_by` names the filters.
+        `soft` labels have a number for each class: the shares of the votes, or the probabilities of the learner; where
+        several classes may apply, each has its own. Labels of a confidence below `review_below`, in [0, 1], are to be
+        looked at again. Items whose label enabled filters leave out are no part of it; with `filtered` mark they are,
+        and `filtered_by` names the filters.
 
-        Raises ValueError when the learner is asked and there is no model, or the project is not one of single labels.
+        Raises ValueError when the learner is asked and there is no model or no learner for what the project asks for,
+        and for soft labels where there are no classes.
         """
         async for page in labeled_items(
             self._connection, project, ask_learner=ask_learner, soft=soft, review_below=review_below, filtered=filtered

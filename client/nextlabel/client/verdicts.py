@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.client.messages.answers import plain_answer
+from nextlabel.client.messages.answers import LABEL_SEPARATOR, plain_answer
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.v1.annotation_pb2 import Annotation, Consensus
 from nextlabel.v1.learner_service_pb2 import PREDICTION_SOURCE_ADVICE, PREDICTION_SOURCE_BOTH, Prediction
@@ -13,6 +13,7 @@ LEARNER = "learner"
 ADVICE = "advice"
 LEARNER_AND_ADVICE = "learner and advice"
 NOBODY = "nobody"
+NONE_APPLIES = "none of the classes"
 
 _RESTS_ON = {PREDICTION_SOURCE_ADVICE: ADVICE, PREDICTION_SOURCE_BOTH: LEARNER_AND_ADVICE}
 
@@ -30,11 +31,12 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The label of an item and what it rests on.
+    """The label of an item and what it rests on: a class, a list of classes or a score.
 
-    `confidence` is in [0, 1], None where there is none; `confidence_kind` is calibrated, uncalibrated or learner.
-    `source` names the annotators that gave the label, or what the model's rests on: learner, advice, or learner and
-    advice; or nobody. `review` says why to look again.
+    `low` and `high` are the ends of the 95 % interval of a score that the learner gave. `confidence` is in [0, 1], None
+    where there is none; `confidence_kind` is calibrated, uncalibrated or learner. `source` names the annotators that
+    gave the label, or what the model's rests on: learner, advice, or learner and advice; or nobody. `review` says why
+    to look again.
     """
 
     label: Any
@@ -42,6 +44,8 @@ class Verdict:
     confidence_kind: str
     source: str
     review: str
+    low: float | None = None
+    high: float | None = None
 
 
 class Standing:
@@ -81,15 +85,38 @@ def verdict(
     nothing = _why_nothing(said)
     if learner is None:
         return Verdict(None, None, "", NOBODY, nothing or "no label")
-    doubt = f"the learner is {learner.probability:.0%} sure" if learner.probability < review_below else ""
+    sure = _sureness(learner)
+    confidence, kind = (None, "") if sure is None else (round(sure, 4), LEARNER)
     source = _RESTS_ON.get(learner.source, LEARNER)
-    return Verdict(learner.label, round(learner.probability, 4), LEARNER, source, nothing or doubt)
+    low, high = _interval(learner)
+    return Verdict(_predicted(learner), confidence, kind, source, nothing or _unsure(sure, review_below), low, high)
+
+
+def _predicted(learner: Prediction) -> Any:
+    # Servers from before several classes and scores were learned said the class alone.
+    return plain_answer(learner.answer) if learner.HasField("answer") else learner.label
+
+
+def _sureness(learner: Prediction) -> float | None:
+    if learner.HasField("answer_probability"):
+        return learner.answer_probability
+    return learner.probability if learner.label else None
+
+
+def _interval(learner: Prediction) -> tuple[float | None, float | None]:
+    return (learner.interval.low, learner.interval.high) if learner.HasField("interval") else (None, None)
+
+
+def _unsure(sure: float | None, review_below: float) -> str:
+    if sure is None:
+        return "too few labels to tell how sure the learner is"
+    return f"the learner is {sure:.0%} sure" if sure < review_below else ""
 
 
 def _agreed(consensus: Consensus, said: Collection[Said], learner: Prediction | None, review_below: float) -> Verdict:
     label = plain_answer(consensus.answer)
     # An annotator that named candidates gave no single answer.
-    voters = [one for one in said if one.answer == label] or list(said)
+    voters = [one for one in said if _same(one.answer, label)] or list(said)
     source = ", ".join(sorted({one.annotator for one in voters}))
     if consensus.trusted:
         return Verdict(label, None, "", source, "")
@@ -111,9 +138,29 @@ def _doubt(
         return f"the annotator is {confidence:.0%} sure"
     if consensus.annotation_count > 1 and consensus.probability < 1.0:
         return f"annotators disagree: {consensus.probability:.0%} of the votes"
-    if learner is not None and learner.label != label:
-        return f"the learner says {learner.label!r}"
-    return ""
+    return "" if learner is None else _contradiction(label, learner)
+
+
+def _contradiction(label: Any, learner: Prediction) -> str:
+    """What the learner says instead; of scores, only where the label lies outside its interval."""
+    found = _predicted(learner)
+    if isinstance(found, float):
+        low, high = _interval(learner)
+        if low is None or high is None or low <= label <= high:
+            return ""
+        return f"the learner says {found:.3g}, from {low:.3g} to {high:.3g}"
+    if _same(found, label):
+        return ""
+    if isinstance(found, list):
+        return f"the learner says {LABEL_SEPARATOR.join(found) or NONE_APPLIES}"
+    return f"the learner says {found!r}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two answers are the same; classes are in no order."""
+    if isinstance(one, list) and isinstance(other, list):
+        return set(one) == set(other)
+    return bool(one == other)
 
 
 def _why_nothing(said: Collection[Said]) -> str:

@@ -695,7 +695,7 @@ class Consensus(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """Share of the votes of each class that has any, for SINGLE_LABEL."""
+        """Share of the votes of each class that has any, for SINGLE_LABEL; share of the votes that name it, for MULTI_LABEL."""
 
     def __init__(
         self,

@@ -717,12 +717,18 @@ class Prediction(_message.Message):
     ANSWER_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
+    ANSWER_PROBABILITY_FIELD_NUMBER: _builtins.int
     label: _builtins.str
     """The most probable class, whether the answer holds it or not; empty for SCORE."""
     probability: _builtins.float
     """Its probability in [0, 1]; 0 for SCORE."""
     source: Global___PredictionSource.ValueType
     """What it rests on. Texts, embeddings and items that nobody advised on are predicted by the learner alone."""
+    answer_probability: _builtins.float
+    """Probability in [0, 1] that the whole answer is right: of SINGLE_LABEL that of its class, of MULTI_LABEL that every class
+    is rightly given or left out, of SCORE that the true score is no farther off than the tolerance of `Evaluation.accuracy`.
+    Absent where the labels are too few to tell.
+    """
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[_annotation_pb2.Candidate]:
         """The most probable classes, best first, as many as were asked for."""
@@ -744,12 +750,15 @@ class Prediction(_message.Message):
         answer: _annotation_pb2.Answer | None = ...,
         source: Global___PredictionSource.ValueType = ...,
         interval: _learning_curve_pb2.Interval | None = ...,
+        answer_probability: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "interval", b"interval"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_probability", b"_answer_probability", "answer", b"answer", "answer_probability", b"answer_probability", "interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "candidates", b"candidates", "interval", b"interval", "label", b"label", "probability", b"probability", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_probability", b"_answer_probability", "answer", b"answer", "answer_probability", b"answer_probability", "candidates", b"candidates", "interval", b"interval", "label", b"label", "probability", b"probability", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__answer_probability: _TypeAlias = _typing.Literal["answer_probability"]  # noqa: Y015
+    _WhichOneofArgType__answer_probability: _TypeAlias = _typing.Literal["_answer_probability", b"_answer_probability"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answer_probability) -> _WhichOneofReturnType__answer_probability | None: ...
 
 Global___Prediction: _TypeAlias = Prediction  # noqa: Y015
 

@@ -30,17 +30,25 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
             names |= dict.fromkeys(row)
             kept.write(json.dumps(row) + "\n")
         kept.seek(0)
-        again = map(json.loads, kept)
-        if path.suffix.lower() in _WITHOUT_LISTS:
-            return write_table(path, list(names), map(_with_one_label, again))
-        return write_table(path, list(names), again)
+        return write_table(path, list(names), with_label_texts(path, map(json.loads, kept)))
 
 
-def _with_one_label(row: dict[str, Any]) -> dict[str, Any]:
+def with_label_texts(
+    path: Path, rows: Iterable[Mapping[str, Any]], column: str = "label"
+) -> Iterable[Mapping[str, Any]]:
+    """The rows as the form of the file holds them: where it has no lists, several labels are one text.
+
+    It is one that is read back as known labels.
+    """
+    if path.suffix.lower() not in _WITHOUT_LISTS:
+        return rows
     from nextlabel.client.messages.answers import LABEL_SEPARATOR
 
-    label = row.get("label")
-    return {**row, "label": LABEL_SEPARATOR.join(label)} if isinstance(label, list) else row
+    def with_text(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        label = row.get(column)
+        return {**row, column: LABEL_SEPARATOR.join(label)} if isinstance(label, list) else row
+
+    return map(with_text, rows)
 
 
 def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

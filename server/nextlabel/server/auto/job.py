@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from nextlabel.client.items import Item
 from nextlabel.client.known_labels import KNOWN
+from nextlabel.client.messages.enums import enum_name
+from nextlabel.server.auto.asked import Asked
 from nextlabel.server.auto.source import SourceRow
 from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.projects.score_range import ScoreRange
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
+    from nextlabel.v1.project_service_pb2 import Project
     from nextlabel.v1.run_service_pb2 import QuoteRunResponse, RunSpec
 
 PROJECT = "auto"
@@ -29,20 +33,27 @@ class Job:
 
     client: Client
 
-    def prepare(self, classes: Sequence[str], guidelines: str) -> None:
+    def prepare(self, wanted: Asked, guidelines: str) -> None:
         """Create the project, or find it as an earlier call left it.
 
         Raises:
-            FailedPrecondition: it is there with other classes.
+            FailedPrecondition: it is there and asks for something else.
         """
         present = {project.name: project for project in self.client.projects.list()}
         if PROJECT not in present:
-            self.client.projects.create(PROJECT, labels=classes, guidelines=guidelines)
+            allowed = wanted.scores
+            self.client.projects.create(
+                PROJECT,
+                labels=wanted.classes,
+                annotation_type=wanted.annotation_type,
+                score_range=(allowed.minimum, allowed.maximum, allowed.step) if allowed else None,
+                guidelines=guidelines,
+            )
             return
-        found = [c.name for c in present[PROJECT].label_space.classes]
-        if found != list(classes):
+        found = _asks_for(present[PROJECT])
+        if found != (wanted.annotation_type, [*wanted.classes], wanted.scores):
             raise FailedPrecondition(
-                f"an earlier call with this file had the classes {', '.join(found)}; give the same ones, or another "
+                f"an earlier call with this file asked for {_said(*found)}; ask for the same, or give another "
                 "--data-dir to begin anew",
                 reason="OTHER_CLASSES",
             )
@@ -55,7 +66,8 @@ class Job:
         self.client.pool.add(PROJECT, [Item(r.text, r.item_id, label=r.known) for r in holdout], split="holdout")
         pool = {row.item_id: row for row in rows if not row.is_holdout}
         refused = self._refused([Item(row.text, row.item_id) for row in pool.values()])
-        known = {row.item_id: row.known for row in pool.values() if row.known and row.item_id not in refused}
+        taken = [row for row in pool.values() if row.item_id not in refused]
+        known = {row.item_id: row.known for row in taken if row.known is not None}
         if known:
             self.client.labeling.submit(PROJECT, known, annotator=KNOWN)
         return refused
@@ -91,3 +103,16 @@ class Job:
             if run.state == RUN_STATE_PAUSED or RunState.Name(run.state) in _ACTIVE:
                 return run.run_id
         return None
+
+
+def _asks_for(project: Project) -> tuple[str, list[str], ScoreRange | None]:
+    kind, allowed = enum_name(project, "annotation_type"), project.score_range
+    scores = ScoreRange(allowed.minimum, allowed.maximum, allowed.step) if kind == "score" else None
+    return kind, [c.name for c in project.label_space.classes], scores
+
+
+def _said(kind: str, classes: Sequence[str], scores: ScoreRange | None) -> str:
+    if scores is not None:
+        return f"scores {scores}"
+    which = "one of the classes" if kind == "single_label" else "any of the classes"
+    return f"{which} {', '.join(classes)}"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nextlabel.v1.learner_service_pb2 import Prediction
 
 ADDED = ("label", "confidence", "confidence_kind", "source", "review")
+OF_SCORES = ("low", "high")
+"""Added besides for scores: the ends of the interval where the learner gave one."""
 _PREDICTED = 1_000
 
 
@@ -31,13 +33,13 @@ class Tally:
     rows: int = 0
 
 
-def added_names(names: Sequence[str]) -> Mapping[str, str]:
+def added_names(names: Sequence[str], *, interval: bool = False) -> Mapping[str, str]:
     """Return what the added columns are called: their own names, or longer ones where the file has such already.
 
     >>> added_names(["text", "label"])["label"]
     'nextlabel_label'
     """
-    return {name: f"nextlabel_{name}" if name in names else name for name in ADDED}
+    return {name: f"nextlabel_{name}" if name in names else name for name in ADDED + OF_SCORES * interval}
 
 
 def outcomes(
@@ -47,21 +49,24 @@ def outcomes(
     review_below: float,
     refused: Mapping[str, str],
     tally: Tally,
+    *,
+    interval: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield every row with its own columns and the added ones, in the order of the file.
 
-    Rows without a text, and those of ``refused`` items (why, by id), have no label and say so.
+    Rows without a text, and those of ``refused`` items (why, by id), have no label and say so. With ``interval`` the
+    ends of that of a score are added as well.
     """
     given = _answers(client)
     agreed = {consensus.item_id: consensus for consensus in client.labeling.list_consensus(PROJECT)}
     has_model = client.projects.get(PROJECT).model_version > 0
-    added = added_names(names)
+    added = added_names(names, interval=interval)
     remaining = iter(rows)
     while part := list(islice(remaining, _PREDICTED)):
         asked = [row for row in part if row.item_id and row.item_id not in refused]
         predicted = _predictions(client, asked) if has_model else {}
         for row in part:
-            if not row.known and (why := refused.get(row.item_id) if row.item_id else "no text"):
+            if row.known is None and (why := refused.get(row.item_id) if row.item_id else "no text"):
                 found = Verdict(None, None, "", NOBODY, why)
             else:
                 said, learner = given.of(row.item_id), predicted.get(row.item_id)
@@ -69,7 +74,7 @@ def outcomes(
             tally.rows += 1
             tally.sources[found.source] += 1
             tally.review += bool(found.review)
-            yield {**row.columns, **{added[name]: getattr(found, name) for name in ADDED}}
+            yield {**row.columns, **{column: getattr(found, name) for name, column in added.items()}}
 
 
 def _verdict(
@@ -79,7 +84,7 @@ def _verdict(
     learner: Prediction | None,
     review_below: float,
 ) -> Verdict:
-    if row.known:
+    if row.known is not None:
         return Verdict(row.known, None, "", "known", "")
     return verdict(consensus, said, learner, review_below)
 
@@ -89,7 +94,7 @@ def _answers(client: Client) -> Standing:
 
 
 def _predictions(client: Client, rows: Sequence[SourceRow]) -> Mapping[str, Prediction]:
-    ids = list(dict.fromkeys(row.item_id for row in rows if not row.known))
+    ids = list(dict.fromkeys(row.item_id for row in rows if row.known is None))
     if not ids:
         return {}
     response = client.learner.predict(PROJECT, item_ids=ids)

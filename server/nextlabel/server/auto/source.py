@@ -15,8 +15,10 @@ from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.reading import Reading
 from nextlabel.client.items import Columns, content_id
 from nextlabel.client.known_labels import is_drawn
+from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.readers.formats import format_of
 from nextlabel.client.readers.source import HEAD_BYTES, STDIN
+from nextlabel.server.auto.asked import known_label
 
 HOLDOUT_SHARE = 0.2
 """Share of the rows with a known label that only evaluate."""
@@ -26,18 +28,18 @@ HOLDOUT_SHARE = 0.2
 class SourceRow:
     """One row as it stands in the file. Rows of equal texts are one item, unless the file gives them ids.
 
-    A row without a text is no item: its id is empty.
+    A row without a text is no item: its id is empty. ``known`` is its label where it has one already, else None.
     """
 
     item_id: str
     text: str
-    known: str
+    known: Any
     columns: Mapping[str, Any]
 
     @property
     def is_holdout(self) -> bool:
         """Whether its known label only evaluates."""
-        return bool(self.known) and is_drawn(self.text, HOLDOUT_SHARE)
+        return self.known is not None and is_drawn(self.text, HOLDOUT_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class LabeledSource:
     text: str
     id_column: str | None
     known: str | None
+    annotation_type: AnnotationTypeName = "single_label"
 
     def names(self) -> Sequence[str]:
         """Return the names of all columns.
@@ -64,10 +67,10 @@ class LabeledSource:
         for block in file.blocks():
             for place, (text, columns) in enumerate(zip(block.texts, block.metadata or (), strict=True)):
                 if not isinstance(text, str) or not text.strip():
-                    yield SourceRow("", "", "", columns)
+                    yield SourceRow("", "", None, columns)
                     continue
                 given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
-                known = "" if self.known is None else str(columns.get(self.known) or "").strip()
+                known = None if self.known is None else known_label(columns.get(self.known), self.annotation_type)
                 yield SourceRow(given or content_id(text), text, known, columns)
         if not quiet:
             report_malformed(file)

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nextlabel.client.cli import label_spaces
+from nextlabel.client.cli.label_spaces import (
+    LabelsFileOption,
+    LabelsOption,
+    ScoreRangeOption,
+    TypeOption,
+    named_classes,
+)
 from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, reads_files
 from nextlabel.server.cli.errors import reported
 
@@ -36,10 +44,16 @@ def auto(
     out: Annotated[Path, typer.Option(metavar="FILE", help="Labeled file: .csv, .tsv, .jsonl, .xlsx or .parquet.")],
     text: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
     id_column: IdOption = None,
-    labels: Annotated[str, typer.Option(metavar="A,B,C", help="Names of the classes.")] = "",
+    labels: LabelsOption = "",
+    labels_file: LabelsFileOption = None,
+    annotation_type: TypeOption = "single_label",
+    score_range: ScoreRangeOption = "",
     known: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of labels that some rows have already: one in five evaluates."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of labels that some rows have already (a|b for several): one in five evaluates.",
+        ),
     ] = None,
     guidelines: Annotated[Path | None, typer.Option(metavar="FILE", help="The codebook, a text file.")] = None,
     annotator: Annotated[Labeler, typer.Option(help="Who labels.")] = Labeler.HUMAN,
@@ -75,30 +89,34 @@ def auto(
     """
     from nextlabel.client import connect
     from nextlabel.client.cli.adding import wait_until_embedded
+    from nextlabel.client.export.tables import with_label_texts
     from nextlabel.client.transport.connection import LONG_CALL_S
     from nextlabel.client.writers.table import check_ending, write_table
+    from nextlabel.server.auto.asked import asked
     from nextlabel.server.auto.job import PROJECT, Job
     from nextlabel.server.auto.outcome import Tally, added_names, outcomes
     from nextlabel.server.auto.source import LabeledSource, readable_again
     from nextlabel.server.operations.own_server import own_server
 
     check_ending(out)
+    named, scores = named_classes(labels, labels_file), label_spaces.score_range(score_range)
     folder = data_dir or out.with_suffix(".nextlabel")
     with ExitStack() as stack:
-        source = LabeledSource(stack.enter_context(readable_again(file)), reading, text, id_column, known)
+        path = stack.enter_context(readable_again(file))
+        source = LabeledSource(path, reading, text, id_column, known, annotation_type)
         names = source.names()
         rows = list(source.rows(names, quiet=False))
-        classes = _classes(labels, sorted({row.known for row in rows if row.known}))
+        wanted = asked(annotation_type, named, scores, (row.known for row in rows))
         spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
         server = stack.enter_context(own_server(folder, environment, pages=review or annotator is Labeler.HUMAN))
         client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
         job = Job(client)
-        job.prepare(classes, guidelines.read_text(encoding="utf-8-sig") if guidelines else "")
+        job.prepare(wanted, guidelines.read_text(encoding="utf-8-sig") if guidelines else "")
         refused = job.add(rows)
         counts = client.projects.get(PROJECT).counts
         _say(_what_there_is(rows, counts.pool - counts.labeled))
         _say(f"the work is kept in {folder}")
-        job.limit(budget_usd, budget_labels, len({r.item_id for r in rows if r.known and not r.is_holdout}))
+        job.limit(budget_usd, budget_labels, len({r.item_id for r in rows if r.known is not None and not r.is_holdout}))
         wait_until_embedded(client, "auto")
         spec.batch_size = job.batch_size(counts.pool)
         if annotator is Labeler.HUMAN:
@@ -109,8 +127,11 @@ def auto(
         if review:
             _wait_for_reviewers(client, server.pages)
         tally = Tally()
-        written = outcomes(client, source.rows(names), names, review_below, refused, tally)
-        write_table(out, [*names, *added_names(names).values()], written)
+        added = added_names(names, interval=wanted.has_interval)
+        written = outcomes(
+            client, source.rows(names), names, review_below, refused, tally, interval=wanted.has_interval
+        )
+        write_table(out, [*names, *added.values()], with_label_texts(out, written, added["label"]))
         _summary(client, tally, out)
     if failed:
         raise typer.Exit(1)
@@ -118,24 +139,12 @@ def auto(
 
 def _what_there_is(rows: Sequence["SourceRow"], unlabeled: int) -> str:
     parts = [f"{len(rows):,} rows"]
-    if known := sum(bool(row.known) for row in rows):
+    if known := sum(row.known is not None for row in rows):
         evaluating = sum(row.is_holdout for row in rows)
         parts.append(f"{known:,} with a known label, {evaluating:,} of them only evaluate")
     if empty := sum(not row.item_id for row in rows):
         parts.append(f"{empty:,} without a text")
     return f"{'; '.join(parts)}; {unlabeled:,} different items without a label"
-
-
-def _classes(labels: str, known: list[str]) -> list[str]:
-    from nextlabel.client.cli.options import listed_names
-    from nextlabel.server.values.errors import InvalidArgument
-
-    classes = listed_names(labels) or known
-    if len(classes) < 2:
-        raise InvalidArgument.field("--labels", "name at least two classes, such as --labels billing,delivery,other")
-    if strange := sorted(set(known) - set(classes)):
-        raise InvalidArgument.field("--known", f"holds labels that --labels does not name: {', '.join(strange[:5])}")
-    return classes
 
 
 def _labeler(

@@ -105,12 +105,18 @@ def _predictions(learner: _Learner, items: ItemFile, problems: list[str]) -> Ite
     for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text)):
         for row, prediction in _predicted(learner, rows, items.unit, problems):
             label = plain(prediction.answer) if prediction.HasField("answer") else prediction.label
-            record = {"id": row.item_id, "label": label, "probability": prediction.probability}
+            record = {"id": row.item_id, "label": label, "probability": _probability(prediction)}
             if prediction.HasField("interval"):
-                record |= {"probability": None, "interval": plain(prediction.interval)}
+                record["interval"] = plain(prediction.interval)
             if learner.candidates:
                 record["candidates"] = [plain(candidate) for candidate in prediction.candidates]
             yield record
+
+
+def _probability(prediction: "Prediction") -> float | None:
+    if prediction.HasField("answer_probability"):
+        return prediction.answer_probability
+    return None if prediction.HasField("interval") else prediction.probability
 
 
 def _usable(items: ItemFile, problems: list[str]) -> Iterator[_Row]:

@@ -5,13 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nextlabel.client.cli import label_spaces
 from nextlabel.client.cli.adding import add_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.label_spaces import (
+    LabelsFileOption,
+    LabelsOption,
+    ScoreRangeOption,
+    TypeOption,
+    named_classes,
+)
 from nextlabel.client.cli.options import OverlapOption, StrategyOption, key_values, listed_names
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
-from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.readers.text import read_text
 
 if TYPE_CHECKING:
@@ -40,16 +47,10 @@ _COLUMNS: TableColumns = {
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits, . _ and -.")],
-    labels: Annotated[str, typer.Option(metavar="A,B,C", help="Names of the classes, in an order that stays.")] = "",
-    labels_file: Annotated[
-        Path | None, typer.Option(help="The classes instead: one a line, a description after a tab.")
-    ] = None,
-    annotation_type: Annotated[
-        AnnotationTypeName, typer.Option("--type", help="What the items ask for.")
-    ] = "single_label",
-    score_range: Annotated[
-        str, typer.Option(metavar="MIN,MAX[,STEP]", help="The scores that are allowed, for --type score: 1,5,1.")
-    ] = "",
+    labels: LabelsOption = "",
+    labels_file: LabelsFileOption = None,
+    annotation_type: TypeOption = "single_label",
+    score_range: ScoreRangeOption = "",
     guidelines: Annotated[Path | None, typer.Option(metavar="FILE", help="The codebook, a text file.")] = None,
     holdout: Annotated[
         str | None, typer.Option(metavar="FILE", help="Labeled items that only evaluate; see --text, --id, --label.")
@@ -84,9 +85,9 @@ def create(
 
         project = client.projects.create(
             name,
-            labels=_labels(labels, labels_file),
+            labels=named_classes(labels, labels_file),
             annotation_type=annotation_type,
-            score_range=_score_range(score_range),
+            score_range=label_spaces.score_range(score_range),
             guidelines=read_text(guidelines) if guidelines else "",
             embedding_model=embedding_model,
             embeddings_given=dimension > 0,
@@ -208,28 +209,3 @@ def _show(project: dict[str, Any], output: Output) -> None:
         "counts": ", ".join(f"{count:,} {sort}" for sort, count in counts.items() if count),
     }
     emit_one(project, output, shown={**project, **summaries})
-
-
-def _labels(listed: str, file: Path | None) -> list[str] | dict[str, str]:
-    if file is None:
-        return listed_names(listed)
-    if listed:
-        raise typer.BadParameter("give --labels or --labels-file, not both")
-    lines = [line for line in read_text(file).split("\n") if line.strip()]
-    names = [line.partition("\t")[0].strip() for line in lines]
-    if len(set(names)) < len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"{file}: {', '.join(map(repr, repeated))} is there more than once")
-    return {name: line.partition("\t")[2].strip() for name, line in zip(names, lines, strict=True)}
-
-
-def _score_range(value: str) -> tuple[float, float, float] | None:
-    if not value:
-        return None
-    try:
-        low, high, *step = map(float, value.split(","))
-        (of_step,) = step or (0.0,)
-    except ValueError:
-        expected = f"expected two numbers MIN,MAX, or three with the step between scores, got {value!r}"
-        raise typer.BadParameter(expected, param_hint="--score-range") from None
-    return low, high, of_step

@@ -157,7 +157,12 @@ def largest_prediction(names: Sequence[str], candidates: int, *, several: bool) 
 
 def _number(answer: PredictedAnswer) -> pb.Prediction:
     interval = None if answer.interval is None else Interval(low=answer.interval[0], high=answer.interval[1])
-    return pb.Prediction(answer=answer_message(answer.body), interval=interval, source=_SOURCES[answer.source])
+    return pb.Prediction(
+        answer=answer_message(answer.body),
+        answer_probability=answer.probability,
+        interval=interval,
+        source=_SOURCES[answer.source],
+    )
 
 
 def predictions(
@@ -168,9 +173,9 @@ def predictions(
 ) -> list[pb.Prediction]:
     """Return the message of each prediction among the classes `names`, with its `candidates` most probable ones.
 
-    Answers without a probability are numbers, each with its interval.
+    Without classes the answers are numbers, each with its interval.
     """
-    if answers and answers[0].probability is None:
+    if not names:
         return [_number(answer) for answer in answers]
     best_n = probabilities_nC.argmax(axis=1).tolist()
     # A stable sort keeps the order of the label space among equals, as argmax does.
@@ -181,6 +186,7 @@ def predictions(
             label=names[best],
             probability=float(probabilities_nC[i, best]),
             answer=answer_message(answers[i].body),
+            answer_probability=answers[i].probability,
             source=_SOURCES[answers[i].source],
         )
         for c in order_nk[i] if order_nk else ():

@@ -69,8 +69,9 @@ class ScoreLearner(TaskLearner[ScoreTraining, ScoreModel]):
     def predict(self, model: ScoreModel, embeddings_nD: Floats, advice: AdviceFeatures | None) -> Predicted:
         scores_n = model.predict(embeddings_nD)
         bounds = model.intervals(scores_n).tolist()
+        sure = model.sureness()
         answers = [
-            PredictedAnswer(Score(score), None, (low, high))
+            PredictedAnswer(Score(score), sure, (low, high))
             for score, (low, high) in zip(scores_n.tolist(), bounds, strict=True)
         ]
         return Predicted(np.zeros((len(scores_n), 0), np.float32), answers)

@@ -31,7 +31,8 @@ class PredictedAnswer:
     """An answer as a model gives it.
 
     Attributes:
-        probability: what the model gives the whole of it, in [0, 1]; None where nothing has a probability.
+        probability: what the model gives the whole of it, in [0, 1], of a number that the true one is the same answer;
+            None where nothing tells.
         interval: where a number lies, lowest and highest; None where the answer is none.
         source: what it rests on.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +67,13 @@ class ScoreModel:
         half = np.float32(self.half_width * self.allowed.width)
         bounds_n2 = np.stack([scores_n - half, scores_n + half], axis=1)
         return np.asarray(np.clip(bounds_n2, self.allowed.minimum, self.allowed.maximum), np.float32)
+
+    def sureness(self) -> float | None:
+        """How probable it is that a true score is the same answer as the predicted one, in [0, 1], by normal errors.
+
+        The same for every item, as errors are taken to be. None with labels too few to tell how large they are.
+        """
+        if self.half_width >= 1:
+            return None
+        within = self.allowed.tolerance / self.allowed.width
+        return math.erf(within / (max(self.spread, 1e-9) * math.sqrt(2)))

@@ -1,0 +1,61 @@
+"""Options of commands that create projects: what items are asked for."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nextlabel.client.cli.options import listed_names
+from nextlabel.client.literals import AnnotationTypeName
+from nextlabel.client.readers.text import read_text
+
+LabelsOption = Annotated[
+    str, typer.Option("--labels", metavar="A,B,C", help="Names of the classes, in an order that stays.")
+]
+LabelsFileOption = Annotated[
+    Path | None,
+    typer.Option("--labels-file", help="The classes instead: one a line, a description after a tab."),
+]
+TypeOption = Annotated[AnnotationTypeName, typer.Option("--type", help="What the items ask for.")]
+ScoreRangeOption = Annotated[
+    str,
+    typer.Option(
+        "--score-range", metavar="MIN,MAX[,STEP]", help="The scores that are allowed, for --type score: 1,5,1."
+    ),
+]
+
+
+def named_classes(listed: str, file: Path | None) -> list[str] | dict[str, str]:
+    """The classes that were named, or those of a file with their descriptions; empty when none were.
+
+    Raises a usage error when both are given, ValueError for a name that comes twice, and OSError.
+    """
+    if file is None:
+        return listed_names(listed)
+    if listed:
+        raise typer.BadParameter("give --labels or --labels-file, not both")
+    lines = [line for line in read_text(file).split("\n") if line.strip()]
+    names = [line.partition("\t")[0].strip() for line in lines]
+    if len(set(names)) < len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"{file}: {', '.join(map(repr, repeated))} is there more than once")
+    return {name: line.partition("\t")[2].strip() for name, line in zip(names, lines, strict=True)}
+
+
+def score_range(value: str) -> tuple[float, float, float] | None:
+    """The smallest and the greatest score and the step between scores, 0 where every number is one.
+
+    >>> score_range("1,5,1"), score_range("0,1"), score_range("")
+    ((1.0, 5.0, 1.0), (0.0, 1.0, 0.0), None)
+
+    Raises a usage error for anything else.
+    """
+    if not value:
+        return None
+    try:
+        low, high, *step = map(float, value.split(","))
+        (of_step,) = step or (0.0,)
+    except ValueError:
+        expected = f"expected two numbers MIN,MAX, or three with the step between scores, got {value!r}"
+        raise typer.BadParameter(expected, param_hint="--score-range") from None
+    return low, high, of_step

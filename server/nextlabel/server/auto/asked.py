@@ -1,0 +1,103 @@
+"""What every row of a file is asked for, and what known labels say in these terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nextlabel.client.literals import AnnotationTypeName
+from nextlabel.client.messages.answers import LABEL_SEPARATOR
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.projects.score_range import ScoreRange
+
+OF_ROWS: Sequence[AnnotationTypeName] = ("single_label", "multi_label", "score")
+"""What a row with one text can be asked for, and a learner can be trained on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One class of ``classes`` for each row, any number of them, or a score of ``scores``.
+
+    Attributes:
+        classes: names with descriptions, '' for none; empty for scores.
+    """
+
+    annotation_type: AnnotationTypeName
+    classes: Mapping[str, str]
+    scores: ScoreRange | None
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether what the learner says comes with an interval."""
+        return self.annotation_type == "score"
+
+
+def asked(
+    annotation_type: AnnotationTypeName,
+    labels: Sequence[str] | Mapping[str, str],
+    score_range: Sequence[float] | None,
+    known: Iterable[Any],
+) -> Asked:
+    """Return what is asked for; classes that nobody names are those of the known labels.
+
+    Args:
+        labels: names of the classes.
+        score_range: the smallest and the greatest score, and the step where there is one; None for 0 to 1.
+        known: values as `known_label` returns them.
+
+    Raises:
+        InvalidArgument: too few classes, a range that is none, or known labels outside of either.
+    """
+    values = [value for value in known if value is not None]
+    if annotation_type not in OF_ROWS:
+        raise InvalidArgument.field("--type", f"the rows of a file are asked for one of {', '.join(OF_ROWS)}")
+    if annotation_type == "score":
+        return Asked(annotation_type, {}, _scores(labels, score_range, values))
+    if score_range is not None:
+        raise InvalidArgument.field("--score-range", "it goes with --type score")
+    found = {name for value in values for name in (value if isinstance(value, list) else [value])}
+    classes = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or sorted(found), "")
+    if len(classes) < 2:
+        raise InvalidArgument.field("--labels", "name at least two classes, such as --labels billing,delivery,other")
+    if strange := sorted(found - set(classes)):
+        several = f"; several labels have {LABEL_SEPARATOR} between them" if annotation_type == "multi_label" else ""
+        raise InvalidArgument.field(
+            "--known", f"holds labels that --labels does not name: {', '.join(strange[:5])}{several}"
+        )
+    return Asked(annotation_type, classes, None)
+
+
+def _scores(labels: Iterable[str], bounds: Sequence[float] | None, known: Iterable[float]) -> ScoreRange:
+    if [*labels]:
+        raise InvalidArgument.field("--labels", "scores have no classes; say with --score-range which are allowed")
+    allowed = ScoreRange(*(bounds or ()))
+    if allowed.problem:
+        raise InvalidArgument.field("--score-range", allowed.problem)
+    if strange := sorted({value for value in known if not allowed.allows(value)}):
+        shown = ", ".join(f"{value:g}" for value in strange[:5])
+        raise InvalidArgument.field("--known", f"holds scores that are not {allowed} (--score-range): {shown}")
+    return allowed
+
+
+def known_label(cell: Any, annotation_type: AnnotationTypeName) -> Any:
+    """Return the label that a cell holds: a class, a list of classes or a score; None where it holds none.
+
+    >>> known_label(" a ", "single_label"), known_label("a|b", "multi_label"), known_label("4", "score")
+    ('a', ['a', 'b'], 4.0)
+
+    Raises:
+        InvalidArgument: the cell is no score.
+    """
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip()):
+        return None
+    if annotation_type == "score":
+        try:
+            return float(cell)
+        except (TypeError, ValueError):
+            raise InvalidArgument.field("--known", f"holds what is no score: {str(cell)[:80]!r}") from None
+    if annotation_type == "multi_label":
+        names = cell if isinstance(cell, list | tuple) else str(cell).split(LABEL_SEPARATOR)
+        return [str(name).strip() for name in names if str(name).strip()]
+    return str(cell).strip()
