@@ -48,12 +48,14 @@ def openai_compatible(
     prompt: PromptOptions | None = None,
     log_probabilities: bool = False,
     batch_calibration: bool = False,
+    decisions: bool = False,
     name: str = "",
 ) -> AnnotatorSpec:
     """An LLM behind a server that speaks the OpenAI chat completions API.
 
     `log_probabilities` takes the confidence from the tokens of the label instead of asking for it;
-    `batch_calibration` divides out the mean of each batch, which assumes that no class dominates it.
+    `batch_calibration` divides out the mean of each batch, which assumes that no class dominates it; `decisions` asks
+    for typed decisions instead of completions, which come with the model's own probabilities.
     """
     kind = OpenAiCompatibleAnnotator(
         model=model,
@@ -61,6 +63,7 @@ def openai_compatible(
         prompt=prompt,
         log_probabilities=log_probabilities,
         batch_calibration=batch_calibration,
+        decisions=decisions,
     )
     return AnnotatorSpec(name=name, openai_compatible=kind)
 

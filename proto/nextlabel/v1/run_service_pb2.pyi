@@ -392,6 +392,7 @@ class OpenAiCompatibleAnnotator(_message.Message):
     PROMPT_FIELD_NUMBER: _builtins.int
     LOG_PROBABILITIES_FIELD_NUMBER: _builtins.int
     BATCH_CALIBRATION_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Model to ask. Up to 256 bytes."""
     base_url: _builtins.str
@@ -402,6 +403,10 @@ class OpenAiCompatibleAnnotator(_message.Message):
     """Whether to use log-probabilities of the labels as confidence, where the server gives them."""
     batch_calibration: _builtins.bool
     """Whether to divide out the mean label probability of the batch; this assumes that the batch is not dominated by one class."""
+    decisions: _builtins.bool
+    """Whether to ask for typed decisions (`POST /decisions`) instead of chat completions: the labels or the score of one item,
+    with the probabilities that the model itself gives. Takes no candidates, rationale, effort or several items a request.
+    """
     @_builtins.property
     def prompt(self) -> Global___PromptOptions:
         """How it is asked."""
@@ -414,10 +419,11 @@ class OpenAiCompatibleAnnotator(_message.Message):
         prompt: Global___PromptOptions | None = ...,
         log_probabilities: _builtins.bool = ...,
         batch_calibration: _builtins.bool = ...,
+        decisions: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["prompt", b"prompt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "batch_calibration", b"batch_calibration", "log_probabilities", b"log_probabilities", "model", b"model", "prompt", b"prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_url", b"base_url", "batch_calibration", b"batch_calibration", "decisions", b"decisions", "log_probabilities", b"log_probabilities", "model", b"model", "prompt", b"prompt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

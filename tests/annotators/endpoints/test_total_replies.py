@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply
+from nextlabel.server.annotators.endpoints.decisions import DecisionEndpoint
 from nextlabel.server.annotators.endpoints.message_batch_replies import read_page, read_results, read_state
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply
@@ -35,6 +36,14 @@ COMPLETION: dict[str, Any] = {
     ],
     "usage": {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 3}},
 }
+DECISIONS = DecisionEndpoint(OpenAiConnection("http://x/v1"))
+ANSWER: dict[str, Any] = {
+    "name": "label",
+    "choice": "billing",
+    "probability": 0.6,
+    "probabilities": [{"value": "billing", "label": "1", "probability": 0.6}],
+}
+DECISION: dict[str, Any] = {"model": "decider", "usage": {"input_tokens": 9, "output_tokens": 0}}
 MESSAGE: dict[str, Any] = {
     "type": "message",
     "model": "claude",
@@ -98,6 +107,12 @@ def judge(found: Reply | Failure) -> None:
 @given(st.data())
 def test_no_completion_is_too_odd_to_be_an_outcome(data: st.DataObject) -> None:
     judge(OPENAI.read(HttpReply(200, {}, spoiled(COMPLETION, data))))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data(), st.sampled_from(["choice", "predicate", "score", "refusal"]))
+def test_no_decision_is_too_odd_to_be_an_outcome(data: st.DataObject, kind: str) -> None:
+    judge(DECISIONS.read(HttpReply(200, {}, spoiled(DECISION | {"answers": [ANSWER | {"type": kind}]}, data))))
 
 
 @settings(max_examples=400, deadline=None)

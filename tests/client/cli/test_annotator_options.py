@@ -44,6 +44,7 @@ OWN: dict[str, dict[str, list[str]]] = {
         "base_url": ["--base-url", "https://gateway.example"],
         "log_probabilities": ["--log-probabilities"],
         "batch_calibration": ["--batch-calibration"],
+        "decisions": ["--decisions"],
     },
 }
 WORDING = "Judge. {{ guidelines }} {{ labels }}"

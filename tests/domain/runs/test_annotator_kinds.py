@@ -129,6 +129,9 @@ ASKED: dict[str, Callable[[], bool]] = {
     "openai_compatible.batch_calibration": lambda: calibrates(
         OpenaiCompatibleOptions("local/small", batch_calibration=True)
     ),
+    "openai_compatible.decisions": lambda: (
+        "questions" in parameters(OpenaiCompatibleOptions("local/small", decisions=True))
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.decisions import DecisionEndpoint
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
 from nextlabel.server.annotators.llm.annotator import Conduct, LlmAnnotator, Lookups
 from nextlabel.server.annotators.llm.asking import ModelSettings
@@ -80,7 +81,7 @@ def technique_of(options: LlmOptions) -> Technique:
         retrieval=retrieval,
         shots=prompt.demonstration_count if retrieval is not Retrieval.NONE else 0,
         justification=prompt.rationale,
-        verbalised=not (isinstance(options, OpenaiCompatibleOptions) and options.log_probabilities),
+        verbalised=not (isinstance(options, OpenaiCompatibleOptions) and _gives_probabilities(options)),
         candidates=_CANDIDATES if prompt.candidates else 0,
         samples=prompt.variants or 1,
         items_per_request=prompt.items_per_request or 1,
@@ -108,6 +109,8 @@ def check_llm(options: LlmOptions, settings: AnnotatorSettings, path: str = "") 
         )
     if options.prompt.message_batches and not isinstance(options, AnthropicOptions):
         raise InvalidArgument.field(f"{path}.prompt.message_batches", "only the Anthropic API has message batches")
+    if isinstance(options, OpenaiCompatibleOptions) and options.decisions:
+        _check_decisions(options, path)
     destination(options, settings, path)
 
 
@@ -132,6 +135,32 @@ def _check_prompt(options: LlmOptions, path: str) -> None:
     except InvalidArgument as error:
         named = [(_option(violation.field, path), violation.description) for violation in error.violations]
         raise InvalidArgument(named, reason=error.reason) from error
+
+
+def _gives_probabilities(options: OpenaiCompatibleOptions) -> bool:
+    return options.log_probabilities or options.decisions
+
+
+def _check_decisions(options: OpenaiCompatibleOptions, path: str) -> None:
+    """Refuse what typed decisions cannot be asked for."""
+    prompt = options.prompt
+    said = {
+        "log_probabilities": options.log_probabilities,
+        "prompt.candidates": prompt.candidates,
+        "prompt.rationale": prompt.rationale,
+        "prompt.effort": bool(prompt.effort),
+        "prompt.items_per_request": prompt.items_per_request > 1,
+    }
+    violations = [
+        (
+            f"{path}.{name}",
+            "says nothing to decisions, which are typed answers about one item with probabilities of their own",
+        )
+        for name, given in said.items()
+        if given
+    ]
+    if violations:
+        raise InvalidArgument(violations)
 
 
 def _option(field: str, path: str) -> str:
@@ -253,7 +282,9 @@ class LlmConnections:
 def _endpoint(options: LlmOptions, settings: AnnotatorSettings, to: Destination) -> AnthropicEndpoint | OpenAiEndpoint:
     if isinstance(options, AnthropicOptions):
         return AnthropicEndpoint(AnthropicConnection(to.api_key, to.base_url, network=to.network))
-    return OpenAiEndpoint(
+    asks_decisions = isinstance(options, OpenaiCompatibleOptions) and options.decisions
+    kind = DecisionEndpoint if asks_decisions else OpenAiEndpoint
+    return kind(
         OpenAiConnection(
             to.base_url,
             to.api_key or "",

@@ -36,6 +36,7 @@ _KINDS = {
     "base_url": LLMS,
     "log_probabilities": {AnnotatorKind.OPENAI_COMPATIBLE},
     "batch_calibration": {AnnotatorKind.OPENAI_COMPATIBLE},
+    "decisions": {AnnotatorKind.OPENAI_COMPATIBLE},
     "annotator_name": {AnnotatorKind.REPLAY, AnnotatorKind.LEARNER, *LLMS},
 }
 """The kinds that an option says something to."""
@@ -109,6 +110,14 @@ class AnnotatorChoice:
             rich_help_panel=PROMPTS,
         ),
     ] = False
+    decisions: Annotated[
+        bool,
+        typer.Option(
+            "--decisions",
+            help="openai-compatible: typed decisions with the model's own probabilities instead of completions.",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = False
 
     def spec(self, prompting: Prompting) -> "AnnotatorSpec":
         """The annotator for the server. Raises a usage error for an option that says nothing to this kind."""
@@ -132,6 +141,7 @@ class AnnotatorChoice:
                     prompt=prompting.options(),
                     log_probabilities=self.log_probabilities,
                     batch_calibration=self.batch_calibration,
+                    decisions=self.decisions,
                     name=name,
                 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nextlabel.server.annotators.endpoints.anthropic_replies import (
     bounded_name,
@@ -49,9 +49,11 @@ class OpenAiConnection:
 class OpenAiEndpoint:
     """One HTTP client, shared by all calls."""
 
+    route: ClassVar[str] = "chat/completions"
+
     def __init__(self, settings: OpenAiConnection) -> None:
         self._settings = settings
-        self._base_url = settings.base_url.rstrip("/").removesuffix("/chat/completions")
+        self._base_url = settings.base_url.rstrip("/").removesuffix(f"/{self.route}")
         self._client: httpx2.AsyncClient | None = None
 
     @property
@@ -61,7 +63,7 @@ class OpenAiEndpoint:
 
     def fingerprint(self, request: ModelRequest) -> object:
         """Base URL and body."""
-        return [self._base_url, _API_VERSION, self.parameters(request)]
+        return [self._base_url, self.api_version, self.parameters(request)]
 
     async def send(self, request: ModelRequest, timeout_s: float) -> HttpReply | Failure:
         """One attempt."""
@@ -70,7 +72,7 @@ class OpenAiEndpoint:
             self._client = open_client(self._settings.network)
         try:
             response = await self._client.post(
-                f"{self._base_url}/chat/completions",
+                f"{self._base_url}/{self.route}",
                 json=self.parameters(request),
                 headers={"Authorization": f"Bearer {key}"} if key else {},
                 timeout=timeout_s,
@@ -85,6 +87,10 @@ class OpenAiEndpoint:
         body = parse_json(reply.body)
         if reply.status != 200 or (isinstance(body, dict) and body.get("error")):
             return read_error(reply, body)
+        return self.completion(body)
+
+    def completion(self, body: Any) -> Reply | Failure:
+        """What the body of a 200 says; any shape that is none is a failure with a name, and never raises."""
         return _read_completion(body)
 
     def parameters(self, request: ModelRequest) -> dict[str, Any]:
@@ -119,7 +125,6 @@ class OpenAiEndpoint:
 
 
 def _read_completion(body: Any) -> Reply | Failure:
-    """What a completion says; any shape that is none is a failure with a name, and never raises."""
     choice = _first(body.get("choices")) if isinstance(body, dict) else None
     usage = _usage(body.get("usage")) if choice is not None else None
     if choice is None or usage is None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -24,7 +24,10 @@ class Charge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One call: `system` is cacheable and comes first. `cache_ttl` None asks for no prompt caching."""
+    """One call: `system` is cacheable and comes first. `cache_ttl` None asks for no prompt caching.
+
+    `score_levels` are the scores to choose from, for endpoints that take no other; empty where no score is asked for.
+    """
 
     model: str
     system: str
@@ -33,6 +36,7 @@ class ModelRequest:
     max_output_tokens: int
     cache_ttl: CacheTtl | None = None
     effort: str | None = None
+    score_levels: tuple[float, ...] = ()
 
     def worst_usage(self) -> Usage:
         """The most this call can use.
@@ -153,7 +157,8 @@ class TokenChoice:
 class Reply:
     """A model's reply.
 
-    `label_tokens` are the tokens from the first character of the label on, where the endpoint gives them.
+    `label_tokens` are the tokens from the first character of the label on, where the endpoint gives them, and
+    `label_probabilities` the probabilities of the values that the label may have, where it gives those itself.
     """
 
     text: str
@@ -163,6 +168,7 @@ class Reply:
     request_id: str = ""
     detail: str = ""
     label_tokens: tuple[TokenChoice, ...] = ()
+    label_probabilities: Mapping[str, float] = field(default_factory=dict)
 
 
 class Endpoint(Protocol):

@@ -244,6 +244,7 @@ class ModelAsker:
             max_output_tokens=self._max_output_tokens(len(prompt.ids)) * 2 ** (attempt - 1),
             cache_ttl=self._warming.useful_ttl(prompt.system, self._settings.cache_ttl),
             effort=self._settings.effort,
+            score_levels=self._builder.task.score_levels,
         )
 
     def _max_output_tokens(self, items: int) -> int:

@@ -12,7 +12,7 @@ from nextlabel.server.tasks.answer_form import read_answer
 from nextlabel.server.tasks.drafts import Draft, InvalidAnswerError
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.labeling.answers import Outcome
+from nextlabel.server.values.labeling.answers import Candidate, Outcome
 from nextlabel.server.values.labeling.tasks import Task
 
 _MAX_DETAIL_CHARACTERS = 300
@@ -34,10 +34,16 @@ def decode(reply: Reply, ids: Sequence[str], task: Task, technique: Technique) -
     except InvalidAnswerError as error:
         return dict.fromkeys(ids, _invalid(error))
     drafts = {name: _draft(entries.get(name, []), task, technique) for name in ids}
-    if len(ids) == 1 and reply.label_tokens and task_type(task.annotation_type).one_class:
-        only = drafts[ids[0]]
-        drafts[ids[0]] = replace(only, distribution=label_distribution(reply.label_tokens, task.label_names))
+    if len(ids) == 1 and task_type(task.annotation_type).one_class:
+        drafts[ids[0]] = replace(drafts[ids[0]], distribution=_distribution(reply, task.label_names))
     return drafts
+
+
+def _distribution(reply: Reply, labels: Sequence[str]) -> tuple[Candidate, ...]:
+    given = reply.label_probabilities
+    if set(given) != set(labels):
+        return label_distribution(reply.label_tokens, labels)
+    return tuple(Candidate(label, given[label]) for label in sorted(labels, key=lambda label: -given[label]))
 
 
 def _entries(text: str, ids: Sequence[str]) -> Mapping[str, list[Any]]:

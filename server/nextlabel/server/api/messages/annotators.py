@@ -58,6 +58,7 @@ def annotator_of(message: pb.AnnotatorSpec) -> AnnotatorChoice:
                 name=name,
                 log_probabilities=asked.log_probabilities,
                 batch_calibration=asked.batch_calibration,
+                decisions=asked.decisions,
             )
     raise InvalidArgument.field("spec.annotator", "say who answers: set one of its kinds")
 
@@ -82,6 +83,7 @@ def annotator_message(options: AnnotatorChoice) -> pb.AnnotatorSpec:
                     **_llm_fields(options),
                     log_probabilities=options.log_probabilities,
                     batch_calibration=options.batch_calibration,
+                    decisions=options.decisions,
                 )
             )
     return message

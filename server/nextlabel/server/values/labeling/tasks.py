@@ -9,6 +9,8 @@ from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.projects.score_range import ScoreRange
 
+_MOST_LEVELS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class ItemToAnnotate:
@@ -58,3 +60,8 @@ class Task:
     def label_names(self) -> tuple[str, ...]:
         """Names of the label space, in its order."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def score_levels(self) -> tuple[float, ...]:
+        """The scores to choose from where only a few can be offered; empty where no score is asked for."""
+        return self.score_range.levels(_MOST_LEVELS) if self.annotation_type is AnnotationType.SCORE else ()

@@ -57,6 +57,17 @@ class ScoreRange:
         steps = (value - self.minimum) / self.step
         return abs(steps - round(steps)) < _ROUNDING
 
+    def levels(self, most: int) -> tuple[float, ...]:
+        """At most so many allowed scores, evenly spread from the smallest to the greatest; all where they are no more.
+
+        >>> ScoreRange(1.0, 5.0, 1.0).levels(10), ScoreRange(0.0, 1.0).levels(3)
+        ((1.0, 2.0, 3.0, 4.0, 5.0), (0.0, 0.5, 1.0))
+        """
+        steps = math.floor(self.width / self.step + _ROUNDING) if self.step else most - 1
+        count = min(most - 1, steps)
+        at = (round(step * steps / count) if self.step else step * steps / count for step in range(count + 1))
+        return tuple(self.minimum + (self.step or self.width / steps) * step for step in at)
+
     def same(self, one: float, other: float) -> bool:
         """Whether two scores are the same answer."""
         return abs(one - other) <= self.tolerance * (1 + _ROUNDING)

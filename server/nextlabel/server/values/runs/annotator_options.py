@@ -130,12 +130,13 @@ class AnthropicOptions(LlmOptions):
 
 @dataclass(frozen=True, slots=True)
 class OpenaiCompatibleOptions(LlmOptions):
-    """An LLM behind a server compatible with the OpenAI chat completions API."""
+    """An LLM behind a server compatible with the OpenAI chat completions API, or its typed decisions."""
 
     kind: ClassVar[str] = "openai_compatible"
 
     log_probabilities: bool = False
     batch_calibration: bool = False
+    decisions: bool = False
 
 
 AnnotatorChoice = ReplayOptions | HumanOptions | LearnerOptions | AnthropicOptions | OpenaiCompatibleOptions
