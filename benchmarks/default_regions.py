@@ -34,11 +34,12 @@ def main() -> None:
     parser.add_argument("--document", type=Path)
     parser.add_argument("--sets", default="", help="names with commas between; all by default")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--rare-seeds", type=int, default=5)
     parser.add_argument("--learner", default="logistic_regression")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
     parser.add_argument("--cells", type=Path, default=Path(".cache/benchmarks/default_regions"))
     options = parser.parse_args()
-    lines = [*_against_random(options), "", *_rare(options)]
+    lines = [*_against_random(options), *_shown(""), *_rare(options)]
     if options.document:
         write_table(options.document, "\n".join(lines))
 
@@ -76,7 +77,7 @@ def _rare(options: argparse.Namespace) -> Iterator[str]:
     for dataset, name in load_sets(options.data, options.cache):
         if name not in RARE or (options.sets and name not in options.sets.split(",")):
             continue
-        for row in rare_rows(dataset, STRATEGIES, options.seeds):
+        for row in rare_rows(dataset, STRATEGIES, options.rare_seeds):
             yield from _shown(f"| {name} | {row}")
 
 

@@ -17,6 +17,7 @@ from nextlabel.strategies import (
     LinearHead,
     NeighbourCandidates,
     ParameterError,
+    PoolError,
     SelectionContext,
     get_strategy,
     with_audit,
@@ -168,6 +169,40 @@ def test_a_rare_class_is_searched_once_one_row_of_it_is_known(rng: np.random.Gen
     found = found_by("default")
     assert found >= min(0.9 * rare, found_by("margin"))
     assert found >= min(0.9 * rare, 10 * 200 * rare / rows)
+
+
+def test_a_rare_class_is_searched_in_all_of_a_pool_that_is_larger_than_the_sample(rng: np.random.Generator) -> None:
+    rows, rare = 12_000, 24
+    embeddings = rng.standard_normal((rows, 12)).astype(np.float32)
+    embeddings[-rare:, 0] += 6
+    classes = (np.arange(rows) >= rows - rare).astype(np.int64)
+    labeled = np.append(np.arange(19), rows - 1)
+    head = LinearHead.from_decision(np.eye(1, 12), np.array([-4.0]))
+    known = LabeledSet(embeddings[labeled], classes[labeled])
+    left = np.arange(19, rows - 1)
+    pool = ArrayPool(embeddings[left], rows=left)
+    batch = get_strategy("default", sample=300).select(pool, 20, SelectionContext(head, labeled=known, seed=3))
+    assert classes[batch.rows_k].sum() >= 8  # of 300 drawn rows fewer than one
+    many = LabeledSet(embeddings[:20], np.arange(20) % 2)
+    sampled = get_strategy("default", sample=300).shortlist(pool, 20, SelectionContext(head, labeled=many, seed=3))
+    assert len(sampled) == 300  # with no rare class nothing but the sample is read
+
+
+def test_labels_that_are_not_trusted_count_for_less(embeddings: Floats, head: LinearHead) -> None:
+    """Many answers of an LLM leave the learner as young as few of a person do."""
+    rows = np.zeros(500, np.int64)
+
+    def weights(known: LabeledSet) -> Floats:
+        return np.asarray(
+            Worth().of(Block(np.arange(600), on_grid(embeddings)), 1, SelectionContext(head, labeled=known))
+        )
+
+    hundred = weights(LabeledSet(embeddings[rows[:100]], rows[:100] % 5))
+    counted = weights(LabeledSet(embeddings[rows], rows % 5, np.full(500, 0.2)))
+    np.testing.assert_allclose(counted, hundred)
+    assert not np.allclose(weights(LabeledSet(embeddings[rows], rows % 5)), hundred)
+    with pytest.raises(PoolError, match="weights"):
+        LabeledSet(embeddings[rows], rows, np.ones(3))
 
 
 @settings(deadline=None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from nextlabel.strategies.composition.sought import SoughtInAll
 from nextlabel.strategies.composition.unless_tied import UnlessTied
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.badge import Badge
@@ -42,7 +43,9 @@ def default(sample: int = 5000, scale: float = 0.42, power: float = 2.0, ramp: f
     _positive("default", "ramp", ramp)
     picker = Herding(scale, Worth(power, ramp))
     params = {"sample": sample, "scale": scale, "power": power, "ramp": ramp}
-    return ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
+    return SoughtInAll(
+        ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
+    )
 
 
 def random() -> Strategy:

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from nextlabel.strategies.annotations import Annotations
-from nextlabel.strategies.arithmetic.arrays import Floats, Rows
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
 from nextlabel.strategies.errors import PoolError, UnmetNeedError
 from nextlabel.strategies.heads import LinearHead, Predictor
 from nextlabel.strategies.passes.nearest import NearestLabeled
@@ -32,12 +32,16 @@ class LabeledSet:
     Attributes:
         embeddings_LD: float32, shape (L, D), in order of labeling: later rounds append.
         classes_L: int64 class index of each, shape (L,).
+        weights_L: what each label counts, 1 for one that is trusted, shape (L,); None counts all in full.
     """
 
     embeddings_LD: Floats
     classes_L: Rows
+    weights_L: Exact | None = None
 
     def __post_init__(self) -> None:
+        if self.weights_L is not None and len(self.weights_L) != len(self.classes_L):
+            raise PoolError(f"labeled: {len(self.weights_L)} weights and {len(self.classes_L)} classes; one each")
         if len(self.embeddings_LD) != len(self.classes_L):
             raise PoolError(
                 f"labeled: {len(self.embeddings_LD)} embeddings and {len(self.classes_L)} classes; one each"
@@ -73,6 +77,13 @@ class SelectionContext:
         if self.labeled is None:
             return np.empty((0, 0), np.float32)
         return self.labeled.embeddings_LD
+
+    @property
+    def labels_counted(self) -> float:
+        """How many labels there are, each counted by its weight."""
+        if self.labeled is None:
+            return 0.0
+        return float(len(self.labeled) if self.labeled.weights_L is None else self.labeled.weights_L.sum())
 
     def require_predictor(self) -> Predictor:
         """Return the predictor or raise UnmetNeedError."""

@@ -16,6 +16,11 @@ UNTRUSTED_WEIGHT = 0.3
 of the labels wrong C = 3 is better than 10 (`docs/evidence/learner.md`)."""
 
 
+def counted(trusted_N: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what each label counts, (N,)."""
+    return np.where(trusted_N, 1.0, UNTRUSTED_WEIGHT)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
     """Weighted labels of items.
@@ -59,7 +64,7 @@ def targets_of(training: TrainingSet) -> Targets:
     literal = np.flatnonzero(training.trusted_N | (soft is None) | (training.n_classes == 1))
     shares[literal] = 0
     shares[literal, training.labels_N[literal]] = 1
-    shares *= (training.weights_N * np.where(training.trusted_N, 1, UNTRUSTED_WEIGHT))[:, None]
+    shares *= (training.weights_N * counted(training.trusted_N))[:, None]
     telling = np.flatnonzero(shares.sum(axis=1) > 0)
     return _spread(training.embeddings_ND[telling], shares[telling], telling, training.trusted_N[telling])
 

@@ -34,7 +34,7 @@ class Worth:
 
     Attributes:
         power: the exponent without labels; larger values concentrate on the uncertain rows.
-        ramp: labels that add 1 to the exponent.
+        ramp: labels that add 1 to the exponent, each counted as the learner counts it.
     """
 
     power: float = 2.0
@@ -50,7 +50,7 @@ class Worth:
         asks_each = isinstance(predictor, YesNoHeads)
         margin_n = Margin().of_questions(logits_Cn[1:]) if asks_each else Margin().of_logits(logits_Cn)
         doubt_n = 1 + to_numpy(margin_n)
-        exponent = self.power + len(context.labeled_embeddings) / self.ramp
+        exponent = self.power + context.labels_counted / self.ramp
         return flattened(doubt_n, exponent, EFFECTIVE_ROWS * k) + rarity(to_numpy(softmax(logits_Cn)), context)
 
 
@@ -67,14 +67,17 @@ def flattened(doubt_n: Exact, exponent: float, least: int) -> Exact:
 
 def rarity(probabilities_Cn: Exact, context: SelectionContext) -> Exact:
     """Return what each row promises of labeled classes that are rare among the labels, shape (n,)."""
-    n_classes, n = probabilities_Cn.shape
+    return np.asarray(needed_classes(len(probabilities_Cn), context) @ probabilities_Cn**2)
+
+
+def needed_classes(n_classes: int, context: SelectionContext) -> Exact:
+    """Return the need of each class, 0 where it is not rare, shape (C,)."""
     if context.labeled is None or len(context.labeled) == 0:
-        return np.zeros(n)
+        return np.zeros(n_classes)
     labels_C = np.bincount(context.labeled.classes_L, minlength=n_classes)[:n_classes]
     seen_C = labels_C > 0
     mean = labels_C.sum() / max(1, seen_C.sum())
     if mean < LEAST_MEAN:
-        return np.zeros(n)
+        return np.zeros(n_classes)
     need_C = mean / np.maximum(labels_C, 1) - 1
-    need_C = np.where(seen_C & (need_C >= 1), np.minimum(need_C, MOST_WANTED), 0.0)
-    return np.asarray(need_C @ probabilities_Cn**2)
+    return np.where(seen_C & (need_C >= 1), np.minimum(need_C, MOST_WANTED), 0.0)

@@ -30,6 +30,7 @@ from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.multi_label.training import MultiLabelTraining
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.learners.targets import counted
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.answers import Body, MultiLabel
 from nextlabel.server.values.projects.projects import Project
@@ -91,7 +92,8 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
         given_NC = training.targets_NC > 0.5
         rarity_C = -given_NC.sum(axis=0).astype(np.float64)
         rarest_N = np.where(given_NC, rarity_C, -np.inf).argmax(axis=1) + 1
-        return LabeledSet(training.embeddings_ND, np.where(given_NC.any(axis=1), rarest_N, NONE).astype(np.int64))
+        classes_N = np.where(given_NC.any(axis=1), rarest_N, NONE).astype(np.int64)
+        return LabeledSet(training.embeddings_ND, classes_N, counted(training.trusted_N))
 
     @override
     def committee(

@@ -26,6 +26,7 @@ from nextlabel.server.learners.scores.levels import level_head, levels_of
 from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.learners.scores.training import ScoreTraining
 from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.learners.targets import counted
 from nextlabel.server.values.labeling.answers import Body, Score
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import LabeledSet, LinearHead, Predictor
@@ -82,7 +83,7 @@ class ScoreLearner(TaskLearner[ScoreTraining, ScoreModel]):
 
     @override
     def labeled_set(self, training: ScoreTraining) -> LabeledSet:
-        return LabeledSet(training.embeddings_ND, levels_of(training))
+        return LabeledSet(training.embeddings_ND, levels_of(training), counted(training.trusted_N))
 
     @override
     def committee(self, training: ScoreTraining, model: ScoreModel, members: int, seed: int) -> Sequence[LinearHead]:

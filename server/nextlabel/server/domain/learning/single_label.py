@@ -26,6 +26,7 @@ from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.specification import ESTIMATORS, LearnerSpec
+from nextlabel.server.learners.targets import counted
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.answers import Body, Label
@@ -96,7 +97,7 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
 
     @override
     def labeled_set(self, training: TrainingSet) -> LabeledSet:
-        return LabeledSet(training.embeddings_ND, training.labels_N)
+        return LabeledSet(training.embeddings_ND, training.labels_N, counted(training.trusted_N))
 
     @override
     def committee(self, training: TrainingSet, model: Model, members: int, seed: int) -> Sequence[LinearHead]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.learners.multi_label.heads import Answers
-from nextlabel.server.learners.targets import UNTRUSTED_WEIGHT
+from nextlabel.server.learners.targets import counted
 from nextlabel.server.learners.training import DescribedClasses, InvalidTrainingSetError
 
 Float32 = NDArray[np.float32]
@@ -58,8 +58,7 @@ class MultiLabelTraining:
     @property
     def answers(self) -> Answers:
         """The answers with their weights; trusted ones count in full."""
-        weight_N = np.where(self.trusted_N, 1.0, UNTRUSTED_WEIGHT)
-        weights_NC = np.repeat(weight_N[:, None], self.n_classes, axis=1)
+        weights_NC = np.repeat(counted(self.trusted_N)[:, None], self.n_classes, axis=1)
         return Answers(self.embeddings_ND, self.targets_NC.astype(np.float64), weights_NC)
 
     def take(self, rows_n: NDArray[np.int64]) -> MultiLabelTraining:

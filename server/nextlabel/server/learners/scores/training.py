@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.targets import UNTRUSTED_WEIGHT
+from nextlabel.server.learners.targets import counted
 from nextlabel.server.learners.training import InvalidTrainingSetError
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -51,7 +51,7 @@ class ScoreTraining:
     @property
     def weights(self) -> Float64:
         """How much each score counts, (N,)."""
-        return np.where(self.trusted_N, 1.0, UNTRUSTED_WEIGHT)
+        return counted(self.trusted_N)
 
     @property
     def shares(self) -> Float64:
