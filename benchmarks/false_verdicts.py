@@ -24,6 +24,7 @@ from nextlabel.server.simulation.settings import BASELINE, Protocol
 from nextlabel.server.simulation.sign_flips import sign_flip_p
 
 BUDGET, BATCH = 60, 20
+HALF = 0.5
 FALSE = (Standing.BETTER, Standing.WORSE)
 
 
@@ -62,7 +63,9 @@ def false_shares(
     rng = np.random.default_rng(seeds)
     counts = np.zeros(3)
     for _ in range(comparisons):
-        chosen = [pairs[at] for at in rng.choice(len(pairs), seeds, replace=False)]
+        # Which of a pair is called random is drawn anew, so that the pairs at hand favour neither.
+        drawn = (pairs[at] for at in rng.choice(len(pairs), seeds, replace=False))
+        chosen = [pair if rng.random() < HALF else pair[::-1] for pair in drawn]
         one, other = (Curves.of([pair[which] for pair in chosen], dataset.test_labels_M) for which in (0, 1))
         summary = compare({BASELINE: one, "other": other}, 1.0)[1]
         differences_S = normalised_aulc(one.labels_P, other.accuracy_SP - one.accuracy_SP)

@@ -20,6 +20,7 @@ from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.values.errors import AnnotatorStopped, FailedPrecondition, InvalidArgument, Unavailable
 from nextlabel.server.values.labeling.answers import Label, Outcome
 from tests.annotators.ledger import MemoryLedger
+from tests.annotators.serving import serving
 from tests.annotators.shop import LABELS, collect, make_items, make_task
 
 MakeAnnotator = Callable[..., LlmAnnotator]
@@ -63,14 +64,8 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     server = Server()
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", server.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    yield server
-    await runner.cleanup()
+    async with serving("chat/completions", server.answer) as server.url:
+        yield server
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from nextlabel.server.values.projects.score_range import ScoreRange
 from nextlabel.server.values.runs.annotator_options import OpenaiCompatibleOptions, PromptOptions
 from nextlabel.server.wiring.llm_connections import check_llm
 from tests.annotators.ledger import MemoryLedger
+from tests.annotators.serving import serving
 from tests.annotators.shop import collect, make_items, make_task
 
 MakeAnnotator = Callable[..., LlmAnnotator]
@@ -64,14 +65,8 @@ def choice_of(probabilities: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     server = Server()
-    app = web.Application()
-    app.router.add_post("/v1/decisions", server.decide)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    yield server
-    await runner.cleanup()
+    async with serving("decisions", server.decide) as server.url:
+        yield server
 
 
 @pytest.fixture
