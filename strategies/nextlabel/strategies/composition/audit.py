@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -11,18 +11,19 @@ import numpy as np
 from nextlabel.strategies.arithmetic.arrays import Array, Rows
 from nextlabel.strategies.arithmetic.randomness import generator, row_uniforms
 from nextlabel.strategies.candidates import AuditDraw, Candidates
-from nextlabel.strategies.context import Need, SelectionContext
+from nextlabel.strategies.composition.around import Around
+from nextlabel.strategies.context import SelectionContext
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.passes.best_rows import BestRows
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.selection import Selection
-from nextlabel.strategies.strategy import ParameterValue, Strategy, TwoSteps
+from nextlabel.strategies.strategy import Strategy
 
 REASON = "audit: uniform draw"
 
 
 @dataclass(frozen=True, slots=True)
-class Audited(TwoSteps):
+class Audited(Around):
     """A strategy whose batches contain uniform draws from the whole pool.
 
     A batch of k has k * share audit rows, rounded up or down at random so that the share is right on
@@ -37,21 +38,6 @@ class Audited(TwoSteps):
 
     inner: Strategy
     share: float
-
-    @property
-    def name(self) -> str:
-        """The inner strategy's name."""
-        return self.inner.name
-
-    @property
-    def params(self) -> Mapping[str, ParameterValue]:
-        """The inner strategy's parameters."""
-        return self.inner.params
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What the inner strategy needs."""
-        return self.inner.needs
 
     def shortlist(self, pool: Pool, k: int, context: SelectionContext) -> Candidates:
         """Return the audit draw and the inner strategy's candidates beside it."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from nextlabel.strategies.arithmetic.arrays import Array, to_numpy
 from nextlabel.strategies.candidates import Candidates, SubPool
+from nextlabel.strategies.composition.around import Around
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import predictor_logits, softmax
 from nextlabel.strategies.pickers.worth import needed_classes, rarity
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.selection import Selection
-from nextlabel.strategies.strategy import ParameterValue, ScoreAndPick, TwoSteps, best_of
+from nextlabel.strategies.strategy import ScoreAndPick, best_of
 
 PER_PICK = 10
 """Rows of the pool that promise most of a rare class, for each pick, beside the sample."""
@@ -36,7 +36,7 @@ class Rarity:
 
 
 @dataclass(frozen=True, slots=True)
-class SoughtInAll(TwoSteps):
+class SoughtInAll(Around):
     """A strategy over a sample that, while a class is rare, also sees the rows of the whole pool that promise most.
 
     At 0.02 % of positives a sample of 5,000 holds one, whatever the learner knows of the others. The pass over the
@@ -47,21 +47,6 @@ class SoughtInAll(TwoSteps):
     """
 
     inner: ScoreAndPick
-
-    @property
-    def name(self) -> str:
-        """The inner strategy's name."""
-        return self.inner.name
-
-    @property
-    def params(self) -> Mapping[str, ParameterValue]:
-        """The inner strategy's parameters."""
-        return self.inner.params
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What the inner strategy needs."""
-        return self.inner.needs
 
     def shortlist(self, pool: Pool, k: int, context: SelectionContext) -> Candidates:
         """Return the sample and, behind it, the rows that are sought and not in it."""
