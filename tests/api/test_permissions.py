@@ -69,6 +69,7 @@ ALLOWED = {
     RenderLearningCurve   ROD
     GetForecast           ROD
     GetRandomControl      OD
+    GetRanking            ROD
     GetPoolMap            ROD
     RenderPoolMap         ROD
     GetAnnotatorReport    ROD

@@ -271,6 +271,19 @@ class Reports(report_grpc.ReportServiceServicer):
             reached=True,
         )
 
+    async def GetRanking(self, request: Any, context: Any) -> Any:
+        def near(value: float) -> report.Estimate:
+            return report.Estimate(value=value, low=value - 0.5, high=value + 0.5, items=7)
+
+        if request.page_token:
+            return report.GetRankingResponse(texts=[report.RankedText(text="=worse", reward=near(-1))], tie_odds=0.5)
+        return report.GetRankingResponse(
+            texts=[report.RankedText(text="best", reward=near(2.5 if request.by_learner else 1.5))],
+            annotators=[report.RankingAnnotator(annotator="ann", skill=0.75, position=near(0.25))],
+            tie_odds=0.5,
+            next_page_token="more",
+        )
+
     async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
         return report.GetAnnotatorReportResponse(
             annotators=[report.AnnotatorReport(annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN)]

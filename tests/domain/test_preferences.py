@@ -12,7 +12,7 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.values.annotation_type import AnnotationType
-from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Preference, PreferredAlternative
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import Cost
@@ -202,3 +202,37 @@ async def test_what_is_no_pair_is_not_taken(service, kept, message):
     receipt = await (await service.parts.pool.ingest.add(project, "upload", 1, incoming))
     assert receipt.accepted == 0
     assert message in receipt.errors[0].message
+
+
+async def test_texts_in_several_pairs_rank_by_all_answers_about_them(service):
+    project = await service.create(annotation_type=AnnotationType.PREFERENCE)
+    with pytest.raises(FailedPrecondition, match="nobody has compared texts"):
+        await rankings(service).of(project, by_learner=False)
+    sides = [(a, b) for a in range(6) for b in range(6) if a != b]
+    kept = [with_pair("", TextPair(f"worth {a}", f"worth {b}")) for a, b in sides]
+    ids = [f"p{n}" for n in range(len(sides))]
+    plain, split = [""] * len(ids), [Split.POOL] * len(ids)
+    incoming = IncomingItems(ids, plain, kept, split, plain, vectors(np.array(sides)))
+    await (await service.parts.pool.ingest.add(project, "all", 1, incoming))
+    right = {item: better(np.array(pair)) for item, pair in zip(ids, sides, strict=True)}
+    await answer(service, project, right, "careful")
+    await answer(service, project, dict.fromkeys(ids, A), "first")
+    found = await rankings(service).of(project, by_learner=False)
+    assert [text.text for text in found.texts] == [f"worth {n}" for n in (5, 4, 3, 2, 1, 0)]
+    assert {text.reward.items for text in found.texts} == {20}
+    assert all(text.reward.low < text.reward.value < text.reward.high for text in found.texts)
+    worth = {annotator.name: annotator for annotator in found.annotators}
+    assert worth["careful"].skill > 2 * worth["first"].skill
+    assert worth["first"].position.low > 0
+    with pytest.raises(FailedPrecondition, match="no model yet"):
+        await rankings(service).of(project, by_learner=True)
+    await service.parts.learning.learning.train(project)
+    expected = await rankings(service).of(project, by_learner=True)
+    assert expected.texts[0].text == "worth 5"
+    stars = await service.create("stars", annotation_type=AnnotationType.SCORE)
+    with pytest.raises(FailedPrecondition, match="texts rank by preferences"):
+        await rankings(service).of(stars, by_learner=False)
+
+
+def rankings(service: Any) -> Any:
+    return service.parts.reports.rankings

@@ -10,13 +10,14 @@ import pytest
 from scipy.optimize import check_grad, minimize
 from sklearn.linear_model import LogisticRegression
 
+from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE, curvature, log_probabilities
 from nextlabel.server.learners.persistence import load_model, save_model
 from nextlabel.server.learners.portable.heads import head_file
-from nextlabel.server.learners.preferences.davidson import curvature, fit, log_probabilities
 from nextlabel.server.learners.preferences.evaluation import evaluate_preferences
+from nextlabel.server.learners.preferences.fitting import fit
 from nextlabel.server.learners.preferences.learner import PENALTIES, reward_samples, train_preferences
 from nextlabel.server.learners.preferences.model import PreferenceModel
-from nextlabel.server.learners.preferences.training import FIRST, SECOND, TIE, PreferenceTraining
+from nextlabel.server.learners.preferences.training import PreferenceTraining
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import InvalidTrainingSetError
 from nextlabel.server.values.errors import FailedPrecondition

@@ -449,6 +449,142 @@ class GetRandomControlResponse(_message.Message):
 Global___GetRandomControlResponse: _TypeAlias = GetRandomControlResponse  # noqa: Y015
 
 @_typing.final
+class GetRankingRequest(_message.Message):
+    """Request of GetRanking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    BY_LEARNER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    by_learner: _builtins.bool
+    """Whether to expect of each text what the newest model says of it, from which answers then move it; else all are
+    expected to be alike.
+    """
+    page_size: _builtins.int
+    """How many texts to return; 0 for as many as fit."""
+    page_token: _builtins.str
+    """Token of the next page. Up to 2,048 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        by_learner: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_learner", b"by_learner", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRankingRequest: _TypeAlias = GetRankingRequest  # noqa: Y015
+
+@_typing.final
+class RankedText(_message.Message):
+    """A text with what its comparisons come to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    REWARD_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The text, of a long one the first 1,024 bytes."""
+    @_builtins.property
+    def reward(self) -> Global___Estimate:
+        """Its reward with the 95 % interval, and how many answers it stands in. The difference of two rewards is the log-odds
+        that an annotator of skill 1 prefers the one to the other.
+        """
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        reward: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reward", b"reward"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reward", b"reward", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankedText: _TypeAlias = RankedText  # noqa: Y015
+
+@_typing.final
+class RankingAnnotator(_message.Message):
+    """What the answers of an annotator are worth in a ranking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    SKILL_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the annotator."""
+    skill: _builtins.float
+    """What differences of rewards count for it: 1 is usual, 0 is guessing, below 0 its answers are the wrong way round."""
+    @_builtins.property
+    def position(self) -> Global___Estimate:
+        """Log-odds that it adds to the text shown first, with the 95 % interval, and how many pairs it compared."""
+
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        skill: _builtins.float = ...,
+        position: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "position", b"position", "skill", b"skill"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RankingAnnotator: _TypeAlias = RankingAnnotator  # noqa: Y015
+
+@_typing.final
+class GetRankingResponse(_message.Message):
+    """Response of GetRanking."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXTS_FIELD_NUMBER: _builtins.int
+    ANNOTATORS_FIELD_NUMBER: _builtins.int
+    TIE_ODDS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tie_odds: _builtins.float
+    """Odds of a tie between equal texts against one of them being preferred, Davidson's ν."""
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedText]:
+        """The texts, the best first."""
+
+    @_builtins.property
+    def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankingAnnotator]:
+        """The annotators, those with most answers first; up to 100, with the first page only."""
+
+    def __init__(
+        self,
+        *,
+        texts: _abc.Iterable[Global___RankedText] | None = ...,
+        annotators: _abc.Iterable[Global___RankingAnnotator] | None = ...,
+        tie_odds: _builtins.float = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "next_page_token", b"next_page_token", "texts", b"texts", "tie_odds", b"tie_odds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRankingResponse: _TypeAlias = GetRankingResponse  # noqa: Y015
+
+@_typing.final
 class MapPoint(_message.Message):
     """An item on the map of a pool."""
 

@@ -55,6 +55,11 @@ class ReportServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.FromString,
                 _registered_method=True)
+        self.GetRanking = channel.unary_unary(
+                '/nextlabel.v1.ReportService/GetRanking',
+                request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRankingRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRankingResponse.FromString,
+                _registered_method=True)
         self.GetAnnotatorReport = channel.unary_unary(
                 '/nextlabel.v1.ReportService/GetAnnotatorReport',
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetAnnotatorReportRequest.SerializeToString,
@@ -105,6 +110,14 @@ class ReportServiceServicer(object):
     def GetRandomControl(self, request, context):
         """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
         some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRanking(self, request, context):
+        """Returns how the texts of a project of preferences rank by the answers about pairs of the pool, the best first. Texts
+        of equal wording are one, whichever pairs they stand in. At most 2,000 texts are ranked.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,6 +174,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GetRandomControl,
                     request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.SerializeToString,
+            ),
+            'GetRanking': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRanking,
+                    request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRankingRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRankingResponse.SerializeToString,
             ),
             'GetAnnotatorReport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAnnotatorReport,
@@ -292,6 +310,33 @@ class ReportService(object):
             '/nextlabel.v1.ReportService/GetRandomControl',
             nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.SerializeToString,
             nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRanking(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ReportService/GetRanking',
+            nextlabel_dot_v1_dot_report__service__pb2.GetRankingRequest.SerializeToString,
+            nextlabel_dot_v1_dot_report__service__pb2.GetRankingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,10 @@ class ReportServiceStub:
     """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
     some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
     """
+    GetRanking: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetRankingRequest, _report_service_pb2.GetRankingResponse]
+    """Returns how the texts of a project of preferences rank by the answers about pairs of the pool, the best first. Texts
+    of equal wording are one, whichever pairs they stand in. At most 2,000 texts are ranked.
+    """
     GetAnnotatorReport: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]
     """Returns how each annotator of a project does."""
     GetPoolMap: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetPoolMapRequest, _report_service_pb2.GetPoolMapResponse]
@@ -68,6 +72,10 @@ class ReportServiceAsyncStub(ReportServiceStub):
     GetRandomControl: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetRandomControlRequest, _report_service_pb2.GetRandomControlResponse]  # type: ignore[assignment]
     """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
     some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+    """
+    GetRanking: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetRankingRequest, _report_service_pb2.GetRankingResponse]  # type: ignore[assignment]
+    """Returns how the texts of a project of preferences rank by the answers about pairs of the pool, the best first. Texts
+    of equal wording are one, whichever pairs they stand in. At most 2,000 texts are ranked.
     """
     GetAnnotatorReport: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetAnnotatorReportRequest, _report_service_pb2.GetAnnotatorReportResponse]  # type: ignore[assignment]
     """Returns how each annotator of a project does."""
@@ -111,6 +119,15 @@ class ReportServiceServicer:
     ) -> _typing.Union[_report_service_pb2.GetRandomControlResponse, _abc.Awaitable[_report_service_pb2.GetRandomControlResponse]]:
         """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
         some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+        """
+
+    def GetRanking(
+        self,
+        request: _report_service_pb2.GetRankingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.GetRankingResponse, _abc.Awaitable[_report_service_pb2.GetRankingResponse]]:
+        """Returns how the texts of a project of preferences rank by the answers about pairs of the pool, the best first. Texts
+        of equal wording are one, whichever pairs they stand in. At most 2,000 texts are ranked.
         """
 
     def GetAnnotatorReport(

@@ -7,7 +7,10 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pytest
 
+from nextlabel.client import connect
+from nextlabel.server.api.messages import values
 from nextlabel.v1 import annotation_pb2, learner_service_pb2, pool_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import pool_service_pb2 as pool
@@ -120,6 +123,19 @@ def test_two_responses_in_the_metadata_are_a_pair_and_what_is_none_is_named(api:
     assert (kept.pair.a, kept.pair.b, dict(kept.metadata)) == ("1 star", "2 stars", {"year": 1999})
     again = add(api, name, items(PAIRS), PAIRS)
     assert (again.accepted, again.duplicates) == (0, len(PAIRS))
+
+
+def test_a_ranking_is_the_same_over_many_pages(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = filled(api, "pairs-ranked")
+    submitted(api, name)
+    with connect(api.address) as client:
+        whole = client.reports.ranking(name)
+        assert len(whole.texts) == len({text for pair in PAIRS for text in pair})
+        assert [one.annotator for one in whole.annotators] == ["ann"]
+        rewards = [text.reward.value for text in whole.texts]
+        assert rewards == sorted(rewards, reverse=True)
+        monkeypatch.setattr(values, "PAGE_BYTES", 1)
+        assert client.reports.ranking(name) == whole
 
 
 def test_an_odd_number_of_dimensions_holds_no_two_texts(api: Api) -> None:

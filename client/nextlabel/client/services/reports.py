@@ -84,6 +84,22 @@ class Reports(Service[Mode, Scope]):
         return await self._connection.unary(self._stub.GetRandomControl, request, timeout_s=timeout_s)
 
     @project_call
+    async def ranking(
+        self, project: str, *, by_learner: bool = False, timeout_s: float = LONG_CALL_S
+    ) -> pb.GetRankingResponse:
+        """How the texts of a project of preferences rank, the best first, with what each annotator's answers are worth.
+
+        With `by_learner`, what the newest model says of a text is expected of it before anyone compared it.
+        """
+        request = pb.GetRankingRequest(project=project, by_learner=by_learner)
+        found = await self._connection.unary(self._stub.GetRanking, request, timeout_s=timeout_s)
+        while found.next_page_token:
+            request.page_token = found.next_page_token
+            found.next_page_token = ""
+            found.MergeFrom(await self._connection.unary(self._stub.GetRanking, request, timeout_s=timeout_s))
+        return found
+
+    @project_call
     async def pool_map(self, project: str, *, points: int = 0, timeout_s: float = LONG_CALL_S) -> pb.PoolMap:
         """The pool in two dimensions, by up to 5,000 points, 2,000 by default: neighbours have texts that are alike.
 

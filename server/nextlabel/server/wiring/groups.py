@@ -23,6 +23,7 @@ from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
+from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.runs import Runs
@@ -101,6 +102,7 @@ class ReportParts:
     reports: Reports
     forecasts: Forecasts
     random_control: RandomControl
+    rankings: Rankings
     maps: PoolMaps
     quality: QualityParts
 

@@ -36,6 +36,7 @@ from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
 from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
+from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
@@ -132,6 +133,7 @@ def open_parts(settings: Settings) -> Parts:
         told,
         Forecasts(told),
         RandomControl(base.store, learning, told),
+        Rankings(pool.pools, labeling.labels, learning),
         _maps(base, pool, labeling, learning),
         quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )

@@ -17,7 +17,7 @@ from nextlabel.client.messages.measures import DECIDED, ERROR, LOG_LOSS, shown_m
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
-    "nextlabel report news --forecast 200;  nextlabel report news --against-random"
+    "nextlabel report news --forecast 200;  nextlabel report news --against-random;  nextlabel report tone --ranking"
 )
 
 
@@ -78,6 +78,12 @@ def report(
         bool,
         typer.Option("--against-random", help="Report what choosing items saved against drawing them at random."),
     ] = False,
+    ranking: Annotated[
+        bool, typer.Option("--ranking", help="Report how texts rank by preferences between them.")
+    ] = False,
+    by_learner: Annotated[
+        bool, typer.Option("--by-learner", help="With --ranking: begin with what the learner expects of each text.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Report what the labels bought: the learning curve, in labels, tokens, dollars and seconds.
@@ -104,6 +110,12 @@ def report(
             )
             emit_one(plain(outlook), output, shown=_outlook(plain(outlook)))
             return
+        if ranking:
+            found = plain(client.reports.ranking(project, by_learner=by_learner))
+            for annotator in found["annotators"]:
+                say(_of_annotator(annotator))
+            emit_many(found["texts"], _RANKING_COLUMNS, output)
+            return
         if against_random:
             found = plain(client.reports.random_control(project))
             emit_one(found, output, shown=_control(found))
@@ -117,6 +129,21 @@ def report(
         emit_one({**named, "learning_curve": points}, output)
     else:
         emit_many(points, _columns_of(points), output)
+
+
+_RANKING_COLUMNS: TableColumns = {
+    "TEXT": lambda t: t["text"],
+    "REWARD": lambda t: f"{t['reward']['value']:.2f}",
+    "95 % INTERVAL": lambda t: f"{t['reward']['low']:.2f} to {t['reward']['high']:.2f}",
+    "ANSWERS": lambda t: t["reward"]["items"],
+}
+
+
+def _of_annotator(found: Record) -> str:
+    at = found["position"]
+    within = f"{at['value']:+.2f} ({at['low']:+.2f} to {at['high']:+.2f})"
+    skill = f"{found['annotator']}: skill {found['skill']:.2f}"
+    return f"{skill}, adds {within} to the text shown first, by {at['items']:,} answers"
 
 
 def _columns_of(points: Sequence[Record]) -> TableColumns:

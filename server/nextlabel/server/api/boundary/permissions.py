@@ -174,6 +174,7 @@ RULES: dict[str, Rule] = {
                 "RenderLearningCurve": Rule(READERS),
                 "GetForecast": Rule(READERS),
                 "GetRandomControl": Rule(OPERATORS),
+                "GetRanking": Rule(READERS),
                 "GetPoolMap": Rule(READERS),
                 "RenderPoolMap": Rule(READERS),
                 "GetAnnotatorReport": Rule(READERS),

@@ -13,6 +13,7 @@ from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message
 from nextlabel.server.api.messages.projects import counts_message
 from nextlabel.server.api.messages.quality import annotator_report, arrival, estimate
+from nextlabel.server.api.messages.rankings import MOST_ANNOTATORS, ranked_text, ranking_annotator
 from nextlabel.server.api.messages.run_events import outcome_counts
 from nextlabel.server.api.messages.values import check_picture_fits, fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
@@ -21,6 +22,7 @@ from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
+from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.plots.learning_curves import Axis, CurvePoint, Measure, learning_curve_spec, thinned
@@ -81,6 +83,7 @@ class ReportServicer(ReportServiceServicer):
     reports: Reports
     forecasts: Forecasts
     random_control: RandomControl
+    rankings: Rankings
     maps: PoolMaps
     drift: PoolDrift
     runs: Runs
@@ -146,6 +149,19 @@ class ReportServicer(ReportServiceServicer):
             saved_labels=estimate(found.savings.saved),
             label_micro_usd=found.label_micro_usd,
             reached=found.savings.reached,
+        )
+
+    async def GetRanking(self, request: pb.GetRankingRequest, context: Any) -> pb.GetRankingResponse:
+        """Return how texts rank by comparisons."""
+        project = await self.finder.project(request.project)
+        found = await self.rankings.of(project, by_learner=request.by_learner)
+        texts, token = full_page(found.texts, request.page_token, request.page_size, ranked_text)
+        annotators = () if request.page_token else found.annotators[:MOST_ANNOTATORS]
+        return pb.GetRankingResponse(
+            texts=texts,
+            annotators=map(ranking_annotator, annotators),
+            tie_odds=found.tie,
+            next_page_token=token,
         )
 
     async def GetPoolMap(self, request: pb.GetPoolMapRequest, context: Any) -> pb.GetPoolMapResponse:

@@ -70,6 +70,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             reports=parts.reports.reports,
             forecasts=parts.reports.forecasts,
             random_control=parts.reports.random_control,
+            rankings=parts.reports.rankings,
             maps=parts.reports.maps,
             drift=parts.reports.quality.drift,
             runs=parts.runs.runs,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE
 from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.evaluation import CALIBRATION_BINS, Evaluation
 from nextlabel.server.learners.preferences.model import PreferenceModel
-from nextlabel.server.learners.preferences.training import FIRST, SECOND, TIE
 
 
 def evaluate_preferences(

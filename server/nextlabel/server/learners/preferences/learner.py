@@ -7,8 +7,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.assessment.ranking.davidson import curvature
 from nextlabel.server.learners.candidates.description import TrainingDescription
-from nextlabel.server.learners.preferences.davidson import Fitted, curvature, fit
+from nextlabel.server.learners.preferences.fitting import Fitted, fit
 from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.preferences.training import PreferenceTraining
 from nextlabel.server.learners.specification import LearnerSpec

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND
 from nextlabel.server.learners.targets import UNTRUSTED_WEIGHT
 from nextlabel.server.learners.training import InvalidTrainingSetError
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
-
-FIRST, TIE, SECOND = range(3)
-"""Places of the answers, from the first text to the second, as in `PREFERENCES`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

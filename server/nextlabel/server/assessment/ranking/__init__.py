@@ -1,0 +1,1 @@
+"""Pairs of texts compared, and how the texts rank by it."""
