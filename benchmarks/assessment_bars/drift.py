@@ -42,8 +42,8 @@ def _alarms(
     found = []
     for size in SIZES:
         n = min(size, len(new), len(earlier))
-        sample = rng.permutation(earlier)[:n]
-        evidence = drift_evidence(labeled.train_embeddings_ND[sample], labeled.train_embeddings_ND[new[:n]])
+        sample = labeled.train_embeddings_ND[rng.permutation(earlier)[: n + PAIRS]]
+        evidence = drift_evidence(sample[:n], labeled.train_embeddings_ND[new[:n]], sample[n:])
         found.append(float(evidence.beyond(error_of_look(1, FALSE_ALARMS))))
     return found
 

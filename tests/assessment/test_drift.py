@@ -41,6 +41,18 @@ def test_other_texts_are_told_apart():
     assert drift_evidence(earlier, some).beyond(0.001)
 
 
+def test_further_earlier_texts_are_learned_from_and_never_bet_on():
+    rng = np.random.default_rng(3)
+    earlier, new = rng.normal(size=(2, 150, 64))
+    further = rng.normal(size=(1000, 64))
+    same = [rng.normal(size=(360, 16)) for _ in range(200)]
+    assert sum(drift_evidence(a[:80], a[80:160], a[160:]).beyond(0.05) for a in same) <= 10
+    new[:, :2] += 1
+    with_them, without = drift_evidence(earlier, new, further), drift_evidence(earlier, new)
+    assert with_them.pairs == without.pairs
+    assert with_them.log_wealth > without.log_wealth
+
+
 def test_copies_are_no_evidence():
     same = np.ones((100, 4))
     found = drift_evidence(same, same)

@@ -137,9 +137,10 @@ class PoolDrift:
         if pairs < FEWEST_TEXTS:
             return None
         draw = np.random.default_rng([span.first, span.stop])
-        before, after = (draw.permutation(rows)[:pairs] for rows in (earlier, new))
-        embeddings = await self.pools.embeddings(project, np.concatenate([before, after]).tolist())
-        evidence = await self.executor.run(lambda: drift_evidence(embeddings[:pairs], embeddings[pairs:]))
+        after, before = draw.permutation(new)[:pairs], draw.permutation(earlier)[: pairs + PAIRS]
+        embeddings = await self.pools.embeddings(project, np.concatenate([after, before]).tolist())
+        of_new, of_earlier, further = np.split(embeddings, [pairs, 2 * pairs])
+        evidence = await self.executor.run(lambda: drift_evidence(of_earlier, of_new, further))
         return Arrival(number, span.last, span.first, len(new), len(earlier), evidence)
 
 
