@@ -9,6 +9,7 @@ import pytest
 
 from nextlabel.client import Client, Item
 from nextlabel.client.export.markdown import plain_text
+from nextlabel.client.known_labels import KNOWN
 from nextlabel.v1 import annotation_pb2 as pb
 from tests.client.conftest import Cli
 from tests.client.fake_state import State, error_info, rich_status
@@ -60,6 +61,17 @@ def test_a_release_is_whole_and_machines_read_it(cli: Cli, answered: str, tmp_pa
     assert figures["labeled_by"] == {"people": 1, "LLMs": 1, "nobody": 1}
     assert figures["human_share"] == 0.5
     assert figures["models"] == {"gpt-9": 1}
+
+
+def test_nobody_is_said_to_have_given_labels_known_beforehand(
+    cli: Cli, answered: str, client: Client, state: State
+) -> None:
+    client.labeling.submit("news", {"c": "politics"}, annotator=KNOWN)
+    state.kinds[KNOWN] = pb.ANNOTATOR_KIND_HUMAN
+    answer = pb.Answer(single_label=pb.SingleLabel(label="politics"))
+    state.consensus["c"] = pb.Consensus(item_id="c", answer=answer, probability=1.0, trusted=True, annotation_count=1)
+    sheet = cli("export", answered, "--form", "datasheet").out
+    assert "Human share: 50.0% of the labels; who gave the 1 known beforehand was not recorded." in sheet
 
 
 def test_what_users_wrote_is_no_markup(cli: Cli, answered: str) -> None:

@@ -55,7 +55,6 @@ _TYPES = ((bool, "sc:Boolean"), (int, "sc:Integer"), (float, "sc:Float"))
 def croissant(sheet: Datasheet, labels: Path) -> dict[str, Any]:
     """The datasheet with a description of `labels`, a file of JSON Lines of which each column becomes a field."""
     name = str(sheet.project["name"])
-    share = sheet.human_share
     return {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -67,7 +66,7 @@ def croissant(sheet: Datasheet, labels: Path) -> dict[str, Any]:
         "rai:dataCollection": "Items were chosen by active learning; see dataLimitations.",
         "rai:dataAnnotationProtocol": _in_force(sheet) or "There are no guidelines.",
         "rai:dataAnnotationAnalysis": [
-            "No item has a label." if share is None else f"Human share of the labels: {share:.4f}",
+            sheet.told_human_share(),
             *_estimates(sheet),
         ],
         "rai:machineAnnotationTools": list(sheet.models),

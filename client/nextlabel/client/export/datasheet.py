@@ -63,9 +63,21 @@ class Datasheet:
 
     @property
     def human_share(self) -> float | None:
-        """Share of the labels of pool items, in [0, 1], that a person gave or confirmed; None without labels."""
-        labels = sum(count for who, count in self.labeled_by.items() if who != NOBODY)
+        """Share of the labels of pool items, in [0, 1], that a person gave or confirmed.
+
+        Labels known beforehand do not count, as nobody recorded who gave them; None without others.
+        """
+        labels = sum(count for who, count in self.labeled_by.items() if who not in (NOBODY, BEFOREHAND))
         return self.labeled_by.get(PEOPLE, 0) / labels if labels else None
+
+    def told_human_share(self) -> str:
+        """The share in words, with what it leaves out."""
+        beforehand = self.labeled_by.get(BEFOREHAND, 0)
+        if self.human_share is None and not beforehand:
+            return "No item has a label."
+        said = "not known" if self.human_share is None else f"{self.human_share:.1%} of the labels"
+        left_out = f"; who gave the {beforehand:,} known beforehand was not recorded" if beforehand else ""
+        return f"Human share: {said}{left_out}."
 
     def figures(self) -> dict[str, Any]:
         """Everything as one JSON object."""

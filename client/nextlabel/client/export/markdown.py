@@ -66,13 +66,12 @@ def _composition(sheet: Datasheet) -> str:
 
 def labeled_by(sheet: Datasheet) -> str:
     """Who labeled the items of the pool, as a section."""
-    share = sheet.human_share
     total = sum(sheet.labeled_by.values())
     rows = [[who, f"{count:,}", f"{count / total:.1%}"] for who, count in sheet.labeled_by.items()]
     models = [[plain_text(name), f"{count:,}"] for name, count in sheet.models.items()]
     return section(
         "Who labeled it",
-        "No item has a label." if share is None else f"Human share: {share:.1%} of the labels.",
+        sheet.told_human_share(),
         table(("the label comes from", "pool items", "share"), rows) if rows else "",
         f"{sheet.to_review:,} labels should be looked at again; the column `review` says why.",
         table(("model that answered", "answers"), models) if models else "No model was asked for labels.",
