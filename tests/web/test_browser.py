@@ -6,7 +6,7 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FilePayload, Page
+from playwright.sync_api import Browser, Page
 
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2
@@ -125,26 +125,6 @@ def test_every_page_is_accessible_and_quiet(browser: Browser, server: Server, sc
     assert not visit.complaints
 
 
-def test_a_person_gets_from_nothing_to_a_label_with_the_browser_alone(browser: Browser, server: Server) -> None:
-    visit = Visit(browser, server)
-    page = visit.open("/")
-    page.click("text=New project")
-    page.fill("input[name=name]", "from-the-browser")
-    page.fill("textarea[name=classes]", "billing\nother")
-    page.click("main button")
-    tickets = "Nr;Nachricht\n" + "".join(f"{n};Anfrage {n}\n" for n in range(12))
-    file = FilePayload(name="tickets.csv", mimeType="text/csv", buffer=tickets.encode("cp1252"))
-    page.set_input_files("input[name=file]", file)
-    page.fill("input[name=text]", "Nachricht")
-    page.fill("input[name=id]", "Nr")
-    page.click("main button")
-    page.wait_for_selector("text=12 items are new", timeout=WAIT_MS)
-    page.click("section >> text=Label items")
-    page.wait_for_selector("#text:not(:empty)", timeout=WAIT_MS)
-    assert "Anfrage" in page.inner_text("#text")
-    assert visit.complaints == []
-
-
 def test_the_dashboard_follows_what_happens(browser: Browser, server: Server) -> None:
     api, project = filled(server, 12)
     page = Visit(browser, server).open(f"/projects/{project}")
@@ -154,31 +134,3 @@ def test_the_dashboard_follows_what_happens(browser: Browser, server: Server) ->
     all_saved(other)
     page.wait_for_selector("th:has-text('bob')", timeout=WAIT_MS)
     assert answers_of(api, project, "bob")
-
-
-def test_a_budget_lowered_on_the_dashboard_ends_the_run(browser: Browser, server: Server) -> None:
-    _, project = filled(server, 12)
-    visit = Visit(browser, server)
-    page = visit.open(f"/projects/{project}/start")
-    page.fill("input[name=batch_size]", "4")
-    page.fill("input[name=max_rounds]", "3")
-    page.click("text=Show what it costs")
-    page.click("text=Start it")
-    page.wait_for_selector("td:text-is('running')", timeout=WAIT_MS)
-    other = Visit(browser, server, name="bob").open(f"/projects/{project}/label")
-    label_by_key(other, 2)
-    all_saved(other)
-    page.select_option("select[name=dimension]", "labels")
-    page.fill("input[name=limit]", "2")
-    page.check("text=Yes, change it")
-    page.click("button:text-is('Set')")
-    page.wait_for_selector("[aria-label=Budgets]")
-    # The two items that bob holds were reserved before: their answers are still taken, and nothing after them.
-    label_by_key(other, 2)
-    all_saved(other)
-    page.wait_for_selector("td:has-text('budget')", timeout=WAIT_MS)
-    run = page.locator("[aria-label=Runs] tbody tr td").all_inner_texts()
-    assert (run[0], run[3]) == ("finished", "4")
-    assert page.locator("[aria-label=Budgets] tbody td").nth(3).inner_text() == "2"
-    assert not page.locator("button[aria-label^='Stop run']").count()
-    assert visit.complaints == []

@@ -24,6 +24,7 @@ PREFETCH = 12
 """Items on a lease of the page."""
 
 _PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"})
+_NOTHING_TO_GIVE = frozenset({"NO_REVIEW_QUEUE", "BUDGET_EXHAUSTED"})
 _REFUSED = pb.SUBMIT_STATUS_REFUSED
 
 
@@ -65,7 +66,7 @@ async def _show(request: Request, *, review: bool) -> Response:
 async def lease(request: Request) -> Response:
     """Give the page items to show: ``{request_id, annotator, review}``.
 
-    Without any, it says how many are being embedded, or in ``message`` why there is nothing to review.
+    Without any, it says how many are being embedded, or in ``message`` why nothing can be given.
     """
     asked = await _json(request)
     review = asked.get("review") is True
@@ -81,7 +82,7 @@ async def lease(request: Request) -> Response:
     try:
         given = (await who.call(who.backend.labeling.LeaseItems, call)).lease
     except NextlabelError as error:
-        if error.reason == "NO_REVIEW_QUEUE":
+        if error.reason in _NOTHING_TO_GIVE:
             return JSONResponse({"lease_id": "", "expires_at": 0, "items": [], "message": error.message})
         waiting = await _awaiting_embedding(request) if error.code.name in _PASSING else 0
         if not waiting:

@@ -10,6 +10,7 @@ const state = { queue: [], current: null, history: [], asking: false, empty: fal
 
 // ---------------------------------------------------------------- items
 
+const nothing = $("reason").textContent;
 let leaseId = crypto.randomUUID();
 async function fetchItems() {
   if (state.asking || state.queue.length > config.prefetch / 2) return;
@@ -19,7 +20,7 @@ async function fetchItems() {
     leaseId = crypto.randomUUID();
     connected(null);
     state.empty = given.items.length === 0 && !given.awaiting_embedding;
-    if (given.message) $("reason").textContent = given.message;
+    $("reason").textContent = given.message || nothing;
     if (!given.items.length && given.awaiting_embedding) {
       $("waiting").textContent = `${given.awaiting_embedding.toLocaleString("en")} texts are being prepared; the first ones come up by themselves.`;
     }
