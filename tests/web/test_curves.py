@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 
+from nextlabel.server.plots.palettes import DARK
 from nextlabel.server.web.curves import points_as_csv
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import report_service_pb2 as pb
@@ -36,6 +37,9 @@ def test_a_curve_is_downloaded_as_a_table_and_as_pictures(server: Server) -> Non
             assert kept.content.startswith(begins)
             assert kept.headers["content-disposition"] == f'attachment; filename="{project}-curve.{form}"'
         assert "content-disposition" not in client.get(f"{curve}.svg").headers
+        assert f'<source media="(prefers-color-scheme: dark)" srcset="{curve}.svg?dark=1' in shown
+        assert 'fill="white"' in client.get(f"{curve}.svg").text
+        assert f'fill="{DARK.paper}"' in client.get(f"{curve}.svg?dark=1").text
         unknown = client.get(f"{curve}.pdf")
         assert unknown.status_code == 400
         assert "svg, png" in unknown.text

@@ -8,6 +8,7 @@ import json
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
+from nextlabel.server.plots.palettes import DARK
 from nextlabel.server.web.maps import points_as_csv
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import report_service_pb2 as pb
@@ -65,6 +66,7 @@ def test_strangers_texts_on_a_map_are_text(guarded: Server) -> None:
         assert said.headers["content-type"].startswith("application/json")
         assert HOSTILE in json.dumps(said.json()).replace('\\"', '"')
         assert client.get(f"/projects/{name}/map?color=loud").status_code == 400
+        assert f'fill="{DARK.paper}"' in client.get(f"/projects/{name}/map.svg?dark=1").text
         assert client.get(f"/projects/{name}/map.gif").status_code == 400
         assert client.get(f"/projects/{name}/map/points?from=-1").status_code == 400
         assert "5000" in client.get(f"/projects/{name}/map.csv?points=9999").text

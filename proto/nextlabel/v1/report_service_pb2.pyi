@@ -245,6 +245,7 @@ class RenderLearningCurveRequest(_message.Message):
     FORMAT_FIELD_NUMBER: _builtins.int
     AXIS_FIELD_NUMBER: _builtins.int
     MEASURE_FIELD_NUMBER: _builtins.int
+    DARK_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     format: Global___PlotFormat.ValueType
@@ -253,6 +254,8 @@ class RenderLearningCurveRequest(_message.Message):
     """Horizontal axis."""
     measure: Global___CurveMeasure.ValueType
     """Vertical axis."""
+    dark: _builtins.bool
+    """Draw light on dark, for dark pages."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the runs to draw, one line each; empty for the whole project. At most 50, of up to 256 bytes each."""
@@ -265,10 +268,11 @@ class RenderLearningCurveRequest(_message.Message):
         format: Global___PlotFormat.ValueType = ...,
         axis: Global___CurveAxis.ValueType = ...,
         measure: Global___CurveMeasure.ValueType = ...,
+        dark: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "format", b"format", "measure", b"measure", "project", b"project", "runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "dark", b"dark", "format", b"format", "measure", b"measure", "project", b"project", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -753,6 +757,7 @@ class RenderPoolMapRequest(_message.Message):
     MAX_POINTS_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     COLOR_FIELD_NUMBER: _builtins.int
+    DARK_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     max_points: _builtins.int
@@ -761,6 +766,8 @@ class RenderPoolMapRequest(_message.Message):
     """Form of the picture."""
     color: Global___MapColor.ValueType
     """What the points are coloured by. Of labels the 10 most frequent ones have a colour each."""
+    dark: _builtins.bool
+    """Draw light on dark, for dark pages."""
     def __init__(
         self,
         *,
@@ -768,10 +775,11 @@ class RenderPoolMapRequest(_message.Message):
         max_points: _builtins.int = ...,
         format: Global___PlotFormat.ValueType = ...,
         color: Global___MapColor.ValueType = ...,
+        dark: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["color", b"color", "format", b"format", "max_points", b"max_points", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["color", b"color", "dark", b"dark", "format", b"format", "max_points", b"max_points", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

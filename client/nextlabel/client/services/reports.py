@@ -47,10 +47,12 @@ class Reports(Service[Mode, Scope]):
         form: PlotFormName = "svg",
         axis: AxisName = "labels",
         measure: MeasureName = "accuracy",
+        dark: bool = False,
     ) -> bytes:
         """The learning curves of some runs, or of the project, as a picture.
 
         `form` is svg, png or vega_lite; `axis` labels, tokens, usd or seconds; `measure` accuracy or macro_f1.
+        `dark` draws light on dark.
         """
         request = pb.RenderLearningCurveRequest(
             project=project,
@@ -58,6 +60,7 @@ class Reports(Service[Mode, Scope]):
             format=enum_value(pb.PlotFormat, form, "form"),
             axis=enum_value(pb.CurveAxis, axis, "axis"),
             measure=enum_value(pb.CurveMeasure, measure, "measure"),
+            dark=dark,
         )
         return (await self._connection.unary(self._stub.RenderLearningCurve, request)).content
 
@@ -117,17 +120,19 @@ class Reports(Service[Mode, Scope]):
         points: int = 0,
         form: PlotFormName = "svg",
         color: MapColorName = "label",
+        dark: bool = False,
         timeout_s: float = LONG_CALL_S,
     ) -> bytes:
         """The map of the pool as a picture.
 
-        `form` is svg, png or vega_lite; `color` label, confidence or pick.
+        `form` is svg, png or vega_lite; `color` label, confidence or pick; `dark` draws light on dark.
         """
         request = pb.RenderPoolMapRequest(
             project=project,
             max_points=points,
             format=enum_value(pb.PlotFormat, form, "form"),
             color=enum_value(pb.MapColor, color, "color"),
+            dark=dark,
         )
         return (await self._connection.unary(self._stub.RenderPoolMap, request, timeout_s=timeout_s)).content
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from nextlabel.server.plots.palettes import LIGHT, Palette
 from nextlabel.server.plots.rendering import SCHEMA
 
 T = TypeVar("T")
@@ -57,7 +58,9 @@ def thinned(curve: Sequence[T], most: int) -> Sequence[T]:
     return [curve[round(i * step)] for i in range(most)]
 
 
-def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measure, title: str = "") -> dict[str, Any]:
+def learning_curve_spec(
+    points: Sequence[CurvePoint], axis: Axis, measure: Measure, title: str = "", palette: Palette = LIGHT
+) -> dict[str, Any]:
     """Return the Vega-Lite specification of learning curves, one line a series, with a band where it is known."""
     values = [{"series": p.series, "x": p.x, "y": p.y, "low": p.low, "high": p.high} for p in points]
     x = {"field": "x", "type": "quantitative", "title": _TITLES[axis.value]}
@@ -91,8 +94,8 @@ def learning_curve_spec(points: Sequence[CurvePoint], axis: Axis, measure: Measu
         "title": title,
         "width": 560,
         "height": 340,
-        "background": "white",
+        "background": palette.paper,
         "data": {"values": values},
         "layer": [band, line],
-        "config": {"font": "sans-serif"},
+        "config": {"font": "sans-serif", **palette.config},
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from nextlabel.server.plots.palettes import LIGHT, Palette
 from nextlabel.server.plots.rendering import SCHEMA
 
 
@@ -41,9 +42,6 @@ SIDE = 560
 
 _MARGIN = 8
 
-# Tableau 10 with indigo in the place of its grey, which stands for all others.
-_COLORS = ["#4c78a8", "#f58518", "#e45756", "#72b7b2", "#54a24b", "#eeca3b", "#b279a2", "#ff9da6", "#9d755d", "#2d3a8c"]
-_GREY, _PALE = "#b0b0b0", "#e0e0e0"
 _CHARACTERS = 40
 _PICKED, _LABELED, _REST = "picked last", "labeled", "others"
 
@@ -52,13 +50,13 @@ PADDING = 5
 """Pixels around the square, the legend aside: the picture has no title, so that a place in it can be reckoned."""
 
 
-def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor) -> dict[str, Any]:
+def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor, palette: Palette = LIGHT) -> dict[str, Any]:
     """Return the Vega-Lite specification of a map: labeled and picked items large and ringed, others small.
 
     By label, the most frequent 10 have a colour each; scores have shades of one scale. Places are in pixels, from the
     upper left.
     """
-    groups, encoding = _GROUPS[color](points)
+    groups, encoding = _GROUPS[color](points, palette)
     values = [
         {"item": p.item_id, "x": pixel(p.x), "y": pixel(-p.y), "stands_out": p.labeled or p.picked, "group": group}
         for p, group in zip(points, groups, strict=True)
@@ -70,9 +68,9 @@ def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor) -> dict[str, An
         "padding": PADDING,
         "width": SIDE,
         "height": SIDE,
-        "background": "white",
+        "background": palette.paper,
         "data": {"values": values},
-        "mark": {"type": "circle", "aria": False, "opacity": 0.8, "stroke": "#1b1f24", "invalid": None},
+        "mark": {"type": "circle", "aria": False, "opacity": 0.8, "stroke": palette.ring, "invalid": None},
         "encoding": {
             "x": _axis("x"),
             "y": _axis("y"),
@@ -80,7 +78,7 @@ def pool_map_spec(points: Sequence[DrawnPoint], color: MapColor) -> dict[str, An
             "strokeWidth": _standing_out(1.2, 0),
             "color": encoding,
         },
-        "config": {"font": "sans-serif", "view": {"stroke": "#d5dae1"}},
+        "config": {"font": "sans-serif", **palette.config, "view": {"stroke": palette.frame}},
     }
 
 
@@ -99,19 +97,19 @@ def _standing_out(much: float, other: float) -> dict[str, Any]:
     return {"condition": {"test": "datum.stands_out", "value": much}, "value": other}
 
 
-def _by_label(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
+def _by_label(points: Sequence[DrawnPoint], palette: Palette) -> tuple[list[Any], Mapping[str, Any]]:
     if any(p.score is not None for p in points):
-        return [p.score for p in points], _shaded("score or prediction", {"zero": False})
+        return [p.score for p in points], _shaded("score or prediction", {"zero": False}, palette)
     counts = Counter(p.label for p in points if p.label)
     # The most frequent ones, those before others of the same count that come first in the alphabet.
-    most = sorted(sorted(counts), key=lambda label: -counts[label])[: len(_COLORS)]
+    most = sorted(sorted(counts), key=lambda label: -counts[label])[: len(palette.classes)]
     names = {label: _name(label, place, most) for place, label in enumerate(most)}
     others = len(counts) - len(names)
     rest = dict.fromkeys(counts.keys() - names.keys(), f"{others} other label{'s' if others > 1 else ''}")
     rest[""] = "no label"
     groups = [names.get(p.label) or rest[p.label] for p in points]
     domain = list(names.values()) + sorted(set(groups) - set(names.values()))
-    colors = _COLORS[: len(names)] + [_GREY, _PALE][: len(domain) - len(names)]
+    colors = [*palette.classes[: len(names)], *[palette.grey, palette.pale][: len(domain) - len(names)]]
     return groups, _nominal("label or prediction", domain, colors)
 
 
@@ -122,22 +120,22 @@ def _name(label: str, place: int, most: Sequence[str]) -> str:
     return f"{short} ({place + 1})" if alike else short
 
 
-def _by_confidence(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
-    return [p.confidence for p in points], _shaded("confidence", {"domain": [0, 1]})
+def _by_confidence(points: Sequence[DrawnPoint], palette: Palette) -> tuple[list[Any], Mapping[str, Any]]:
+    return [p.confidence for p in points], _shaded("confidence", {"domain": [0, 1]}, palette)
 
 
-def _by_pick(points: Sequence[DrawnPoint]) -> tuple[list[Any], Mapping[str, Any]]:
+def _by_pick(points: Sequence[DrawnPoint], palette: Palette) -> tuple[list[Any], Mapping[str, Any]]:
     groups = [_PICKED if p.picked else _LABELED if p.labeled else _REST for p in points]
-    return groups, _nominal("", [_PICKED, _LABELED, _REST], ["#e45756", "#4c78a8", _GREY])
+    return groups, _nominal("", [_PICKED, _LABELED, _REST], [palette.classes[2], palette.classes[0], palette.grey])
 
 
-def _shaded(title: str, scale: Mapping[str, Any]) -> Mapping[str, Any]:
+def _shaded(title: str, scale: Mapping[str, Any], palette: Palette) -> Mapping[str, Any]:
     return {
-        "condition": {"test": "!isValid(datum.group)", "value": _PALE},
+        "condition": {"test": "!isValid(datum.group)", "value": palette.pale},
         "field": "group",
         "type": "quantitative",
         "title": title,
-        "scale": {"scheme": "viridis", **scale},
+        "scale": {"scheme": {"name": "viridis", "extent": list(palette.shades)}, **scale},
     }
 
 

@@ -43,6 +43,7 @@ async def picture(request: Request) -> Response:
         format=one_of(_FORMS, form, "form"),
         axis=one_of(_AXES, query.get("axis", "labels"), "axis"),
         measure=one_of(_MEASURES, query.get("measure", "accuracy"), "measure"),
+        dark="dark" in query,
     )
     drawn = await who.call(who.backend.reports.RenderLearningCurve, asked)
     headers = as_file(f"{request.path_params['project']}-curve.{form}") if "download" in query else None

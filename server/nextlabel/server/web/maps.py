@@ -69,6 +69,7 @@ async def picture(request: Request) -> Response:
         format=one_of(_FORMS, form, "form"),
         color=one_of(_COLORS, request.query_params.get("color", "label"), "color"),
         max_points=_whole(request, "points"),
+        dark="dark" in request.query_params,
     )
     drawn = await who.call(who.backend.reports.RenderPoolMap, asked)
     headers = as_file(f"{project}-map.{form}") if "download" in request.query_params else None

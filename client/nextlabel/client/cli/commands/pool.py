@@ -174,6 +174,7 @@ def draw_map(
         ),
     ] = None,
     color: Annotated[MapColorName, typer.Option(help="What the points of the picture are coloured by.")] = "label",
+    dark: Annotated[bool, typer.Option("--dark", help="Draw the picture light on dark.")] = False,
     points: Annotated[int, typer.Option(min=1, max=5_000, help="Most items to show.")] = 2_000,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -187,7 +188,8 @@ def draw_map(
     with session(ctx).connect() as client:
         if to is not None and form is not None:
             with replacing(to) as written:
-                written.write_bytes(client.reports.plot_pool_map(project, points=points, form=form, color=color))
+                drawn = client.reports.plot_pool_map(project, points=points, form=form, color=color, dark=dark)
+                written.write_bytes(drawn)
             say(f"wrote {to}")
             return
         from nextlabel.client.messages.map_points import map_row

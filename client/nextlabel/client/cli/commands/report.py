@@ -66,6 +66,7 @@ def report(
     ] = None,
     axis: Annotated[AxisName, typer.Option(help="Horizontal axis of the picture.")] = "labels",
     measure: Annotated[MeasureName, typer.Option(help="Vertical axis of the picture.")] = "accuracy",
+    dark: Annotated[bool, typer.Option("--dark", help="Draw the picture light on dark.")] = False,
     annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
     forecast: Annotated[
         int | None,
@@ -98,7 +99,7 @@ def report(
         from nextlabel.client.messages.plain import plain
 
         if plot is not None and form is not None:
-            content = client.reports.plot(project, runs=runs, form=form, axis=axis, measure=measure)
+            content = client.reports.plot(project, runs=runs, form=form, axis=axis, measure=measure, dark=dark)
             plot.write_bytes(content)
             say(f"wrote {plot}")
         if annotators:

@@ -26,6 +26,7 @@ from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.plots.learning_curves import Axis, CurvePoint, Measure, learning_curve_spec, thinned
+from nextlabel.server.plots.palettes import DARK, LIGHT
 from nextlabel.server.plots.pool_maps import MapColor, pool_map_spec
 from nextlabel.server.plots.rendering import PlotFormat, render
 from nextlabel.server.ports.state_store import StateStore
@@ -116,7 +117,7 @@ class ReportServicer(ReportServiceServicer):
             series = project.name if not run_id else await self._series(project, run_id)
             curve = await self.reports.learning_curve(project, run_id)
             points += _points(series, thinned(curve, _MAX_POINTS // lines), axis, measure)
-        spec = learning_curve_spec(points, axis, measure, project.name)
+        spec = learning_curve_spec(points, axis, measure, project.name, DARK if request.dark else LIGHT)
         content, media_type = await self.executor.run(lambda: render(spec, plot_format))
         return pb.RenderLearningCurveResponse(content=content, media_type=media_type)
 
@@ -178,7 +179,8 @@ class ReportServicer(ReportServiceServicer):
         found = await self.maps.of(project, request.max_points)
 
         def draw() -> tuple[bytes, str]:
-            return render(pool_map_spec(list(map(drawn_point, found.points)), color), plot_format)
+            palette = DARK if request.dark else LIGHT
+            return render(pool_map_spec(list(map(drawn_point, found.points)), color, palette), plot_format)
 
         content, media_type = await self.executor.run(draw)
         check_picture_fits(content, "max_points")
