@@ -81,6 +81,7 @@ ALLOWED = {
     GetPoolDrift          ROD
     GetDelivery           ROD
     ListDeliveredLabels   ROD
+    QuoteRoutes            ROD
     ListReview            ROD
     ListFilterHits        ROD
     SetFilter             OD

@@ -77,6 +77,28 @@ class Quality(quality_grpc.QualityServiceServicer):
         label.item.metadata.update({"city": "Bonn"})
         return quality.ListDeliveredLabelsResponse(labels=[label], next_page_token="" if number else "1")
 
+    async def QuoteRoutes(self, request: Any, context: Any) -> Any:
+        return quality.QuoteRoutesResponse(
+            steps=[
+                quality.RouteStep(items=60, lowest_confidence=0.8, highest_confidence=1.0, accuracy=0.97),
+                quality.RouteStep(
+                    asked=["mini", "person"],
+                    items=40,
+                    lowest_confidence=0.1,
+                    highest_confidence=0.8,
+                    accuracy=0.9,
+                    micro_usd=request.budget_micro_usd,
+                ),
+            ],
+            items=100,
+            accuracy=estimate(0.9),
+            micro_usd=request.budget_micro_usd,
+            learner_accuracy=0.8,
+            llm_alone=quality.LlmAlone(annotator="mini", items=100, accuracy=0.7),
+            people_micro_usd=3_000_000,
+            prices=request.annotators,
+        )
+
     async def ListReview(self, request: Any, context: Any) -> Any:
         reasons = [quality.REVIEW_REASON_DISAGREEMENT, quality.REVIEW_REASON_SUSPECT]
         number = int(request.page_token or 0)

@@ -61,6 +61,23 @@ def test_quality_says_when_nothing_may_stand(cli: Cli, news: str) -> None:
     assert refused.code == 1
 
 
+def test_quality_plans_routes_and_says_what_they_save(cli: Cli, news: str) -> None:
+    asked = ("quality", "route", news, "--budget-usd", "1.5", "--annotator", "mini=0.001", "--person-usd", "0.05")
+    said = cli(*asked)
+    assert "nobody: the learner's label" in said.out
+    assert "mini, then person" in said.out
+    assert "60.0%" in said.out
+    assert "for $1.50; 80.0% for nothing, by the learner alone" in said.err
+    assert "mini alone: 70.0% for the same money" in said.err
+    assert "people alone: $3.00 for the same accuracy" in said.err
+    assert "people are taken as right" in said.err
+    planned = cli(*asked, "--output", "json").json
+    assert planned["prices"] == [{"annotator": "mini", "micro_usd": 1_000}]
+    wrong = cli("quality", "route", news, "--budget-usd", "1", "--annotator", "mini=cheap")
+    assert wrong.code == 2
+    assert "mini=0.004" in wrong.err
+
+
 def test_quality_lists_what_is_worth_another_look_and_why(cli: Cli, news: str) -> None:
     assert "90.0%" in cli("quality", "review", news).out
     entries = cli("quality", "review", news, "--output", "json").json

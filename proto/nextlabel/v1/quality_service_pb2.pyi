@@ -846,6 +846,212 @@ class ListDeliveredLabelsResponse(_message.Message):
 Global___ListDeliveredLabelsResponse: _TypeAlias = ListDeliveredLabelsResponse  # noqa: Y015
 
 @_typing.final
+class AnnotatorPrice(_message.Message):
+    """What an annotator's answer costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of an LLM annotator that has answered gold items. Up to 256 bytes."""
+    micro_usd: _builtins.int
+    """Micro-dollars an answer; 0 in a request for the mean of what its answers have cost so far."""
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "micro_usd", b"micro_usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnotatorPrice: _TypeAlias = AnnotatorPrice  # noqa: Y015
+
+@_typing.final
+class QuoteRoutesRequest(_message.Message):
+    """Request of QuoteRoutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    BUDGET_MICRO_USD_FIELD_NUMBER: _builtins.int
+    ANNOTATORS_FIELD_NUMBER: _builtins.int
+    PERSON_MICRO_USD_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project, one of single labels. Up to 256 bytes."""
+    budget_micro_usd: _builtins.int
+    """Money for the plan, at least 0."""
+    person_micro_usd: _builtins.int
+    """What a label by a person costs; 0 for asking no people."""
+    @_builtins.property
+    def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorPrice]:
+        """LLMs that may be asked, at most 4."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        budget_micro_usd: _builtins.int = ...,
+        annotators: _abc.Iterable[Global___AnnotatorPrice] | None = ...,
+        person_micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "budget_micro_usd", b"budget_micro_usd", "person_micro_usd", b"person_micro_usd", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteRoutesRequest: _TypeAlias = QuoteRoutesRequest  # noqa: Y015
+
+@_typing.final
+class RouteStep(_message.Message):
+    """Items that go the same way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    LOWEST_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    HIGHEST_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """How many items."""
+    lowest_confidence: _builtins.float
+    """Lowest calibrated confidence of the learner in them, as ListDeliveredLabels gives it."""
+    highest_confidence: _builtins.float
+    """Highest one. Where steps overlap, they share the items out."""
+    accuracy: _builtins.float
+    """Expected share of right labels."""
+    micro_usd: _builtins.int
+    """Expected cost."""
+    @_builtins.property
+    def asked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who is asked in turn, the last one `person` for people; nobody for the learner's own label. Asking ends with the first
+        answer that repeats a label given before, the learner's included; otherwise the last one's answer stands.
+        """
+
+    def __init__(
+        self,
+        *,
+        asked: _abc.Iterable[_builtins.str] | None = ...,
+        items: _builtins.int = ...,
+        lowest_confidence: _builtins.float = ...,
+        highest_confidence: _builtins.float = ...,
+        accuracy: _builtins.float = ...,
+        micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "asked", b"asked", "highest_confidence", b"highest_confidence", "items", b"items", "lowest_confidence", b"lowest_confidence", "micro_usd", b"micro_usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteStep: _TypeAlias = RouteStep  # noqa: Y015
+
+@_typing.final
+class LlmAlone(_message.Message):
+    """One LLM alone, for the money that the plan costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the one that does best."""
+    items: _builtins.int
+    """Items that it can be asked about, drawn at random; the learner labels the others."""
+    accuracy: _builtins.float
+    """Expected share of right labels of all."""
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        items: _builtins.int = ...,
+        accuracy: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "annotator", b"annotator", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LlmAlone: _TypeAlias = LlmAlone  # noqa: Y015
+
+@_typing.final
+class QuoteRoutesResponse(_message.Message):
+    """Response of QuoteRoutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEPS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    LEARNER_ACCURACY_FIELD_NUMBER: _builtins.int
+    LLM_ALONE_FIELD_NUMBER: _builtins.int
+    PEOPLE_MICRO_USD_FIELD_NUMBER: _builtins.int
+    PERSON_ACCURACY_FIELD_NUMBER: _builtins.int
+    PRICES_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Items of the plan: those that nobody has answered."""
+    micro_usd: _builtins.int
+    """Expected cost."""
+    learner_accuracy: _builtins.float
+    """Expected share of right labels when nobody is asked."""
+    people_micro_usd: _builtins.int
+    """What people alone cost for the same accuracy, drawn at random while the learner labels the rest; absent where people are
+    not to be asked or not as accurate.
+    """
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteStep]:
+        """The steps, those first of which the learner is surest."""
+
+    @_builtins.property
+    def accuracy(self) -> _report_service_pb2.Estimate:
+        """Expected share of right labels with its 95 % interval, for one look; `items` is the number of gold items."""
+
+    @_builtins.property
+    def llm_alone(self) -> Global___LlmAlone:
+        """LLMs alone for the same money; absent where none may be asked."""
+
+    @_builtins.property
+    def person_accuracy(self) -> _report_service_pb2.Estimate:
+        """Accuracy of people on gold; absent where there are fewer than 20 answers, and they are taken as right."""
+
+    @_builtins.property
+    def prices(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorPrice]:
+        """Prices that the plan goes by."""
+
+    def __init__(
+        self,
+        *,
+        steps: _abc.Iterable[Global___RouteStep] | None = ...,
+        items: _builtins.int = ...,
+        accuracy: _report_service_pb2.Estimate | None = ...,
+        micro_usd: _builtins.int = ...,
+        learner_accuracy: _builtins.float = ...,
+        llm_alone: Global___LlmAlone | None = ...,
+        people_micro_usd: _builtins.int | None = ...,
+        person_accuracy: _report_service_pb2.Estimate | None = ...,
+        prices: _abc.Iterable[Global___AnnotatorPrice] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_people_micro_usd", b"_people_micro_usd", "accuracy", b"accuracy", "llm_alone", b"llm_alone", "people_micro_usd", b"people_micro_usd", "person_accuracy", b"person_accuracy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_people_micro_usd", b"_people_micro_usd", "accuracy", b"accuracy", "items", b"items", "learner_accuracy", b"learner_accuracy", "llm_alone", b"llm_alone", "micro_usd", b"micro_usd", "people_micro_usd", b"people_micro_usd", "person_accuracy", b"person_accuracy", "prices", b"prices", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__people_micro_usd: _TypeAlias = _typing.Literal["people_micro_usd"]  # noqa: Y015
+    _WhichOneofArgType__people_micro_usd: _TypeAlias = _typing.Literal["_people_micro_usd", b"_people_micro_usd"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__people_micro_usd) -> _WhichOneofReturnType__people_micro_usd | None: ...
+
+Global___QuoteRoutesResponse: _TypeAlias = QuoteRoutesResponse  # noqa: Y015
+
+@_typing.final
 class ReviewEntry(_message.Message):
     """A label that is worth another look."""
 

@@ -70,6 +70,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsResponse.FromString,
                 _registered_method=True)
+        self.QuoteRoutes = channel.unary_unary(
+                '/nextlabel.v1.QualityService/QuoteRoutes',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.QuoteRoutesRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.QuoteRoutesResponse.FromString,
+                _registered_method=True)
         self.ListReview = channel.unary_unary(
                 '/nextlabel.v1.QualityService/ListReview',
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListReviewRequest.SerializeToString,
@@ -162,6 +167,14 @@ class QualityServiceServicer(object):
     def ListDeliveredLabels(self, request, context):
         """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
         listing are accepted by the same threshold, labels that come meanwhile included.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def QuoteRoutes(self, request, context):
+        """Plans who should label the items that nobody has answered, so that a budget buys most right labels: the learner, LLMs or
+        people, or one after the other until two agree. Asks nobody; what routes bring is learned from gold.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,6 +275,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.ListDeliveredLabels,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsResponse.SerializeToString,
+            ),
+            'QuoteRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.QuoteRoutes,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.QuoteRoutesRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.QuoteRoutesResponse.SerializeToString,
             ),
             'ListReview': grpc.unary_unary_rpc_method_handler(
                     servicer.ListReview,
@@ -494,6 +512,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/ListDeliveredLabels',
             nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.ListDeliveredLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def QuoteRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/QuoteRoutes',
+            nextlabel_dot_v1_dot_quality__service__pb2.QuoteRoutesRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.QuoteRoutesResponse.FromString,
             options,
             channel_credentials,
             insecure,

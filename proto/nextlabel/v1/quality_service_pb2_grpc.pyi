@@ -51,6 +51,10 @@ class QualityServiceStub:
     """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
     listing are accepted by the same threshold, labels that come meanwhile included.
     """
+    QuoteRoutes: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.QuoteRoutesRequest, _quality_service_pb2.QuoteRoutesResponse]
+    """Plans who should label the items that nobody has answered, so that a budget buys most right labels: the learner, LLMs or
+    people, or one after the other until two agree. Asks nobody; what routes bring is learned from gold.
+    """
     ListReview: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
     whoever then answers an item takes it off the list.
@@ -94,6 +98,10 @@ class QualityServiceAsyncStub(QualityServiceStub):
     ListDeliveredLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListDeliveredLabelsRequest, _quality_service_pb2.ListDeliveredLabelsResponse]  # type: ignore[assignment]
     """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
     listing are accepted by the same threshold, labels that come meanwhile included.
+    """
+    QuoteRoutes: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.QuoteRoutesRequest, _quality_service_pb2.QuoteRoutesResponse]  # type: ignore[assignment]
+    """Plans who should label the items that nobody has answered, so that a budget buys most right labels: the learner, LLMs or
+    people, or one after the other until two agree. Asks nobody; what routes bring is learned from gold.
     """
     ListReview: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListReviewRequest, _quality_service_pb2.ListReviewResponse]  # type: ignore[assignment]
     """Lists the labels that are worth another look, the most promising ones first. LeaseItems with `review` leases them;
@@ -170,6 +178,15 @@ class QualityServiceServicer:
     ) -> _typing.Union[_quality_service_pb2.ListDeliveredLabelsResponse, _abc.Awaitable[_quality_service_pb2.ListDeliveredLabelsResponse]]:
         """Lists every item with its label, whoever or whatever gave it, in the order in which items were added. All pages of a
         listing are accepted by the same threshold, labels that come meanwhile included.
+        """
+
+    def QuoteRoutes(
+        self,
+        request: _quality_service_pb2.QuoteRoutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.QuoteRoutesResponse, _abc.Awaitable[_quality_service_pb2.QuoteRoutesResponse]]:
+        """Plans who should label the items that nobody has answered, so that a budget buys most right labels: the learner, LLMs or
+        people, or one after the other until two agree. Asks nobody; what routes bring is learned from gold.
         """
 
     def ListReview(

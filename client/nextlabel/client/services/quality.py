@@ -1,6 +1,6 @@
 """Quality: whether labels and models can be trusted, each figure with its kind and its interval."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -65,6 +65,24 @@ class Quality(Service[Mode, Scope]):
         request = pb.ListDeliveredLabelsRequest(project=project, accuracy=accuracy, page_size=page_size)
         async for page in self._connection.pages(self._stub.ListDeliveredLabels, request, lambda page: page.labels):
             yield page
+
+    @project_call
+    async def quote_routes(
+        self, project: str, budget_usd: float, *, annotators: Mapping[str, float], person_usd: float = 0.0
+    ) -> pb.QuoteRoutesResponse:
+        """Who should label the items that nobody has answered, so that a budget in dollars buys most right labels.
+
+        `annotators` are the dollars an answer of each LLM costs, 0 for what it has cost so far; without `person_usd`,
+        the dollars of a label by a person, no people are asked. Nobody is asked by the call itself.
+        """
+        prices = [pb.AnnotatorPrice(annotator=name, micro_usd=round(usd * 1e6)) for name, usd in annotators.items()]
+        request = pb.QuoteRoutesRequest(
+            project=project,
+            budget_micro_usd=round(budget_usd * 1e6),
+            annotators=prices,
+            person_micro_usd=round(person_usd * 1e6),
+        )
+        return await self._connection.unary(self._stub.QuoteRoutes, request)
 
     @project_stream
     async def review(self, project: str, *, annotator: str = "") -> AsyncIterator[Sequence[pb.ReviewEntry]]:

@@ -14,6 +14,7 @@ from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
+from nextlabel.server.domain.reports.routing import RoutePlans
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -29,6 +30,7 @@ class QualityParts:
     acceptance: Acceptances
     drift: PoolDrift
     deliveries: Deliveries
+    route_plans: RoutePlans
     review: ReviewQueue
     filter_sets: FilterSets
 
@@ -38,15 +40,17 @@ def quality_parts(
 ) -> QualityParts:
     """Connect them."""
     filters = learning.filters
+    deliveries = Deliveries(
+        store=store, pools=pools, labels=labels, learning=learning, budgets=learning.budgets, executor=executor
+    )
     return QualityParts(
         accuracy=AccuracyReports(store, pools, labels, learning),
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),
-        deliveries=Deliveries(
-            store=store, pools=pools, labels=labels, learning=learning, budgets=learning.budgets, executor=executor
-        ),
+        deliveries=deliveries,
+        route_plans=RoutePlans(deliveries, executor),
         review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting, filters=filters),
         filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

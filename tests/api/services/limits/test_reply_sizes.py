@@ -67,6 +67,9 @@ ENTRIES = {
     "LearningCurvePoint.measures": FEW,
     "Lease.items": 0,  # cut by bytes
     "ModelVersion.filters": 50,
+    "QuoteRoutesResponse.prices": 4,
+    "QuoteRoutesResponse.steps": 32,
+    "RouteStep.asked": 5,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes
     "Overview.drifted": FEW,

@@ -193,6 +193,7 @@ RULES: dict[str, Rule] = {
                 "GetPoolDrift": Rule(READERS),
                 "GetDelivery": Rule(READERS),
                 "ListDeliveredLabels": Rule(READERS),
+                "QuoteRoutes": Rule(READERS),
                 "ListReview": Rule(READERS),
                 "ListFilterHits": Rule(READERS),
                 "SetFilter": Rule(OPERATORS),

@@ -67,6 +67,7 @@ _ENTRIES: dict[str, str | int] = {
     "KeepItemsRequest.item_ids": "batch_items",
     "LabelSpace.classes": "classes",
     "MultiLabel.labels": "classes",
+    "QuoteRoutesRequest.annotators": 4,
     "RenderLearningCurveRequest.runs": 50,
     "ReplayLabelBatch.labels": 10_000,
     "SubmitAnnotationsRequest.annotations": "lease_items",

@@ -13,9 +13,11 @@ from nextlabel.server.api.messages.delivery import delivered_label, delivery, de
 from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
 from nextlabel.server.api.messages.models import filter_counts
 from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry
+from nextlabel.server.api.messages.routing import route_plan
 from nextlabel.server.api.messages.values import fitting, full_page, page, page_size
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.reports.routing import AnnotatorPrice
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
@@ -94,6 +96,15 @@ class QualityServicer(QualityServiceServicer):
         else:
             token = "" if found.after is None else delivery_token(key, found.after)
         return pb.ListDeliveredLabelsResponse(labels=labels, next_page_token=token)
+
+    async def QuoteRoutes(self, request: pb.QuoteRoutesRequest, context: Any) -> pb.QuoteRoutesResponse:
+        """Plan who should label the rest of the pool for a budget."""
+        project = await self.finder.project(request.project)
+        annotators = [AnnotatorPrice(one.annotator, one.micro_usd) for one in request.annotators]
+        found = await self.quality.route_plans.plan(
+            project, request.budget_micro_usd, annotators, request.person_micro_usd
+        )
+        return route_plan(found)
 
     async def ListReview(self, request: pb.ListReviewRequest, context: Any) -> pb.ListReviewResponse:
         """List the labels that are worth another look."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.commands.quality import deliver, filters
+from nextlabel.client.cli.commands.quality import deliver, filters, route
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -168,6 +168,7 @@ def filter_labels(
 
 
 app.command("deliver", epilog=deliver.EPILOG)(deliver.deliver)
+app.command("route", epilog=route.EPILOG)(route.route)
 app.add_typer(filters.app, name="filters")
 app.command("filtered", epilog="Example: nextlabel quality filtered news")(filters.filtered)
 app.command("keep", epilog="Example: nextlabel quality keep news item-17 item-18")(filters.keep)

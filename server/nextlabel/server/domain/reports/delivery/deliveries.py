@@ -118,7 +118,7 @@ class Deliveries:
             key = hashlib.sha256(repr(state).encode()).hexdigest()[:24]
             held = _key_in(project, key)
             if held not in self._kept:
-                evidence, learner_version = await self._evidence(project, pool, version)
+                evidence, learner_version = await self._read(project, pool, version)
                 spent = await self.store.read(lambda tx: self.budgets.spent(tx, project.id, None))
                 self._kept[held] = await self.executor.run(
                     lambda: summarize(evidence, Promise(accuracy), spent, learner_version)
@@ -128,7 +128,12 @@ class Deliveries:
                 self._kept.popitem(last=False)
             return key, self._kept[held]
 
-    async def _evidence(self, project: Project, pool: KnownPool, version: int) -> tuple[Evidence, int]:
+    async def evidence(self, project: Project) -> tuple[Evidence, int]:
+        """Return what is known of all items now, and the model version that predicts them, 0 without one."""
+        newest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        return await self._read(project, await self.pools.open(project.id), newest.version if newest else 0)
+
+    async def _read(self, project: Project, pool: KnownPool, version: int) -> tuple[Evidence, int]:
         alive = _alive(pool)
         gold = {row: item.label for row, item in pool.gold.items()}
         predicted_N = np.full(pool.index.next_row, np.nan)

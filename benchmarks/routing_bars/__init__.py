@@ -1,0 +1,1 @@
+"""What routing is worth: worlds with known truth, money, promises."""
