@@ -10,8 +10,8 @@ the share of decided test pairs of which the better text is found, their means o
 seed draws another pool of 2,000 pairs, and tests on 2,000 pairs of other texts. Then rankings of 300 texts by three
 annotators who give another answer than the true one in 10, 20 and 30 % of the cases: what `report --ranking
 --by-learner` makes of n answers about pairs that the default strategy picks, beside Bradley-Terry of choix on three
-times as many about random pairs. The tables are printed and, with ``--document FILE``, written between the table markers
-of that file.
+times as many about random pairs. The tables are printed and, with ``--document FILE``, written between the table
+markers of that file.
 """
 
 from __future__ import annotations
