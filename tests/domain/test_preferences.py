@@ -11,6 +11,7 @@ from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.delivery.labels import LabelSource
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Preference, PreferredAlternative
@@ -113,6 +114,19 @@ async def test_its_answers_have_probabilities_and_the_learner_annotates_with_the
     assert run.state is RunState.FINISHED, run
     by_learner = (await service.parts.labeling.labels.by_annotator(project))["learner"]
     assert np.mean([a.answer.body.choice is truth[a.item_id] for a in by_learner]) > 0.6
+
+
+async def test_every_pair_is_delivered_with_the_better_text(service):
+    project, truth = await filled(service)
+    await answer(service, project, dict(list(truth.items())[:60]))
+    await service.parts.learning.learning.train(project)
+    _, summary = await service.parts.reports.quality.deliveries.found(project, 0.9)
+    assert summary.items == {
+        LabelSource.PEOPLE: 60,
+        LabelSource.LLM: 0,
+        LabelSource.LEARNER: 20,
+        LabelSource.NOBODY: 0,
+    }
 
 
 async def test_people_who_contradict_each_other_need_another(service):

@@ -20,7 +20,7 @@ BASELINE = "random"
 
 @reported
 def demo(
-    strategy: Annotated[str, typer.Option(help="Strategy to hold against the random baseline.")] = "margin",
+    strategy: Annotated[str, typer.Option(help="Strategy to hold against the random baseline.")] = "default",
     seeds: Annotated[
         int | None,
         typer.Option(min=1, max=50, show_default="5, with an LLM 1", help="Repetitions to average over."),
@@ -41,7 +41,7 @@ def demo(
     budget and draws their learning curves. Needs no network and no key. Where an LLM labels, it also says how many of
     its labels are right, and runs both strategies with the true labels beside.
 
-    Examples: nextlabel demo --strategy default --seeds 3;  nextlabel demo --annotator local
+    Examples: nextlabel demo --strategy margin --seeds 3;  nextlabel demo --annotator local
     """
     from nextlabel.client import connect, replay
     from nextlabel.server.demo import data_set
@@ -117,8 +117,10 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
     from nextlabel.server.plots.rendering import PlotFormat, render
 
     curves = mean_curves(results)
-    repeated = len({result.arm.seed for result in results}) > 1
-    table = Table(title=f"Accuracy on the holdout ({'mean over seeds ± standard error' if repeated else 'one seed'})")
+    seeds = len({result.arm.seed for result in results})
+    repeated = seeds > 1
+    shown = f"mean of {seeds} seeds ± standard error" if repeated else "one seed"
+    table = Table(title=f"Accuracy on the holdout ({shown})")
     table.add_column("labels", justify="right")
     for name in curves:
         table.add_column(name, justify="right")
@@ -134,9 +136,7 @@ def _report(results: list[ArmResult], strategy: str, out: Path) -> None:
     if any(result.arm.from_truth for result in results):
         typer.echo(teacher_verdict(results, len(data_set.load().classes)))
     out.mkdir(parents=True, exist_ok=True)
-    spec = learning_curve_spec(
-        plot_points(curves), Axis.LABELS, Measure.ACCURACY, "clinc10, mean over seeds" if repeated else "clinc10"
-    )
+    spec = learning_curve_spec(plot_points(curves), Axis.LABELS, Measure.ACCURACY, f"clinc10, {shown}")
     for plot_format in (PlotFormat.SVG, PlotFormat.PNG):
         (out / f"learning_curve.{plot_format.value}").write_bytes(render(spec, plot_format)[0])
     figures = {name: [asdict(p) for p in curve] for name, curve in curves.items()}
