@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
 from nextlabel.v1 import annotation_pb2, pool_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as pb
@@ -34,7 +34,8 @@ def project_of(server: Server, kind: str, texts: tuple[str, ...] = ("one", "two"
     project = project_service_pb2.Project(name=name, annotation_type=annotation_type, embedding=GIVEN, **settings)
     api = server.api()
     api.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=project))
-    given = [pool_pb2.Item(id=f"item-{n}", text=text) for n, text in enumerate(texts)]
+    pair = {"pair": pool_pb2.TextPair(a="x", b="y")} if kind == "preferred" else {}
+    given = [pool_pb2.Item(id=f"item-{n}", text=text, **pair) for n, text in enumerate(texts)]
     acks = list(api.pool.AddItems(iter([header(name, request_id()), batch(1, given)])))
     assert not acks[-1].errors
     return name
@@ -133,23 +134,15 @@ def test_what_is_in_focus_keeps_its_own_keys(browser: Browser, server: Server) -
 
 
 def test_of_two_texts_one_is_preferred_by_a_letter_or_an_arrow(browser: Browser, server: Server) -> None:
-    # The service takes no items with two texts yet: the test stands in for it.
     project = project_of(server, "preferred")
     visit = Visit(browser, server)
-    sent: list[dict[str, Any]] = []
-    pairs = [{"id": f"i{n}", "text": f"ask {n}", "metadata": {}, "pair": ["x", "y"]} for n in range(4)]
-    lease = {"lease_id": "l", "expires_at": 2**50, "items": pairs}
-    visit.page.route("**/lease", lambda route: route.fulfill(json=lease))
-
-    def take(route: Route) -> None:
-        answers = json.loads(route.request.post_data or "{}")["answers"]
-        sent.extend(answer["answer"] for answer in answers)
-        route.fulfill(json={"results": [{"item_id": answer["item_id"], "taken": True} for answer in answers]})
-
-    visit.page.route("**/submit", take)
     page = visit.open(f"/projects/{project}/label")
     answers(page, ("a",), ("ArrowRight",), ("t",))
-    assert sent == [{"preferred": "a"}, {"preferred": "b"}, {"preferred": "tie"}]
+    assert sorted(a.answer.preference.winner for a in stored(server, project)) == [
+        annotation_pb2.PREFERENCE_WINNER_A,
+        annotation_pb2.PREFERENCE_WINNER_B,
+        annotation_pb2.PREFERENCE_WINNER_TIE,
+    ]
     assert not visit.complaints
 
 
