@@ -77,6 +77,15 @@ async def test_coverage_looks_where_nothing_is_answered(service):
     assert (batch.fallback, len(picks)) == ("", 2)
 
 
+async def test_what_is_answered_and_deleted_stands_in_nobodys_way(service):
+    project = await written(service)
+    await collect(service, project, max_rounds=1)
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
+    await service.parts.pool.pools.delete(project.id, [given[0].item_id], service.parts.base.clock.now())
+    run = await collect(service, project, max_rounds=1)
+    assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.MAX_ROUNDS)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

@@ -33,7 +33,8 @@ class KnownContexts:
     async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
         """Return what the strategy may know, and the version of the model in it (0 without one)."""
         if not learns(project):
-            return SelectionContext(labeled=await self._answered(project), seed=seed), 0
+            answered = await self._answered(project) if strategy.needs else None
+            return SelectionContext(labeled=answered, seed=seed), 0
         latest = await self.store.read(lambda tx: tx.models.latest(project.id))
         learner = task_learner(project)
         labeled = await self.learning.labeled(project)
@@ -59,6 +60,8 @@ class KnownContexts:
         given = await self.labels.rows(project)
         answered = [row for row, ones in given.items() if any(a.outcome.reaches_learner for a in ones)]
         rows = np.array(answered, np.int64)
+        # What was deleted has lost its embedding.
+        rows = rows[~np.isin(rows, (await self.learning.pools.open(project.id)).unusable_rows())]
         rows = rows[await self.learning.samples.embedded(project.id, rows)]
         embeddings_LD = await self.learning.pools.embeddings(project.id, rows.tolist())
         return LabeledSet(embeddings_LD.astype(np.float32), np.zeros(len(rows), np.int64))
