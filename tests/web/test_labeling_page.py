@@ -34,8 +34,8 @@ def project_of(server: Server, kind: str, texts: tuple[str, ...] = ("one", "two"
     project = project_service_pb2.Project(name=name, annotation_type=annotation_type, embedding=GIVEN, **settings)
     api = server.api()
     api.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=project))
-    pair = {"pair": pool_pb2.TextPair(a="x", b="y")} if kind == "preferred" else {}
-    given = [pool_pb2.Item(id=f"item-{n}", text=text, **pair) for n, text in enumerate(texts)]
+    pair = pool_pb2.TextPair(a="x", b="y") if kind == "preferred" else None
+    given = [pool_pb2.Item(id=f"item-{n}", text=text, pair=pair) for n, text in enumerate(texts)]
     acks = list(api.pool.AddItems(iter([header(name, request_id()), batch(1, given)])))
     assert not acks[-1].errors
     return name
