@@ -96,3 +96,23 @@ async def test_the_server_looks_by_itself_and_a_deleted_project_is_forgotten(ser
     assert not errors
     drift.forget(project.id)
     assert not drift.drifted(project.id)
+
+
+@pytest.mark.parametrize("late", [MIXED[:5], MOVED], ids=["too few texts to compare", "texts that evaluate"])
+async def test_nothing_is_looked_at_again_before_more_texts_come(service, late, monkeypatch):
+    project, drift = await service.create(), drift_of(service)
+    await arrives(service, project, "a", MIXED)
+    service.clock.advance(minutes=1)
+    await arrives(service, project, "late", late, split=Split.POOL if len(late) < 100 else Split.HOLDOUT)
+    service.clock.advance(minutes=1)
+    errors: list[BaseException] = []
+    await drift.look(errors.append)
+
+    def read_again(*_):
+        raise AssertionError("its rows were read again")
+
+    monkeypatch.setattr(type(service.parts.pool.pools), "open", read_again)
+    monkeypatch.setattr(type(service.parts.pool.pools), "embeddings", read_again)
+    await drift.look(errors.append)
+    await drift.arrivals(project.id)
+    assert not errors

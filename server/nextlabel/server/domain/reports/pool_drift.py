@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import takewhile
@@ -15,7 +15,7 @@ from nextlabel.server.assessment.drift import DriftEvidence, drift_evidence
 from nextlabel.server.assessment.estimates.anytime import error_of_look
 from nextlabel.server.domain.pool.embedding import all_projects
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
@@ -64,9 +64,18 @@ class _Span:
         stop = segment.first_row + segment.row_count
         return _Span(self.first, stop, segment.created_at, self.embedded and segment.embedded)
 
+    @property
+    def few(self) -> bool:
+        """True when there are too few texts yet: they wait for more, however long that takes."""
+        return self.stop - self.first < FEWEST_TEXTS
+
     def takes(self, segment: Segment) -> bool:
         """True when the segment came right after, or when there are too few texts yet."""
-        return segment.created_at - self.last <= _PAUSE or self.stop - self.first < FEWEST_TEXTS
+        return segment.created_at - self.last <= _PAUSE or self.few
+
+    def is_whole(self, now: datetime) -> bool:
+        """True when it will not grow any more, and every text has its embedding."""
+        return self.embedded and not self.few and now - self.last > _PAUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,8 @@ class PoolDrift:
     pools: Pools
     executor: Executor
     clock: Clock
-    _found: dict[ProjectId, dict[int, Arrival]] = field(init=False, default_factory=dict)
+    # By first row; None for arrivals with nothing in them to compare.
+    _found: dict[ProjectId, dict[int, Arrival | None]] = field(init=False, default_factory=dict)
     _compared_rows: dict[ProjectId, int] = field(init=False, default_factory=dict)
 
     async def run(self, on_error: Callable[[BaseException], None], every_s: float = 5.0) -> None:
@@ -91,18 +101,17 @@ class PoolDrift:
 
     async def look(self, on_error: Callable[[BaseException], None]) -> None:
         """Compare what has arrived in any project since the last look."""
-        for project in await self.store.read(all_projects):
+        committed = await self.store.read(_committed)
+        for project, rows in committed.items():
             try:
-                rows = await self.store.read(lambda tx, one=project: tx.pool.committed_rows(one))  # type: ignore[misc]
-                if rows != self._compared_rows.get(project) and await self._compare(project) == rows:
+                if rows != self._compared_rows.get(project) and await self._compare(project):
                     self._compared_rows[project] = rows
             except Exception as error:  # noqa: BLE001  (one damaged pool must not hide the others' drift)
                 on_error(error)
 
     def drifted(self, project: ProjectId) -> Sequence[Arrival]:
         """Return the arrivals that are known to be unlike what came before them, oldest first; compares nothing."""
-        known = self._found.get(project, {})
-        return [known[first] for first in sorted(known)[-MOST_ARRIVALS:] if known[first].drifted]
+        return [arrival for arrival in self._newest(project) if arrival.drifted]
 
     async def arrivals(self, project: ProjectId) -> Sequence[Arrival]:
         """Return the newest arrivals, up to 20, oldest first, after comparing those that were not yet.
@@ -111,17 +120,21 @@ class PoolDrift:
         the same evidence on every server and after every start, so that asking again is no second look.
         """
         await self._compare(project)
-        known = self._found.get(project, {})
-        return [known[first] for first in sorted(known)[-MOST_ARRIVALS:]]
+        return self._newest(project)
 
-    async def _compare(self, project: ProjectId) -> int:
-        """Compare the newest arrivals that were not yet; return the row up to which all is compared."""
-        spans = _spans(await self.store.read(lambda tx: tx.pool.segments(project)), self.clock.now())
+    def _newest(self, project: ProjectId) -> Sequence[Arrival]:
+        known = self._found.get(project, {})
+        return [arrival for first in sorted(known) if (arrival := known[first]) is not None][-MOST_ARRIVALS:]
+
+    async def _compare(self, project: ProjectId) -> bool:
+        """Compare the newest arrivals that were not yet; return whether only further texts give more to compare."""
+        spans, now = _spans(await self.store.read(lambda tx: tx.pool.segments(project))), self.clock.now()
+        whole = list(takewhile(lambda span: span.is_whole(now), spans))
         known = self._found.setdefault(project, {})
-        for number, span in list(enumerate(spans))[1:][-MOST_ARRIVALS:]:
-            if span.first not in known and (found := await self._compared(project, span, number + 1)) is not None:
-                known[span.first] = found
-        return spans[-1].stop if spans else 0
+        for number, span in list(enumerate(whole))[1:][-MOST_ARRIVALS:]:
+            if span.first not in known:
+                known[span.first] = await self._compared(project, span, number + 1)
+        return all(span.few for span in spans[len(whole) :])
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept of a deleted project."""
@@ -144,14 +157,16 @@ class PoolDrift:
         return Arrival(number, span.last, span.first, len(new), len(earlier), evidence)
 
 
-def _spans(segments: Sequence[Segment], now: datetime) -> Sequence[_Span]:
-    """Return what arrived together; what may still grow, and what waits for its embedding, ends the list."""
+def _committed(tx: Transaction) -> Mapping[ProjectId, int]:
+    return {project: tx.pool.committed_rows(project) for project in all_projects(tx)}
+
+
+def _spans(segments: Sequence[Segment]) -> Sequence[_Span]:
+    """Return what arrived together, oldest first; the last one may still grow."""
     spans: list[_Span] = []
     for segment in sorted(segments, key=lambda one: one.first_row):
         if spans and spans[-1].takes(segment):
             spans[-1] = spans[-1].with_more(segment)
         else:
             spans.append(_Span(segment.first_row, segment.first_row, segment.created_at, True).with_more(segment))
-    if spans and (now - spans[-1].last <= _PAUSE or spans[-1].stop - spans[-1].first < FEWEST_TEXTS):
-        spans.pop()
-    return list(takewhile(lambda span: span.embedded, spans))
+    return spans
