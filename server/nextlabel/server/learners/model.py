@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,3 +78,21 @@ class Model:
         if self.estimator is not None and len(embeddings_nD):
             probabilities[:, self.estimator.classes_] = self.estimator.predict_proba(embeddings_nD)
         return probabilities
+
+
+class Classless:
+    """What models have in common whose answers are no classes: no label space, and no advice that has a say yet."""
+
+    __slots__ = ()
+
+    classes: ClassVar[tuple[str, ...]] = ()
+    blend: ClassVar[None] = None
+
+    @property
+    def n_classes(self) -> int:
+        """Size of the label space: there is none."""
+        return 0
+
+    def hears(self, advice: AdviceFeatures | None) -> bool:
+        """Whether this advice counts: not yet."""
+        return False

@@ -7,24 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.model import Classless
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreferenceModel:
+class PreferenceModel(Classless):
     """A linear reward of texts, and how readily two of them are a tie.
 
     Attributes:
         coef_D: float32, of the reward of one text; a pair has an embedding of twice that length.
         log_tie: logarithm of Davidson's ν.
         penalty: strength of the L2 penalty that it was fitted with.
-        classes: none, as there is no label space.
-        blend: none; advice about preferences has no say yet.
     """
 
     spec: LearnerSpec
@@ -32,22 +30,11 @@ class PreferenceModel:
     log_tie: float
     penalty: float
     description: TrainingDescription
-    classes: tuple[str, ...] = ()
-    blend: None = None
-
-    @property
-    def n_classes(self) -> int:
-        """Size of the label space: preferences have none."""
-        return 0
 
     @property
     def head(self) -> TrainedHead:
         """The model as a softmax over first, tie and second, of the embeddings of pairs."""
         return reward_head(self.coef_D, self.log_tie)
-
-    def hears(self, advice: AdviceFeatures | None) -> bool:
-        """Whether this advice counts: not yet."""
-        return False
 
     def predict_proba(self, embeddings_nD: NDArray[np.floating]) -> Float32:
         """Probabilities of first, tie and second, (n, 3) float32, of n pairs; mirrored when their texts are swapped."""

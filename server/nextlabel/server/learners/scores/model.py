@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.description import TrainingDescription
+from nextlabel.server.learners.model import Classless
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -20,7 +20,7 @@ COVERED = 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoreModel:
+class ScoreModel(Classless):
     """A linear model of scores.
 
     Attributes:
@@ -30,8 +30,6 @@ class ScoreModel:
         penalty: strength of the L2 penalty that it was fitted with.
         spread: standard deviation of its errors on labels left out, in shares of the range.
         half_width: of the interval around a prediction, in shares of the range.
-        classes: none, as there is no label space.
-        blend: none; advice about scores has no say yet.
     """
 
     spec: LearnerSpec
@@ -42,17 +40,6 @@ class ScoreModel:
     spread: float
     half_width: float
     description: TrainingDescription
-    classes: tuple[str, ...] = ()
-    blend: None = None
-
-    @property
-    def n_classes(self) -> int:
-        """Size of the label space: scores have none."""
-        return 0
-
-    def hears(self, advice: AdviceFeatures | None) -> bool:
-        """Whether this advice counts: not yet."""
-        return False
 
     def predict(self, embeddings_nD: NDArray[np.floating]) -> Float32:
         """Scores, (n,) float32, within the range."""
