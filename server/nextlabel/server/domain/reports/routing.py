@@ -12,7 +12,7 @@ from nextlabel.server.assessment.routing.cascades import GoldAnswers, Places, Pr
 from nextlabel.server.assessment.routing.plans import FEWEST_GOLD, MOST_ANNOTATORS, RoutePlan, plan
 from nextlabel.server.assessment.routing.sources import calibrator_of
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
-from nextlabel.server.domain.reports.delivery.evidence import Evidence
+from nextlabel.server.domain.reports.delivery.evidence import DeliveryEvidence
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.annotation_type import AnnotationType
@@ -86,7 +86,7 @@ def _check(project: Project, budget: int, annotators: Sequence[AnnotatorPrice], 
             raise InvalidArgument.field(f"annotators[{place}].annotator", f"{one.annotator!r} is there twice")
 
 
-def _found(evidence: Evidence, budget: int, annotators: Sequence[AnnotatorPrice], person: int) -> FoundPlan:
+def _found(evidence: DeliveryEvidence, budget: int, annotators: Sequence[AnnotatorPrice], person: int) -> FoundPlan:
     people = _people_on_gold(evidence)
     prices = Prices(
         annotators={one.annotator: _price(evidence, one, place) for place, one in enumerate(annotators)},
@@ -109,7 +109,7 @@ def _found(evidence: Evidence, budget: int, annotators: Sequence[AnnotatorPrice]
     return FoundPlan(plan(calibrated, calibrator.probabilities(sure_n), prices, budget), prices.annotators, people)
 
 
-def _price(evidence: Evidence, one: AnnotatorPrice, place: int) -> float:
+def _price(evidence: DeliveryEvidence, one: AnnotatorPrice, place: int) -> float:
     if one.micro_usd:
         return float(one.micro_usd)
     paid = [
@@ -126,7 +126,7 @@ def _price(evidence: Evidence, one: AnnotatorPrice, place: int) -> float:
     return sum(paid) / len(paid)
 
 
-def _gold_answers(evidence: Evidence, names: Sequence[str]) -> GoldAnswers:
+def _gold_answers(evidence: DeliveryEvidence, names: Sequence[str]) -> GoldAnswers:
     """Return the gold items that everybody has been asked about."""
     answered = {name: _places(evidence, name) for name in names}
     rows = [row for row in sorted(evidence.learned_gold) if all(row in given for given in answered.values())]
@@ -148,7 +148,7 @@ def _gold_answers(evidence: Evidence, names: Sequence[str]) -> GoldAnswers:
     )
 
 
-def _places(evidence: Evidence, name: str) -> Mapping[int, int]:
+def _places(evidence: DeliveryEvidence, name: str) -> Mapping[int, int]:
     """Return the place of the class that an annotator has given each gold item, -1 where it has no usable answer."""
     place = {label: number for number, label in enumerate(evidence.project.class_names)}
     return {
@@ -162,7 +162,7 @@ def _taken(given: Mapping[int, int], rows: Sequence[int]) -> Places:
     return np.array([given[row] for row in rows], np.int64)
 
 
-def _people_on_gold(evidence: Evidence) -> Estimate | None:
+def _people_on_gold(evidence: DeliveryEvidence) -> Estimate | None:
     right = [
         is_right(a.answer.body, label, evidence.project)
         for row, label in evidence.gold.items()

@@ -18,9 +18,9 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.domain.learning.task_learners import task_learner
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
-from nextlabel.server.domain.reports.delivery.evidence import UNKNOWN_SCORE, Evidence
+from nextlabel.server.domain.reports.delivery.evidence import UNKNOWN_SCORE, DeliveryEvidence
 from nextlabel.server.domain.reports.delivery.judging import Judge, summarize
-from nextlabel.server.domain.reports.delivery.labels import DeliveredItem, DeliverySummary, Labeled, LabelSource
+from nextlabel.server.domain.reports.delivery.labels import DeliveredItem, DeliveredLabel, DeliverySummary, LabelSource
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -95,7 +95,7 @@ class Deliveries:
         for item in stored:
             known = pool.references.get(item.row)
             if known is not None and known.split is not Split.SHADOWED:
-                labeled = Labeled(kind.parsed(known.label), LabelSource.REFERENCE)
+                labeled = DeliveredLabel(kind.parsed(known.label), LabelSource.REFERENCE)
             else:
                 agreed, given = consensus.get(item.row), by_row.get(item.row, ())
                 labeled = judge.labeled(item.row, agreed, given, predicted.get(item.row))
@@ -128,12 +128,12 @@ class Deliveries:
                 self._kept.popitem(last=False)
             return key, self._kept[held]
 
-    async def evidence(self, project: Project) -> tuple[Evidence, int]:
+    async def evidence(self, project: Project) -> tuple[DeliveryEvidence, int]:
         """Return what is known of all items now, and the model version that predicts them, 0 without one."""
         newest = await self.store.read(lambda tx: tx.models.latest(project.id))
         return await self._read(project, await self.pools.open(project.id), newest.version if newest else 0)
 
-    async def _read(self, project: Project, pool: KnownPool, version: int) -> tuple[Evidence, int]:
+    async def _read(self, project: Project, pool: KnownPool, version: int) -> tuple[DeliveryEvidence, int]:
         alive = _alive(pool)
         gold = {row: item.label for row, item in pool.gold.items()}
         predicted_N = np.full(pool.index.next_row, np.nan)
@@ -148,7 +148,7 @@ class Deliveries:
         rows_n = alive[~np.isin(alive, np.array(apart, np.int64))]
         by_row = {row: tuple(given) for row, given in (await self.labels.rows(project)).items()}
         consensus = dict(await self.labels.consensus(project))
-        found = Evidence(
+        found = DeliveryEvidence(
             project=project,
             rows_n=rows_n,
             asked_n=alive[~np.isin(alive, np.array(list(pool.references), np.int64))],

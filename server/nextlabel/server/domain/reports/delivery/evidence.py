@@ -29,7 +29,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class DeliveryEvidence:
     """Labels and predictions of a project as they are at one moment.
 
     ``rows_n`` are the items that are labeled, ascending: all but deleted, holdout and gold ones; ``asked_n`` those of

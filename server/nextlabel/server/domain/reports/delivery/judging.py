@@ -23,8 +23,8 @@ from nextlabel.server.assessment.routing.sources import (
 from nextlabel.server.domain.learning.suggestions import LEARNER
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.domain.quality.acceptance import score_of
-from nextlabel.server.domain.reports.delivery.evidence import UNKNOWN_SCORE, Evidence, Floats, vote_score
-from nextlabel.server.domain.reports.delivery.labels import DeliverySummary, Labeled, LabelSource, LookReason
+from nextlabel.server.domain.reports.delivery.evidence import UNKNOWN_SCORE, DeliveryEvidence, Floats, vote_score
+from nextlabel.server.domain.reports.delivery.labels import DeliveredLabel, DeliverySummary, LabelSource, LookReason
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import ConfidenceKind
@@ -49,11 +49,11 @@ class Judge:
         agreed: Consensus | None,
         given: Sequence[Annotation],
         predicted: PredictedAnswer | None,
-    ) -> Labeled:
+    ) -> DeliveredLabel:
         """Return the label of an item that is not of the holdout or gold."""
         if agreed is not None and agreed.trusted:
             names = sorted({a.annotator for a in given if a.trusted and a.answer.body == agreed.body})
-            return Labeled(agreed.body, LabelSource.PEOPLE, names)
+            return DeliveredLabel(agreed.body, LabelSource.PEOPLE, names)
         proven = self._proven(row, predicted)
         if proven is not None:
             return proven
@@ -62,9 +62,9 @@ class Judge:
             return _voted(agreed, given, look)
         if predicted is not None:
             return self._learned(predicted, look)
-        return Labeled(None, LabelSource.NOBODY, look=LookReason.NO_LABEL)
+        return DeliveredLabel(None, LabelSource.NOBODY, look=LookReason.NO_LABEL)
 
-    def _proven(self, row: int, predicted: PredictedAnswer | None) -> Labeled | None:
+    def _proven(self, row: int, predicted: PredictedAnswer | None) -> DeliveredLabel | None:
         """Return the proven source's label, where it is sure enough."""
         if self.accepted is None or self.accepted.certificate is None:
             return None
@@ -76,7 +76,7 @@ class Judge:
         if answer is None or score_of(answer) < threshold:
             return None
         given = answer.answer
-        return Labeled(
+        return DeliveredLabel(
             body=given.body,
             source=LabelSource.LLM,
             annotators=[answer.annotator],
@@ -85,13 +85,13 @@ class Judge:
             score=score_of(answer),
         )
 
-    def _learned(self, predicted: PredictedAnswer, look: LookReason | None) -> Labeled:
+    def _learned(self, predicted: PredictedAnswer, look: LookReason | None) -> DeliveredLabel:
         score = predicted.probability
         confidence, kind = score, ConfidenceKind.NONE if score is None else ConfidenceKind.UNCALIBRATED
         if self.learner is not None and score is not None:
             confidence, kind = self.learner.probability({"score": score}), ConfidenceKind.CALIBRATED
         of_proven = score if self.accepted is not None and self.accepted.name == LEARNER else None
-        return Labeled(
+        return DeliveredLabel(
             body=predicted.body,
             source=LabelSource.LEARNER,
             annotators=[LEARNER],
@@ -108,18 +108,18 @@ class Judge:
         return LookReason.BELOW_THRESHOLD if has_label else LookReason.OTHER_SOURCE
 
 
-def _voted(agreed: Consensus, given: Sequence[Annotation], look: LookReason) -> Labeled:
+def _voted(agreed: Consensus, given: Sequence[Annotation], look: LookReason) -> DeliveredLabel:
     voters = [a for a in given if a.answer.body == agreed.body]
     names = sorted({a.annotator for a in voters or given if a.answer.body is not None})
     if agreed.confidence is not None:
         confidence, kind = agreed.confidence, ConfidenceKind.CALIBRATED
-        return Labeled(agreed.body, LabelSource.LLM, names, confidence=confidence, kind=kind, look=look)
+        return DeliveredLabel(agreed.body, LabelSource.LLM, names, confidence=confidence, kind=kind, look=look)
     raw = [a.answer.confidence for a in voters if a.answer.confidence is not None]
     kind = ConfidenceKind.UNCALIBRATED if raw else ConfidenceKind.NONE
-    return Labeled(agreed.body, LabelSource.LLM, names, confidence=max(raw, default=None), kind=kind, look=look)
+    return DeliveredLabel(agreed.body, LabelSource.LLM, names, confidence=max(raw, default=None), kind=kind, look=look)
 
 
-def summarize(evidence: Evidence, promise: Promise, spent: Cost, version: int) -> Judge:
+def summarize(evidence: DeliveryEvidence, promise: Promise, spent: Cost, version: int) -> Judge:
     """Test every source under a promise, choose one, and tell what all labels together are worth."""
     sources, not_tested = _sources(evidence, version)
     found = proofs(sources, promise)
@@ -149,7 +149,7 @@ def summarize(evidence: Evidence, promise: Promise, spent: Cost, version: int) -
     return Judge(best, answers, calibrator_of(learner.gold_G, learner.right_G), summary)
 
 
-def _sources(evidence: Evidence, version: int) -> tuple[Sequence[SourceScores], dict[str, str]]:
+def _sources(evidence: DeliveryEvidence, version: int) -> tuple[Sequence[SourceScores], dict[str, str]]:
     names = evidence.annotators()
     if evidence.project.annotation_type is not AnnotationType.SINGLE_LABEL:
         return (), dict.fromkeys([LEARNER, *names], "promises are made for single labels only")
@@ -179,7 +179,7 @@ class _Groups:
     accepted: int
 
 
-def _groups(evidence: Evidence, best: SourceProof | None, answers: Mapping[int, Annotation]) -> _Groups:
+def _groups(evidence: DeliveryEvidence, best: SourceProof | None, answers: Mapping[int, Annotation]) -> _Groups:
     rows_m = evidence.rows_n[~evidence.by_people()]
     scores_m = evidence.predicted_N[rows_m]
     threshold = best.certificate.threshold if best is not None and best.certificate is not None else np.inf
@@ -198,7 +198,7 @@ def _groups(evidence: Evidence, best: SourceProof | None, answers: Mapping[int, 
     return _Groups(votes, learned, int(sure_m.sum()))
 
 
-def _accuracy(evidence: Evidence, learner: SourceScores, groups: _Groups) -> Estimate | None:
+def _accuracy(evidence: DeliveryEvidence, learner: SourceScores, groups: _Groups) -> Estimate | None:
     """Return the accuracy of all labels; None where there are labels of which gold tells nothing."""
     people = int(evidence.by_people().sum())
     parts = [(people, Estimate(1.0, 1.0, 1.0, 0))] if people else []

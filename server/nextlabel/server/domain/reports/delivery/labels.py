@@ -42,7 +42,7 @@ class LookReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Labeled:
+class DeliveredLabel:
     """The label of an item; ``body`` is None where there is none.
 
     ``confidence`` is in [0, 1], None where nothing says how sure the label is, as for that of a person. ``score`` is
@@ -64,7 +64,7 @@ class DeliveredItem:
     """An item of the pool with its label."""
 
     item: StoredItem
-    labeled: Labeled
+    labeled: DeliveredLabel
 
 
 @dataclass(frozen=True, slots=True)

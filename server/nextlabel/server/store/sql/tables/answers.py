@@ -44,7 +44,7 @@ _DELETE_INTENT = Statement(
 )
 
 
-class Answers:
+class SqlAnswers:
     """The part of the books that keeps replies and batches in flight."""
 
     def __init__(self, connection: Connection) -> None:

@@ -95,7 +95,7 @@ class SqlBudgets(BudgetTable):
 
     def __init__(self, connection: Connection) -> None:
         self._sql = connection
-        self._answers = answers.Answers(connection)
+        self._answers = answers.SqlAnswers(connection)
 
     @override
     def lock(self, project: ProjectId) -> bool:
