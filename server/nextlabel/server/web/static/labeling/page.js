@@ -164,7 +164,18 @@ async function start() {
   next();
   send();
   progress();
-  if ("serviceWorker" in navigator) navigator.serviceWorker.register("/worker.js");
+  if ("serviceWorker" in navigator) keepPage().catch(() => {});
+}
+
+// The first visit came before the worker: what it loaded passes through the worker once more, to be kept.
+async function keepPage() {
+  const workers = navigator.serviceWorker;
+  const taken = new Promise((resolve) => workers.addEventListener("controllerchange", resolve, { once: true }));
+  await workers.register("/worker.js");
+  if (workers.controller) return;
+  await taken;
+  const parts = performance.getEntriesByType("resource").map((entry) => entry.name);
+  await Promise.all([location.href, ...parts.filter((url) => new URL(url).pathname.startsWith("/static/"))].map((url) => fetch(url)));
 }
 
 window.labeling = state;
