@@ -28,7 +28,7 @@ demo: $(VENV)/.demo  ## Active learning against the random baseline on real data
 	$(BIN)/nextlabel demo --out demo-out
 
 test: $(VENV)/.dev  ## Run all tests
-	$(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 check: lint types architecture proto docs  ## Everything but the tests
 
