@@ -6,6 +6,7 @@ from copy import copy
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.values.access import AccessToken, StoredReply
 from nextlabel.server.values.errors import Aborted
 from nextlabel.server.values.ids import ProjectId
@@ -49,6 +50,7 @@ class Contents:
     models: dict[tuple[ProjectId, int], ModelVersion] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     run_events: dict[tuple[ProjectId, str, int], RunEvent] = field(default_factory=dict)
+    run_rows: dict[tuple[ProjectId, str, str], Rows] = field(default_factory=dict)
     budgets: dict[tuple[ProjectId, str, Window], Budget] = field(default_factory=dict)
     reservations: dict[str, Reservation] = field(default_factory=dict)
     ledger: dict[tuple[ProjectId, int], LedgerEntry] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from typing_extensions import override
 
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.tables.models import ModelTable
 from nextlabel.server.ports.tables.runs import H, RunTable
 from nextlabel.server.values.errors import Aborted, AlreadyExists
@@ -94,6 +95,14 @@ class MemoryRuns(RunTable):
     def last(self, run: str, kind: type[H]) -> H | None:
         found = [e.happening for e in self._all.run_events.values() if e.run == run and isinstance(e.happening, kind)]
         return found[-1] if found else None
+
+    @override
+    def put_rows(self, run: str, name: str, rows: Rows) -> None:
+        self._all.run_rows[self._present(run).project, run, name] = rows
+
+    @override
+    def rows(self, run: str, name: str) -> Rows | None:
+        return next((rows for (_, of, key), rows in self._all.run_rows.items() if (of, key) == (run, name)), None)
 
     def _present(self, run: str) -> Run:
         if run not in self._all.runs:

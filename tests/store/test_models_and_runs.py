@@ -2,6 +2,7 @@ import asyncio
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -175,3 +176,16 @@ async def test_the_options_of_every_annotator_are_read_as_they_were_stored(
     stored = replace(run("a"), spec=replace(run("a").spec, annotator=choice))
     await store.write(lambda tx: tx.runs.add(stored))
     assert await store.read(lambda tx: tx.runs.get("a")) == stored
+
+
+async def test_a_run_keeps_sets_of_rows_by_name(store: StateStore) -> None:
+    await store.write(v.inserted(v.project()))
+    await store.write(lambda tx: tx.runs.add(run("a")))
+    for name, rows in (("some", [0, 7, 8, 1_000_000]), ("none", []), ("some", [3])):
+        kept = np.array(rows, np.int64)
+        await store.write(lambda tx, n=name, r=kept: tx.runs.put_rows("a", n, r))  # type: ignore[misc]
+        read = await store.read(lambda tx, n=name: tx.runs.rows("a", n))  # type: ignore[misc]
+        assert read is not None
+        assert read.tolist() == rows
+    assert await store.read(lambda tx: tx.runs.rows("a", "other")) is None
+    assert await store.read(lambda tx: tx.runs.rows("b", "some")) is None

@@ -1,6 +1,6 @@
 """What a run does: who answers, how items are picked, and when it ends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nextlabel.client.messages.settings import limits, strategy_spec
@@ -8,6 +8,7 @@ from nextlabel.v1.run_service_pb2 import (
     AnnotatorSpec,
     AnthropicAnnotator,
     HumanAnnotator,
+    ItemScope,
     LearnerAnnotator,
     OpenAiCompatibleAnnotator,
     PromptOptions,
@@ -87,6 +88,8 @@ def run_spec(
     seed: int = 0,
     advice: bool = False,
     train_while_asking: bool = False,
+    item_ids: Sequence[str] = (),
+    below_confidence: float = 0.0,
 ) -> RunSpec:
     """A run with this annotator; what is not given is left to the project or has no limit.
 
@@ -99,6 +102,9 @@ def run_spec(
 
     With `train_while_asking` a batch is asked while the model of the one before it is trained: rounds take as long as
     the annotator does, and picks are by a model that is one version older.
+
+    With `item_ids`, 10,000 at most, it asks about these items only; with `below_confidence`, in (0, 1], about those of
+    which the learner is less sure than that when the run begins. Such a run draws no audit items.
 
     Raises ValueError for a budget that buys nothing.
     """
@@ -119,4 +125,5 @@ def run_spec(
         seed=seed,
         advice=advice,
         train_while_asking=train_while_asking,
+        items=ItemScope(item_ids=item_ids, below_confidence=below_confidence) if item_ids or below_confidence else None,
     )

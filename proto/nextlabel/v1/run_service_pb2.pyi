@@ -530,6 +530,42 @@ class Targets(_message.Message):
 Global___Targets: _TypeAlias = Targets  # noqa: Y015
 
 @_typing.final
+class ItemScope(_message.Message):
+    """Which items of the pool a run may ask about; those of which all that is set holds. Their labels are no sample of the pool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    BELOW_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    LISTED_FIELD_NUMBER: _builtins.int
+    below_confidence: _builtins.float
+    """The learner is less sure than this of their labels, in (0, 1], or has no label for them; 0 for whatever it is. Looked up
+    once, when the run begins, as the calibrated confidence that ListDeliveredLabels gives. Needs a model.
+    """
+    listed: _builtins.int
+    """How many `item_ids` were listed. Only in replies."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of items, at most 10,000; empty for all. Replies leave them out and give `listed`. NOT_FOUND for an id that the pool
+        does not have. Up to 256 bytes each.
+        """
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.str] | None = ...,
+        below_confidence: _builtins.float = ...,
+        listed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_confidence", b"below_confidence", "item_ids", b"item_ids", "listed", b"listed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemScope: _TypeAlias = ItemScope  # noqa: Y015
+
+@_typing.final
 class RunSpec(_message.Message):
     """What a run does."""
 
@@ -545,6 +581,7 @@ class RunSpec(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     ADVICE_FIELD_NUMBER: _builtins.int
     TRAIN_WHILE_ASKING_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
     """Items in a round, from 1 to 10,000; 0 for the server's default."""
     audit_share: _builtins.float
@@ -578,6 +615,10 @@ class RunSpec(_message.Message):
     def targets(self) -> Global___Targets:
         """When it is good enough."""
 
+    @_builtins.property
+    def items(self) -> Global___ItemScope:
+        """Which items it may ask about; absent for all. Such runs draw no audit items, and collect no advice."""
+
     def __init__(
         self,
         *,
@@ -591,10 +632,11 @@ class RunSpec(_message.Message):
         seed: _builtins.int = ...,
         advice: _builtins.bool = ...,
         train_while_asking: _builtins.bool = ...,
+        items: Global___ItemScope | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "limits", b"limits", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "items", b"items", "limits", b"limits", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets", "train_while_asking", b"train_while_asking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "items", b"items", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets", "train_while_asking", b"train_while_asking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audit_share: _TypeAlias = _typing.Literal["audit_share"]  # noqa: Y015
     _WhichOneofArgType__audit_share: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share"]  # noqa: Y015

@@ -365,3 +365,15 @@ def test_global_options_may_follow_the_command(cli: Cli, news: str) -> None:
 def test_debug_shows_the_traceback(cli: Cli) -> None:
     with pytest.raises(Exception, match="'nowhere' not found"):
         cli("project", "show", "nowhere", "--debug")
+
+
+def test_a_run_is_confined_to_the_ids_of_a_file(cli: Cli, news: str, state: State, tmp_path: Path) -> None:
+    listed = tmp_path / "ids.txt"
+    listed.write_text("a\n\nb c\n", encoding="utf-8")
+    done = cli("run", "start", news, "--annotator", "human", "--items", str(listed), "--below-confidence", "0.7")
+    assert done.code == 0, done.err
+    scope = next(iter(state.runs.values())).spec.items
+    assert (list(scope.item_ids), scope.below_confidence) == (["a", "b c"], 0.7)
+    listed.write_text("\n")
+    done = cli("run", "start", news, "--annotator", "human", "--items", str(listed))
+    assert (done.code, "holds no id" in done.err) == (2, True)

@@ -27,6 +27,7 @@ from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.runs import Runs
+from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.domain.selection.selector import Selector
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
 from nextlabel.server.ports.quotes import RunQuotes
@@ -92,6 +93,7 @@ class RunParts:
 
     runs: Runs
     engine: RunEngine
+    scopes: Scopes
     quotes: RunQuotes
 
 

@@ -48,6 +48,7 @@ from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.domain.runs.runs import Runs
+from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.domain.selection.advised import AdvisedSelection
 from nextlabel.server.domain.selection.askable import Askable
 from nextlabel.server.domain.selection.known_context import KnownContexts
@@ -306,9 +307,11 @@ def _runs(
         budgets=projects.budgets,
         log=log,
     )
+    scopes = Scopes(base.store, pool.pools, reports.quality.deliveries)
     rounds = Rounds(
         store=base.store,
         selector=learned.selector,
+        scopes=scopes,
         learning=learned.learning,
         budgets=projects.budgets,
         reports=reports.reports,
@@ -351,7 +354,7 @@ def _runs(
         halts=llm.halts,
     )
     quotes = AllQuotes(
-        labels=LabelQuotes(base.store, pool.pools, projects.budgets, reports.reports),
+        labels=LabelQuotes(base.store, pool.pools, projects.budgets, reports.reports, scopes),
         store=base.store,
         pools=pool.pools,
         projects=projects.projects,
@@ -360,7 +363,7 @@ def _runs(
         lookups=llm.lookups,
         connections=llm.connections,
     )
-    return RunParts(runs, engine, quotes)
+    return RunParts(runs, engine, scopes, quotes)
 
 
 def _maintenance(

@@ -1,6 +1,7 @@
 """`nextlabel run`: start, watch, show, list, pause and stop runs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,6 +27,7 @@ RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Id of 
 
 
 _LIMITS = "When the run ends"
+_SCOPE = "What it may ask about"
 
 _COLUMNS: TableColumns = {
     "RUN": lambda r: r["run_id"],
@@ -119,6 +121,26 @@ def start(
             help="Ask each batch while the learner is trained on the one before it; picks are by a model one older.",
         ),
     ] = False,
+    items: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Ask about these items only: a file with an id a line, 10,000 at most.",
+            rich_help_panel=_SCOPE,
+        ),
+    ] = None,
+    below_confidence: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            show_default=False,
+            help="Ask only about what the learner is less sure of than this when the run begins.",
+            rich_help_panel=_SCOPE,
+        ),
+    ] = 0.0,
     quote: Annotated[bool, typer.Option("--quote", help="Estimate the cost and start nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show the rounds until the run ends.")] = False,
     output: OutputOption = Output.TABLE,
@@ -158,6 +180,8 @@ def start(
             max_rounds=max_rounds,
             seed=seed,
             advice=advice,
+            item_ids=_ids(items),
+            below_confidence=below_confidence,
         )
         if quote:
             emit_one(plain(client.runs.quote(project, spec)), output)
@@ -234,6 +258,16 @@ def _turned(
         from nextlabel.client.messages.plain import plain
 
         _show(plain(turn(client, run or _newest(client, project))), output)
+
+
+def _ids(path: Path | None) -> list[str]:
+    """The ids that stand in a file, one a line; empty lines are passed over."""
+    if path is None:
+        return []
+    ids = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line]
+    if not ids:
+        raise typer.BadParameter(f"{path} holds no id; write one a line", param_hint="--items")
+    return ids
 
 
 def _newest(client: "Client", project: str) -> str:

@@ -64,6 +64,7 @@ _ENTRIES: dict[str, str | int] = {
     "ItemColumns.ids": "batch_items",
     "ItemColumns.texts": "batch_items",
     "ItemIdList.item_ids": "predict_items",
+    "ItemScope.item_ids": 10_000,
     "KeepItemsRequest.item_ids": "batch_items",
     "LabelSpace.classes": "classes",
     "MultiLabel.labels": "classes",

@@ -12,7 +12,7 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.runs import Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import ItemScope, Plateau, Run, RunSpec, RunState, StopReason
 from nextlabel.v1 import run_service_pb2 as pb
 
 DEFAULT_BATCH = 20
@@ -49,11 +49,13 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
     if message.seed < 0:
         raise InvalidArgument.field("spec.seed", f"must not be negative, got {message.seed}")
     targets = message.targets
+    scope = ItemScope(len(set(message.items.item_ids)), message.items.below_confidence)
+    audit_share = 0.0 if scope else project.audit_share
     return RunSpec(
         annotator=annotator_of(message.annotator),
         strategy=strategy_of(message.strategy, "spec.strategy") if message.HasField("strategy") else project.strategy,
         batch_size=message.batch_size or DEFAULT_BATCH,
-        audit_share=message.audit_share if message.HasField("audit_share") else project.audit_share,
+        audit_share=message.audit_share if message.HasField("audit_share") else audit_share,
         limit=cost_of(message.limits),
         target_accuracy=targets.accuracy,
         target_macro_f1=targets.macro_f1,
@@ -63,6 +65,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         stable_kappa=targets.stable_kappa,
         advice=message.advice,
         train_while_asking=message.train_while_asking,
+        items=scope,
     )
 
 
@@ -85,6 +88,7 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
         seed=spec.seed,
         advice=spec.advice,
         train_while_asking=spec.train_while_asking,
+        items=pb.ItemScope(below_confidence=spec.items.below, listed=spec.items.listed) if spec.items else None,
     )
 
 

@@ -17,6 +17,7 @@ from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.runs import Runs
+from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.ports.quotes import RunQuotes
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
@@ -43,6 +44,7 @@ class RunServicer(RunServiceServicer):
     runs: Runs
     engine: RunEngine
     messages: RunMessages
+    scopes: Scopes
     quotes: RunQuotes
     signals: Signals
 
@@ -50,9 +52,11 @@ class RunServicer(RunServiceServicer):
         """Record a run; the engine takes it up."""
         project = await self.finder.project(request.project)
         spec = run_spec_of(request.spec, project)
+        listed = await self.scopes.found(project, request.spec.items.item_ids)
 
         def work(tx: Transaction) -> pb.StartRunResponse:
-            return pb.StartRunResponse(run=self.messages.within(tx, project, self.runs.start(tx, project, spec)))
+            run = self.runs.start(tx, project, spec, listed)
+            return pb.StartRunResponse(run=self.messages.within(tx, project, run))
 
         response = await self.replies.once(request, pb.StartRunResponse, work)
         self.engine.wake()

@@ -60,6 +60,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             runs=parts.runs.runs,
             engine=parts.runs.engine,
             messages=run_messages,
+            scopes=parts.runs.scopes,
             quotes=parts.runs.quotes,
             signals=parts.base.signals,
         ),

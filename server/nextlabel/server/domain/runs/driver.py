@@ -208,6 +208,8 @@ class RunDriver:
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
         if affordable == 0:
             return End(StopReason.BUDGET, "the label budget is spent")
+        if (within := await self.rounds.scopes.of(project, run)) is not None:
+            return End(StopReason.POOL_EMPTY, f"nothing is left to ask of the {len(within):,} items of its scope")
         left = await self.rounds.left_over(project)
         if left:
             return End(StopReason.ITEMS_LEFT, left)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
+from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.money.costs import Cost
@@ -23,6 +24,7 @@ class LabelQuotes:
     pools: Pools
     budgets: Budgets
     reports: Reports
+    scopes: Scopes
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return the most labels that the run can buy; targets and a plateau may end it before the first.
@@ -35,6 +37,7 @@ class LabelQuotes:
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
         bounds = {
             "items of the pool that may be asked about": askable,
+            "items of its scope": await self.scopes.size(project, spec) if spec.items else None,
             "labels that the limits of the run allow": spec.limit.labels or None,
             "labels that the budget of the project allows": affordable,
             "labels in the most rounds allowed": spec.max_rounds * spec.batch_size or None,

@@ -13,6 +13,7 @@ from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.run_log import RunLog
+from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
@@ -30,6 +31,7 @@ class Rounds:
 
     store: StateStore
     selector: Selector
+    scopes: Scopes
     learning: Learning
     budgets: Budgets
     reports: Reports
@@ -60,6 +62,7 @@ class Rounds:
             round_number=run.round,
             leasable=leasable,
             annotator=run.spec.annotator,
+            within=await self.scopes.of(project, run),
         )
         batch, picks = await self.selector.select(project, query)
         if not picks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -10,6 +10,7 @@ from nextlabel.server.domain.budgets.reconciliation import abandon_run
 from nextlabel.server.domain.learning.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.runs.collecting import check_collecting
+from nextlabel.server.domain.runs.scopes import LISTED, check_scope, listed_rows, scope_violations
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
@@ -47,15 +48,19 @@ class Runs:
     check_strategy: Callable[[Component], None]
     check_advisor: Callable[[LlmOptions], None]
 
-    def start(self, tx: Transaction, project: Project, spec: RunSpec) -> Run:
+    def start(self, tx: Transaction, project: Project, spec: RunSpec, listed: Mapping[str, int] | None = None) -> Run:
         """Record a run with its budget; the engine takes it up.
+
+        ``listed`` are the rows, by id, of the items that its scope lists, -1 for unknown ones.
 
         Raises:
             InvalidArgument: a field is out of range or unknown.
-            NotFound: there are no labels to replay under the name that is given.
-            FailedPrecondition: canaries are asked for and there is no gold to make them of.
+            NotFound: there are no labels to replay under the name that is given, or no such item as is listed.
+            FailedPrecondition: canaries are asked for and there is no gold to make them of, or its scope asks for what
+                a learner says and there is no model.
         """
         self.check(project, spec)
+        check_scope(tx, project, spec)
         if isinstance(spec.annotator, ReplayOptions):
             _check_replay_set(tx, project, spec.annotator.label_set)
         check_canaries(tx, project, spec.annotator)
@@ -71,6 +76,8 @@ class Runs:
             ended_at=None,
         )
         tx.runs.add(run)
+        if listed:
+            tx.runs.put_rows(run.id, LISTED, listed_rows(project, listed))
         for dimension in BudgetDimension:
             bound = spec.limit.amount(dimension)
             if bound:
@@ -213,6 +220,7 @@ class Runs:
                     spec.advice and shows_labels(spec.annotator),
                     "asks about labeled items too, whose labels the annotator must not see: ask without demonstrations",
                 ),
+                *((path, True, message) for path, message in scope_violations(spec)),
             )
             if wrong
         ]

@@ -23,14 +23,25 @@ class AskableRows:
     """The rows that may be asked, as strategies stream them: embedded, not excluded, no holdout or gold.
 
     ``pool_rows`` is the size of the pool that they are taken from; what is added meanwhile is not looked at.
+    Where ``within`` is given, rows that are not in it are left out too.
     """
 
-    def __init__(self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int) -> None:
+    def __init__(
+        self, arrays: PoolStore, project: ProjectId, excluded: Rows, pool_rows: int, within: Rows | None = None
+    ) -> None:
         self._arrays = arrays
         self._project = project
         self._excluded = excluded
         self.pool_rows = pool_rows
+        self._within_N: npt.NDArray[np.bool_] | None = None
+        if within is not None:
+            self._within_N = np.zeros(pool_rows, np.bool_)
+            self._within_N[within[within < pool_rows]] = True
         self._length: int | None = None
+
+    def within(self, rows: Rows) -> AskableRows:
+        """Return those of them that are among ``rows``."""
+        return AskableRows(self._arrays, self._project, self._excluded, self.pool_rows, rows)
 
     def __len__(self) -> int:
         if self._length is None:
@@ -63,6 +74,8 @@ class AskableRows:
         if len(self._excluded):
             at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
             usable &= self._excluded[at] != rows_n
+        if self._within_N is not None and len(self._within_N):
+            usable &= self._within_N[np.minimum(rows_n, self.pool_rows - 1)]
         return usable
 
 

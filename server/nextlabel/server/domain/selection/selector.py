@@ -12,6 +12,7 @@ from nextlabel.server.domain.selection.advised import AdvisedSelection, Request
 from nextlabel.server.domain.selection.askable import Askable, AskableRows, Asking
 from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.tracing import traced
@@ -51,7 +52,7 @@ class Query:
     """What to select: how many items, how, and for whom or for which round of which run.
 
     ``annotator`` is that of the run; a strategy that asks an LLM asks this one unless it names another. ``person``
-    will lease the items; '' for anyone.
+    will lease the items; '' for anyone. Only rows ``within`` are selected, all for None.
     """
 
     count: int
@@ -63,6 +64,7 @@ class Query:
     leasable: bool = True
     annotator: AnnotatorChoice | None = None
     person: str = ""
+    within: Rows | None = None
 
     def asking(self, limits: Limits) -> Asking:
         """Return who asks, and how often. What does not fail by chance is not worth a second try in the same run."""
@@ -139,8 +141,10 @@ class Selector:
         self, project: Project, pool: KnownPool, strategy: Strategy, query: Query
     ) -> Sequence[AskableRows]:
         if Need.ANNOTATOR_LABELS in strategy.needs:
-            return [self.askable.any_rows(project, pool)]
-        return await self.askable.in_turn(project, pool, query.asking(self.limits))
+            found: Sequence[AskableRows] = [self.askable.any_rows(project, pool)]
+        else:
+            found = await self.askable.in_turn(project, pool, query.asking(self.limits))
+        return found if query.within is None else [rows.within(query.within) for rows in found]
 
     async def _selection(
         self, project: Project, query: Query, strategy: Strategy, candidates: AskableRows, context: SelectionContext

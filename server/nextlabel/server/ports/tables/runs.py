@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.runs.events import Happening, RunEvent
 from nextlabel.server.values.runs.runs import Run, RunState
@@ -37,6 +38,14 @@ class RunTable(Protocol):
 
     def events(self, run: str, after_number: int, limit: int) -> Sequence[RunEvent]:
         """Return events with a greater number, in order."""
+        ...
+
+    def put_rows(self, run: str, name: str, rows: Rows) -> None:
+        """Keep rows of the pool, ascending, under a name of the run's; those that were kept under it go."""
+        ...
+
+    def rows(self, run: str, name: str) -> Rows | None:
+        """Return the rows that a run keeps under a name, ascending; None where it keeps none."""
         ...
 
     def last(self, run: str, kind: type[H]) -> H | None:

@@ -281,6 +281,14 @@ run_events = Table(
     column.integer("at"),
 )
 
+run_rows = Table(
+    "run_rows",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    column.text("name", primary_key=True),
+    Column("rows", LargeBinary, nullable=False),
+)
+
 budgets = Table(
     "budgets",
     metadata,

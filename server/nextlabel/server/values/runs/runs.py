@@ -60,12 +60,29 @@ class Plateau:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemScope:
+    """Which items a run may ask about; all of the pool, unless something is said.
+
+    ``listed`` of them were named when it was started, 0 for no list. The learner's confidence was below ``below``, in
+    (0, 1], when it began; 0 for whatever it was. Where both are set, both hold.
+    """
+
+    listed: int = 0
+    below: float = 0.0
+
+    def __bool__(self) -> bool:
+        """Whether the run is confined to a part of the pool."""
+        return bool(self.listed or self.below)
+
+
+@dataclass(frozen=True, slots=True)
 class RunSpec:
     """What a run does and when it ends. A limit or target of 0 means none.
 
     ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable. With
     ``train_while_asking`` a batch is picked and asked while the model of the one before it is being trained.
-    Where ``advice`` is set, answers are kept as advice beside the items, and buy no labels.
+    Where ``advice`` is set, answers are kept as advice beside the items, and buy no labels. ``items`` says which ones
+    may be asked about.
     """
 
     annotator: AnnotatorChoice
@@ -81,6 +98,7 @@ class RunSpec:
     stable_kappa: float = 0.0
     advice: bool = False
     train_while_asking: bool = False
+    items: ItemScope = ItemScope()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.by_type import consensus_of
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.assessment.routing.sources import SourceScores
+from nextlabel.server.assessment.routing.sources import SourceScores, calibrator_of
 from nextlabel.server.domain.learning.suggestions import LEARNER
 from nextlabel.server.domain.quality.acceptance import newest_scored, score_of
 from nextlabel.server.ports.pool_store import Rows
@@ -65,6 +65,20 @@ class DeliveryEvidence:
             np.array([is_right(self.learned_gold[row], self.gold[row], self.project) for row in rows], np.bool_),
             scores_n[~np.isnan(scores_n)],
         )
+
+    def confidences(self) -> Floats:
+        """Return how sure the learner is of its label of every row there is, NaN without one.
+
+        Calibrated on gold where there is enough of it.
+        """
+        learner = self.learner()
+        calibrator = calibrator_of(learner.gold_G, learner.right_G)
+        if calibrator is None:
+            return self.predicted_N
+        sure_N = np.full(len(self.predicted_N), np.nan)
+        known_N = ~np.isnan(self.predicted_N)
+        sure_N[known_N] = calibrator.probabilities(self.predicted_N[known_N])
+        return sure_N
 
     def answers(self, annotator: str) -> Mapping[int, Annotation]:
         """Return an annotator's newest answers with a label and signals, by row."""

@@ -9,10 +9,12 @@ from functools import cache
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as p
+from sqlalchemy.dialects.postgresql import insert
 from typing_extensions import override
 
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.tables.runs import H, RunTable
-from nextlabel.server.store import codec
+from nextlabel.server.store import codec, row_sets
 from nextlabel.server.store.sql import schema
 from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.results import changed
@@ -40,6 +42,7 @@ _RUN = Row(Run, schema.runs)
 _EVENT = Row(_StoredEvent, schema.run_events)
 _runs = schema.runs.c
 _events = schema.run_events.c
+_rows = schema.run_rows.c
 _CHANGING = ("state", "stop_reason", "message", "round", "ended_at")
 
 _ADD = Statement(sa.insert(schema.runs).values({c.name: p(c.name) for c in _RUN.columns}))
@@ -60,6 +63,11 @@ _EVENTS = Statement(
     .order_by(_events.number)
     .limit(p("limit"))
 )
+_put_rows = insert(schema.run_rows).values(run=p("run"), name=p("name"), rows=p("rows"))
+_PUT_ROWS = Statement(
+    _put_rows.on_conflict_do_update(index_elements=("run", "name"), set_={"rows": _put_rows.excluded["rows"]})
+)
+_ROWS = Statement(sa.select(_rows.rows).where(_rows.run == p("run"), _rows.name == p("name")))
 _LAST_EVENT = Statement(
     sa.select(*_EVENT.columns)
     .where(_events.run == p("run"), _events.kind == p("kind"))
@@ -122,6 +130,15 @@ class SqlRuns(RunTable):
     def events(self, run: str, after_number: int, limit: int) -> Sequence[RunEvent]:
         found = self._sql.all(_EVENTS, {"run": run, "after": after_number, "limit": limit})
         return [_event(_EVENT.load(r)) for r in found]
+
+    @override
+    def put_rows(self, run: str, name: str, rows: Rows) -> None:
+        self._sql.run(_PUT_ROWS, {"run": run, "name": name, "rows": row_sets.packed(rows)})
+
+    @override
+    def rows(self, run: str, name: str) -> Rows | None:
+        found = self._sql.first(_ROWS, {"run": run, "name": name})
+        return None if found is None else row_sets.unpacked(found[0])
 
     @override
     def last(self, run: str, kind: type[H]) -> H | None:
