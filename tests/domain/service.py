@@ -145,7 +145,7 @@ class Service:
         ]
         await self.parts.base.store.write(
             lambda tx: self.parts.labeling.leases.record(
-                tx, project, batch, answers, annotator=annotator, kind=AnnotatorKind.LLM, trusted=False, reservation=""
+                tx, project, batch, answers, kind=AnnotatorKind.LLM, trusted=False, reservation=""
             )
         )
 

@@ -278,6 +278,7 @@ class PromptOptions(_message.Message):
     MAX_CONCURRENCY_FIELD_NUMBER: _builtins.int
     CANARY_SHARE_FIELD_NUMBER: _builtins.int
     DATA_MARKING_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
     demonstration_selection: Global___DemonstrationSelection.ValueType
     """How demonstrations are found."""
     demonstration_count: _builtins.int
@@ -320,6 +321,10 @@ class PromptOptions(_message.Message):
     """
     data_marking: Global___DataMarking.ValueType
     """How text of strangers is marked as data."""
+    texts: _builtins.int
+    """Candidate texts to write of an item, from 1 to 16, in projects of texts; 0 is taken as 1. Each is drawn anew, buys a
+    label and is kept as an annotation of its own: from the second on under the annotator's name with #2, #3 and so on.
+    """
     def __init__(
         self,
         *,
@@ -338,10 +343,11 @@ class PromptOptions(_message.Message):
         max_concurrency: _builtins.int = ...,
         canary_share: _builtins.float = ...,
         data_marking: Global___DataMarking.ValueType = ...,
+        texts: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "texts", b"texts", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

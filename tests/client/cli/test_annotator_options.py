@@ -33,6 +33,7 @@ PROMPT: dict[str, list[str]] = {
     "max_concurrency": ["--max-concurrency", "4"],
     "canary_share": ["--canary-share", "0.25"],
     "data_marking": ["--data-marking", "quoted"],
+    "texts": ["--texts", "4"],
 }
 OWN: dict[str, dict[str, list[str]]] = {
     "replay": {"label_set": ["--label-set", "mine"], "noise": ["--noise", "0.1"], "trusted": ["--trusted"]},

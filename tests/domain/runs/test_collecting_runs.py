@@ -1,9 +1,11 @@
 """Runs that collect written texts, which nothing is learned from."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from nextlabel.server.domain.labeling.standing import last_batch
 from nextlabel.server.domain.runs.collecting import check_collecting
 from nextlabel.server.domain.selection.selector import Query
 from nextlabel.server.values.annotation_type import AnnotationType
@@ -11,7 +13,7 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Text
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Component
-from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LearnerOptions
+from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LearnerOptions, PromptOptions
 from nextlabel.server.values.runs.runs import Plateau, RunSpec, RunState, StopReason
 from tests.domain.service import Service
 from tests.fake_anthropic import FakeAnthropic
@@ -38,6 +40,15 @@ def _writes(asked):
     return {name: one.get("enum", ["A short reply."])[0] for name, one in properties.items()}
 
 
+def three_texts():
+    return replace(CLAUDE, prompt=PromptOptions(texts=3))
+
+
+async def quoted(service, project, annotator):
+    spec = RunSpec(annotator, Component("random"), 6, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 1)
+    return await service.parts.runs.quotes.quote(project, spec, 0)
+
+
 async def written(service):
     project = await service.create(annotation_type=AnnotationType.TEXT)
     await service.add(project, IDS)
@@ -45,7 +56,8 @@ async def written(service):
 
 
 async def collect(service, project, **changes):
-    return await service.replay_run(project, {}, annotator=CLAUDE, **{"strategy": Component("default"), **changes})
+    asked = {"annotator": CLAUDE, "strategy": Component("default"), **changes}
+    return await service.replay_run(project, {}, **asked)
 
 
 async def test_an_llm_writes_until_the_budget_is_spent(service):
@@ -109,3 +121,65 @@ def test_what_rests_on_a_learner_is_refused_at_once(changes, field):
     with pytest.raises(InvalidArgument, match="no learner is trained on text annotations") as error:
         check_collecting(TEXTS, replace(spec, **changes))
     assert [wrong.field for wrong in error.value.violations] == [f"spec.{field}"]
+
+
+async def test_several_texts_of_an_item_are_kept_each_with_what_it_cost(service):
+    project = await written(service)
+    run = await collect(service, project, annotator=three_texts(), limit=Cost(labels=20))
+    assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.BUDGET)
+    assert run.message.startswith("the label budget is spent: 2 left, and an item takes 3")
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
+    by_row = {row: sorted(a.annotator for a in given if a.row == row) for row in {a.row for a in given}}
+    name = CLAUDE.annotator_name
+    assert list(by_row.values()) == [[name, f"{name}#2", f"{name}#3"]] * 6
+    assert all(a.answer.provenance.cost.micro_usd > 0 for a in given)
+    budgets = service.parts.projects.budgets
+    spent = await service.parts.base.store.read(lambda tx: budgets.spent(tx, project.id, run.id))
+    assert (spent.labels, len(given)) == (18, 18)
+
+
+async def test_what_is_missing_of_an_items_texts_is_asked_when_a_run_goes_on(service):
+    project = await written(service)
+    started = await collect(service, project, annotator=three_texts(), max_rounds=1)
+
+    def halved(tx):
+        [batch] = tx.labeling.batches(project.id, started.id)
+        return batch, tx.labeling.picks(batch.id), last_batch(tx, project.id, started.id)
+
+    batch, picks, (_, left) = await service.parts.base.store.read(halved)
+    assert not left
+    later = service.parts.base.clock.now() + timedelta(seconds=1)
+    other = replace(batch, id="other", created_at=later)
+
+    def half_answered(tx):
+        given = tx.labeling.annotations(project.id, run=started.id)
+        tx.labeling.add_batch(other, [replace(pick, batch=other.id) for pick in picks])
+        tx.labeling.add_annotations([replace(a, batch=other.id) for a in given if a.annotator.endswith("#2")])
+        return last_batch(tx, project.id, started.id)
+
+    _, left = await service.parts.base.store.write(half_answered)
+    assert [pick.row for pick in left] == [pick.row for pick in picks]
+
+
+async def test_a_quote_knows_how_many_texts_an_item_gets(service):
+    project = await written(service)
+    quotes = [await quoted(service, project, annotator) for annotator in (CLAUDE, three_texts())]
+    one, three = (quote.expected for quote in quotes)
+    assert (one.labels, three.labels) == (30, 90)
+    assert three.micro_usd == pytest.approx(3 * one.micro_usd, rel=0.01)
+    assert "90 texts, 3 of each of the 30 items of the pool that may be asked about" in quotes[1].assumptions
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt", "problem"),
+    [
+        (AnnotationType.SINGLE_LABEL, PromptOptions(texts=2), "candidate texts are for projects of texts"),
+        (AnnotationType.TEXT, PromptOptions(texts=2, variants=3), "no variants agree"),
+        (AnnotationType.TEXT, PromptOptions(texts=17), "from 0 to 16, got 17"),
+        (AnnotationType.TEXT, PromptOptions(texts=-1), "from 0 to 16, got -1"),
+    ],
+)
+async def test_texts_that_cannot_be_written_are_refused(service, kind, prompt, problem):
+    project = await service.create(annotation_type=kind)
+    with pytest.raises(InvalidArgument, match=problem):
+        await collect(service, project, annotator=replace(CLAUDE, prompt=prompt))

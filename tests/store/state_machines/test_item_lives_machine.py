@@ -296,7 +296,6 @@ class ItemLives(RuleBasedStateMachine):
                     self.project,
                     batch,
                     answers,
-                    annotator=source.annotator,
                     kind=AnnotatorKind.LLM,
                     trusted=False,
                     reservation="",

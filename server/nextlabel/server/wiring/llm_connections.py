@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nextlabel.server.annotators.candidate_texts import CandidateTexts
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
 from nextlabel.server.annotators.endpoints.decisions import DecisionEndpoint
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
@@ -38,6 +39,8 @@ from nextlabel.server.values.runs.annotator_options import (
     DemonstrationSelection,
     LlmOptions,
     OpenaiCompatibleOptions,
+    candidate_name,
+    texts_an_item,
 )
 from nextlabel.server.wiring.destinations import Destination, destination
 
@@ -46,6 +49,7 @@ _CANDIDATES = 3
 _MOST_CANARIES = 0.5
 _MOST_OUTPUT_TOKENS = 100_000
 _MOST_CONCURRENCY = 1_000
+_MOST_TEXTS = 16
 _EFFORT = re.compile(r"[a-z_]{0,32}")
 _OPTIONS = {"shots": "demonstration_count", "samples": "variants", "justification": "rationale"}
 """What the API calls the parts of a technique that have another name there."""
@@ -118,7 +122,11 @@ def _check_prompt(options: LlmOptions, path: str) -> None:
     """Check how an LLM is asked; a violation names the option, by its name in the API."""
     violations = [
         (f"{path}.{name}", f"from 0 to {most}, got {given}; 0 is the server's default")
-        for name, most in (("max_output_tokens", _MOST_OUTPUT_TOKENS), ("max_concurrency", _MOST_CONCURRENCY))
+        for name, most in (
+            ("max_output_tokens", _MOST_OUTPUT_TOKENS),
+            ("max_concurrency", _MOST_CONCURRENCY),
+            ("texts", _MOST_TEXTS),
+        )
         if not 0 <= (given := getattr(options.prompt, name)) <= most
     ]
     if not _EFFORT.fullmatch(options.prompt.effort):
@@ -211,13 +219,22 @@ class LlmConnection:
         self, lookups: Lookups, *, line: str = ANNOTATION_LINE, journal: MessageBatchJournal | None = None
     ) -> LlmStack:
         """Return the annotator on a budget line; message batches need a ``journal``."""
+        first, *further = [
+            self._writer(number, lookups, line, journal) for number in range(1, texts_an_item(self.options) + 1)
+        ]
+        if not further:
+            return first
+        return replace(first, annotator=CandidateTexts([first.annotator, *(writer.annotator for writer in further)]))
+
+    def _writer(self, number: int, lookups: Lookups, line: str, journal: MessageBatchJournal | None) -> LlmStack:
+        """Return who gives the answer of a number, from 1, of those that are wanted about each item."""
         prompt = self.options.prompt
         if prompt.redact and lookups.demonstrations is not None:
             lookups = replace(lookups, demonstrations=RedactedDemonstrations(lookups.demonstrations))
         llm = LlmAnnotator(
-            name=self.options.annotator_name,
+            name=candidate_name(self.options.annotator_name, number),
             endpoint=self.endpoint,
-            settings=self.model,
+            settings=replace(self.model, sample=number - 1),
             price=self.price,
             ledger=self.ledger,
             technique=technique_of(self.options),

@@ -109,6 +109,16 @@ class Prompting:
         Marking | None,
         typer.Option(help="How text is marked as data; quoted for very small models.", rich_help_panel=PROMPTS),
     ] = None
+    texts: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=16,
+            show_default=False,
+            help="Candidate texts to write of an item, in projects of texts. (default: one)",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = 0
 
     def given(self) -> list[str]:
         """The names of the options that say something else than the default."""
@@ -140,6 +150,7 @@ class Prompting:
             template="" if self.template is None else self.template.read_text(encoding="utf-8-sig"),
             max_concurrency=self.max_concurrency,
             canary_share=self.canary_share,
+            texts=self.texts,
         )
         if self.demonstrations:
             selection = self.demonstration_selection or Demonstrations.NEAREST

@@ -33,7 +33,8 @@ _API_VERSION = "openai-chat-completions-v1"
 class OpenAiConnection:
     """Where and how to reach the server. `base_url` includes the version, as in ``http://127.0.0.1:8080/v1``.
 
-    `temperature` 0 makes most of these servers reproducible. `logprobs` asks for the log-probabilities of the
+    `temperature` 0 makes most of these servers reproducible; samples beyond the first are drawn at
+    `sample_temperature`, each with a seed of its own. `logprobs` asks for the log-probabilities of the
     answer's tokens, for servers that have them, and of `top_logprobs` alternatives to each; OpenAI and vLLM allow 20,
     llama.cpp any number.
     """
@@ -41,6 +42,7 @@ class OpenAiConnection:
     base_url: str
     api_key: str = field(default="", repr=False)
     temperature: float | None = 0.0
+    sample_temperature: float = 1.0
     logprobs: bool = False
     top_logprobs: int = 20
     network: Network = field(default_factory=Network)
@@ -107,7 +109,9 @@ class OpenAiEndpoint:
         }
         if request.effort is not None:
             parameters["reasoning_effort"] = request.effort
-        if self._settings.temperature is not None:
+        if request.sample:
+            parameters |= {"temperature": self._settings.sample_temperature, "seed": request.sample}
+        elif self._settings.temperature is not None:
             parameters["temperature"] = self._settings.temperature
         if self._settings.logprobs:
             parameters |= {"logprobs": True, "top_logprobs": self._settings.top_logprobs}

@@ -30,6 +30,7 @@ class ModelSettings:
 
     `answer_tokens` bounds the answer about one item; `thinking_tokens` is added once per request for models that
     think before they answer; None takes the price table's word. `effort` is passed on to models that know it.
+    `sample` is the number of the candidate text that is written, 0 for the first.
     """
 
     model: str
@@ -39,6 +40,7 @@ class ModelSettings:
     thinking_tokens: int | None = None
     cache_ttl: CacheTtl | None = CacheTtl.FIVE_MINUTES
     effort: str | None = None
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ class ModelAsker:
                 "items_per_request": technique.items_per_request,
                 "variant": variant,
                 "attempt": attempt,
+                **({"sample": sample} if (sample := self._settings.sample) else {}),
             }
         )
 
@@ -245,6 +248,7 @@ class ModelAsker:
             cache_ttl=self._warming.useful_ttl(prompt.system, self._settings.cache_ttl),
             effort=self._settings.effort,
             score_levels=self._builder.task.score_levels,
+            sample=self._settings.sample,
         )
 
     def _max_output_tokens(self, items: int) -> int:

@@ -172,12 +172,11 @@ class Leases:
         batch: Batch,
         answers: Sequence[tuple[int, str, Answer]],
         *,
-        annotator: str,
         kind: AnnotatorKind,
         trusted: bool,
         reservation: str,
     ) -> int:
-        """Keep a server-side annotator's answers, (row, item id, answer) each; return how many carry a label.
+        """Keep server-side annotators' answers, (row, item id, answer) each; return how many carry a label.
 
         Labels are settled under ``reservation``, if one is given; answers that were recorded before are neither kept
         nor booked again, and none is kept about an item that was deleted meanwhile.
@@ -190,7 +189,7 @@ class Leases:
                 item_id,
                 answer,
                 batch=batch,
-                annotator=annotator,
+                annotator=answer.provenance.annotator,
                 kind=kind,
                 trusted=trusted,
                 at=self.clock.now(),

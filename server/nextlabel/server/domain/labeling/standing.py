@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.item_states import ItemNeed, ItemState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.annotator_options import HumanOptions, texts_an_item
 from nextlabel.server.values.runs.runs import NOT_ENDED
 
 
@@ -103,7 +104,8 @@ class Standings:
 def last_batch(tx: Transaction, project: ProjectId, run: str) -> tuple[Batch, Sequence[Pick]] | None:
     """Return the last batch of a run with the picks that nobody has answered or skipped; deleted ones are left out.
 
-    People may answer outside of a lease, and others may have answered meanwhile; that counts too.
+    People may answer outside of a lease, and others may have answered meanwhile; that counts too. Where the run has
+    several texts written of an item, all of them are waited for.
     """
     batches = tx.labeling.batches(project, run)
     if not batches:
@@ -111,8 +113,12 @@ def last_batch(tx: Transaction, project: ProjectId, run: str) -> tuple[Batch, Se
     last = batches[-1]
     picks = tx.labeling.picks(last.id)
     given = tx.labeling.annotations(project, rows=[p.row for p in picks])
-    done = {
-        a.row for a in given if a.batch == last.id or (a.outcome.reaches_learner and a.created_at >= last.created_at)
+    by_batch = Counter(a.row for a in given if a.batch == last.id)
+    asked = tx.runs.get(run)
+    texts = texts_an_item(asked.spec.annotator) if asked else 1
+    done = {row for row, answers in by_batch.items() if answers >= texts}
+    done |= {
+        a.row for a in given if a.batch != last.id and a.outcome.reaches_learner and a.created_at >= last.created_at
     }
     done |= set(tx.pool.deleted_rows(project))
     return last, [p for p in picks if p.row not in done]

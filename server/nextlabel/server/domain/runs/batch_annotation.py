@@ -20,6 +20,7 @@ from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import texts_an_item
 from nextlabel.server.values.runs.events import AnnotationProgress, CanariesChecked
 from nextlabel.server.values.runs.runs import Run
 
@@ -65,7 +66,8 @@ class BatchAnnotation:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
         project, run = assigned.project, assigned.run
-        wanted, key = Cost(labels=len(assigned.picks)), f"labels/{assigned.batch.id}"
+        labels = len(assigned.picks) * texts_an_item(run.spec.annotator)
+        wanted, key = Cost(labels=labels), f"labels/{assigned.batch.id}"
         reservation = await self.store.write(
             lambda tx: self.budgets.reserve(tx, project.id, run.id, wanted, LABELS_LINE, key)
         )
@@ -97,7 +99,7 @@ class BatchAnnotation:
         """
         items = await self.pools.to_annotate(project.id, rows)
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
-        progress = _Progress(total=len(items))
+        progress = _Progress(total=len(items) * texts_an_item(run.spec.annotator))
         pending: list[Answered] = []
 
         async def flush() -> None:
@@ -134,7 +136,6 @@ class BatchAnnotation:
             assigned.project,
             assigned.batch,
             answers,
-            annotator=source.annotator.name,
             kind=source.kind,
             trusted=source.trusted,
             reservation=reservation,

@@ -24,7 +24,7 @@ from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
 from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.annotator_options import HumanOptions, texts_an_item
 from nextlabel.server.values.runs.runs import Run, RunState, StopReason
 
 _log = structlog.get_logger(__name__)
@@ -206,8 +206,10 @@ class RunDriver:
 
     async def _nothing_selected(self, project: Project, run: Run) -> End:
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
-        if affordable == 0:
-            return End(StopReason.BUDGET, "the label budget is spent")
+        texts = texts_an_item(run.spec.annotator)
+        if affordable is not None and affordable < texts:
+            left = f": {affordable} left, and an item takes {texts}" if affordable else ""
+            return End(StopReason.BUDGET, f"the label budget is spent{left}")
         if (within := await self.rounds.scopes.of(project, run)) is not None:
             return End(StopReason.POOL_EMPTY, f"nothing is left to ask of the {len(within):,} items of its scope")
         left = await self.rounds.left_over(project)

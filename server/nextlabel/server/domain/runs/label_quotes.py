@@ -12,7 +12,7 @@ from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import annotator_name
+from nextlabel.server.values.runs.annotator_options import annotator_name, texts_an_item
 from nextlabel.server.values.runs.runs import RunSpec
 
 
@@ -35,17 +35,19 @@ class LabelQuotes:
             return await self._advice(project, spec)
         askable = (await self.reports.pool_counts(project)).askable
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, ""))
+        texts = texts_an_item(spec.annotator)
+        items = "items of the pool that may be asked about"
         bounds = {
-            "items of the pool that may be asked about": askable,
-            "items of its scope": await self.scopes.size(project, spec) if spec.items else None,
+            items if texts == 1 else f"texts, {texts} of each of the {askable} {items}": askable * texts,
+            "labels for items of its scope": await self.scopes.size(project, spec) * texts if spec.items else None,
             "labels that the limits of the run allow": spec.limit.labels or None,
             "labels that the budget of the project allows": affordable,
-            "labels in the most rounds allowed": spec.max_rounds * spec.batch_size or None,
+            "labels in the most rounds allowed": spec.max_rounds * spec.batch_size * texts or None,
         }
         known = {name: bound for name, bound in bounds.items() if bound is not None}
-        most = Cost(labels=min(known.values()))
+        most = Cost(labels=min(known.values()) // texts * texts)
         ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds or spec.stable_kappa
-        low = Cost(labels=min(spec.batch_size, most.labels)) if ends_early else most
+        low = Cost(labels=min(spec.batch_size * texts, most.labels)) if ends_early else most
         return RunQuote(low, most, most, [f"{bound} {name}" for name, bound in known.items()])
 
     async def _advice(self, project: Project, spec: RunSpec) -> RunQuote:

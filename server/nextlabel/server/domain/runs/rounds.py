@@ -21,6 +21,7 @@ from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import texts_an_item
 from nextlabel.server.values.runs.events import BatchSelected, CurvePointAdded, ModelTrained, RoundStarted
 from nextlabel.server.values.runs.runs import Run
 
@@ -46,7 +47,9 @@ class Rounds:
         ``behind`` is how many rounds have not been learned from yet.
         """
         affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
-        count = run.spec.batch_size if affordable is None else min(run.spec.batch_size, affordable)
+        count = run.spec.batch_size
+        if affordable is not None:
+            count = min(count, affordable // texts_an_item(run.spec.annotator))
         if count == 0:
             return None
         run = await self.log.begin_round(run)

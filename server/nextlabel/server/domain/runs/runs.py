@@ -27,6 +27,7 @@ from nextlabel.server.values.runs.annotator_options import (
     LlmOptions,
     ReplayOptions,
     shows_labels,
+    texts_an_item,
 )
 from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent, RunPaused, RunResumed
 from nextlabel.server.values.runs.runs import Run, RunSpec, RunState, StopReason
@@ -95,6 +96,7 @@ class Runs:
                 f"{project.annotation_type.value} annotations have no classes; set a target of accuracy",
             )
         _check_preselection(project, spec.annotator)
+        _check_texts(project, spec.annotator)
 
     def get(self, tx: Transaction, project: Project, run_id: str) -> Run:
         """Return a run of a project, or raise NotFound."""
@@ -243,6 +245,22 @@ def _check_preselection(project: Project, choice: AnnotatorChoice) -> None:
             f"spec.annotator.{choice.kind}.prompt.preselected_labels",
             f"classes are preselected by their embeddings, and project {project.name} has no embedding model: leave "
             "it 0 to show all classes",
+        )
+
+
+def _check_texts(project: Project, choice: AnnotatorChoice) -> None:
+    if texts_an_item(choice) == 1:
+        return
+    if not task_type(project.annotation_type).writes_text:
+        raise InvalidArgument.field(
+            f"spec.annotator.{choice.kind}.prompt.texts",
+            f"candidate texts are for projects of texts, and {project.name} asks for {project.annotation_type.value} "
+            "annotations: ask for variants or candidates instead",
+        )
+    if isinstance(choice, LlmOptions) and choice.prompt.variants > 1:
+        raise InvalidArgument.field(
+            f"spec.annotator.{choice.kind}.prompt.variants",
+            "written texts are hardly ever equal, so that no variants agree: leave it 0, and have the texts judged",
         )
 
 

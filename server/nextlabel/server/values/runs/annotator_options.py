@@ -45,6 +45,7 @@ class PromptOptions:
         max_output_tokens: most output tokens of the answer about one item.
         effort: what the model is asked for, where it knows such a setting.
         canary_share: canaries per item asked, in [0, 0.5].
+        texts: candidate texts written of an item.
     """
 
     demonstration_selection: DemonstrationSelection = DemonstrationSelection.NONE
@@ -62,6 +63,7 @@ class PromptOptions:
     max_concurrency: int = 0
     canary_share: float = 0.0
     data_marking: Marking = Marking.DELIMITERS
+    texts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,22 @@ def annotator_name(options: AnnotatorChoice) -> str:
             return options.name or f"{options.kind}:{options.label_set}"
         case _:
             return ""
+
+
+def candidate_name(annotator: str, number: int) -> str:
+    """Return the name under which an annotator's candidate text of a number, from 1, is kept.
+
+    Each candidate has an annotator of its own, so that one annotator still gives one answer about an item.
+
+    >>> candidate_name("claude", 1), candidate_name("claude", 2)
+    ('claude', 'claude#2')
+    """
+    return annotator if number == 1 else f"{annotator}#{number}"
+
+
+def texts_an_item(options: AnnotatorChoice | LlmOptions) -> int:
+    """Return how many candidate texts an annotator writes of an item: how many annotations, and labels, it buys."""
+    return max(1, options.prompt.texts) if isinstance(options, LlmOptions) else 1
 
 
 def canary_share(options: AnnotatorChoice) -> float:
