@@ -50,7 +50,7 @@ class Desk:
             new_id=new_id,
             limits=Limits(),
             budgets=self.budgets,
-            check_learner=lambda annotation_type, learner: None,
+            check_learner=lambda project: None,
             check_strategy=lambda _: None,
         )
 

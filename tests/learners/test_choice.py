@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from nextlabel.server.learners.candidates.calibration import calibrate
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
@@ -12,11 +13,11 @@ from nextlabel.server.learners.candidates.choice import (
     HeldOut,
     choose,
     cross_validate,
-    expected_macro_f1,
 )
 from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
 from nextlabel.server.learners.candidates.linear import TrainedHead, softmax
 from nextlabel.server.learners.candidates.logistic import LogisticSettings
+from nextlabel.server.learners.candidates.measures import Measure, Measured, expected_macro_f1
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from tests.learners.blobs import Blobs
 
@@ -77,15 +78,19 @@ def _held_out(blobs: Blobs, items: np.ndarray) -> HeldOut:
 def test_every_item_to_choose_by_is_held_out_once_and_no_other(blobs: Blobs, others: int, n: int, folds: int) -> None:
     items = np.arange(others, others + n)
     fitter = RecordingFitter(_labels(blobs, others + n), blobs.embeddings[600:700], 5)
-    cross_validate(fitter, others + n, _held_out(blobs, items), False, np.random.default_rng(0))
+    cross_validate(fitter, others + n, _held_out(blobs, items), False, expected_macro_f1, np.random.default_rng(0))
     held_out = {frozenset(range(others + n)) - rows for rows in fitter.fitted_on}
     assert len(held_out) == folds
     assert sorted(item for fold in held_out for item in fold) == items.tolist()
 
 
-def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
+def _choice(blobs: Blobs, measure: Measure) -> CandidateChoice:
     fitter = CandidateFitter(_labels(blobs, 50), np.arange(50), blobs.embeddings[600:700], LogisticSettings(5))
-    choice = cross_validate(fitter, 50, _held_out(blobs, np.arange(50)), False, np.random.default_rng(0))
+    return cross_validate(fitter, 50, _held_out(blobs, np.arange(50)), False, measure, np.random.default_rng(0))
+
+
+def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
+    choice = _choice(blobs, expected_macro_f1)
     plain, *others = choice.scores
     assert [score.candidate for score in choice.scores] == list(LearnerCandidate)
     assert (plain.gain, plain.gain_error) == (0, 0)
@@ -93,6 +98,18 @@ def test_scores_are_those_of_the_held_out_predictions(blobs: Blobs) -> None:
     for other in others:
         assert other.gain == pytest.approx(other.expected_macro_f1 - plain.expected_macro_f1, abs=1e-6)
         assert other.gain_error > 0
+
+
+def test_the_measure_chooses(blobs: Blobs) -> None:
+    """Of two measures that are opposites no candidate is better by both."""
+
+    def worse(probabilities: NDArray[np.float32], shares: NDArray[np.float32]) -> Measured:
+        found = expected_macro_f1(probabilities, shares)
+        return Measured(1 - found.value, -found.influence_n)
+
+    better, opposite = _choice(blobs, expected_macro_f1), _choice(blobs, worse)
+    assert better.candidate is not opposite.candidate
+    assert [score.gain for score in opposite.scores] == pytest.approx([-score.gain for score in better.scores])
 
 
 def test_descriptions_are_used_where_held_out_labels_say_so_and_only_there(blobs: Blobs) -> None:
@@ -105,21 +122,8 @@ def test_descriptions_are_used_where_held_out_labels_say_so_and_only_there(blobs
     for name, order in (("right", np.arange(5)), ("wrong", (np.arange(5) + 1) % 5)):
         described = WeightedLabels(10 * centres[order], np.arange(5), np.ones(5, np.float32))
         fitter = CandidateFitter(labels, np.arange(15), blobs.embeddings[600:700], LogisticSettings(5), described)
-        chosen[name] = cross_validate(fitter, 15, held_out, True, np.random.default_rng(0)).described
+        chosen[name] = cross_validate(fitter, 15, held_out, True, expected_macro_f1, np.random.default_rng(0)).described
     assert chosen == {"right": True, "wrong": False}
-
-
-def test_expected_macro_f1_of_certain_predictions_is_macro_f1_and_its_error_that_of_resampling() -> None:
-    rng = np.random.default_rng(0)
-    labels = rng.choice(3, 300, p=[0.8, 0.15, 0.05])
-    calls = np.where(rng.random(300) < 0.7, labels, rng.integers(0, 3, 300))
-    shares, certain = np.eye(3, dtype=np.float32)[labels], np.eye(3, dtype=np.float32)[calls]
-    score, influence = expected_macro_f1(certain, shares)
-    f1 = [2 * ((calls == c) & (labels == c)).sum() / ((calls == c).sum() + (labels == c).sum()) for c in range(3)]
-    assert score == pytest.approx(np.mean(f1), abs=1e-6)
-    assert abs(influence.mean()) < 1e-9
-    drawn = [expected_macro_f1(certain[rows], shares[rows])[0] for rows in rng.integers(0, 300, (500, 300))]
-    assert influence.std() / 300**0.5 == pytest.approx(np.std(drawn), rel=0.2)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.3])

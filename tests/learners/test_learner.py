@@ -222,3 +222,14 @@ def test_trusted_labels_choose_although_most_labels_are_untrusted(topics: Blobs)
     assert default.description.choice is not None
     assert default.description.choice.held_out == 40
     assert _accuracy(default, topics) >= _accuracy(train(mixed, pool, PLAIN, 0, None), topics)
+
+
+def test_another_measure_chooses_anew(blobs: Blobs) -> None:
+    previous = train(blobs.training(slice(60)), blobs.embeddings[600:], DEFAULT, 0, None)
+    assert previous.description.choice is not None
+    kept = train(blobs.training(slice(60)), blobs.embeddings[600:], DEFAULT, 1, previous)
+    assert kept.description.choice is previous.description.choice
+    declared = parse_learner_spec("default", {"measure": "accuracy"})
+    chosen = train(blobs.training(slice(60)), blobs.embeddings[600:], declared, 1, previous).description.choice
+    assert chosen is not None
+    assert chosen is not previous.description.choice

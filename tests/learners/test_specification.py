@@ -38,6 +38,8 @@ def test_unknown_estimator_lists_the_allowed_ones() -> None:
         ("default", {"C": True}, "learner.params.C", "0.0001 to 10000"),
         ("default", {"C": "ten"}, "learner.params.C", "0.0001 to 10000"),
         ("default", {"class_weight": "fair"}, "learner.params.class_weight", "balanced, uniform"),
+        ("default", {"measure": "auc"}, "learner.params.measure", "macro_f1, accuracy, f1, average_precision"),
+        ("default", {"measure_class": 404}, "learner.params.measure_class", "name of a class"),
         ("nearest_neighbors", {"n_neighbors": 2.5}, "learner.params.n_neighbors", "whole number from 1 to 100"),
     ],
 )

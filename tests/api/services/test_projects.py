@@ -66,6 +66,27 @@ def test_an_unknown_estimator_strategy_or_parameter_is_refused_before_anything_i
     assert code is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("annotation_type", "params", "field"),
+    [
+        ("SINGLE_LABEL", {"measure": "f1"}, "measure_class"),
+        ("SINGLE_LABEL", {"measure": "average_precision", "measure_class": "x"}, "measure_class"),
+        ("SINGLE_LABEL", {"measure_class": "a"}, "measure_class"),
+        ("MULTI_LABEL", {"measure": "accuracy"}, "measure"),
+        ("SCORE", {"C": 1}, "C"),
+    ],
+)
+def test_a_measure_is_about_classes_that_there_are(
+    api: Api, annotation_type: str, params: dict[str, str | float], field: str
+) -> None:
+    kind = annotation_pb2.AnnotationType.Value(f"ANNOTATION_TYPE_{annotation_type}")
+    classes = None if annotation_type == "SCORE" else label_space("a", "b")
+    project = pb.Project(name="wrong", annotation_type=kind, label_space=classes, embedding=GIVEN)
+    project.learner.params.update(params)
+    code, fields = refusal(lambda: api.projects.CreateProject(pb.CreateProjectRequest(project=project)))
+    assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, [f"learner.params.{field}"])
+
+
 def test_what_is_not_offered_is_said_to_be_not_there_yet(api: Api) -> None:
     project = pb.Project(
         name="x", annotation_type=SINGLE, label_space=label_space("a", "b"), embedding=GIVEN, prompt_metadata=["origin"]

@@ -53,6 +53,12 @@ def share(given: str) -> float:
     return value
 
 
+EstimatorParamOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Parameter of --estimator, such as measure=accuracy."),
+]
+
+
 def key_values(pairs: Sequence[str] | None) -> dict[str, Any]:
     """The parameters given as NAME=VALUE; values that are JSON are read as such.
 

@@ -15,13 +15,26 @@ MICRO_USD = 1_000_000
 
 
 def strategy_spec(name: str, params: Mapping[str, Any] | None = None) -> StrategySpec | None:
-    """The strategy of this name; None, for the default, when there is no name."""
-    return StrategySpec(name=name, params=_struct(params)) if name else None
+    """The strategy of this name; None, for the default, when there is no name.
+
+    Raises ValueError for parameters without a name.
+    """
+    return StrategySpec(name=name, params=_struct(params)) if _is_named("strategy", name, params) else None
 
 
 def learner_settings(estimator: str, params: Mapping[str, Any] | None = None) -> LearnerSettings | None:
-    """The learner with this estimator; None, for the default, when there is no name."""
-    return LearnerSettings(estimator=estimator, params=_struct(params)) if estimator else None
+    """The learner with this estimator; None, for the default, when there is no name.
+
+    Raises ValueError for parameters without a name.
+    """
+    named = _is_named("estimator", estimator, params)
+    return LearnerSettings(estimator=estimator, params=_struct(params)) if named else None
+
+
+def _is_named(what: str, name: str, params: Mapping[str, Any] | None) -> bool:
+    if params and not name:
+        raise ValueError(f"parameters ({', '.join(params)}) are those of one {what}; name it too, for instance default")
+    return bool(name)
 
 
 def limits(*, labels: int | None = None, tokens: int | None = None, usd: float | None = None) -> Cost:

@@ -57,8 +57,8 @@ class OneProject(Service[Mode, Scope]):
         """
         changes: dict[str, Any] = {
             "label_space": None if labels is None else label_space(labels),
-            "learner": None if estimator is None else learner_settings(estimator, estimator_params),
-            "default_strategy": None if strategy is None else strategy_spec(strategy, strategy_params),
+            "learner": learner_settings(estimator or "", estimator_params),
+            "default_strategy": strategy_spec(strategy or "", strategy_params),
             "overlap": overlap,
             "lease_ttl": duration(lease_ttl_s),
             "audit_share": audit_share,

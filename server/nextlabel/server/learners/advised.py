@@ -22,8 +22,10 @@ from nextlabel.server.learners.candidates.choice import (
 from nextlabel.server.learners.candidates.description import GROWTH_BEFORE_NEXT_CHOICE, CandidateChoice
 from nextlabel.server.learners.candidates.linear import softmax
 from nextlabel.server.learners.candidates.logistic import LogisticSettings
+from nextlabel.server.learners.candidates.measures import measure_of
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.targets import Targets
 from nextlabel.server.learners.training import TrainingSet
 
@@ -35,6 +37,7 @@ def fit_advice(
     targets: Targets,
     choice: CandidateChoice | None,
     pool_MD: Float32,
+    spec: LearnerSpec,
     settings: LogisticSettings,
     described: WeightedLabels | None,
     seed: int,
@@ -52,7 +55,7 @@ def fit_advice(
     if advice is None or not advice.advisors:
         return None, None
     telling = np.flatnonzero(targets.trusted_N & advice.given_N[targets.rows_N])
-    if previous is not None and _still_holds(previous, training.classes, advice, len(telling)):
+    if previous is not None and _still_holds(previous, training.classes, spec, advice, len(telling)):
         return previous.blend, previous.description.advice
     rng = np.random.default_rng(seed)
     if len(telling) > MAX_LABELS:
@@ -67,11 +70,15 @@ def fit_advice(
         held_out = HeldOut(np.arange(len(telling)), embeddings, known.shares_NC, ~known.trusted_N)
         learner = softmax(held_out_logits(fitter, len(telling), held_out, choice, rng))
     evidence = Evidence(learner, embeddings, advice.features_NF[known.rows_N])
-    return choose_blend(advice.advisors, evidence, known.shares_NC, rng)
+    return choose_blend(advice.advisors, evidence, known.shares_NC, measure_of(spec, training.classes), rng)
 
 
-def _still_holds(previous: Model, classes: tuple[str, ...], advice: AdviceFeatures, labels: int) -> bool:
+def _still_holds(
+    previous: Model, classes: tuple[str, ...], spec: LearnerSpec, advice: AdviceFeatures, labels: int
+) -> bool:
     last = previous.description.advice
+    if not previous.spec.is_measured_as(spec):
+        return False
     if last is None or last.advisors != advice.advisors or previous.classes != classes:
         return False
     return last.held_out <= labels < max(last.held_out, 1) * GROWTH_BEFORE_NEXT_CHOICE

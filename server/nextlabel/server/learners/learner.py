@@ -25,6 +25,7 @@ from nextlabel.server.learners.candidates.choice import (
 from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate, TrainingDescription
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, class_balance, fit_logistic, head_over
+from nextlabel.server.learners.candidates.measures import measure_of
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.estimators import (
     HeadClassifier,
@@ -68,7 +69,7 @@ def train(
             settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
             sample = pool_MD[:CHOICE_POOL_SAMPLE]
             blend, advice = fit_advice(
-                training, targets, fitted.choice, sample, settings, described=described, seed=seed, previous=previous
+                training, targets, fitted.choice, sample, spec, settings, described, seed=seed, previous=previous
             )
     description = TrainingDescription(
         choice=fitted.choice,
@@ -115,7 +116,7 @@ def _fit_head(
     described = _described_labels(training)
     choice = None
     if spec.estimator == "default":
-        choice = _choice(targets, described, pool_MD, settings, seed, previous)
+        choice = _choice(training.classes, targets, described, pool_MD, spec, seed, previous)
     candidate = LearnerCandidate.PLAIN if choice is None else choice.candidate
     if candidate is LearnerCandidate.PLAIN and start is not None:
         settings = replace(settings, tolerance=WARM_TOLERANCE)
@@ -136,16 +137,17 @@ def _described_labels(training: TrainingSet) -> WeightedLabels | None:
 
 
 def _choice(
+    classes: tuple[str, ...],
     targets: Targets,
     described: WeightedLabels | None,
     pool_MD: Float32,
-    settings: LogisticSettings,
+    spec: LearnerSpec,
     seed: int,
     previous: Model | None,
 ) -> CandidateChoice:
     trusted = np.flatnonzero(targets.trusted_N)
     items = trusted if len(trusted) >= ENOUGH_TRUSTED else np.arange(len(targets.rows_N))
-    last = previous.description.choice if previous is not None else None
+    last = previous.description.choice if previous is not None and previous.spec.is_measured_as(spec) else None
     if last is not None and not last.is_stale(len(items)):
         return last
     enough = MIN_LABELS <= len(items) <= MAX_LABELS and len(np.unique(targets.shares_NC[items].argmax(axis=1))) > 1
@@ -156,12 +158,13 @@ def _choice(
     if len(others) > CHOICE_UNTRUSTED_SAMPLE:
         others = rng.choice(others, CHOICE_UNTRUSTED_SAMPLE, replace=False)
     known = targets.take(np.concatenate([items, others]))
-    rough = replace(settings, tolerance=CHOICE_TOLERANCE)
+    rough = replace(logistic_settings(spec, len(classes)), tolerance=CHOICE_TOLERANCE)
     fitter = CandidateFitter(known.labels, known.item_R, pool_MD[:CHOICE_POOL_SAMPLE], rough, described)
     first = np.arange(len(items))
     embeddings = known.labels.embeddings_ND[np.searchsorted(known.item_R, first)]
     held_out = HeldOut(first, embeddings, known.shares_NC[first], ~known.trusted_N[first])
-    return cross_validate(fitter, len(known.rows_N), held_out, described is not None, rng)
+    measure = measure_of(spec, classes)
+    return cross_validate(fitter, len(known.rows_N), held_out, described is not None, measure, rng)
 
 
 def _fit_lda(training: TrainingSet, spec: LearnerSpec) -> _Fitted:

@@ -57,6 +57,26 @@ class OneOf:
         return f"one of {', '.join(self.allowed)} (default {self.default})"
 
 
+@dataclass(frozen=True, slots=True)
+class ClassName:
+    """The name of a class of the label space, or nothing."""
+
+    default: str = ""
+
+    def parse(self, value: ParameterValue) -> str:
+        """The value, if it is a string; whether there is such a class is for who knows the label space.
+
+        Raises:
+            ValueError: saying what is allowed.
+        """
+        if not isinstance(value, str):
+            raise ValueError(f"got {value!r}; allowed is {self}")
+        return value
+
+    def __str__(self) -> str:
+        return "the name of a class"
+
+
 def _as_number(value: ParameterValue) -> float | None:
     if isinstance(value, bool):
         return None
@@ -68,10 +88,18 @@ def _as_number(value: ParameterValue) -> float | None:
 
 _REGULARIZATION = NumberRange(default=10.0, low=1e-4, high=1e4)
 _CLASS_WEIGHT = OneOf(default="balanced", allowed=("balanced", "uniform"))
+MEASURES_OF_A_CLASS = ("f1", "average_precision")
+_MEASURE = OneOf(default="macro_f1", allowed=("macro_f1", "accuracy", *MEASURES_OF_A_CLASS))
+MEASURE_PARAMETERS = ("measure", "measure_class")
 
-ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf | ClassName]] = MappingProxyType(
     {
-        "default": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
+        "default": {
+            "C": _REGULARIZATION,
+            "class_weight": _CLASS_WEIGHT,
+            "measure": _MEASURE,
+            "measure_class": ClassName(),
+        },
         "logistic_regression": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
         "sgd": {
             "alpha": NumberRange(default=1e-4, low=1e-8, high=1.0),
@@ -87,7 +115,8 @@ ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf]] = MappingProxyType(
 )
 """Allowed estimators and their parameters.
 
-`default`: logistic regression that also learns from the pool where cross-validation says so.
+`default`: logistic regression that also learns from the pool where cross-validation says so, judged by its `measure`
+(of single labels alone), which for F1 and average precision is that of `measure_class`.
 `logistic_regression`: the labels alone. `sgd`: the same loss by stochastic gradient descent, updated in place.
 `lda`: shrinkage linear discriminant analysis. `nearest_neighbors`: votes of the nearest labeled items.
 """
@@ -107,6 +136,20 @@ class LearnerSpec:
     def choice(self, name: str) -> str:
         """A string parameter."""
         return str(dict(self.params)[name])
+
+    @property
+    def measure(self) -> str:
+        """What candidates are compared by."""
+        return str(dict(self.params).get("measure", _MEASURE.default))
+
+    @property
+    def measure_class(self) -> str:
+        """The class that the measure is about; '' where it is about all."""
+        return str(dict(self.params).get("measure_class", ""))
+
+    def is_measured_as(self, other: LearnerSpec) -> bool:
+        """Whether what was chosen under one of them could have been under the other."""
+        return (self.measure, self.measure_class) == (other.measure, other.measure_class)
 
 
 def parse_learner_spec(name: str, params: Mapping[str, ParameterValue]) -> LearnerSpec:

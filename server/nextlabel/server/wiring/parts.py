@@ -180,7 +180,7 @@ def _projects(base: Foundation) -> ProjectParts:
         new_id=new_id,
         limits=base.limits,
         budgets=budgets,
-        check_learner=lambda annotation_type, choice: _ignore(learner_spec(annotation_type, choice)),
+        check_learner=lambda project: _ignore(learner_spec(project)),
         check_strategy=lambda choice: _ignore(strategy_of(choice)),
     )
     return ProjectParts(projects, budgets, Ledgers(base.store, budgets, base.clock))

@@ -14,7 +14,7 @@ from nextlabel.client.cli.label_spaces import (
     TypeOption,
     named_classes,
 )
-from nextlabel.client.cli.options import OverlapOption, StrategyOption, key_values, listed_names
+from nextlabel.client.cli.options import EstimatorParamOption, OverlapOption, StrategyOption, key_values, listed_names
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
@@ -63,6 +63,7 @@ def create(
     ] = "",
     dimension: Annotated[int, typer.Option(help="Every item comes with an embedding of this many numbers.", min=0)] = 0,
     estimator: Annotated[str, typer.Option(help="Estimator of the learner. (default: the server's)")] = "",
+    estimator_param: EstimatorParamOption = None,
     strategy: StrategyOption = "",
     strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
     overlap: OverlapOption = 1,
@@ -93,6 +94,7 @@ def create(
             embeddings_given=dimension > 0,
             dimension=dimension,
             estimator=estimator,
+            estimator_params=key_values(estimator_param),
             strategy=strategy,
             strategy_params=key_values(strategy_param),
             overlap=overlap,
@@ -151,6 +153,7 @@ def update(
         str, typer.Option(metavar="D,E", help="Classes to append; classes are never removed or renamed.")
     ] = "",
     estimator: Annotated[str | None, typer.Option(help="Estimator of the learner.")] = None,
+    estimator_param: EstimatorParamOption = None,
     strategy: Annotated[str | None, typer.Option(help="Default strategy.")] = None,
     strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
     overlap: Annotated[int | None, typer.Option(min=1, help="Annotators for each item.")] = None,
@@ -161,7 +164,7 @@ def update(
 ) -> None:
     """Change what is given and leave the rest."""
     changes = (estimator, strategy, overlap, lease_ttl, audit_share, show_suggestions)
-    if not add_labels and not strategy_param and all(change is None for change in changes):
+    if not add_labels and not estimator_param and not strategy_param and all(change is None for change in changes):
         raise typer.BadParameter("give at least one thing to change; see nextlabel project update --help")
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
@@ -174,6 +177,7 @@ def update(
             name,
             labels=labels,
             estimator=estimator,
+            estimator_params=key_values(estimator_param),
             strategy=strategy,
             strategy_params=key_values(strategy_param),
             overlap=overlap,

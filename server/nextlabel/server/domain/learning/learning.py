@@ -93,7 +93,7 @@ class Learning:
             latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sample = await self.samples.of_pool(project)
-            spec = learner_spec(project.annotation_type, project.learner)
+            spec = learner_spec(project)
             beside = Beside(
                 sample,
                 await self.descriptions.of(project),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -29,7 +29,7 @@ from nextlabel.server.learners.multi_label.learner import (
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.multi_label.training import MultiLabelTraining
 from nextlabel.server.learners.persistence import TrainedModel
-from nextlabel.server.learners.specification import LearnerSpec
+from nextlabel.server.learners.specification import MEASURE_PARAMETERS, LearnerSpec
 from nextlabel.server.learners.targets import counted
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.answers import Body, MultiLabel
@@ -47,6 +47,11 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
     @override
     def estimators(self) -> Sequence[str]:
         return ESTIMATORS
+
+    @property
+    @override
+    def unused_parameters(self) -> Collection[str]:
+        return MEASURE_PARAMETERS
 
     @override
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> MultiLabelTraining:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ from nextlabel.server.domain.learning.task_learner import (
     TaskLearner,
     linear_head,
 )
+from nextlabel.server.learners import specification
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.evaluation import Evaluation
 from nextlabel.server.learners.persistence import TrainedModel
@@ -42,8 +43,8 @@ class ScoreLearner(TaskLearner[ScoreTraining, ScoreModel]):
 
     @property
     @override
-    def takes_parameters(self) -> bool:
-        return False
+    def unused_parameters(self) -> Collection[str]:
+        return specification.ESTIMATORS["default"]
 
     @override
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> ScoreTraining:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -69,9 +69,9 @@ class TaskLearner(Protocol[T, M]):
         ...
 
     @property
-    def takes_parameters(self) -> bool:
-        """Whether the parameters of estimators have a part in it."""
-        return True
+    def unused_parameters(self) -> Collection[str]:
+        """The parameters of estimators that have no part in it."""
+        return ()
 
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> T:
         """Return the training set of N embedded items with their consensus."""

@@ -9,10 +9,10 @@ from nextlabel.server.domain.learning.preferences import PreferenceLearner
 from nextlabel.server.domain.learning.scores import ScoreLearner
 from nextlabel.server.domain.learning.single_label import SingleLabelLearner
 from nextlabel.server.domain.learning.task_learner import AnyTaskLearner
-from nextlabel.server.learners.specification import LearnerSpec, parse_learner_spec
+from nextlabel.server.learners.specification import MEASURES_OF_A_CLASS, LearnerSpec, parse_learner_spec
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.projects.projects import Project
 
 _LEARNERS: Mapping[AnnotationType, AnyTaskLearner] = {
     AnnotationType.SINGLE_LABEL: SingleLabelLearner(),
@@ -43,23 +43,37 @@ def task_learner(project: Project) -> AnyTaskLearner:
     return learner
 
 
-def learner_spec(annotation_type: AnnotationType, choice: Component) -> LearnerSpec:
-    """Return the validated specification of the learner of a project of this type.
+def learner_spec(project: Project) -> LearnerSpec:
+    """Return the validated specification of a project's learner.
 
     Raises:
-        InvalidArgument: an unknown estimator or parameter, or an estimator that does not learn such annotations.
+        InvalidArgument: an unknown estimator, parameter or class, or what has no part in learning such annotations.
     """
-    spec = parse_learner_spec(choice.name, choice.params)
-    learner = _LEARNERS.get(annotation_type)
+    params = project.learner.params
+    spec = parse_learner_spec(project.learner.name, params)
+    kind = project.annotation_type.value
+    learner = _LEARNERS.get(project.annotation_type)
     if learner is not None and spec.estimator not in learner.estimators:
         raise InvalidArgument.field(
             "learner.estimator",
-            f"{spec.estimator!r} does not learn {annotation_type.value} annotations; allowed are "
+            f"{spec.estimator!r} does not learn {kind} annotations; allowed are "
             f"{', '.join(sorted(learner.estimators))}",
         )
-    if learner is not None and choice.params and not learner.takes_parameters:
-        raise InvalidArgument.field(
-            "learner.params",
-            f"the learner of {annotation_type.value} annotations has none to set; leave out {', '.join(choice.params)}",
+    unused = [name for name in params if learner is not None and name in learner.unused_parameters]
+    if unused:
+        raise InvalidArgument(
+            [(f"learner.params.{name}", f"has no part in learning {kind} annotations; leave it out") for name in unused]
         )
+    _check_measure(spec, project.class_names)
     return spec
+
+
+def _check_measure(spec: LearnerSpec, classes: tuple[str, ...]) -> None:
+    field = "learner.params.measure_class"
+    if spec.measure not in MEASURES_OF_A_CLASS:
+        if spec.measure_class:
+            raise InvalidArgument.field(field, f"measure {spec.measure!r} is about all classes; leave it out")
+    elif spec.measure_class not in classes:
+        raise InvalidArgument.field(
+            field, f"got {spec.measure_class!r}; measure {spec.measure!r} is about one of {', '.join(classes)}"
+        )

@@ -76,7 +76,7 @@ class Projects:
     new_id: Callable[[], str]
     limits: Limits
     budgets: Budgets
-    check_learner: Callable[[AnnotationType, Component], None]
+    check_learner: Callable[[Project], None]
     check_strategy: Callable[[Component], None]
 
     def create(self, tx: Transaction, new: NewProject) -> Project:
@@ -247,7 +247,7 @@ class Projects:
         ]
         if violations:
             raise InvalidArgument(violations)
-        self.check_learner(project.annotation_type, project.learner)
+        self.check_learner(project)
         self.check_strategy(project.strategy)
 
 

@@ -56,7 +56,7 @@ class RandomControl:
         Raises:
             FailedPrecondition: the annotation type has no learner, an arm has too few labels, or there is no holdout.
         """
-        learner, spec = task_learner(project), learner_spec(project.annotation_type, project.learner)
+        learner, spec = task_learner(project), learner_spec(project)
         async with self._turn:
             stream = await self.store.read(lambda tx: audit_stream(tx, project.id))
             labeled = await self.learning.every_label(project)

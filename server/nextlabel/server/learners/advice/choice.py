@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from nextlabel.server.learners.advice.blend import Blend, Evidence, fit_blend
 from nextlabel.server.learners.advice.features import KINDS
 from nextlabel.server.learners.candidates.advice_choice import AdviceChoice, AdviceScore, AdviceUse, AdvisorWorth
-from nextlabel.server.learners.candidates.choice import MIN_LABELS, expected_macro_f1, stratified_folds
+from nextlabel.server.learners.candidates.choice import MIN_LABELS, stratified_folds
+from nextlabel.server.learners.candidates.measures import Measure, expected_macro_f1
 
 Float32 = NDArray[np.float32]
 
 
 def choose_blend(
-    advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, rng: np.random.Generator
+    advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, measure: Measure, rng: np.random.Generator
 ) -> tuple[Blend | None, AdviceChoice]:
     """Fits what does best on held-out labels; None where the learner alone does.
 
@@ -24,7 +25,7 @@ def choose_blend(
         evidence: about the labeled items that have advice; the learner had not seen these labels.
         shares_nC: what the labels say, the weight of each spread over classes.
     """
-    scores = _scores(advisors, evidence, shares_nC, rng) if len(shares_nC) >= MIN_LABELS else ()
+    scores = _scores(advisors, evidence, shares_nC, measure, rng) if len(shares_nC) >= MIN_LABELS else ()
     clear = [score for score in scores if score.gain > score.gain_error]
     use = max(clear, key=lambda score: score.gain).use if clear else AdviceUse.ADVICE
     blend = None
@@ -53,7 +54,7 @@ def _worths(
 
 
 def _scores(
-    advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, rng: np.random.Generator
+    advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, measure: Measure, rng: np.random.Generator
 ) -> tuple[AdviceScore, ...]:
     predicted = {AdviceUse.LEARNER: evidence.learner_nC}
     for use in (AdviceUse.ADVICE, AdviceUse.BOTH):
@@ -66,15 +67,15 @@ def _scores(
             alone = use is AdviceUse.ADVICE
             blend = fit_blend(advisors, evidence.take(known), shares_nC[known], advice_alone=alone)
             predicted[use][fold] = blend.predict_proba(evidence.take(fold))
-    found = {use: expected_macro_f1(probabilities, shares_nC) for use, probabilities in predicted.items()}
-    reference, reference_influence_n = found[AdviceUse.ADVICE]
+    found = {use: measure(probabilities, shares_nC) for use, probabilities in predicted.items()}
+    reference = found[AdviceUse.ADVICE]
     return tuple(
         AdviceScore(
             use=use,
             accuracy=float((predicted[use].argmax(axis=1) == right_n).mean()),
-            expected_macro_f1=score,
-            gain=score - reference,
-            gain_error=float((influence_n - reference_influence_n).std(ddof=1) / np.sqrt(len(right_n))),
+            expected_macro_f1=expected_macro_f1(predicted[use], shares_nC).value,
+            gain=measured.value - reference.value,
+            gain_error=measured.error_of_gain(reference),
         )
-        for use, (score, influence_n) in found.items()
+        for use, measured in found.items()
     )

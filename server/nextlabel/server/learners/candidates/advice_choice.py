@@ -21,7 +21,7 @@ class AdviceScore:
     Attributes:
         accuracy: share of these labels it got right, in [0, 1].
         expected_macro_f1: mean over the classes of the F1 with probabilities as soft counts, in [0, 1].
-        gain: difference of it to that of the advice alone, recalibrated.
+        gain: difference to the advice alone, recalibrated, in the learner's measure; the choice goes by this.
         gain_error: standard error of `gain`.
     """
 

@@ -13,9 +13,9 @@ from nextlabel.server.learners.candidates.calibration import Calibration, calibr
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.description import CandidateChoice, CandidateScore, LearnerCandidate
 from nextlabel.server.learners.candidates.linear import TrainedHead, softmax
+from nextlabel.server.learners.candidates.measures import Measure, expected_macro_f1
 
 Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
@@ -52,7 +52,12 @@ class HeldOut:
 
 
 def cross_validate(
-    fitter: CandidateFitter, n_items: int, held_out: HeldOut, describable: bool, rng: np.random.Generator
+    fitter: CandidateFitter,
+    n_items: int,
+    held_out: HeldOut,
+    describable: bool,
+    measure: Measure,
+    rng: np.random.Generator,
 ) -> CandidateChoice:
     """Scores every candidate, with descriptions too where there are any, on the same folds, and chooses."""
     variants = list(product(LearnerCandidate, (False, True) if describable else (False,)))
@@ -66,7 +71,7 @@ def cross_validate(
             head = fitter.fit(candidate, known, start, described=described)
             logits_knC[i, fold] = head.logits(held_out.embeddings_nD[fold])
     calibrations = [calibrate(logits, held_out.shares_nC, held_out.untrusted_n) for logits in logits_knC]
-    scores = _scores(variants, logits_knC, calibrations, held_out.shares_nC)
+    scores = _scores(variants, logits_knC, calibrations, held_out.shares_nC, measure)
     chosen = choose(scores)
     calibration = calibrations[variants.index(chosen)]
     candidate, described = chosen
@@ -100,42 +105,25 @@ def _scores(
     logits_knC: Float32,
     calibrations: Sequence[Calibration],
     shares_nC: Float32,
+    measure: Measure,
 ) -> tuple[CandidateScore, ...]:
     right_n = shares_nC.argmax(axis=1)
-    found = [
-        expected_macro_f1(softmax(logits * np.float32(calibration.sharpness)), shares_nC)
+    predicted = [
+        softmax(logits * np.float32(calibration.sharpness))
         for logits, calibration in zip(logits_knC, calibrations, strict=True)
     ]
-    plain, plain_influence_n = found[0]
+    found = [measure(probabilities_nC, shares_nC) for probabilities_nC in predicted]
     return tuple(
         CandidateScore(
             candidate=candidate,
             described=described,
-            accuracy=float((logits.argmax(axis=1) == right_n).mean()),
-            expected_macro_f1=score,
-            gain=score - plain,
-            gain_error=float((influence_n - plain_influence_n).std(ddof=1) / np.sqrt(len(right_n))),
+            accuracy=float((probabilities_nC.argmax(axis=1) == right_n).mean()),
+            expected_macro_f1=expected_macro_f1(probabilities_nC, shares_nC).value,
+            gain=measured.value - found[0].value,
+            gain_error=measured.error_of_gain(found[0]),
         )
-        for (candidate, described), logits, (score, influence_n) in zip(variants, logits_knC, found, strict=True)
+        for (candidate, described), probabilities_nC, measured in zip(variants, predicted, found, strict=True)
     )
-
-
-def expected_macro_f1(probabilities_nC: Float32, shares_nC: Float32) -> tuple[float, Float64]:
-    """Mean F1 of the classes among the labels, with probabilities as soft counts, and every item's influence on it.
-
-    Returns:
-        the score in [0, 1], and (n,) float64 whose mean is 0 and whose spread over the root of n is the score's
-        standard error (the delta method).
-    """
-    weight_n = shares_nC.sum(axis=1, keepdims=True)
-    calls_nC = probabilities_nC * weight_n.astype(np.float64)
-    hits_nC = probabilities_nC * shares_nC.astype(np.float64)
-    seen = shares_nC.sum(axis=0) > 0
-    both_nC = (calls_nC + shares_nC)[:, seen]
-    total_C = both_nC.sum(axis=0)
-    f1_C = 2 * hits_nC[:, seen].sum(axis=0) / total_C
-    influence_nC = (2 * hits_nC[:, seen] - f1_C * both_nC) / total_C * len(shares_nC)
-    return float(f1_C.mean()), np.asarray(influence_nC.mean(axis=1))
 
 
 def choose(scores: Sequence[CandidateScore]) -> tuple[LearnerCandidate, bool]:

@@ -27,9 +27,9 @@ class CandidateScore:
         described: whether the texts that describe the classes were examples of them.
         accuracy: share of the held-out labels it got right, in [0, 1].
         expected_macro_f1: mean over the classes of the F1 that the predicted probabilities have as soft counts, in
-            [0, 1]. The choice goes by this: every class counts alike, and it is far less noisy on few labels than
-            what the most probable class alone would give.
-        gain: difference of the expected macro-F1 to that of the plain estimator without descriptions.
+            [0, 1].
+        gain: difference to the plain estimator without descriptions in the learner's measure. The choice goes by this;
+            the measure is the expected macro-F1, by which every class counts alike, unless another is declared.
         gain_error: standard error of `gain`, from each item's influence on it.
     """
 

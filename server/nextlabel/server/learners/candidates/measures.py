@@ -1,0 +1,118 @@
+"""What candidates are compared by: figures of probabilities on held-out labels, each with its standard error.
+
+All take probabilities as soft counts, which on few labels is far less noisy than counting the most probable class
+alone. Errors are those of the infinitesimal jackknife (Jaeckel 1972): how each item moves the figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.learners.specification import LearnerSpec
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """A figure.
+
+    Attributes:
+        value: in [0, 1], greater is better.
+        influence_n: float64 whose mean is 0 and whose spread over the root of n is the standard error of ``value``.
+    """
+
+    value: float
+    influence_n: Float64
+
+    def error_of_gain(self, over: Measured) -> float:
+        """Standard error of the difference to a figure of the same items."""
+        difference_n = self.influence_n - over.influence_n
+        return float(difference_n.std(ddof=1) / np.sqrt(len(difference_n)))
+
+
+Measure = Callable[[Float32, Float32], Measured]
+"""Of predicted probabilities (n, C), and what the labels say (n, C), the weight of each spread over classes."""
+
+
+def measure_of(spec: LearnerSpec, classes: tuple[str, ...]) -> Measure:
+    """The measure that a specification declares; macro-F1 where its class is not in the label space."""
+    if spec.measure == "accuracy":
+        return expected_accuracy
+    if spec.measure_class not in classes:
+        return expected_macro_f1
+    place = classes.index(spec.measure_class)
+    return average_precision_of(place) if spec.measure == "average_precision" else expected_f1_of(place)
+
+
+def expected_accuracy(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
+    """Mean probability of the right class, items counted by the weight of their labels."""
+    hits_n = (probabilities_nC * shares_nC.astype(np.float64)).sum(axis=1)
+    return _ratio(hits_n, shares_nC.sum(axis=1, dtype=np.float64))
+
+
+def expected_macro_f1(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
+    """Mean F1 of the classes among the labels."""
+    seen = np.flatnonzero(shares_nC.sum(axis=0) > 0).tolist()
+    found = [expected_f1_of(place)(probabilities_nC, shares_nC) for place in seen]
+    if not found:
+        return _unknown(len(shares_nC))
+    return Measured(float(np.mean([one.value for one in found])), np.mean([one.influence_n for one in found], axis=0))
+
+
+def expected_f1_of(place: int) -> Measure:
+    """F1 of the class at this place of the label space; 0 where no label says it."""
+
+    def measure(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
+        called_n, right_n = probabilities_nC[:, place].astype(np.float64), shares_nC[:, place].astype(np.float64)
+        if not right_n.any():
+            return _unknown(len(shares_nC))
+        return _ratio(2 * called_n * right_n, called_n * shares_nC.sum(axis=1, dtype=np.float64) + right_n)
+
+    return measure
+
+
+def average_precision_of(place: int) -> Measure:
+    """Average precision of the class at this place of the label space; 0 where no label says it.
+
+    Items of the same probability count as called together.
+    """
+
+    def measure(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
+        right_n, weight_n = shares_nC[:, place].astype(np.float64), shares_nC.sum(axis=1, dtype=np.float64)
+        total = right_n.sum()
+        if total == 0:
+            return _unknown(len(shares_nC))
+        _, step_n = np.unique(-probabilities_nC[:, place], return_inverse=True)
+        right_s, called_s = np.bincount(step_n, right_n), np.maximum(np.cumsum(np.bincount(step_n, weight_n)), TINY)
+        precision_s = np.cumsum(right_s) / called_s
+        value = float(right_s @ precision_s / total)
+        gained_s, diluted_s = _from_here(right_s / called_s), _from_here(right_s * precision_s / called_s)
+        moved_n = right_n * (precision_s[step_n] - value + gained_s[step_n]) - weight_n * diluted_s[step_n]
+        return Measured(value, moved_n / total * len(right_n))
+
+    return measure
+
+
+def _from_here(values_s: Float64) -> Float64:
+    """Sums of each value and all after it."""
+    return np.asarray(np.cumsum(values_s[::-1])[::-1])
+
+
+def _ratio(parts_n: Float64, of_n: Float64) -> Measured:
+    total = of_n.sum()
+    if total == 0:
+        return _unknown(len(of_n))
+    value = float(parts_n.sum() / total)
+    return Measured(value, (parts_n - value * of_n) / total * len(of_n))
+
+
+def _unknown(n: int) -> Measured:
+    return Measured(0.0, np.zeros(n))
