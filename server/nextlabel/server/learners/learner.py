@@ -69,7 +69,15 @@ def train(
             settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
             sample = pool_MD[:CHOICE_POOL_SAMPLE]
             blend, advice = fit_advice(
-                training, targets, fitted.choice, sample, spec, settings, described, seed=seed, previous=previous
+                training,
+                targets,
+                fitted.choice,
+                sample,
+                spec,
+                settings=settings,
+                described=described,
+                seed=seed,
+                previous=previous,
             )
     description = TrainingDescription(
         choice=fitted.choice,
@@ -116,7 +124,7 @@ def _fit_head(
     described = _described_labels(training)
     choice = None
     if spec.estimator == "default":
-        choice = _choice(training.classes, targets, described, pool_MD, spec, seed, previous)
+        choice = _choice(training.classes, targets, described, pool_MD, spec=spec, seed=seed, previous=previous)
     candidate = LearnerCandidate.PLAIN if choice is None else choice.candidate
     if candidate is LearnerCandidate.PLAIN and start is not None:
         settings = replace(settings, tolerance=WARM_TOLERANCE)
