@@ -50,3 +50,11 @@ def test_the_version_is_shown(cli: Cli) -> None:
 def test_the_package_is_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "nextlabel", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"nextlabel {version('nextlabel')}\n"
+
+
+@pytest.mark.parametrize("spelling", ["multi_label", "multi-label", "Multi_Label"])
+def test_names_of_choices_and_options_have_several_spellings(cli: Cli, spelling: str) -> None:
+    done = cli("project", "create", "news", "--type", spelling, "--score_range", "wide")
+    assert done.code == 2
+    assert "MIN,MAX" in done.err
+    assert "--type" not in done.err

@@ -27,7 +27,7 @@ def test_nothing_heavy_is_imported(code: str) -> None:
     assert not imported(code) & set(HEAVY)
 
 
-def test_the_command_line_starts_without_grpc() -> None:
+def test_the_help_page_needs_neither_grpc_nor_markdown() -> None:
     help_page = "from nextlabel.client.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     modules = imported(help_page)
-    assert not modules & {*HEAVY, "grpc", "google"}
+    assert not modules & {*HEAVY, "grpc", "google", "markdown_it", "pygments"}

@@ -7,6 +7,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from nextlabel.client.cli.catalogue import OWN, SERVER
 from nextlabel.client.cli.extras import offered_command, runnable
+from nextlabel.client.cli.front_page import print_front_page
 
 SERVER_PANEL = "Commands of the server, which is an extra"
 
@@ -20,6 +21,16 @@ class LazyGroup(TyperGroup):
             self.add_command(TyperCommand(name, help=summary))
         for name, summary in SERVER.items():
             self.add_command(TyperCommand(name, help=summary, rich_help_panel=SERVER_PANEL))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help page."""
+        records = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            panels.setdefault(command.rich_help_panel or "Commands", []).append((name, command.help or ""))
+        print_front_page(
+            self.get_usage(ctx), self.help or "", (record for record in records if record), panels, self.epilog or ""
+        )
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The entry of the catalogue, or the command itself when only another part knows it."""

@@ -13,6 +13,7 @@ from nextlabel.client.cli.problems import complain
 from nextlabel.client.cli.session import Session
 
 EPILOG = """
+Begin with `nextlabel auto`, from a file to a labeled file, or with `nextlabel serve` and its pages.
 Exit codes: 0 done; 1 failed, or some items were not taken; 2 wrong usage; 3 a budget is used up.
 Global options may stand before or after the command. NO_COLOR turns colours off.
 """
@@ -65,6 +66,15 @@ def root(
     )
 
 
+def spelled(name: str) -> str:
+    """A name of an option or of one of its choices in the spelling that all spellings of it share.
+
+    >>> spelled("multi_label"), spelled("Multi-Label")
+    ('multi-label', 'multi-label')
+    """
+    return name.lower().replace("_", "-")
+
+
 def build_app() -> typer.Typer:
     """The whole command line; each command is imported when it is called."""
     app = typer.Typer(
@@ -72,7 +82,7 @@ def build_app() -> typer.Typer:
         cls=LazyGroup,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": spelled},
         epilog=EPILOG,
     )
     app.callback()(root)
