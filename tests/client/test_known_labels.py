@@ -7,6 +7,7 @@ import pytest
 
 from nextlabel.client import Client, Columns, Item
 from nextlabel.client.known_labels import KNOWN, is_drawn
+from nextlabel.client.literals import SplitName
 from nextlabel.v1.pool_pb2 import SPLIT_HOLDOUT
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
@@ -43,6 +44,17 @@ def test_a_label_is_never_given_to_another_text_of_the_same_id(client: Client, n
     assert [error.item_id for error in added.pool.errors] == ["b"]
     assert added.labels == 1
     assert [a.item_id for a in state.annotations[news]] == ["a"]
+
+
+@pytest.mark.parametrize("split", ["holdout", "gold"])
+def test_names_of_classes_differ_in_case_and_spaces_as_people_type_them(
+    client: Client, news: str, state: State, split: SplitName
+) -> None:
+    client.pool.add(news, [Item("one", "a", label=" POLITICS")], split=split)
+    client.pool.add_labeled(news, [Item("two", "b", label="Sports "), Item("three", "c", label="sport")])
+    assert state.items[news]["a"].reference.single_label.label == "politics"
+    labels = {a.item_id: a.answer.single_label.label for a in state.annotations[news]}
+    assert labels == {"b": "sports", "c": "sport"}
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 20.0])

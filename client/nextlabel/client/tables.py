@@ -8,14 +8,20 @@ from nextlabel.client.items import Columns, Rows
 
 
 class UnknownColumnError(ValueError):
-    """A column was named that the source does not have, or has more than once."""
+    """A column was named that the source does not have, or has more than once; `role` says what it was to hold."""
 
     def __init__(self, column: str, available: Sequence[str], role: str) -> None:
+        self.role = role
         if (times := list(available).count(column)) > 1:
             super().__init__(f"{role}: there are {times} columns {column!r}; rename all but one")
         else:
-            listed = ", ".join(available) or "none"
+            listed = ", ".join(map(_shown, available)) or "none"
             super().__init__(f"{role}: there is no column {column!r}; the columns are: {listed}")
+
+
+def _shown(name: str) -> str:
+    # What nobody sees, or would take for two names, stands in quotes.
+    return name if name and name == name.strip() and "," not in name else repr(name)
 
 
 @dataclass(frozen=True, slots=True)

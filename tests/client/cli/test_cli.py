@@ -349,6 +349,19 @@ def test_an_unknown_project_is_one_sentence(cli: Cli) -> None:
     assert (done.code, done.out, done.err) == (1, "", "error: project 'nowhere' not found\n")
 
 
+def test_a_project_is_shown_with_items_that_need_another_answer(cli: Cli, news: str, state: State) -> None:
+    counts = state.projects[news].counts
+    counts.unresolved = 2
+    counts.needs.add(items=2)
+    assert "2 unresolved" in cli("project", "show", news).out
+
+
+def test_guidelines_that_are_no_file_are_told_from_their_text(cli: Cli) -> None:
+    done = cli("project", "create", "news", "--labels", "a,b", "--guidelines", "Be kind.")
+    assert done.code == 2
+    assert all(word in done.err for word in ("--guidelines", "no file", "Be kind."))
+
+
 def test_wrong_usage_lists_what_is_allowed(cli: Cli, news: str, train_file: str) -> None:
     done = cli("pool", "add", news, train_file, "--split", "test")
     assert done.code == 2

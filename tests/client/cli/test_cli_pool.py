@@ -83,7 +83,9 @@ def test_standard_input_may_be_gzip(cli: Cli, news: str, state: State) -> None:
 def test_an_unknown_column_lists_the_columns(cli: Cli, news: str, train_file: str) -> None:
     done = cli("pool", "add", news, train_file, "--text", "body")
     assert done.code == 1
-    assert done.err == "error: text: there is no column 'body'; the columns are: id, text, label\n"
+    assert done.err == (
+        "error: text: there is no column 'body'; the columns are: id, text, label; name another one with --text\n"
+    )
 
 
 def test_malformed_lines_are_reported_and_the_rest_goes_in(cli: Cli, news: str, state: State, tmp_path: Path) -> None:

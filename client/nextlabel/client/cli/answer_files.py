@@ -31,13 +31,15 @@ def read_answers(client: "Client", project: str, items: ItemFile) -> FileAnswers
     A row without a label is no answer. Of an item to which the file gives different answers, none is taken.
     """
     from nextlabel.client.messages.answers import encode_answer
+    from nextlabel.client.messages.names import named_as
 
-    annotation_type = client.projects.get(project).annotation_type
+    found = client.projects.get(project)
+    named = named_as(one.name for one in found.label_space.classes)
     read = FileAnswers()
     contradicted: dict[str, list[int]] = {}
     for number, item_id, label in _labeled_rows(items, read):
         try:
-            answer = encode_answer(label, annotation_type)
+            answer = encode_answer(label, found.annotation_type, named)
         except ValueError as error:
             read.problems.append(f"{items.unit} {number}: {error}")
             continue

@@ -1,4 +1,4 @@
-"""Options of commands that create projects: what items are asked for."""
+"""Options of commands that create projects: what items are asked for, and how it is to be answered."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +23,25 @@ ScoreRangeOption = Annotated[
         "--score-range", metavar="MIN,MAX[,STEP]", help="The scores that are allowed, for --type score: 1,5,1."
     ),
 ]
+
+
+GuidelinesOption = Annotated[
+    Path | None, typer.Option("--guidelines", metavar="FILE", help="The codebook, a text file.")
+]
+
+
+def codebook(file: Path | None) -> str:
+    """The guidelines that stand in a file, "" without one.
+
+    Raises a usage error where there is no such file, as where the text itself was given, and OSError.
+    """
+    if file is None:
+        return ""
+    if not file.is_file():
+        raise typer.BadParameter(
+            f"there is no file {str(file)!r}; put the text into a file and name that", param_hint="--guidelines"
+        )
+    return read_text(file)
 
 
 def named_classes(listed: str, file: Path | None) -> list[str] | dict[str, str]:

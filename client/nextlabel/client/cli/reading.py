@@ -11,6 +11,7 @@ from nextlabel.client.cli.options import listed_names
 from nextlabel.client.cli.problems import say
 from nextlabel.client.items import Columns
 from nextlabel.client.readers.file import ItemFile
+from nextlabel.client.tables import UnknownColumnError
 
 
 class FileFormat(StrEnum):
@@ -90,8 +91,8 @@ class Reading:
     def open(self, path: str, columns: Columns, *, quiet: bool = False) -> ItemFile:
         """The item file, its beginning read, so that nothing begins with a file that cannot be used.
 
-        Unless `quiet`, says on stderr what was sniffed that is not the usual. Raises FileError, UnknownColumnError or
-        OSError.
+        Unless `quiet`, says on stderr what was sniffed that is not the usual. Raises FileError, OSError, or ValueError
+        for a column that is not there.
         """
         items = ItemFile(
             path,
@@ -103,7 +104,10 @@ class Reading:
             sheet=self.sheet,
             database=self.database,
         )
-        items.prepare()
+        try:
+            items.prepare()
+        except UnknownColumnError as error:
+            raise ValueError(f"{error}; name another one with --{error.role}") from None
         if items.notes and not quiet:
             say(f"reading {path}: {', '.join(items.notes)}")
         return items

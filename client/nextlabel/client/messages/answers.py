@@ -20,15 +20,19 @@ from nextlabel.v1.annotation_pb2 import (
     TextResponse,
 )
 
+Named = Callable[[str], str]
+"""How the name of a class that was typed is read."""
+
 LABEL_SEPARATOR = "|"
 """Between the labels of a MULTI_LABEL answer that is written as one text."""
 
 
-def encode_answer(value: Any, annotation_type: int) -> Answer:
+def encode_answer(value: Any, annotation_type: int, named: Named = class_name) -> Answer:
     """The answer that `value` stands for in a project of this annotation type.
 
     A class name for SINGLE_LABEL; a list of them, or one text with `|` between, for MULTI_LABEL; a number for
-    SCORE; `a`, `b` or `tie` for PAIRWISE_PREFERENCE; a text for TEXT. An Answer is taken as it is.
+    SCORE; `a`, `b` or `tie` for PAIRWISE_PREFERENCE; a text for TEXT. An Answer is taken as it is. `named` reads the
+    names of classes.
 
     Raises ValueError when the value does not fit the type.
     """
@@ -37,7 +41,7 @@ def encode_answer(value: Any, annotation_type: int) -> Answer:
     encode = _ENCODERS.get(annotation_type)
     if encode is None:
         raise ValueError(f"label: annotation type {annotation_type} is newer than this client; update it")
-    return encode(value)
+    return encode(value, named)
 
 
 def plain_answer(answer: Answer) -> Any:
@@ -57,41 +61,41 @@ def plain_answer(answer: Answer) -> Any:
             return None
 
 
-def _single_label(value: Any) -> Answer:
+def _single_label(value: Any, named: Named) -> Answer:
     # An integer label is a class named by digits; a float would be one only by accident of a table's missing values.
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise ValueError(f"label: expected the name of a class, got {value!r}")
-    return Answer(single_label=SingleLabel(label=class_name(str(value))))
+    return Answer(single_label=SingleLabel(label=named(str(value))))
 
 
-def _multi_label(value: Any) -> Answer:
+def _multi_label(value: Any, named: Named) -> Answer:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(LABEL_SEPARATOR) if part.strip()]
     labels = list(value) if isinstance(value, Iterable) else [value]
     if not all(isinstance(label, str) for label in labels):
         raise ValueError(f"label: expected names of classes, got {value!r}")
-    return Answer(multi_label=MultiLabel(labels=map(class_name, labels)))
+    return Answer(multi_label=MultiLabel(labels=map(named, labels)))
 
 
-def _score(value: Any) -> Answer:
+def _score(value: Any, _: Named) -> Answer:
     try:
         return Answer(score=Score(value=float(value)))
     except (TypeError, ValueError):
         raise ValueError(f"label: expected a number, got {value!r}") from None
 
 
-def _preference(value: Any) -> Answer:
+def _preference(value: Any, _: Named) -> Answer:
     winner = enum_value(PreferenceWinner, str(value), "label")
     return Answer(preference=PairwisePreference(winner=winner))
 
 
-def _text(value: Any) -> Answer:
+def _text(value: Any, _: Named) -> Answer:
     if not isinstance(value, str):
         raise ValueError(f"label: expected a text, got {value!r}")
     return Answer(text=TextResponse(text=value))
 
 
-_ENCODERS: Mapping[int, Callable[[Any], Answer]] = {
+_ENCODERS: Mapping[int, Callable[[Any, Named], Answer]] = {
     ANNOTATION_TYPE_SINGLE_LABEL: _single_label,
     ANNOTATION_TYPE_MULTI_LABEL: _multi_label,
     ANNOTATION_TYPE_SCORE: _score,

@@ -1,7 +1,7 @@
 """Names as people write them, in the one form that is compared and stored."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,6 +14,32 @@ def class_name(name: str) -> str:
     True
     """
     return unicodedata.normalize("NFC", name).strip()
+
+
+def named_as(classes: Iterable[str]) -> Callable[[str], str]:
+    """A function that reads the names of classes as people type them into files: their case and spaces do not matter.
+
+    A name that is none of the classes so, or several of them, stays what it is.
+
+    >>> named = named_as(["Credit cards", "other"])
+    >>> named(" credit  CARDS"), named("others")
+    ('Credit cards', 'others')
+    """
+    names = {class_name(name) for name in classes}
+    by_letters: dict[str, set[str]] = {}
+    for name in names:
+        by_letters.setdefault(_letters(name), set()).add(name)
+
+    def named(label: str) -> str:
+        name = class_name(label)
+        meant = by_letters.get(_letters(name), set())
+        return next(iter(meant)) if name not in names and len(meant) == 1 else name
+
+    return named
+
+
+def _letters(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def several(values: Iterable[T], field: str) -> Iterable[T]:

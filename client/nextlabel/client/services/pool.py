@@ -13,14 +13,16 @@ from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import ItemEncoder
-from nextlabel.client.messages.names import several
+from nextlabel.client.messages.names import named_as, several
 from nextlabel.client.row_checks import is_missing
 from nextlabel.client.services.labeling import Labeling
+from nextlabel.client.services.projects import Projects
 from nextlabel.client.sources import blocks, texts_of
 from nextlabel.client.transport.calls import Mode, OfServer, Scope, Service, project_call, project_stream
 from nextlabel.client.transport.modes import Awaiting
 from nextlabel.client.upload import AddResult, Upload
 from nextlabel.v1 import pool_service_pb2 as pb
+from nextlabel.v1.annotation_pb2 import Answer
 from nextlabel.v1.pool_pb2 import SPLIT_HOLDOUT, SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 
@@ -93,8 +95,8 @@ class Pool(Service[Mode, Scope]):
 
         A share `holdout` in [0, 1) of the labeled items only evaluates; it is drawn by their content, so that adding
         them again changes nothing. The labels of the others become annotations of `annotator`, or of whom an export of
-        another tool names, each of which counts against the budget of labels. All items are read before the first is
-        sent.
+        another tool names, each of which counts against the budget of labels. Names of classes may differ in case and
+        spaces. All items are read before the first is sent.
 
         Raises what `add` raises; ValueError for a share out of its range, and, with the items in the pool and no label
         kept, where more items are not taken than the result can list.
@@ -108,15 +110,22 @@ class Pool(Service[Mode, Scope]):
             raise ValueError(f"items: {pool.rejected:,} were not taken, too many to tell whose labels belong to what")
         # An item of this id may be there with another text, which the label is not about.
         untaken = {error.item_id for error in pool.errors}
-        known: dict[str, dict[str, Any]] = {}
+        known: dict[str, dict[str, Answer]] = {}
+        answer = await self._reading_labels(project)
         for by, item_id, label in given.labels():
             if item_id not in untaken:
-                known.setdefault(by or annotator, {})[item_id] = label
+                known.setdefault(by or annotator, {})[item_id] = answer(label)
         labeling: Labeling[Awaiting, OfServer] = Labeling(self._connection, Awaiting())
         answers = [
             answer for by, labels in known.items() for answer in await labeling.submit(project, labels, annotator=by)
         ]
         return LabeledAddResult(evaluating, pool, answers)
+
+    async def _reading_labels(self, project: str) -> Callable[[Any], Answer]:
+        """How labels in files are read as answers; classes may have been added, so they are asked for anew."""
+        found = await Projects(self._connection, Awaiting()).get(project)
+        classes = [one.name for one in found.label_space.classes]
+        return partial(encode_answer, annotation_type=found.annotation_type, named=named_as(classes))
 
     async def _upload(
         self,
@@ -126,9 +135,7 @@ class Pool(Service[Mode, Scope]):
         upload_id: str | None,
         on_progress: Callable[[AddResult], None] | None,
     ) -> AddResult:
-        answer = None
-        if split != SPLIT_POOL:
-            answer = partial(encode_answer, annotation_type=await self._connection.annotation_type(project))
+        answer = None if split == SPLIT_POOL else await self._reading_labels(project)
         encoder = ItemEncoder(split, answer)
         upload = Upload(
             self._connection,

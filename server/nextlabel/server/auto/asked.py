@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.messages.answers import LABEL_SEPARATOR
+from nextlabel.client.messages.names import named_as
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -32,6 +34,13 @@ class Asked:
     def has_interval(self) -> bool:
         """Whether what the learner says comes with an interval."""
         return self.annotation_type == "score"
+
+    def named(self, known: Any) -> Any:
+        """Return a known label with its classes named as they are here, whatever the case and spaces in the file."""
+        name = named_as(self.classes)
+        if isinstance(known, list):
+            return [*map(name, known)]
+        return name(known) if isinstance(known, str) else known
 
 
 def asked(
@@ -57,16 +66,27 @@ def asked(
         return Asked(annotation_type, {}, _scores(labels, score_range, values))
     if score_range is not None:
         raise InvalidArgument.field("--score-range", "it goes with --type score")
-    found = {name for value in values for name in (value if isinstance(value, list) else [value])}
-    classes = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or sorted(found), "")
+    found = Counter(name for value in values for name in (value if isinstance(value, list) else [value]))
+    classes = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or sorted(_spelled_once(found)), "")
     if len(classes) < 2:
         raise InvalidArgument.field("--labels", "name at least two classes, such as --labels billing,delivery,other")
-    if strange := sorted(found - set(classes)):
+    if strange := sorted(set(map(named_as(classes), found)) - set(classes)):
         several = f"; several labels have {LABEL_SEPARATOR} between them" if annotation_type == "multi_label" else ""
         raise InvalidArgument.field(
-            "--known", f"holds labels that --labels does not name: {', '.join(strange[:5])}{several}"
+            "--known",
+            f"holds labels that --labels does not name: {', '.join(map(repr, strange[:5]))}{several}; name them too, "
+            "or empty those cells",
         )
     return Asked(annotation_type, classes, None)
+
+
+def _spelled_once(found: Counter[str]) -> Sequence[str]:
+    """Return the names that stand for the same classes in other spellings, the most frequent of each first seen."""
+    names: list[str] = []
+    for name, _ in found.most_common():
+        if named_as(names)(name) not in names:
+            names.append(name)
+    return names
 
 
 def _scores(labels: Iterable[str], bounds: Sequence[float] | None, known: Iterable[float]) -> ScoreRange:

@@ -57,7 +57,7 @@ class LabeledSource:
         """Return the names of all columns.
 
         Raises:
-            FileError, UnknownColumnError, OSError: the file cannot be used.
+            FileError, ValueError, OSError: the file cannot be used.
         """
         return self.reading.open(self.path, self._columns(())).names
 

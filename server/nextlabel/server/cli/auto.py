@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +12,12 @@ import typer
 
 from nextlabel.client.cli import label_spaces
 from nextlabel.client.cli.label_spaces import (
+    GuidelinesOption,
     LabelsFileOption,
     LabelsOption,
     ScoreRangeOption,
     TypeOption,
+    codebook,
     named_classes,
 )
 from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, reads_files
@@ -55,7 +58,7 @@ def auto(
             help="Column of labels that some rows have already (a|b for several): one in five evaluates.",
         ),
     ] = None,
-    guidelines: Annotated[Path | None, typer.Option(metavar="FILE", help="The codebook, a text file.")] = None,
+    guidelines: GuidelinesOption = None,
     annotator: Annotated[Labeler, typer.Option(help="Who labels.")] = Labeler.HUMAN,
     model: Annotated[str, typer.Option(help="Model that labels.")] = "",
     base_url: Annotated[str, typer.Option(help="Server of the model, for openai-compatible.")] = "",
@@ -99,6 +102,7 @@ def auto(
     from nextlabel.server.operations.own_server import own_server
 
     check_ending(out)
+    guide = codebook(guidelines)
     named, scores = named_classes(labels, labels_file), label_spaces.score_range(score_range)
     folder = data_dir or out.with_suffix(".nextlabel")
     with ExitStack() as stack:
@@ -107,15 +111,16 @@ def auto(
         names = source.names()
         rows = list(source.rows(names, quiet=False))
         wanted = asked(annotation_type, named, scores, (row.known for row in rows))
+        rows = [row if row.known is None else replace(row, known=wanted.named(row.known)) for row in rows]
+        _say(_what_there_is(rows))
         spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
         server = stack.enter_context(own_server(folder, environment, pages=review or annotator is Labeler.HUMAN))
         client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
         job = Job(client)
-        job.prepare(wanted, guidelines.read_text(encoding="utf-8-sig") if guidelines else "")
+        job.prepare(wanted, guide)
         refused = job.add(rows)
         counts = client.projects.get(PROJECT).counts
-        _say(_what_there_is(rows, counts.pool - counts.labeled))
-        _say(f"the work is kept in {folder}")
+        _say(f"{counts.pool - counts.labeled:,} different texts without a label; the work is kept in {folder}")
         job.limit(budget_usd, budget_labels, len({r.item_id for r in rows if r.known is not None and not r.is_holdout}))
         wait_until_embedded(client, "auto")
         spec.batch_size = job.batch_size(counts.pool)
@@ -128,23 +133,21 @@ def auto(
             _wait_for_reviewers(client, server.pages)
         tally = Tally()
         added = added_names(names, interval=wanted.has_interval)
-        written = outcomes(
-            client, source.rows(names), names, review_below, refused, tally, interval=wanted.has_interval
-        )
+        written = outcomes(client, rows, names, review_below, refused, tally, interval=wanted.has_interval)
         write_table(out, [*names, *added.values()], with_label_texts(out, written, added["label"]))
         _summary(client, tally, out)
     if failed:
         raise typer.Exit(1)
 
 
-def _what_there_is(rows: Sequence["SourceRow"], unlabeled: int) -> str:
+def _what_there_is(rows: Sequence["SourceRow"]) -> str:
     parts = [f"{len(rows):,} rows"]
     if known := sum(row.known is not None for row in rows):
         evaluating = sum(row.is_holdout for row in rows)
         parts.append(f"{known:,} with a known label, {evaluating:,} of them only evaluate")
     if empty := sum(not row.item_id for row in rows):
         parts.append(f"{empty:,} without a text")
-    return f"{'; '.join(parts)}; {unlabeled:,} different items without a label"
+    return "; ".join(parts)
 
 
 def _labeler(

@@ -1,6 +1,5 @@
 """`nextlabel project`: create, list, show, update and delete projects."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,10 +7,12 @@ import typer
 from nextlabel.client.cli import label_spaces
 from nextlabel.client.cli.adding import add_file, report_untaken, wait_until_embedded
 from nextlabel.client.cli.label_spaces import (
+    GuidelinesOption,
     LabelsFileOption,
     LabelsOption,
     ScoreRangeOption,
     TypeOption,
+    codebook,
     named_classes,
 )
 from nextlabel.client.cli.options import EstimatorParamOption, OverlapOption, StrategyOption, key_values, listed_names
@@ -19,7 +20,6 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
-from nextlabel.client.readers.text import read_text
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -51,7 +51,7 @@ def create(
     labels_file: LabelsFileOption = None,
     annotation_type: TypeOption = "single_label",
     score_range: ScoreRangeOption = "",
-    guidelines: Annotated[Path | None, typer.Option(metavar="FILE", help="The codebook, a text file.")] = None,
+    guidelines: GuidelinesOption = None,
     holdout: Annotated[
         str | None, typer.Option(metavar="FILE", help="Labeled items that only evaluate; see --text, --id, --label.")
     ] = None,
@@ -89,7 +89,7 @@ def create(
             labels=named_classes(labels, labels_file),
             annotation_type=annotation_type,
             score_range=label_spaces.score_range(score_range),
-            guidelines=read_text(guidelines) if guidelines else "",
+            guidelines=codebook(guidelines),
             embedding_model=embedding_model,
             embeddings_given=dimension > 0,
             dimension=dimension,
@@ -210,6 +210,6 @@ def _show(project: dict[str, Any], output: Output) -> None:
         "embedding": f"{project['embedding']['model'] or 'given'}, {project['embedding']['dimension']} numbers",
         "learner": project["learner"]["estimator"] if project["learner"] else None,
         "default_strategy": project["default_strategy"]["name"] if project["default_strategy"] else None,
-        "counts": ", ".join(f"{count:,} {sort}" for sort, count in counts.items() if count),
+        "counts": ", ".join(f"{count:,} {sort}" for sort, count in counts.items() if count and sort != "needs"),
     }
     emit_one(project, output, shown={**project, **summaries})
