@@ -17,20 +17,15 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        for name, summary in OWN.items():
+        for name, summary in (OWN | SERVER).items():
             self.add_command(TyperCommand(name, help=summary))
-        for name, summary in SERVER.items():
-            self.add_command(TyperCommand(name, help=summary, rich_help_panel=SERVER_PANEL))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page."""
         records = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for name, command in self.commands.items():
-            panels.setdefault(command.rich_help_panel or "Commands", []).append((name, command.help or ""))
-        print_front_page(
-            self.get_usage(ctx), self.help or "", (record for record in records if record), panels, self.epilog or ""
-        )
+        options = (record for record in records if record)
+        commands = {"Commands": OWN.items(), SERVER_PANEL: SERVER.items()}
+        print_front_page(self.get_usage(ctx), self.help or "", options, commands, self.epilog or "")
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The entry of the catalogue, or the command itself when only another part knows it."""

@@ -283,7 +283,7 @@ def _summary(client: "Client", tally: "Tally", out: Path) -> None:
     latest = overview.latest
     if latest.holdout_items:
         typer.echo(f"  the learner is right on {percent(latest.accuracy)} of {latest.holdout_items:,} known labels")
-    elif not latest.model_version:
+    elif not client.projects.get(PROJECT).model_version:
         typer.echo("  no learner was trained: there are labels of too few classes, or none")
     else:
         typer.echo("  how many labels are right is not known: give some with --known COLUMN")
