@@ -1,5 +1,6 @@
 """A progress bar; a line from time to time where there is no terminal."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.output.terminal import printable
 
 Advance = Callable[[str, float | None], None]
 
@@ -52,7 +53,8 @@ def progress_lines(what: str, clock: Callable[[], float] = time.monotonic) -> Ad
     def advance(detail: str, fraction: float | None) -> None:
         nonlocal due
         if clock() >= due:
-            say(f"{what}: {detail}" + (f" ({fraction:.0%})" if fraction is not None else ""))
+            share = "" if fraction is None else f" ({fraction:.0%})"
+            print(printable(f"{what}: {detail}{share}"), file=sys.stderr)  # noqa: T201
             due = clock() + LINE_S
 
     return advance
