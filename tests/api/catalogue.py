@@ -23,6 +23,7 @@ from nextlabel.v1 import (
     report_service_pb2,
     run_service_pb2,
     synthesis_service_pb2,
+    text_service_pb2,
 )
 
 T = TypeVar("T")
@@ -38,6 +39,7 @@ API_FILES = (
     report_service_pb2,
     run_service_pb2,
     synthesis_service_pb2,
+    text_service_pb2,
 )
 
 

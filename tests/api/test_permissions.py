@@ -74,6 +74,9 @@ ALLOWED = {
     RenderPoolMap         ROD
     GetAnnotatorReport    ROD
     GetOverview           ROD
+    ListTexts             ROD
+    ListJudgingItems      ROD
+    ListJudges            ROD
     GetAccuracy           ROD
     GetClassShares        ROD
     CompareConsensus      ROD

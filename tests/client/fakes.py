@@ -17,10 +17,12 @@ from nextlabel.v1 import project_service_pb2_grpc as project_grpc
 from nextlabel.v1 import quality_service_pb2_grpc as quality_grpc
 from nextlabel.v1 import report_service_pb2_grpc as report_grpc
 from nextlabel.v1 import run_service_pb2_grpc as run_grpc
+from nextlabel.v1 import text_service_pb2_grpc as text_grpc
 from tests.client.fake_loop import Access, Budgets, Learner, Reports, Runs
 from tests.client.fake_quality import Quality
 from tests.client.fake_services import Labeling, Pool, Projects
 from tests.client.fake_state import State
+from tests.client.fake_texts import Texts
 
 
 class Boundary(grpc.aio.ServerInterceptor):
@@ -84,6 +86,7 @@ class FakeServer:
             partial(budget_grpc.add_BudgetServiceServicer_to_server, Budgets(self.state)),
             partial(report_grpc.add_ReportServiceServicer_to_server, Reports(self.state)),
             partial(quality_grpc.add_QualityServiceServicer_to_server, Quality()),
+            partial(text_grpc.add_TextServiceServicer_to_server, Texts()),
             partial(access_grpc.add_AccessServiceServicer_to_server, Access(self.state)),
         ):
             serve(self._server)

@@ -51,7 +51,8 @@ def test_the_main_job_names_its_project_once(client: Client, news: str, state: S
 
 def test_both_ways_to_name_a_project_are_the_same_calls(client: Client) -> None:
     project = client.project("news")
-    services = ("pool", "labeling", "learner", "runs", "guidelines", "budgets", "reports", "quality", "synthesis")
+    services = ["pool", "labeling", "learner", "runs", "guidelines", "budgets", "reports", "quality"]
+    services += ["synthesis", "texts"]
     assert all(type(getattr(project, name)) is type(getattr(client, name)) for name in services)
     assert list(inspect.signature(project.pool.get).parameters) == ["item_id"]
     assert list(inspect.signature(client.pool.get).parameters) == ["project", "item_id"]

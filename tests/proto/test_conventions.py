@@ -21,6 +21,7 @@ from nextlabel.v1 import (
     report_service_pb2,
     run_service_pb2,
     synthesis_service_pb2,
+    text_service_pb2,
 )
 
 FILES = [
@@ -39,6 +40,7 @@ FILES = [
         report_service_pb2,
         run_service_pb2,
         synthesis_service_pb2,
+        text_service_pb2,
     )
 ]
 METHODS = [m for file in FILES for service in file.services_by_name.values() for m in service.methods]

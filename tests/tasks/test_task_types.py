@@ -13,16 +13,19 @@ from hypothesis import strategies as st
 from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
 from nextlabel.server.tasks.answer_form import answer_properties, answer_rule, body_problem, read_answer, usual_answer
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError
+from nextlabel.server.tasks.preference import PreferredPlace, is_consistent, place_preferred
 from nextlabel.server.tasks.registry import task_type, type_of
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import (
+    Answer,
     Body,
     Label,
     MultiLabel,
     Outcome,
     Preference,
     PreferredAlternative,
+    Provenance,
     Score,
 )
 from nextlabel.server.values.labeling.tasks import Task
@@ -177,3 +180,29 @@ def test_sampling_ends_at_the_most_that_is_allowed(annotation_type):
 def test_a_text_that_nobody_can_see_is_no_answer():
     with pytest.raises(InvalidAnswerError):
         read_answer({"text": "\u200b\u2060"}, task(AnnotationType.TEXT), AnswerForm())
+
+
+@pytest.mark.parametrize(
+    ("shown", "swapped", "place", "consistent"),
+    [
+        (PreferredAlternative.A, PreferredAlternative.B, PreferredPlace.NONE, True),
+        (PreferredAlternative.TIE, PreferredAlternative.TIE, PreferredPlace.NONE, True),
+        (PreferredAlternative.A, PreferredAlternative.A, PreferredPlace.FIRST, False),
+        (PreferredAlternative.B, PreferredAlternative.B, PreferredPlace.SECOND, False),
+        (PreferredAlternative.A, PreferredAlternative.TIE, PreferredPlace.NONE, False),
+    ],
+)
+def test_the_place_that_was_preferred_in_both_orders_is_told(
+    shown: PreferredAlternative, swapped: PreferredAlternative, place: PreferredPlace, consistent: bool
+) -> None:
+    drafts = [Draft(Outcome.LABEL, Preference(choice)) for choice in (shown, swapped)]
+    combined = task_type(AnnotationType.PREFERENCE).combine(drafts)
+    answer = Answer(
+        Outcome.LABEL,
+        Provenance("judge"),
+        combined.draft.body,
+        signals={"agreement": combined.agreement or 0.0},
+        detail=combined.draft.detail,
+    )
+    assert (place_preferred(answer), is_consistent(answer)) == (place, consistent)
+    assert place_preferred(Answer(Outcome.LABEL, Provenance("ann"), Preference(shown))) is None

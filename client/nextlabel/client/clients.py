@@ -16,6 +16,7 @@ from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import Runs
 from nextlabel.client.services.synthesis import Synthesis
+from nextlabel.client.services.texts import Texts
 from nextlabel.client.transport.addresses import DEFAULT_SERVER, checked_server, is_loopback
 from nextlabel.client.transport.calls import Mode, OfServer
 from nextlabel.client.transport.channel import Tls
@@ -41,6 +42,7 @@ class _Services(Generic[Mode]):
         self.reports: Reports[Mode, OfServer] = Reports(connection, mode)
         self.quality: Quality[Mode, OfServer] = Quality(connection, mode)
         self.synthesis: Synthesis[Mode, OfServer] = Synthesis(connection, mode)
+        self.texts: Texts[Mode, OfServer] = Texts(connection, mode)
         self.access: Access[Mode] = Access(connection, mode)
 
     def project(self, name: str) -> ProjectHandle[Mode]:

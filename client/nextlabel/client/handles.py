@@ -16,6 +16,7 @@ from nextlabel.client.services.quality import Quality
 from nextlabel.client.services.reports import Reports
 from nextlabel.client.services.runs import RunHandle, Runs
 from nextlabel.client.services.synthesis import Synthesis
+from nextlabel.client.services.texts import Texts
 from nextlabel.client.transport.calls import Mode, OfProject, project_stream
 from nextlabel.client.transport.modes import Blocking
 
@@ -98,6 +99,11 @@ class ProjectHandle(OneProject[Mode, OfProject]):
     def synthesis(self) -> Synthesis[Mode, OfProject]:
         """Texts that an LLM writes for its classes."""
         return Synthesis(self._connection, self._mode, self.name)
+
+    @cached_property
+    def texts(self) -> Texts[Mode, OfProject]:
+        """Its candidate texts, and who judges them."""
+        return Texts(self._connection, self._mode, self.name)
 
     def run(self, run_id: str) -> RunHandle[Mode]:
         """A run of the project by its id."""

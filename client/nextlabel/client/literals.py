@@ -14,6 +14,9 @@ StateName = Literal["unlabeled", "picked", "leased", "asked", "labeled", "unreso
 OutcomeName = Literal["label", "candidates", "refused", "truncated", "invalid", "failed", "skipped"]
 """What came of asking for an answer."""
 
+JudgingName = Literal["preference", "score"]
+"""How texts are judged: two at a time, or each by a score."""
+
 ExportFormName = Literal["records", "sft", "dpo", "reward", "rationale"]
 """What a line of an export holds."""
 

@@ -1181,6 +1181,7 @@ class ExportAnnotationsRequest(_message.Message):
     RUN_FIELD_NUMBER: _builtins.int
     TRUSTED_ONLY_FIELD_NUMBER: _builtins.int
     FILTERED_FIELD_NUMBER: _builtins.int
+    JUDGED_BY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     format: Global___ExportFormat.ValueType
@@ -1191,6 +1192,11 @@ class ExportAnnotationsRequest(_message.Message):
     """Only trusted annotations."""
     filtered: Global___FilterEffect.ValueType
     """What to do about labels that filters leave out."""
+    judged_by: _builtins.str
+    """Name of the project in which candidate texts are judged, for the forms that tune LLMs in projects of texts: SFT takes
+    the best text of an item, DPO and REWARD set it against each text that was found worse. Items of which none was judged
+    are left out. Empty to take what people say. Up to 256 bytes.
+    """
     def __init__(
         self,
         *,
@@ -1199,10 +1205,11 @@ class ExportAnnotationsRequest(_message.Message):
         run: _builtins.str = ...,
         trusted_only: _builtins.bool = ...,
         filtered: Global___FilterEffect.ValueType = ...,
+        judged_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered", b"filtered", "format", b"format", "project", b"project", "run", b"run", "trusted_only", b"trusted_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered", b"filtered", "format", b"format", "judged_by", b"judged_by", "project", b"project", "run", b"run", "trusted_only", b"trusted_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

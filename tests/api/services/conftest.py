@@ -30,6 +30,7 @@ from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
+from nextlabel.v1.text_service_pb2_grpc import TextServiceStub
 from tests.fake_anthropic import FakeAnthropic
 
 DIMENSION = 4
@@ -98,6 +99,7 @@ class Api:
         self.budgets = BudgetServiceStub(channel)
         self.quality = QualityServiceStub(channel)
         self.reports = ReportServiceStub(channel)
+        self.texts = TextServiceStub(channel)
         self.access = AccessServiceStub(channel)
 
     def project(self, **settings: Any) -> str:

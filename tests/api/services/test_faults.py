@@ -33,6 +33,7 @@ OF_THE_INSIDE = re.compile(r"(?<!\w)/|Errno|Exception|Traceback|Lance|\.py\b|os 
 # They need what no fault has to do with: an embedder, an LLM that erred, gold, a version that is not in force, a curve.
 NOT_HERE = {"Embed", "ProposeGuidelines", "CertifyLabels", "AcceptGuidelines", "RejectGuidelines", "GetUpload"}
 NOT_HERE |= {"CloseReservation", "GetForecast", "GetRandomControl", "GetRanking", "Synthesize"}
+NOT_HERE |= {"ListTexts", "ListJudgingItems", "ListJudges"}  # of projects of texts
 NOT_HERE |= {"QuoteRoutes"}  # it needs gold too
 NOT_HERE |= {"PauseRun", "ResumeRun"}  # the fault may have ended the run
 

@@ -17,6 +17,7 @@ OWN = {
     "models": "List the model versions, newest first: how good each is, and what annotators' advice is worth to it.",
     "model": "Take a trained model along: files that predict without nextlabel.",
     "synthesize": "Have an LLM write texts of a class, and judge each before you use it.",
+    "texts": "See what was written of items, have it judged, and find the best.",
     "export": "Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines.",
     "mcp": "Offer tools of the Model Context Protocol, so that an assistant can label and start runs.",
 }

@@ -210,12 +210,15 @@ class Labeling(Service[Mode, Scope]):
         run: str = "",
         trusted_only: bool = False,
         filtered: FilteredName = "drop",
+        judged_by: str = "",
     ) -> AsyncIterator[Sequence[bytes]]:
         """The annotations as JSON Lines in UTF-8, some whole lines at a time.
 
         `form` is records (each annotation with its provenance) or data that LLMs are tuned on: sft (conversations),
         dpo and reward (a better and a worse answer), or rationale (answers and the reasons for them). Of items whose
         label enabled filters leave out there are no lines; with `filtered` mark every line has `filtered_by`.
+        `judged_by` names the project in which candidate texts are judged: sft is then about the best text of each item,
+        and dpo and reward set it against each that was found worse.
         """
         request = pb.ExportAnnotationsRequest(
             project=project,
@@ -223,6 +226,7 @@ class Labeling(Service[Mode, Scope]):
             run=run,
             trusted_only=trusted_only,
             filtered=enum_value(pb.FilterEffect, filtered, "filtered"),
+            judged_by=judged_by,
         )
         async for response in self._connection.responses(self._stub.ExportAnnotations, request):
             yield [response.lines]

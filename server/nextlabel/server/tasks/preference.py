@@ -2,13 +2,21 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 
 from typing_extensions import override
 
 from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, InvalidAnswerError, mean_probability, usable
 from nextlabel.server.tasks.task_type import TaskType
-from nextlabel.server.values.labeling.answers import PREFERENCES, Body, Outcome, Preference, PreferredAlternative
+from nextlabel.server.values.labeling.answers import (
+    PREFERENCES,
+    Answer,
+    Body,
+    Outcome,
+    Preference,
+    PreferredAlternative,
+)
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.projects import Project
 
@@ -24,6 +32,33 @@ _MIRRORED = {
     PreferredAlternative.TIE: PreferredAlternative.TIE,
 }
 _ORDERS = 2
+_DISAGREE = "the two orders disagree"
+
+
+class PreferredPlace(StrEnum):
+    """What contradictory answers to the two orders of a pair have in common: the place of what was preferred.
+
+    `NONE` where they contradict each other in no such way, or not at all.
+    """
+
+    NONE = ""
+    FIRST = "each time it preferred what came first"
+    SECOND = "each time it preferred what came second"
+
+
+def place_preferred(answer: Answer) -> PreferredPlace | None:
+    """Which place an annotator preferred that was asked in both orders; None for one that was not."""
+    if not isinstance(answer.body, Preference) or "agreement" not in answer.signals:
+        return None
+    for place in (PreferredPlace.FIRST, PreferredPlace.SECOND):
+        if answer.detail == _disagreement(place):
+            return place
+    return PreferredPlace.NONE
+
+
+def is_consistent(answer: Answer) -> bool:
+    """Whether an annotator that was asked in both orders gave the same answer to them."""
+    return not answer.detail.startswith(_DISAGREE)
 
 
 class PreferenceType(TaskType[Preference]):
@@ -102,7 +137,18 @@ class PreferenceType(TaskType[Preference]):
         if shown.body == second.body:
             return CombinedDraft(replace(shown, probability=mean_probability([shown, second])), 1.0)
         tie = Preference(PreferredAlternative.TIE)
-        return CombinedDraft(replace(shown, body=tie, probability=None, detail="the two orders disagree"), 0.5)
+        detail = _disagreement(_place(shown.body, swapped.body))
+        return CombinedDraft(replace(shown, body=tie, probability=None, detail=detail), 0.5)
+
+
+def _place(shown: Body | None, swapped: Body | None) -> PreferredPlace:
+    if shown != swapped or not isinstance(shown, Preference):
+        return PreferredPlace.NONE
+    return PreferredPlace.FIRST if shown.choice is PreferredAlternative.A else PreferredPlace.SECOND
+
+
+def _disagreement(place: PreferredPlace) -> str:
+    return f"{_DISAGREE}: {place.value}" if place else _DISAGREE
 
 
 def _mirrored(body: Body | None) -> Body | None:

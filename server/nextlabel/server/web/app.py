@@ -29,6 +29,7 @@ from nextlabel.server.web import (
     reviewing,
     sessions,
     starting,
+    texts,
 )
 from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.protection import Protection
@@ -64,6 +65,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/map.{{form}}", maps.picture),
         Route(f"{project}/live", live.events),
         Route(f"{project}/items", pages.items),
+        Route(f"{project}/texts", texts.show),
         Route(f"{project}/guidelines", pages.guidelines),
         Route(f"{project}/guidelines/{{version:int}}", pages.decide_guidelines, methods=["POST"]),
         Route(f"{project}/ledger", pages.ledger),

@@ -18,6 +18,7 @@ from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
 from nextlabel.v1.report_service_pb2_grpc import ReportServiceStub
 from nextlabel.v1.run_service_pb2_grpc import RunServiceStub
+from nextlabel.v1.text_service_pb2_grpc import TextServiceStub
 
 if TYPE_CHECKING:
     from nextlabel.v1.access_service_pb2_grpc import AccessServiceAsyncStub
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nextlabel.v1.quality_service_pb2_grpc import QualityServiceAsyncStub
     from nextlabel.v1.report_service_pb2_grpc import ReportServiceAsyncStub
     from nextlabel.v1.run_service_pb2_grpc import RunServiceAsyncStub
+    from nextlabel.v1.text_service_pb2_grpc import TextServiceAsyncStub
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -79,6 +81,11 @@ class Backend:
     def quality(self) -> QualityServiceAsyncStub:
         """Whether labels can be trusted."""
         return QualityServiceStub(self.channel)
+
+    @cached_property
+    def texts(self) -> TextServiceAsyncStub:
+        """Candidate texts."""
+        return TextServiceStub(self.channel)
 
     @cached_property
     def access(self) -> AccessServiceAsyncStub:

@@ -14,9 +14,9 @@ from nextlabel.server.values.ids import new_id
 from nextlabel.server.web.choices import one_of
 from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import visitor
+from nextlabel.v1 import annotation_pb2, pool_pb2, pool_service_pb2
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
-from nextlabel.v1 import pool_pb2, pool_service_pb2
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import report_service_pb2 as reports_pb
 from nextlabel.v1 import run_service_pb2 as runs_pb
@@ -65,6 +65,7 @@ async def _overview(request: Request) -> dict[str, Any]:
     quality = await who.call(backend.reports.GetAnnotatorReport, reports_pb.GetAnnotatorReportRequest(project=name))
     return {
         "project": project,
+        "text_type": annotation_pb2.ANNOTATION_TYPE_TEXT,
         "figures": figures,
         "points": curve.learning_curve.points,
         "runs": runs,

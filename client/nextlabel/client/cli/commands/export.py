@@ -35,6 +35,7 @@ _WHY_NONE: Mapping[str, str] = {
     "rationale": ": no answer has a reason; give one with yours, or start a run with --rationale",
 }
 
+_OF_BEST = ("sft", "dpo", "reward")
 _OF_ITEMS = ("label-studio", "argilla", "datasheet")
 
 _PANEL = "With --per item"
@@ -56,6 +57,12 @@ def export(
         ),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
+    judged_by: Annotated[
+        str,
+        typer.Option(
+            metavar="PROJECT", help="With --form sft, dpo or reward: the best texts, by what is judged in this project."
+        ),
+    ] = "",
     trusted_only: Annotated[bool, typer.Option("--trusted-only", help="Only what counts as truth.")] = False,
     learner: Annotated[
         bool,
@@ -92,6 +99,8 @@ def export(
 ) -> None:
     """Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines."""
     _check(per, form, run, to, asks_learner=learner, soft=soft)
+    if judged_by and form not in _OF_BEST:
+        raise typer.BadParameter(f"it goes with --form {', '.join(_OF_BEST)}", param_hint="--judged-by")
     with session(ctx).connect() as client:
         chosen = client.project(project)
         found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below, filtered=filtered)
@@ -104,8 +113,11 @@ def export(
             case _ if per == "item":
                 _items_out(items, to)
             case _:
-                lines = chosen.labeling.export(form=form, run=run, trusted_only=trusted_only, filtered=filtered)
-                _lines_out(lines, to, _WHY_NONE[form])
+                lines = chosen.labeling.export(
+                    form=form, run=run, trusted_only=trusted_only, filtered=filtered, judged_by=judged_by
+                )
+                why_none = f": no text was judged in {judged_by}" if judged_by else _WHY_NONE[form]
+                _lines_out(lines, to, why_none)
         if filtered == "drop":
             _say_dropped(chosen)
 

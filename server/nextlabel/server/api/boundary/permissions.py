@@ -24,12 +24,14 @@ class Rule:
     """Which roles may make a call, and on which project it acts.
 
     `project` is the path of the request field that names the project; empty when the call concerns no single one.
+    `beside` is the field that may name another one, which the caller has to see as well.
     `all_projects` asks for a caller whose scope is every project. `open` needs no credentials at all. `endless` is a
     stream that goes on until its caller leaves, so that a server that stops need not wait for it.
     """
 
     roles: frozenset[Role]
     project: str = "project"
+    beside: str = ""
     all_projects: bool = False
     open: bool = False
     endless: bool = False
@@ -56,8 +58,9 @@ class Rule:
         name = reduce(_get, self.project.split("."), request)
         if not name:
             raise InvalidArgument.field(self.project, "must name a project")
-        if not principal.may_see(str(name)):
-            raise NotFound("project", str(name))
+        for named in (name, getattr(request, self.beside) if self.beside else ""):
+            if named and not principal.may_see(str(named)):
+                raise NotFound("project", str(named))
 
 
 def _get(message: Any, field: str) -> Any:
@@ -117,7 +120,7 @@ RULES: dict[str, Rule] = {
                 "GetConsensus": Rule(READERS),
                 "ListConsensus": Rule(READERS),
                 "UploadReplayLabels": Rule(PRODUCERS, "header.project"),
-                "ExportAnnotations": Rule(READERS),
+                "ExportAnnotations": Rule(READERS, beside="judged_by"),
                 "ListAnnotators": Rule(READERS),
             },
         )
@@ -206,6 +209,16 @@ RULES: dict[str, Rule] = {
         )
     ),
     **dict(_rules("SynthesisService", {"Synthesize": Rule(OPERATORS)})),
+    **dict(
+        _rules(
+            "TextService",
+            {
+                "ListTexts": Rule(READERS, beside="judged_by"),
+                "ListJudgingItems": Rule(READERS),
+                "ListJudges": Rule(READERS),
+            },
+        )
+    ),
     **dict(
         _rules(
             "AccessService",

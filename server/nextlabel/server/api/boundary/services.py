@@ -16,6 +16,7 @@ from nextlabel.v1 import quality_service_pb2_grpc as quality
 from nextlabel.v1 import report_service_pb2_grpc as report
 from nextlabel.v1 import run_service_pb2_grpc as run
 from nextlabel.v1 import synthesis_service_pb2_grpc as synthesis
+from nextlabel.v1 import text_service_pb2_grpc as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ SERVICES: dict[str, Service] = {
     "nextlabel.v1.SynthesisService": Service(
         synthesis.add_SynthesisServiceServicer_to_server, synthesis.SynthesisServiceServicer
     ),
+    "nextlabel.v1.TextService": Service(text.add_TextServiceServicer_to_server, text.TextServiceServicer),
     "nextlabel.v1.ReportService": Service(report.add_ReportServiceServicer_to_server, report.ReportServiceServicer),
     "nextlabel.v1.AccessService": Service(access.add_AccessServiceServicer_to_server, access.AccessServiceServicer),
 }

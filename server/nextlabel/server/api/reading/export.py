@@ -16,6 +16,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
+from nextlabel.server.domain.texts.judgements import JudgedItem, Judgements, check_judging, check_texts
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import InvalidArgument
@@ -24,6 +25,7 @@ from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import labeling_service_pb2 as pb
 
 _CHUNK = 500
+_JUDGED = (pb.EXPORT_FORMAT_SFT, pb.EXPORT_FORMAT_DPO, pb.EXPORT_FORMAT_REWARD)
 _FINE_TUNING: Mapping[pb.ExportFormat.ValueType, Callable[[FineTuning, AnsweredItem], Iterator[Record]]] = {
     pb.EXPORT_FORMAT_SFT: FineTuning.conversations,
     pb.EXPORT_FORMAT_DPO: FineTuning.pairs,
@@ -55,6 +57,7 @@ class Export:
     pools: Pools
     labels: Labels
     filters: LabelFilters
+    judgements: Judgements
 
     def lines(
         self,
@@ -64,12 +67,20 @@ class Export:
         *,
         trusted_only: bool,
         filtered: pb.FilterEffect.ValueType = pb.FILTER_EFFECT_DROP,
+        judging: Project | None = None,
     ) -> AsyncIterator[Sequence[str]]:
-        """Return chunks of lines.
+        """Return chunks of lines; ``judging`` is where candidate texts are judged.
 
         Raises:
-            InvalidArgument: an unknown format or effect of filters, or a run for a format that is about items.
+            InvalidArgument: an unknown format or effect of filters, a run for a format that is about items, or
+                judgements for one that asks for no best text.
+            FailedPrecondition: there are no texts in the project, or nothing is judged in the other one.
         """
+        if judging is not None:
+            check_texts(project)
+            check_judging(judging)
+            if form not in _JUDGED:
+                raise InvalidArgument.field("judged_by", "the best texts are exported as SFT, DPO or REWARD")
         if filtered not in pb.FilterEffect.values():
             raise InvalidArgument.field("filtered", "must be DROP, MARK or KEEP")
         if form in (pb.EXPORT_FORMAT_UNSPECIFIED, pb.EXPORT_FORMAT_RECORDS):
@@ -78,7 +89,7 @@ class Export:
             raise InvalidArgument.field("format", "must be RECORDS, SFT, DPO, REWARD or RATIONALE")
         if run:
             raise InvalidArgument.field("run", "these forms are about the answers of all runs; leave it empty")
-        return self._fine_tuning(project, _FINE_TUNING[form], trusted_only, filtered)
+        return self._fine_tuning(project, _FINE_TUNING[form], trusted_only, filtered, judging)
 
     async def _records(
         self, project: Project, run: str, trusted_only: bool, filtered: pb.FilterEffect.ValueType
@@ -106,6 +117,7 @@ class Export:
         records: Callable[[FineTuning, AnsweredItem], Iterator[Record]],
         trusted_only: bool,
         filtered: pb.FilterEffect.ValueType,
+        judging: Project | None,
     ) -> AsyncIterator[Sequence[str]]:
         """Yield what answered pool items are for tuning, in their order; what evaluates or checks trains no model."""
         writer = FineTuning(await self.store.read(lambda tx: self.projects.task(tx, project)))
@@ -115,14 +127,25 @@ class Export:
         marks = await self._marks(project, filtered)
         rows = sorted(row for row in given if row not in kept_back and marks.keep(row))
         for start in range(0, len(rows), _CHUNK):
-            items = await self.pools.items(project.id, rows[start : start + _CHUNK])
-            answered = [AnsweredItem(item, given[item.row], agreed.get(item.row)) for item in items]
+            chunk = rows[start : start + _CHUNK]
+            judged = {} if judging is None else await self._judged(project, chunk, judging)
+            items = await self.pools.items(project.id, chunk)
+            answered = [
+                AnsweredItem(item, given[item.row], agreed.get(item.row), judged.get(item.row))
+                for item in items
+                if judging is None or item.row in judged
+            ]
             yield [
                 _line(record | marks.columns(one.item.row))
                 for one in answered
                 if one.trusted or not trusted_only
                 for record in records(writer, one)
             ]
+
+    async def _judged(self, project: Project, rows: Sequence[int], judging: Project) -> Mapping[int, JudgedItem]:
+        """Return the items of which a best text is known, by row."""
+        found = await self.judgements.items(project, rows, judging)
+        return {one.item.row: one for one in found if one.best is not None}
 
     async def _marks(self, project: Project, filtered: pb.FilterEffect.ValueType) -> _Marks:
         """Return what filters leave out as it is when an export begins."""

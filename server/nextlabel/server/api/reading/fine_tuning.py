@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.texts.judgements import JudgedItem
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.answer_form import answer_rule
 from nextlabel.server.tasks.drafts import AnswerForm
@@ -29,11 +30,12 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AnsweredItem:
-    """An item with the answers that stand, and their consensus where its type has one."""
+    """An item with the answers that stand, and their consensus, or what judges said of them, where there is any."""
 
     item: StoredItem
     annotations: Sequence[Annotation]
     consensus: Consensus | None
+    judged: JudgedItem | None = None
 
     @property
     def usable(self) -> list[Annotation]:
@@ -46,7 +48,12 @@ class AnsweredItem:
         return any(a.trusted for a in self.usable)
 
     def settled(self) -> Body | None:
-        """The answer that most of those who count gave: the trusted ones where there are any; None in a tie."""
+        """The best text where one was judged, else the answer that most of those who count gave; None in a tie.
+
+        Those who count are the trusted ones where there are any.
+        """
+        if self.judged is not None and self.judged.best is not None:
+            return self.judged.best.candidate.annotation.answer.body
         if self.consensus is not None:
             return self.consensus.body
         voters = [a for a in self.usable if a.trusted] or self.usable
@@ -81,8 +88,9 @@ class FineTuning:
     def pairs(self, answered: AnsweredItem) -> Iterator[Record]:
         """Yield prompts with a better and a worse response.
 
-        In projects of preferences the settled choice says which is which. Elsewhere the better one is what people
-        answered, and the worse one what an LLM answered otherwise.
+        In projects of preferences the settled choice says which is which, and of judged texts the best one is better
+        than each that was found worse. Elsewhere the better one is what people answered, and the worse one what an LLM
+        answered otherwise.
         """
         for pair in self._pairs(answered):
             yield {
@@ -118,6 +126,10 @@ class FineTuning:
         body = answered.settled()
         if isinstance(body, Preference):
             yield from _preferred(answered.item, body)
+        elif body is not None and answered.judged is not None:
+            for one in answered.judged.worse:
+                by = one.candidate.annotation.annotator
+                yield _Pair(self._asked(answered.item), _shown(body), one.candidate.text, by)
         elif body is not None and answered.trusted:
             right = type_of(body).compared(body)
             wrong = {_compared(a): a for a in answered.usable if a.kind is AnnotatorKind.LLM and not a.trusted}
@@ -142,7 +154,22 @@ class FineTuning:
             "vote_share": None if agreed is None else agreed.vote_share,
             "confidence": None if agreed is None else agreed.confidence,
             "guidelines_version": self.task.guidelines.version,
-        }
+        } | _judgement(answered.judged)
+
+
+def _judgement(judged: JudgedItem | None) -> Record:
+    """Return what the best text of an item rests on; nothing where texts are not judged."""
+    best = None if judged is None else judged.best
+    if best is None:
+        return {}
+    return {
+        "written_by": best.candidate.annotation.annotator,
+        "merit": best.merit,
+        "won": best.won,
+        "tied": best.tied,
+        "lost": best.lost,
+        "judgements": best.judgements,
+    }
 
 
 def _reasons(answered: AnsweredItem, body: Body) -> list[Annotation]:

@@ -272,7 +272,12 @@ class LabelingServicer(LabelingServiceServicer):
         """Export annotations or the consensus as JSON Lines."""
         project = await self.finder.project(request.project)
         chosen = self.export.lines(
-            project, request.format, request.run, trusted_only=request.trusted_only, filtered=request.filtered
+            project,
+            request.format,
+            request.run,
+            trusted_only=request.trusted_only,
+            filtered=request.filtered,
+            judging=await self.finder.project(request.judged_by) if request.judged_by else None,
         )
         async for lines in chosen:
             for chunk in chunks([f"{line}\n".encode() for line in lines]):

@@ -21,10 +21,12 @@ from nextlabel.server.api.services.quality_servicer import QualityServicer
 from nextlabel.server.api.services.report_servicer import ReportServicer
 from nextlabel.server.api.services.run_servicer import RunServicer
 from nextlabel.server.api.services.synthesis_servicer import SynthesisServicer
+from nextlabel.server.api.services.text_servicer import TextServicer
 from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.reviewing import Reviewing
+from nextlabel.server.domain.texts.judgements import Judgements
 from nextlabel.server.learners.portable.encoder_files import EncoderFiles
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.access import AccessToken
@@ -84,6 +86,9 @@ def servicers(parts: Parts) -> dict[str, object]:
         "nextlabel.v1.SynthesisService": SynthesisServicer(
             store=parts.base.store, finder=finder, replies=replies, synthesis=parts.llm.synthesis
         ),
+        "nextlabel.v1.TextService": TextServicer(
+            finder=finder, labels=parts.labeling.labels, judgements=_judgements(parts)
+        ),
         "nextlabel.v1.AccessService": AccessServicer(
             store=parts.base.store,
             replies=replies,
@@ -92,6 +97,10 @@ def servicers(parts: Parts) -> dict[str, object]:
             limits=parts.base.limits,
         ),
     }
+
+
+def _judgements(parts: Parts) -> Judgements:
+    return Judgements(parts.pool.pools, parts.labeling.labels)
 
 
 def _learner(parts: Parts, replies: Replies, finder: ProjectFinder) -> LearnerServicer:
@@ -168,6 +177,7 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
             parts.pool.pools,
             parts.labeling.labels,
             parts.learning.learning.filters,
+            _judgements(parts),
         ),
         signals=parts.base.signals,
         limits=parts.base.limits,

@@ -1,0 +1,99 @@
+"""`nextlabel texts`: candidate texts, who judges them, and the best of each item."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nextlabel.client.amounts import share_within, usd
+from nextlabel.client.cli.options import ProjectArgument
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
+from nextlabel.client.cli.problems import say
+from nextlabel.client.cli.session import session
+from nextlabel.client.upload import rejections
+
+app = typer.Typer(help="See what was written of items, have it judged, and find the best.", no_args_is_help=True)
+
+By = Annotated[Literal["preference", "score"], typer.Option(help="Two at a time, or each by a score.")]
+JudgedBy = Annotated[str, typer.Option(metavar="PROJECT", help="Project in which the texts are judged.")]
+
+_SHOWN_CHARACTERS = 100
+_TEXTS: TableColumns = {
+    "ITEM": lambda t: t["item_id"],
+    "BEST": lambda t: "*" if t["best"] else None,
+    "MERIT": lambda t: None if t["merit"] is None else f"{t['merit']:.3g}",
+    "WON-TIED-LOST": lambda t: _pairs(t),
+    "BY": lambda t: t["annotator"],
+    "COST": lambda t: usd(t["cost"]["micro_usd"]) if t["cost"] else None,
+    "TEXT": lambda t: t["text"][:_SHOWN_CHARACTERS],
+}
+_JUDGES: TableColumns = {
+    "JUDGE": lambda j: j["annotator"],
+    "KIND": lambda j: j["annotator_kind"],
+    "JUDGED": lambda j: j["answers"],
+    "AGREES WITH PEOPLE": lambda j: share_within(j["agreement"]),
+    "SAME IN BOTH ORDERS": lambda j: share_within(j["consistency"]),
+    "FIRST / SECOND TWICE": lambda j: f"{j['preferred_first']} / {j['preferred_second']}" if j["consistency"] else None,
+    "COST": lambda j: usd(j["cost"]["micro_usd"]) if j["cost"] else None,
+}
+
+
+@app.command("list", epilog="Example: nextlabel texts list replies --judged-by replies-judged")
+def list_(
+    ctx: typer.Context, project: ProjectArgument, judged_by: JudgedBy = "", output: OutputOption = Output.TABLE
+) -> None:
+    """List the candidate texts of each item, the best first."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        found = (plain(item) for item in client.texts.list(project, judged_by=judged_by))
+        texts = ({"item_id": item["item_id"], **text} for item in found for text in item["candidates"])
+        emit_many(texts, _TEXTS, output)
+
+
+@app.command(epilog="Example: nextlabel texts judge replies replies-judged --by preference")
+def judge(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    judging: Annotated[str, typer.Argument(help="Project to judge in; it is created where there is none.")],
+    by: By = "preference",
+    pairs: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Most pairs of an item's texts. (default: all)")
+    ] = 0,
+    score_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="MIN MAX", show_default=False, help="Smallest and greatest score. (default: 1 5)"),
+    ] = None,
+    guidelines: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Rubric. (default: the guidelines of the texts)")
+    ] = None,
+) -> None:
+    """Put the texts into a project in which people and LLMs judge them; again for what was written since."""
+    if by == "preference" and score_range is not None:
+        raise typer.BadParameter("it goes with --by score", param_hint="--score-range")
+    if by == "score" and pairs:
+        raise typer.BadParameter("it goes with --by preference", param_hint="--pairs")
+    rubric = "" if guidelines is None else guidelines.read_text(encoding="utf-8-sig")
+    scores = None if by == "preference" else score_range or (1.0, 5.0, 1.0)
+    with session(ctx).connect() as client:
+        added = client.texts.judge(project, judging, by=by, pairs_per_item=pairs, score_range=scores, guidelines=rubric)
+    for line in rejections([added], "row"):
+        say(line)
+    say(f"{added.accepted:,} to judge were added to {judging}, {added.duplicates:,} were there already")
+    say(f"next: nextlabel run start {judging} --annotator anthropic --model MODEL, or label {judging} by hand")
+    if added.rejected:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: nextlabel texts judges replies-judged")
+def judges(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show how far each judge can be trusted: agreement with people, and whether it prefers a place."""
+    with session(ctx).connect() as client:
+        from nextlabel.client.messages.plain import plain
+
+        emit_many((plain(one) for one in client.texts.judges(project)), _JUDGES, output)
+
+
+def _pairs(text: Record) -> str | None:
+    counts = [text["won"], text["tied"], text["lost"]]
+    return "-".join(map(str, counts)) if any(counts) else None

@@ -1,0 +1,1 @@
+"""What was written of items: candidates, how they are judged in another project, and the best of them."""

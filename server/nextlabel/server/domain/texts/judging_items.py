@@ -1,0 +1,93 @@
+"""What the judges of written texts are given: pairs of candidates, or one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from nextlabel.server.assessment.consensus.votes import newest_answers
+from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.answers import Text
+from nextlabel.server.values.pairs import TextPair
+
+MOST_CANDIDATES = 45
+"""Candidates of an item that are looked at, so that it has fewer than 1,000 pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A text that somebody wrote of an item."""
+
+    annotation: Annotation
+    text: str
+
+    @property
+    def number(self) -> int:
+        """The id of its annotation, by which judging items name it."""
+        return self.annotation.id
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingItem:
+    """An item of a judging project: ``pair`` answers ``text``; without one, ``text`` holds both."""
+
+    item_id: str
+    text: str
+    pair: TextPair | None = None
+
+
+def candidates(annotations: Sequence[Annotation]) -> list[Candidate]:
+    """Return the newest text of each annotator, the oldest first; of equal texts the one written first."""
+    by_text: dict[str, Candidate] = {}
+    for annotation in sorted(newest_answers(annotations, Text), key=lambda a: a.id):
+        if isinstance(body := annotation.answer.body, Text):
+            by_text.setdefault(body.text, Candidate(annotation, body.text))
+    return list(by_text.values())[:MOST_CANDIDATES]
+
+
+def pairs_of(written: Sequence[Candidate], most: int = 0) -> list[tuple[Candidate, Candidate]]:
+    """Return pairs of an item's candidates: all, or at most ``most``, spread evenly over the candidates.
+
+    They stand on a circle, and neighbours are paired first. Which of two comes first is drawn by their numbers, so that
+    it says nothing of who wrote them.
+    """
+    size = len(written)
+    found: dict[frozenset[int], tuple[Candidate, Candidate]] = {}
+    for distance in range(1, size // 2 + 1):
+        for place in range(size):
+            one, other = written[place], written[(place + distance) % size]
+            found.setdefault(frozenset((one.number, other.number)), _drawn(one, other))
+    return list(found.values())[: most or None]
+
+
+def _drawn(one: Candidate, other: Candidate) -> tuple[Candidate, Candidate]:
+    earlier, later = sorted((one, other), key=lambda candidate: candidate.number)
+    turned = sha256(pair_id(earlier, later).encode()).digest()[0] % 2
+    return (later, earlier) if turned else (earlier, later)
+
+
+def pair_id(one: Candidate, other: Candidate) -> str:
+    """Return the id of the judging item about a pair, of which ``one`` comes first."""
+    return f"{one.number}-{other.number}"
+
+
+def in_pairs(prompt: str, written: Sequence[Candidate], most: int = 0) -> Iterator[JudgingItem]:
+    """Yield the judging items of an item's candidates, two at a time."""
+    for one, other in pairs_of(written, most):
+        yield JudgingItem(pair_id(one, other), prompt, TextPair(one.text, other.text))
+
+
+def one_by_one(prompt: str, written: Sequence[Candidate]) -> Iterator[JudgingItem]:
+    """Yield the judging items of an item's candidates, each alone, below what it answers."""
+    for one in written:
+        yield JudgingItem(str(one.number), to_score(prompt, one.text))
+
+
+def to_score(prompt: str, text: str) -> str:
+    """Return what is scored: a candidate below what it answers.
+
+    >>> to_score("Say hello.", "Hello!")
+    'Asked:\\nSay hello.\\n\\nAnswer:\\nHello!'
+    """
+    return f"Asked:\n{prompt}\n\nAnswer:\n{text}"
