@@ -2,6 +2,7 @@ import csv
 from pathlib import Path
 
 from tests.client.conftest import Cli
+from tests.client.fake_state import State
 
 
 def test_quality_says_the_kind_and_interval_of_every_figure(cli: Cli, news: str) -> None:
@@ -121,3 +122,24 @@ def test_quality_says_which_texts_are_unlike_the_earlier_ones(cli: Cli, news: st
     assert "NO" in shown
     found = cli("quality", "drift", news, "--output", "json").json
     assert [one["drifted"] for one in found] == [False, True]
+
+
+def test_a_plan_is_carried_out_by_a_run(cli: Cli, news: str, state: State) -> None:
+    asked = (
+        "quality",
+        "route",
+        news,
+        "--budget-usd",
+        "1.5",
+        "--annotator",
+        "anthropic:claude-haiku-4-5",
+        "--carry-out",
+    )
+    done = cli(*asked, "--annotator", "replay:known=0.001", "--person-usd", "0.05")
+    assert "started run" in done.err
+    [run] = state.runs.values()
+    route = run.spec.annotator.route
+    assert [(m.WhichOneof("kind"), m.micro_usd) for m in route.members] == [("anthropic", 0), ("replay", 1_000)]
+    assert (route.person_micro_usd, run.spec.limits.micro_usd) == (50_000, 1_500_000)
+    wrong = cli(*asked, "--annotator", "mini")
+    assert (wrong.code, "name it KIND:NAME" in wrong.err) == (2, True)

@@ -96,6 +96,7 @@ class Service:
         *,
         texts: Sequence[str] | None = None,
         labels: Sequence[str] | None = None,
+        embedded_as: Sequence[str] | None = None,
         split: Split = Split.POOL,
         upload: str = "upload",
         sequence: int = 1,
@@ -107,7 +108,7 @@ class Service:
             metadata=[""] * len(ids),
             splits=[split] * len(ids),
             labels=list(known) if split is not Split.POOL else [""] * len(ids),
-            embeddings_nD=vectors(known),
+            embeddings_nD=vectors(embedded_as or known),
         )
         return await (await self.parts.pool.ingest.add(project, upload, sequence, incoming))
 

@@ -23,6 +23,8 @@ from nextlabel.server.values.runs.annotator_options import (
     OpenaiCompatibleOptions,
     PromptOptions,
     ReplayOptions,
+    RouteMember,
+    RouteOptions,
 )
 from nextlabel.server.values.runs.events import (
     AnnotationProgress,
@@ -32,6 +34,8 @@ from nextlabel.server.values.runs.events import (
     Happening,
     ModelTrained,
     RoundStarted,
+    RoutePlanned,
+    RouteStepStarted,
     RunEnded,
     RunEvent,
     RunPaused,
@@ -68,6 +72,8 @@ HAPPENINGS: tuple[Happening, ...] = (
     ModelTrained(4),
     CurvePointAdded(4),
     CanariesChecked(CanaryTally(honest=1, obeyed=2, tokens=3)),
+    RoutePlanned((("mini",), ()), (3, 4), 2, "abc", 0.9, 0.8, 0.95, 1_000, {"mini": 200.5}),
+    RouteStepStarted("mini", 3, "said"),
     RunPaused(),
     RunResumed(),
     RunEnded(RunState.FINISHED, StopReason.BUDGET, "the labels budget is spent"),
@@ -79,6 +85,7 @@ CHOICES: tuple[AnnotatorChoice, ...] = (
     ReplayOptions("truth", 0.5, trusted=False, name="noisy"),
     HumanOptions("ann"),
     LearnerOptions(0.5),
+    RouteOptions((RouteMember(ReplayOptions("known"), 20), RouteMember(AnthropicOptions("claude"))), 50_000),
     AnthropicOptions("claude", "https://llm.example", PROMPT, "judge"),
     OpenaiCompatibleOptions("llama", prompt=PROMPT, log_probabilities=True),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nextlabel.client.messages.settings import limits, strategy_spec
+from nextlabel.client.messages.settings import MICRO_USD, limits, strategy_spec
 from nextlabel.v1.run_service_pb2 import (
     AnnotatorSpec,
     AnthropicAnnotator,
@@ -13,6 +13,8 @@ from nextlabel.v1.run_service_pb2 import (
     OpenAiCompatibleAnnotator,
     PromptOptions,
     ReplayAnnotator,
+    RouteAnnotator,
+    RouteMember,
     RunSpec,
     Targets,
 )
@@ -67,6 +69,36 @@ def openai_compatible(
         decisions=decisions,
     )
     return AnnotatorSpec(name=name, openai_compatible=kind)
+
+
+def route(members: Sequence[tuple[AnnotatorSpec, float]], *, person_usd: float = 0.0) -> AnnotatorSpec:
+    """Annotators that are asked in turn as a plan of routes says, each with the dollars that its answer costs.
+
+    0 dollars stand for what its answers have cost so far. They are replays or LLMs; people are asked at the end where
+    `person_usd`, the dollars of a label by a person, is given. The run needs a budget in dollars.
+
+    Raises ValueError for a member of another kind.
+    """
+    return AnnotatorSpec(
+        route=RouteAnnotator(
+            members=[_member(annotator, usd) for annotator, usd in members],
+            person_micro_usd=round(person_usd * MICRO_USD),
+        )
+    )
+
+
+def _member(annotator: AnnotatorSpec, usd: float) -> RouteMember:
+    member = RouteMember(name=annotator.name, micro_usd=round(usd * MICRO_USD))
+    match annotator.WhichOneof("kind"):
+        case "replay":
+            member.replay.CopyFrom(annotator.replay)
+        case "anthropic":
+            member.anthropic.CopyFrom(annotator.anthropic)
+        case "openai_compatible":
+            member.openai_compatible.CopyFrom(annotator.openai_compatible)
+        case kind:
+            raise ValueError(f"only replays and LLMs are members of a route, got {kind or 'no annotator'}")
+    return member
 
 
 def run_spec(

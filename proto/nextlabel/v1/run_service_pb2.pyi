@@ -95,6 +95,10 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     """Items without a useful answer are left that this run may not ask about; `detail` says how many and why."""
     STOP_REASON_STABLE: _StopReason.ValueType  # 11
     """The predictions of successive models hardly differ any more."""
+    STOP_REASON_CARRIED_OUT: _StopReason.ValueType  # 12
+    """The steps of its plan are done."""
+    STOP_REASON_PROMISE_BROKEN: _StopReason.ValueType  # 13
+    """A step of its plan turned out otherwise than gold had said, or the project has changed; `detail` says how."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """Why a run ended."""
@@ -123,6 +127,10 @@ STOP_REASON_ITEMS_LEFT: StopReason.ValueType  # 10
 """Items without a useful answer are left that this run may not ask about; `detail` says how many and why."""
 STOP_REASON_STABLE: StopReason.ValueType  # 11
 """The predictions of successive models hardly differ any more."""
+STOP_REASON_CARRIED_OUT: StopReason.ValueType  # 12
+"""The steps of its plan are done."""
+STOP_REASON_PROMISE_BROKEN: StopReason.ValueType  # 13
+"""A step of its plan turned out otherwise than gold had said, or the project has changed; `detail` says how."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 class _DemonstrationSelection:
@@ -436,6 +444,83 @@ class OpenAiCompatibleAnnotator(_message.Message):
 Global___OpenAiCompatibleAnnotator: _TypeAlias = OpenAiCompatibleAnnotator  # noqa: Y015
 
 @_typing.final
+class RouteMember(_message.Message):
+    """An annotator that is asked in turn with others."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REPLAY_FIELD_NUMBER: _builtins.int
+    ANTHROPIC_FIELD_NUMBER: _builtins.int
+    OPENAI_COMPATIBLE_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the annotator in annotations and reports, up to 256 bytes; empty for a name made from the kind and model."""
+    micro_usd: _builtins.int
+    """Micro-dollars an answer; 0 for the mean of what its answers about gold items have cost."""
+    @_builtins.property
+    def replay(self) -> Global___ReplayAnnotator:
+        """Known labels, which do not count as truth here."""
+
+    @_builtins.property
+    def anthropic(self) -> Global___AnthropicAnnotator:
+        """An LLM behind the Anthropic Messages API."""
+
+    @_builtins.property
+    def openai_compatible(self) -> Global___OpenAiCompatibleAnnotator:
+        """An LLM behind an OpenAI-compatible server."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        replay: Global___ReplayAnnotator | None = ...,
+        anthropic: Global___AnthropicAnnotator | None = ...,
+        openai_compatible: Global___OpenAiCompatibleAnnotator | None = ...,
+        micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anthropic", b"anthropic", "kind", b"kind", "openai_compatible", b"openai_compatible", "replay", b"replay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anthropic", b"anthropic", "kind", b"kind", "micro_usd", b"micro_usd", "name", b"name", "openai_compatible", b"openai_compatible", "replay", b"replay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["replay", "anthropic", "openai_compatible"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___RouteMember: _TypeAlias = RouteMember  # noqa: Y015
+
+@_typing.final
+class RouteAnnotator(_message.Message):
+    """Learner, LLMs and people in turn, as QuoteRoutes plans them. All are asked about gold items first; then the run plans who is
+    asked about what with the money that is left of its limit, and asks the cheapest annotator about all of its items, the next
+    one about those that are still open, and so on. Each step begins only if the ones before it turned out as gold said.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    PERSON_MICRO_USD_FIELD_NUMBER: _builtins.int
+    person_micro_usd: _builtins.int
+    """What a label by a person costs; 0 for asking no people. They lease their items as those of any run."""
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RouteMember]:
+        """LLMs that may be asked, at most 4."""
+
+    def __init__(
+        self,
+        *,
+        members: _abc.Iterable[Global___RouteMember] | None = ...,
+        person_micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["members", b"members", "person_micro_usd", b"person_micro_usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteAnnotator: _TypeAlias = RouteAnnotator  # noqa: Y015
+
+@_typing.final
 class AnnotatorSpec(_message.Message):
     """Who answers."""
 
@@ -447,6 +532,7 @@ class AnnotatorSpec(_message.Message):
     ANTHROPIC_FIELD_NUMBER: _builtins.int
     OPENAI_COMPATIBLE_FIELD_NUMBER: _builtins.int
     LEARNER_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of the annotator in annotations and reports, up to 256 bytes; empty for a name made from the kind and model. People
     answer under their own names: INVALID_ARGUMENT for them.
@@ -471,6 +557,12 @@ class AnnotatorSpec(_message.Message):
     def learner(self) -> Global___LearnerAnnotator:
         """The learner itself."""
 
+    @_builtins.property
+    def route(self) -> Global___RouteAnnotator:
+        """One after the other, as a plan says. Needs `limits.micro_usd`, a model and 50 gold items; `strategy`, `audit_share`,
+        `targets`, `items`, `advice` and `max_rounds` have no part in it.
+        """
+
     def __init__(
         self,
         *,
@@ -480,12 +572,13 @@ class AnnotatorSpec(_message.Message):
         anthropic: Global___AnthropicAnnotator | None = ...,
         openai_compatible: Global___OpenAiCompatibleAnnotator | None = ...,
         learner: Global___LearnerAnnotator | None = ...,
+        route: Global___RouteAnnotator | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["anthropic", b"anthropic", "human", b"human", "kind", b"kind", "learner", b"learner", "openai_compatible", b"openai_compatible", "replay", b"replay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["anthropic", b"anthropic", "human", b"human", "kind", b"kind", "learner", b"learner", "openai_compatible", b"openai_compatible", "replay", b"replay", "route", b"route"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anthropic", b"anthropic", "human", b"human", "kind", b"kind", "learner", b"learner", "name", b"name", "openai_compatible", b"openai_compatible", "replay", b"replay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anthropic", b"anthropic", "human", b"human", "kind", b"kind", "learner", b"learner", "name", b"name", "openai_compatible", b"openai_compatible", "replay", b"replay", "route", b"route"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["replay", "human", "anthropic", "openai_compatible", "learner"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["replay", "human", "anthropic", "openai_compatible", "learner", "route"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1043,6 +1136,108 @@ class CanariesChecked(_message.Message):
 Global___CanariesChecked: _TypeAlias = CanariesChecked  # noqa: Y015
 
 @_typing.final
+class PlannedRoute(_message.Message):
+    """Items that go the same way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """How many items."""
+    @_builtins.property
+    def asked(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who is asked in turn, the last one `person` for people; nobody for the learner's own label."""
+
+    def __init__(
+        self,
+        *,
+        asked: _abc.Iterable[_builtins.str] | None = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlannedRoute: _TypeAlias = PlannedRoute  # noqa: Y015
+
+@_typing.final
+class RoutePlanned(_message.Message):
+    """Who is asked about what was planned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTES_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """Version of the learner whose labels the answers are compared with."""
+    accuracy: _builtins.float
+    """Expected share of right labels, for one look."""
+    low: _builtins.float
+    """Its 95 % interval."""
+    high: _builtins.float
+    """Its upper end."""
+    micro_usd: _builtins.int
+    """Expected cost, without what is spent already."""
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlannedRoute]:
+        """The routes that items take."""
+
+    def __init__(
+        self,
+        *,
+        routes: _abc.Iterable[Global___PlannedRoute] | None = ...,
+        model_version: _builtins.int = ...,
+        accuracy: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+        micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "high", b"high", "low", b"low", "micro_usd", b"micro_usd", "model_version", b"model_version", "routes", b"routes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RoutePlanned: _TypeAlias = RoutePlanned  # noqa: Y015
+
+@_typing.final
+class RouteStepStarted(_message.Message):
+    """A step of a plan began."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    asked: _builtins.str
+    """Who is asked: the name of an annotator, or `person`."""
+    items: _builtins.int
+    """About how many items."""
+    detail: _builtins.str
+    """How the answers before it turned out, and what is left out for want of money. For people."""
+    def __init__(
+        self,
+        *,
+        asked: _builtins.str = ...,
+        items: _builtins.int = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "detail", b"detail", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RouteStepStarted: _TypeAlias = RouteStepStarted  # noqa: Y015
+
+@_typing.final
 class RunPaused(_message.Message):
     """The run was paused. Answers that were under way may still come after this event."""
 
@@ -1125,6 +1320,8 @@ class RunEvent(_message.Message):
     TARGET_STATED_FIELD_NUMBER: _builtins.int
     RUN_PAUSED_FIELD_NUMBER: _builtins.int
     RUN_RESUMED_FIELD_NUMBER: _builtins.int
+    ROUTE_PLANNED_FIELD_NUMBER: _builtins.int
+    ROUTE_STEP_STARTED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, from 1."""
     round: _builtins.int
@@ -1173,6 +1370,14 @@ class RunEvent(_message.Message):
     def run_resumed(self) -> Global___RunResumed:
         """The run was resumed."""
 
+    @_builtins.property
+    def route_planned(self) -> Global___RoutePlanned:
+        """A run that asks in turn has planned who is asked about what."""
+
+    @_builtins.property
+    def route_step_started(self) -> Global___RouteStepStarted:
+        """A step of its plan began."""
+
     def __init__(
         self,
         *,
@@ -1189,12 +1394,14 @@ class RunEvent(_message.Message):
         target_stated: Global___TargetStated | None = ...,
         run_paused: Global___RunPaused | None = ...,
         run_resumed: Global___RunResumed | None = ...,
+        route_planned: Global___RoutePlanned | None = ...,
+        route_step_started: Global___RouteStepStarted | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "route_planned", b"route_planned", "route_step_started", b"route_step_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "route_planned", b"route_planned", "route_step_started", b"route_step_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated", "run_paused", "run_resumed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated", "run_paused", "run_resumed", "route_planned", "route_step_started"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

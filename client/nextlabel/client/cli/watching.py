@@ -26,6 +26,7 @@ _EXIT_CODES = {
     "error": FAILED,
     "annotator_unreliable": FAILED,
     "items_left": FAILED,
+    "promise_broken": FAILED,
     "provider_spend_limit": BUDGET_EXHAUSTED,
 }
 ENDINGS = {
@@ -36,6 +37,8 @@ ENDINGS = {
     "pool_empty": "nothing is left to label",
     "items_left": "items are left without a useful answer",
     "max_rounds": "all its rounds are done",
+    "carried_out": "its plan is carried out",
+    "promise_broken": "its plan does not hold any more",
     "stopped": "it was stopped",
     "provider_spend_limit": "the LLM's provider refuses more spending",
     "annotator_unreliable": "the annotator cannot be relied on",
@@ -86,8 +89,8 @@ class RunView:
 
         current = self.rounds.setdefault(event.round, Round()) if event.round else Round()
         match event.WhichOneof("event"):
-            case "target_stated":
-                say(event.target_stated.detail)
+            case ("target_stated" | "route_planned" | "route_step_started") as stated:
+                say(_stated(event, stated))
             case "round_started":
                 current.stage = "selecting"
             case "batch_selected":
@@ -132,6 +135,20 @@ class RunView:
         for number, current in sorted(self.rounds.items())[-last:]:
             table.add_row(*(Text(printable(cell)) for cell in current.cells(number)))
         return table
+
+
+def _stated(event: "RunEvent", what: str) -> str:
+    """What a run says of a target or of its plan."""
+    if what == "target_stated":
+        return event.target_stated.detail
+    if what == "route_step_started":
+        step = event.route_step_started
+        detail = f" ({step.detail})" if step.detail else ""
+        return f"asking {step.asked} about {step.items:,} items{detail}"
+    plan = event.route_planned
+    ways = [f"{', then '.join(way.asked) or 'nobody'} {way.items:,}" for way in plan.routes]
+    right = f"{percent(plan.accuracy)} right ({percent(plan.low)} to {percent(plan.high)})"
+    return f"plan: {right} for {usd(plan.micro_usd)}; items by whom they are asked: {'; '.join(ways)}"
 
 
 def watch_run(client: "Client", project: str, run_id: str, output: Output) -> int:

@@ -46,6 +46,9 @@ from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.domain.runs.routes.open_items import RouteStandings
+from nextlabel.server.domain.runs.routes.planning import RoutePlanning
+from nextlabel.server.domain.runs.routes.routing import Routing
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.runs.scopes import Scopes
@@ -318,6 +321,15 @@ def _runs(
         log=log,
         clock=base.clock,
     )
+    gold_checks = GoldChecks(base.store, pool.pools, projects.projects, annotation, base.clock)
+    annotators = RunAnnotators(
+        store=base.store,
+        learning=learned.learning,
+        lookups=llm.lookups,
+        disagreements=llm.disagreements,
+        connections=llm.connections,
+        ledgers=projects.ledgers,
+    )
     driver = RunDriver(
         store=base.store,
         goals=Goals(ModelChanges(learned.learning)),
@@ -332,16 +344,21 @@ def _runs(
             log=log,
             clock=base.clock,
         ),
-        gold_checks=GoldChecks(base.store, pool.pools, projects.projects, annotation, base.clock),
-        annotation=annotation,
-        annotators=RunAnnotators(
+        routing=Routing(
             store=base.store,
-            learning=learned.learning,
-            lookups=llm.lookups,
-            disagreements=llm.disagreements,
-            connections=llm.connections,
-            ledgers=projects.ledgers,
+            planning=RoutePlanning(base.store, reports.quality.route_plans, projects.budgets, log),
+            standings=RouteStandings(pool.pools, labeling.labels, reports.quality.deliveries),
+            rounds=rounds,
+            gold_checks=gold_checks,
+            annotation=annotation,
+            annotators=annotators,
+            signals=base.signals,
+            clock=base.clock,
+            new_id=new_id,
         ),
+        gold_checks=gold_checks,
+        annotation=annotation,
+        annotators=annotators,
         embedding=pool.embedding,
         budgets=projects.budgets,
         signals=base.signals,

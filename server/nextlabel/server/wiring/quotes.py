@@ -20,11 +20,11 @@ from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrate
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
-from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import LlmOptions
+from nextlabel.server.values.runs.annotator_options import LlmOptions, RouteOptions
 from nextlabel.server.values.runs.runs import RunSpec
 from nextlabel.server.wiring.advisors import chooser_of
 from nextlabel.server.wiring.llm_connections import LlmConnections
@@ -68,6 +68,8 @@ class AllQuotes:
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
+        if isinstance(spec.annotator, RouteOptions):
+            raise InvalidArgument.field("spec.annotator.route", "QuoteRoutes plans what routes ask and cost")
         bound = await self.labels.quote(project, spec, sample_items)
         llm = None if spec.advice else llm_strategy(spec.strategy)
         if not bound.upper.labels or not (isinstance(spec.annotator, LlmOptions) or llm):

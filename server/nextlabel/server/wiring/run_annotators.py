@@ -32,6 +32,7 @@ from nextlabel.server.values.runs.annotator_options import (
     LearnerOptions,
     LlmOptions,
     ReplayOptions,
+    RouteOptions,
 )
 from nextlabel.server.values.runs.runs import Run
 from nextlabel.server.wiring.llm_connections import LlmConnections, check_llm
@@ -56,6 +57,9 @@ def check_annotator(choice: AnnotatorChoice, settings: AnnotatorSettings) -> Non
             _check_share(choice.min_probability, "spec.annotator.learner.min_probability")
         case LlmOptions():
             check_llm(choice, settings)
+        case RouteOptions():
+            for member in choice.members:
+                check_annotator(member.annotator, settings)
         case HumanOptions():
             if choice.name:
                 raise InvalidArgument.field(
@@ -89,6 +93,8 @@ class RunAnnotators:
                 return await self._llm(project, run, choice)
             case HumanOptions():
                 raise FailedPrecondition("people are not asked by the server; they lease items", reason="HUMAN_RUN")
+            case RouteOptions():
+                raise FailedPrecondition("annotators are asked in turn, each by itself", reason="ROUTE_RUN")
 
     async def _llm(self, project: Project, run: Run, choice: LlmOptions) -> RunAnnotator:
         calibration = GoldConfidence()

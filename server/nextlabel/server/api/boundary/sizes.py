@@ -71,6 +71,7 @@ _ENTRIES: dict[str, str | int] = {
     "QuoteRoutesRequest.annotators": 4,
     "RenderLearningCurveRequest.runs": 50,
     "ReplayLabelBatch.labels": 10_000,
+    "RouteAnnotator.members": 4,
     "SubmitAnnotationsRequest.annotations": "lease_items",
     "TextList.texts": "batch_items",
 }

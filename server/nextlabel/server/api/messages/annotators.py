@@ -11,6 +11,7 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.runs.annotator_options import (
     AnnotatorChoice,
     AnthropicOptions,
+    AskedInTurn,
     DemonstrationSelection,
     HumanOptions,
     LearnerOptions,
@@ -19,6 +20,8 @@ from nextlabel.server.values.runs.annotator_options import (
     OpenaiCompatibleOptions,
     PromptOptions,
     ReplayOptions,
+    RouteMember,
+    RouteOptions,
 )
 from nextlabel.v1 import run_service_pb2 as pb
 
@@ -39,32 +42,48 @@ _MARKINGS = {
 
 def annotator_of(message: pb.AnnotatorSpec) -> AnnotatorChoice:
     """Return the annotator that a run names, or raise InvalidArgument when it names none."""
+    match message.WhichOneof("kind"):
+        case "human":
+            return HumanOptions(message.human.annotator, message.name)
+        case "learner":
+            return LearnerOptions(message.learner.min_probability, message.name)
+        case "route":
+            members = [
+                RouteMember(_asked_in_turn(member, f"spec.annotator.route.members[{place}]"), member.micro_usd)
+                for place, member in enumerate(message.route.members)
+            ]
+            return RouteOptions(tuple(members), message.route.person_micro_usd, message.name)
+    return _asked_in_turn(message, "spec.annotator")
+
+
+def _asked_in_turn(message: pb.AnnotatorSpec | pb.RouteMember, path: str) -> AskedInTurn:
     name = message.name
     match message.WhichOneof("kind"):
         case "replay":
             replay = message.replay
             trusted = replay.trusted if replay.HasField("trusted") else None
             return ReplayOptions(replay.label_set, replay.noise, trusted, name)
-        case "human":
-            return HumanOptions(message.human.annotator, name)
-        case "learner":
-            return LearnerOptions(message.learner.min_probability, name)
         case "anthropic":
-            return AnthropicOptions(**_llm(message.anthropic, "anthropic"), name=name)
+            return AnthropicOptions(**_llm(message.anthropic, f"{path}.anthropic"), name=name)
         case "openai_compatible":
             asked = message.openai_compatible
             return OpenaiCompatibleOptions(
-                **_llm(asked, "openai_compatible"),
+                **_llm(asked, f"{path}.openai_compatible"),
                 name=name,
                 log_probabilities=asked.log_probabilities,
                 batch_calibration=asked.batch_calibration,
                 decisions=asked.decisions,
             )
-    raise InvalidArgument.field("spec.annotator", "say who answers: set one of its kinds")
+    raise InvalidArgument.field(path, "say who answers: set one of its kinds")
 
 
 def annotator_message(options: AnnotatorChoice) -> pb.AnnotatorSpec:
     """Return the message of an annotator."""
+    if isinstance(options, RouteOptions):
+        route = pb.RouteAnnotator(
+            members=[_member(member) for member in options.members], person_micro_usd=options.person_micro_usd
+        )
+        return pb.AnnotatorSpec(name=options.name, route=route)
     message = pb.AnnotatorSpec(name=options.name)
     # Options of a kind may all be unset, and the kind is still what it is.
     getattr(message, options.kind).SetInParent()
@@ -89,11 +108,17 @@ def annotator_message(options: AnnotatorChoice) -> pb.AnnotatorSpec:
     return message
 
 
-def _llm(message: pb.AnthropicAnnotator | pb.OpenAiCompatibleAnnotator, kind: str) -> dict[str, Any]:
+def _member(member: RouteMember) -> pb.RouteMember:
+    alone = annotator_message(member.annotator)
+    kind = member.annotator.kind
+    return pb.RouteMember(name=alone.name, micro_usd=member.micro_usd, **{kind: getattr(alone, kind)})
+
+
+def _llm(message: pb.AnthropicAnnotator | pb.OpenAiCompatibleAnnotator, path: str) -> dict[str, Any]:
     return {
         "model": message.model,
         "base_url": message.base_url,
-        "prompt": _prompt(message.prompt, f"spec.annotator.{kind}.prompt"),
+        "prompt": _prompt(message.prompt, f"{path}.prompt"),
     }
 
 

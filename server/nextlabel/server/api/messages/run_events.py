@@ -23,6 +23,8 @@ from nextlabel.server.values.runs.events import (
     Happening,
     ModelTrained,
     RoundStarted,
+    RoutePlanned,
+    RouteStepStarted,
     RunEnded,
     RunEvent,
     RunPaused,
@@ -64,9 +66,18 @@ def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[s
             return "curve_point_added", pb.CurvePointAdded(point=point)
         case CanariesChecked(counts):
             return "canaries_checked", pb.CanariesChecked(counts=canary_counts(counts))
-        case RunPaused() | RunResumed():
-            paused = isinstance(happening, RunPaused)
-            return ("run_paused", pb.RunPaused()) if paused else ("run_resumed", pb.RunResumed())
+        case RoutePlanned() | RouteStepStarted():
+            return _of_route(happening)
+        case RunPaused() | RunResumed() | RunEnded():
+            return _of_state(happening)
+
+
+def _of_state(happening: RunPaused | RunResumed | RunEnded) -> tuple[str, Any]:
+    match happening:
+        case RunPaused():
+            return "run_paused", pb.RunPaused()
+        case RunResumed():
+            return "run_resumed", pb.RunResumed()
         case RunEnded(state, reason, detail):
             ended = pb.RunEnded(state=STATES[state], stop_reason=STOP_REASONS[reason], detail=detail)
             return "run_ended", ended
@@ -80,6 +91,26 @@ def _target_stated(said: TargetStated) -> pb.TargetStated:
         fewest_right=said.fewest_right,
         items_needed=said.items_needed,
         detail=said.detail,
+    )
+
+
+def _of_route(happening: RoutePlanned | RouteStepStarted) -> tuple[str, Any]:
+    if isinstance(happening, RoutePlanned):
+        return "route_planned", _route_planned(happening)
+    began = pb.RouteStepStarted(asked=happening.asked, items=happening.items, detail=happening.detail)
+    return "route_step_started", began
+
+
+def _route_planned(plan: RoutePlanned) -> pb.RoutePlanned:
+    return pb.RoutePlanned(
+        routes=[
+            pb.PlannedRoute(asked=way, items=items) for way, items in zip(plan.ways, plan.items, strict=True) if items
+        ],
+        model_version=plan.model_version,
+        accuracy=plan.accuracy,
+        low=plan.low,
+        high=plan.high,
+        micro_usd=plan.micro_usd,
     )
 
 

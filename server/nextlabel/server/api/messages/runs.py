@@ -12,10 +12,13 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.runs.annotator_options import RouteOptions
 from nextlabel.server.values.runs.runs import ItemScope, Plateau, Run, RunSpec, RunState, StopReason
 from nextlabel.v1 import run_service_pb2 as pb
 
 DEFAULT_BATCH = 20
+DEFAULT_ROUTE_BATCH = 1_000
+"""Where who is asked about what is planned beforehand, a round is only what is booked together."""
 
 STATES = {
     RunState.RUNNING: pb.RUN_STATE_RUNNING,
@@ -35,6 +38,8 @@ STOP_REASONS = {
     StopReason.STOPPED: pb.STOP_REASON_STOPPED,
     StopReason.PROVIDER_SPEND_LIMIT: pb.STOP_REASON_PROVIDER_SPEND_LIMIT,
     StopReason.ANNOTATOR_UNRELIABLE: pb.STOP_REASON_ANNOTATOR_UNRELIABLE,
+    StopReason.CARRIED_OUT: pb.STOP_REASON_CARRIED_OUT,
+    StopReason.PROMISE_BROKEN: pb.STOP_REASON_PROMISE_BROKEN,
     StopReason.ERROR: pb.STOP_REASON_ERROR,
     StopReason.ITEMS_LEFT: pb.STOP_REASON_ITEMS_LEFT,
 }
@@ -49,12 +54,14 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
     if message.seed < 0:
         raise InvalidArgument.field("spec.seed", f"must not be negative, got {message.seed}")
     targets = message.targets
+    annotator = annotator_of(message.annotator)
     scope = ItemScope(len(set(message.items.item_ids)), message.items.below_confidence)
-    audit_share = 0.0 if scope else project.audit_share
+    in_turn = isinstance(annotator, RouteOptions)
+    audit_share = 0.0 if scope or in_turn else project.audit_share
     return RunSpec(
-        annotator=annotator_of(message.annotator),
+        annotator=annotator,
         strategy=strategy_of(message.strategy, "spec.strategy") if message.HasField("strategy") else project.strategy,
-        batch_size=message.batch_size or DEFAULT_BATCH,
+        batch_size=message.batch_size or (DEFAULT_ROUTE_BATCH if in_turn else DEFAULT_BATCH),
         audit_share=message.audit_share if message.HasField("audit_share") else audit_share,
         limit=cost_of(message.limits),
         target_accuracy=targets.accuracy,

@@ -16,12 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.assessment.routing.sources import calibrator_of
+from nextlabel.server.values.labeling.batches import PEOPLE
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.int64]
 
-PERSON = "person"
+PERSON = PEOPLE
 Route = tuple[str, ...]
 
 

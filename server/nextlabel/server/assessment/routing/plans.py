@@ -14,6 +14,7 @@ from nextlabel.server.assessment.routing.allocation import allocate, best_routes
 from nextlabel.server.assessment.routing.cascades import (
     Floats,
     GoldAnswers,
+    Places,
     Prices,
     Prospects,
     Route,
@@ -54,13 +55,13 @@ class LlmAlone:
     accuracy: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RoutePlan:
     """Steps from the learner on, and what all labels together are expected to be worth and to cost.
 
     ``accuracy`` has a 95 % interval for one look. ``learner_accuracy`` is that of asking nobody. ``people_micro_usd``
     is what people alone cost for the same accuracy, asked at random while the learner labels the rest; None where they
-    are not to be asked, or not as accurate.
+    are not to be asked, or not as accurate. The items take the routes of ``ways`` that ``taken_N`` gives the places of.
     """
 
     steps: Sequence[PlanStep]
@@ -70,6 +71,8 @@ class RoutePlan:
     learner_accuracy: float
     llm_alone: LlmAlone | None
     people_micro_usd: float | None
+    ways: Sequence[Route]
+    taken_N: Places
 
 
 def plan(gold: GoldAnswers, sure_N: npt.ArrayLike, prices: Prices, budget: float) -> RoutePlan:
@@ -105,6 +108,8 @@ def plan(gold: GoldAnswers, sure_N: npt.ArrayLike, prices: Prices, budget: float
         learner_accuracy=learner,
         llm_alone=_llm_alone(ways, found, bins, prices, cost),
         people_micro_usd=_people(right / len(sure), learner, prices, len(sure)),
+        ways=ways,
+        taken_N=_taken(sure, bins, allocation.share_KB),
     )
 
 
@@ -125,6 +130,18 @@ class _Bins:
         items_B = np.diff(np.append(starts, len(ordered_N))).astype(np.float64)
         ends = np.append(starts[1:], len(ordered_N)) - 1
         return cls(items_B, np.add.reduceat(ordered_N, starts) / items_B, ordered_N[starts], ordered_N[ends])
+
+
+def _taken(sure_N: Floats, bins: _Bins, share_KB: Floats) -> Places:
+    """Return the place of the route of each item. Those of a bin are shared out in the order of their confidence."""
+    order_N = np.argsort(sure_N, kind="stable")
+    taken_N = np.zeros(len(sure_N), np.int64)
+    start = 0
+    for b, items in enumerate(bins.items_B.astype(np.int64).tolist()):
+        ends_K = np.round(np.cumsum(share_KB[:, b]) * items).astype(np.int64)
+        taken_N[order_N[start : start + items]] = np.searchsorted(ends_K, np.arange(items), side="right")
+        start += items
+    return taken_N
 
 
 def _errors(ways: Sequence[Route], gold: GoldAnswers, prices: Prices, worth: float) -> Floats:

@@ -19,7 +19,7 @@ from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import HumanOptions
+from nextlabel.server.values.runs.annotator_options import HumanOptions, people_asked
 from nextlabel.server.values.runs.runs import NOT_ENDED, Run, RunState
 
 LABELS_LINE = "labels"
@@ -36,7 +36,7 @@ class Leased:
 def runs_of_people(tx: Transaction, project: ProjectId) -> Sequence[tuple[Run, HumanOptions]]:
     """Return the runs that ask people and have not ended, and whom."""
     open_runs = tx.runs.list(project, states=NOT_ENDED)
-    return [(run, asked) for run in open_runs if isinstance(asked := run.spec.annotator, HumanOptions)]
+    return [(run, asked) for run in open_runs if (asked := people_asked(run.spec.annotator)) is not None]
 
 
 @dataclass(frozen=True, slots=True)

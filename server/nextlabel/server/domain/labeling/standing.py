@@ -12,7 +12,7 @@ from nextlabel.server.domain.labeling.needs import Asker, may_ask, need_of
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.batches import PEOPLE, Batch, Pick
 from nextlabel.server.values.labeling.item_states import ItemNeed, ItemState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import Project
@@ -129,5 +129,6 @@ def being_asked(tx: Transaction, project: ProjectId) -> set[int]:
     rows: set[int] = set()
     for run in tx.runs.list(project, states=NOT_ENDED):
         last = None if isinstance(run.spec.annotator, HumanOptions) else last_batch(tx, project, run.id)
-        rows.update(pick.row for pick in (last[1] if last else ()))
+        if last is not None and last[0].asks != PEOPLE:
+            rows.update(pick.row for pick in last[1])
     return rows

@@ -13,6 +13,7 @@ from nextlabel.server.assessment.routing.plans import FEWEST_GOLD, MOST_ANNOTATO
 from nextlabel.server.assessment.routing.sources import calibrator_of
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.delivery.evidence import DeliveryEvidence
+from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.annotation_type import AnnotationType
@@ -35,9 +36,14 @@ class AnnotatorPrice:
 
 @dataclass(frozen=True, slots=True)
 class FoundPlan:
-    """A plan with what it went by: prices in micro-dollars; how right people are on gold, None where taken as right."""
+    """A plan with what it went by: prices in micro-dollars; how right people are on gold, None where taken as right.
+
+    ``rows_n`` are those of the items that it is about, and ``model_version`` the one whose labels they have.
+    """
 
     plan: RoutePlan
+    rows_n: Rows
+    model_version: int
     prices: Mapping[str, float]
     person_accuracy: Estimate | None
 
@@ -63,16 +69,11 @@ class RoutePlans:
                 f"project {project.name} has no model yet; label some items and train, or start a run",
                 reason="NO_MODEL",
             )
-        return await self.executor.run(lambda: _found(evidence, budget, annotators, person))
+        return await self.executor.run(lambda: _found(evidence, version, budget, annotators, person))
 
 
 def _check(project: Project, budget: int, annotators: Sequence[AnnotatorPrice], person: int) -> None:
-    if project.annotation_type is not AnnotationType.SINGLE_LABEL:
-        raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations; routes are planned for "
-            "single labels",
-            reason="NOT_SINGLE_LABEL",
-        )
+    check_routable(project)
     for field, amount in (("budget_micro_usd", budget), ("person_micro_usd", person)):
         if amount < 0:
             raise InvalidArgument.field(field, f"must not be negative, got {amount}")
@@ -86,18 +87,30 @@ def _check(project: Project, budget: int, annotators: Sequence[AnnotatorPrice], 
             raise InvalidArgument.field(f"annotators[{place}].annotator", f"{one.annotator!r} is there twice")
 
 
-def _found(evidence: DeliveryEvidence, budget: int, annotators: Sequence[AnnotatorPrice], person: int) -> FoundPlan:
+def check_routable(project: Project) -> None:
+    """Raise FailedPrecondition unless answers of the project are single labels, which routes compare."""
+    if project.annotation_type is not AnnotationType.SINGLE_LABEL:
+        raise FailedPrecondition(
+            f"project {project.name} asks for {project.annotation_type.value} annotations; routes are planned for "
+            "single labels",
+            reason="NOT_SINGLE_LABEL",
+        )
+
+
+def _found(
+    evidence: DeliveryEvidence, version: int, budget: int, annotators: Sequence[AnnotatorPrice], person: int
+) -> FoundPlan:
     people = _people_on_gold(evidence)
     prices = Prices(
         annotators={one.annotator: _price(evidence, one, place) for place, one in enumerate(annotators)},
         person=person or None,
         person_accuracy=1.0 if people is None else people.value,
     )
-    gold = _gold_answers(evidence, [one.annotator for one in annotators])
+    gold = gold_answers(evidence, [one.annotator for one in annotators])
     calibrator = calibrator_of(gold.sure_G, gold.learned_G == gold.truth_G)
     open_n = evidence.asked_n[~np.isin(evidence.asked_n, np.array(list(evidence.consensus), np.int64))]
+    open_n = open_n[~np.isnan(evidence.predicted_N[open_n])]
     sure_n = evidence.predicted_N[open_n]
-    sure_n = sure_n[~np.isnan(sure_n)]
     if not len(sure_n):
         raise FailedPrecondition(
             f"every item of project {evidence.project.name} has been answered; there is nothing to route",
@@ -106,7 +119,8 @@ def _found(evidence: DeliveryEvidence, budget: int, annotators: Sequence[Annotat
     assert calibrator is not None  # there is enough gold
     sure_G = calibrator.probabilities(gold.sure_G)
     calibrated = GoldAnswers(gold.truth_G, gold.learned_G, sure_G, gold.given)
-    return FoundPlan(plan(calibrated, calibrator.probabilities(sure_n), prices, budget), prices.annotators, people)
+    found = plan(calibrated, calibrator.probabilities(sure_n), prices, budget)
+    return FoundPlan(found, open_n, version, prices.annotators, people)
 
 
 def _price(evidence: DeliveryEvidence, one: AnnotatorPrice, place: int) -> float:
@@ -126,7 +140,7 @@ def _price(evidence: DeliveryEvidence, one: AnnotatorPrice, place: int) -> float
     return sum(paid) / len(paid)
 
 
-def _gold_answers(evidence: DeliveryEvidence, names: Sequence[str]) -> GoldAnswers:
+def gold_answers(evidence: DeliveryEvidence, names: Sequence[str]) -> GoldAnswers:
     """Return the gold items that everybody has been asked about."""
     answered = {name: _places(evidence, name) for name in names}
     rows = [row for row in sorted(evidence.learned_gold) if all(row in given for given in answered.values())]

@@ -18,13 +18,14 @@ from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.rounds import Rounds
+from nextlabel.server.domain.runs.routes.routing import Routing
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, DomainError
 from nextlabel.server.values.money.costs import BudgetDimension
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.annotator_options import HumanOptions, texts_an_item
+from nextlabel.server.values.runs.annotator_options import HumanOptions, RouteOptions, texts_an_item
 from nextlabel.server.values.runs.runs import Run, RunState, StopReason
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +52,7 @@ class RunDriver:
     gold_checks: GoldChecks
     annotation: BatchAnnotation
     advising: Advising
+    routing: Routing
     annotators: AnnotatorSource
     embedding: Embedding
     budgets: Budgets
@@ -84,6 +86,8 @@ class RunDriver:
         return HALTED
 
     async def _drive(self, project: Project, run: Run) -> End:
+        if isinstance(run.spec.annotator, RouteOptions):
+            return await self.routing.drive(project, run, run.spec.annotator)
         if isinstance(run.spec.annotator, HumanOptions):
             return await self._drive_humans(project, run)
         while True:

@@ -39,6 +39,18 @@ class GoldChecks:
         """
         if source.calibration is None:
             return
+        answered = await self.ask(project, run, source)
+        gold = (await self.pools.open(project.id)).gold
+        source.calibration.fit(
+            [
+                GoldCheck(a.answer.signals, is_right(a.answer.body, gold[row].label, project))
+                for row, a in answered.items()
+                if a.label
+            ]
+        )
+
+    async def ask(self, project: Project, run: Run, source: RunAnnotator) -> Mapping[int, Annotation]:
+        """Have up to 100 gold items answered that the annotator has not seen; return its answers about gold, by row."""
         pool = await self.pools.open(project.id)
         gold = pool.gold
         answered = await self._answers(project, source, gold)
@@ -48,13 +60,7 @@ class GoldChecks:
             picks = [_pick(batch, place, item) for place, item in enumerate(missing)]
             await self.annotation.annotate_unbooked(Assignment(project, run, batch, picks, source))
             answered = await self._answers(project, source, gold)
-        source.calibration.fit(
-            [
-                GoldCheck(a.answer.signals, is_right(a.answer.body, gold[row].label, project))
-                for row, a in answered.items()
-                if a.label
-            ]
-        )
+        return answered
 
     async def _answers(
         self, project: Project, source: RunAnnotator, gold: Mapping[int, ReferenceItem]
@@ -63,8 +69,14 @@ class GoldChecks:
         found = await self.store.read(lambda tx: tx.labeling.annotations(project.id, rows=sorted(gold)))
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         used = task.guidelines.digest
-        # What it answered under other guidelines says nothing about how sure it may be under these.
-        return {a.row: a for a in found if (a.annotator, a.answer.provenance.guidelines_hash) == (name, used)}
+        # What it answered under other guidelines says nothing about how sure it may be under these. Known labels were
+        # answered under none.
+        by_guidelines = source.calibration is not None
+        return {
+            a.row: a
+            for a in found
+            if a.annotator == name and (not by_guidelines or a.answer.provenance.guidelines_hash == used)
+        }
 
     def _batch(self, project: Project, run: Run, pool_rows: int) -> Batch:
         strategy = Component("gold")

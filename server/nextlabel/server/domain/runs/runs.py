@@ -9,7 +9,9 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_run
 from nextlabel.server.domain.learning.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
+from nextlabel.server.domain.reports.routing import check_routable
 from nextlabel.server.domain.runs.collecting import check_collecting
+from nextlabel.server.domain.runs.routes.rules import route_violations
 from nextlabel.server.domain.runs.scopes import LISTED, check_scope, listed_rows, scope_violations
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
@@ -26,6 +28,8 @@ from nextlabel.server.values.runs.annotator_options import (
     LearnerOptions,
     LlmOptions,
     ReplayOptions,
+    RouteOptions,
+    members_of,
     shows_labels,
     texts_an_item,
 )
@@ -57,14 +61,15 @@ class Runs:
         Raises:
             InvalidArgument: a field is out of range or unknown.
             NotFound: there are no labels to replay under the name that is given, or no such item as is listed.
-            FailedPrecondition: canaries are asked for and there is no gold to make them of, or its scope asks for what
-                a learner says and there is no model.
+            FailedPrecondition: canaries are asked for and there is no gold to make them of, its scope asks for what a
+                learner says and there is no model, or it is to follow routes and answers are no single labels.
         """
         self.check(project, spec)
         check_scope(tx, project, spec)
-        if isinstance(spec.annotator, ReplayOptions):
-            _check_replay_set(tx, project, spec.annotator.label_set)
-        check_canaries(tx, project, spec.annotator)
+        for asked in members_of(spec.annotator):
+            if isinstance(asked, ReplayOptions):
+                _check_replay_set(tx, project, asked.label_set)
+            check_canaries(tx, project, asked)
         run = Run(
             id=self.new_id(),
             project=project.id,
@@ -95,8 +100,11 @@ class Runs:
                 "spec.targets.macro_f1",
                 f"{project.annotation_type.value} annotations have no classes; set a target of accuracy",
             )
-        _check_preselection(project, spec.annotator)
-        _check_texts(project, spec.annotator)
+        if isinstance(spec.annotator, RouteOptions):
+            check_routable(project)
+        for asked in members_of(spec.annotator):
+            _check_preselection(project, asked)
+            _check_texts(project, asked)
 
     def get(self, tx: Transaction, project: Project, run_id: str) -> Run:
         """Return a run of a project, or raise NotFound."""
@@ -222,7 +230,7 @@ class Runs:
                     spec.advice and shows_labels(spec.annotator),
                     "asks about labeled items too, whose labels the annotator must not see: ask without demonstrations",
                 ),
-                *((path, True, message) for path, message in scope_violations(spec)),
+                *((path, True, message) for path, message in (*scope_violations(spec), *route_violations(spec))),
             )
             if wrong
         ]
@@ -230,7 +238,7 @@ class Runs:
             raise InvalidArgument(violations)
         self.check_strategy(spec.strategy)
         self.check_annotator(spec.annotator)
-        if (llm := llm_strategy(spec.strategy)) is not None:
+        if not isinstance(spec.annotator, RouteOptions) and (llm := llm_strategy(spec.strategy)) is not None:
             self.check_advisor(llm.asked(spec.annotator))
 
 

@@ -8,6 +8,11 @@ from datetime import datetime
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.projects import Component
 
+ROUTE = "route"
+"""Name of what picks the batches of routes."""
+PEOPLE = "person"
+"""Name of people as members of routes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -26,6 +31,11 @@ class Batch:
     seed: int
     created_at: datetime
     fallback: str = ""
+
+    @property
+    def asks(self) -> str:
+        """Whom the step of a route asks that made the batch; '' for other batches."""
+        return str(self.strategy.params.get("asks", "")) if self.strategy.name == ROUTE else ""
 
 
 @dataclass(frozen=True, slots=True)

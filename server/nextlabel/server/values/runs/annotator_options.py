@@ -141,8 +141,44 @@ class OpenaiCompatibleOptions(LlmOptions):
     decisions: bool = False
 
 
-AnnotatorChoice = ReplayOptions | HumanOptions | LearnerOptions | AnthropicOptions | OpenaiCompatibleOptions
+AskedInTurn = ReplayOptions | AnthropicOptions | OpenaiCompatibleOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMember:
+    """One of several annotators that are asked in turn; 0 micro-dollars for what its answers cost."""
+
+    annotator: AskedInTurn
+    micro_usd: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOptions:
+    """Annotators in turn, as a plan of routes says, and people where a label of theirs has a price."""
+
+    kind: ClassVar[str] = "route"
+
+    members: tuple[RouteMember, ...] = ()
+    person_micro_usd: int = 0
+    name: str = ""
+
+
+AnnotatorChoice = (
+    ReplayOptions | HumanOptions | LearnerOptions | AnthropicOptions | OpenaiCompatibleOptions | RouteOptions
+)
 """Which annotator a run uses."""
+
+
+def members_of(options: AnnotatorChoice) -> tuple[AnnotatorChoice, ...]:
+    """Return whom a run asks by itself: the annotator, or those that it asks in turn."""
+    return tuple(m.annotator for m in options.members) if isinstance(options, RouteOptions) else (options,)
+
+
+def people_asked(options: AnnotatorChoice) -> HumanOptions | None:
+    """Return which people a run has lease items, those of a route after all others; None for none."""
+    if isinstance(options, RouteOptions):
+        return HumanOptions() if options.person_micro_usd else None
+    return options if isinstance(options, HumanOptions) else None
 
 
 def annotator_name(options: AnnotatorChoice) -> str:

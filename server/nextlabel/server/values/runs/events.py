@@ -91,6 +91,35 @@ class RunResumed:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutePlanned:
+    """Who is asked about what was planned: ``items`` take each of ``ways``, whose last member may be people.
+
+    Answers are compared with labels of ``model_version``. ``settings`` names the state of the project that it holds
+    for. ``prices`` are micro-dollars an answer. ``accuracy``, with its interval from ``low`` to ``high``, and
+    ``micro_usd`` are expected.
+    """
+
+    ways: tuple[tuple[str, ...], ...]
+    items: tuple[int, ...]
+    model_version: int
+    settings: str
+    accuracy: float
+    low: float
+    high: float
+    micro_usd: int
+    prices: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStepStarted:
+    """Somebody is asked about ``items``; ``detail`` says for people how the answers before turned out."""
+
+    asked: str
+    items: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """The run ended: the last event."""
 
@@ -107,6 +136,8 @@ Happening = (
     | ModelTrained
     | CurvePointAdded
     | CanariesChecked
+    | RoutePlanned
+    | RouteStepStarted
     | RunPaused
     | RunResumed
     | RunEnded

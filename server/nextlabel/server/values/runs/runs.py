@@ -48,6 +48,8 @@ class StopReason(StrEnum):
     STOPPED = "stopped"
     PROVIDER_SPEND_LIMIT = "provider_spend_limit"
     ANNOTATOR_UNRELIABLE = "annotator_unreliable"
+    CARRIED_OUT = "carried_out"
+    PROMISE_BROKEN = "promise_broken"
     ERROR = "error"
 
 

@@ -1,6 +1,7 @@
 """`nextlabel quality route`: who should label the rest of the pool for a budget."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +9,10 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.cli.watching import watch_run
+
+if TYPE_CHECKING:
+    from nextlabel.v1.run_service_pb2 import AnnotatorSpec
 
 EPILOG = (
     "Example: nextlabel quality route news --budget-usd 5 --annotator anthropic:claude-haiku-4-5 "
@@ -37,12 +42,28 @@ def route(
         ),
     ] = None,
     person_usd: Annotated[float, typer.Option(min=0, help="What a label by a person costs; 0 asks no people.")] = 0.0,
+    carry_out: Annotated[
+        bool,
+        typer.Option(
+            "--carry-out", help="Start a run that asks about gold, plans, asks one after the other, and watch it."
+        ),
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Plan who should label what nobody has answered: learner, LLMs and people, for most right labels for the money.
 
-    Nobody is asked. Asking an item's annotators in turn ends when one of them repeats a label given before.
+    Nobody is asked without --carry-out. Asking an item's annotators in turn ends when one of them repeats a label given
+    before. With --carry-out annotators are named KIND:NAME: anthropic:MODEL, openai-compatible:MODEL or replay:SET.
     """
+    if carry_out:
+        members = [(_annotator(name), usd) for name, usd in map(_price, annotator or [])]
+        with session(ctx).connect() as client:
+            from nextlabel.client import run_spec, specs
+
+            spec = run_spec(specs.route(members, person_usd=person_usd), budget_usd=budget_usd)
+            run_id = client.runs.start(project, spec).run_id
+            say(f"started run {run_id}; it goes on when you leave: nextlabel run watch {project} {run_id}")
+            raise typer.Exit(watch_run(client, project, run_id, output))
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
@@ -53,6 +74,24 @@ def route(
         return
     emit_many([{**step, "share": step["items"] / found["items"]} for step in found["steps"]], _STEPS, output)
     _say_worth(found)
+
+
+def _annotator(name: str) -> "AnnotatorSpec":
+    from nextlabel.client import specs
+
+    kind, _, what = name.partition(":")
+    makes: dict[str, Callable[[str], AnnotatorSpec]] = {
+        "anthropic": specs.anthropic,
+        "openai-compatible": specs.openai_compatible,
+        "replay": specs.replay,
+    }
+    make = makes.get(kind.replace("_", "-"))
+    if make is None or not what:
+        raise typer.BadParameter(
+            f"{name!r} cannot be asked by --carry-out; name it KIND:NAME, KIND being one of {', '.join(makes)}",
+            param_hint="--annotator",
+        )
+    return make(what)
 
 
 def _price(given: str) -> tuple[str, float]:

@@ -89,7 +89,7 @@ class Deliveries:
         part = rows[:size].tolist()
         stored = await self.pools.items(project.id, part)
         by_row, consensus = await self.labels.rows(project), await self.labels.consensus(project)
-        predicted = await self._predictions(project, judge.summary.model_version, part)
+        predicted = await self.predictions(project, judge.summary.model_version, part)
         kind = task_type(project.annotation_type)
         items = []
         for item in stored:
@@ -128,10 +128,14 @@ class Deliveries:
                 self._kept.popitem(last=False)
             return key, self._kept[held]
 
-    async def evidence(self, project: Project) -> tuple[DeliveryEvidence, int]:
-        """Return what is known of all items now, and the model version that predicts them, 0 without one."""
+    async def evidence(self, project: Project, version: int = 0) -> tuple[DeliveryEvidence, int]:
+        """Return what is known of all items now, and the model version that predicts them, 0 without one.
+
+        It is the newest model where no ``version`` is given.
+        """
         newest = await self.store.read(lambda tx: tx.models.latest(project.id))
-        return await self._read(project, await self.pools.open(project.id), newest.version if newest else 0)
+        version = version or (newest.version if newest else 0)
+        return await self._read(project, await self.pools.open(project.id), version)
 
     async def _read(self, project: Project, pool: KnownPool, version: int) -> tuple[DeliveryEvidence, int]:
         alive = _alive(pool)
@@ -140,7 +144,7 @@ class Deliveries:
         learned_gold = {}
         for start in range(0, len(alive) if version else 0, _BLOCK):
             block = alive[start : start + _BLOCK].tolist()
-            for row, answer in (await self._predictions(project, version, block)).items():
+            for row, answer in (await self.predictions(project, version, block)).items():
                 predicted_N[row] = UNKNOWN_SCORE if answer.probability is None else answer.probability
                 if row in gold:
                     learned_gold[row] = answer.body
@@ -161,7 +165,7 @@ class Deliveries:
         )
         return found, version if not np.isnan(predicted_N).all() else 0
 
-    async def _predictions(self, project: Project, version: int, rows: Sequence[int]) -> Mapping[int, PredictedAnswer]:
+    async def predictions(self, project: Project, version: int, rows: Sequence[int]) -> Mapping[int, PredictedAnswer]:
         """Return what a version says of those rows that are embedded; nothing where its file is damaged."""
         if not version or not rows:
             return {}

@@ -1,0 +1,1 @@
+"""Runs that ask learner, LLMs and people in turn, as a plan says."""
