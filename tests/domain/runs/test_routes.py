@@ -71,7 +71,7 @@ async def start(service, project, wanted=None):
 
 async def answer_all(service, project, run, annotator="ann"):
     """Answer what a run has people lease, until it is over; return the items."""
-    asked = []
+    asked: list[str] = []
     parts = service.parts
 
     async def answered():
@@ -93,7 +93,7 @@ async def answer_all(service, project, run, annotator="ann"):
 
 async def by_annotator(service, project, run):
     given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id))
-    found = {}
+    found: dict[str, list[str]] = {}
     for one in given:
         if one.run == run.id and one.item_id in IDS:
             found.setdefault(one.annotator, []).append(one.item_id)
