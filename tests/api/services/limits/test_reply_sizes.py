@@ -69,6 +69,10 @@ ENTRIES = {
     "ModelVersion.filters": 50,
     "QuoteRoutesResponse.prices": 4,
     "QuoteRoutesResponse.steps": 32,
+    "ItemScope.item_ids": 0,  # replies count them
+    "PlannedRoute.asked": 5,
+    "RouteAnnotator.members": 4,
+    "RoutePlanned.routes": 32,
     "RouteStep.asked": 5,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes
