@@ -118,6 +118,8 @@ async def test_a_plan_is_carried_out_in_turn_and_within_its_money(service):
     )
     assert sum(found[0].items) == len(IDS) - 18
     assert found[1].items == len(by_people)
+    batches = await service.parts.base.store.read(lambda tx: tx.labeling.batches(project.id, run.id))
+    assert [batch.round for batch in batches] == list(range(1, ended.round + 1))
     _, delivered = await service.parts.reports.quality.deliveries.found(project, 0.8)
     assert delivered.items["people"] >= len(by_people)
 

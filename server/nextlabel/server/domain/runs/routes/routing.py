@@ -166,7 +166,8 @@ class Routing:
         self, project: Project, run: Run, planned: PlannedRoutes, asked: str, left: Rows
     ) -> tuple[Run, Batch, Sequence[Pick]]:
         """Record a batch of the next round."""
-        run = await self.rounds.log.begin_round(run)
+        current = await self.store.read(lambda tx: tx.runs.get(run.id))
+        run = await self.rounds.log.begin_round(current or run)
         await self.rounds.log.note(run, RoundStarted(len(left)))
         pool = await self.standings.pools.open(project.id)
         batch = Batch(
