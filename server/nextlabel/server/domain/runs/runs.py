@@ -11,7 +11,7 @@ from nextlabel.server.domain.learning.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.reports.routing import check_routable
 from nextlabel.server.domain.runs.collecting import check_collecting
-from nextlabel.server.domain.runs.routes.rules import route_violations
+from nextlabel.server.domain.runs.route_rules import route_violations
 from nextlabel.server.domain.runs.scopes import LISTED, check_scope, listed_rows, scope_violations
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
