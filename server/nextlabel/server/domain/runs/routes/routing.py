@@ -182,9 +182,18 @@ class Routing:
             created_at=self.clock.now(),
         )
         stored = await self.standings.pools.items(project.id, left[: run.spec.batch_size].tolist())
-        taken = 0 if asked == PERSON else project.overlap
         picks = [
-            Pick(batch.id, place, item.row, item.item_id, float("nan"), None, f"route: {asked}", False, taken)
+            Pick(
+                batch=batch.id,
+                position=place,
+                row=item.row,
+                item_id=item.item_id,
+                score=float("nan"),
+                inclusion_probability=None,
+                reason=f"route: {asked}",
+                audit=False,
+                slots_taken=0 if asked == PERSON else project.overlap,
+            )
             for place, item in enumerate(stored)
         ]
         await self.store.write(lambda tx: tx.labeling.add_batch(batch, picks))
