@@ -121,3 +121,9 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert done.code == 2
     assert any(word in done.err for word in options if word.startswith("--"))
     assert not state.runs
+
+
+def test_a_local_model_is_refused_with_the_way_to_one(cli: Cli) -> None:
+    done = cli("run", "start", "news", "--annotator", "local")
+    assert done.code == 2
+    assert "nextlabel local-llm" in done.err

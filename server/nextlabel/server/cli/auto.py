@@ -92,6 +92,7 @@ def auto(
     """
     from nextlabel.client import connect
     from nextlabel.client.cli.adding import wait_until_embedded
+    from nextlabel.client.cli.output.patience import patience
     from nextlabel.client.export.tables import with_label_texts
     from nextlabel.client.transport.connection import LONG_CALL_S
     from nextlabel.client.writers.table import check_ending, write_table
@@ -114,10 +115,13 @@ def auto(
         rows = [row if row.known is None else replace(row, known=wanted.named(row.known)) for row in rows]
         _say(_what_there_is(rows))
         spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
-        server = stack.enter_context(own_server(folder, environment, pages=review or annotator is Labeler.HUMAN))
+        with patience(f"starting the server that does the work, which is kept in {folder} …"):
+            pages = review or annotator is Labeler.HUMAN
+            server = stack.enter_context(own_server(folder, environment, pages=pages))
         client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
         job = Job(client)
-        job.prepare(wanted, guide)
+        with patience("loading the embedding model …"):
+            job.prepare(wanted, guide)
         refused = job.add(rows)
         counts = client.projects.get(PROJECT).counts
         _say(f"{counts.pool - counts.labeled:,} different texts without a label; the work is kept in {folder}")
@@ -193,12 +197,15 @@ def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
     under_way = job.taken_up()
     if under_way is None:
         quote = job.quote(spec)
-        _say(
-            f"labeling up to {quote.upper.labels:,} items would cost about {usd(quote.expected.micro_usd)} "
-            f"({usd(quote.low.micro_usd)} to {usd(quote.upper.micro_usd)}, never above the budget)"
-        )
-        for assumption in quote.assumptions:
-            _say(f"  {assumption}")
+        if quote.upper.micro_usd:
+            _say(
+                f"labeling up to {quote.upper.labels:,} items would cost about {usd(quote.expected.micro_usd)} "
+                f"({usd(quote.low.micro_usd)} to {usd(quote.upper.micro_usd)}, never above the budget)"
+            )
+            for assumption in quote.assumptions:
+                _say(f"  {assumption}")
+        elif quote.upper.labels:
+            _say(f"labeling up to {quote.upper.labels:,} items, at no cost")
         if not quote.upper.labels:
             _say("nothing is left to ask")
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,9 @@ def serve(
     if log_level is not None:
         overrides["log"] = {"level": log_level}
     settings = load_settings(overrides, config)
+    if sys.stderr.isatty():
+        # What comes next takes seconds to import.
+        typer.echo("starting …", err=True)
 
     from nextlabel.server.api.boundary.logs import configure_logs
 

