@@ -1,7 +1,9 @@
 """Options of commands that read item files."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
@@ -88,11 +90,13 @@ class Reading:
         ),
     ] = None
 
-    def open(self, path: str, columns: Columns, *, quiet: bool = False) -> ItemFile:
+    def open(
+        self, path: str, columns: Columns, *, quiet: bool = False, options: Mapping[str, str] = MappingProxyType({})
+    ) -> ItemFile:
         """The item file, its beginning read, so that nothing begins with a file that cannot be used.
 
         Unless `quiet`, says on stderr what was sniffed that is not the usual. Raises FileError, OSError, or ValueError
-        for a column that is not there.
+        for a column that is not there, which names the option of its role, or that of `options`.
         """
         items = ItemFile(
             path,
@@ -107,7 +111,8 @@ class Reading:
         try:
             items.prepare()
         except UnknownColumnError as error:
-            raise ValueError(f"{error}; name another one with --{error.role}") from None
+            option = options.get(error.role, f"--{error.role}")
+            raise ValueError(f"{error}; name another one with {option}") from None
         if items.notes and not quiet:
             say(f"reading {path}: {', '.join(items.notes)}")
         return items

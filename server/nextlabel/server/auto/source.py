@@ -24,6 +24,10 @@ HOLDOUT_SHARE = 0.2
 """Share of the rows with a known label that only evaluate."""
 
 
+_OPTIONS = {"label": "--known"}
+"""The options that name columns, where they are called otherwise than what the column holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceRow:
     """One row as it stands in the file. Rows of equal texts are one item, unless the file gives them ids.
@@ -59,7 +63,7 @@ class LabeledSource:
         Raises:
             FileError, ValueError, OSError: the file cannot be used.
         """
-        return self.reading.open(self.path, self._columns(())).names
+        return self.reading.open(self.path, self._columns(()), options=_OPTIONS).names
 
     def rows(self, names: Sequence[str], *, quiet: bool = True) -> Iterator[SourceRow]:
         """Yield the rows in the order of the file; unless `quiet`, say in the end which lines could not be read."""
@@ -70,17 +74,17 @@ class LabeledSource:
                     yield SourceRow("", "", None, columns)
                     continue
                 given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
-                known = None if self.known is None else known_label(columns.get(self.known), self.annotation_type)
+                known = None if block.labels is None else known_label(block.labels[place], self.annotation_type)
                 yield SourceRow(given or content_id(text), text, known, columns)
         if not quiet:
             report_malformed(file)
 
     def _columns(self, metadata: tuple[str, ...]) -> Columns:
-        required = {"text"} | ({"id"} if self.id_column else set())
+        required = {"text"} | ({"id"} if self.id_column else set()) | ({"label"} if self.known else set())
         return Columns(
             text=self.text,
             id=self.id_column or "id",
-            label=None,
+            label=self.known,
             metadata=metadata,
             required=frozenset(required),
         )

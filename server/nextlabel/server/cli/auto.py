@@ -289,7 +289,11 @@ def _summary(client: "Client", tally: "Tally", out: Path) -> None:
     typer.echo(f"  spent {usd(overview.spent.micro_usd)}")
     latest = overview.latest
     if latest.holdout_items:
-        typer.echo(f"  the learner is right on {percent(latest.accuracy)} of {latest.holdout_items:,} known labels")
+        within = latest.accuracy_interval
+        certain = f" (95 % interval {percent(within.low)} to {percent(within.high)})" if within.high else ""
+        typer.echo(
+            f"  the learner is right on {percent(latest.accuracy)}{certain} of {latest.holdout_items:,} known labels"
+        )
     elif not client.projects.get(PROJECT).model_version:
         typer.echo("  no learner was trained: there are labels of too few classes, or none")
     else:
