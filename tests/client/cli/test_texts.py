@@ -30,7 +30,7 @@ def test_texts_are_judged_in_a_project_that_is_made_once(cli: Cli, news: str, st
 def test_a_rubric_makes_a_project_of_scores(cli: Cli, news: str, state: State, tmp_path: Path) -> None:
     rubric = tmp_path / "rubric.md"
     rubric.write_text("5 is perfect.")
-    options = ["--by", "score", "--score-range", "0", "10", "--guidelines", str(rubric)]
+    options = ["--by", "score", "--score-range", "0,10", "--guidelines", str(rubric)]
     done = cli("texts", "judge", news, "scored", *options)
     assert done.code == 0, done.err
     made = state.projects["scored"]
@@ -39,7 +39,7 @@ def test_a_rubric_makes_a_project_of_scores(cli: Cli, news: str, state: State, t
 
 @pytest.mark.parametrize(
     ("options", "wrong"),
-    [(["--score-range", "1", "5"], "--score-range"), (["--by", "score", "--pairs", "3"], "--pairs")],
+    [(["--score-range", "1,5"], "--score-range"), (["--by", "score", "--pairs", "3"], "--pairs")],
 )
 def test_options_that_say_nothing_to_the_way_of_judging_are_refused(
     cli: Cli, news: str, options: list[str], wrong: str

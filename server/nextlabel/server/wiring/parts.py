@@ -45,6 +45,7 @@ from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
+from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.open_items import RouteStandings
 from nextlabel.server.domain.runs.routes.planning import RoutePlanning
@@ -321,6 +322,7 @@ def _runs(
         log=log,
         clock=base.clock,
     )
+    people_checks = PeopleChecks(pool.pools, labeling.labels, annotation, base.clock)
     gold_checks = GoldChecks(base.store, pool.pools, projects.projects, annotation, base.clock)
     annotators = RunAnnotators(
         store=base.store,
@@ -357,6 +359,7 @@ def _runs(
             new_id=new_id,
         ),
         gold_checks=gold_checks,
+        people_checks=people_checks,
         annotation=annotation,
         annotators=annotators,
         embedding=pool.embedding,
@@ -379,6 +382,7 @@ def _runs(
         clock=base.clock,
         lookups=llm.lookups,
         connections=llm.connections,
+        people_checks=people_checks,
     )
     return RunParts(runs, engine, scopes, quotes)
 

@@ -16,6 +16,7 @@ from nextlabel.server.domain.pool.pools import Pools, as_asked
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.runs.gold_checks import GOLD_ITEMS
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
+from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrategy, llm_strategy
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
@@ -65,6 +66,7 @@ class AllQuotes:
     clock: Clock
     lookups: ProjectLookups
     connections: LlmConnections
+    people_checks: PeopleChecks
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
@@ -95,16 +97,20 @@ class AllQuotes:
         return [f"WARNING: {warning}" for warning in dict.fromkeys(found)]
 
     async def _annotation(self, project: Project, annotator: LlmOptions, bound: RunQuote, sample: _Sample) -> RunQuote:
-        """Quote the items to annotate, the canaries among them, and the gold items that are checked first."""
+        """Quote the items to annotate, the canaries among them, and what is checked first."""
         pool = await self.pools.open(project.id)
         gold = min(GOLD_ITEMS, len(pool.gold))
+        by_people = len(await self.people_checks.shared(project, annotator.annotator_name))
+        checked = gold + by_people
         asked = 1.0 + annotator.prompt.canary_share
         amounts = _Amounts(
-            bound.low.labels * asked, bound.expected.labels * asked + gold, bound.upper.labels * asked + gold
+            bound.low.labels * asked, bound.expected.labels * asked + checked, bound.upper.labels * asked + checked
         )
         batches = annotator.prompt.message_batches
         quote = await self._items(project, annotator, amounts, sample, batches=batches)
         extras = [f"{gold} gold items are checked first"] if gold else []
+        if by_people:
+            extras.append(f"{by_people} items that people answered come first, to tell how often it agrees")
         if asked > 1.0:
             extras.append(f"{asked - 1.0:g} canaries an item")
         return RunQuote(quote.low, quote.expected, quote.upper, [*quote.assumptions, *extras])

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from nextlabel.client.amounts import share_within, usd
+from nextlabel.client.cli.label_spaces import score_range
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
@@ -15,9 +16,19 @@ from nextlabel.client.upload import rejections
 app = typer.Typer(help="See what was written of items, have it judged, and find the best.", no_args_is_help=True)
 
 By = Annotated[Literal["preference", "score"], typer.Option(help="Two at a time, or each by a score.")]
+ScoresOption = Annotated[
+    str,
+    typer.Option(
+        "--score-range",
+        metavar="MIN,MAX[,STEP]",
+        show_default=False,
+        help="With --by score: the scores that are allowed. (default: 1,5,1)",
+    ),
+]
 JudgedBy = Annotated[str, typer.Option(metavar="PROJECT", help="Project in which the texts are judged.")]
 
 _SHOWN_CHARACTERS = 100
+_USUAL_SCORES = (1.0, 5.0, 1.0)
 _TEXTS: TableColumns = {
     "ITEM": lambda t: t["item_id"],
     "BEST": lambda t: "*" if t["best"] else None,
@@ -60,23 +71,24 @@ def judge(
     pairs: Annotated[
         int, typer.Option(min=0, show_default=False, help="Most pairs of an item's texts. (default: all)")
     ] = 0,
-    score_range: Annotated[
-        tuple[float, float] | None,
-        typer.Option(metavar="MIN MAX", show_default=False, help="Smallest and greatest score. (default: 1 5)"),
-    ] = None,
+    scores: ScoresOption = "",
     guidelines: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Rubric. (default: the guidelines of the texts)")
     ] = None,
 ) -> None:
     """Put the texts into a project in which people and LLMs judge them; again for what was written since."""
-    if by == "preference" and score_range is not None:
+    allowed = score_range(scores)
+    if by == "preference" and allowed is not None:
         raise typer.BadParameter("it goes with --by score", param_hint="--score-range")
     if by == "score" and pairs:
         raise typer.BadParameter("it goes with --by preference", param_hint="--pairs")
     rubric = "" if guidelines is None else guidelines.read_text(encoding="utf-8-sig")
-    scores = None if by == "preference" else score_range or (1.0, 5.0, 1.0)
+    if by == "score" and allowed is None:
+        allowed = _USUAL_SCORES
     with session(ctx).connect() as client:
-        added = client.texts.judge(project, judging, by=by, pairs_per_item=pairs, score_range=scores, guidelines=rubric)
+        added = client.texts.judge(
+            project, judging, by=by, pairs_per_item=pairs, score_range=allowed, guidelines=rubric
+        )
     for line in rejections([added], "row"):
         say(line)
     say(f"{added.accepted:,} to judge were added to {judging}, {added.duplicates:,} were there already")

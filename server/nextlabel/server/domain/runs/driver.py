@@ -17,6 +17,7 @@ from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnot
 from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
+from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.routing import Routing
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
@@ -50,6 +51,7 @@ class RunDriver:
     goals: Goals
     forecasts: Forecasts
     gold_checks: GoldChecks
+    people_checks: PeopleChecks
     annotation: BatchAnnotation
     advising: Advising
     routing: Routing
@@ -114,6 +116,7 @@ class RunDriver:
 
     async def _drive_rounds(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
         await self.gold_checks.check(project, run, source)
+        await self.people_checks.check(project, run, source)
         cut_off = await self.rounds.cut_off(project, run)
         if cut_off is not None:
             # With nothing left to ask, this gives back what is still reserved for the batch, and learns.
