@@ -570,6 +570,40 @@ class Provenance(_message.Message):
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
 @_typing.final
+class TextReview(_message.Message):
+    """What a model said of a text before it was written anew, or when it was content with it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    CRITIQUE_FIELD_NUMBER: _builtins.int
+    CRITIC_FIELD_NUMBER: _builtins.int
+    SATISFIED_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The text, as it was then."""
+    critique: _builtins.str
+    """What has to be changed in it, up to 2,000 characters; empty where nothing has to."""
+    critic: _builtins.str
+    """Model that said so."""
+    satisfied: _builtins.bool
+    """Whether the critic was content: the text is then that of the annotation."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        critique: _builtins.str = ...,
+        critic: _builtins.str = ...,
+        satisfied: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critic", b"critic", "critique", b"critique", "satisfied", b"satisfied", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextReview: _TypeAlias = TextReview  # noqa: Y015
+
+@_typing.final
 class Annotation(_message.Message):
     """One annotator's answer about one item. Annotations are never changed."""
 
@@ -589,6 +623,7 @@ class Annotation(_message.Message):
     DETAIL_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     CORRECTS_FIELD_NUMBER: _builtins.int
+    REVIEWS_FIELD_NUMBER: _builtins.int
     annotation_id: _builtins.str
     """Id that the server gave."""
     item_id: _builtins.str
@@ -625,6 +660,10 @@ class Annotation(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the server stored it."""
 
+    @_builtins.property
+    def reviews(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextReview]:
+        """How a text was refined, a round each, the oldest first; up to 5."""
+
     def __init__(
         self,
         *,
@@ -642,10 +681,11 @@ class Annotation(_message.Message):
         detail: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         corrects: _builtins.str = ...,
+        reviews: _abc.Iterable[Global___TextReview] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "create_time", b"create_time", "feedback", b"feedback", "provenance", b"provenance", "rationale", b"rationale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "annotation_id", b"annotation_id", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "corrects", b"corrects", "create_time", b"create_time", "detail", b"detail", "feedback", b"feedback", "item_id", b"item_id", "outcome", b"outcome", "provenance", b"provenance", "rationale", b"rationale", "trusted", b"trusted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "annotation_id", b"annotation_id", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "corrects", b"corrects", "create_time", b"create_time", "detail", b"detail", "feedback", b"feedback", "item_id", b"item_id", "outcome", b"outcome", "provenance", b"provenance", "rationale", b"rationale", "reviews", b"reviews", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015

@@ -287,6 +287,8 @@ class PromptOptions(_message.Message):
     CANARY_SHARE_FIELD_NUMBER: _builtins.int
     DATA_MARKING_FIELD_NUMBER: _builtins.int
     TEXTS_FIELD_NUMBER: _builtins.int
+    REFINE_ROUNDS_FIELD_NUMBER: _builtins.int
+    CRITIC_FIELD_NUMBER: _builtins.int
     demonstration_selection: Global___DemonstrationSelection.ValueType
     """How demonstrations are found."""
     demonstration_count: _builtins.int
@@ -333,6 +335,13 @@ class PromptOptions(_message.Message):
     """Candidate texts to write of an item, from 1 to 16, in projects of texts; 0 is taken as 1. Each is drawn anew, buys a
     label and is kept as an annotation of its own: from the second on under the annotator's name with #2, #3 and so on.
     """
+    refine_rounds: _builtins.int
+    """Most rounds, up to 5, in which a text is criticised and written anew until the critic is content, in projects of texts;
+    0 for none. Each round takes up to two further requests, which the limits of the run bound; the annotation holds the last
+    text, and what was written and said before.
+    """
+    critic: _builtins.str
+    """Model that criticises, behind the same endpoint; empty for the one that writes. Up to 256 bytes."""
     def __init__(
         self,
         *,
@@ -352,10 +361,12 @@ class PromptOptions(_message.Message):
         canary_share: _builtins.float = ...,
         data_marking: Global___DataMarking.ValueType = ...,
         texts: _builtins.int = ...,
+        refine_rounds: _builtins.int = ...,
+        critic: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "template", b"template", "texts", b"texts", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "critic", b"critic", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "refine_rounds", b"refine_rounds", "template", b"template", "texts", b"texts", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

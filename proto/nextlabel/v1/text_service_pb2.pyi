@@ -63,6 +63,7 @@ class CandidateText(_message.Message):
     TIED_FIELD_NUMBER: _builtins.int
     LOST_FIELD_NUMBER: _builtins.int
     JUDGEMENTS_FIELD_NUMBER: _builtins.int
+    REVIEWS_FIELD_NUMBER: _builtins.int
     annotation_id: _builtins.str
     """Id of its annotation."""
     annotator: _builtins.str
@@ -89,6 +90,10 @@ class CandidateText(_message.Message):
     def cost(self) -> _annotation_pb2.Cost:
         """What it cost."""
 
+    @_builtins.property
+    def reviews(self) -> _containers.RepeatedCompositeFieldContainer[_annotation_pb2.TextReview]:
+        """How it was refined, a round each, the oldest first; up to 5."""
+
     def __init__(
         self,
         *,
@@ -103,10 +108,11 @@ class CandidateText(_message.Message):
         tied: _builtins.int = ...,
         lost: _builtins.int = ...,
         judgements: _builtins.int = ...,
+        reviews: _abc.Iterable[_annotation_pb2.TextReview] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_merit", b"_merit", "cost", b"cost", "merit", b"merit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_merit", b"_merit", "annotation_id", b"annotation_id", "annotator", b"annotator", "annotator_kind", b"annotator_kind", "best", b"best", "cost", b"cost", "judgements", b"judgements", "lost", b"lost", "merit", b"merit", "text", b"text", "tied", b"tied", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_merit", b"_merit", "annotation_id", b"annotation_id", "annotator", b"annotator", "annotator_kind", b"annotator_kind", "best", b"best", "cost", b"cost", "judgements", b"judgements", "lost", b"lost", "merit", b"merit", "reviews", b"reviews", "text", b"text", "tied", b"tied", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__merit: _TypeAlias = _typing.Literal["merit"]  # noqa: Y015
     _WhichOneofArgType__merit: _TypeAlias = _typing.Literal["_merit", b"_merit"]  # noqa: Y015

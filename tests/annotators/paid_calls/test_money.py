@@ -17,22 +17,33 @@ from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import BudgetExhausted, InvalidArgument
 from nextlabel.server.values.ids import ReservationId
 from nextlabel.server.values.labeling.answers import Answer
+from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.money.costs import BudgetDimension, Cost, Usage
 from tests.annotators.ledger import MemoryLedger
-from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
+from tests.annotators.shop import FAST, MODEL, PRICE, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
 
 MakeAnnotator = Callable[..., LlmAnnotator]
 
 
-async def test_a_budget_is_used_up_and_never_exceeded(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:
+LABELS_OR_TEXTS = pytest.mark.parametrize(
+    "task", [make_task(), make_task(annotation_type=AnnotationType.TEXT, labels=())], ids=["labels", "texts"]
+)
+
+
+@LABELS_OR_TEXTS
+async def test_a_budget_is_used_up_and_never_exceeded(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, task: Task
+) -> None:
     ledger = MemoryLedger(Cost(tokens=10**9, micro_usd=20_000))
     answers: dict[str, Answer] = {}
+    settings = ModelSettings(MODEL, text_tokens=ModelSettings(MODEL).answer_tokens)
     with pytest.raises(BudgetExhausted) as exhausted:
-        await collect(make_annotator(ledger=ledger), make_task(), make_items(200), into=answers)
+        await collect(make_annotator(ledger=ledger, settings=settings), task, make_items(200), into=answers)
     assert exhausted.value.dimension is BudgetDimension.MICRO_USD
     assert fake.books.micro_usd == ledger.spent.micro_usd <= 20_000
     assert ledger.spent.micro_usd > 15_000, "a reservation that does not fit waits for the refunds of others"

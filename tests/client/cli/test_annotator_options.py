@@ -34,6 +34,8 @@ PROMPT: dict[str, list[str]] = {
     "canary_share": ["--canary-share", "0.25"],
     "data_marking": ["--data-marking", "quoted"],
     "texts": ["--texts", "4"],
+    "refine_rounds": ["--refine-rounds", "2"],
+    "critic": ["--refine-rounds", "2", "--critic", "stern"],
 }
 OWN: dict[str, dict[str, list[str]]] = {
     "replay": {"label_set": ["--label-set", "mine"], "noise": ["--noise", "0.1"], "trusted": ["--trusted"]},

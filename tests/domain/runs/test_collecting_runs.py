@@ -37,6 +37,8 @@ async def service(tmp_path, monkeypatch):
 
 def _writes(asked):
     properties = asked.schema["properties"]
+    if "satisfied" in properties:
+        return {"critique": "Say when.", "satisfied": False}
     return {name: one.get("enum", ["A short reply."])[0] for name, one in properties.items()}
 
 
@@ -170,11 +172,29 @@ async def test_a_quote_knows_how_many_texts_an_item_gets(service):
     assert "90 texts, 3 of each of the 30 items of the pool that may be asked about" in quotes[1].assumptions
 
 
+async def test_texts_are_refined_within_the_run_and_its_quote(service):
+    project = await written(service)
+    refining = replace(CLAUDE, prompt=PromptOptions(refine_rounds=2, critic="claude-sonnet-4-5"))
+    run = await collect(service, project, annotator=refining, limit=Cost(labels=6), batch_size=6)
+    given = await service.parts.base.store.read(lambda tx: tx.labeling.annotations(project.id, run=run.id))
+    assert [[review.critic for review in a.answer.reviews] for a in given] == [["claude-sonnet-4-5"] * 2] * 6
+    plain, refined = [await quoted(service, project, annotator) for annotator in (CLAUDE, refining)]
+    assert plain.low.micro_usd < refined.low.micro_usd < refined.expected.micro_usd < refined.upper.micro_usd
+    assert refined.expected.labels == plain.expected.labels
+    costs = [a.answer.provenance.cost.micro_usd for a in given]
+    assert sum(costs) / 6 <= refined.upper.micro_usd / refined.upper.labels
+    assert "criticised and written anew in up to 2 rounds" in refined.assumptions[-1]
+
+
 @pytest.mark.parametrize(
     ("kind", "prompt", "problem"),
     [
         (AnnotationType.SINGLE_LABEL, PromptOptions(texts=2), "candidate texts are for projects of texts"),
         (AnnotationType.TEXT, PromptOptions(texts=2, variants=3), "no variants agree"),
+        (AnnotationType.SINGLE_LABEL, PromptOptions(refine_rounds=1), "refinement is for projects of texts"),
+        (AnnotationType.TEXT, PromptOptions(refine_rounds=6), "from 0 to 5, got 6"),
+        (AnnotationType.TEXT, PromptOptions(critic="claude-haiku-4-5"), "set refine_rounds too"),
+        (AnnotationType.TEXT, PromptOptions(refine_rounds=1, critic="unknown"), "prompt.critic"),
         (AnnotationType.TEXT, PromptOptions(texts=17), "from 0 to 16, got 17"),
         (AnnotationType.TEXT, PromptOptions(texts=-1), "from 0 to 16, got -1"),
     ],

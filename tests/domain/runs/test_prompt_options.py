@@ -88,7 +88,7 @@ TOGETHER = [
 ]
 
 
-OF_TEXTS = {"texts"}
+OF_TEXTS = {"texts", "refine_rounds", "critic"}
 """Options of projects of texts, which `test_collecting_runs` is about."""
 
 

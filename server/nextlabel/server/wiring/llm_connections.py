@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,8 @@ from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator
 from nextlabel.server.annotators.llm.quoting import Quote
+from nextlabel.server.annotators.llm.refinement_quotes import Refinement
+from nextlabel.server.annotators.llm.text_critic import TextCritic
 from nextlabel.server.annotators.paid_calls.accounts import Account, Accounts
 from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBatchCalls
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
@@ -28,6 +31,7 @@ from nextlabel.server.annotators.prompting.redaction import (
     redacted_task,
 )
 from nextlabel.server.annotators.prompting.technique import MOST_SHOTS, Retrieval, Technique
+from nextlabel.server.annotators.refining import RefiningAnnotator
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.ports.paid_calls import Ledger, MessageBatchJournal
@@ -50,6 +54,8 @@ _MOST_CANARIES = 0.5
 _MOST_OUTPUT_TOKENS = 100_000
 _MOST_CONCURRENCY = 1_000
 _MOST_TEXTS = 16
+_MOST_ROUNDS = 5
+_CRITICISED_FOR_QUOTES = 5
 _EFFORT = re.compile(r"[a-z_]{0,32}")
 _OPTIONS = {"shots": "demonstration_count", "samples": "variants", "justification": "rationale"}
 """What the API calls the parts of a technique that have another name there."""
@@ -67,6 +73,7 @@ class LlmStack:
     llm: LlmAnnotator
     fixed: FixedDemonstrations | None
     redact: bool
+    refinement: Refinement | None = None
 
     async def quote(self, task: Task, items: Sequence[ItemToAnnotate], *, sample: int, seed: int, batch: bool) -> Quote:
         """Quote what ``annotator`` would cost; what is counted by the endpoint is redacted like what is asked."""
@@ -74,7 +81,10 @@ class LlmStack:
             task = await self.fixed.added_to(task)
         if self.redact:
             task, items = redacted_task(task), [Redactor().item(item) for item in items]
-        return await self.llm.quote(task, items, sample=sample, seed=seed, batch=batch)
+        written = await self.llm.quote(task, items, sample=sample, seed=seed, batch=batch)
+        if self.refinement is None:
+            return written
+        return await self.refinement.added_to(written, task, items[:_CRITICISED_FOR_QUOTES])
 
 
 def technique_of(options: LlmOptions) -> Technique:
@@ -107,6 +117,8 @@ def check_llm(options: LlmOptions, settings: AnnotatorSettings, path: str = "") 
         raise InvalidArgument.field(f"{path}.model", "name the model to ask")
     price_of(options.model, settings, f"{path}.model")
     _check_prompt(options, f"{path}.prompt")
+    if options.prompt.critic:
+        price_of(options.prompt.critic, settings, f"{path}.prompt.critic")
     if not 0.0 <= options.prompt.canary_share <= _MOST_CANARIES:
         raise InvalidArgument.field(
             f"{path}.prompt.canary_share", f"from 0 to {_MOST_CANARIES}, got {options.prompt.canary_share:g}"
@@ -126,6 +138,7 @@ def _check_prompt(options: LlmOptions, path: str) -> None:
             ("max_output_tokens", _MOST_OUTPUT_TOKENS),
             ("max_concurrency", _MOST_CONCURRENCY),
             ("texts", _MOST_TEXTS),
+            ("refine_rounds", _MOST_ROUNDS),
         )
         if not 0 <= (given := getattr(options.prompt, name)) <= most
     ]
@@ -136,6 +149,8 @@ def _check_prompt(options: LlmOptions, path: str) -> None:
         violations.append((f"{path}.demonstration_count", "is given exactly when demonstration_selection is"))
     if not 0 <= count <= MOST_SHOTS:
         violations.append((f"{path}.demonstration_count", f"from 0 to {MOST_SHOTS}, got {count}"))
+    if options.prompt.critic and not options.prompt.refine_rounds:
+        violations.append((f"{path}.critic", "criticises in rounds of refinement: set refine_rounds too"))
     if violations:
         raise InvalidArgument(violations)
     try:
@@ -198,6 +213,7 @@ class LlmConnection:
     account: Account
     manners: Manners
     stop_at_other_model: bool = False
+    critic: LlmConnection | None = None
 
     def to(self, model: str, price: Price) -> LlmConnection:
         """Return the connection to another model behind the same endpoint, whose connections it shares."""
@@ -263,9 +279,33 @@ class LlmConnection:
         if prompt.demonstration_selection is DemonstrationSelection.FIXED and lookups.demonstrations is not None:
             fixed = FixedDemonstrations(lookups.demonstrations, prompt.demonstration_count)
             annotator = DemonstratingAnnotator(annotator, fixed)
+        if prompt.refine_rounds:
+            annotator = RefiningAnnotator(
+                annotator,
+                self.text_critic(line),
+                rounds=prompt.refine_rounds,
+                calls_at_a_time=prompt.max_concurrency or Conduct().concurrency,
+            )
         if prompt.redact:
             annotator = RedactingAnnotator(annotator)
-        return LlmStack(annotator, llm, fixed, prompt.redact)
+        return LlmStack(annotator, llm, fixed, prompt.redact, self._refinement(line))
+
+    def _refinement(self, line: str) -> Refinement | None:
+        rounds = self.options.prompt.refine_rounds
+        if not rounds:
+            return None
+        return Refinement(self.endpoint, self.text_critic(line), self.price, rounds, self.model.text_tokens)
+
+    def text_critic(self, line: str) -> TextCritic:
+        """Return who criticises texts on a budget line."""
+        by = self.critic or self
+        return TextCritic(
+            caller=by.caller(line),
+            settings=replace(by.model, sample=0),
+            price=by.price,
+            new_code=lambda: secrets.token_hex(8),
+            marking=self.options.prompt.data_marking,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +324,7 @@ class LlmConnections:
         settings = self.settings
         to = destination(options, settings, f"spec.annotator.{options.kind}")
         price = load_prices(settings.prices).price_of(options.model)
-        return LlmConnection(
+        connection = LlmConnection(
             options=options,
             endpoint=_endpoint(options, settings, to),
             model=_model_settings(options, price),
@@ -294,6 +334,10 @@ class LlmConnections:
             manners=Manners(halt=self.halts.of(run) if run else Halt()),
             stop_at_other_model=settings.other_model == "stop",
         )
+        critic = options.prompt.critic
+        if not critic:
+            return connection
+        return replace(connection, critic=connection.to(critic, load_prices(settings.prices).price_of(critic)))
 
 
 def _endpoint(options: LlmOptions, settings: AnnotatorSettings, to: Destination) -> AnthropicEndpoint | OpenAiEndpoint:

@@ -111,6 +111,8 @@ class AllQuotes:
         extras = [f"{gold} gold items are checked first"] if gold else []
         if by_people:
             extras.append(f"{by_people} items that people answered come first, to tell how often it agrees")
+        if rounds := annotator.prompt.refine_rounds:
+            extras.append(f"each text is criticised and written anew in up to {rounds} rounds, half of which are usual")
         if asked > 1.0:
             extras.append(f"{asked - 1.0:g} canaries an item")
         return RunQuote(quote.low, quote.expected, quote.upper, [*quote.assumptions, *extras])

@@ -119,6 +119,22 @@ class Prompting:
             rich_help_panel=PROMPTS,
         ),
     ] = 0
+    refine_rounds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=5,
+            show_default=False,
+            help="Most rounds in which a text is criticised and written anew, in projects of texts. (default: none)",
+            rich_help_panel=PROMPTS,
+        ),
+    ] = 0
+    critic: Annotated[
+        str,
+        typer.Option(
+            metavar="MODEL", help="Model that criticises. (default: the one that writes)", rich_help_panel=PROMPTS
+        ),
+    ] = ""
 
     def given(self) -> list[str]:
         """The names of the options that say something else than the default."""
@@ -151,6 +167,8 @@ class Prompting:
             max_concurrency=self.max_concurrency,
             canary_share=self.canary_share,
             texts=self.texts,
+            refine_rounds=self.refine_rounds,
+            critic=self.critic,
         )
         if self.demonstrations:
             selection = self.demonstration_selection or Demonstrations.NEAREST

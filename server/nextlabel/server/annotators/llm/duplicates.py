@@ -14,6 +14,6 @@ def distinct(items: Sequence[ItemToAnnotate]) -> dict[str, list[ItemToAnnotate]]
     """
     groups: dict[object, list[ItemToAnnotate]] = {}
     for item in items:
-        content = (item.text, item.alternatives, tuple(sorted(item.metadata.items())))
+        content = (item.text, item.alternatives, item.earlier, tuple(sorted(item.metadata.items())))
         groups.setdefault(content, []).append(item)
     return {group[0].item_id: group for group in groups.values()}

@@ -220,6 +220,7 @@ def _weight(question: Question) -> int:
     """Bytes of all that differs from item to item."""
     item = question.item
     texts = [item.text, *(item.alternatives or ()), *item.metadata, *item.metadata.values(), *question.labels]
+    texts += [item.earlier.text, item.earlier.critique] if item.earlier else []
     texts += [part for shown in question.demonstrations for part in (shown.text, shown.rationale)]
     return sum(len(text.encode(errors="replace")) for text in texts)
 

@@ -40,7 +40,9 @@ def looks_like_instructions(item: ItemToAnnotate) -> bool:
 
     The check is cheap and errs towards True: a false alarm costs the price of one unpacked request.
     """
-    texts = (item.text, *(item.alternatives or ()), *item.metadata.values())
+    texts = [item.text, *(item.alternatives or ()), *item.metadata.values()]
+    if item.earlier is not None:
+        texts += [item.earlier.text, item.earlier.critique]
     return any(hides_characters(text) or _INSTRUCTION.search(clean(text)) for text in texts)
 
 

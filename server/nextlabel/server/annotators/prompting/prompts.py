@@ -27,6 +27,8 @@ _PHRASES = (
     "For every item, find the answer that fits the guidelines best.",
 )
 
+_ANEW = "Write the answer anew, so that it follows the guidelines where the reviewer found that it does not."
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -163,6 +165,9 @@ def _item(question: Question, name: str, fence: Fence) -> str:
     if item.alternatives is not None:
         first, second = reversed(item.alternatives) if question.swapped else item.alternatives
         parts += [f"First answer to {name}:", fence.wrap(first), f"Second answer to {name}:", fence.wrap(second)]
+    if item.earlier is not None:
+        parts += [f"Earlier answer to {name}:", fence.wrap(item.earlier.text)]
+        parts += [f"A reviewer said of it:\n{fence.wrap(item.earlier.critique)}", _ANEW]
     return "\n".join(parts)
 
 

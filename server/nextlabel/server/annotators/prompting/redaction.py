@@ -15,7 +15,7 @@ from functools import partial
 
 from nextlabel.server.ports.annotators import Annotator, DemonstrationSource
 from nextlabel.server.values.labeling.answers import Answer, Body, Text
-from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate, Task
+from nextlabel.server.values.labeling.tasks import CriticisedText, Demonstration, ItemToAnnotate, Task
 
 _PATTERNS = (
     ("EMAIL", re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}\b")),
@@ -50,6 +50,7 @@ class Redactor:
             text=self.redact(item.text),
             metadata={name: self.redact(value) for name, value in item.metadata.items()},
             alternatives=self._both(item.alternatives),
+            earlier=item.earlier and CriticisedText(self.redact(item.earlier.text), self.redact(item.earlier.critique)),
         )
 
     def body(self, body: Body) -> Body:
@@ -146,5 +147,12 @@ def _restored(answer: Answer, redactor: Redactor) -> Answer:
     if isinstance(body, Text):
         body = Text(redactor.restore(body.text))
     return replace(
-        answer, body=body, rationale=redactor.restore(answer.rationale), feedback=redactor.restore(answer.feedback)
+        answer,
+        body=body,
+        rationale=redactor.restore(answer.rationale),
+        feedback=redactor.restore(answer.feedback),
+        reviews=tuple(
+            replace(review, text=redactor.restore(review.text), critique=redactor.restore(review.critique))
+            for review in answer.reviews
+        ),
     )

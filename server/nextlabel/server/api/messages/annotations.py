@@ -7,7 +7,7 @@ from nextlabel.server.api.messages.values import duration, timestamp
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import ConfidenceKind, Outcome
+from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Outcome
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2 as pb
@@ -76,12 +76,21 @@ def annotation_message(annotation: Annotation) -> pb.Annotation:
         detail=answer.detail,
         create_time=timestamp(annotation.created_at),
         corrects=str(annotation.corrects) if annotation.corrects else "",
+        reviews=reviews(answer),
     )
     if answer.rationale:
         message.rationale = answer.rationale
     if answer.feedback:
         message.feedback = answer.feedback
     return message
+
+
+def reviews(answer: Answer) -> list[pb.TextReview]:
+    """Return how a text was refined."""
+    return [
+        pb.TextReview(text=one.text, critique=one.critique, critic=one.critic, satisfied=one.satisfied)
+        for one in answer.reviews
+    ]
 
 
 def _provenance(annotation: Annotation) -> pb.Provenance:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nextlabel.server.api.messages.annotations import annotator_kind, cost_message
+from nextlabel.server.api.messages.annotations import annotator_kind, cost_message, reviews
 from nextlabel.server.api.messages.quality import estimate
 from nextlabel.server.domain.texts.judgements import JudgedItem, JudgedText
 from nextlabel.server.domain.texts.judges import TextJudge
@@ -50,6 +50,7 @@ def _candidate(found: JudgedText, *, best: bool) -> pb.CandidateText:
         tied=found.tied,
         lost=found.lost,
         judgements=found.judgements,
+        reviews=reviews(annotation.answer),
     )
 
 

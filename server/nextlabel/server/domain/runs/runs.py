@@ -257,17 +257,21 @@ def _check_preselection(project: Project, choice: AnnotatorChoice) -> None:
 
 
 def _check_texts(project: Project, choice: AnnotatorChoice) -> None:
-    if texts_an_item(choice) == 1:
+    if not isinstance(choice, LlmOptions):
         return
+    path, prompt = f"spec.annotator.{choice.kind}.prompt", choice.prompt
+    several = texts_an_item(choice) > 1
     if not task_type(project.annotation_type).writes_text:
+        of_texts = f"for projects of texts, and {project.name} asks for {project.annotation_type.value} annotations"
+        if several:
+            raise InvalidArgument.field(
+                f"{path}.texts", f"candidate texts are {of_texts}: ask for variants or candidates instead"
+            )
+        if prompt.refine_rounds:
+            raise InvalidArgument.field(f"{path}.refine_rounds", f"refinement is {of_texts}: leave it 0")
+    elif several and prompt.variants > 1:
         raise InvalidArgument.field(
-            f"spec.annotator.{choice.kind}.prompt.texts",
-            f"candidate texts are for projects of texts, and {project.name} asks for {project.annotation_type.value} "
-            "annotations: ask for variants or candidates instead",
-        )
-    if isinstance(choice, LlmOptions) and choice.prompt.variants > 1:
-        raise InvalidArgument.field(
-            f"spec.annotator.{choice.kind}.prompt.variants",
+            f"{path}.variants",
             "written texts are hardly ever equal, so that no variants agree: leave it 0, and have the texts judged",
         )
 

@@ -99,6 +99,16 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class TextReview:
+    """What a critic, a model, said of a text that was written before; of the answer itself where it was satisfied."""
+
+    text: str
+    critique: str
+    critic: str
+    satisfied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """Where an answer comes from and what it took.
 
@@ -129,7 +139,7 @@ class Answer:
 
     `body` is set for the outcome `label` and `candidates` (then the most probable candidate). `confidence` is in
     [0, 1] and None when the annotator gave none: it is never invented. `signals` are the measured parts it was
-    made of. `detail` says why there is no label.
+    made of. `detail` says why there is no label. `reviews` are what it was refined by, a round each, the oldest first.
     """
 
     outcome: Outcome
@@ -142,6 +152,7 @@ class Answer:
     confidence_kind: ConfidenceKind = ConfidenceKind.NONE
     signals: Mapping[str, float] = field(default_factory=dict)
     detail: str = ""
+    reviews: tuple[TextReview, ...] = ()
 
     def __post_init__(self) -> None:
         if self.outcome.reaches_learner != (self.body is not None):

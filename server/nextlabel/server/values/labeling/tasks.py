@@ -13,11 +13,20 @@ _MOST_LEVELS = 10
 
 
 @dataclass(frozen=True, slots=True)
+class CriticisedText:
+    """An earlier answer to an item, and what has to be changed in it."""
+
+    text: str
+    critique: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemToAnnotate:
     """What an annotator may know about an item.
 
     `metadata` holds only fields that the project allows to be shown. `alternatives` are the two texts of a
-    preference; `text` is then what they answer to. `embedding` is used to retrieve demonstrations, never sent.
+    preference; `text` is then what they answer to. `earlier` is the answer to write anew. `embedding` is used to
+    retrieve demonstrations, never sent.
     """
 
     item_id: str
@@ -26,6 +35,7 @@ class ItemToAnnotate:
     metadata: Mapping[str, str] = field(default_factory=dict)
     alternatives: tuple[str, str] | None = None
     embedding: tuple[float, ...] | None = None
+    earlier: CriticisedText | None = None
 
 
 @dataclass(frozen=True, slots=True)

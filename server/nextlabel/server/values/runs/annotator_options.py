@@ -46,6 +46,8 @@ class PromptOptions:
         effort: what the model is asked for, where it knows such a setting.
         canary_share: canaries per item asked, in [0, 0.5].
         texts: candidate texts written of an item.
+        refine_rounds: most rounds in which a text is criticised and written anew.
+        critic: the model that criticises, '' for the one that writes.
     """
 
     demonstration_selection: DemonstrationSelection = DemonstrationSelection.NONE
@@ -64,6 +66,8 @@ class PromptOptions:
     canary_share: float = 0.0
     data_marking: Marking = Marking.DELIMITERS
     texts: int = 0
+    refine_rounds: int = 0
+    critic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
