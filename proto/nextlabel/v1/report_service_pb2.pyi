@@ -962,7 +962,7 @@ class AnnotatorReport(_message.Message):
 
     @_builtins.property
     def cost(self) -> _annotation_pb2.Cost:
-        """What its annotations cost."""
+        """What its annotations cost, and how many of them are answers (`labels`)."""
 
     @_builtins.property
     def canaries(self) -> _run_service_pb2.CanaryCounts:

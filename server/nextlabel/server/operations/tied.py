@@ -22,7 +22,9 @@ def main() -> None:
 
 
 def _end_with_input() -> None:
-    sys.stdin.buffer.read()
+    # Not by its buffer, whose lock the interpreter could not take when it ends.
+    while os.read(sys.stdin.fileno(), 1_024):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.amounts import figure_within, percent, share_within, usd
+from nextlabel.client.amounts import figure_within, percent, share_within, thousand_right, usd
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -164,6 +164,7 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "OTHER MODELS": lambda a: ", ".join(f"{one['model']} {one['answers']:,}" for one in a["other_models"]) or None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
+    "1,000 RIGHT ONES": lambda a: thousand_right(a["cost"], a["gold_accuracy"]),
 }
 
 

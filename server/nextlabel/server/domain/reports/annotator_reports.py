@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def annotator_report(
         raw_calibration_error=expected_calibration_error(*raw) if raw else None,
         calibration_error=expected_calibration_error(*delivered) if delivered else None,
         reliability=reliability(*in_use) if in_use else (),
-        cost=cost,
+        cost=replace(cost, labels=sum(a.answer.body is not None for a in annotations)),
         canaries=canaries if canaries and canaries.asked else None,
         other_models=dict(other_models(a.answer.provenance for a in annotations).most_common(MOST_MODELS)),
     )
