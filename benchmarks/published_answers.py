@@ -2,8 +2,8 @@
 
     python benchmarks/published_answers.py --data DIR
 
-DIR holds politeness_gpt4o: requests with a human label, the LLM's label and its confidence (Gligorić et al., NAACL 2025,
-github.com/kristinagligoric/cdi-tutorial).
+DIR holds politeness_gpt4o: requests with a human label, the LLM's label and its confidence (Gligorić et al., NAACL
+2025, github.com/kristinagligoric/cdi-tutorial).
 """
 
 import argparse
@@ -28,15 +28,16 @@ def share(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     }
 
 
+def answers(file: Path) -> list[dict[str, Any]]:
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the data sets")
     folder = parser.parse_args().data / "politeness_gpt4o"
-    rows = [
-        json.loads(line)
-        for split in ("train", "test")
-        for line in gzip.open(folder / f"{split}.jsonl.gz", "rt", encoding="utf-8")
-    ]
+    rows = answers(folder / "train.jsonl.gz") + answers(folder / "test.jsonl.gz")
     found = {"all": share(rows), "sure": share([row for row in rows if row["llm_confidence"] >= SURE])}
     found |= {name: share([row for row in rows if row["label"] == name]) for name in ("polite", "impolite")}
     print(json.dumps(found, indent=2))
