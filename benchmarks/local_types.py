@@ -44,7 +44,7 @@ async def answered(model: LocalLlm, task: Task, rows: Rows) -> list[Answer]:
     annotator = LlmAnnotator(
         name="local",
         endpoint=OpenAiEndpoint(OpenAiConnection(model.base_url, api_key=model.api_key)),
-        settings=ModelSettings(model=model.model, answer_tokens=24 + 12 * len(task.labels)),
+        settings=ModelSettings(model=model.model, answer_tokens=64 + 12 * len(task.labels)),
         price=load_prices().price_of(model.model),
         ledger=MemoryLedger(Cost(10**9, 10**12, 0)),
         technique=Technique(verbalised=False, marking=Marking.QUOTED),
