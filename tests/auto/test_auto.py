@@ -19,7 +19,7 @@ from nextlabel.client import Client, connect, human, run_spec
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.server.auto.asked import Asked
 from nextlabel.server.auto.job import PROJECT, Job
-from nextlabel.server.auto.source import SourceRow
+from nextlabel.server.auto.rows import SourceRow
 from nextlabel.server.operations.own_server import own_server
 from nextlabel.server.values.errors import DomainError
 from nextlabel.server.values.projects.score_range import ScoreRange

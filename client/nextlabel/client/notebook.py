@@ -18,7 +18,7 @@ def project_html(name: str, get: Callable[[], projects_pb.Project]) -> str | Non
     except NextlabelError:
         return None
     counts = found["counts"] or {}
-    return _table(
+    return table_html(
         f"project {name}",
         {
             "asks for": found["annotation_type"].replace("_", " "),
@@ -36,7 +36,7 @@ def run_html(title: str, get: Callable[[], runs_pb.Run]) -> str | None:
     except NextlabelError:
         return None
     spent, latest = found["spent"] or {}, found["latest"] or {}
-    return _table(
+    return table_html(
         title,
         {
             "state": f"{found['state']} {found['stop_reason']}".strip(),
@@ -49,6 +49,7 @@ def run_html(title: str, get: Callable[[], runs_pb.Run]) -> str | None:
     )
 
 
-def _table(title: str, fields: Mapping[str, Any]) -> str:
+def table_html(title: str, fields: Mapping[str, Any]) -> str:
+    """Names and values as a table with a title; everything is escaped."""
     rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in fields.items())
     return f"<table><caption>{escape(title)}</caption>{rows}</table>"

@@ -35,6 +35,16 @@ class OpenAiCompatibleSettings(Section):
     """Alternatives to each token that runs with log-probabilities ask for; llama.cpp allows more than the usual 20."""
 
 
+def endpoint_variables(endpoint: Mapping[str, object]) -> dict[str, str]:
+    """Return settings of `OpenAiCompatibleSettings` as environment variables of a server.
+
+    >>> endpoint_variables({"top_logprobs": 5})
+    {'NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__TOP_LOGPROBS': '5'}
+    """
+    prefix = "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__"
+    return {f"{prefix}{name.upper()}": str(value) for name, value in endpoint.items()}
+
+
 class AnnotatorSettings(Section):
     """LLM annotators."""
 

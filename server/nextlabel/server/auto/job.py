@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from nextlabel.client.items import Item
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.server.auto.asked import Asked
-from nextlabel.server.auto.source import SourceRow
+from nextlabel.server.auto.rows import SourceRow
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -69,8 +69,18 @@ class Job:
         taken = [row for row in pool.values() if row.item_id not in refused]
         known = {row.item_id: row.known for row in taken if row.known is not None}
         if known:
+            self._make_room(known)
             self.client.labeling.submit(PROJECT, known, annotator=KNOWN)
         return refused
+
+    def _make_room(self, known: Collection[str]) -> None:
+        """Have known labels of more items cost nothing of what an earlier call allowed."""
+        budget = self.client.budgets.get(PROJECT, "labels")
+        if budget.HasField("limit"):
+            self.client.budgets.set(PROJECT, "labels", budget.limit + len({*known} - self._known()))
+
+    def _known(self) -> Set[str]:
+        return {label.item_id for label in self.client.labeling.annotations(PROJECT, annotator=KNOWN)}
 
     def _refused(self, items: Sequence[Item]) -> Mapping[str, str]:
         added = self.client.pool.add(PROJECT, items)
@@ -80,10 +90,12 @@ class Job:
         half = len(items) // 2
         return {**self._refused(items[:half]), **self._refused(items[half:])}
 
-    def limit(self, usd: float | None, labels: int | None, known: int) -> None:
-        """Bound what all calls together may spend; None is no bound. ``known`` labels are in the books, but free."""
+    def limit(self, usd: float | None, labels: int | None) -> None:
+        """Bound what all calls together may spend; None is no bound. Known labels are in the books, but free."""
         self.client.budgets.set(PROJECT, "micro_usd", None if usd is None else round(usd * 1e6))
-        self.client.budgets.set(PROJECT, "labels", None if labels is None else labels + known)
+        if labels is not None:
+            labels += len(self._known())
+        self.client.budgets.set(PROJECT, "labels", labels)
 
     def batch_size(self, items: int) -> int:
         """Return how many items a round asks for: about a twentieth of them, from 20 to 500."""

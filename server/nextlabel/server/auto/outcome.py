@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.verdicts import NOBODY, Said, Standing, Verdict, verdict
 from nextlabel.server.auto.job import PROJECT
-from nextlabel.server.auto.source import SourceRow
+from nextlabel.server.auto.rows import SourceRow
 
 if TYPE_CHECKING:
     from nextlabel.client import Client

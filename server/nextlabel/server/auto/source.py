@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.reading import Reading
@@ -19,6 +18,7 @@ from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.readers.formats import format_of
 from nextlabel.client.readers.source import HEAD_BYTES, STDIN
 from nextlabel.server.auto.asked import known_label
+from nextlabel.server.auto.rows import SourceRow
 
 HOLDOUT_SHARE = 0.2
 """Share of the rows with a known label that only evaluate."""
@@ -26,24 +26,6 @@ HOLDOUT_SHARE = 0.2
 
 _OPTIONS = {"label": "--known"}
 """The options that name columns, where they are called otherwise than what the column holds."""
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """One row as it stands in the file. Rows of equal texts are one item, unless the file gives them ids.
-
-    A row without a text is no item: its id is empty. ``known`` is its label where it has one already, else None.
-    """
-
-    item_id: str
-    text: str
-    known: Any
-    columns: Mapping[str, Any]
-
-    @property
-    def is_holdout(self) -> bool:
-        """Whether its known label only evaluates."""
-        return self.known is not None and is_drawn(self.text, HOLDOUT_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +57,8 @@ class LabeledSource:
                     continue
                 given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
                 known = None if block.labels is None else known_label(block.labels[place], self.annotation_type)
-                yield SourceRow(given or content_id(text), text, known, columns)
+                evaluates = known is not None and is_drawn(text, HOLDOUT_SHARE)
+                yield SourceRow(given or content_id(text), text, known, columns, evaluates)
         if not quiet:
             report_malformed(file)
 

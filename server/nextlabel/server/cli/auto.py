@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,23 +20,15 @@ from nextlabel.client.cli.label_spaces import (
     named_classes,
 )
 from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, reads_files
+from nextlabel.server.auto.annotators import Choice
 from nextlabel.server.cli.errors import reported
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
     from nextlabel.server.auto.job import Job
     from nextlabel.server.auto.outcome import Tally
-    from nextlabel.server.auto.source import SourceRow
+    from nextlabel.server.auto.rows import SourceRow
     from nextlabel.v1.run_service_pb2 import RunSpec
-
-
-class Labeler(StrEnum):
-    """Who labels."""
-
-    HUMAN = "human"
-    ANTHROPIC = "anthropic"
-    OPENAI_COMPATIBLE = "openai-compatible"
-    LOCAL = "local"
 
 
 @reported
@@ -59,7 +50,7 @@ def auto(
         ),
     ] = None,
     guidelines: GuidelinesOption = None,
-    annotator: Annotated[Labeler, typer.Option(help="Who labels.")] = Labeler.HUMAN,
+    annotator: Annotated[Choice, typer.Option(help="Who labels.")] = Choice.HUMAN,
     model: Annotated[str, typer.Option(help="Model that labels.")] = "",
     base_url: Annotated[str, typer.Option(help="Server of the model, for openai-compatible.")] = "",
     budget_usd: Annotated[
@@ -90,12 +81,14 @@ def auto(
     Example: nextlabel auto tickets.csv --text body --labels billing,delivery,other --annotator anthropic
     --model MODEL --budget-usd 2 --out labeled.csv
     """
-    from nextlabel.client import connect
+    from nextlabel.client import connect, run_spec
     from nextlabel.client.cli.adding import wait_until_embedded
     from nextlabel.client.cli.output.patience import patience
     from nextlabel.client.export.tables import with_label_texts
     from nextlabel.client.transport.connection import LONG_CALL_S
     from nextlabel.client.writers.table import check_ending, write_table
+    from nextlabel.server.annotators.settings import endpoint_variables
+    from nextlabel.server.auto.annotators import chosen
     from nextlabel.server.auto.asked import asked
     from nextlabel.server.auto.job import PROJECT, Job
     from nextlabel.server.auto.outcome import Tally, added_names, outcomes
@@ -114,9 +107,11 @@ def auto(
         wanted = asked(annotation_type, named, scores, (row.known for row in rows))
         rows = [row if row.known is None else replace(row, known=wanted.named(row.known)) for row in rows]
         _say(_what_there_is(rows))
-        spec, environment = _labeler(stack, annotator, model, base_url, budget_usd)
+        labeling = chosen(stack, annotator, model=model, base_url=base_url, budget_usd=budget_usd)
+        spec = run_spec(labeling.spec)
+        environment = endpoint_variables(labeling.endpoint)
         with patience(f"starting the server that does the work, which is kept in {folder} …"):
-            pages = review or annotator is Labeler.HUMAN
+            pages = review or annotator is Choice.HUMAN
             server = stack.enter_context(own_server(folder, environment, pages=pages))
         client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
         job = Job(client)
@@ -125,10 +120,10 @@ def auto(
         refused = job.add(rows)
         counts = client.projects.get(PROJECT).counts
         _say(f"{counts.pool - counts.labeled:,} different texts without a label; the work is kept in {folder}")
-        job.limit(budget_usd, budget_labels, len({r.item_id for r in rows if r.known is not None and not r.is_holdout}))
+        job.limit(budget_usd, budget_labels)
         wait_until_embedded(client, "auto")
         spec.batch_size = job.batch_size(counts.pool)
-        if annotator is Labeler.HUMAN:
+        if annotator is Choice.HUMAN:
             _wait_for_people(client, server.pages)
             failed = False
         else:
@@ -154,43 +149,10 @@ def _what_there_is(rows: Sequence["SourceRow"]) -> str:
     return "; ".join(parts)
 
 
-def _labeler(
-    stack: ExitStack,
-    annotator: Labeler,
-    model: str,
-    base_url: str,
-    budget_usd: float | None,
-) -> tuple["RunSpec", dict[str, str]]:
-    """Return the run, and what the server needs in its environment."""
-    from nextlabel.client import anthropic, human, openai_compatible, run_spec
-    from nextlabel.server.values.errors import InvalidArgument
-
-    environment: dict[str, str] = {}
-    if annotator is Labeler.HUMAN:
-        return run_spec(human()), environment
-    if annotator is Labeler.LOCAL:
-        from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
-        from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, PromptOptions
-
-        local = LocalLlm(LocalLlmSettings(context_tokens=2_048))
-        stack.callback(local.close)
-        prompt = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
-        spec = openai_compatible(local.model, prompt=prompt, log_probabilities=True)
-        return run_spec(spec), local.environment
-    if not model:
-        raise InvalidArgument.field("--model", "name the model that is to label")
-    if annotator is Labeler.ANTHROPIC:
-        if budget_usd is None:
-            raise InvalidArgument.field("--budget-usd", "say how many dollars may be spent, such as --budget-usd 2")
-        return run_spec(anthropic(model)), environment
-    if base_url:
-        environment["NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__BASE_URL"] = base_url
-    return run_spec(openai_compatible(model)), environment
-
-
 def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
     """Go on with the run that is under way, or quote one, ask, and start it; return whether it failed in the end."""
     from nextlabel.client.amounts import usd
+    from nextlabel.server.auto.following import follow
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.server.values.errors import FailedPrecondition
 
@@ -215,37 +177,12 @@ def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
                     "nobody is there to ask; give --yes to spend up to the budget", reason="NOT_CONFIRMED"
                 )
             typer.confirm("Go on?", abort=True, err=True)
-        return _follow(job.client, job.client.runs.start(PROJECT, spec).run_id)
-    _say(f"going on with run {under_way}")
-    return _follow(job.client, under_way)
-
-
-def _follow(client: "Client", run_id: str) -> bool:
-    """Show how a run gets on, on a terminal, until it ends, and say why; return whether it failed."""
-    from nextlabel.client.amounts import usd
-    from nextlabel.client.cli.output.progress import progress_bar
-    from nextlabel.server.auto.job import PROJECT
-    from nextlabel.v1.run_service_pb2 import RUN_STATE_FAILED, StopReason
-
-    budget = client.budgets.get(PROJECT, "labels")
-    goal = client.projects.get(PROJECT).counts.unlabeled
-    if budget.HasField("limit"):
-        goal = min(goal, budget.limit - budget.settled)
-    asked = 0
-    with progress_bar("labeling") as advance:
-        for event in client.runs.watch(PROJECT, run_id):
-            match event.WhichOneof("event"):
-                case "annotation_progress":
-                    progress = event.annotation_progress
-                    share = (asked + progress.done) / goal if goal else None
-                    advance(f"{asked + progress.done:,} of {goal:,}, {usd(progress.spent.micro_usd)}", share)
-                    if progress.done == progress.total:
-                        asked += progress.total
-                case "run_ended":
-                    reason = StopReason.Name(event.run_ended.stop_reason).removeprefix("STOP_REASON_").lower()
-                    detail = f": {event.run_ended.detail}" if event.run_ended.detail else ""
-                    _say(f"labeling ended ({reason.replace('_', ' ')}){detail}")
-    return client.runs.get(PROJECT, run_id).state == RUN_STATE_FAILED
+        under_way = job.client.runs.start(PROJECT, spec).run_id
+    else:
+        _say(f"going on with run {under_way}")
+    ended = follow(job.client, under_way)
+    _say(f"labeling ended ({ended.reason}){f': {ended.detail}' if ended.detail else ''}")
+    return ended.failed
 
 
 def _wait_for_people(client: "Client", pages: str) -> None:

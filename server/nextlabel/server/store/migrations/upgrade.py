@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import sqlalchemy as sa
 import structlog
 from alembic import command
@@ -12,6 +14,8 @@ from alembic.script import ScriptDirectory
 from nextlabel.server.values.errors import FailedPrecondition
 
 _log = structlog.stdlib.get_logger(__name__)
+# Alembic keeps what it is upgrading in its modules; a process may open several databases.
+_one_at_a_time = threading.Lock()
 
 
 def to_latest(connection: sa.Connection) -> None:
@@ -35,4 +39,5 @@ def to_latest(connection: sa.Connection) -> None:
         )
     if present is not None:
         _log.info("database_is_upgraded", before=present, now=scripts.get_current_head())
-    command.upgrade(config, "head")
+    with _one_at_a_time:
+        command.upgrade(config, "head")

@@ -1,0 +1,84 @@
+"""Who labels, chosen in a few words: a run's annotator, and what a server needs to ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from nextlabel.server.values.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from nextlabel.v1.run_service_pb2 import AnnotatorSpec
+
+
+class Choice(StrEnum):
+    """Who labels."""
+
+    HUMAN = "human"
+    ANTHROPIC = "anthropic"
+    OPENAI_COMPATIBLE = "openai-compatible"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """An annotator, and the settings of the OpenAI-compatible endpoint that it is asked at, none for another."""
+
+    spec: AnnotatorSpec
+    endpoint: Mapping[str, str | int] = field(default_factory=dict)
+
+
+def option(name: str) -> str:
+    """Return an argument as the command line writes it.
+
+    >>> option("budget_usd")
+    '--budget-usd'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def chosen(
+    stack: ExitStack,
+    choice: Choice,
+    *,
+    model: str,
+    base_url: str,
+    budget_usd: float | None,
+    named: Callable[[str], str] = option,
+) -> Chosen:
+    """Return the annotator; a model on this machine runs until ``stack`` is closed.
+
+    Args:
+        named: how errors write the name of an argument.
+
+    Raises:
+        InvalidArgument: a model or a budget is needed and not there.
+        FailedPrecondition: there is no model on this machine.
+    """
+    from nextlabel.client.specs import anthropic, human, openai_compatible
+
+    if choice is Choice.HUMAN:
+        return Chosen(human())
+    if choice is Choice.LOCAL:
+        return _local(stack)
+    if not model:
+        raise InvalidArgument.field(named("model"), "name the model that is to label")
+    if choice is Choice.ANTHROPIC:
+        if budget_usd is None:
+            raise InvalidArgument.field(named("budget_usd"), "say how many dollars may be spent, such as 2")
+        return Chosen(anthropic(model))
+    return Chosen(openai_compatible(model), {"base_url": base_url} if base_url else {})
+
+
+def _local(stack: ExitStack) -> Chosen:
+    from nextlabel.client.specs import openai_compatible
+    from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
+    from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, PromptOptions
+
+    local = LocalLlm(LocalLlmSettings(context_tokens=2_048))
+    stack.callback(local.close)
+    prompt = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
+    return Chosen(openai_compatible(local.model, prompt=prompt, log_probabilities=True), local.endpoint)
