@@ -6,14 +6,18 @@ import gzip
 import io
 import zipfile
 
+import grpc
+import httpx2
 import openpyxl
 import pytest
 
+from nextlabel.server.web.app import web_app
+from nextlabel.server.web.backend import Backend
 from nextlabel.server.web.creating import MAX_FILE_BYTES
 from nextlabel.v1 import access_service_pb2 as access_pb
 from nextlabel.v1 import project_service_pb2
 from tests.api.services.conftest import request_id
-from tests.web.conftest import ADMIN, Server, visitor
+from tests.web.conftest import ADMIN, Server, free_port, visitor
 from tests.web.test_pages import HOSTILE, token
 
 ROWS = "Nr;Nachricht;Thema\n" + "".join(
@@ -134,3 +138,21 @@ def test_a_file_has_more_room_than_other_requests_and_not_more_than_it_may(guard
     with visitor(guarded, token=ADMIN) as client:
         assert client.post("/new", content=rows).status_code == 413
         assert client.post(f"/projects/{name}/add", content=b"0" * (MAX_FILE_BYTES + 1)).status_code == 413
+
+
+async def test_a_server_that_does_not_answer_in_time_leaves_what_was_written_and_takes_it_once() -> None:
+    backend = Backend(grpc.aio.insecure_channel(f"127.0.0.1:{free_port()}"), "the server")
+    app = web_app(backend, frozenset({"127.0.0.1"}))
+    written = {
+        "name": "tickets",
+        "classes": "billing\nother",
+        "guidelines": "Money is billing.",
+        "request_id": "one-id",
+    }
+    url = "http://127.0.0.1"
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=url, headers={"origin": url}) as client:
+        answer = await client.post("/new", data=written)
+    await backend.close()
+    assert answer.status_code == 503
+    assert "create it again in a moment" in answer.text
+    assert all(kept in answer.text for kept in written.values())

@@ -7,9 +7,7 @@ import json
 from playwright.sync_api import Browser, FilePayload, Page
 
 from nextlabel.v1 import labeling_service_pb2 as pb
-from nextlabel.v1 import project_service_pb2
-from nextlabel.v1.annotation_pb2 import ANNOTATION_TYPE_SINGLE_LABEL
-from tests.api.services.conftest import label, label_space
+from tests.api.services.conftest import label
 from tests.web.conftest import Server
 from tests.web.visits import Visit, all_saved
 
@@ -26,13 +24,6 @@ def tickets() -> FilePayload:
     rows = [f"{n};{SAID[n % 2].format(n)};{CLASSES[n % 2] if n < LABELED else ''}" for n in range(LABELED + UNLABELED)]
     content = "\n".join(["Nr;Nachricht;Thema", *rows]).encode("cp1252")
     return FilePayload(name="tickets.csv", mimeType="text/csv", buffer=content)
-
-
-def warmed(server: Server) -> None:
-    """Have the embedder loaded, for which pages on a busy machine do not wait long enough."""
-    space = label_space(*CLASSES)
-    project = project_service_pb2.Project(name="warm", annotation_type=ANNOTATION_TYPE_SINGLE_LABEL, label_space=space)
-    server.api().projects.CreateProject(project_service_pb2.CreateProjectRequest(project=project))
 
 
 def created(page: Page) -> None:
@@ -84,7 +75,6 @@ def disagreed(server: Server, item_id: str) -> None:
 
 
 def test_a_project_goes_its_whole_way_with_the_browser_alone(browser: Browser, server: Server) -> None:
-    warmed(server)
     visit = Visit(browser, server)
     visit.context.set_default_timeout(LEARNING_MS)
     page = visit.open("/")

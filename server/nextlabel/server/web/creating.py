@@ -40,6 +40,12 @@ _ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xlsx")
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _SHOWN = 50
+_WRONG = frozenset({"INVALID_ARGUMENT", "ALREADY_EXISTS"})
+_BUSY = (
+    "The server did not answer in time: it may be busy, or loading the model that embeds texts. "
+    "What you wrote is kept; create it again in a moment."
+)
+_LATER = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,10 @@ async def create_project(request: Request) -> Response:
     try:
         await who.call(who.backend.projects.CreateProject, asked)
     except NextlabelError as error:
-        if error.code.name != "INVALID_ARGUMENT" and error.code.name != "ALREADY_EXISTS":
+        if error.code.name not in _WRONG | _LATER:
             raise
+        if error.code.name in _LATER:
+            return page(request, "new.html", status=503, filled=filled, problem=_BUSY, again=True)
         return page(request, "new.html", status=400, filled=filled, problem=error.message)
     return RedirectResponse(f"/projects/{name}/add", 303)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.embedding.stated_dimension import stated_dimension
 from nextlabel.server.learners.embedding.turns import Turns
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
 from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
@@ -46,9 +47,12 @@ class Embedder:
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding. Loads the model."""
-        if self._dimension:
-            return self._dimension
+        """Length of an embedding. Loads the model where its files do not say it."""
+        if not self._dimension:
+            self._dimension = stated_dimension(Path(resolve_model(self.name))) or self._measured()
+        return self._dimension
+
+    def _measured(self) -> int:
         with self._turns.turn(urgent=True):
             dimension = self._loaded().get_embedding_dimension()
         if dimension is None:
@@ -56,7 +60,6 @@ class Embedder:
                 f"model {self.name!r} does not say how long its embeddings are; choose a sentence-transformers model",
                 reason="EMBEDDER_UNFIT",
             )
-        self._dimension = dimension
         return dimension
 
     def embed(
