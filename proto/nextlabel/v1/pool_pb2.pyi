@@ -94,7 +94,9 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     ITEM_STATE_UNRESOLVED: _ItemState.ValueType  # 4
     """Needs another answer: those it has are of no use; `need` says why. Runs and people are asked again."""
     ITEM_STATE_PICKED: _ItemState.ValueType  # 5
-    """Picked in an open query batch, waiting for somebody to lease it. Runs take it when nothing else is left."""
+    """Picked in an open query batch, waiting for somebody to lease it, or for its paused run to go on. Other runs take what
+    waits for somebody when nothing else is left, but not what a paused run keeps.
+    """
     ITEM_STATE_ASKED: _ItemState.ValueType  # 6
     """An annotator of the server is being asked about it."""
     ITEM_STATE_GIVEN_UP: _ItemState.ValueType  # 7
@@ -114,7 +116,9 @@ ITEM_STATE_LABELED: ItemState.ValueType  # 3
 ITEM_STATE_UNRESOLVED: ItemState.ValueType  # 4
 """Needs another answer: those it has are of no use; `need` says why. Runs and people are asked again."""
 ITEM_STATE_PICKED: ItemState.ValueType  # 5
-"""Picked in an open query batch, waiting for somebody to lease it. Runs take it when nothing else is left."""
+"""Picked in an open query batch, waiting for somebody to lease it, or for its paused run to go on. Other runs take what
+waits for somebody when nothing else is left, but not what a paused run keeps.
+"""
 ITEM_STATE_ASKED: ItemState.ValueType  # 6
 """An annotator of the server is being asked about it."""
 ITEM_STATE_GIVEN_UP: ItemState.ValueType  # 7

@@ -128,7 +128,8 @@ async def test_a_paused_run_survives_a_restart_and_goes_on_with_its_batch(opened
     assert await read(service, lambda tx: tx.runs.get(run.id)) == run
     assert len(fake.requests) == sent
     counts = await service.parts.reports.reports.pool_counts(project)
-    assert counts.states[ItemState.ASKED] == ITEMS - len(given), "its batch is kept for it"
+    assert counts.states[ItemState.PICKED] == ITEMS - len(given), "its batch is kept for it"
+    assert counts.states[ItemState.ASKED] == 0, "nobody is asked meanwhile"
 
     assert (await turned(service, project, run, "resume")).state is RunState.RUNNING
     ended = await service.ended(run.id)

@@ -17,15 +17,16 @@ from nextlabel.server.values.labeling.item_states import ItemNeed, ItemState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import HumanOptions, texts_an_item
-from nextlabel.server.values.runs.runs import NOT_ENDED
+from nextlabel.server.values.runs.runs import NOT_ENDED, RunState
 
 
 @dataclass(frozen=True, slots=True)
 class ItemStanding:
     """The rows that are not simply unlabeled, holdout, gold and deleted ones included.
 
-    ``answered`` rows have an answer that is of use, those of ``needs`` none of theirs; ``leased``, ``asked`` and
-    ``picked`` may overlap with each other and with these. ``annotations`` and ``consensus`` go on growing.
+    ``answered`` rows have an answer that is of use, those of ``needs`` none of theirs; ``leased``, ``asked``, ``held``
+    and ``picked`` may overlap with each other and with these. Nobody is asked about ``held`` ones: a paused run keeps
+    them for when it goes on. ``annotations`` and ``consensus`` go on growing.
     """
 
     annotations: Mapping[int, Sequence[Annotation]]
@@ -34,6 +35,7 @@ class ItemStanding:
     needs: Mapping[int, ItemNeed]
     leased: Set[int]
     asked: Set[int]
+    held: Set[int]
     picked: Set[int]
 
     def state(self, row: int) -> ItemState:
@@ -47,15 +49,15 @@ class ItemStanding:
             return ItemState.ASKED
         if need is not None:
             return ItemState.GIVEN_UP if need.given_up else ItemState.NEEDS_ANOTHER
-        return ItemState.PICKED if row in self.picked else ItemState.UNLABELED
+        return ItemState.PICKED if row in self.picked or row in self.held else ItemState.UNLABELED
 
     def rows(self) -> set[int]:
         """Return the rows that are not unlabeled."""
-        return {*self.answered, *self.needs, *self.leased, *self.asked, *self.picked}
+        return {*self.answered, *self.needs, *self.leased, *self.asked, *self.held, *self.picked}
 
-    def under_way(self) -> set[int]:
-        """Return the rows that somebody is being asked about."""
-        return {*self.leased, *self.asked}
+    def taken(self) -> set[int]:
+        """Return the rows that somebody is being asked about, or will be when a paused run goes on."""
+        return {*self.leased, *self.asked, *self.held}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,10 @@ class Standings:
         """Return where the items of a project stand now."""
         by_row = await self.labels.rows(project)
         agreed = await self.labels.consensus(project)
-        leased, asked, picked = await self.store.read(
+        leased, (asked, held), picked = await self.store.read(
             lambda tx: (
                 tx.labeling.leased_rows(project.id),
-                being_asked(tx, project.id),
+                _of_runs(tx, project.id),
                 tx.labeling.open_rows(project.id, project.overlap),
             )
         )
@@ -89,6 +91,7 @@ class Standings:
             needs=needs,
             leased=set(leased),
             asked=asked,
+            held=held,
             picked=set(picked),
         )
 
@@ -124,11 +127,13 @@ def last_batch(tx: Transaction, project: ProjectId, run: str) -> tuple[Batch, Se
     return last, [p for p in picks if p.row not in done]
 
 
-def being_asked(tx: Transaction, project: ProjectId) -> set[int]:
-    """Return the rows that runs have annotators of the server asked about; a paused run keeps those of its batch."""
-    rows: set[int] = set()
+def _of_runs(tx: Transaction, project: ProjectId) -> tuple[Set[int], Set[int]]:
+    """Return the rows that runs have annotators of the server asked about, and those that paused ones keep."""
+    asked: set[int] = set()
+    held: set[int] = set()
     for run in tx.runs.list(project, states=NOT_ENDED):
         last = None if isinstance(run.spec.annotator, HumanOptions) else last_batch(tx, project, run.id)
         if last is not None and last[0].asks != PEOPLE:
-            rows.update(pick.row for pick in last[1])
-    return rows
+            of_run = held if run.state is RunState.PAUSED else asked
+            of_run.update(pick.row for pick in last[1])
+    return asked, held - asked

@@ -113,7 +113,7 @@ class Askable:
             )
 
         asked_by_run, asked_enough = await self.store.read(asked) if run else ((), ())
-        barred = {*standing.answered, *(standing.needs.keys() - again), *standing.under_way(), *asked_enough}
+        barred = {*standing.answered, *(standing.needs.keys() - again), *standing.taken(), *asked_enough}
         later = {*again, *asked_by_run, *(standing.picked if run else ())} - barred
         first = self._rows(project, pool, barred | later)
         return [first, self._rows(project, pool, barred)] if later else [first]
