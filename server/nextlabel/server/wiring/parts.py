@@ -191,7 +191,7 @@ def _projects(base: Foundation) -> ProjectParts:
 
 
 def _labeling(base: Foundation, projects: ProjectParts) -> LabelingParts:
-    labels = Labels(base.store)
+    labels = Labels(base.store, base.limits)
     leases = Leases(base.clock, new_id, projects.budgets, base.limits)
     return LabelingParts(labels, Standings(base.store, labels, base.limits), leases, Submissions(leases))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.api.messages.runs import RunStanding, run_message
@@ -20,14 +21,23 @@ class RunMessages:
     store: StateStore
     budgets: Budgets
 
-    async def message(self, project: Project, run: Run) -> pb.Run:
-        """Return the message of a run as it stands now."""
-        return await self.store.read(lambda tx: self.within(tx, project, run))
+    async def messages(self, project: Project, runs: Sequence[Run]) -> Sequence[pb.Run]:
+        """Return the messages of runs as they stand now."""
+        return await self.store.read(lambda tx: [*map(self.of_several(tx, project), runs)])
 
     def within(self, tx: Transaction, project: Project, run: Run) -> pb.Run:
         """Return the message of a run, read inside a transaction."""
-        open_reservations = tx.budgets.open_reservations(project.id)
-        reserved = sum((r.remaining for r in open_reservations if r.run == run.id), start=Cost())
-        evaluated = [m for m in tx.models.list(project.id) if m.run == run.id and m.accuracy is not None]
-        spent = self.budgets.spent(tx, project.id, run.id)
-        return run_message(run, project, RunStanding(spent, reserved, evaluated[-1] if evaluated else None))
+        return self.of_several(tx, project)(run)
+
+    def of_several(self, tx: Transaction, project: Project) -> Callable[[Run], pb.Run]:
+        """Return what makes messages of runs inside a transaction; what they share is read once."""
+        reserved: dict[str, Cost] = {}
+        for reservation in tx.budgets.open_reservations(project.id):
+            reserved[reservation.run] = reserved.get(reservation.run, Cost()) + reservation.remaining
+        newest = {model.run: model for model in tx.models.list(project.id) if model.accuracy is not None}
+
+        def message(run: Run) -> pb.Run:
+            spent = self.budgets.spent(tx, project.id, run.id)
+            return run_message(run, project, RunStanding(spent, reserved.get(run.id, Cost()), newest.get(run.id)))
+
+        return message

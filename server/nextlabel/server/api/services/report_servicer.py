@@ -199,7 +199,7 @@ class ReportServicer(ReportServiceServicer):
         """Return a project at a glance."""
         project = await self.finder.project(request.project)
         overview = await self.reports.overview(project)
-        newest_first = [await self.run_messages.message(project, run) for run in reversed(overview.active_runs)]
+        newest_first = await self.run_messages.messages(project, [*reversed(overview.active_runs)])
         message = pb.Overview(
             project=project.name,
             counts=counts_message(overview.counts),

@@ -76,12 +76,7 @@ class RunServicer(RunServiceServicer):
 
         def work(tx: Transaction) -> tuple[list[pb.Run], str]:
             newest_first = [*reversed(self.runs.list(tx, project))]
-            return page(
-                newest_first,
-                request.page_token,
-                request.page_size,
-                lambda run: self.messages.within(tx, project, run),
-            )
+            return page(newest_first, request.page_token, request.page_size, self.messages.of_several(tx, project))
 
         runs, token = await self.store.read(work)
         return pb.ListRunsResponse(runs=runs, next_page_token=token)

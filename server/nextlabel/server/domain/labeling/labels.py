@@ -8,9 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from nextlabel.server.assessment.consensus.by_type import consensus_of
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.labeling.needs import need_of
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.item_states import ItemNeed
+from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.projects.projects import LabelClass, Project
 
 
@@ -19,14 +22,16 @@ class _Labels:
     last_id: int = 0
     by_row: dict[int, list[Annotation]] = field(default_factory=lambda: defaultdict(list))
     consensus: dict[int, Consensus] = field(default_factory=dict)
+    needs: dict[int, ItemNeed] = field(default_factory=dict)
     classes: tuple[LabelClass, ...] = ()
 
 
 class Labels:
     """The annotations of every project by row, those that were corrected left out, and what they add up to."""
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, limits: Limits) -> None:
         self._store = store
+        self._limits = limits
         self._projects: dict[ProjectId, _Labels] = {}
 
     async def consensus(self, project: Project) -> dict[int, Consensus]:
@@ -40,6 +45,10 @@ class Labels:
     async def rows(self, project: Project) -> dict[int, list[Annotation]]:
         """Return all annotations by row."""
         return (await self._follow(project)).by_row
+
+    async def needs(self, project: Project) -> dict[int, ItemNeed]:
+        """Return what the rows need whose annotations are of no use."""
+        return (await self._follow(project)).needs
 
     async def by_annotator(self, project: Project) -> dict[str, list[Annotation]]:
         """Return all annotations by the name of their annotator, in alphabetical order."""
@@ -75,4 +84,9 @@ class Labels:
             agreed = consensus_of(as_known, known.by_row[row])
             if agreed is not None:
                 known.consensus[row] = agreed
+            need = need_of(known.by_row[row], known.consensus.get(row), self._limits)
+            if need is None:
+                known.needs.pop(row, None)
+            else:
+                known.needs[row] = need
         return known

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.labeling.needs import Asker, may_ask, need_of
+from nextlabel.server.domain.labeling.needs import Asker, may_ask
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
@@ -51,6 +51,14 @@ class ItemStanding:
             return ItemState.GIVEN_UP if need.given_up else ItemState.NEEDS_ANOTHER
         return ItemState.PICKED if row in self.picked or row in self.held else ItemState.UNLABELED
 
+    def counts(self, rows: Set[int]) -> Counter[ItemState]:
+        """Return how many of some rows are in each state."""
+        # Most rows of a long project are answered: they are not looked at one by one.
+        answered = rows & self.answered
+        found = Counter(map(self.state, rows - answered))
+        found[ItemState.ANSWERED] = len(answered)
+        return found
+
     def rows(self) -> set[int]:
         """Return the rows that are not unlabeled."""
         return {*self.answered, *self.needs, *self.leased, *self.asked, *self.held, *self.picked}
@@ -72,6 +80,7 @@ class Standings:
         """Return where the items of a project stand now."""
         by_row = await self.labels.rows(project)
         agreed = await self.labels.consensus(project)
+        needs = await self.labels.needs(project)
         leased, (asked, held), picked = await self.store.read(
             lambda tx: (
                 tx.labeling.leased_rows(project.id),
@@ -79,11 +88,6 @@ class Standings:
                 tx.labeling.open_rows(project.id, project.overlap),
             )
         )
-        needs = {
-            row: need
-            for row, given in by_row.items()
-            if (need := need_of(given, agreed.get(row), self.limits)) is not None
-        }
         return ItemStanding(
             annotations=by_row,
             consensus=agreed,

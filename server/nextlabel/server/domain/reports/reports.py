@@ -17,6 +17,7 @@ from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.item_states import ItemState, NeedReason
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.ledger import LedgerKind
 from nextlabel.server.values.pool import ReferenceItem, Segment, Split
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.runs import NOT_ENDED, Run
@@ -90,7 +91,7 @@ class Reports:
         splits = Counter(r.split for r in stored.references)
         unusable = {r.row for r in stored.references} | stored.deleted
         rows = standing.rows() - unusable
-        states = Counter(map(standing.state, rows))
+        states = standing.counts(rows)
         pool = stored.committed - len(unusable)
         awaiting = sum(s.row_count for s in stored.waiting)
         return PoolCounts(
@@ -119,12 +120,8 @@ class Reports:
         """Return where a project stands."""
 
         def work(tx: Transaction) -> tuple[ModelVersion | None, Sequence[Run], Cost, Cost]:
-            spent, reserved = Cost(), Cost()
-            for reservation in tx.budgets.open_reservations(project.id):
-                reserved += reservation.remaining
-            for entry in tx.budgets.entries(project.id):
-                if entry.kind == "settle":
-                    spent += entry.amount
+            reserved = sum((r.remaining for r in tx.budgets.open_reservations(project.id)), start=Cost())
+            spent = tx.budgets.total(project.id, LedgerKind.SETTLE)
             active = tx.runs.list(project.id, states=NOT_ENDED)
             return tx.models.latest(project.id), active, spent, reserved
 
