@@ -139,7 +139,7 @@ async def test_an_llm_scores_within_the_range_and_learns_what_its_confidence_is_
         given = (await service.parts.labeling.labels.by_annotator(project))[claude.annotator_name]
         outcomes = {a.item_id: a.outcome for a in given}
         assert all((outcomes[i] is Outcome.INVALID) == (int(i[1:]) % 5 == 0) for i in outcomes)
-        [report] = await service.parts.reports.reports.annotators(project)
+        [report] = await service.parts.reports.annotators.of(project)
         assert report.agreement is None
         parts = service.parts
         reports = AccuracyReports(parts.base.store, parts.pool.pools, parts.labeling.labels, parts.learning.learning)

@@ -10,7 +10,8 @@ from playwright.sync_api import Browser, Page
 
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2
-from tests.api.services.conftest import Api
+from nextlabel.v1 import quality_service_pb2 as quality_pb
+from tests.api.services.conftest import Api, label
 from tests.web.conftest import Server
 from tests.web.visits import WAIT_MS, Visit, all_saved
 
@@ -116,7 +117,14 @@ def test_every_page_is_accessible_and_quiet(browser: Browser, server: Server, sc
     proposal = project_service_pb2.CreateGuidelinesRequest(project=project, text="Cold or warm?\nSay.", accept=True)
     api.projects.CreateGuidelines(proposal)
     visit = Visit(browser, server, scheme=scheme)
-    of_project = ("", "/add", "/items", "/map", "/guidelines", "/ledger", "/annotators", "/start", "/label", "/review")
+    labeled = pb.SubmittedAnnotation(item_id="item-0", answer=label("cold"))
+    asked = pb.SubmitAnnotationsRequest(project=project, annotator="ann", annotations=[labeled])
+    api.labeling.SubmitAnnotations(asked)
+    api.quality.SetFilter(quality_pb.SetFilterRequest(project=project, name="all", rule="annotations > 0"))
+    of_project = (
+        *("", "/add", "/items", "/map", "/guidelines", "/ledger", "/annotators", "/start", "/label", "/review"),
+        "/filters?rule=annotations>0",
+    )
     for path in ("/", "/new", *(f"/projects/{project}{path}" for path in of_project)):
         page = visit.open(path)
         page.wait_for_selector("main") if path.endswith(project) else page.wait_for_load_state("networkidle")

@@ -124,5 +124,5 @@ async def test_what_is_learned_is_the_corrected_answer_alone(service):
         await service.label(project, {"i0": label, "g0": label})
     agreed = await service.parts.labeling.labels.consensus(project)
     assert (agreed[0].label, agreed[0].vote_share, agreed[0].annotations) == (CLASSES[-1], 1.0, 1)
-    (report,) = await service.parts.reports.reports.annotators(project)
+    (report,) = await service.parts.reports.annotators.of(project)
     assert sum(report.outcomes.values()) == 2

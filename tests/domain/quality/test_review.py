@@ -1,5 +1,8 @@
 """The review queue: what is on it and why, who may look, and what takes it off."""
 
+import asyncio
+import threading
+
 import pytest
 
 from nextlabel.server.domain.labeling.known_rows import KnownRows
@@ -137,3 +140,52 @@ async def test_which_labels_are_judged_does_not_flicker(service, monkeypatch):
     after = set((await queue(service).doubting.of(project)).wrong)
     assert (len(before), len(after)) == (60, 60)
     assert all(row >= len(IDS) for row in after - before)
+
+
+class Judging:
+    """Counts how often labels are judged, and can hold it up."""
+
+    def __init__(self, monkeypatch):
+        self.counts, self.begun, self.go_on = [], asyncio.Event(), threading.Event()
+        self.go_on.set()
+        judged, loop = doubts.out_of_fold, asyncio.get_running_loop()
+
+        def counted(embeddings_ND, *rest, **named):
+            loop.call_soon_threadsafe(self.begun.set)
+            self.go_on.wait()
+            self.counts.append(len(embeddings_ND))
+            return judged(embeddings_ND, *rest, **named)
+
+        monkeypatch.setattr(doubts, "out_of_fold", counted)
+
+
+async def test_a_list_is_not_made_anew_for_few_labels_and_says_nothing_about_those_that_were_replaced(
+    service, monkeypatch
+):
+    monkeypatch.setattr(doubts, "CHANGED_SHARE", 0.05)
+    judging = Judging(monkeypatch)
+    project = await labeled(service)
+    await listed(service, project)
+    await service.label(project, {"i3": TRUTH["i3"]}, annotator="eve")
+    assert (await listed(service, project))[0] == "i40"
+    assert "i3" not in await listed(service, project)
+    assert judging.counts == [len(IDS)]
+    new_wrongs = {f"i{n}": TRUTH[f"i{n + 1}"] for n in range(10, 16)}
+    await service.label(project, new_wrongs, annotator="eve")
+    assert new_wrongs.keys() & set(await listed(service, project))
+    assert judging.counts == [len(IDS), len(IDS)]
+
+
+async def test_labels_are_judged_once_for_all_who_look_and_for_who_comes_back(service, monkeypatch):
+    judging = Judging(monkeypatch)
+    project = await labeled(service)
+    doubting = queue(service).doubting
+    judging.go_on.clear()
+    impatient = asyncio.create_task(doubting.of(project))
+    await judging.begun.wait()
+    impatient.cancel()
+    both = asyncio.gather(doubting.of(project), doubting.of(project))
+    judging.go_on.set()
+    first, second = await both
+    assert first is second
+    assert judging.counts == [len(IDS)]

@@ -52,7 +52,7 @@ async def test_canaries_are_asked_and_paid_and_never_kept(service: LlmService) -
     assert (total.labels, total.micro_usd) == (12, service.fake.books.micro_usd)
     kept = sum((a.answer.provenance.cost for a in given), start=Cost())
     assert kept.micro_usd + tally.micro_usd < total.micro_usd  # the probe before the run is the rest
-    (report,) = await service.parts.reports.reports.annotators(project)
+    (report,) = await service.parts.reports.annotators.of(project)
     assert report.canaries == tally
 
 

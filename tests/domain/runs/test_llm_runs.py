@@ -83,7 +83,7 @@ async def test_answers_of_another_model_than_asked_are_counted_where_people_look
     events = await service.parts.base.store.read(lambda tx: tx.runs.events(run.id, 0, 99))
     told = {e.round: e.happening.other_models for e in events if isinstance(e.happening, AnnotationProgress)}
     assert told == {1: {"cheap-one": 4}, 2: {"cheap-one": 4}}
-    [report] = await service.parts.reports.reports.annotators(project)
+    [report] = await service.parts.reports.annotators.of(project)
     assert report.other_models == {"cheap-one": 8}
     registry = CollectorRegistry()
     await StateMetrics(service.parts, registry).refresh()

@@ -98,7 +98,7 @@ class Server:
         self.store = store
         self.pools = Pools(store, arrays, threads)
         self.budgets = Budgets(clock, new_id)
-        self.labels = Labels(store)
+        self.labels = Labels(store, LIMITS)
         self.leases = Leases(clock, new_id, self.budgets, LIMITS)
         self.submissions = Submissions(self.leases)
         self.standings = Standings(store, self.labels, LIMITS)

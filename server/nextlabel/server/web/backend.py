@@ -109,14 +109,14 @@ class Visitor:
         """What goes with every call."""
         return (("authorization", f"Bearer {self.token}"),) if self.token else ()
 
-    async def call(self, method: Callable[..., Any], request: Any) -> Any:
-        """Make a unary call.
+    async def call(self, method: Callable[..., Any], request: Any, within_s: float = CALL_S) -> Any:
+        """Make a unary call; after ``within_s`` seconds nobody waits for it any more.
 
         Raises:
             NextlabelError: what the service answered instead.
         """
         try:
-            return await method(request, timeout=CALL_S, metadata=self.metadata)
+            return await method(request, timeout=within_s, metadata=self.metadata)
         except grpc.aio.AioRpcError as error:
             raise_from(error, self.backend.server)
 

@@ -16,15 +16,20 @@ from nextlabel.server.web.sessions import session_of, visitor
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 
+PATIENCE_S = 0.25
+"""How long a page waits for what is found out off the request; it asks again."""
+
 
 async def doubtful(request: Request) -> Response:
-    """Return the part of the overview that says how many labels the visitor may look at again."""
+    """Return the part of the overview that says how many labels the visitor may look at again, or that asks again."""
     name = request.path_params["project"]
     who = visitor(request)
     asked = pb.ListReviewRequest(project=name, annotator=session_of(request).name, page_size=1)
     try:
-        total = (await who.call(who.backend.quality.ListReview, asked)).total
+        total = (await who.call(who.backend.quality.ListReview, asked, PATIENCE_S)).total
     except NextlabelError as error:
+        if error.code.name == "DEADLINE_EXCEEDED":
+            return page(request, "doubtful.html", project_name=name, looking=True)
         if error.reason != "NO_REVIEW_QUEUE":
             raise
         total = 0

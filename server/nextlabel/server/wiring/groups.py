@@ -20,6 +20,7 @@ from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
@@ -102,6 +103,7 @@ class ReportParts:
     """What an operator wants to know, and whether it can be trusted."""
 
     reports: Reports
+    annotators: AnnotatorReports
     forecasts: Forecasts
     random_control: RandomControl
     rankings: Rankings

@@ -32,6 +32,7 @@ from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
 from nextlabel.server.domain.reports.pool_map import PoolMaps
@@ -136,13 +137,14 @@ def open_parts(settings: Settings) -> Parts:
     told = Reports(base.store, labeling.labels, labeling.standings)
     reports = ReportParts(
         told,
+        AnnotatorReports(base.store, labeling.labels, base.workers.callers),
         Forecasts(told),
         RandomControl(base.store, learning, told),
         Rankings(pool.pools, labeling.labels, learning),
         _maps(base, pool, labeling, learning),
         quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
-    in_memory = (labeling.labels, selector, reports.maps, reports.quality.drift)
+    in_memory = (labeling.labels, selector, reports.annotators, reports.maps, reports.quality.drift)
     removal = Removal(base.store, in_memory, learning, pool.pools)
     learned = LearningParts(learning, selector)
     return Parts(

@@ -18,6 +18,7 @@ from nextlabel.server.api.messages.run_events import outcome_counts
 from nextlabel.server.api.messages.values import check_picture_fits, fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
+from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.forecasts import Forecasts
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.pool_map import PoolMaps
@@ -82,6 +83,7 @@ class ReportServicer(ReportServiceServicer):
     store: StateStore
     finder: ProjectFinder
     reports: Reports
+    annotators: AnnotatorReports
     forecasts: Forecasts
     random_control: RandomControl
     rankings: Rankings
@@ -191,7 +193,7 @@ class ReportServicer(ReportServiceServicer):
     ) -> pb.GetAnnotatorReportResponse:
         """Return how each annotator does."""
         project = await self.finder.project(request.project)
-        found = await self.reports.annotators(project, request.annotator)
+        found = await self.annotators.of(project, request.annotator)
         annotators, token = full_page(found, request.page_token, request.page_size, annotator_report)
         return pb.GetAnnotatorReportResponse(annotators=annotators, next_page_token=token)
 

@@ -71,6 +71,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             store=parts.base.store,
             finder=finder,
             reports=parts.reports.reports,
+            annotators=parts.reports.annotators,
             forecasts=parts.reports.forecasts,
             random_control=parts.reports.random_control,
             rankings=parts.reports.rankings,

@@ -46,6 +46,11 @@ class Labels:
         """Return all annotations by row."""
         return (await self._follow(project)).by_row
 
+    async def revision(self, project: Project) -> tuple[int, int]:
+        """Return what changes whenever annotations come or classes are added."""
+        known = await self._follow(project)
+        return known.last_id, len(known.classes)
+
     async def needs(self, project: Project) -> dict[int, ItemNeed]:
         """Return what the rows need whose annotations are of no use."""
         return (await self._follow(project)).needs

@@ -68,7 +68,8 @@ def annotator_report(
 ) -> AnnotatorReport:
     """Report on the annotator ``name``, whose annotations are ``annotations``; ``by_row`` has everybody's."""
     checked = list({a.row: a for a in annotations if a.row in gold and a.label is not None}.values())
-    shared = [independent(by_row[row]) for row in dict.fromkeys(a.row for a in annotations)]
+    answered = dict.fromkeys(a.row for a in annotations)
+    shared = [independent(given) for row in answered if len(given := by_row[row]) > 1]
     shared = [given for given in shared if len(given) > 1 and any(a.annotator == name for a in given)]
     agreed = [is_same for given in shared for is_same in _agreements(project, name, given)]
     right = {a.id: is_right(a.answer.body, gold[a.row], project) for a in checked}

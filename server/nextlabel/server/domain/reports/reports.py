@@ -1,4 +1,4 @@
-"""What the work has bought: the learning curve, what annotators are worth, and where a project stands."""
+"""What the work has bought: the learning curve, and where a project stands."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.standing import Standings
-from nextlabel.server.domain.quality.canary_runs import tallies
-from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.labeling.answers import Outcome
@@ -103,18 +101,6 @@ class Reports:
             embedded=stored.committed - awaiting - len(stored.deleted),
             awaiting_embedding=awaiting,
         )
-
-    async def annotators(self, project: Project, annotator: str = "") -> Sequence[AnnotatorReport]:
-        """Report on every annotator, or on one."""
-        gold = await self._gold(project)
-        by_row = await self._labels.rows(project)
-        own = await self._labels.by_annotator(project)
-        checked = await self._store.read(lambda tx: tallies(tx, tx.runs.list(project.id)))
-        return [
-            annotator_report(project, name, annotations, gold, by_row, checked.get(name))
-            for name, annotations in own.items()
-            if annotator in ("", name)
-        ]
 
     async def overview(self, project: Project) -> Overview:
         """Return where a project stands."""

@@ -66,7 +66,7 @@ class ReviewQueue:
         return _Known(
             agreed=await self.labels.consensus(project),
             given=await self.labels.rows(project),
-            doubts=await self.doubting.of(project),
+            doubts=await self.doubting.recent(project),
             left_out=(await self.filters.left_out(project)).by_row,
         )
 
@@ -96,7 +96,8 @@ class _Known:
     def label(self, row: int) -> DoubtedLabel:
         """Return the label of a row that has one, and what others say of it."""
         agreed = self.agreed[row]
-        other = self.doubts.own.get(row, agreed.label)
+        hold = self.doubts.hold(row, agreed.label)
+        other = self.doubts.own.get(row, agreed.label) if hold else agreed.label
         return DoubtedLabel(
             label=agreed.label,
             other_label="" if other == agreed.label else other,
@@ -108,7 +109,7 @@ class _Known:
     def entry(self, row: int) -> ReviewEntry | None:
         """Return what there is against the label of a row; None when there is nothing."""
         agreed, known = self.agreed[row], self.label(row)
-        doubted = self.doubts.wrong.get(row, 0.0)
+        doubted = self.doubts.wrong.get(row, 0.0) if self.doubts.hold(row, agreed.label) else 0.0
         wrong, reasons = doubted, []
         if agreed.vote_share < 1 and agreed.annotations > 1:
             reasons.append(ReviewReason.DISAGREEMENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ MOST_KNOWN = 10_000
 MOST_JUDGED = 100_000
 FEW_NEIGHBOURS = 2_000
 """Labels that may be neighbours of those that no learner is fitted on."""
+CHANGED_SHARE = 0.01
+"""Labels that may have changed before a list for people is made anew, which takes seconds where there are thousands."""
 _KEPT = 8
 Int64 = npt.NDArray[np.int64]
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -30,13 +33,21 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Doubts:
-    """What learner and neighbours say of labels, by row: how probably each is wrong, and their own label."""
+    """What learner and neighbours say of labels, by row: how probably each is wrong, and their own label.
+
+    ``labels`` are those that the labels had, the ones included that were too many to be judged.
+    """
 
     wrong: Mapping[int, float]
     own: Mapping[int, str]
+    labels: Mapping[int, str]
+
+    def hold(self, row: int, label: str) -> bool:
+        """Return whether they are about this label, and not about one that it has replaced since."""
+        return self.labels.get(row) == label
 
 
-NO_DOUBTS = Doubts({}, {})
+NO_DOUBTS = Doubts({}, {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +60,7 @@ class Doubting:
     labeled: LabeledItems
     executor: Executor
     _kept: OrderedDict[ProjectId, tuple[bytes, Doubts]] = field(init=False, default_factory=OrderedDict)
+    _under_way: dict[ProjectId, tuple[bytes, asyncio.Task[Doubts]]] = field(init=False, default_factory=dict)
 
     async def of(self, project: Project, every: Labeled | None = None) -> Doubts:
         """Return what they say, made anew only when labels have changed; of few labels, nothing.
@@ -60,10 +72,34 @@ class Doubting:
         kept = self._kept.get(project.id)
         if kept is not None and kept[0] == key:
             return kept[1]
-        doubts = await self.executor.run(lambda: _doubts(labeled))
-        self._kept[project.id] = (key, doubts)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        under_way = self._under_way.get(project.id)
+        if under_way is None or under_way[0] != key:
+            under_way = key, asyncio.create_task(self._judged(project.id, key, labeled))
+            self._under_way[project.id] = under_way
+        # Who stops waiting comes back, and then it is there.
+        return await asyncio.shield(under_way[1])
+
+    async def recent(self, project: Project) -> Doubts:
+        """Return what they say, or said when at most one label in a hundred was another one, or none yet."""
+        kept = self._kept.get(project.id)
+        if kept is None:
+            return await self.of(project)
+        agreed = await self.labeled.usable(project)
+        changed = sum(not kept[1].hold(row, found.label) for row, found in agreed.items())
+        gone = max(0, len(kept[1].labels) + changed - len(agreed))
+        if changed + gone > CHANGED_SHARE * len(agreed):
+            return await self.of(project)
+        return kept[1]
+
+    async def _judged(self, project: ProjectId, key: bytes, labeled: Labeled) -> Doubts:
+        try:
+            doubts = await self.executor.run(lambda: _doubts(labeled))
+            self._kept[project] = (key, doubts)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        finally:
+            if self._under_way.get(project, (b"",))[0] == key:
+                del self._under_way[project]
         return doubts
 
     def forget(self, project: ProjectId) -> None:
@@ -75,8 +111,10 @@ def _doubts(labeled: Labeled) -> Doubts:
     chosen, rank_n = _drawn(labeled.rows_N)
     known_n, training = rank_n < MOST_KNOWN, labeled.training
     labels_n = training.labels_N[chosen]
+    names = [training.classes[c] for c in training.labels_N.tolist()]
+    labels = dict(zip(labeled.rows_N.tolist(), names, strict=True))
     if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n[known_n])) < 2:
-        return NO_DOUBTS
+        return Doubts({}, {}, labels)
     embeddings_nD = training.embeddings_ND[chosen]
     classes = len(training.classes)
     probabilities_nC = joined(
@@ -86,7 +124,7 @@ def _doubts(labeled: Labeled) -> Doubts:
     wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N[chosen].astype(np.int64))
     rows = labeled.rows_N[chosen].tolist()
     own = [training.classes[c] for c in probabilities_nC.argmax(axis=1).tolist()]
-    return Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)))
+    return Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)), labels)
 
 
 def _drawn(rows_N: Rows) -> tuple[Int64, Int64]:
