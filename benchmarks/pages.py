@@ -4,10 +4,11 @@
 
 Makes a project with items that bring their embeddings, runs with a replay annotator and answers of people, about gold
 items too, and opens its pages on a real server. ``pages`` has milliseconds from request to whole reply, on one
-connection; ``first`` is the first look after the server has started and the project has changed, what is computed once
-included. ``live`` has, with several pages open, milliseconds from the reply to an answer until every one was told, and
-until every one had its new figures too. ``beside`` is another client that calls GetProject a hundred times a second
-meanwhile. With ``--data-dir`` a project that is there already is looked at again.
+connection, and the processor time of the server for one; ``first`` is the first look after the server has started, what
+is computed once included, ``changed`` the first one after an answer. A part that is not there yet is asked
+for again, as browsers do. ``live`` has, with several pages open, milliseconds from the reply to an answer until every one was
+told, and until every one had its new figures too; ``beside_ms`` is another client that calls GetProject a hundred times
+a second meanwhile. With ``--data-dir`` a project that is there already is looked at again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ PAGES = {
     "guidelines": "/guidelines",
     "ledger": "/ledger",
     "annotators": "/annotators",
+    "filters": "/filters",
+    "left out": "/filters/left-out",
     "start a run": "/start",
     "add texts": "/add",
     "label": "/label",
@@ -86,11 +89,15 @@ def main() -> None:
             process = max(psutil.Process().children(recursive=True), key=lambda p: p.memory_info().rss)
             with httpx2.Client(base_url=server.pages, timeout=120, headers={"origin": server.pages}) as browser:
                 browser.post("/login", data={"token": "", "name": "ann"})
-                print(json.dumps({"first": {name: round(looked(browser, path)) for name, path in PAGES.items()}}))
-                print(json.dumps({"pages": {n: spread(browser, p, arguments.looks) for n, p in PAGES.items()}}))
-                print(json.dumps({"live": live(client, server.pages, server.address, arguments)}))
-                changed = {name: round(after_answer(client, browser, path)) for name, path in PAGES.items()}
-                print(json.dumps({"after an answer": changed, "rss_mb": round(process.memory_info().rss / 2**20)}))
+                told("first", {name: round(looked(browser, path)) for name, path in PAGES.items()})
+                told("pages", {name: spread(browser, path, process, arguments.looks) for name, path in PAGES.items()})
+                told("changed", {name: changed(client, browser, path, process) for name, path in PAGES.items()})
+                told("live", live(client, server.pages, server.address, arguments))
+                told("rss_mb", round(process.memory_info().rss / 2**20))
+
+
+def told(name: str, figures: Any) -> None:
+    print(json.dumps({name: figures}), flush=True)
 
 
 def fill(client: Client, arguments: argparse.Namespace) -> None:
@@ -122,6 +129,7 @@ def fill(client: Client, arguments: argparse.Namespace) -> None:
         answers = {f"i{i}": said(int(i), rng) for i in drawn[: max(0, round(left * share) - GOLD)]}
         client.labeling.submit(PROJECT, {f"gold{i}": said(i, rng) for i in range(GOLD)} | answers, annotator=annotator)
     client.learner.train(PROJECT)
+    client.quality.set_filter(PROJECT, "few", 'label == "class 3" and vote_share < 1')
 
 
 def right(number: int) -> str:
@@ -136,30 +144,38 @@ def looked(browser: httpx2.Client, path: str) -> float:
     """Return the milliseconds that a page took."""
     prefix = "/api/projects" if path == "/progress" else "/projects"
     began = time.perf_counter()
-    answer = browser.get(path if path == "/" else f"{prefix}/{PROJECT}{path}")
-    took = 1e3 * (time.perf_counter() - began)
-    answer.raise_for_status()
-    return took
+    while True:
+        answer = browser.get(path if path == "/" else f"{prefix}/{PROJECT}{path}").raise_for_status()
+        # What is not there yet asks again.
+        if "load delay:" not in answer.text:
+            return 1e3 * (time.perf_counter() - began)
+        time.sleep(1)
 
 
-def spread(browser: httpx2.Client, path: str, looks: int) -> dict[str, float]:
-    return of(looked(browser, path) for _ in range(looks))
+def spread(browser: httpx2.Client, path: str, process: psutil.Process, looks: int) -> dict[str, float]:
+    before = cpu_ms(process)
+    found = of([looked(browser, path) for _ in range(looks)])
+    return found | {"cpu": round((cpu_ms(process) - before) / looks)}
 
 
-def of(milliseconds: Any) -> dict[str, float]:
-    found = list(milliseconds)
-    return {"median": round(float(np.median(found))), "p95": round(float(np.quantile(found, 0.95)))}
+def of(milliseconds: list[float]) -> dict[str, float]:
+    return {"median": round(float(np.median(milliseconds))), "p95": round(float(np.quantile(milliseconds, 0.95)))}
 
 
-def after_answer(client: Client, browser: httpx2.Client, path: str) -> float:
-    """Return the milliseconds that a page took right after the project had changed."""
+def cpu_ms(process: psutil.Process) -> float:
+    return 1e3 * float(sum(process.cpu_times()[:2]))
+
+
+def changed(client: Client, browser: httpx2.Client, path: str, process: psutil.Process) -> dict[str, float]:
+    """Return what the first look costs right after the project has changed."""
     answer(client)
-    return looked(browser, path)
+    before = cpu_ms(process)
+    return {"ms": round(looked(browser, path)), "cpu": round(cpu_ms(process) - before)}
 
 
 def answer(client: Client) -> None:
     number = next(_LATE)
-    client.labeling.submit(PROJECT, {f"i{number}": right(number)}, annotator="ann")
+    client.labeling.submit(PROJECT, {f"i{number}": right(number)}, annotator="late")
 
 
 class OpenPage:
@@ -173,6 +189,11 @@ class OpenPage:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
+        # The last read fails, as the page is closed then.
+        with suppress(httpx2.HTTPError):
+            self._follow()
+
+    def _follow(self) -> None:
         for line in self._lines:
             if line.startswith(": watching"):
                 self.watching.set()
@@ -195,7 +216,7 @@ def open_page(url: str) -> Iterator[OpenPage]:
 
 
 def live(client: Client, url: str, address: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    told: list[float] = []
+    at: list[float] = []
     shown: list[float] = []
     waits: list[float] = []
     with ExitStack() as stack:
@@ -209,11 +230,11 @@ def live(client: Client, url: str, address: str, arguments: argparse.Namespace) 
             began = time.perf_counter()
             for page in pages:
                 page.shown.wait()
-            told.append(1e3 * (max(page.when[0] for page in pages) - began))
+            at.append(1e3 * (max(page.when[0] for page in pages) - began))
             shown.append(1e3 * (max(page.when[1] for page in pages) - began))
-            time.sleep(2.0 + np.random.default_rng(len(told)).random())
+            time.sleep(2.0 + np.random.default_rng(len(at)).random())
         beside.join()
-    return {"pages": arguments.open, "told": of(told), "shown": of(shown), "beside_ms": quantiles(waits)}
+    return {"pages": arguments.open, "told": of(at), "shown": of(shown), "beside_ms": quantiles(waits)}
 
 
 if __name__ == "__main__":

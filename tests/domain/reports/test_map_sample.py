@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from nextlabel.server.domain.reports.map_sample import anchors, drawn, shown
+from nextlabel.server.ports.pool_store import Rows
 
 
 def test_a_sample_is_uniform_and_stays_nearly_the_same_as_the_pool_grows() -> None:
@@ -24,13 +27,17 @@ def test_anchors_stay_until_the_pool_has_grown_by_a_quarter() -> None:
     assert sorted(anchors(np.arange(99), 100).tolist()) == list(range(99))
 
 
+def of(usable: Rows, picked: Iterable[int], labeled: Iterable[int], count: int) -> Rows:
+    return shown(usable, picked, labeled, drawn(usable, count), count)
+
+
 def test_picked_and_labeled_items_come_first_and_leave_room_for_others() -> None:
     usable = np.arange(0, 2_000, 2)
-    few = shown(usable, picked=[4, 5], labeled=[4, 6, 7], count=100).tolist()
+    few = of(usable, picked=[4, 5], labeled=[4, 6, 7], count=100).tolist()
     assert (few[:2], len(few), len(set(few))) == ([4, 6], 100, 100)
-    many = shown(usable, picked=range(0, 400, 2), labeled=range(400, 1_000, 2), count=100)
+    many = of(usable, picked=range(0, 400, 2), labeled=range(400, 1_000, 2), count=100)
     assert (many < 400).sum() >= 25
     assert ((many >= 400) & (many < 1_000)).sum() >= 50
     assert (many >= 1_000).sum() > 0
-    assert sorted(shown(usable[:5], picked=[2], labeled=[6], count=100).tolist()) == [0, 2, 4, 6, 8]
-    assert not len(shown(usable[:0], picked=[2], labeled=[6], count=100))
+    assert sorted(of(usable[:5], picked=[2], labeled=[6], count=100).tolist()) == [0, 2, 4, 6, 8]
+    assert not len(of(usable[:0], picked=[2], labeled=[6], count=100))

@@ -35,6 +35,8 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 
 CALL_S = 30.0
+PATIENCE_S = 5.0
+"""How long a part of a page waits for what may take longer; it asks again, and what was begun goes on meanwhile."""
 
 
 class Backend:

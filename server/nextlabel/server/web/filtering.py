@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
+from nextlabel.server.web.backend import PATIENCE_S
 from nextlabel.server.web.choices import one_of
 from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import visitor
@@ -43,13 +44,18 @@ async def show(request: Request) -> Response:
 
 
 async def left_out(request: Request) -> Response:
-    """Return the part of the page that says what enabled filters leave out, and what is kept in spite of them."""
+    """Return the part of the page that says what filters leave out and what is kept in spite of it, or asks again."""
     name = request.path_params["project"]
     who = visitor(request)
     asked = pb.ListFilteredLabelsRequest(
         project=name, page_size=PAGE_ROWS, page_token=request.query_params.get("left", "")
     )
-    found = await who.call(who.backend.quality.ListFilteredLabels, asked)
+    try:
+        found = await who.call(who.backend.quality.ListFilteredLabels, asked, PATIENCE_S)
+    except NextlabelError as error:
+        if error.code.name != "DEADLINE_EXCEEDED":
+            raise
+        return page(request, "left_out.html", project_name=name, again=request.url)
     of_kept = pb.ListKeptItemsRequest(
         project=name, page_size=PAGE_ROWS, page_token=request.query_params.get("kept", "")
     )

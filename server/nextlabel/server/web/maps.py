@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from nextlabel.client.errors import NextlabelError
 from nextlabel.client.messages.map_points import COLUMNS, map_row
 from nextlabel.client.writers.cells import cell
 from nextlabel.server.plots.pool_maps import PADDING, pixel
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.web.answers import answer_text
+from nextlabel.server.web.backend import CALL_S, PATIENCE_S
 from nextlabel.server.web.choices import one_of
 from nextlabel.server.web.rendering import as_file, page
 from nextlabel.server.web.sessions import visitor
@@ -41,8 +43,13 @@ async def show(request: Request) -> Response:
 
 
 async def points(request: Request) -> Response:
-    """Return the part of the page that shows the map and a page of its table."""
-    found = await _map(request)
+    """Return the part of the page that shows the map and a page of its table, or that asks again."""
+    try:
+        found = await _map(request, PATIENCE_S)
+    except NextlabelError as error:
+        if error.code.name != "DEADLINE_EXCEEDED":
+            raise
+        return page(request, "map_points.html", project_name=request.path_params["project"], again=request.url)
     first = _whole(request, "from")
     first = first if first < len(found.points) else 0
     color = request.query_params.get("color", "label")
@@ -109,10 +116,10 @@ def points_as_csv(points: Iterable[pb.MapPoint]) -> str:
     return text.getvalue()
 
 
-async def _map(request: Request) -> pb.PoolMap:
+async def _map(request: Request, within_s: float = CALL_S) -> pb.PoolMap:
     who = visitor(request)
     asked = pb.GetPoolMapRequest(project=request.path_params["project"], max_points=_whole(request, "points"))
-    found: pb.GetPoolMapResponse = await who.call(who.backend.reports.GetPoolMap, asked)
+    found: pb.GetPoolMapResponse = await who.call(who.backend.reports.GetPoolMap, asked, within_s)
     return found.map
 
 

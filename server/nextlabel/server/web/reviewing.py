@@ -10,14 +10,12 @@ from starlette.responses import Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.web.answers import answer_value
+from nextlabel.server.web.backend import PATIENCE_S
 from nextlabel.server.web.figures import FILTERS
 from nextlabel.server.web.rendering import page
 from nextlabel.server.web.sessions import session_of, visitor
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import quality_service_pb2 as pb
-
-PATIENCE_S = 0.25
-"""How long a page waits for what is found out off the request; it asks again."""
 
 
 async def doubtful(request: Request) -> Response:

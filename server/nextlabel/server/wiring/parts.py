@@ -136,13 +136,13 @@ def open_parts(settings: Settings) -> Parts:
     selector = _selector(base, pool, labeling, learning, llm.advisors)
     told = Reports(base.store, labeling.labels, labeling.standings)
     reports = ReportParts(
-        told,
-        AnnotatorReports(base.store, labeling.labels, base.workers.callers),
-        Forecasts(told),
-        RandomControl(base.store, learning, told),
-        Rankings(pool.pools, labeling.labels, learning),
-        _maps(base, pool, labeling, learning),
-        quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
+        reports=told,
+        annotators=AnnotatorReports(base.store, labeling.labels, base.workers.callers),
+        forecasts=Forecasts(told),
+        random_control=RandomControl(base.store, learning, told),
+        rankings=Rankings(pool.pools, labeling.labels, learning),
+        maps=_maps(base, pool, labeling, learning),
+        quality=quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
     in_memory = (labeling.labels, selector, reports.annotators, reports.maps, reports.quality.drift)
     removal = Removal(base.store, in_memory, learning, pool.pools)

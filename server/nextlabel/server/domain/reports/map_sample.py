@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from nextlabel.server.ports.pool_store import Rows
 
+ANCHORS = 2_000
+"""Items that a layout is made of: more take more than seconds."""
+
 _GROWTH = 1.25
 
 
@@ -24,7 +27,7 @@ def drawn(rows_n: Rows, count: int) -> Rows:
     return rows_n[np.argsort(numbers_n, kind="stable")]
 
 
-def anchors(usable_n: Rows, count: int) -> Rows:
+def anchors(usable_n: Rows, count: int = ANCHORS) -> Rows:
     """Return up to `count` of n usable rows, given ascending, that a layout is made of.
 
     They stay the same until the pool has grown by a quarter, so that a layout serves for long.
@@ -32,18 +35,32 @@ def anchors(usable_n: Rows, count: int) -> Rows:
     return drawn(usable_n[: _milestone(len(usable_n), count)], count)
 
 
-def shown(usable_n: Rows, picked: Iterable[int], labeled: Iterable[int], count: int) -> Rows:
+def shown(usable_n: Rows, picked: Iterable[int], labeled: Iterable[int], uniform: Rows, count: int) -> Rows:
     """Return up to `count` of n usable rows: picked ones, labeled ones and a uniform sample, in this order.
 
+    `uniform` is what is `drawn` of them, `count` rows or all.
     Where not all find a place, picked ones take up to a quarter of it and labeled ones up to half, drawn at random.
     """
     if len(usable_n) <= count:
-        picked_p, labeled_l = _among(picked, usable_n), _among(labeled, usable_n)
+        picked_p, labeled_l = among(picked, usable_n), among(labeled, usable_n)
     else:
-        picked_p = drawn(_among(picked, usable_n), count // 4)
-        labeled_l = drawn(_among(labeled, usable_n), count // 2)
-    rows = dict.fromkeys([*picked_p.tolist(), *labeled_l.tolist(), *drawn(usable_n, count).tolist()])
+        picked_p = drawn(among(picked, usable_n), count // 4)
+        labeled_l = drawn(among(labeled, usable_n), count // 2)
+    rows = dict.fromkeys([*picked_p.tolist(), *labeled_l.tolist(), *uniform.tolist()])
     return np.fromiter(rows, np.int64, len(rows))[:count]
+
+
+def among(rows: Iterable[int], usable_n: Rows) -> Rows:
+    """Return the rows that are usable, each once and ascending; `usable_n` are ascending.
+
+    >>> among([7, 3, 7, 4], np.array([1, 3, 7])).tolist()
+    [3, 7]
+    """
+    wanted = np.unique(np.fromiter(rows, np.int64))
+    if not len(usable_n):
+        return wanted[:0]
+    places = np.minimum(np.searchsorted(usable_n, wanted), len(usable_n) - 1)
+    return wanted[usable_n[places] == wanted]
 
 
 def _milestone(size: int, count: int) -> int:
@@ -54,11 +71,6 @@ def _milestone(size: int, count: int) -> int:
     while milestone * _GROWTH <= size:
         milestone *= _GROWTH
     return int(milestone)
-
-
-def _among(rows: Iterable[int], usable_n: Rows) -> Rows:
-    wanted = np.unique(np.fromiter(rows, np.int64))
-    return wanted[np.isin(wanted, usable_n)]
 
 
 def _numbers(rows_n: Rows) -> npt.NDArray[np.uint64]:

@@ -11,14 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.map_sample import anchors
 from nextlabel.server.learners.layout import Layout, lay_out
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.ids import ProjectId
-
-ANCHORS = 2_000
-"""Items that a layout is made of: more take more than seconds."""
 
 Place = tuple[float, float]
 
@@ -45,16 +41,16 @@ class PoolLayouts:
     _kept: OrderedDict[ProjectId, _Laid] = field(init=False, default_factory=OrderedDict)
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
-    async def places(self, project: ProjectId, usable_n: Rows, rows: Sequence[int]) -> npt.NDArray[np.float32]:
+    async def places(self, project: ProjectId, anchors: Rows, rows: Sequence[int]) -> npt.NDArray[np.float32]:
         """Return places, (n, 2) in [-1, 1], of embedded rows in their order.
 
-        They depend on the pool alone: ``usable_n`` are its embedded rows, ascending and at least one, of which the
-        layout is made. The first look at a pool, or at one that has grown by a quarter, takes seconds.
+        They depend on the pool alone: the layout is made of ``anchors``, at least one of its embedded rows. The first
+        look at a pool, or at one that has grown by a quarter, takes seconds.
 
         Raises:
             NotFound: a row has no embedding any more.
         """
-        laid = await self._laid(project, usable_n)
+        laid = await self._laid(project, anchors)
         known = {row: place for row in rows if (place := laid.own.get(row) or laid.others.get(row))}
         if missing := [row for row in rows if row not in known]:
             embeddings_nD = await self.pools.embeddings(project, missing)
@@ -69,8 +65,7 @@ class PoolLayouts:
         """Drop what is kept of a deleted project."""
         self._kept.pop(project, None)
 
-    async def _laid(self, project: ProjectId, usable_n: Rows) -> _Laid:
-        wanted = await self.executor.run(lambda: anchors(usable_n, ANCHORS))
+    async def _laid(self, project: ProjectId, wanted: Rows) -> _Laid:
         kept = self._kept.get(project)
         if kept is None or not np.array_equal(kept.anchors, wanted):
             # Who stops waiting comes back, and then it is there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.task_learner import PredictedAnswer
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.map_sample import shown
+from nextlabel.server.domain.reports.map_sample import among, anchors, drawn, shown
 from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -26,6 +27,7 @@ from nextlabel.server.values.projects.projects import Project
 
 DEFAULT_POINTS = 2_000
 MOST_POINTS = 5_000
+_KEPT_POOLS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +75,43 @@ class _Predicted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Usable:
-    """The embedded rows of a pool, ascending, and how many of its rows wait for their embedding."""
+    """The embedded rows of a pool, ascending, what is drawn of them, and how many rows wait for their embedding.
 
+    ``key`` is what it was made of; ``anchors`` are for the layout, the sample ``uniform`` is shown.
+    """
+
+    key: _UsableKey
     rows_n: Rows
+    anchors: Rows
+    uniform: Rows
     waiting: int
 
     @classmethod
-    def among(cls, size: int, unusable: Rows, unembedded: Sequence[Segment]) -> _Usable:
-        """Return what is usable of so many rows."""
-        of_pool = np.ones(size, np.bool_)
-        of_pool[unusable[unusable < size]] = False
+    def among(cls, key: _UsableKey) -> _Usable:
+        """Return what is usable of the rows of a pool."""
+        of_pool = np.ones(key.size, np.bool_)
+        of_pool[key.unusable[key.unusable < key.size]] = False
         embedded = of_pool.copy()
-        for segment in unembedded:
+        for segment in key.unembedded:
             embedded[segment.first_row : segment.first_row + segment.row_count] = False
-        return cls(np.flatnonzero(embedded), int(of_pool.sum() - embedded.sum()))
+        rows_n = np.flatnonzero(embedded)
+        waiting = int(of_pool.sum() - embedded.sum())
+        return cls(key, rows_n, anchors(rows_n), drawn(rows_n, key.points), waiting)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _UsableKey:
+    """The rows that a pool has, those that are no items to ask about or not embedded, and how many are drawn."""
+
+    size: int
+    unusable: Rows
+    unembedded: Sequence[Segment]
+    points: int
+
+    def same(self, other: _UsableKey) -> bool:
+        """Return whether the same is usable."""
+        rest = (self.size, self.unembedded, self.points) == (other.size, other.unembedded, other.points)
+        return rest and np.array_equal(self.unusable, other.unusable)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +135,7 @@ class PoolMaps:
     layouts: PoolLayouts
     executor: Executor
     _predicted: dict[ProjectId, _Predicted] = field(init=False, default_factory=dict)
+    _usable: OrderedDict[ProjectId, _Usable] = field(init=False, default_factory=OrderedDict)
 
     async def of(self, project: Project, points: int = 0) -> PoolMap:
         """Return up to so many points of a pool, by default 2,000; the same ones at every look.
@@ -127,14 +153,21 @@ class PoolMaps:
             lambda tx: (tx.pool.segments(project.id, embedded=False), _newest_picks(tx, project.id))
         )
         picked = {pick.row: pick for pick in picks}
-        size, unusable = pool.index.next_row, pool.unusable_rows()
+        key = _UsableKey(pool.index.next_row, pool.unusable_rows(), segments, points or DEFAULT_POINTS)
+        kept = self._usable.get(project.id)
         chosen = await self.executor.run(
-            lambda: _chosen(_Usable.among(size, unusable, segments), consensus, picked, points or DEFAULT_POINTS)
+            lambda: _chosen(kept if kept and kept.key.same(key) else _Usable.among(key), consensus, picked)
         )
+        self._usable[project.id] = chosen.usable
+        self._usable.move_to_end(project.id)
+        while len(self._usable) > _KEPT_POOLS:
+            self._usable.popitem(last=False)
         stored = await self.pools.items(project.id, chosen.rows.tolist())
         rows = [item.row for item in stored]
-        usable_n, labeled = chosen.usable.rows_n, chosen.labeled
-        places_p2 = await self.layouts.places(project.id, usable_n, rows) if rows else np.zeros((0, 2), np.float32)
+        usable, labeled = chosen.usable, chosen.labeled
+        places_p2 = np.zeros((0, 2), np.float32)
+        if rows:
+            places_p2 = await self.layouts.places(project.id, usable.anchors, rows)
         predicted = await self._predictions(project, [row for row in rows if row not in labeled])
         return PoolMap(
             points=[
@@ -151,9 +184,9 @@ class PoolMaps:
                 )
                 for item, (x, y) in zip(stored, places_p2.tolist(), strict=True)
             ],
-            items=len(usable_n),
+            items=len(usable.rows_n),
             labeled=chosen.labeled_items,
-            waiting=chosen.usable.waiting,
+            waiting=usable.waiting,
             batch=picks[0].batch if picks else "",
             model_version=predicted.version,
         )
@@ -162,6 +195,7 @@ class PoolMaps:
         """Drop what is kept of a deleted project."""
         self.layouts.forget(project)
         self._predicted.pop(project, None)
+        self._usable.pop(project, None)
 
     async def _predictions(self, project: Project, rows: Sequence[int]) -> _Predicted:
         """Return what the newest model predicts for embedded rows; nothing without a model.
@@ -192,10 +226,11 @@ def _newest_picks(tx: Transaction, project: ProjectId) -> Sequence[Pick]:
     return ()
 
 
-def _chosen(usable: _Usable, consensus: Mapping[int, Consensus], picked: Iterable[int], points: int) -> _Chosen:
+def _chosen(usable: _Usable, consensus: Mapping[int, Consensus], picked: Iterable[int]) -> _Chosen:
     labeled = {row: agreed for row, agreed in consensus.items() if not agreed.split}
-    count = int(np.isin(np.fromiter(labeled, np.int64, len(labeled)), usable.rows_n).sum())
-    return _Chosen(usable, labeled, count, shown(usable.rows_n, picked, labeled, points))
+    count = len(among(labeled, usable.rows_n))
+    rows = shown(usable.rows_n, picked, labeled, usable.uniform, usable.key.points)
+    return _Chosen(usable, labeled, count, rows)
 
 
 def _body(agreed: Consensus | None, predicted: PredictedAnswer | None) -> Body | None:

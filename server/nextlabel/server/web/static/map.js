@@ -4,11 +4,8 @@ const REACH = 12;
 const map = document.getElementById("map");
 let points;
 
-function failed(event) {
-  const late = event.detail.xhr?.status === 504;
-  map.textContent = late
-    ? "The map is still being laid out. Reload the page in a moment."
-    : "The map could not be drawn. Reload the page to try again.";
+function failed() {
+  map.textContent = "The map could not be drawn. Reload the page to try again.";
 }
 
 document.body.addEventListener("htmx:responseError", failed);
