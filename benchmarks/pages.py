@@ -5,8 +5,8 @@
 Makes a project with items that bring their embeddings, runs with a replay annotator and answers of people, about gold
 items too, and opens its pages on a real server. ``pages`` has milliseconds from request to whole reply, on one
 connection, and the processor time of the server for one; ``first`` is the first look after the server has started, what
-is computed once included, ``changed`` the first one after an answer. A part that is not there yet is asked
-for again, as browsers do. ``live`` has, with several pages open, milliseconds from the reply to an answer until every one was
+is computed once included, ``changed`` the first one after an answer. A part that is not there yet is asked for again,
+as browsers do. ``live`` has, with several pages open, milliseconds from the reply to an answer until every one was
 told, and until every one had its new figures too; ``beside_ms`` is another client that calls GetProject a hundred times
 a second meanwhile. With ``--data-dir`` a project that is there already is looked at again.
 """

@@ -60,7 +60,8 @@ def among(rows: Iterable[int], usable_n: Rows) -> Rows:
     if not len(usable_n):
         return wanted[:0]
     places = np.minimum(np.searchsorted(usable_n, wanted), len(usable_n) - 1)
-    return wanted[usable_n[places] == wanted]
+    found: Rows = wanted[usable_n[places] == wanted]
+    return found
 
 
 def _milestone(size: int, count: int) -> int:
