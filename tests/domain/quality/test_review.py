@@ -9,6 +9,7 @@ from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.learning.training_labels import doubts
 from nextlabel.server.domain.selection.reviewing import Reviewing
+from nextlabel.server.learners.out_of_fold import out_of_fold
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.values.labeling.answers import Label
@@ -146,9 +147,10 @@ class Judging:
     """Counts how often labels are judged, and can hold it up."""
 
     def __init__(self, monkeypatch):
-        self.counts, self.begun, self.go_on = [], asyncio.Event(), threading.Event()
+        self.counts: list[int] = []
+        self.begun, self.go_on = asyncio.Event(), threading.Event()
         self.go_on.set()
-        judged, loop = doubts.out_of_fold, asyncio.get_running_loop()
+        judged, loop = out_of_fold, asyncio.get_running_loop()
 
         def counted(embeddings_ND, *rest, **named):
             loop.call_soon_threadsafe(self.begun.set)

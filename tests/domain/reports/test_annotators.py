@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nextlabel.server.domain.reports import annotators
+from nextlabel.server.domain.reports import annotator_reports, annotators
 from tests.domain.service import CLASSES, Service
 
 
@@ -21,7 +21,7 @@ async def service(tmp_path):
 @pytest.fixture
 def made(monkeypatch):
     """The names of annotators on whom reports were made."""
-    report, names = annotators.annotator_report, []
+    report, names = annotator_reports.annotator_report, []
 
     def noted(project, name, *rest):
         names.append(name)

@@ -52,8 +52,8 @@ class Labels:
         return known.last_id, len(known.classes)
 
     async def needs(self, project: Project) -> dict[int, ItemNeed]:
-        """Return what the rows need whose annotations are of no use."""
-        return (await self._follow(project)).needs
+        """Return what the rows need now whose annotations are of no use."""
+        return dict((await self._follow(project)).needs)
 
     async def by_annotator(self, project: Project) -> dict[str, list[Annotation]]:
         """Return all annotations by the name of their annotator, in alphabetical order."""
