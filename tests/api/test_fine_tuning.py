@@ -152,3 +152,13 @@ def test_files_load_in_datasets_and_pandas(form: str, ending: str, tmp_path: Pat
     loaded: Any = list(table)
     assert [dict(row) for row in loaded] == records
     assert len(read) == len(records)
+
+
+def test_a_reason_that_cites_what_is_not_there_is_none() -> None:
+    made_up = llm(Label("cold"), rationale='It says "hail".')
+    true = llm(Label("cold"), "third", 'It says "Snow and ice."')
+    assert list(writer().rationales(answered(made_up))) == []
+    found = list(writer().rationales(answered(true, made_up)))
+    assert {(record["rationale_by"], record["cited"]) for record in found} == {("third", True)}
+    (silent, _) = writer().rationales(answered(llm(Label("cold"), rationale="It is winter.")))
+    assert silent["cited"] is None

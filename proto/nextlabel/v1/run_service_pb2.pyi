@@ -289,6 +289,7 @@ class PromptOptions(_message.Message):
     TEXTS_FIELD_NUMBER: _builtins.int
     REFINE_ROUNDS_FIELD_NUMBER: _builtins.int
     CRITIC_FIELD_NUMBER: _builtins.int
+    RATIONALE_FIRST_FIELD_NUMBER: _builtins.int
     demonstration_selection: Global___DemonstrationSelection.ValueType
     """How demonstrations are found."""
     demonstration_count: _builtins.int
@@ -342,6 +343,8 @@ class PromptOptions(_message.Message):
     """
     critic: _builtins.str
     """Model that criticises, behind the same endpoint; empty for the one that writes. Up to 256 bytes."""
+    rationale_first: _builtins.bool
+    """Whether to ask for the justification before the label instead; with `rationale` only. It helps models that answer at once."""
     def __init__(
         self,
         *,
@@ -363,10 +366,11 @@ class PromptOptions(_message.Message):
         texts: _builtins.int = ...,
         refine_rounds: _builtins.int = ...,
         critic: _builtins.str = ...,
+        rationale_first: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "critic", b"critic", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "redact", b"redact", "refine_rounds", b"refine_rounds", "template", b"template", "texts", b"texts", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canary_share", b"canary_share", "candidates", b"candidates", "critic", b"critic", "data_marking", b"data_marking", "demonstration_count", b"demonstration_count", "demonstration_selection", b"demonstration_selection", "effort", b"effort", "items_per_request", b"items_per_request", "max_concurrency", b"max_concurrency", "max_output_tokens", b"max_output_tokens", "message_batches", b"message_batches", "preselected_labels", b"preselected_labels", "rationale", b"rationale", "rationale_first", b"rationale_first", "redact", b"redact", "refine_rounds", b"refine_rounds", "template", b"template", "texts", b"texts", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

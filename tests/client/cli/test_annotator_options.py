@@ -21,6 +21,7 @@ PROMPT: dict[str, list[str]] = {
     "demonstration_selection": ["--demonstrations", "2", "--demonstration-selection", "fixed"],
     "demonstration_count": ["--demonstrations", "2"],
     "rationale": ["--rationale"],
+    "rationale_first": ["--rationale", "--rationale-first"],
     "variants": ["--variants", "3"],
     "items_per_request": ["--items-per-request", "5"],
     "candidates": ["--candidates"],

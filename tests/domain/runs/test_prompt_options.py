@@ -63,6 +63,10 @@ CASES: dict[str, tuple[dict[str, Any], Callable[[LlmService], bool]]] = {
     ),
     "demonstration_count": (SHOWN, lambda s: user(s).count("Answer: ") == 3),
     "rationale": ({"rationale": True}, lambda s: "justification" in properties(s)),
+    "rationale_first": (
+        {"rationale": True, "rationale_first": True},
+        lambda s: next(iter(about_items(s)[0].answer_schema["properties"])) == "justification",
+    ),
     "variants": ({"variants": 3}, lambda s: times_asked(s) > 1),
     "items_per_request": ({"items_per_request": 4}, lambda s: len(about_items(s)[0].items) == 4),
     "candidates": ({"candidates": True}, lambda s: "candidates" in properties(s)),
@@ -80,7 +84,7 @@ CASES: dict[str, tuple[dict[str, Any], Callable[[LlmService], bool]]] = {
 
 # Options that leave each other's effect to be seen share a run.
 TOGETHER = [
-    ("demonstration_selection", "rationale", "redact", "data_marking", "effort"),
+    ("demonstration_selection", "rationale", "rationale_first", "redact", "data_marking", "effort"),
     ("demonstration_count", "preselected_labels", "max_output_tokens", "max_concurrency", "template"),
     ("variants", "candidates", "canary_share"),
     ("items_per_request",),

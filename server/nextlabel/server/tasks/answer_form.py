@@ -11,6 +11,8 @@ from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.projects import Project
 
 _MAX_RATIONALE_CHARACTERS = 1_000
+_CITE = " As justification cite in one short sentence the words that decided."
+_CITE_FIRST = " Before you answer, cite as justification in one short sentence the words that decide."
 _USUAL_JUSTIFICATION = "The text says so in the words that it uses at its very beginning."
 
 
@@ -21,7 +23,7 @@ def answer_rule(task: Task, form: AnswerForm) -> str:
     if kind.states_confidence(form):
         rule += " As confidence give the probability, between 0 and 1, that your answer is right."
     if form.justification:
-        rule += " As justification cite in one short sentence the words that decided."
+        rule += _CITE_FIRST if form.reason_first else _CITE
     return rule
 
 
@@ -31,9 +33,7 @@ def answer_properties(task: Task, form: AnswerForm) -> dict[str, Any]:
     properties = dict(kind.properties(task, form))
     if kind.states_confidence(form):
         properties["confidence"] = {"type": "number"}
-    if form.justification:
-        properties["justification"] = {"type": "string"}
-    return properties
+    return _with_reason(properties, {"type": "string"}, form)
 
 
 def usual_answer(task: Task, form: AnswerForm) -> dict[str, Any]:
@@ -42,9 +42,14 @@ def usual_answer(task: Task, form: AnswerForm) -> dict[str, Any]:
     answer = dict(kind.usual(task, form))
     if kind.states_confidence(form):
         answer["confidence"] = 0.9
-    if form.justification:
-        answer["justification"] = _USUAL_JUSTIFICATION
-    return answer
+    return _with_reason(answer, _USUAL_JUSTIFICATION, form)
+
+
+def _with_reason(judgement: dict[str, Any], reason: Any, form: AnswerForm) -> dict[str, Any]:
+    """Put the reason where it belongs: a model writes the properties in their order."""
+    if not form.justification:
+        return judgement
+    return {"justification": reason, **judgement} if form.reason_first else {**judgement, "justification": reason}
 
 
 def read_answer(entry: Any, task: Task, form: AnswerForm) -> Draft:

@@ -13,12 +13,14 @@ class AnswerForm:
     """What an answer holds beside the judgement itself.
 
     `candidates` is how many labels with probabilities may be named instead of one, 0 for one; `confidence` and
-    `justification` say whether the model states how sure it is, and why.
+    `justification` say whether the model states how sure it is, and why; `reason_first` that it says why before it
+    answers.
     """
 
     candidates: int = 0
     confidence: bool = False
     justification: bool = False
+    reason_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ def technique_of(options: LlmOptions) -> Technique:
         retrieval=retrieval,
         shots=prompt.demonstration_count if retrieval is not Retrieval.NONE else 0,
         justification=prompt.rationale,
+        reason_first=prompt.rationale_first,
         verbalised=not (isinstance(options, OpenaiCompatibleOptions) and _gives_probabilities(options)),
         candidates=_CANDIDATES if prompt.candidates else 0,
         samples=prompt.variants or 1,
@@ -151,6 +152,8 @@ def _check_prompt(options: LlmOptions, path: str) -> None:
         violations.append((f"{path}.demonstration_count", f"from 0 to {MOST_SHOTS}, got {count}"))
     if options.prompt.critic and not options.prompt.refine_rounds:
         violations.append((f"{path}.critic", "criticises in rounds of refinement: set refine_rounds too"))
+    if options.prompt.rationale_first and not options.prompt.rationale:
+        violations.append((f"{path}.rationale_first", "says where the rationale stands: set rationale too"))
     if violations:
         raise InvalidArgument(violations)
     try:

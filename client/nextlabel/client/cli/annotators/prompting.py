@@ -44,6 +44,10 @@ class Prompting:
     rationale: Annotated[
         bool, typer.Option("--rationale", help="Ask for a short justification.", rich_help_panel=PROMPTS)
     ] = False
+    rationale_first: Annotated[
+        bool,
+        typer.Option("--rationale-first", help="Ask for it before the label, not after.", rich_help_panel=PROMPTS),
+    ] = False
     variants: Annotated[
         int,
         typer.Option(min=0, show_default=False, help="Prompt variants for self-consistency.", rich_help_panel=PROMPTS),
@@ -169,6 +173,7 @@ class Prompting:
             texts=self.texts,
             refine_rounds=self.refine_rounds,
             critic=self.critic,
+            rationale_first=self.rationale_first,
         )
         if self.demonstrations:
             selection = self.demonstration_selection or Demonstrations.NEAREST

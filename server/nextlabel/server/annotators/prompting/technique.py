@@ -26,6 +26,7 @@ class Technique:
 
     retrieval, shots:     retrieved demonstrations for each item (k-NN or label-diverse in-context learning)
     justification:        a sentence that cites the text, asked for after the label
+    reason_first:         ask for that sentence before the label
     verbalised:           the model states how probable its label is (Tian et al. 2023)
     candidates:           up to this many labels with probabilities; 0 asks for one label (CanDist, 2025)
     samples, agree:       self-consistency over prompt variants, at most `samples`, until `agree` are equal
@@ -38,6 +39,7 @@ class Technique:
     retrieval: Retrieval = Retrieval.NONE
     shots: int = 0
     justification: bool = False
+    reason_first: bool = False
     verbalised: bool = True
     candidates: int = 0
     samples: int = 1
@@ -51,7 +53,12 @@ class Technique:
     @property
     def form(self) -> AnswerForm:
         """What an answer holds."""
-        return AnswerForm(self.candidates, confidence=self.verbalised, justification=self.justification)
+        return AnswerForm(
+            self.candidates,
+            confidence=self.verbalised,
+            justification=self.justification,
+            reason_first=self.reason_first,
+        )
 
     def __post_init__(self) -> None:
         limits = {

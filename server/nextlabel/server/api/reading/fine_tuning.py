@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nextlabel.server.assessment.citations import cites
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.texts.judgements import JudgedItem
 from nextlabel.server.ports.pool_store import StoredItem
@@ -110,13 +111,17 @@ class FineTuning:
             } | self._about(answered)
 
     def rationales(self, answered: AnsweredItem) -> Iterator[Record]:
-        """Yield two conversations of an item whose answer has a reason (Hsieh et al. 2023, arXiv 2305.02301)."""
+        """Yield two conversations of an item whose answer has a reason (Hsieh et al. 2023, arXiv 2305.02301).
+
+        A reason that cites what does not stand in the item is none; ``cited`` is None for one that cites nothing.
+        """
         body = answered.settled()
         reasons = [] if body is None else _reasons(answered, body)
         if body is None or not reasons:
             return
         best = next((a for a in reasons if a.trusted), reasons[-1])
-        about = self._about(answered) | {"rationale_by": best.annotator}
+        cited = cites(best.answer.rationale, _whole(answered.item))
+        about = self._about(answered) | {"rationale_by": best.annotator, "cited": cited}
         why = _system(f"{self._guidelines()}\n\n{_WHY}")
         reason = _assistant(best.answer.rationale.strip())
         yield {"task": "answer", "messages": [*self._asked(answered.item), _assistant(_shown(body))]} | about
@@ -173,8 +178,17 @@ def _judgement(judged: JudgedItem | None) -> Record:
 
 
 def _reasons(answered: AnsweredItem, body: Body) -> list[Annotation]:
-    right = type_of(body).compared(body)
-    return [a for a in answered.usable if a.answer.rationale.strip() and _compared(a) == right]
+    right, text = type_of(body).compared(body), _whole(answered.item)
+    return [
+        a
+        for a in answered.usable
+        if a.answer.rationale.strip() and _compared(a) == right and cites(a.answer.rationale, text) is not False
+    ]
+
+
+def _whole(item: StoredItem) -> str:
+    """Return all that a reason may cite of an item."""
+    return "\n".join((item.text, item.pair.a, item.pair.b) if item.pair else (item.text,))
 
 
 def _preferred(item: StoredItem, body: Preference) -> Iterator[_Pair]:

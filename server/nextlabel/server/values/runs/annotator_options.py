@@ -37,7 +37,7 @@ class PromptOptions:
 
     Attributes:
         demonstration_count: demonstrations in a prompt, where they are selected at all.
-        rationale: ask for a short justification after the label.
+        rationale: ask for a short justification after the label; with `rationale_first` before it.
         variants: prompt variants asked at most for self-consistency.
         candidates: ask for several labels with probabilities.
         preselected_labels: classes shown of a large label space; 0 for all.
@@ -68,6 +68,7 @@ class PromptOptions:
     texts: int = 0
     refine_rounds: int = 0
     critic: str = ""
+    rationale_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
