@@ -7,7 +7,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from nextlabel.client.cli.catalogue import OWN, SERVER
 from nextlabel.client.cli.extras import offered_command, runnable
-from nextlabel.client.cli.front_page import print_front_page
 
 SERVER_PANEL = "Commands of the server, which is an extra"
 
@@ -22,6 +21,8 @@ class LazyGroup(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help page."""
+        from nextlabel.client.cli.front_page import print_front_page
+
         records = (parameter.get_help_record(ctx) for parameter in self.get_params(ctx))
         options = (record for record in records if record)
         commands = {"Commands": OWN.items(), SERVER_PANEL: SERVER.items()}

@@ -43,6 +43,8 @@ def demo(
 
     Examples: nextlabel demo --strategy margin --seeds 3;  nextlabel demo --annotator local
     """
+    # Before anything is imported, which takes seconds from a cold disk.
+    typer.echo("Active learning against labeling at random, on real data")
     from nextlabel.client import connect, replay
     from nextlabel.server.demo import data_set
     from nextlabel.server.demo.annotators import annotator_for
