@@ -9,6 +9,7 @@ one (.5 is chance).
 
 import argparse
 import asyncio
+import contextlib
 import json
 import random
 from collections import Counter
@@ -28,6 +29,7 @@ from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.values.annotation_type import AnnotationType
+from nextlabel.server.values.errors import AnnotatorStopped
 from nextlabel.server.values.labeling.answers import Answer, MultiLabel, Score
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
@@ -40,7 +42,8 @@ from tests.annotators.ledger import MemoryLedger
 Rows = Sequence[tuple[str, str]]
 
 
-async def answered(model: LocalLlm, task: Task, rows: Rows) -> list[Answer]:
+async def answered(model: LocalLlm, task: Task, rows: Rows) -> tuple[list[Answer], Rows]:
+    """The answers, and the rows that they are about: fewer where the annotator is stopped as unreliable."""
     annotator = LlmAnnotator(
         name="local",
         endpoint=OpenAiEndpoint(OpenAiConnection(model.base_url, api_key=model.api_key)),
@@ -51,9 +54,12 @@ async def answered(model: LocalLlm, task: Task, rows: Rows) -> list[Answer]:
         conduct=replace(Conduct(), concurrency=2),
     )
     items = [ItemToAnnotate(str(row), row, text) for row, (text, _) in enumerate(rows)]
-    found = {item.row: answer async for item, answer in annotator.annotate(task, items)}
+    found: dict[int, Answer] = {}
+    with contextlib.suppress(AnnotatorStopped):
+        async for item, answer in annotator.annotate(task, items):
+            found[item.row] = answer
     await annotator.close()
-    return [found[row] for row in range(len(rows))]
+    return list(found.values()), [rows[row] for row in found]
 
 
 def several_classes(answers: Sequence[Answer], rows: Rows, classes: Sequence[str]) -> dict[str, Any]:
@@ -102,8 +108,8 @@ def main() -> None:
     try:
         found = {
             "model": model.model,
-            "several classes": several_classes(asyncio.run(answered(model, several, emotions)), emotions, classes),
-            "scores": scores(asyncio.run(answered(model, scored, sentences)), sentences),
+            "several classes": several_classes(*asyncio.run(answered(model, several, emotions)), classes),
+            "scores": scores(*asyncio.run(answered(model, scored, sentences))),
         }
     finally:
         model.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,23 @@ def test_others_may_read_a_written_file_as_any_new_one(tmp_path: Path) -> None:
     (tmp_path / "new").touch()
     write_table(tmp_path / "out.csv", ["text"], [])
     assert (tmp_path / "out.csv").stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".jsonl", ".xlsx"])
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (datetime.fromisoformat("2025-03-01T12:30"), {"2025-03-01 12:30:00", "2025-03-01T12:30:00"}),
+        (datetime(2025, 3, 1, tzinfo=UTC), {"2025-03-01T00:00:00+00:00"}),
+        (date(2025, 3, 1), {"2025-03-01", "2025-03-01 00:00:00"}),
+        (time(12, 30), {"12:30:00"}),
+        (Decimal("1.25"), {"1.25"}),
+    ],
+)
+def test_dates_and_decimals_of_a_source_stay_what_they_are(
+    tmp_path: Path, ending: str, value: object, written: set[str]
+) -> None:
+    path = tmp_path / f"out{ending}"
+    write_table(path, ["text", "note"], [{"text": "a", "note": value}])
+    ((_, note),) = read(path)
+    assert str(note) in written

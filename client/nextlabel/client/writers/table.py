@@ -1,7 +1,6 @@
 """Rows of named columns into a file, in the form that its ending names."""
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.writers.arrow import check_dataset_folder, write_arrow, write_dataset_folder, write_parquet
-from nextlabel.client.writers.cells import cell
+from nextlabel.client.writers.cells import cell, json_of
 from nextlabel.client.writers.replacing import replacing
 
 Row = Mapping[str, Any]
@@ -63,9 +62,7 @@ def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Row], separator:
 
 def _write_jsonl(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:
     with path.open("w", encoding="utf-8") as file:
-        return _counted(
-            rows, lambda row: file.write(json.dumps({n: row.get(n) for n in names}, ensure_ascii=False) + "\n")
-        )
+        return _counted(rows, lambda row: file.write(json_of({n: row.get(n) for n in names}) + "\n"))
 
 
 def _write_excel(path: Path, names: Sequence[str], rows: Iterable[Row]) -> int:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from nextlabel.client.literals import AnnotationTypeName
+from nextlabel.server.annotators.endpoints.local_llm import MODEL_VARIABLE
 from nextlabel.server.values.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from nextlabel.v1.run_service_pb2 import AnnotatorSpec
+
+
+_TOKENS_OF_A_CLASS = 32
+_TOKENS_BESIDE_CLASSES = 64
+
+_TOO_SMALL = (
+    "the packaged local model has 135 million parameters, and its answers about several classes or scores are as good "
+    f"as chance; label yourself, have a larger LLM label, or name one as a GGUF file in {MODEL_VARIABLE}"
+)
 
 
 class Choice(StrEnum):
@@ -48,14 +60,18 @@ def chosen(
     base_url: str,
     budget_usd: float | None,
     named: Callable[[str], str] = option,
+    annotation_type: AnnotationTypeName = "single_label",
+    classes: int = 0,
 ) -> Chosen:
     """Return the annotator; a model on this machine runs until ``stack`` is closed.
 
     Args:
         named: how errors write the name of an argument.
+        annotation_type: what the items are asked for.
+        classes: how many there are.
 
     Raises:
-        InvalidArgument: a model or a budget is needed and not there.
+        InvalidArgument: a model or a budget is needed and not there, or the packaged model is asked for what it cannot.
         FailedPrecondition: there is no model on this machine.
     """
     from nextlabel.client.specs import anthropic, human, openai_compatible
@@ -63,7 +79,9 @@ def chosen(
     if choice is Choice.HUMAN:
         return Chosen(human())
     if choice is Choice.LOCAL:
-        return _local(stack)
+        if annotation_type != "single_label" and not os.environ.get(MODEL_VARIABLE):
+            raise InvalidArgument.field(named("annotator"), _TOO_SMALL)
+        return _local(stack, annotation_type, classes)
     if not model:
         raise InvalidArgument.field(named("model"), "name the model that is to label")
     if choice is Choice.ANTHROPIC:
@@ -73,12 +91,15 @@ def chosen(
     return Chosen(openai_compatible(model), {"base_url": base_url} if base_url else {})
 
 
-def _local(stack: ExitStack) -> Chosen:
+def _local(stack: ExitStack, annotation_type: AnnotationTypeName, classes: int) -> Chosen:
     from nextlabel.client.specs import openai_compatible
     from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
     from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, PromptOptions
 
     local = LocalLlm(LocalLlmSettings(context_tokens=2_048))
     stack.callback(local.close)
-    prompt = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
-    return Chosen(openai_compatible(local.model, prompt=prompt, log_probabilities=True), local.endpoint)
+    one_class = annotation_type == "single_label"
+    room = _TOKENS_OF_A_CLASS if one_class else _TOKENS_BESIDE_CLASSES + _TOKENS_OF_A_CLASS * classes
+    prompt = PromptOptions(max_output_tokens=room, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
+    # The probabilities of tokens say something of one class only, and are megabytes for a longer answer.
+    return Chosen(openai_compatible(local.model, prompt=prompt, log_probabilities=one_class), local.endpoint)

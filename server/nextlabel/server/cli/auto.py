@@ -107,10 +107,18 @@ def auto(
         wanted = asked(annotation_type, named, scores, (row.known for row in rows))
         rows = [row if row.known is None else replace(row, known=wanted.named(row.known)) for row in rows]
         _say(_what_there_is(rows))
-        labeling = chosen(stack, annotator, model=model, base_url=base_url, budget_usd=budget_usd)
+        labeling = chosen(
+            stack,
+            annotator,
+            model=model,
+            base_url=base_url,
+            budget_usd=budget_usd,
+            annotation_type=annotation_type,
+            classes=len(wanted.classes),
+        )
         spec = run_spec(labeling.spec)
         environment = endpoint_variables(labeling.endpoint)
-        with patience(f"starting the server that does the work, which is kept in {folder} …"):
+        with patience("starting the server that does the work …"):
             pages = review or annotator is Choice.HUMAN
             server = stack.enter_context(own_server(folder, environment, pages=pages))
         client = stack.enter_context(connect(server.address, timeout_s=LONG_CALL_S))
