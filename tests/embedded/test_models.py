@@ -41,6 +41,17 @@ async def test_a_model_labels_within_its_budget_and_is_paid_once(
     assert llm.books.charged_requests == paid
 
 
+async def test_beginning_anew_does_not_renew_the_budget(llm: FakeAnthropic, make: Make) -> None:
+    labeler = make(budget_labels=12, **MODEL | {"budget_usd": 0.004})
+    await asyncio.to_thread(labeler.fit, TEXTS)
+    first, paid = labeler.summary_, llm.books.charged_requests
+    await asyncio.to_thread(labeler.fit, TEXTS)
+    both = labeler.summary_
+    assert first.spent_usd < both.spent_usd <= 0.004
+    assert paid < llm.books.charged_requests
+    assert llm.books.micro_usd <= 4_000
+
+
 async def test_an_interrupted_run_asks_nothing_more_until_the_next_fit_goes_on(
     llm: FakeAnthropic, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ class Engine:
         """
         leave_logs_to_the_program()
         self._process = os.getpid()
+        self._closing = threading.Lock()
         self._private = PassingFolder()
         self._mode = Blocking()
         self._serving = AsyncExitStack()
@@ -73,15 +75,18 @@ class Engine:
 
     def close(self) -> None:
         """End calls under way, finish what is queued, and let others have the data directory; again is no error."""
-        if self._connection.is_closed or not self.is_ours:
+        if not self.is_ours:
             return
-        atexit.unregister(self._close_at_exit)
-        try:
-            self._mode.run(self._connection.close())
-            self._mode.run(self._serving.aclose())
-        finally:
-            self._mode.close()
-            self._private.remove()
+        with self._closing:
+            if self._connection.is_closed:
+                return
+            atexit.unregister(self._close_at_exit)
+            try:
+                self._mode.run(self._connection.close())
+                self._mode.run(self._serving.aclose())
+            finally:
+                self._mode.close()
+                self._private.remove()
 
     def _close_at_exit(self) -> None:
         # Threads that finish what is queued have ended by now, and nothing acknowledged needs them.

@@ -47,7 +47,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model: name of the model that labels.
         base_url: server of the model, for ``openai-compatible``.
         guidelines: what the classes mean, for models.
-        budget_usd: most US dollars that are spent; needed for ``anthropic``. Nobody is asked before they are.
+        budget_usd: most US dollars that it spends, over all its fits; needed for ``anthropic``. Nothing asks before.
         budget_labels: most labels of the annotator; by default every text may be asked about. Known labels are free.
         strategy: how texts are chosen, a name of the guide to strategies.
         batch_size: how many texts are asked about between two trainings; by default a twentieth of them, 20 to 500.
@@ -57,8 +57,8 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folder: where everything is kept, so that a later call goes on and `nextlabel serve --data-dir` opens it; by
             default nothing is. It serves one process at a time.
 
-    Without a folder every `fit` begins anew; with one it goes on, and asks and pays nothing twice. Budgets are for all
-    that was asked since the beginning.
+    Without a folder every `fit` begins anew; with one it goes on, and asks and pays nothing twice. The budget of labels
+    is for all that was asked since the beginning.
 
     Attributes:
         classes_: (C,) the classes, sorted.
@@ -291,5 +291,10 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _close_beside(session: Session) -> None:
     """Close a session that nobody has any more, on a thread of its own: this one may be that of an engine."""
-    with suppress(RuntimeError):  # the interpreter is ending
-        threading.Thread(target=session.close, name="nextlabel-closing", daemon=True).start()
+
+    def close() -> None:
+        with suppress(RuntimeError):  # the interpreter is ending, and with it what this waits for
+            session.close()
+
+    with suppress(RuntimeError):  # the same: there are no new threads
+        threading.Thread(target=close, name="nextlabel-closing", daemon=True).start()

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
 from nextlabel.client.cli.adding import wait_until_embedded
 from nextlabel.client.clients import Client
 from nextlabel.client.errors import NextlabelError
@@ -31,6 +33,7 @@ from nextlabel.server.embedded.functions import FUNCTION, FunctionAsked
 from nextlabel.server.embedded.plan import Plan
 from nextlabel.server.embedded.summary import Summary
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.v1.budget_service_pb2 import LEDGER_ENTRY_KIND_SETTLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,7 +212,8 @@ class Session:
             ValueError: a function returned what is no class.
             LabelingFailedError: a model could not go on.
         """
-        self.job.limit(plan.budget_usd, plan.budget_labels)
+        left = None if plan.budget_usd is None else max(0.0, plan.budget_usd - self._spent_before / 1e6)
+        self.job.limit(left, plan.budget_labels)
         batch_size = plan.batch_size or self.job.batch_size(len(self._there))
         if plan.function is not None:
             asked = FunctionAsked(
@@ -228,12 +232,24 @@ class Session:
         elif plan.choice is Choice.HUMAN or not self._run(plan, batch_size):
             self.learn()
 
+    @property
+    def _spent_before(self) -> int:
+        """What was spent before the last time that it was begun anew, in micro-dollars: the ledger forgets nothing."""
+        try:
+            entries = list(self.client.budgets.ledger(PROJECT, deleted=True))
+        except NextlabelError as error:
+            if error.code is grpc.StatusCode.NOT_FOUND:
+                return 0
+            raise
+        return sum(entry.amount.micro_usd for entry in entries if entry.kind == LEDGER_ENTRY_KIND_SETTLE)
+
     def _run(self, plan: Plan, batch_size: int) -> bool:
         """Have a model label in a run, or go on with the one under way; False when nothing is left to ask."""
         run_id = self.job.taken_up()
         if run_id is None:
             spec = run_spec(self._annotator.spec, strategy=plan.strategy, batch_size=batch_size)
             if not self.job.quote(spec).upper.labels:
+                self._ended = "nothing is left to ask, or to spend"
                 return False
             run_id = self.client.runs.start(PROJECT, spec).run_id
         try:
@@ -272,7 +288,7 @@ class Session:
             texts=tally.rows,
             sources=dict(tally.sources.most_common()),
             review=tally.review,
-            spent_usd=overview.spent.micro_usd / 1e6,
+            spent_usd=(overview.spent.micro_usd + self._spent_before) / 1e6,
             ended=self._ended,
             model_version=self.client.projects.get(PROJECT).model_version,
             accuracy=latest.accuracy if latest.holdout_items else None,
