@@ -7,7 +7,7 @@ import json
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from nextlabel.server.web.annotators import confusions
+from nextlabel.server.web.dashboard.annotators import confusions
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import report_service_pb2 as pb

@@ -12,8 +12,8 @@ import openpyxl
 import pytest
 
 from nextlabel.server.web.app import web_app
-from nextlabel.server.web.backend import Backend
-from nextlabel.server.web.creating import MAX_FILE_BYTES
+from nextlabel.server.web.boundary.backend import Backend
+from nextlabel.server.web.dashboard.creating import MAX_FILE_BYTES
 from nextlabel.v1 import access_service_pb2 as access_pb
 from nextlabel.v1 import project_service_pb2
 from tests.api.services.conftest import request_id

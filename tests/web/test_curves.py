@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 
 from nextlabel.server.plots.palettes import DARK
-from nextlabel.server.web.curves import points_as_csv
+from nextlabel.server.web.dashboard.curves import points_as_csv
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint

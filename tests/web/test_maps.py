@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from nextlabel.server.plots.palettes import DARK
-from nextlabel.server.web.maps import points_as_csv
+from nextlabel.server.web.dashboard.maps import points_as_csv
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import report_service_pb2 as pb
 from tests.web.conftest import ADMIN, Server, violations, visitor

@@ -8,9 +8,10 @@ import grpc
 import httpx2
 import pytest
 
-from nextlabel.server.web import filtering, maps, reviewing
 from nextlabel.server.web.app import web_app
-from nextlabel.server.web.backend import Backend
+from nextlabel.server.web.boundary.backend import Backend
+from nextlabel.server.web.dashboard import filtering, maps
+from nextlabel.server.web.labeling import reviewing
 
 
 @pytest.mark.parametrize(

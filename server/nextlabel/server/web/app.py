@@ -17,24 +17,13 @@ from starlette.templating import Jinja2Templates
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import DomainError
-from nextlabel.server.web import (
-    annotators,
-    creating,
-    curves,
-    figures,
-    filtering,
-    labeling,
-    live,
-    maps,
-    pages,
-    reviewing,
-    sessions,
-    starting,
-    texts,
-)
-from nextlabel.server.web.backend import Backend
-from nextlabel.server.web.protection import Protection
-from nextlabel.server.web.rendering import page
+from nextlabel.server.web.boundary import sessions
+from nextlabel.server.web.boundary.backend import Backend
+from nextlabel.server.web.boundary.protection import Protection
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.dashboard import annotators, creating, curves, filtering, live, maps, pages, starting, texts
+from nextlabel.server.web.labeling import labeling, reviewing
+from nextlabel.server.web.words import figures
 
 _HERE = Path(__file__).parent
 _STATUS = {"NOT_FOUND": 404, "PERMISSION_DENIED": 403, "UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504}

@@ -14,7 +14,7 @@ import uvicorn
 
 from nextlabel.server.system.addresses import BindError, host_of, is_loopback, port_of
 from nextlabel.server.web.app import web_app
-from nextlabel.server.web.backend import Backend
+from nextlabel.server.web.boundary.backend import Backend
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 

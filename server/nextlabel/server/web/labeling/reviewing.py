@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nextlabel.client.errors import NextlabelError
-from nextlabel.server.web.answers import answer_value
-from nextlabel.server.web.backend import PATIENCE_S
-from nextlabel.server.web.figures import FILTERS
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.sessions import session_of, visitor
+from nextlabel.server.web.boundary.backend import PATIENCE_S
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import session_of, visitor
+from nextlabel.server.web.words.answers import answer_value
+from nextlabel.server.web.words.figures import FILTERS
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
-from nextlabel.server.web.backend import Backend, Visitor
-from nextlabel.server.web.rendering import page
+from nextlabel.server.web.boundary.backend import Backend, Visitor
+from nextlabel.server.web.boundary.rendering import page
 from nextlabel.v1 import project_service_pb2 as projects_pb
 
 COOKIE = "nextlabel"

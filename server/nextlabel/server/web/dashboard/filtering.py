@@ -8,10 +8,10 @@ from starlette.responses import RedirectResponse, Response
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
-from nextlabel.server.web.backend import PATIENCE_S
-from nextlabel.server.web.choices import one_of
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.backend import PATIENCE_S
+from nextlabel.server.web.boundary.choices import one_of
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 

@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nextlabel.client.messages.measures import known_macro_f1
-from nextlabel.server.web.answers import answer_text
+from nextlabel.server.web.words.answers import answer_text
 from nextlabel.v1 import annotation_pb2, budget_service_pb2, pool_pb2, project_service_pb2, run_service_pb2
 
 

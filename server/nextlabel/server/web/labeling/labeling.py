@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.web.answers import answer_kind, answer_message, answer_value
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.reviewing import doubted_value
-from nextlabel.server.web.sessions import session_of, visitor
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import session_of, visitor
+from nextlabel.server.web.labeling.reviewing import doubted_value
+from nextlabel.server.web.words.answers import answer_kind, answer_message, answer_value
 from nextlabel.v1 import labeling_service_pb2 as pb
 from nextlabel.v1 import project_service_pb2 as projects_pb
 

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from nextlabel.client.errors import NextlabelError
-from nextlabel.server.web.backend import Visitor
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.backend import Visitor
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 
 LOOK_EVERY_S = 0.4

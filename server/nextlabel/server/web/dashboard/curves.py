@@ -12,9 +12,9 @@ from starlette.responses import Response
 from nextlabel.client.export.tables import flat
 from nextlabel.client.messages.curve_points import measured
 from nextlabel.client.messages.plain import plain
-from nextlabel.server.web.choices import one_of
-from nextlabel.server.web.rendering import as_file
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.choices import one_of
+from nextlabel.server.web.boundary.rendering import as_file
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
 

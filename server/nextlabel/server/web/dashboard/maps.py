@@ -14,11 +14,11 @@ from nextlabel.client.messages.map_points import COLUMNS, map_row
 from nextlabel.client.writers.cells import cell
 from nextlabel.server.plots.pool_maps import PADDING, pixel
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.web.answers import answer_text
-from nextlabel.server.web.backend import CALL_S, PATIENCE_S
-from nextlabel.server.web.choices import one_of
-from nextlabel.server.web.rendering import as_file, page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.backend import CALL_S, PATIENCE_S
+from nextlabel.server.web.boundary.choices import one_of
+from nextlabel.server.web.boundary.rendering import as_file, page
+from nextlabel.server.web.boundary.sessions import visitor
+from nextlabel.server.web.words.answers import answer_text
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import report_service_pb2 as pb
 

@@ -27,8 +27,8 @@ from nextlabel.client.transport.modes import Awaiting
 from nextlabel.client.upload import AddResult, rejections
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import annotation_pb2, pool_service_pb2
 from nextlabel.v1 import project_service_pb2 as pb
 

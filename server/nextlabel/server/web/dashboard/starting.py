@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import run_service_pb2 as pb
 

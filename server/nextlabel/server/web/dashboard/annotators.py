@@ -8,8 +8,8 @@ from google.protobuf.json_format import MessageToJson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nextlabel.server.web.rendering import as_file, page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.rendering import as_file, page
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 
 _ON_A_PAGE = 10

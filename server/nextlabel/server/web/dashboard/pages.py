@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
-from nextlabel.server.web.choices import one_of
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.choices import one_of
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import annotation_pb2, pool_pb2, pool_service_pb2
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb

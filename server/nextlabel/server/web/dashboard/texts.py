@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nextlabel.server.web.rendering import page
-from nextlabel.server.web.sessions import visitor
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import text_service_pb2 as pb
 
 _ON_A_PAGE = 20

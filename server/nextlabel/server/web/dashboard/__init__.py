@@ -1,0 +1,1 @@
+"""The pages of operators: projects, runs, money, quality, the pool."""

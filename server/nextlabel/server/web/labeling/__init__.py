@@ -1,0 +1,1 @@
+"""The pages of who labels and reviews."""
