@@ -82,6 +82,29 @@ def test_batches_by_power_sampling_are_right_on_average_and_their_intervals_hold
     assert np.mean(held) >= 0.92
 
 
+def test_a_share_of_the_whole_pool_takes_what_was_looked_at_before_into_account():
+    rng = np.random.default_rng(5)
+    values, held = [], []
+    hits, weights = rng.random(700) < 0.3, 0.3 + rng.random(700)
+    for _ in range(300):
+        # The first picks are greedy, and so no sample; those of two batches after them are.
+        left, batches = np.argsort(-weights + 0.2 * hits), []
+        seen, left = left[:100], left[100:]
+        for _ in range(2):
+            perturbed = np.log(weights[left]) + rng.gumbel(size=len(left))
+            order = np.argsort(-perturbed)
+            chosen = left[order[:60]]
+            probabilities = -np.expm1(-weights[chosen] * np.exp(-perturbed[order[60]]))
+            batches.append(SampledBatch(hits[chosen], probabilities, len(left), len(seen), int(hits[seen].sum())))
+            seen, left = np.concatenate([seen, chosen]), np.setdiff1d(left, chosen)
+        found = weighted_share(batches)
+        assert found is not None
+        values.append(found.value - hits.mean())
+        held.append(found.low <= hits.mean() <= found.high)
+    assert abs(np.mean(values)) < 3 * np.std(values) / len(values) ** 0.5
+    assert np.mean(held) >= 0.93
+
+
 def test_batches_whose_weights_are_uneven_give_no_interval():
     rng = np.random.default_rng(4)
     wrong, weights = rng.random(600) < 0.1, rng.beta(0.1, 3, 600) + 1e-4

@@ -89,6 +89,13 @@ async def test_models_are_judged_by_what_sampling_strategies_chose_where_weights
     assert 0 <= weighted.estimate.low <= weighted.estimate.value
     batches = await service.parts.base.store.read(lambda tx: chosen_batches(tx, project.id))
     assert [(b.model_version, b.candidates) for b in batches] == [(1, 280), (2, 260), (3, 240), (4, 220)]
+    assert [(b.picks_before, b.audited) for b in batches] == [(24, 4), (44, 4), (64, 4), (84, 4)]
+    shares = (await service.parts.reports.quality.shares.shares(project)).shares
+    for share in shares:
+        truth = np.mean([label == share.label for label in TRUTH.values()])
+        figure = {f.kind: f for f in share.figures}[FigureKind.WEIGHTED].estimate
+        assert figure.items == 64
+        assert figure.low - 0.05 <= truth <= figure.high + 0.05
 
 
 @pytest.mark.parametrize(("strategy", "audit"), [("margin", 0.2), ("power_margin", 0.0)])

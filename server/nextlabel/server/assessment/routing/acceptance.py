@@ -1,8 +1,9 @@
 """Promises about labels that no person looks at: "at least 95 % of those accepted are right, with 95 % confidence".
 
-Thresholds are tested from the strictest on, each by an exact binomial test on gold (Angelopoulos et al. 2021,
-Learn then Test, arXiv 2110.01052); what a kept promise leaves of the error goes on to the next one (the fallback
-procedure, Wiens 2003). However many thresholds are tried, a broken promise has the stated probability at most.
+Thresholds are tested from a strict one on towards lax ones, each by an exact binomial test on gold at the whole error,
+until one fails (fixed-sequence testing: Bauer 1991; Angelopoulos et al. 2021, Learn then Test, arXiv 2110.01052). A
+promise is broken only if the first threshold that does not keep it passes its test, so that no correction is needed for
+how many there are. Which one is tested first depends on how much gold there is, and on nothing that gold says.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 Floats = npt.NDArray[np.float64]
 
 _THRESHOLDS = 40
-_STARTS = 4
+_FIRST_GOLD = 2
+"""Gold expected above the first threshold, in multiples of the fewest that could prove it: some of it may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,27 +104,14 @@ def certify(
         return None
     thresholds_T = np.unique(np.quantile(pool, np.linspace(1, 0, _THRESHOLDS + 1)[1:], method="lower"))[::-1]
     gold_T = np.array([(scores >= t).sum() for t in thresholds_T], np.int64)
-    testable = np.flatnonzero(gold_T >= promise.fewest_gold)
     right_T = np.array([(right & (scores >= t)).sum() for t in thresholds_T], np.int64)
-    proven = _proven(gold_T[testable], right_T[testable], promise)
-    if proven is None:
-        return None
-    at = int(testable[proven])
-    share = float((pool >= thresholds_T[at]).mean())
-    return Certificate(promise, float(thresholds_T[at]), share, int(gold_T[at]), int(right_T[at]))
-
-
-def _proven(gold_T: npt.NDArray[np.int64], right_T: npt.NDArray[np.int64], promise: Promise) -> int | None:
-    """Return the last threshold whose promise is proven; None without one."""
-    if not len(gold_T):
-        return None
+    share_T = np.array([(pool >= t).mean() for t in thresholds_T])
+    enough = np.flatnonzero(len(scores) * share_T >= _FIRST_GOLD * promise.fewest_gold)
+    first = int(enough[0]) if len(enough) else len(share_T) - 1
     # Were only the promised share right, as many right answers would be this rare.
-    chance_T = binom.sf(right_T - 1, gold_T, promise.accuracy)
-    starts = set(np.linspace(0, len(gold_T) - 1, min(_STARTS, len(gold_T))).astype(int).tolist())
-    found, carried = None, 0.0
-    for place, chance in enumerate(chance_T.tolist()):
-        level = carried + (promise.error / len(starts) if place in starts else 0.0)
-        is_proven = level > 0 and chance <= level
-        carried = level if is_proven else 0.0
-        found = place if is_proven else found
-    return found
+    proven = binom.sf(right_T[first:] - 1, gold_T[first:], promise.accuracy) <= promise.error
+    passed = len(proven) if proven.all() else int(proven.argmin())
+    if not passed:
+        return None
+    at = first + passed - 1
+    return Certificate(promise, float(thresholds_T[at]), float(share_T[at]), int(gold_T[at]), int(right_T[at]))

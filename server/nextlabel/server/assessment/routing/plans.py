@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.estimates.effective import share_estimate
 from nextlabel.server.assessment.intervals import Estimate
-from nextlabel.server.assessment.routing.allocation import allocate, best_routes
+from nextlabel.server.assessment.routing.allocation import allocate
 from nextlabel.server.assessment.routing.cascades import (
     Floats,
     GoldAnswers,
@@ -94,7 +94,7 @@ def plan(gold: GoldAnswers, sure_N: npt.ArrayLike, prices: Prices, budget: float
     allocation = allocate(found, bins.items_B, budget)
     items_KB = allocation.share_KB * bins.items_B
     right, cost = float((items_KB * found.right_KB).sum()), float((items_KB * found.cost_KB).sum())
-    errors_G = _errors(ways, gold, prices, allocation.worth)
+    errors_G = _errors(ways, gold, prices, bins, budget)
     value = min(max(right / len(sure) + float(errors_G.mean()), 0.0), 1.0)
     count = len(errors_G)
     accuracy = share_estimate(value, float(errors_G.var(ddof=1)) / count, count, count, count - 1)
@@ -144,18 +144,20 @@ def _taken(sure_N: Floats, bins: _Bins, share_KB: Floats) -> Places:
     return taken_N
 
 
-def _errors(ways: Sequence[Route], gold: GoldAnswers, prices: Prices, worth: float) -> Floats:
-    """Return by how much gold items come out better than expected, each by what the others say."""
+def _errors(ways: Sequence[Route], gold: GoldAnswers, prices: Prices, bins: _Bins, budget: float) -> Floats:
+    """Return by how much gold items come out better than expected, each by a plan for the same budget by the others."""
     fold_G = np.arange(len(gold.truth_G)) % _FOLDS
+    bin_G = np.minimum(np.searchsorted(bins.highest_B, gold.sure_G), len(bins.items_B) - 1)
     errors_G = np.zeros(len(fold_G))
     for fold in range(_FOLDS):
         held_out, others = gold.subset(fold_G == fold), gold.subset(fold_G != fold)
-        found = prospects(ways, others, prices, held_out.sure_G)
-        choice_g = best_routes(found, worth)
-        places = np.arange(len(choice_g))
+        found = prospects(ways, others, prices, np.concatenate([bins.mean_B, held_out.sure_G]))
+        B = len(bins.items_B)
+        planned = allocate(Prospects(found.right_KB[:, :B], found.cost_KB[:, :B]), bins.items_B, budget)
+        expected_Kg = found.right_KB[:, B:]
         outcomes = [follow(way, held_out) for way in ways]
         right_Kg = np.array([one.right_G + prices.person_accuracy * one.by_person_G for one in outcomes])
-        errors_G[fold_G == fold] = right_Kg[choice_g, places] - found.right_KB[choice_g, places]
+        errors_G[fold_G == fold] = (planned.share_KB[:, bin_G[fold_G == fold]] * (right_Kg - expected_Kg)).sum(axis=0)
     return errors_G
 
 

@@ -12,9 +12,11 @@ from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitt
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, AuditStream, audit_stream
+from nextlabel.server.domain.reports.chosen_batches import ChosenBatch, chosen_batches
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import type_of
@@ -44,6 +46,14 @@ class ClassShares:
     draws: int
     unanswered_draws: int
 
+    def joined(self, weighted: Mapping[str, Figure | None]) -> ClassShares:
+        """Return them with a figure more for those classes that have one."""
+        shares = [
+            ClassShare(one.label, one.figures if (more := weighted[one.label]) is None else (*one.figures, more))
+            for one in self.shares
+        ]
+        return ClassShares(tuple(shares), self.draws, self.unanswered_draws)
+
 
 class ShareReports:
     """Estimates class shares; arrays are worked on in the executor."""
@@ -65,7 +75,9 @@ class ShareReports:
                 f"project {project.name} asks for {project.annotation_type.value} annotations, which have no classes",
                 reason="NO_CLASSES",
             )
-        stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
+        stream, chosen = await self._store.read(
+            lambda tx: (audit_stream(tx, project.id), chosen_batches(tx, project.id))
+        )
         agreed = await self._labels.consensus(project)
         trusted = {row: type_of(found.body).classes(found.body) for row, found in agreed.items() if found.trusted}
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
@@ -75,8 +87,12 @@ class ShareReports:
             return ClassShares(tuple(ClassShare(name, ()) for name in project.class_names), 0, waiting)
         seen = stream.picked_rows[: usable[-1].picks_before + 1]
         embeddings = await self._embeddings(project, usable, seen, deleted)
+        picked = _of_whole_pool(chosen, stream, trusted, usable[-1].pool_size)
+        looked_at = [trusted.get(row, ()) for row in stream.picked_rows]
         return await self._executor.run(
-            lambda: _shares(project, usable, [trusted[r] for r in seen], embeddings, waiting)
+            lambda: _shares(project, usable, [trusted[r] for r in seen], embeddings, waiting).joined(
+                {name: _weighted(name, picked, trusted, looked_at) for name in project.class_names}
+            )
         )
 
     async def _embeddings(
@@ -114,6 +130,42 @@ def _usable(stream: AuditStream, trusted: Mapping[int, tuple[str, ...]]) -> Sequ
     unknown = next((i for i, row in enumerate(stream.picked_rows) if row not in trusted), len(stream.picked_rows))
     newest = max((d.pool_size for d in stream.draws), default=0)
     return [d for d in stream.draws if d.picks_before < unknown and d.pool_size >= _SAME_POOL * newest]
+
+
+def _of_whole_pool(
+    chosen: Sequence[ChosenBatch], stream: AuditStream, trusted: Mapping[int, tuple[str, ...]], pool_size: int
+) -> Sequence[ChosenBatch]:
+    """Return the batches that people have labeled, and all that was picked before, out of the pool as it is now."""
+    unknown = next((i for i, row in enumerate(stream.picked_rows) if row not in trusted), len(stream.picked_rows))
+    place = {row: i for i, row in enumerate(stream.picked_rows)}
+    return [
+        one
+        for one in chosen
+        if all(one.picks_before <= place[row] < unknown for row in one.rows)
+        and one.picks_before + one.candidates - one.audited >= _SAME_POOL * pool_size
+    ]
+
+
+def _weighted(
+    name: str,
+    chosen: Sequence[ChosenBatch],
+    trusted: Mapping[int, tuple[str, ...]],
+    looked_at: Sequence[tuple[str, ...]],
+) -> Figure | None:
+    """Return a class's share by what strategies chose, weighted by its probabilities (LURE); None where none holds."""
+    batches = [
+        SampledBatch(
+            hits_k=np.array([name in trusted[row] for row in one.rows], np.bool_),
+            probabilities_k=np.array(one.probabilities, np.float64),
+            candidates=one.candidates - one.audited,
+            known=one.picks_before,
+            known_hits=sum(name in labels for labels in looked_at[: one.picks_before]),
+        )
+        for one in chosen
+        if one.candidates - one.audited >= len(one.rows)
+    ]
+    found = weighted_share(batches) if batches else None
+    return None if found is None else Figure(FigureKind.WEIGHTED, found)
 
 
 def _shares(

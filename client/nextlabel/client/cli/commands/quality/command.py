@@ -38,7 +38,7 @@ def accuracy(ctx: typer.Context, project: ProjectArgument, output: OutputOption 
 
 @app.command(epilog="Example: nextlabel quality shares news --output json")
 def shares(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
-    """Show how frequent each class is in the pool: from the audit stream's labels by people, and with predictions."""
+    """Show how frequent each class is in the pool, by labels of the audit stream, with predictions, and by choices."""
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
