@@ -1,9 +1,11 @@
 """Promises about labels that no person looks at: "at least 95 % of those accepted are right, with 95 % confidence".
 
-Thresholds are tested from a strict one on towards lax ones, each by an exact binomial test on gold at the whole error,
-until one fails (fixed-sequence testing: Bauer 1991; Angelopoulos et al. 2021, Learn then Test, arXiv 2110.01052). A
-promise is broken only if the first threshold that does not keep it passes its test, so that no correction is needed for
-how many there are. Which one is tested first depends on how much gold there is, and on nothing that gold says.
+Thresholds are tested from a strict one on towards lax ones, each by an exact binomial test on gold at the same error,
+until one fails (fixed-sequence testing: Angelopoulos et al. 2021, Learn then Test, arXiv 2110.01052). A promise is
+broken only if the first threshold that does not keep it passes its test, so that no correction is needed for how many
+there are. Which one is tested first depends on how much gold there is, and on nothing that gold says. A part of the
+error is kept for the laxest threshold, which accepts everything: it may hold where scores say nothing (the fallback
+procedure, Wiens 2003).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ Floats = npt.NDArray[np.float64]
 _THRESHOLDS = 40
 _FIRST_GOLD = 2
 """Gold expected above the first threshold, in multiples of the fewest that could prove it: some of it may be wrong."""
+_FOR_ALL = 0.2
+"""Part of the error that is kept for accepting everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,20 @@ def certify(
     enough = np.flatnonzero(len(scores) * share_T >= _FIRST_GOLD * promise.fewest_gold)
     first = int(enough[0]) if len(enough) else len(share_T) - 1
     # Were only the promised share right, as many right answers would be this rare.
-    proven = binom.sf(right_T[first:] - 1, gold_T[first:], promise.accuracy) <= promise.error
-    passed = len(proven) if proven.all() else int(proven.argmin())
-    if not passed:
+    chance_T = binom.sf(right_T - 1, gold_T, promise.accuracy)
+    at = _last_proven(chance_T, first, promise.error)
+    if at is None:
         return None
-    at = first + passed - 1
     return Certificate(promise, float(thresholds_T[at]), float(share_T[at]), int(gold_T[at]), int(right_T[at]))
+
+
+def _last_proven(chance_T: Floats, first: int, error: float) -> int | None:
+    """Return the laxest threshold that is proven; None without one."""
+    last = len(chance_T) - 1
+    passed_T = chance_T[first:] <= error * (1 - _FOR_ALL)
+    passed = len(passed_T) if passed_T.all() else int(passed_T.argmin())
+    # What a kept promise leaves of the error goes on to the next test, so that the last one then has all of it.
+    level = error if first + passed == last else error * _FOR_ALL
+    if chance_T[last] <= level:
+        return last
+    return first + passed - 1 if passed else None
