@@ -55,18 +55,24 @@ def test_asking_ends_with_the_first_answer_that_repeats_a_label():
     assert follow((), gold).right_G.tolist() == [True, False, False, True]
 
 
-def test_money_goes_where_it_buys_most_and_the_interval_holds_what_comes_of_it():
+def test_the_interval_of_a_plan_holds_what_comes_of_it():
+    held = 0
+    for seed in range(1, 5):
+        rng = np.random.default_rng(seed)
+        gold, pool = answers(rng, 400), answers(rng, 4_000)
+        found = plan(gold, pool.sure_G, PRICES, 4e6)
+        outcomes = [follow(way, pool.subset(found.taken_N == k)) for k, way in enumerate(found.ways)]
+        right = sum(int((one.right_G | one.by_person_G).sum()) for one in outcomes)
+        held += found.accuracy.low <= right / 4_000 <= found.accuracy.high
+    assert held >= 3
+
+
+def test_money_goes_where_it_buys_most():
     rng = np.random.default_rng(1)
     gold, pool = answers(rng, 400), answers(rng, 4_000)
     found = plan(gold, pool.sure_G, PRICES, 4e6)
     assert found.micro_usd == pytest.approx(4e6, rel=0.01)
     assert sum(step.items for step in found.steps) == pytest.approx(4_000, abs=len(found.steps))
-    right = 0.0
-    for step in found.steps:
-        taken = (pool.sure_G >= step.lowest) & (pool.sure_G <= step.highest)
-        outcome = follow(step.route, pool.subset(taken))
-        right += step.items * float((outcome.right_G | outcome.by_person_G).mean())
-    assert found.accuracy.low <= right / 4_000 <= found.accuracy.high
     assert found.llm_alone is not None
     assert found.accuracy.value > found.llm_alone.accuracy + 0.05
     assert found.people_micro_usd is not None
