@@ -41,7 +41,7 @@ from nextlabel.strategies import ArrayPool, UnmetNeedError, get_strategy
 
 PAIRS, TIED_BELOW = 2_000, 0.5
 BATCH, LAST = 20, 200
-STRATEGIES = ("random", "default", "max_herding", "margin", "bald", "badge")
+STRATEGIES = ("random", "default", "bald")
 RANKED, WRONG = 300, (0.1, 0.2, 0.3)
 ASKED = (100, 200, 400)
 DEFAULT = parse_learner_spec("default", {})

@@ -155,7 +155,7 @@ async def test_an_llm_scores_within_the_range_and_learns_what_its_confidence_is_
         ({"score_range": ScoreRange(0, float("inf"))}, "finite"),
         ({"score_range": ScoreRange(0, 1, 2)}, "step must be from 0"),
         ({"learner": Component("lda")}, "'lda' does not learn score annotations; allowed are default"),
-        ({"learner": Component("default", {"C": 1.0})}, "has none to set; leave out C"),
+        ({"learner": Component("default", {"C": 1.0})}, "has no part in learning score annotations"),
     ],
 )
 async def test_what_cannot_be_is_refused_when_the_project_is_made(service, change, message):

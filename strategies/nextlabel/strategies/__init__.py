@@ -29,7 +29,7 @@ from nextlabel.strategies.errors import (
     UnknownStrategyError,
     UnmetNeedError,
 )
-from nextlabel.strategies.heads import LinearHead, Predictor, YesNoHeads, predictor_logits, softmax
+from nextlabel.strategies.heads import ComparisonHead, LinearHead, Predictor, YesNoHeads, predictor_logits, softmax
 from nextlabel.strategies.passes.nearest import NearestLabeled
 from nextlabel.strategies.pickers.top import Top, UniformSample, best_positions
 from nextlabel.strategies.pool import ArrayPool, Block, Pool
@@ -54,6 +54,7 @@ __all__ = [
     "ArrayPool",
     "Block",
     "Candidates",
+    "ComparisonHead",
     "Description",
     "Entropy",
     "Floats",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nextlabel.strategies.composition.sought import SoughtInAll
+from nextlabel.strategies.composition.unless_pairs import UnlessPairs
 from nextlabel.strategies.composition.unless_tied import UnlessTied
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.badge import Badge
 from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMeans
 from nextlabel.strategies.pickers.coverage import Herding, ProbCover
+from nextlabel.strategies.pickers.d_optimal import DOptimal
 from nextlabel.strategies.pickers.greedy_distance import KCenter, RankedBatch
 from nextlabel.strategies.pickers.power import PowerSample
 from nextlabel.strategies.pickers.top import Top, UniformSample
@@ -43,9 +45,8 @@ def default(sample: int = 5000, scale: float = 0.42, power: float = 2.0, ramp: f
     _positive("default", "ramp", ramp)
     picker = Herding(scale, Worth(power, ramp))
     params = {"sample": sample, "scale": scale, "power": power, "ramp": ramp}
-    return SoughtInAll(
-        ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
-    )
+    covering = ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
+    return UnlessPairs(SoughtInAll(covering), d_optimal(sample=sample))
 
 
 def random() -> Strategy:
@@ -140,6 +141,14 @@ def ranked_batch(shortlist: int = 0) -> Strategy:
 def badge(shortlist: int = 0) -> Strategy:
     """Diverse and uncertain gradients by k-means++ draws."""
     return _setwise("badge", Badge(), None, shortlist, "gradient far from other picks")
+
+
+def d_optimal(prior: float = 0.1, sample: int = 5000) -> Strategy:
+    """Answers narrow the learner's coefficients down most (Bayesian D-optimal design)."""
+    _positive("d_optimal", "prior", prior)
+    _at_least("d_optimal", "sample", sample, 1)
+    params = {"prior": prior, "sample": sample}
+    return ScoreAndPick("d_optimal", DOptimal(prior), None, ShortlistSize(4, sample), "narrows the learner", params)
 
 
 def typiclust(neighbors: int = 20, sample: int = 20_000) -> Strategy:
@@ -267,6 +276,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         margin_kmeans,
         cluster_margin,
         dropquery,
+        d_optimal,
         balanced_margin,
         distinct_margin,
         learner_annotator_disagreement,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from nextlabel.strategies.arithmetic.arrays import Array, Floats, as_float32, contiguous, like
+from nextlabel.strategies.arithmetic.arrays import Array, Exact, Floats, as_float32, contiguous, like, to_numpy
 from nextlabel.strategies.arithmetic.exact import is_exact, on_grid
 from nextlabel.strategies.errors import PoolError
 
@@ -114,6 +114,50 @@ class YesNoHeads:
     def predict_proba(self, embeddings_nD: Array) -> Array:
         """Return the probabilities of the choice, shape (n, C + 1)."""
         return self.linear.predict_proba(embeddings_nD)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonHead:
+    """Which of two sides of a pair is better, or neither, by a reward that is linear in what each side is like.
+
+    The embedding of a pair is that of both sides, one after the other. To everything that does not ask for more it is a
+    predictor of three classes: first, neither, second.
+
+    Attributes:
+        choice: the head of these classes; what it says of the second side is minus what it says of the first.
+        penalty: strength of the L2 penalty (half of it times the squared coefficients) that the reward was fitted with.
+    """
+
+    choice: LinearHead
+    penalty: float
+
+    @property
+    def n_classes(self) -> int:
+        """Three."""
+        return self.choice.n_classes
+
+    @property
+    def linear(self) -> LinearHead:
+        """The choice."""
+        return self.choice
+
+    def predict_proba(self, embeddings_nD: Array) -> Array:
+        """Return the probabilities of first, neither and second, shape (n, 3)."""
+        return self.choice.predict_proba(embeddings_nD)
+
+    def differences(self, embeddings_nD: Exact) -> Exact:
+        """Return how the first side of each pair differs from the second, shape (n, D / 2)."""
+        half = embeddings_nD.shape[1] // 2
+        return np.asarray(embeddings_nD[:, :half] - embeddings_nD[:, half:])
+
+    def information(self, embeddings_nD: Exact) -> Exact:
+        """Return what an answer about each pair tells of the difference of its rewards, shape (n,), at most 1/4.
+
+        It is the variance of the answer, taken as 1/2, 0 and -1/2 (Davidson 1970).
+        """
+        probabilities_nC = to_numpy(self.predict_proba(embeddings_nD)).astype(np.float64)
+        first_n, second_n = probabilities_nC[:, 0], probabilities_nC[:, 2]
+        return np.asarray((first_n + second_n - (first_n - second_n) ** 2) / 4)
 
 
 def predictor_logits(predictor: Predictor, embeddings_nD: Array) -> Array:

@@ -28,7 +28,7 @@ from nextlabel.server.learners.preferences.training import PreferenceTraining
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.labeling.answers import PREFERENCES, Body, Preference
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.strategies import LabeledSet, LinearHead, Predictor
+from nextlabel.strategies import ComparisonHead, LabeledSet, LinearHead, Predictor
 
 
 class PreferenceLearner(TaskLearner[PreferenceTraining, PreferenceModel]):
@@ -76,7 +76,7 @@ class PreferenceLearner(TaskLearner[PreferenceTraining, PreferenceModel]):
 
     @override
     def predictor(self, model: PreferenceModel) -> Predictor:
-        return linear_head(model.head)
+        return ComparisonHead(linear_head(model.head), model.penalty)
 
     @override
     def labeled_set(self, training: PreferenceTraining) -> LabeledSet:

@@ -1,0 +1,86 @@
+"""Strategies on pairs, of which a learner says which side is better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nextlabel.strategies import (
+    ArrayPool,
+    ComparisonHead,
+    LabeledSet,
+    LinearHead,
+    SelectionContext,
+    get_strategy,
+    strategy_names,
+)
+from nextlabel.strategies.arithmetic.arrays import Exact, Floats
+
+SIDE, PENALTY = 8, 0.3
+
+
+@pytest.fixture
+def heads(rng: np.random.Generator) -> ComparisonHead:
+    """A reward of what has 8 numbers a side, and ties that are about as probable as not."""
+    reward = np.tile(3 * rng.standard_normal(SIDE), 2) * np.repeat([0.5, -0.5], SIDE)
+    return ComparisonHead(LinearHead(np.stack([reward, 0 * reward, -reward]), np.array([0, 0.3, 0])), PENALTY)
+
+
+def context(heads: ComparisonHead | None, labeled: Floats) -> SelectionContext:
+    return SelectionContext(predictor=heads, labeled=LabeledSet(labeled, np.arange(len(labeled)) % 3))
+
+
+def precision(heads: ComparisonHead, pairs: Floats) -> Exact:
+    """The posterior's precision after answers about some pairs, from its definition."""
+    total = PENALTY * np.eye(SIDE)
+    for pair in pairs.astype(np.float64):
+        first, tie, second = np.exp(heads.choice.coef_CD @ pair + heads.choice.intercept_C)
+        p = np.array([first, tie, second]) / (first + tie + second)
+        sides = np.array([0.5, 0, -0.5])
+        difference = pair[:SIDE] - pair[SIDE:]
+        total += (p @ sides**2 - (p @ sides) ** 2) * np.outer(difference, difference)
+    return total
+
+
+@pytest.mark.parametrize("name", ["d_optimal", "default"])
+def test_each_pick_adds_most_to_the_determinant_of_the_precision(
+    embeddings: Floats, heads: ComparisonHead, name: str
+) -> None:
+    pool, labeled = embeddings[:60], embeddings[60:75]
+    picks = get_strategy(name).select(ArrayPool(pool), 6, context(heads, labeled)).rows_k
+    known = labeled
+    for pick in picks:
+        left = [row for row in range(60) if not (known[:, None] == pool[row]).all(axis=2).any()]
+        gained = [np.linalg.slogdet(precision(heads, np.vstack([known, pool[row]])))[1] for row in left]
+        assert left[int(np.argmax(gained))] == pick
+        known = np.vstack([known, pool[pick]])
+
+
+def test_which_side_stands_first_does_not_matter(embeddings: Floats, heads: ComparisonHead) -> None:
+    swapped = embeddings.copy()
+    swapped[::2] = np.roll(swapped[::2], SIDE, axis=1)
+    labeled = embeddings[500:]
+    one, other = (
+        get_strategy("default").select(ArrayPool(pool[:500]), 20, context(heads, labeled)).rows_k
+        for pool in (embeddings, swapped)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_before_there_is_a_learner_the_default_covers_the_pool(embeddings: Floats) -> None:
+    batch = get_strategy("default").select(ArrayPool(embeddings), 20, context(None, embeddings[:0]))
+    assert set(batch.reasons_k or ()) == {"covers uncertain region"}
+
+
+@pytest.mark.parametrize("name", strategy_names())
+def test_every_strategy_picks_a_batch(name: str, embeddings: Floats, heads: ComparisonHead) -> None:
+    strategy = get_strategy(name)
+    given = SelectionContext(
+        predictor=heads,
+        committee=[heads.linear, heads.linear],
+        labeled=LabeledSet(embeddings[:30], np.arange(30) % 3),
+    )
+    if given.missing(strategy.needs):
+        pytest.skip("asks again about answers")
+    picked = strategy.select(ArrayPool(embeddings[30:]), 10, given).rows_k
+    assert len(set(picked.tolist())) == 10
