@@ -41,7 +41,7 @@ from nextlabel.strategies import ArrayPool, UnmetNeedError, get_strategy
 
 PAIRS, TIED_BELOW = 2_000, 0.5
 BATCH, LAST = 20, 200
-STRATEGIES = ("random", "default", "bald")
+STRATEGIES = ("random", "default")
 RANKED, WRONG = 300, (0.1, 0.2, 0.3)
 ASKED = (100, 200, 400)
 DEFAULT = parse_learner_spec("default", {})
@@ -259,21 +259,26 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("build/embeddings"))
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--only", choices=("strategies", "rankings"), help="make one of the two tables")
     parser.add_argument("--document", type=Path)
     options = parser.parse_args()
     sets = [load(path, options.cache) for path in sorted(options.data.glob("*_GroundTruth.txt"))]
     seeds = range(options.seeds)
-    order = []
-    for seed, data in product(seeds, sets):
-        order += ranked(data, seed)
-        print(*order[-len(ASKED) :], sep="\n", flush=True)
-    lines = rankings(order)
-    areas = []
-    for seed, data, strategy in product(seeds, sets, STRATEGIES):
-        areas.append(area(data, strategy, seed))
-        last = areas[-1]
-        print(last.set, last.strategy, last.seed, np.mean(last.found), np.mean(last.log_loss), flush=True)
-    text = "\n".join([*compared(areas), "", *lines])
+    tables = []
+    if options.only != "rankings":
+        areas = []
+        for seed, data, strategy in product(seeds, sets, STRATEGIES):
+            areas.append(area(data, strategy, seed))
+            last = areas[-1]
+            print(last.set, last.strategy, last.seed, np.mean(last.found), np.mean(last.log_loss), flush=True)
+        tables.append("\n".join(compared(areas)))
+    if options.only != "strategies":
+        order = []
+        for seed, data in product(seeds, sets):
+            order += ranked(data, seed)
+            print(*order[-len(ASKED) :], sep="\n", flush=True)
+        tables.append("\n".join(rankings(order)))
+    text = "\n\n".join(tables)
     print(text)
     if options.document:
         write_table(options.document, text)
