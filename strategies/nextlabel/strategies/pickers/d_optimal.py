@@ -48,7 +48,8 @@ class DOptimal:
             known_Ld, told_L = _design(predictor, to_numpy(exactly(labeled.embeddings_LD)))
             counted_L = told_L if labeled.weights_L is None else told_L * labeled.weights_L
             precision_dd += (counted_L[:, None] * known_Ld).T @ known_Ld
-        return Picks(_greedy(candidates, rows_md, told_m, np.linalg.inv(precision_dd), k))
+        covariance_dd = np.asarray(np.linalg.inv(precision_dd), np.float64)
+        return Picks(_greedy(candidates, rows_md, told_m, covariance_dd, k))
 
 
 def _design(predictor: Predictor, embeddings_nD: Exact) -> tuple[Exact, Exact]:
