@@ -21,7 +21,7 @@ _TOKENS_OF_A_CLASS = 32
 _TOKENS_BESIDE_CLASSES = 64
 
 _TOO_SMALL = (
-    "the packaged local model has 135 million parameters, and its answers about several classes or scores are of no use; "
+    "the packaged local model is very small, and its answers about several classes or scores are of no use; "
     f"label yourself, have a larger LLM label, or name one as a GGUF file in {MODEL_VARIABLE}"
 )
 
