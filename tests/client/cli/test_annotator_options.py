@@ -51,6 +51,7 @@ OWN: dict[str, dict[str, list[str]]] = {
         "decisions": ["--decisions"],
     },
 }
+OF_ANOTHER_COMMAND = {"route"}  # `quality route --carry-out`, see test_cli_quality.py
 WORDING = "Judge. {{ guidelines }} {{ labels }}"
 
 
@@ -79,7 +80,7 @@ def test_no_option_is_without_a_case() -> None:
     assert set(PROMPT) == set(pb.PromptOptions.DESCRIPTOR.fields_by_name)
     kinds = pb.AnnotatorSpec.DESCRIPTOR.oneofs_by_name["kind"].fields
     named = {kind.name: kind.message_type.fields_by_name if kind.message_type else () for kind in kinds}
-    documented = {kind: set(options) - {"prompt"} for kind, options in named.items()}
+    documented = {kind: set(options) - {"prompt"} for kind, options in named.items() if kind not in OF_ANOTHER_COMMAND}
     assert documented == {kind: set(options) for kind, options in OWN.items()}
 
 
