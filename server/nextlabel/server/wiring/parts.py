@@ -18,7 +18,6 @@ from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.advice import AdviceSource
-from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
@@ -39,21 +38,6 @@ from nextlabel.server.domain.reports.pool_map import PoolMaps
 from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
-from nextlabel.server.domain.runs.advising import Advising
-from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
-from nextlabel.server.domain.runs.driver import RunDriver
-from nextlabel.server.domain.runs.engine import RunEngine
-from nextlabel.server.domain.runs.goals import Goals
-from nextlabel.server.domain.runs.gold_checks import GoldChecks
-from nextlabel.server.domain.runs.label_quotes import LabelQuotes
-from nextlabel.server.domain.runs.people_checks import PeopleChecks
-from nextlabel.server.domain.runs.rounds import Rounds
-from nextlabel.server.domain.runs.routes.open_items import RouteStandings
-from nextlabel.server.domain.runs.routes.planning import RoutePlanning
-from nextlabel.server.domain.runs.routes.routing import Routing
-from nextlabel.server.domain.runs.run_log import RunLog
-from nextlabel.server.domain.runs.runs import Runs
-from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.domain.selection.advised import AdvisedSelection
 from nextlabel.server.domain.selection.askable import Askable
 from nextlabel.server.domain.selection.known_context import KnownContexts
@@ -81,8 +65,7 @@ from nextlabel.server.wiring.groups import (
 from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import quality_parts
-from nextlabel.server.wiring.quotes import AllQuotes
-from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
+from nextlabel.server.wiring.runs import run_parts
 from nextlabel.server.wiring.writers import LlmWriters
 
 
@@ -154,7 +137,7 @@ def open_parts(settings: Settings) -> Parts:
         labeling=labeling,
         learning=learned,
         llm=llm,
-        runs=_runs(base, pool, projects, labeling, learned=learned, llm=llm, reports=reports),
+        runs=run_parts(base, pool, projects, labeling, learned=learned, llm=llm, reports=reports),
         reports=reports,
         upkeep=Upkeep(
             removal,
@@ -186,8 +169,8 @@ def _projects(base: Foundation) -> ProjectParts:
         new_id=new_id,
         limits=base.limits,
         budgets=budgets,
-        check_learner=lambda project: _ignore(learner_spec(project)),
-        check_strategy=lambda choice: _ignore(strategy_of(choice)),
+        check_learner=learner_spec,
+        check_strategy=strategy_of,
     )
     return ProjectParts(projects, budgets, Ledgers(base.store, budgets, base.clock))
 
@@ -285,110 +268,6 @@ def _selector(
     )
 
 
-def _runs(
-    base: Foundation,
-    pool: PoolParts,
-    projects: ProjectParts,
-    labeling: LabelingParts,
-    *,
-    learned: LearningParts,
-    llm: LlmParts,
-    reports: ReportParts,
-) -> RunParts:
-    runs = Runs(
-        clock=base.clock,
-        new_id=new_id,
-        limits=base.limits,
-        budgets=projects.budgets,
-        check_annotator=lambda choice: check_annotator(choice, base.settings.annotators),
-        check_strategy=lambda choice: _ignore(strategy_of(choice)),
-        check_advisor=llm.advisors.check,
-    )
-    log = RunLog(base.store, runs, base.signals)
-    annotation = BatchAnnotation(
-        store=base.store,
-        pools=pool.pools,
-        projects=projects.projects,
-        leases=labeling.leases,
-        budgets=projects.budgets,
-        log=log,
-    )
-    scopes = Scopes(base.store, pool.pools, reports.quality.deliveries)
-    rounds = Rounds(
-        store=base.store,
-        selector=learned.selector,
-        scopes=scopes,
-        learning=learned.learning,
-        budgets=projects.budgets,
-        reports=reports.reports,
-        log=log,
-        clock=base.clock,
-    )
-    people_checks = PeopleChecks(pool.pools, labeling.labels, annotation, base.clock)
-    gold_checks = GoldChecks(base.store, pool.pools, projects.projects, annotation, base.clock)
-    annotators = RunAnnotators(
-        store=base.store,
-        learning=learned.learning,
-        lookups=llm.lookups,
-        disagreements=llm.disagreements,
-        connections=llm.connections,
-        ledgers=projects.ledgers,
-    )
-    driver = RunDriver(
-        store=base.store,
-        goals=Goals(ModelChanges(learned.learning)),
-        forecasts=reports.forecasts,
-        rounds=rounds,
-        advising=Advising(
-            store=base.store,
-            pools=pool.pools,
-            labels=labeling.labels,
-            annotation=annotation,
-            rounds=rounds,
-            log=log,
-            clock=base.clock,
-        ),
-        routing=Routing(
-            store=base.store,
-            planning=RoutePlanning(base.store, reports.quality.route_plans, projects.budgets, log),
-            standings=RouteStandings(pool.pools, labeling.labels, reports.quality.deliveries),
-            rounds=rounds,
-            gold_checks=gold_checks,
-            annotation=annotation,
-            annotators=annotators,
-            signals=base.signals,
-            clock=base.clock,
-            new_id=new_id,
-        ),
-        gold_checks=gold_checks,
-        people_checks=people_checks,
-        annotation=annotation,
-        annotators=annotators,
-        embedding=pool.embedding,
-        budgets=projects.budgets,
-        signals=base.signals,
-    )
-    engine = RunEngine(
-        store=base.store,
-        driver=driver,
-        log=log,
-        budgets=projects.budgets,
-        halts=llm.halts,
-    )
-    quotes = AllQuotes(
-        labels=LabelQuotes(base.store, pool.pools, projects.budgets, reports.reports, scopes),
-        store=base.store,
-        pools=pool.pools,
-        projects=projects.projects,
-        ledgers=projects.ledgers,
-        clock=base.clock,
-        lookups=llm.lookups,
-        connections=llm.connections,
-        people_checks=people_checks,
-    )
-    return RunParts(runs, engine, scopes, quotes)
-
-
 def _maintenance(
     base: Foundation, pool: PoolParts, projects: ProjectParts, labeling: LabelingParts, removal: Removal
 ) -> Maintenance:
@@ -402,7 +281,3 @@ def _maintenance(
         clock=base.clock,
         replies_kept=timedelta(seconds=base.settings.store.replies_kept_s),
     )
-
-
-def _ignore(_: object) -> None:
-    """Call for the check alone."""

@@ -76,8 +76,8 @@ class Projects:
     new_id: Callable[[], str]
     limits: Limits
     budgets: Budgets
-    check_learner: Callable[[Project], None]
-    check_strategy: Callable[[Component], None]
+    check_learner: Callable[[Project], object]
+    check_strategy: Callable[[Component], object]
 
     def create(self, tx: Transaction, new: NewProject) -> Project:
         """Store a new project with its first guidelines.

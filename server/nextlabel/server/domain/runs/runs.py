@@ -50,7 +50,7 @@ class Runs:
     limits: Limits
     budgets: Budgets
     check_annotator: Callable[[AnnotatorChoice], None]
-    check_strategy: Callable[[Component], None]
+    check_strategy: Callable[[Component], object]
     check_advisor: Callable[[LlmOptions], None]
 
     def start(self, tx: Transaction, project: Project, spec: RunSpec, listed: Mapping[str, int] | None = None) -> Run:
