@@ -35,8 +35,8 @@ from sklearn.cluster import KMeans
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
 from nextlabel.server.learners.candidates.linear import margins
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.bootstrap import mean_interval

@@ -33,7 +33,7 @@ from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.assessment.calibration import Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error, reliability
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.values.annotation_type import AnnotationType

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
 from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 

@@ -25,7 +25,7 @@ from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.candidates.logistic import LogisticSettings
 from nextlabel.server.learners.candidates.neighbours import neighbour_graph, walk
 from nextlabel.server.learners.candidates.pool_training import PoolRecipe, WeightedLabels, train_with_pool
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE
 
 FIRST_SEED = 100
 SIZES = (20, 100, 500)

@@ -20,7 +20,7 @@ import numpy as np
 from evidence_tables import write_table
 from multi_label_sets import RECIPES, MultiLabelSet, load_multi_label_set
 
-from nextlabel.server.domain.learning.multi_label import MultiLabelLearner
+from nextlabel.server.domain.learning.types.multi_label import MultiLabelLearner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.multi_label.evaluation import evaluate_multi_label
 from nextlabel.server.learners.multi_label.learner import train_multi_label

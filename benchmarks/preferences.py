@@ -30,7 +30,7 @@ from scores import Scored, load
 
 from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE
 from nextlabel.server.assessment.ranking.rewards import Comparisons, rank
-from nextlabel.server.domain.learning.preferences import PreferenceLearner
+from nextlabel.server.domain.learning.types.preferences import PreferenceLearner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.preferences.evaluation import evaluate_preferences
 from nextlabel.server.learners.preferences.learner import train_preferences

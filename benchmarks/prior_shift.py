@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import f1_score
 
 from nextlabel.server.assessment.reliability import expected_calibration_error
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.bootstrap import mean_interval

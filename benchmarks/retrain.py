@@ -20,8 +20,8 @@ import numpy as np
 from labeled_sets import LabeledSet, load_class_names, load_set
 
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 

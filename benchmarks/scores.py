@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr, ttest_1samp
 from sklearn.linear_model import Ridge
 
-from nextlabel.server.domain.learning.scores import ScoreLearner
+from nextlabel.server.domain.learning.types.scores import ScoreLearner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.scores.evaluation import evaluate_scores
 from nextlabel.server.learners.scores.learner import train_scores

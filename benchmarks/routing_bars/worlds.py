@@ -15,7 +15,7 @@ from labeled_sets import LabeledSet, load_set
 from sklearn.linear_model import LogisticRegression
 
 from nextlabel.server.assessment.routing.cascades import GoldAnswers
-from nextlabel.server.learners.learner import train
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from labeled_sets import LabeledSet, load_set, set_folders
 
-from nextlabel.server.domain.learning.single_label import SingleLabelLearner
+from nextlabel.server.domain.learning.types.single_label import SingleLabelLearner
 from nextlabel.server.domain.selection.context import selection_context
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.strategies import ArrayPool, get_strategy

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import load_model, save_model
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 

@@ -8,8 +8,8 @@ from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_f
 
 from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
 from tests.learners.blobs import Blobs
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from nextlabel.server.learners import learner
 from nextlabel.server.learners.candidates.choice import unchosen
 from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate
-from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label import learner
+from nextlabel.server.learners.single_label.committee import train_committee
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from nextlabel.server.learners.training import DescribedClasses, TrainingSet
 from tests.learners.blobs import Blobs, make_blobs

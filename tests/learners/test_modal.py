@@ -8,7 +8,7 @@ from modAL.models import Committee
 from modAL.uncertainty import entropy_sampling
 from sklearn.linear_model import LogisticRegression
 
-from nextlabel.server.learners.modal import ModalLearner
+from nextlabel.server.learners.single_label.modal import ModalLearner
 from tests.learners.blobs import Blobs
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from skops.io import dumps
 
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import FORMAT, DamagedModelError, load_model, save_model
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from tests.learners.blobs import Blobs
 

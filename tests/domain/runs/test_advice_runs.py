@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Label

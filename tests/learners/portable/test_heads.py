@@ -10,7 +10,6 @@ import onnxruntime
 import pytest
 
 from nextlabel.server.learners.candidates.description import CandidateChoice, LearnerCandidate
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.multi_label.learner import train_multi_label
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
@@ -18,6 +17,7 @@ from nextlabel.server.learners.multi_label.training import MultiLabelTraining
 from nextlabel.server.learners.portable import graph as graph_module
 from nextlabel.server.learners.portable.heads import head_file
 from nextlabel.server.learners.scores.model import ScoreModel
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.values.errors import FailedPrecondition

@@ -36,7 +36,7 @@ from nextlabel.server.values.projects.score_range import ScoreRange
 
 FORMAT = "nextlabel-model-1"
 TRUSTED_TYPES = (
-    "nextlabel.server.learners.estimators.IncrementalSgd",
+    "nextlabel.server.learners.single_label.estimators.IncrementalSgd",
     "sklearn._loss.link.Interval",
     "sklearn._loss.loss.HalfBinomialLoss",
     "sklearn._loss._loss.CyHalfBinomialLoss",

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nextlabel.server.annotators.replay import noisy_answer
-from nextlabel.server.domain.learning.single_label import SingleLabelLearner
+from nextlabel.server.domain.learning.types.single_label import SingleLabelLearner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.evaluation import evaluate
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE, train
 from nextlabel.server.learners.training import TrainingSet
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.packing import pack

@@ -21,11 +21,11 @@ from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
-from nextlabel.server.domain.learning.task_learners import learner_spec
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
+from nextlabel.server.domain.learning.types.task_learners import learner_spec
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.pools import Pools

@@ -14,7 +14,7 @@ from nextlabel.client import connect
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.messages import values
 from nextlabel.server.api.messages.models import largest_prediction, predictions
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.plots.learning_curves import thinned
 from nextlabel.server.values.labeling.answers import Label, MultiLabel
 from nextlabel.server.values.limits import Limits

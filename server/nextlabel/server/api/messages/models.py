@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nextlabel.server.api.messages.answers import answer_message
 from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
 from nextlabel.server.values.models import ModelVersion

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.advice_choice import AdviceChoice
 from nextlabel.server.learners.persistence import TrainedModel

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.stopping.change import Change, change_between
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition, NotFound

@@ -18,10 +18,10 @@ from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.advice_use import kept_use, with_sources
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.samples import Samples
-from nextlabel.server.domain.learning.task_learner import Beside, PredictedAnswer
-from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
+from nextlabel.server.domain.learning.types.task_learner import Beside, PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation

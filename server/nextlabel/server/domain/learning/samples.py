@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.learners.learner import MAX_POOL_SAMPLE
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.registry import task_type

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind

@@ -11,7 +11,7 @@ import numpy as np
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.map_sample import among, anchors, drawn, shown
 from nextlabel.server.domain.reports.pool_layouts import PoolLayouts

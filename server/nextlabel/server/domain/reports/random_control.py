@@ -10,9 +10,9 @@ import numpy as np
 from nextlabel.server.assessment.estimates.arms import Bool, Places, Savings, arm_of, savings
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import EvaluationSet
-from nextlabel.server.domain.learning.task_learner import AnyTaskLearner, Beside
-from nextlabel.server.domain.learning.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
+from nextlabel.server.domain.learning.types.task_learner import AnyTaskLearner, Beside
+from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.reports.audit_stream import AuditStream, audit_stream
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.learners.specification import LearnerSpec

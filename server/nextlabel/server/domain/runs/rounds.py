@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.standing import last_batch
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learners import learns
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
+from nextlabel.server.domain.learning.types.task_learners import learns
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.run_log import RunLog

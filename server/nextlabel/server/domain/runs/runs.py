@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import abandon_run
-from nextlabel.server.domain.learning.task_learners import learns
+from nextlabel.server.domain.learning.types.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.reports.routing import check_routable
 from nextlabel.server.domain.runs.collecting import check_collecting

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nextlabel.server.domain.learning.task_learner import AnyTaskLearner
+from nextlabel.server.domain.learning.types.task_learner import AnyTaskLearner
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.strategies import Annotations, LinearHead, NearestLabeled, Need, SelectionContext, Strategy
 

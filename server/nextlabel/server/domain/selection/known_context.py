@@ -9,7 +9,7 @@ import numpy as np
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learners import learns, task_learner
+from nextlabel.server.domain.learning.types.task_learners import learns, task_learner
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor

@@ -11,12 +11,12 @@ import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
 from nextlabel.server.learners.candidates.linear import TrainedHead
-from nextlabel.server.learners.estimators import IncrementalSgd
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.graph import INPUT, PROBABILITIES, SCORES, Graph
 from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.scores.model import ScoreModel
+from nextlabel.server.learners.single_label.estimators import IncrementalSgd
 from nextlabel.server.values.errors import FailedPrecondition
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.samples import Samples
-from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.tasks.registry import type_of

@@ -15,8 +15,8 @@ from nextlabel.server.assessment.routing.acceptance import Promise
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
-from nextlabel.server.domain.learning.task_learners import task_learner
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.domain.reports.delivery.evidence import UNKNOWN_SCORE, DeliveryEvidence
 from nextlabel.server.domain.reports.delivery.judging import Judge, summarize

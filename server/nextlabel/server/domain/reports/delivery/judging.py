@@ -21,7 +21,7 @@ from nextlabel.server.assessment.routing.sources import (
     together,
 )
 from nextlabel.server.domain.learning.suggestions import LEARNER
-from nextlabel.server.domain.learning.task_learner import PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.domain.quality.acceptance import score_of
 from nextlabel.server.domain.reports.delivery.evidence import UNKNOWN_SCORE, DeliveryEvidence, Floats, vote_score
 from nextlabel.server.domain.reports.delivery.labels import DeliveredLabel, DeliverySummary, LabelSource, LookReason

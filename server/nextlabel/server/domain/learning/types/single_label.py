@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.learning.evidence import distributions
-from nextlabel.server.domain.learning.task_learner import (
+from nextlabel.server.domain.learning.types.task_learner import (
     Beside,
     Floats,
     Predicted,
@@ -20,11 +20,11 @@ from nextlabel.server.domain.learning.task_learner import (
     linear_head,
 )
 from nextlabel.server.learners.advice.features import AdviceFeatures
-from nextlabel.server.learners.committee import train_committee
 from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
-from nextlabel.server.learners.learner import train
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
+from nextlabel.server.learners.single_label.committee import train_committee
+from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import ESTIMATORS, LearnerSpec
 from nextlabel.server.learners.targets import counted
 from nextlabel.server.learners.training import TrainingSet

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
-from nextlabel.server.learners.advised import fit_advice
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,
@@ -27,13 +26,14 @@ from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, class_balance, fit_logistic, head_over
 from nextlabel.server.learners.candidates.measures import measure_of
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
-from nextlabel.server.learners.estimators import (
+from nextlabel.server.learners.model import Model, ProbabilisticClassifier
+from nextlabel.server.learners.single_label.advised import fit_advice
+from nextlabel.server.learners.single_label.estimators import (
     HeadClassifier,
     IncrementalSgd,
     linear_discriminant,
     nearest_neighbors,
 )
-from nextlabel.server.learners.model import Model, ProbabilisticClassifier
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.targets import Targets, targets_of
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -213,7 +213,9 @@ def _resumable_sgd(
 
 def teach(estimator: ClassifierMixin, X: Float32, y: Int64, **fit_arguments: Any) -> None:
     """Fits an estimator as modAL's active learner does."""
-    from nextlabel.server.learners.modal import ModalLearner  # here, because modAL imports torch and pandas
+    from nextlabel.server.learners.single_label.modal import (
+        ModalLearner,  # here, because modAL imports torch and pandas
+    )
 
     ModalLearner(estimator).fit(X, y, **fit_arguments)
 

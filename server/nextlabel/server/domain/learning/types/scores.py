@@ -9,7 +9,7 @@ import numpy.typing as npt
 from typing_extensions import override
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.domain.learning.task_learner import (
+from nextlabel.server.domain.learning.types.task_learner import (
     Beside,
     Floats,
     Predicted,

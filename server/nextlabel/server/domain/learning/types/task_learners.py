@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nextlabel.server.domain.learning.multi_label import MultiLabelLearner
-from nextlabel.server.domain.learning.preferences import PreferenceLearner
-from nextlabel.server.domain.learning.scores import ScoreLearner
-from nextlabel.server.domain.learning.single_label import SingleLabelLearner
-from nextlabel.server.domain.learning.task_learner import AnyTaskLearner
+from nextlabel.server.domain.learning.types.multi_label import MultiLabelLearner
+from nextlabel.server.domain.learning.types.preferences import PreferenceLearner
+from nextlabel.server.domain.learning.types.scores import ScoreLearner
+from nextlabel.server.domain.learning.types.single_label import SingleLabelLearner
+from nextlabel.server.domain.learning.types.task_learner import AnyTaskLearner
 from nextlabel.server.learners.specification import MEASURES_OF_A_CLASS, LearnerSpec, parse_learner_spec
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument

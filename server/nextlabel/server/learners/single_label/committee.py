@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nextlabel.server.learners.candidates.linear import TrainedHead
-from nextlabel.server.learners.estimators import HeadClassifier
-from nextlabel.server.learners.learner import logistic_settings, starting_head, teach
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.estimators import HeadClassifier
+from nextlabel.server.learners.single_label.learner import logistic_settings, starting_head, teach
 from nextlabel.server.learners.targets import targets_of
 from nextlabel.server.learners.threads import TRAINING_THREADS
 from nextlabel.server.learners.training import TrainingSet

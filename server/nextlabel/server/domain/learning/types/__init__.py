@@ -1,0 +1,1 @@
+"""Annotation types as learners see them, one module each."""

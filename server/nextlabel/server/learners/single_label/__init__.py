@@ -1,0 +1,1 @@
+"""Learning which one class an item has: from labels and the pool to an immutable model."""
