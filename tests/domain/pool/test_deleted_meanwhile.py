@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from nextlabel.server.domain.learning import learning, single_label
+from nextlabel.server.domain.learning import learning
+from nextlabel.server.domain.learning.types import single_label
 from nextlabel.server.values.errors import DomainError, NotFound
 from tests.domain.service import CLASSES
 
