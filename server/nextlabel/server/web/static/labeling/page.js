@@ -175,7 +175,8 @@ async function keepPage() {
   if (workers.controller) return;
   await taken;
   const parts = performance.getEntriesByType("resource").map((entry) => entry.name);
-  await Promise.all([location.href, ...parts.filter((url) => new URL(url).pathname.startsWith("/static/"))].map((url) => fetch(url)));
+  const kept = [location.href, ...parts.filter((url) => new URL(url).pathname.startsWith("/static/"))];
+  await Promise.all(kept.map(async (url) => (await fetch(url)).blob()));
 }
 
 window.labeling = state;
