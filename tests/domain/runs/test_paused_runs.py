@@ -97,7 +97,12 @@ async def paused_in_a_round(service: LlmService) -> tuple[Project, Run]:
     store, runs = service.parts.base.store, service.parts.runs.runs
     run = await store.write(lambda tx: runs.start(tx, project, spec))
     service.parts.runs.engine.wake()
+
+    async def has_labels() -> bool:
+        return bool(await read(service, lambda tx: tx.labeling.annotations(project.id)))
+
     await held.reached.wait()
+    await service.until(has_labels)
     paused = await turned(service, project, run, "pause")
     assert paused.state is RunState.PAUSED
     sent = len(service.fake.requests)
