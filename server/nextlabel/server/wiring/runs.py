@@ -5,6 +5,7 @@ from __future__ import annotations
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
+from nextlabel.server.domain.runs.check_batches import CheckBatches
 from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.goals import Goals
@@ -74,8 +75,9 @@ def run_parts(
         log=log,
         clock=base.clock,
     )
-    people_checks = PeopleChecks(pool.pools, labeling.labels, annotation, base.clock)
-    gold_checks = GoldChecks(base.store, pool.pools, projects.projects, annotation, base.clock)
+    check_batches = CheckBatches(pool.pools, annotation, base.clock)
+    people_checks = PeopleChecks(pool.pools, labeling.labels, check_batches)
+    gold_checks = GoldChecks(base.store, pool.pools, projects.projects, check_batches)
     annotators = RunAnnotators(
         store=base.store,
         learning=learned.learning,

@@ -8,8 +8,9 @@ in the next request has to be taken at a token a byte.
 import hashlib
 import json
 import math
-from collections import OrderedDict
 from dataclasses import dataclass, replace
+
+from cachetools import LRUCache
 
 from nextlabel.server.annotators.endpoints.wire import ModelRequest
 from nextlabel.server.values.money.costs import Usage
@@ -31,7 +32,7 @@ class ReservationSizes:
     """The most that requests can use, learned from replies."""
 
     def __init__(self) -> None:
-        self._shared: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._shared: LRUCache[tuple[str, str], int] = LRUCache(_MOST_PREFIXES)
         self._excess: dict[str, _Excess] = {}
         self._unlike: set[str] = set()
 
@@ -59,9 +60,6 @@ class ReservationSizes:
 
     def _remember(self, prefix: tuple[str, str], prompt: int) -> None:
         self._shared[prefix] = min(prompt, self._shared.get(prefix, prompt))
-        self._shared.move_to_end(prefix)
-        if len(self._shared) > _MOST_PREFIXES:
-            self._shared.popitem(last=False)
 
     def _exceeded(self, request: ModelRequest, prompt: int, output: int) -> None:
         # This server's counts do not follow from its earlier ones: from here on sizes in bytes hold for the model,

@@ -8,10 +8,11 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from cachetools import LRUCache
 
 from nextlabel.server.api.boundary.admission import Arrivals
 from nextlabel.server.api.boundary.calls import Principal
@@ -56,7 +57,7 @@ class TokenLookup:
         self._tokens = tokens
         self._queue = queue
         self._turn = asyncio.Semaphore(_UNKNOWN_LOOKUPS)
-        self._good: OrderedDict[str, None] = OrderedDict()
+        self._good: LRUCache[str, None] = LRUCache(_GOOD_TOKENS)
 
     async def token_by_hash(self, token_hash: str) -> AccessToken | None:
         """Return the token whose secret has this hash.
@@ -73,9 +74,6 @@ class TokenLookup:
             self._good.pop(token_hash, None)
         else:
             self._good[token_hash] = None
-            self._good.move_to_end(token_hash)
-            while len(self._good) > _GOOD_TOKENS:
-                self._good.popitem(last=False)
         return token
 
 

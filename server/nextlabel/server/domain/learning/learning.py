@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import structlog
+from cachetools import LRUCache
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.learning.advice import AdviceSource
@@ -54,7 +54,9 @@ class Learning:
     models_dir: Path
     descriptions: DescribedClassesSource
     advice: AdviceSource
-    _loaded: OrderedDict[tuple[ProjectId, int], TrainedModel] = field(init=False, default_factory=OrderedDict)
+    _loaded: LRUCache[tuple[ProjectId, int], TrainedModel] = field(
+        init=False, default_factory=lambda: LRUCache(_KEPT_MODELS)
+    )
 
     @traced("train")
     async def train(
@@ -125,7 +127,7 @@ class Learning:
             except BaseException:
                 _remove(path)
                 raise
-        self._keep(project.id, version, model)
+        self._loaded[project.id, version] = model
         return published
 
     async def model(self, project: Project, version: int = 0) -> tuple[ModelVersion, TrainedModel]:
@@ -284,7 +286,6 @@ class Learning:
         """Return the model of a version; None (and a log line) when its file cannot be trusted."""
         key = (version.project, version.version)
         if key in self._loaded:
-            self._loaded.move_to_end(key)
             return self._loaded[key]
         path = self._path(*key)
         try:
@@ -292,13 +293,8 @@ class Learning:
         except (DamagedModelError, FileNotFoundError) as error:
             _log.error("model_damaged", project=version.project, version=version.version, problem=str(error))
             return None
-        self._keep(*key, model)
+        self._loaded[key] = model
         return model
-
-    def _keep(self, project: ProjectId, version: int, model: TrainedModel) -> None:
-        self._loaded[project, version] = model
-        while len(self._loaded) > _KEPT_MODELS:
-            self._loaded.popitem(last=False)
 
     def _path(self, project: ProjectId, version: int) -> Path:
         return self.models_dir / project / f"{version:06d}.skops"

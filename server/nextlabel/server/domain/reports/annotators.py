@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from cachetools import LRUCache
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.quality.canary_runs import tallies
@@ -29,8 +30,8 @@ class AnnotatorReports:
     store: StateStore
     labels: Labels
     executor: Executor
-    _kept: OrderedDict[ProjectId, tuple[Any, Mapping[str, AnnotatorReport]]] = field(
-        init=False, default_factory=OrderedDict
+    _kept: LRUCache[ProjectId, tuple[Any, Mapping[str, AnnotatorReport]]] = field(
+        init=False, default_factory=lambda: LRUCache(_KEPT)
     )
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
@@ -52,10 +53,7 @@ class AnnotatorReports:
             own = await self.labels.by_annotator(project)
             by_row = {row: tuple(given) for row, given in (await self.labels.rows(project)).items()}
             kept = key, await self.executor.run(lambda: _reports(project, own, by_row, gold, checked))
-        self._kept[project.id] = kept
-        self._kept.move_to_end(project.id)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+            self._kept[project.id] = kept
         return kept[1]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.layout import Layout, lay_out
@@ -38,7 +38,7 @@ class PoolLayouts:
 
     pools: Pools
     executor: Executor
-    _kept: OrderedDict[ProjectId, _Laid] = field(init=False, default_factory=OrderedDict)
+    _kept: LRUCache[ProjectId, _Laid] = field(init=False, default_factory=lambda: LRUCache(_KEPT_LAYOUTS))
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     async def places(self, project: ProjectId, anchors: Rows, rows: Sequence[int]) -> npt.NDArray[np.float32]:
@@ -70,7 +70,6 @@ class PoolLayouts:
         if kept is None or not np.array_equal(kept.anchors, wanted):
             # Who stops waiting comes back, and then it is there.
             return await asyncio.shield(asyncio.create_task(self._lay_out(project, wanted)))
-        self._kept.move_to_end(project)
         return kept
 
     async def _lay_out(self, project: ProjectId, wanted: Rows) -> _Laid:
@@ -82,9 +81,6 @@ class PoolLayouts:
                 embeddings_ND = await self.pools.embeddings(project, rows)
                 layout = await self.executor.run(lambda: lay_out(embeddings_ND))
                 kept = self._kept[project] = _Laid(wanted, layout, _by_row(rows, layout.places_N2))
-                self._kept.move_to_end(project)
-                while len(self._kept) > _KEPT_LAYOUTS:
-                    self._kept.popitem(last=False)
         return kept
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from cachetools import LRUCache
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
@@ -135,7 +135,7 @@ class PoolMaps:
     layouts: PoolLayouts
     executor: Executor
     _predicted: dict[ProjectId, _Predicted] = field(init=False, default_factory=dict)
-    _usable: OrderedDict[ProjectId, _Usable] = field(init=False, default_factory=OrderedDict)
+    _usable: LRUCache[ProjectId, _Usable] = field(init=False, default_factory=lambda: LRUCache(_KEPT_POOLS))
 
     async def of(self, project: Project, points: int = 0) -> PoolMap:
         """Return up to so many points of a pool, by default 2,000; the same ones at every look.
@@ -159,9 +159,6 @@ class PoolMaps:
             lambda: _chosen(kept if kept and kept.key.same(key) else _Usable.among(key), consensus, picked)
         )
         self._usable[project.id] = chosen.usable
-        self._usable.move_to_end(project.id)
-        while len(self._usable) > _KEPT_POOLS:
-            self._usable.popitem(last=False)
         stored = await self.pools.items(project.id, chosen.rows.tolist())
         rows = [item.row for item in stored]
         usable, labeled = chosen.usable, chosen.labeled

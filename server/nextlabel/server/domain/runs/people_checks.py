@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
+from nextlabel.server.domain.runs.check_batches import CheckBatches
 from nextlabel.server.ports.run_annotators import RunAnnotator
-from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.batches import Batch, Pick
-from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.runs import Run
 
 MOST_CHECKED = 50
@@ -30,8 +28,7 @@ class PeopleChecks:
 
     pools: Pools
     labels: Labels
-    annotation: BatchAnnotation
-    clock: Clock
+    batches: CheckBatches
 
     async def check(self, project: Project, run: Run, source: RunAnnotator) -> None:
         """Have items answered that people have answered, until the annotator has met 50 of them.
@@ -41,22 +38,8 @@ class PeopleChecks:
         if source.kind is not AnnotatorKind.LLM:
             return
         found = await self.shared(project, source.annotator.name)
-        if not found:
-            return
-        pool = await self.pools.open(project.id)
-        batch = Batch(
-            id=f"people-{run.id}",
-            project=project.id,
-            run=run.id,
-            round=0,
-            strategy=Component("people"),
-            model_version=0,
-            pool_rows=len(pool.index),
-            seed=0,
-            created_at=self.clock.now(),
-        )
-        picks = [_pick(batch, place, by_person) for place, by_person in enumerate(found)]
-        await self.annotation.annotate_unbooked(Assignment(project, run, batch, picks, source))
+        if found:
+            await self.batches.annotate(project, run, source, "people", found)
 
     async def shared(self, project: Project, annotator: str) -> Sequence[Annotation]:
         """Return answers of people, one an item, about what an annotator is still to be checked on."""
@@ -74,16 +57,3 @@ class PeopleChecks:
             else:
                 by_people.append(judged[-1])
         return by_people[: max(0, MOST_CHECKED - met)]
-
-
-def _pick(batch: Batch, place: int, by_person: Annotation) -> Pick:
-    return Pick(
-        batch=batch.id,
-        position=place,
-        row=by_person.row,
-        item_id=by_person.item_id,
-        score=0.0,
-        inclusion_probability=None,
-        reason="answered by people",
-        audit=False,
-    )

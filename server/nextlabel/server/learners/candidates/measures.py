@@ -60,11 +60,15 @@ def expected_accuracy(probabilities_nC: Float32, shares_nC: Float32) -> Measured
 
 def expected_macro_f1(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
     """Mean F1 of the classes among the labels."""
-    seen = np.flatnonzero(shares_nC.sum(axis=0) > 0).tolist()
-    found = [expected_f1_of(place)(probabilities_nC, shares_nC) for place in seen]
-    if not found:
+    probabilities_nC, shares_nC = probabilities_nC.astype(np.float64), shares_nC.astype(np.float64)
+    seen_C = shares_nC.any(axis=0)
+    if not seen_C.any():
         return _unknown(len(shares_nC))
-    return Measured(float(np.mean([one.value for one in found])), np.mean([one.influence_n for one in found], axis=0))
+    called_nS, right_nS = probabilities_nC[:, seen_C], shares_nC[:, seen_C]
+    of_nS = called_nS * shares_nC.sum(axis=1, keepdims=True) + right_nS
+    parts_nS, total_S = 2 * called_nS * right_nS, of_nS.sum(axis=0)
+    f1_S = parts_nS.sum(axis=0) / total_S
+    return Measured(float(f1_S.mean()), ((parts_nS - f1_S * of_nS) / total_S).mean(axis=1) * len(shares_nC))
 
 
 def expected_f1_of(place: int) -> Measure:

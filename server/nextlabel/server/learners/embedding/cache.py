@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
 from typing import Protocol
 
 import numpy as np
 import xxhash
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 CAPACITY = 65_536
@@ -37,8 +37,7 @@ class CachingEmbedder:
 
     def __init__(self, embedder: TextEmbedder, capacity: int = CAPACITY) -> None:
         self._embedder = embedder
-        self._capacity = capacity
-        self._recent: OrderedDict[bytes, NDArray[np.float16]] = OrderedDict()
+        self._recent: LRUCache[bytes, NDArray[np.float16]] = LRUCache(capacity)
         self._lock = Lock()
 
     @property
@@ -71,7 +70,6 @@ class CachingEmbedder:
             for key in keys:
                 vector = self._recent.get(key)
                 if vector is not None:
-                    self._recent.move_to_end(key)
                     found[key] = vector
         return found
 
@@ -80,5 +78,3 @@ class CachingEmbedder:
             for key, vector in zip(keys, vectors, strict=True):
                 # A copy, so that one kept row does not keep its whole batch alive.
                 self._recent[key] = vector.copy()
-            while len(self._recent) > self._capacity:
-                self._recent.popitem(last=False)

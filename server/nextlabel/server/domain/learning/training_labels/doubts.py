@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
@@ -59,7 +59,7 @@ class Doubting:
 
     labeled: LabeledItems
     executor: Executor
-    _kept: OrderedDict[ProjectId, tuple[bytes, Doubts]] = field(init=False, default_factory=OrderedDict)
+    _kept: LRUCache[ProjectId, tuple[bytes, Doubts]] = field(init=False, default_factory=lambda: LRUCache(_KEPT))
     _under_way: dict[ProjectId, tuple[bytes, asyncio.Task[Doubts]]] = field(init=False, default_factory=dict)
 
     async def of(self, project: Project, every: Labeled | None = None) -> Doubts:
@@ -95,8 +95,6 @@ class Doubting:
         try:
             doubts = await self.executor.run(lambda: _doubts(labeled))
             self._kept[project] = (key, doubts)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
         finally:
             if self._under_way.get(project, (b"",))[0] == key:
                 del self._under_way[project]

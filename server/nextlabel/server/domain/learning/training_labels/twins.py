@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from cachetools import LRUCache
 
 from nextlabel.server.assessment.filters.near_duplicates import COMPARED, earlier_twins
 from nextlabel.server.domain.pool.pools import Pools
@@ -21,8 +22,8 @@ class Twins:
 
     pools: Pools
     executor: Executor
-    _kept: OrderedDict[ProjectId, tuple[Sequence[int], Mapping[int, int]]] = field(
-        init=False, default_factory=OrderedDict
+    _kept: LRUCache[ProjectId, tuple[Sequence[int], Mapping[int, int]]] = field(
+        init=False, default_factory=lambda: LRUCache(_KEPT)
     )
 
     async def of(self, project: ProjectId, rows: Sequence[int]) -> Mapping[int, int]:
@@ -39,8 +40,6 @@ class Twins:
         places = await self.executor.run(lambda: earlier_twins(texts))
         twins = {row: read[place] for row, place in zip(read, places, strict=True) if place >= 0}
         self._kept[project] = (rows, twins)
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
         return twins
 
     def forget(self, project: ProjectId) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from nextlabel.server.assessment.routing.acceptance import Promise
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -53,7 +53,7 @@ class Deliveries:
     learning: Learning
     budgets: Budgets
     executor: Executor
-    _kept: OrderedDict[str, Judge] = field(init=False, default_factory=OrderedDict)
+    _kept: LRUCache[str, Judge] = field(init=False, default_factory=lambda: LRUCache(_KEPT))
     _finding: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     async def found(self, project: Project, accuracy: float) -> tuple[str, DeliverySummary]:
@@ -123,9 +123,6 @@ class Deliveries:
                 self._kept[held] = await self.executor.run(
                     lambda: summarize(evidence, Promise(accuracy), spent, learner_version)
                 )
-            self._kept.move_to_end(held)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
             return key, self._kept[held]
 
     async def evidence(self, project: Project, version: int = 0) -> tuple[DeliveryEvidence, int]:

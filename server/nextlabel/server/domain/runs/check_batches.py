@@ -1,0 +1,73 @@
+"""Batches by which an annotator is checked before it works: nothing of them is chosen, counted or learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
+from nextlabel.server.ports.run_annotators import RunAnnotator
+from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.runs.runs import Run
+
+
+class CheckedItem(Protocol):
+    """An item whose answer is known."""
+
+    @property
+    def row(self) -> int:
+        """Its row in the pool."""
+        ...
+
+    @property
+    def item_id(self) -> str:
+        """Its id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBatches:
+    """Has items answered besides those that strategies choose; a run has at most one such batch of a kind."""
+
+    pools: Pools
+    annotation: BatchAnnotation
+    clock: Clock
+
+    async def annotate(
+        self, project: Project, run: Run, source: RunAnnotator, kind: str, items: Sequence[CheckedItem]
+    ) -> None:
+        """Have the items answered. Their cost counts against the budgets, their labels do not.
+
+        Raises:
+            BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
+        """
+        batch = Batch(
+            id=f"{kind}-{run.id}",
+            project=project.id,
+            run=run.id,
+            round=0,
+            strategy=Component(kind),
+            model_version=0,
+            pool_rows=len((await self.pools.open(project.id)).index),
+            seed=0,
+            created_at=self.clock.now(),
+        )
+        picks = [_pick(batch, place, item) for place, item in enumerate(items)]
+        await self.annotation.annotate_unbooked(Assignment(project, run, batch, picks, source))
+
+
+def _pick(batch: Batch, place: int, item: CheckedItem) -> Pick:
+    return Pick(
+        batch=batch.id,
+        position=place,
+        row=item.row,
+        item_id=item.item_id,
+        score=0.0,
+        inclusion_probability=None,
+        reason=batch.strategy.name,
+        audit=False,
+    )
