@@ -110,11 +110,12 @@ async def test_what_cannot_be_labeled_comes_back_and_says_why(tmp_path: Path) ->
             tmp_path, fake, *call, "--budget-usd", "1", "--yes", "--out", "out.jsonl", given=given.encode()
         )
     assert code == 0, said
-    assert "malformed lines passed over: 1" in said
+    assert "malformed lines come back without a label: 1" in said
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [row["label"] for row in found] == [*(truth(n) for n in range(30)), None, None, None]
-    assert [row["review"] for row in found[-3:-1]] == ["no text", "no text"]
-    assert "bytes" in found[-1]["review"]
+    assert [row["label"] for row in found] == [*(truth(n) for n in range(30)), None, None, None, None]
+    assert [row["review"] for row in found[-4:-2]] == ["no text", "no text"]
+    assert "bytes" in found[-2]["review"]
+    assert found[-1]["review"].startswith("line 34: the key 'it' is there more than once")
 
 
 async def test_what_cannot_work_is_said_before_anything_is_done(tmp_path: Path) -> None:

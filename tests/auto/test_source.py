@@ -25,3 +25,26 @@ def test_known_labels_may_be_nested_as_texts_may(tmp_path: Path) -> None:
 def test_a_column_of_known_labels_that_is_not_there_is_named_with_its_option(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no column 'note.label'.*--known"):
         source(tmp_path, "note.label").names()
+
+
+def test_lines_that_cannot_be_read_come_back_in_their_places_and_say_why(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('a,text,b\n1\n2,red,x\n3,two,4,5\n6,seven,y\n7,"no " end,z\n8,nine\n')
+    reading = LabeledSource(str(path), Reading(), "text", None, None)
+    rows = [*reading.rows(reading.names())]
+    assert [row.columns.get("a") for row in rows] == ["1", "2", "3", "6", None, "8"]
+    assert [row.text for row in rows] == ["", "red", "", "seven", "", ""]
+    assert [row.problem.partition(":")[0] for row in rows] == ["line 2", "", "line 4", "", "line 6", "line 7"]
+    assert "1 fields, but the header names 3" in rows[0].problem
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"), [("", "no text"), (" ", "no text"), (None, "no text"), (7, "int"), ("\ud800", "Unicode")]
+)
+def test_what_is_no_text_is_no_item(tmp_path: Path, cell: object, why: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": cell}) + "\n")
+    reading = LabeledSource(str(path), Reading(), "text", None, None)
+    (row,) = reading.rows(reading.names())
+    assert not row.item_id
+    assert why in row.problem

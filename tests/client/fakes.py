@@ -46,11 +46,16 @@ class Boundary(grpc.aio.ServerInterceptor):
 
 
 def _failing(handler: Any, fail: Callable[[Any], Awaitable[Any]]) -> Any:
-    async def one(request: Any, context: Any) -> None:
+    async def refuse(request: Any, context: Any) -> None:
+        if handler.request_streaming:
+            await anext(request)
         await fail(context)
 
+    async def one(request: Any, context: Any) -> None:
+        await refuse(request, context)
+
     async def many(request: Any, context: Any) -> AsyncIterator[None]:
-        await fail(context)
+        await refuse(request, context)
         yield
 
     make = {

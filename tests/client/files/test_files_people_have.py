@@ -73,6 +73,12 @@ def test_tab_separated_text_that_needs_its_quotes_keeps_them(tmp_path: Path) -> 
     assert read(path)[0] == ["two\nlines", 'say "hi"']
 
 
+def test_tab_separated_text_with_short_rows_keeps_its_quotes_too(tmp_path: Path) -> None:
+    path = written(tmp_path, 'id\ttext\n0\n1\t"two\nlines"\n2\t"say ""hi"""\n3\tx\ty\n', "f.tsv")
+    texts, _, _ = read(path)
+    assert texts == ["two\nlines", 'say "hi"']
+
+
 def test_a_quote_that_nobody_closes_costs_its_own_line_only(tmp_path: Path) -> None:
     path = written(tmp_path, 'id,text\n1,"never ends\n2,two\n3,"th"ree\n4,four\n')
     texts, lines, _ = read(path)

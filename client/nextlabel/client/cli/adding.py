@@ -71,9 +71,9 @@ def report_untaken(items: ItemFile, results: Sequence["AddResult"]) -> int:
     return FAILED if items.problem_count or rejected else 0
 
 
-def report_malformed(items: ItemFile) -> None:
-    """Say on stderr which lines of a file could not be read."""
-    list_problems(items.malformed, items.problem_count, f"malformed {items.unit}s passed over")
+def report_malformed(items: ItemFile, *, become: str = "passed over") -> None:
+    """Say on stderr which lines of a file could not be read, and what becomes of them."""
+    list_problems(items.malformed, items.problem_count, f"malformed {items.unit}s {become}")
 
 
 def wait_until_embedded(client: "Client", project: str) -> None:

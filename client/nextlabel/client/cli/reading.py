@@ -1,6 +1,6 @@
 """Options of commands that read item files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from nextlabel.client.cli.option_groups import with_options
 from nextlabel.client.cli.options import listed_names
 from nextlabel.client.cli.problems import say
 from nextlabel.client.items import Columns
+from nextlabel.client.readers.errors import LineProblem
 from nextlabel.client.readers.file import ItemFile
 from nextlabel.client.tables import UnknownColumnError
 
@@ -91,12 +92,19 @@ class Reading:
     ] = None
 
     def open(
-        self, path: str, columns: Columns, *, quiet: bool = False, options: Mapping[str, str] = MappingProxyType({})
+        self,
+        path: str,
+        columns: Columns,
+        *,
+        quiet: bool = False,
+        options: Mapping[str, str] = MappingProxyType({}),
+        on_problem: Callable[[LineProblem], None] = lambda _: None,
     ) -> ItemFile:
         """The item file, its beginning read, so that nothing begins with a file that cannot be used.
 
-        Unless `quiet`, says on stderr what was sniffed that is not the usual. Raises FileError, OSError, or ValueError
-        for a column that is not there, which names the option of its role, or that of `options`.
+        Unless `quiet`, says on stderr what was sniffed that is not the usual; `on_problem` is told of malformed lines.
+        Raises FileError, OSError, or ValueError for a column that is not there, which names the option of its role, or
+        that of `options`.
         """
         items = ItemFile(
             path,
@@ -107,6 +115,7 @@ class Reading:
             header=self.header,
             sheet=self.sheet,
             database=self.database,
+            on_problem=on_problem,
         )
         try:
             items.prepare()

@@ -53,7 +53,8 @@ class DelimitedReader:
                     f"{self._text.name} ends in the middle of line {self._lines.first}; copy or download it again"
                 )
             else:
-                self._report(LineProblem(self._lines.first, problem + self._lines.extent))
+                told = {name: value for name, value in self._record(fields).items() if is_unicode(value)}
+                self._report(LineProblem(self._lines.first, problem + self._lines.extent, told))
 
     def _record(self, fields: Sequence[str]) -> dict[str, str]:
         return dict(zip(self.header, fields, strict=False))

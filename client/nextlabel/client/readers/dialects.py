@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 
@@ -46,7 +47,7 @@ def uses_quotes(lines: Sequence[str], separator: str) -> bool:
     r"""Whether quotes enclose fields.
 
     In CSV they do. Where tabs separate, many programs never quote, and a text may begin with a quote that never ends;
-    so they count only when the lines cannot be understood without them.
+    so they count only when more of the lines can be understood with them.
 
     >>> uses_quotes(['id\ttext\n', '1\t"Well", he said\n'], "\t")
     False
@@ -57,7 +58,7 @@ def uses_quotes(lines: Sequence[str], separator: str) -> bool:
         return True
     if not any('"' in line for line in lines):
         return False
-    return not _is_even(lines, Dialect(separator, quoted=False)) and _is_even(lines, Dialect(separator))
+    return _odd(lines, Dialect(separator)) < _odd(lines, Dialect(separator, quoted=False))
 
 
 def header_of(lines: Iterable[str], dialect: Dialect) -> list[str]:
@@ -68,8 +69,11 @@ def header_of(lines: Iterable[str], dialect: Dialect) -> list[str]:
         return []
 
 
-def _is_even(lines: Sequence[str], dialect: Dialect) -> bool:
-    """Whether all records have as many fields; the last one may be cut off."""
+def _odd(lines: Sequence[str], dialect: Dialect) -> float:
+    """How many records have another number of fields than the first, one that is cut off among them.
+
+    Infinite for quotes that do not fit.
+    """
     counts = []
     try:
         for record in dialect.records(lines):
@@ -77,8 +81,9 @@ def _is_even(lines: Sequence[str], dialect: Dialect) -> bool:
                 counts.append(len(record))  # noqa: PERF401  (what came before an error counts)
     except csv.Error as error:
         if "unexpected end of data" not in str(error):
-            return False
-    return len(set(counts)) <= 1
+            return inf
+        counts.append(0)
+    return sum(count != counts[0] for count in counts)
 
 
 def _fields(line: str, separator: str) -> list[str]:

@@ -1,6 +1,6 @@
 """Items from a file of any known format."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ class ItemFile:
     without a `header` has columns that are named by their numbers, from "1". `sheet` names that of a workbook, else it
     is the first.
 
-    Malformed lines are passed over: `problem_count` counts them and `problems` keeps the first of them.
+    Malformed lines are passed over: `problem_count` counts them, `problems` keeps the first of them, and `on_problem`
+    is told each one before the rows after it are yielded.
 
     Raises FileError for an unknown format, and while it is read: TruncatedFileError for a file that ends in the
     middle, FileError for other damage, UnknownColumnError. What came before such an error was yielded.
@@ -58,8 +59,10 @@ class ItemFile:
         header: bool = True,
         sheet: str | None = None,
         database: str | None = None,
+        on_problem: Callable[[LineProblem], None] = lambda _: None,
     ) -> None:
         self.columns = columns or Columns()
+        self._on_problem = on_problem
         self.problems: list[LineProblem] = []
         self.problem_count = 0
         self.notes: list[str] = []
@@ -203,6 +206,7 @@ class ItemFile:
         self.problem_count += 1
         if len(self.problems) < MAX_LISTED:
             self.problems.append(problem)
+        self._on_problem(problem)
 
 
 def _rows(chunk: Sequence[Record], columns: Columns) -> Rows:

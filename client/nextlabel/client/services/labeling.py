@@ -228,8 +228,9 @@ class Labeling(Service[Mode, Scope]):
             filtered=enum_value(pb.FilterEffect, filtered, "filtered"),
             judged_by=judged_by,
         )
-        async for response in self._connection.responses(self._stub.ExportAnnotations, request):
-            yield [response.lines]
+        async with self._connection.responses(self._stub.ExportAnnotations, request) as responses:
+            async for response in responses:
+                yield [response.lines]
 
     @project_stream
     async def annotators(self, project: str) -> AsyncIterator[Sequence[pb.Annotator]]:

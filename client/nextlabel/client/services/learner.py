@@ -106,8 +106,9 @@ class Learner(Service[Mode, Scope]):
             )
             for chunk in text_chunks(texts_of(texts, columns or Columns()), _MAX_CANDIDATES // max(1, candidates))
         )
-        async for response in self._connection.exchange(self._stub.PredictStream, requests):
-            yield response.predictions
+        async with self._connection.exchange(self._stub.PredictStream, requests) as responses:
+            async for response in responses:
+                yield response.predictions
 
     @project_call
     async def evaluate(
@@ -140,8 +141,9 @@ class Learner(Service[Mode, Scope]):
         `encoder` is whether what embeds texts comes too, which may be 100 MB.
         """
         request = pb.ExportModelRequest(project=project, version=version, without_encoder=not encoder)
-        async for response in self._connection.responses(self._stub.ExportModel, request):
-            yield [response]
+        async with self._connection.responses(self._stub.ExportModel, request) as responses:
+            async for response in responses:
+                yield [response]
 
     @call
     async def strategies(self) -> Sequence[pb.StrategyInfo]:

@@ -186,9 +186,9 @@ class Pool(Service[Mode, Scope]):
         """The counts of the pool now and whenever they have changed, without end."""
         request = pb.WatchPoolRequest(project=project)
         # Every response is the whole status, so that a stream that was cut off just starts anew.
-        watched = self._connection.responses(self._stub.WatchPool, request, advance=lambda _: None)
-        async for response in watched:
-            yield [response.status]
+        async with self._connection.responses(self._stub.WatchPool, request, advance=lambda _: None) as responses:
+            async for response in responses:
+                yield [response.status]
 
     @project_stream
     async def embed(
@@ -197,8 +197,9 @@ class Pool(Service[Mode, Scope]):
         """Embed texts, given as items are to `add`, with the embedder of the project: matrices for them, in order."""
         chunked = text_chunks(texts_of(texts, columns or Columns()), _EMBEDDED_TEXTS)
         requests = (pb.EmbedRequest(project=project, texts=chunk) for chunk in chunked)
-        async for response in self._connection.exchange(self._stub.Embed, requests):
-            yield [response.embeddings]
+        async with self._connection.exchange(self._stub.Embed, requests) as responses:
+            async for response in responses:
+                yield [response.embeddings]
 
 
 def _without_given_labels(rows: Rows) -> Rows:

@@ -1,6 +1,7 @@
 """Runs: the loop select, annotate, train, evaluate on the server."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -62,21 +63,25 @@ class OneRun(Service[Mode, Scope]):
     @run_stream
     async def watch(self, project: str, run_id: str, *, after_number: int = 0) -> AsyncIterator[Sequence[pb.RunEvent]]:
         """The events of a run after a number, until it ends; goes on by itself when it was cut off."""
-        async for response in self._events(project, run_id, after_number):
-            yield [response.event]
+        async with self._events(project, run_id, after_number) as responses:
+            async for response in responses:
+                yield [response.event]
 
     @run_call
     async def wait(self, project: str, run_id: str) -> pb.Run:
         """Wait until a run has ended; returns it as it stands then."""
-        async for _ in self._events(project, run_id, 0):
-            pass
+        async with self._events(project, run_id, 0) as responses:
+            async for _ in responses:
+                pass
         return await self._current(project, run_id)
 
     async def _current(self, project: str, run_id: str) -> pb.Run:
         request = pb.GetRunRequest(project=project, run_id=run_id)
         return (await self._connection.unary(self._stub.GetRun, request)).run
 
-    def _events(self, project: str, run_id: str, after_number: int) -> AsyncIterator[pb.WatchRunResponse]:
+    def _events(
+        self, project: str, run_id: str, after_number: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[pb.WatchRunResponse]]:
         request = pb.WatchRunRequest(project=project, run_id=run_id, after_number=after_number)
 
         def advance(response: pb.WatchRunResponse) -> None:

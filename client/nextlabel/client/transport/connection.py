@@ -3,10 +3,11 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -149,22 +150,31 @@ class Connection:
                 return
             request.page_token = page.next_page_token
 
-    async def responses(
+    def responses(
         self,
         method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
         request: Request,
         *,
         advance: Callable[[Response], None] | None = None,
-    ) -> AsyncIterator[Response]:
-        """The responses of a server stream, which may last as long as it likes.
+    ) -> AbstractAsyncContextManager[AsyncIterator[Response]]:
+        """The responses of a server stream, which may last as long as it likes; leaving the block ends the call.
 
         `advance` moves `request` past a response; with it, a stream that was cut off goes on from there.
         """
+        return aclosing(self._responses(method, request, advance))
+
+    async def _responses(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+        advance: Callable[[Response], None] | None,
+    ) -> AsyncGenerator[Response, None]:
         self.check_open()
         backoff = self.backoff()
         while True:
+            call = method(request, metadata=self.metadata)
             try:
-                async for response in method(request, metadata=self.metadata):
+                async for response in call:
                     if advance is not None:
                         advance(response)
                         backoff.progressed()
@@ -174,14 +184,24 @@ class Connection:
                 if advance is None:
                     raise_from(error, self.target.server)
                 await backoff.wait_or_raise(error, self.target.server)
+            finally:
+                call.cancel()
 
-    async def exchange(
+    def exchange(
         self, method: grpc.aio.StreamStreamMultiCallable[Request, Response], requests: Iterator[Request]
-    ) -> AsyncIterator[Response]:
-        """The responses to a stream of requests, which are made in a thread while responses come in."""
+    ) -> AbstractAsyncContextManager[AsyncIterator[Response]]:
+        """The responses to a stream of requests, which are made in a thread while responses come in.
+
+        Leaving the block ends the call.
+        """
+        return aclosing(self._exchange(method, requests))
+
+    async def _exchange(
+        self, method: grpc.aio.StreamStreamMultiCallable[Request, Response], requests: Iterator[Request]
+    ) -> AsyncGenerator[Response, None]:
         self.check_open()
         sender = _Sender(requests)
-        call = method(sender.stream(), metadata=self.metadata)
+        call = method(sender, metadata=self.metadata)
         try:
             async for response in call:
                 sender.answered.set()
@@ -193,7 +213,7 @@ class Connection:
             raise
         finally:
             call.cancel()
-            sender.close()
+            await sender.close()
 
     async def client_stream(
         self,
@@ -207,14 +227,14 @@ class Connection:
         sender = _Sender(requests)
         sender.answered.set()
         try:
-            return await method(sender.stream(), timeout=timeout_s, metadata=self.metadata)
+            return await method(sender, timeout=timeout_s, metadata=self.metadata)
         except grpc.aio.AioRpcError as error:
             raise_from(error, self.target.server)
         except asyncio.CancelledError:
             sender.raise_source_error()
             raise
         finally:
-            sender.close()
+            await sender.close()
 
     async def annotation_type(self, project: str) -> int:
         """What the items of a project ask for; it never changes, so that it is asked for once."""
@@ -229,30 +249,42 @@ class Connection:
         self._annotation_types.pop(project, None)
 
 
-class _Sender(Generic[Request]):
+class _Sender(AsyncIterator[Request]):
     """The requests of a stream. An error of their source makes gRPC cancel the call; it is kept for the caller.
 
     Only the first request goes out until it is `answered`: a call that ends while it is being sent to loses the
     error that the server sent, and most errors are about what the first request says.
+
+    gRPC asks for them in a task of its own, and forgets it when the server ends the call: `close` ends it.
     """
 
     def __init__(self, requests: Iterator[Request]) -> None:
         self.answered = asyncio.Event()
         self._reader = ThreadReader(requests, ahead=2)
         self._source_error: Exception | None = None
+        self._asking: asyncio.Task[Any] | None = None
+        self._is_closed = False
 
-    async def stream(self) -> AsyncIterator[Request]:
+    async def __anext__(self) -> Request:
+        if self._asking is not None:
+            await self.answered.wait()
+        self._asking = asyncio.current_task()
         try:
-            while (request := await self._reader.next()) is not None:
-                yield request
-                await self.answered.wait()
+            request = None if self._is_closed else await self._reader.next()
         except Exception as error:
             self._source_error = error
             raise
+        if request is None:
+            raise StopAsyncIteration
+        return request
 
     def raise_source_error(self) -> None:
         if self._source_error is not None:
             raise self._source_error
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        self._is_closed = True
         self._reader.abandon()
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Sequence
+from contextlib import aclosing
 from functools import update_wrapper
 from typing import Any, TypeVar
 
@@ -19,13 +20,16 @@ class Awaiting:
         """The method as it is."""
         return method
 
-    def stream(self, method: Callable[..., AsyncIterator[Sequence[T]]]) -> Callable[..., AsyncGenerator[T, None]]:
+    def stream(
+        self, method: Callable[..., AsyncGenerator[Sequence[T], None]]
+    ) -> Callable[..., AsyncGenerator[T, None]]:
         """The method, its chunks flattened."""
 
         async def flattened(*args: Any, **kwargs: Any) -> AsyncGenerator[T, None]:
-            async for chunk in method(*args, **kwargs):
-                for element in chunk:
-                    yield element
+            async with aclosing(method(*args, **kwargs)) as chunks:
+                async for chunk in chunks:
+                    for element in chunk:
+                        yield element
 
         return update_wrapper(flattened, method)
 

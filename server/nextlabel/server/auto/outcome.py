@@ -54,8 +54,8 @@ def outcomes(
 ) -> Iterator[dict[str, Any]]:
     """Yield every row with its own columns and the added ones, in the order of the file.
 
-    Rows without a text, and those of ``refused`` items (why, by id), have no label and say so. With ``interval`` the
-    ends of that of a score are added as well.
+    Rows with a ``problem``, and those of ``refused`` items (why, by id), have no label and say so. With ``interval``
+    the ends of that of a score are added as well.
     """
     given = _answers(client)
     agreed = {consensus.item_id: consensus for consensus in client.labeling.list_consensus(PROJECT)}
@@ -66,7 +66,7 @@ def outcomes(
         asked = [row for row in part if row.item_id and row.item_id not in refused]
         predicted = _predictions(client, asked) if has_model else {}
         for row in part:
-            if row.known is None and (why := refused.get(row.item_id) if row.item_id else "no text"):
+            if row.known is None and (why := row.problem or refused.get(row.item_id)):
                 found = Verdict(None, None, "", NOBODY, why)
             else:
                 said, learner = given.of(row.item_id), predicted.get(row.item_id)

@@ -11,8 +11,8 @@ from typing import Any
 class SourceRow:
     """One row as it stands in its source. Rows of equal texts are one item, unless the source gives them ids.
 
-    A row without a text is no item: its id is empty. ``known`` is its label where it has one already, else None;
-    with ``is_holdout`` that label only evaluates.
+    A row that cannot be labeled is no item: its id is empty, and ``problem`` says why. ``known`` is the label of a row
+    that has one already, else None; with ``is_holdout`` that label only evaluates.
     """
 
     item_id: str
@@ -20,3 +20,4 @@ class SourceRow:
     known: Any
     columns: Mapping[str, Any]
     is_holdout: bool = False
+    problem: str = ""

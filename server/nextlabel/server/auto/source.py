@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.reading import Reading
 from nextlabel.client.items import Columns, content_id
 from nextlabel.client.known_labels import is_drawn
 from nextlabel.client.literals import AnnotationTypeName
+from nextlabel.client.readers.errors import LineProblem
 from nextlabel.client.readers.formats import format_of
 from nextlabel.client.readers.source import HEAD_BYTES, STDIN
+from nextlabel.client.row_checks import RowError, checked_text, is_missing
 from nextlabel.server.auto.asked import known_label
 from nextlabel.server.auto.rows import SourceRow
 
@@ -48,19 +52,28 @@ class LabeledSource:
         return self.reading.open(self.path, self._columns(()), options=_OPTIONS).names
 
     def rows(self, names: Sequence[str], *, quiet: bool = True) -> Iterator[SourceRow]:
-        """Yield the rows in the order of the file; unless `quiet`, say in the end which lines could not be read."""
-        file = self.reading.open(self.path, self._columns(tuple(dict.fromkeys(names))), quiet=True)
+        """Yield the rows in the order of the file, those that cannot be read with what can be told of them.
+
+        Unless `quiet`, say in the end which these are.
+        """
+        unread: deque[LineProblem] = deque()
+        chosen = self._columns(tuple(dict.fromkeys(names)))
+        file = self.reading.open(self.path, chosen, quiet=True, on_problem=unread.append)
         for block in file.blocks():
             for place, (text, columns) in enumerate(zip(block.texts, block.metadata or (), strict=True)):
-                if not isinstance(text, str) or not text.strip():
-                    yield SourceRow("", "", None, columns)
+                while unread and unread[0].line < block.numbers[place]:
+                    yield _unread(unread.popleft(), file.unit)
+                if problem := _problem(text):
+                    yield SourceRow("", "", None, columns, problem=problem)
                     continue
                 given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
                 known = None if block.labels is None else known_label(block.labels[place], self.annotation_type)
                 evaluates = known is not None and is_drawn(text, HOLDOUT_SHARE)
                 yield SourceRow(given or content_id(text), text, known, columns, evaluates)
+        for last in unread:
+            yield _unread(last, file.unit)
         if not quiet:
-            report_malformed(file)
+            report_malformed(file, become="come back without a label")
 
     def _columns(self, metadata: tuple[str, ...]) -> Columns:
         required = {"text"} | ({"id"} if self.id_column else set()) | ({"label"} if self.known else set())
@@ -71,6 +84,18 @@ class LabeledSource:
             metadata=metadata,
             required=frozenset(required),
         )
+
+
+def _unread(problem: LineProblem, unit: str) -> SourceRow:
+    return SourceRow("", "", None, problem.fields, problem=f"{unit} {problem.line}: {problem.message}")
+
+
+def _problem(text: Any) -> str:
+    """Return why a row with this text cannot be labeled, '' if it can."""
+    try:
+        return "no text" if is_missing(text) or not checked_text(text).strip() else ""
+    except RowError as error:
+        return str(error)
 
 
 @contextmanager

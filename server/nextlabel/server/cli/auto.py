@@ -152,8 +152,8 @@ def _what_there_is(rows: Sequence["SourceRow"]) -> str:
     if known := sum(row.known is not None for row in rows):
         evaluating = sum(row.is_holdout for row in rows)
         parts.append(f"{known:,} with a known label, {evaluating:,} of them only evaluate")
-    if empty := sum(not row.item_id for row in rows):
-        parts.append(f"{empty:,} without a text")
+    if useless := sum(not row.item_id for row in rows):
+        parts.append(f"{useless:,} without a text that can be read")
     return "; ".join(parts)
 
 

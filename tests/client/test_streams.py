@@ -1,0 +1,65 @@
+"""Streams of requests end with their calls: no task of theirs outlives a call that the server or the caller ended."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from itertools import repeat
+from typing import Any
+
+import grpc
+import pytest
+
+from nextlabel.client import AsyncClient, NextlabelError, connect_async
+from nextlabel.v1 import labeling_service_pb2, learner_service_pb2, pool_service_pb2
+from tests.client.fake_state import error_info, rich_status
+from tests.client.fakes import FakeServer
+
+TEXTS = repeat("ball", 100_000)
+
+
+def tasks() -> set[str]:
+    """What is under way, besides the tasks that gRPC ends itself once it has the status of a call."""
+    names = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+    return {name for name in names if "_handle_status_once_received" not in name}
+
+
+async def _first(elements: AsyncIterator[Any]) -> None:
+    async with aclosing(elements):  # type: ignore[type-var]
+        await anext(elements)
+
+
+CALLS: dict[str, Callable[[AsyncClient], Awaitable[Any]]] = {
+    "AddItems": lambda client: client.pool.add("news", TEXTS),
+    "Embed": lambda client: _first(client.pool.embed("news", TEXTS)),
+    "PredictStream": lambda client: _first(client.learner.predict_stream("news", TEXTS)),
+    "UploadReplayLabels": lambda client: client.labeling.upload_replay_labels(
+        "news", "truth", ((f"i{n}", "sports") for n in range(100_000))
+    ),
+}
+
+
+def test_every_stream_of_requests_is_here() -> None:
+    files = (labeling_service_pb2, learner_service_pb2, pool_service_pb2)
+    services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
+    streams = {method.name for service in services for method in service.methods if method.client_streaming}
+    assert streams == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_a_refused_stream_leaves_no_task(server: FakeServer, name: str) -> None:
+    async with connect_async(server.address) as client:
+        await client.projects.create("news", labels=["sports", "politics"])
+        server.state.refuse[name] = rich_status(grpc.StatusCode.PERMISSION_DENIED, "not you", error_info("NOT_ALLOWED"))
+        before = tasks()
+        with pytest.raises(NextlabelError, match="not you"):
+            await CALLS[name](client)
+        assert tasks() <= before
+
+
+@pytest.mark.parametrize("name", ["Embed", "PredictStream"])
+async def test_a_stream_that_the_caller_leaves_leaves_no_task(server: FakeServer, name: str) -> None:
+    async with connect_async(server.address) as client:
+        await client.projects.create("news", labels=["sports", "politics"])
+        before = tasks()
+        await CALLS[name](client)
+        assert tasks() <= before
