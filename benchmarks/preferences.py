@@ -6,12 +6,12 @@
 
 Pairs are drawn from the texts of the sets of `scores.py`; the text that people scored higher is the better one, and
 texts whose scores differ by less than half a point are a tie. First strategies against random picks: the log loss and
-the share of decided test pairs of which the better text is found, their means over all sizes of the labeled set. Every
-seed draws another pool of 2,000 pairs, and tests on 2,000 pairs of other texts. Then rankings of 300 texts by three
-annotators who give another answer than the true one in 10, 20 and 30 % of the cases: what `report --ranking
---by-learner` makes of n answers about pairs that the default strategy picks, beside Bradley-Terry of choix on three
-times as many about random pairs. The tables are printed and, with ``--document FILE``, written between the table
-markers of that file.
+the share of decided test pairs of which the better text is found, their means over all sizes of the labeled set.
+Every seed draws another pool of 2,000 pairs, and tests on 2,000 pairs of other texts. Then rankings of 300 texts by
+three annotators who give another answer than the true one in 10, 20 and 30 % of the cases: what `report --ranking
+--by-learner` makes of n answers about pairs that the server makes of the texts and the default strategy picks, beside
+Bradley-Terry of choix on three times as many about random pairs. The tables are printed and, with ``--document
+FILE``, written between the table markers of that file.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from scores import Scored, load
 from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE
 from nextlabel.server.assessment.ranking.rewards import Comparisons, rank
 from nextlabel.server.domain.learning.types.preferences import PreferenceLearner
+from nextlabel.server.domain.pool.pair_making import OPEN_PAIRS, in_order
 from nextlabel.server.domain.selection.context import selection_context
 from nextlabel.server.learners.preferences.evaluation import evaluate_preferences
 from nextlabel.server.learners.preferences.learner import train_preferences
@@ -57,17 +58,31 @@ class Pairs:
     embeddings_ND: NDArray[np.float32]
     answers_N: Ints
 
+    def first(self, count: int) -> Pairs:
+        """Return the first of them."""
+        return Pairs(self.texts_N2[:count], self.embeddings_ND[:count], self.answers_N[:count])
+
 
 def drawn(data: Scored, texts: Ints, count: int, seed: int) -> Pairs:
     """Draw pairs of different ones of these texts."""
     rng = np.random.default_rng(seed)
     first = rng.integers(0, len(texts), count)
     second = (first + rng.integers(1, len(texts), count)) % len(texts)
-    rows = texts[np.stack([first, second], axis=1)]
+    return paired(data, texts[np.stack([first, second], axis=1)])
+
+
+def made(data: Scored, texts: Ints, count: int) -> Pairs:
+    """Return the pairs that the server makes of these texts first."""
+    places = [pair for block in in_order(len(texts)) for pair in block][:count]
+    return paired(data, texts[np.array(places)])
+
+
+def paired(data: Scored, rows: Ints) -> Pairs:
+    """Return pairs by the rows of their texts, (N, 2)."""
     difference = data.scores_N[rows[:, 0]] - data.scores_N[rows[:, 1]]
     answers = np.where(np.abs(difference) < TIED_BELOW, TIE, np.where(difference > 0, FIRST, SECOND))
     both = (data.embeddings_ND[rows] * 0.5**0.5).astype(np.float16).astype(np.float32)
-    return Pairs(rows, both.reshape(count, -1), answers)
+    return Pairs(rows, both.reshape(len(rows), -1), answers)
 
 
 def training(pairs: Pairs, rows: Ints, answers: Ints) -> PreferenceTraining:
@@ -189,7 +204,7 @@ def ranked(data: Scored, seed: int) -> list[Ranked]:
     import choix
 
     texts = np.random.default_rng(seed).permutation(len(data.scores_N))[:RANKED]
-    pairs = drawn(data, texts, 20 * RANKED, seed)
+    pairs = made(data, texts, 20 * RANKED)
     place = {row: i for i, row in enumerate(texts.tolist())}
     places = np.vectorize(place.__getitem__)(pairs.texts_N2)
     annotators = np.arange(len(pairs.answers_N)) % len(WRONG)
@@ -212,7 +227,8 @@ def ranked(data: Scored, seed: int) -> list[Ranked]:
     model: PreferenceModel | None = None
     at_random = np.random.default_rng(seed + 500).permutation(len(answers))
     while len(rows) < ASKED[-1]:
-        rows = np.concatenate([rows, picked("default", pairs, rows, answers[rows], model, seed * 1_000 + len(rows))])
+        there = pairs.first(OPEN_PAIRS + len(rows))
+        rows = np.concatenate([rows, picked("default", there, rows, answers[rows], model, seed * 1_000 + len(rows))])
         model = train_preferences(training(pairs, rows, answers[rows]), DEFAULT)
         if len(rows) not in ASKED:
             continue

@@ -255,7 +255,9 @@ class Item(_message.Message):
 
     @_builtins.property
     def pair(self) -> Global___TextPair:
-        """The texts to compare, in PAIRWISE_PREFERENCE projects only. There the metadata `response_a` and `response_b` are
+        """The texts to compare, in PAIRWISE_PREFERENCE projects only. There an item of the pool without one is a text to rank:
+        the server makes pairs of such texts when some are asked about, each with the metadata `made_of`, the ids of both,
+        and a deletion of the text takes them along; its own embedding, if given, is the text's beside itself. There the metadata `response_a` and `response_b` are
         taken for them where no pair is given. An embedding of the client is that of both texts side by side, each of half
         the project's dimension and of equal length.
         """
@@ -401,6 +403,7 @@ class PoolCounts(_message.Message):
     ASKED_FIELD_NUMBER: _builtins.int
     GIVEN_UP_FIELD_NUMBER: _builtins.int
     NEEDS_FIELD_NUMBER: _builtins.int
+    UNPAIRED_FIELD_NUMBER: _builtins.int
     pool: _builtins.int
     """Items of the pool, in any state."""
     unlabeled: _builtins.int
@@ -425,6 +428,8 @@ class PoolCounts(_message.Message):
     """Items of the pool that annotators of the server are being asked about."""
     given_up: _builtins.int
     """Items of the pool that need another answer and that no run asks about any more."""
+    unpaired: _builtins.int
+    """Single texts of a PAIRWISE_PREFERENCE project, of which pairs are made when some are asked about."""
     @_builtins.property
     def needs(self) -> _containers.RepeatedCompositeFieldContainer[Global___NeedCount]:
         """The items that need another answer, those given up included, by reason. At most 4,096."""
@@ -445,10 +450,11 @@ class PoolCounts(_message.Message):
         asked: _builtins.int = ...,
         given_up: _builtins.int = ...,
         needs: _abc.Iterable[Global___NeedCount] | None = ...,
+        unpaired: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "awaiting_embedding", b"awaiting_embedding", "embedded", b"embedded", "given_up", b"given_up", "gold", b"gold", "holdout", b"holdout", "labeled", b"labeled", "leased", b"leased", "needs", b"needs", "picked", b"picked", "pool", b"pool", "unlabeled", b"unlabeled", "unresolved", b"unresolved"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "awaiting_embedding", b"awaiting_embedding", "embedded", b"embedded", "given_up", b"given_up", "gold", b"gold", "holdout", b"holdout", "labeled", b"labeled", "leased", b"leased", "needs", b"needs", "picked", b"picked", "pool", b"pool", "unlabeled", b"unlabeled", "unpaired", b"unpaired", "unresolved", b"unresolved"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

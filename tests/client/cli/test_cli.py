@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from nextlabel.client import Client
+from nextlabel.client import Client, Item
 from nextlabel.client.cli.main import globals_first
 from nextlabel.client.cli.watching import ENDINGS
 from nextlabel.v1 import pool_pb2
@@ -246,6 +246,13 @@ def test_query_shows_picks_and_leases(cli: Cli, news: str, client: Client) -> No
     assert [(p["item_id"], p["score"]) for p in picks] == [("a", 0.5), ("b", 0.5)]
     leased = cli("query", news, "--lease-to", "ann", "--count", "1", "--output", "jsonl")
     assert json.loads(leased.out)["text"] == "text a"
+
+
+def test_a_lease_of_pairs_shows_both_texts(cli: Cli, news: str, client: Client) -> None:
+    client.pool.add(news, [Item("Which?", id="d", pair=("x", "y"), metadata={"made_of": ["a", "b"]})])
+    leased = json.loads(cli("query", news, "--lease-to", "ann", "--output", "jsonl").out)
+    assert (leased["pair"], leased["metadata"]) == ({"a": "x", "b": "y"}, {"made_of": ["a", "b"]})
+    assert "Which? | x | y" in cli("query", news, "--lease-to", "bob").out
 
 
 def test_budgets_are_set_and_taken_away(cli: Cli, news: str, state: State) -> None:

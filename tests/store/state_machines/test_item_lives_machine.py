@@ -42,6 +42,7 @@ from nextlabel.server.domain.learning.training_labels.label_filters import Label
 from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.pool.embedding import Embedding
+from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.selection.advised import AdvisedSelection
@@ -126,12 +127,14 @@ class Server:
             descriptions=DescribedClassesSource(embedding),
             advice=AdviceSource(store),
         )
+        pairs: PairMaking = None  # type: ignore[assignment]  # no items here are texts to rank
         advised: AdvisedSelection = None  # type: ignore[assignment]  # no strategy here asks an LLM
         self.selector = Selector(
             store=store,
             pools=self.pools,
             contexts=KnownContexts(store, self.labels, learning, threads),
             askable=self.askable,
+            pairs=pairs,
             advised=advised,
             executor=threads,
             clock=clock,

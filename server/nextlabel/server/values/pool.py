@@ -13,12 +13,19 @@ class Split(StrEnum):
     """Which purpose an item serves; holdout and gold items never train (invariant 7).
 
     A shadowed item came for the pool and says the same as a holdout or gold item, so it neither trains nor is asked.
+    An unpaired one is a single text of a project of preferences: pairs that are made of it are asked.
     """
 
     POOL = "pool"
     HOLDOUT = "holdout"
     GOLD = "gold"
     SHADOWED = "shadowed"
+    UNPAIRED = "unpaired"
+
+    @property
+    def has_answer(self) -> bool:
+        """True for holdout and gold items."""
+        return self in (Split.HOLDOUT, Split.GOLD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ReferenceItem:
-    """A holdout or gold item with its trusted label."""
+    """An item apart from those that are asked and trained on; a holdout or gold item with its trusted label."""
 
     row: int
     item_id: str

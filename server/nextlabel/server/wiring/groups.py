@@ -17,6 +17,7 @@ from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
+from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
@@ -46,6 +47,7 @@ class PoolParts:
     pools: Pools
     ingest: Ingest
     embedding: Embedding
+    pairs: PairMaking
 
 
 @dataclass(frozen=True, slots=True)

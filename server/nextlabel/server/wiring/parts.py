@@ -28,6 +28,7 @@ from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.learning.types.task_learners import learner_spec
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
+from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
@@ -159,7 +160,9 @@ def _pool(base: Foundation) -> PoolParts:
         signals=base.signals,
         embedder=CachingEmbedder(Embedder(base.settings.embedding.model, workers.stopping)),
     )
-    return PoolParts(pools, Ingest(base.store, pools, workers.disk, base.clock, base.limits, base.signals), embedding)
+    ingest = Ingest(base.store, pools, workers.disk, base.clock, base.limits, base.signals)
+    pairs = PairMaking(base.store, pools, ingest, base.workers.compute, new_id, base.limits)
+    return PoolParts(pools, ingest, embedding, pairs)
 
 
 def _projects(base: Foundation) -> ProjectParts:
@@ -260,6 +263,7 @@ def _selector(
         pools=pool.pools,
         contexts=KnownContexts(base.store, labeling.labels, learning, base.workers.compute),
         askable=Askable(base.store, base.arrays, labeling.standings, base.limits),
+        pairs=pool.pairs,
         advised=AdvisedSelection(pool.pools, labeling.labels, base.workers.compute, advisors),
         executor=base.workers.compute,
         clock=base.clock,

@@ -12,6 +12,7 @@ from nextlabel.server.annotators.llm.chooser import usual_choice
 from nextlabel.server.annotators.llm.quoting import quote_request
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.domain.budgets.paid_calls import Ledgers
+from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools, as_asked
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.runs.gold_checks import GOLD_ITEMS
@@ -61,6 +62,7 @@ class AllQuotes:
     labels: LabelQuotes
     store: StateStore
     pools: Pools
+    pairs: PairMaking
     projects: Projects
     ledgers: Ledgers
     clock: Clock
@@ -182,6 +184,8 @@ class AllQuotes:
     async def _sampled(self, project: Project, seed: int) -> list[ItemToAnnotate]:
         pool = await self.pools.open(project.id)
         rows = np.setdiff1d(np.arange(pool.index.next_row), pool.unusable_rows())
+        if not len(rows):
+            return await self.pairs.next_ones(project, _SAMPLED_ITEMS)
         drawn = np.random.default_rng(seed).permutation(rows)[:_SAMPLED_ITEMS]
         chosen = np.sort(drawn).tolist()
         try:

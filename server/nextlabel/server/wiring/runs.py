@@ -131,6 +131,7 @@ def run_parts(
         labels=LabelQuotes(base.store, pool.pools, projects.budgets, reports.reports, scopes),
         store=base.store,
         pools=pool.pools,
+        pairs=pool.pairs,
         projects=projects.projects,
         ledgers=projects.ledgers,
         clock=base.clock,

@@ -11,6 +11,7 @@ from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
+    from nextlabel.v1.pool_pb2 import Item
 
 EPILOG = (
     "Examples: nextlabel query news --count 20 --strategy margin;  "
@@ -26,7 +27,7 @@ _PICKS: TableColumns = {
 }
 _LEASED: TableColumns = {
     "ITEM": lambda p: p["item_id"],
-    "TEXT": lambda p: p["text"],
+    "TEXT": lambda p: " | ".join(filter(None, (p["text"], *p.get("pair", {}).values()))),
     "WHY": lambda p: p["reason"],
 }
 
@@ -67,9 +68,17 @@ def _lease(client: "Client", project: str, annotator: str, count: int, ttl_s: fl
     return [
         {
             "item_id": leased.item.id,
-            "text": leased.item.text,
+            **_shown(leased.item),
             "reason": leased.pick.reason,
             "lease_id": lease.lease_id,
         }
         for leased in lease.items
     ]
+
+
+def _shown(item: "Item") -> dict[str, Any]:
+    """Return what an annotator needs of an item: its text, and its pair and metadata where it has some."""
+    from nextlabel.client.messages.plain import plain
+
+    found = plain(item)
+    return {"text": item.text} | {name: found[name] for name in ("pair", "metadata") if item.HasField(name)}

@@ -38,6 +38,7 @@ SPLIT_MESSAGES = {
     Split.HOLDOUT: pool_pb2.SPLIT_HOLDOUT,
     Split.GOLD: pool_pb2.SPLIT_GOLD,
     Split.SHADOWED: pool_pb2.SPLIT_POOL,
+    Split.UNPAIRED: pool_pb2.SPLIT_POOL,
 }
 
 
@@ -225,6 +226,6 @@ def full_item_message(stored: StoredItem, reference: ReferenceItem | None, proje
     """Return the message of a stored item with its split, and its reference answer if it has one."""
     item = item_message(stored, reference.split if reference else Split.POOL)
     answer = written_answer(reference.label, project.annotation_type) if reference else None
-    if reference and answer and reference.split is not Split.SHADOWED:
+    if reference and answer and reference.split.has_answer:
         item.reference.CopyFrom(answer)
     return item

@@ -168,6 +168,7 @@ def counts_message(counts: PoolCounts) -> pool_pb2.PoolCounts:
         gold=counts.gold,
         embedded=counts.embedded,
         awaiting_embedding=counts.awaiting_embedding,
+        unpaired=counts.unpaired,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,8 @@ class _Known:
             same = [row for row in apart if self.pool.references[row].split is wanted.split]
             matching &= ~_mask(apart, rows) if wanted.split is Split.POOL else _mask(same, rows)
         if wanted.state is ItemState.UNLABELED:
-            matching &= ~_mask(self.standing.rows(), rows)
+            texts = (row for row, r in self.pool.references.items() if r.split is Split.UNPAIRED)
+            matching &= ~_mask(chain(self.standing.rows(), texts), rows)
         elif wanted.state is not None:
             found = (row for row in self.standing.rows() if self.standing.state(row) is wanted.state)
             matching &= _mask(found, rows)

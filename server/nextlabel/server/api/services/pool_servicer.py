@@ -26,6 +26,7 @@ from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
 from nextlabel.server.domain.pool.ingest_group import Receipt
+from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.ports.system import Clock, Executor
@@ -53,6 +54,7 @@ class PoolServicer(PoolServiceServicer):
     executor: Executor
     ingest: Ingest
     pools: Pools
+    pairs: PairMaking
     embedding: Embedding
     reports: Reports
     listing: ItemListing
@@ -175,9 +177,11 @@ class PoolServicer(PoolServiceServicer):
 
         async def delete(slot: ReplySlot[pb.DeleteItemsResponse]) -> pb.DeleteItemsResponse:
             at = self.clock.now()
-            return done(
-                await self.pools.delete(project.id, item_ids, at, lambda tx, unknown: slot.save(tx, done(unknown)))
-            )
+            async with self.pairs.with_pairs(project.id, item_ids) as all_ids:
+                unknown = await self.pools.delete(
+                    project.id, all_ids, at, lambda tx, unknown: slot.save(tx, done(unknown))
+                )
+            return done(unknown)
 
         response = await self.replies.around(request, pb.DeleteItemsResponse, delete)
         self.signals.notify(f"pool/{project.id}")

@@ -139,6 +139,7 @@ def _pool(parts: Parts, replies: Replies, finder: ProjectFinder) -> PoolServicer
         executor=parts.base.workers.disk,
         ingest=parts.pool.ingest,
         pools=parts.pool.pools,
+        pairs=parts.pool.pairs,
         embedding=parts.pool.embedding,
         reports=parts.reports.reports,
         listing=ItemListing(parts.base.store, parts.pool.pools, parts.labeling.standings),

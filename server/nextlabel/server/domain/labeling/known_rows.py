@@ -12,6 +12,7 @@ from nextlabel.server.values.pool import Split
 _REFUSED_SPLITS = {
     Split.HOLDOUT: "a holdout item takes no annotations; it only evaluates",
     Split.SHADOWED: "its text is that of a holdout or gold item, so it takes no annotations",
+    Split.UNPAIRED: "it is a single text; the pairs that are made of it take annotations",
 }
 
 

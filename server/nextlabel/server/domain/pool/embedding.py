@@ -15,6 +15,7 @@ from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.signals import Signals
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
 
@@ -86,18 +87,22 @@ class Embedding:
     async def _embed_next(self, project: ProjectId) -> bool:
         """Embed the oldest waiting segment of a project; False when there is none, or another server embeds it."""
         async with self.store.exclusive(f"embed/{project}") as mine:
-            waiting = await self.store.read(lambda tx: tx.pool.segments(project, embedded=False)) if mine else ()
-            if not waiting:
+            if not mine:
+                return False
+            of, waiting = await self.store.read(
+                lambda tx: (tx.projects.by_id(project), tx.pool.segments(project, embedded=False))
+            )
+            if of is None or not waiting:
                 return False
             try:
-                await self._embed(waiting[0])
+                await self._embed(waiting[0], pairs=task_type(of.annotation_type).pairs)
             finally:
                 self._underway.pop(project, None)
                 self._rate.pop(project, None)
         self.signals.notify(f"pool/{project}")
         return True
 
-    async def _embed(self, segment: Segment) -> None:
+    async def _embed(self, segment: Segment, *, pairs: bool) -> None:
         project = segment.project
         pool = await self.pools.open(project)
         stop = segment.first_row + segment.row_count
@@ -111,7 +116,7 @@ class Embedding:
             if not items:
                 continue
             began = self.clock.now()
-            parts.append(await self.background.run(lambda some=items: self._vectors(some)))  # type: ignore[misc]
+            parts.append(await self.background.run(lambda some=items: self._vectors(some, pairs=pairs)))  # type: ignore[misc]
             seconds = (self.clock.now() - began).total_seconds()
             rows += [item.row for item in items]
             self._rate[project] = len(items) / seconds if seconds > 0 else 0.0
@@ -123,12 +128,13 @@ class Embedding:
         await self.store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
         await self._drop_deleted(project, rows)
 
-    def _vectors(self, items: Sequence[StoredItem]) -> npt.NDArray[np.float16]:
-        """Embed items of one project: texts, or pairs of texts."""
-        pairs = [pair for item in items if (pair := item.pair)]
+    def _vectors(self, items: Sequence[StoredItem], *, pairs: bool) -> npt.NDArray[np.float16]:
+        """Embed items of one project: texts, or pairs of texts, where a single one is beside itself."""
         if not pairs:
             return self.embedder.embed([item.text for item in items])
-        return side_by_side(self.embedder.embed([text for pair in pairs for text in (pair.a, pair.b)]))
+        sides = [side for item in items for side in ((item.pair.a, item.pair.b) if item.pair else (item.text,) * 2)]
+        place = {side: i for i, side in enumerate(dict.fromkeys(sides))}
+        return side_by_side(self.embedder.embed(list(place))[[place[side] for side in sides]])
 
     async def _drop_deleted(self, project: ProjectId, rows: Sequence[int]) -> None:
         """Remove the embeddings of items that were deleted while they were made."""

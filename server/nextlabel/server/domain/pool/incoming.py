@@ -87,18 +87,19 @@ def check_items(incoming: IncomingItems, project: Project, limits: Limits) -> Ch
     errors: list[ItemError] = []
     indexes: list[int] = []
     if not unusable and _evidently_fine(incoming, project, limits):
-        return _taken(incoming, embeddings, list(range(n)), [])
+        return _taken(incoming, project, embeddings, list(range(n)), [])
     for i in range(n):
         problem = _problem(incoming, i, project, limits) or (_NO_LENGTH if i in unusable else None)
         if problem is None:
             indexes.append(i)
         else:
             errors.append(ItemError(i, incoming.item_ids[i], problem))
-    return _taken(incoming, embeddings, indexes, errors)
+    return _taken(incoming, project, embeddings, indexes, errors)
 
 
 def _taken(
     incoming: IncomingItems,
+    project: Project,
     embeddings: npt.NDArray[np.float16] | None,
     indexes: list[int],
     errors: list[ItemError],
@@ -110,6 +111,8 @@ def _taken(
 
     ids, texts, metadata = chosen(incoming.item_ids), chosen(incoming.texts), chosen(incoming.metadata)
     splits, labels = [incoming.splits[i] for i in indexes], chosen(incoming.labels)
+    if task_type(project.annotation_type).pairs:
+        splits = [Split.UNPAIRED if pair_in(m) is None else s for s, m in zip(splits, metadata, strict=True)]
     keys_n = hash_texts(ids)
     return CheckedItems(
         item_ids=ids,
@@ -228,7 +231,7 @@ def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) 
         return ItemProblem(ItemFault.TEXT_MISSING, "text", "must not be empty")
     if (long := _too_long(text, limits)) is not None:
         return ItemProblem(ItemFault.TEXT_TOO_LONG, "text", long)
-    if (wrong := _pair_problem(pair, project, limits)) is not None:
+    if (wrong := _pair_problem(pair, incoming.splits[i], project, limits)) is not None:
         return wrong
     beside = 0 if pair is None else len(with_pair("", pair)) - len("{}")
     if len(incoming.metadata[i]) - beside > limits.item_metadata_bytes:
@@ -237,11 +240,17 @@ def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) 
     return _label_problem(incoming.splits[i], incoming.labels[i], project)
 
 
-def _pair_problem(pair: TextPair | None, project: Project, limits: Limits) -> ItemProblem | None:
-    """Return why an item with this pair, or without one, is not of the project; None when it is."""
+def _pair_problem(pair: TextPair | None, split: Split, project: Project, limits: Limits) -> ItemProblem | None:
+    """Return why an item with this pair, or without one, is not of the project; None when it is.
+
+    A single text in a project of pairs is one that pairs are made of.
+    """
     field, text = "pair", ""
-    if (pair is not None) != task_type(project.annotation_type).pairs:
-        text = "two texts to compare are missing; give pair.a and pair.b" if pair is None else _NO_PAIRS
+    pairs = task_type(project.annotation_type).pairs
+    if pair is not None and not pairs:
+        text = _NO_PAIRS
+    elif pair is None and pairs and split is not Split.POOL:
+        text = "two texts to compare are missing; give pair.a and pair.b"
     elif pair is not None:
         for name, one in (("a", pair.a), ("b", pair.b)):
             if not one or one.isspace():

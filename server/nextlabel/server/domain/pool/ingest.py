@@ -197,7 +197,7 @@ class Ingest:
 
     def _shadows(self, pool: KnownPool, group: Group) -> list[ReferenceItem]:
         """Find the pool's items that say the same as a reference item of this group."""
-        new = {r.text_hash for r in group.references if r.split is not Split.SHADOWED}
+        new = {r.text_hash for r in group.references if r.split.has_answer}
         if not new or not group.first_row:
             return []
         found = []

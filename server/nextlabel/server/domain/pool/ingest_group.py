@@ -108,7 +108,7 @@ def prepare(pool: KnownPool, messages: Sequence[Message], limits: Limits, ahead:
     group = _columns(pool, receipts, kept, ahead)
     ahead.next_row += len(group.items.item_ids)
     ahead.contents = seen
-    ahead.reserved = {r.text_hash for r in group.references if r.split is not Split.SHADOWED}
+    ahead.reserved = {r.text_hash for r in group.references if r.split.has_answer}
     return group
 
 
@@ -209,13 +209,13 @@ def _extend(segments: list[tuple[int, int, bool]], row: int, count: int, *, embe
 
 
 def _references(known: set[int], kept: Sequence[tuple[CheckedItems, list[int]]], first_row: int) -> list[ReferenceItem]:
-    """Return the holdout and gold items among the new ones, and the pool items that they or known ones shadow."""
-    if not known and not any(any(checked.labels) for checked, _ in kept):
+    """Return the items apart among the new ones: what has an answer, what that or known ones shadow, single texts."""
+    if not known and all(checked.splits.count(Split.POOL) == len(checked.splits) for checked, _ in kept):
         return []
     new = [(checked, i) for checked, positions in kept for i in positions]
     hashes = hash_texts([said(checked.texts[i], checked.metadata[i]) for checked, i in new]).tolist()
     splits = [checked.splits[i] for checked, i in new]
-    reserved = known | {h for h, s in zip(hashes, splits, strict=True) if s is not Split.POOL}
+    reserved = known | {h for h, s in zip(hashes, splits, strict=True) if s.has_answer}
     found = []
     for row, ((checked, i), split, text_hash) in enumerate(zip(new, splits, hashes, strict=True), start=first_row):
         if split is not Split.POOL:

@@ -37,19 +37,19 @@ class KnownPool:
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def add_references(self, items: Sequence[ReferenceItem]) -> None:
-        """Take note of holdout, gold and shadowed items."""
+        """Take note of items apart, such as holdout and gold ones."""
         for item in items:
             self.references[item.row] = item
-            if item.split is not Split.SHADOWED:
+            if item.split.has_answer:
                 self.reference_hashes.add(item.text_hash)
 
     def forget(self, rows: Sequence[int]) -> None:
         """Take note of deleted rows."""
         self.deleted.update(rows)
         gone = [self.references.pop(row) for row in rows if row in self.references]
-        if any(item.split is not Split.SHADOWED for item in gone):
+        if any(item.split.has_answer for item in gone):
             kept = self.references.values()
-            self.reference_hashes = {item.text_hash for item in kept if item.split is not Split.SHADOWED}
+            self.reference_hashes = {item.text_hash for item in kept if item.split.has_answer}
 
     def find(self, keys_n: Hashes) -> tuple[Rows, Hashes]:
         """Return rows (−1 where an id is unknown or its item deleted) and content hashes of n hashed ids."""
@@ -77,8 +77,13 @@ class KnownPool:
         """The gold items by row."""
         return {row: item for row, item in self.references.items() if item.split is Split.GOLD}
 
+    @property
+    def unpaired(self) -> bool:
+        """True where pairs can be made of single texts."""
+        return any(item.split is Split.UNPAIRED for item in self.references.values())
+
     def unusable_rows(self) -> Rows:
-        """Return the rows that are never asked or trained on: references, shadowed and deleted ones, ascending."""
+        """Return the rows that are never asked or trained on: items apart, and deleted ones, ascending."""
         return np.unique(np.fromiter((*self.references, *self.deleted), np.int64))
 
 

@@ -24,10 +24,10 @@ def damaged_items(
         items: n items as they are stored.
         keys_n: the hashes of their ids.
         committed_n: the hashes that they were committed with.
-        references: the holdout, gold and shadowed items by row.
+        references: the items apart, such as holdout and gold ones, by row.
     """
     known = [references.get(item.row) for item in items]
-    answered = [r if r is not None and r.split is not Split.SHADOWED else None for r in known]
+    answered = [r if r is not None and r.split.has_answer else None for r in known]
     splits = [r.split if r else Split.POOL for r in answered]
     labels = [r.label if r else "" for r in answered]
     found_n = content_hashes(keys_n, [i.text for i in items], [i.metadata for i in items], splits, labels)

@@ -26,7 +26,8 @@ class PoolCounts:
     """How many items there are of each sort.
 
     ``states`` counts the askable items, which are no holdout, gold, shadowed or deleted ones, by state: together they
-    are ``pool``. ``needs`` counts those that need another answer, the ones given up included, by reason.
+    are ``pool``. ``needs`` counts those that need another answer, the ones given up included, by reason. ``unpaired``
+    are single texts of which pairs are made.
     """
 
     pool: int
@@ -36,6 +37,7 @@ class PoolCounts:
     gold: int
     embedded: int
     awaiting_embedding: int
+    unpaired: int = 0
 
     @property
     def without_answer(self) -> int:
@@ -52,8 +54,9 @@ class PoolCounts:
 
     @property
     def askable(self) -> int:
-        """Items of the pool that a run may still ask about."""
-        return self.without_answer - self.states[ItemState.GIVEN_UP]
+        """Items of the pool that a run may still ask about; pairs that can be made of single texts are some."""
+        pairs = self.unpaired * (self.unpaired - 1) // 2
+        return max(self.pool, pairs) - self.states[ItemState.ANSWERED] - self.states[ItemState.GIVEN_UP]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Reports:
             gold=splits[Split.GOLD],
             embedded=stored.committed - awaiting - len(stored.deleted),
             awaiting_embedding=awaiting,
+            unpaired=splits[Split.UNPAIRED],
         )
 
     async def overview(self, project: Project) -> Overview:

@@ -19,7 +19,6 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.labeling.advice import Advice
-from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.events import RoundStarted
 from nextlabel.server.values.runs.runs import Run, RunState, StopReason
@@ -69,8 +68,8 @@ class Advising:
         """
         pool = await self.pools.open(project.id)
         advised = await self.store.read(lambda tx: tx.advice.rows(project.id, annotator))
-        shadowed = [row for row, item in pool.references.items() if item.split is Split.SHADOWED]
-        done = {*advised, *shadowed, *pool.deleted}
+        unasked = [row for row, item in pool.references.items() if not item.split.has_answer]
+        done = {*advised, *unasked, *pool.deleted}
         first = [*(await self.labels.consensus(project)), *pool.references]
         rest = np.random.default_rng(seed).permutation(pool.index.next_row).tolist()
         return [row for row in dict.fromkeys([*first, *rest]) if row not in done]

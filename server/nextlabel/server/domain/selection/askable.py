@@ -118,6 +118,11 @@ class Askable:
         first = self._rows(project, pool, barred | later)
         return [first, self._rows(project, pool, barred)] if later else [first]
 
+    async def count(self, project: Project, pool: KnownPool) -> int:
+        """Return how many rows nobody was asked about yet, those that wait for their embedding included."""
+        known = (await self.standings.of(project)).rows()
+        return pool.index.next_row - len(np.union1d(pool.unusable_rows(), np.fromiter(known, np.int64)))
+
     def any_rows(self, project: Project, pool: KnownPool) -> AskableRows:
         """Return the whole pool, for strategies that look for answers to check."""
         return self._rows(project, pool, ())

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.domain.labeling.needs import Asker
+from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import KnownPool, Pools
 from nextlabel.server.domain.selection.advised import AdvisedSelection, Request
 from nextlabel.server.domain.selection.askable import Askable, AskableRows, Asking
@@ -82,6 +83,7 @@ class Selector:
     pools: Pools
     contexts: KnownContexts
     askable: Askable
+    pairs: PairMaking
     advised: AdvisedSelection
     executor: Executor
     clock: Clock
@@ -111,6 +113,8 @@ class Selector:
         began = self.clock.now()
         async with self.pools.selecting(project.id):
             pool = await self.pools.open(project.id)
+            if pool.unpaired and query.within is None:
+                await self.pairs.replenish(project, await self.askable.count(project, pool), query.count)
             context, model = await self.contexts.context(project, strategy, query.seed)
             fallback = ""
             if missing := _missing(strategy, context):

@@ -33,7 +33,6 @@ from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
-from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import LlmOptions
 from nextlabel.server.values.synthesis import Judged, Verdict, WritingRequest, Written
@@ -182,7 +181,7 @@ class SynthesisGate:
 
     async def _held_against(self, project: Project, embeddings_MD: Float32, own: _Real) -> RealTexts:
         pool = await self.pools.open(project.id)
-        rows = sorted(row for row, item in pool.references.items() if item.split is not Split.SHADOWED)
+        rows = sorted(row for row, item in pool.references.items() if item.split.has_answer)
         items = await self.pools.items(project.id, rows)
         evaluating = await self.pools.embeddings(project.id, [item.row for item in items]) if items else None
         return RealTexts(

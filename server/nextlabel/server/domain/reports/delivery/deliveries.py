@@ -94,7 +94,7 @@ class Deliveries:
         items = []
         for item in stored:
             known = pool.references.get(item.row)
-            if known is not None and known.split is not Split.SHADOWED:
+            if known is not None and known.split.has_answer:
                 labeled = DeliveredLabel(kind.parsed(known.label), LabelSource.REFERENCE)
             else:
                 agreed, given = consensus.get(item.row), by_row.get(item.row, ())
@@ -145,7 +145,7 @@ class Deliveries:
                 predicted_N[row] = UNKNOWN_SCORE if answer.probability is None else answer.probability
                 if row in gold:
                     learned_gold[row] = answer.body
-        apart = [row for row, item in pool.references.items() if item.split is not Split.SHADOWED]
+        apart = [row for row, item in pool.references.items() if item.split.has_answer]
         rows_n = alive[~np.isin(alive, np.array(apart, np.int64))]
         by_row = {row: tuple(given) for row, given in (await self.labels.rows(project)).items()}
         consensus = dict(await self.labels.consensus(project))
@@ -179,9 +179,10 @@ class Deliveries:
 
 
 def _alive(pool: KnownPool) -> Rows:
-    """Return the rows that are not deleted, ascending."""
+    """Return the rows that are not deleted, nor single texts that only pairs are made of, ascending."""
     mask: npt.NDArray[np.bool_] = np.ones(pool.index.next_row, np.bool_)
-    mask[[row for row in pool.deleted if row < len(mask)]] = False
+    unpaired = (row for row, item in pool.references.items() if item.split is Split.UNPAIRED)
+    mask[[row for row in (*pool.deleted, *unpaired) if row < len(mask)]] = False
     return np.flatnonzero(mask)
 
 
