@@ -108,17 +108,17 @@ def test_pairs_come_out_as_prompts_with_the_chosen_and_the_rejected_text_and_tie
     assert [r["chosen"][-1] for r in rewards] == [r["chosen"][0] for r in rows]
 
 
-def test_two_responses_in_the_metadata_are_a_pair_and_what_is_none_is_named(api: Api) -> None:
+def test_two_responses_in_the_metadata_are_a_pair_and_a_single_text_is_one_to_rank(api: Api) -> None:
     name = filled(api, "pairs-in")
     brought = pool_pb2.Item(id="m", text="Rate it.")
     brought.metadata.update({"response_a": "1 star", "response_b": "2 stars", "year": 1999})
     same = pool_pb2.Item(id="s", text="t", pair=pool_pb2.TextPair(a="x", b="x"))
     response = add(api, name, [brought, pool_pb2.Item(id="t", text="no pair"), same], [(1, 2)] * 3)
-    assert response.accepted == 1
-    assert [(e.item_id, e.reason) for e in response.errors] == [
-        ("t", pool.ITEM_ERROR_REASON_PAIR_INVALID),
-        ("s", pool.ITEM_ERROR_REASON_PAIR_INVALID),
-    ]
+    assert response.accepted == 2
+    assert [(e.item_id, e.reason) for e in response.errors] == [("s", pool.ITEM_ERROR_REASON_PAIR_INVALID)]
+    assert api.pool.GetPoolStatus(pool.GetPoolStatusRequest(project=name)).status.counts.unpaired == 1
+    deleted = api.pool.DeleteItems(pool.DeleteItemsRequest(project=name, item_ids=["t"], request_id="gone"))
+    assert deleted.deleted == 1
     kept = api.pool.GetItem(pool.GetItemRequest(project=name, item_id="m")).item.item
     assert (kept.pair.a, kept.pair.b, dict(kept.metadata)) == ("1 star", "2 stars", {"year": 1999})
     again = add(api, name, items(PAIRS), PAIRS)
