@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nextlabel.server.domain.labeling.known_rows import KnownRows
+from nextlabel.server.domain.labeling.labels import _heard
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.pool.incoming import IncomingItems
@@ -171,3 +173,35 @@ async def test_what_is_about_classes_says_that_there_are_none(service):
         await shares.shares(project)
     with pytest.raises(InvalidArgument, match="no classes; set a target of accuracy"):
         await service.replay_run(project, {"i1": "2.0"}, target_macro_f1=0.9)
+
+
+async def test_scores_of_several_are_joined_by_how_each_scores_on_every_server(service):
+    project, truth = await filled(service)
+    names = list(truth)[:40]
+    await answer(service, project, {i: min(truth[i] + 2, 5) for i in names}, who="high")
+    await answer(service, project, {i: truth[i] for i in names}, who="fair")
+    await answer(service, project, {i: truth[i] for i in names[:30]}, who="bob")
+    labels = service.parts.labeling.labels
+    model = await labels.raters(project)
+    assert model.raters["high"].bias > model.raters["fair"].bias + 1
+    agreed = await labels.consensus(project)
+    by_id = {one.item_id: one.body.value for one in agreed.values()}
+    error = np.mean([abs(by_id[i] - truth[i]) for i in names[30:]])
+    plain = np.mean([abs((min(truth[i] + 2, 5) + truth[i]) / 2 - truth[i]) for i in names[30:]])
+    assert error < plain
+    elsewhere = type(labels)(service.parts.base.store, service.parts.base.limits)
+    assert {r: c.body for r, c in (await elsewhere.consensus(project)).items()} == {
+        r: c.body for r, c in agreed.items()
+    }
+    # What one person alone scored stays as it was given.
+    await answer(service, project, {"i50": 2.0}, who="high")
+    row = int((await service.parts.pool.pools.find(project.id, ["i50"]))[0])
+    assert (await labels.consensus(project))[row].body == Score(2.0)
+
+
+def test_how_annotators_score_is_found_anew_when_a_tenth_more_is_known():
+    heard = [_heard(count) for count in range(5_000)]
+    assert heard[:101] == list(range(101))
+    assert all(later >= earlier for earlier, later in pairwise(heard))
+    assert all(n / 1.12 <= at <= n for n, at in enumerate(heard))
+    assert len(set(heard[101:])) < 45
