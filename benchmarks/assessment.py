@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assessment_bars import consensus, coverage, drift, prediction_powered, routing, wrong_labels
+from assessment_bars import consensus, coverage, drift, gold_drift, prediction_powered, routing, wrong_labels
 
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "consensus": consensus.table,
     "routing": routing.table,
     "drift": drift.table,
+    "gold_drift": gold_drift.table,
     "wrong_labels": wrong_labels.table,
 }
 

@@ -82,6 +82,7 @@ ALLOWED = {
     CompareConsensus      ROD
     CertifyLabels         ROD
     GetPoolDrift          ROD
+    GetAnnotatorDrift     ROD
     GetDelivery           ROD
     ListDeliveredLabels   ROD
     QuoteRoutes            ROD

@@ -108,6 +108,10 @@ class Runs(run_grpc.RunServiceServicer):
                     counts=run.CanaryCounts(asked=8, honest=7, obeyed=1, cost=annotation.Cost(micro_usd=300))
                 ),
             ),
+            run.RunEvent(
+                round=1,
+                gold_replayed=run.GoldReplayed(fallen=True, detail="haiku answers 80.0% of 100 gold items right"),
+            ),
             run.RunEvent(round=1, model_trained=run.ModelTrained(model_version=learner.ModelVersion(labels=20))),
             *(
                 [run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point))]

@@ -40,6 +40,16 @@ class Quality(quality_grpc.QualityServiceServicer):
         drifted = report.Arrival(texts=1_500, earlier_texts=1_300, pairs=976, told_apart=0.81, drifted=True)
         return quality.GetPoolDriftResponse(arrivals=[quiet, drifted])
 
+    async def GetAnnotatorDrift(self, request: Any, context: Any) -> Any:
+        change = quality.GoldChange(
+            items=100, right_before=0.9, right_now=0.8, worse=10, better=0, log_wealth=9.5, fallen=True
+        )
+        first = quality.GoldAsking(annotator="haiku", model="claude-haiku-4-5", items=100, right=90)
+        second = quality.GoldAsking(
+            annotator="haiku", model="claude-haiku-4-5", changed=["prompt"], items=100, right=80, change=change
+        )
+        return quality.GetAnnotatorDriftResponse(askings=[first, second])
+
     async def CompareConsensus(self, request: Any, context: Any) -> Any:
         method = quality.ConsensusMethod(name="mace", on_gold=figure(quality.FIGURE_KIND_GOLD, 0.6))
         return quality.CompareConsensusResponse(methods=[method], chosen="mace", shared_items=9, gold_items=50)

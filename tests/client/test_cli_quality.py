@@ -124,6 +124,13 @@ def test_quality_says_which_texts_are_unlike_the_earlier_ones(cli: Cli, news: st
     assert [one["drifted"] for one in found] == [False, True]
 
 
+def test_quality_says_which_annotators_became_worse_on_gold(cli: Cli, news: str) -> None:
+    shown = cli("quality", "drift", news, "--annotators").out
+    assert all(said in shown for said in ("haiku", "prompt", "90.0%", "80.0%", "YES"))
+    found = cli("quality", "drift", news, "--annotators", "--output", "json").json
+    assert [one["change"] and one["change"]["fallen"] for one in found] == [None, True]
+
+
 def test_a_plan_is_carried_out_by_a_run(cli: Cli, news: str, state: State) -> None:
     asked = (
         "quality",

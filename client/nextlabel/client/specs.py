@@ -7,6 +7,7 @@ from nextlabel.client.messages.settings import MICRO_USD, limits, strategy_spec
 from nextlabel.v1.run_service_pb2 import (
     AnnotatorSpec,
     AnthropicAnnotator,
+    GoldReplay,
     HumanAnnotator,
     ItemScope,
     LearnerAnnotator,
@@ -122,6 +123,9 @@ def run_spec(
     train_while_asking: bool = False,
     item_ids: Sequence[str] = (),
     below_confidence: float = 0.0,
+    gold_every: int = 0,
+    gold_items: int = 0,
+    gold_alert_only: bool = False,
 ) -> RunSpec:
     """A run with this annotator; what is not given is left to the project or has no limit.
 
@@ -138,8 +142,12 @@ def run_spec(
     With `item_ids`, 10,000 at most, it asks about these items only; with `below_confidence`, in (0, 1], about those of
     which the learner is less sure than that when the run begins. Such a run draws no audit items.
 
+    With `gold_every` an LLM is asked about `gold_items` gold items again, 100 if not given, after so many answers;
+    where it has become worse the run ends, or goes on with an alarm if `gold_alert_only`.
+
     Raises ValueError for a budget that buys nothing.
     """
+    replay = (gold_every, gold_items, gold_alert_only)
     return RunSpec(
         annotator=annotator,
         strategy=strategy_spec(strategy, strategy_params),
@@ -158,4 +166,5 @@ def run_spec(
         advice=advice,
         train_while_asking=train_while_asking,
         items=ItemScope(item_ids=item_ids, below_confidence=below_confidence) if item_ids or below_confidence else None,
+        gold_replay=GoldReplay(every=gold_every, items=gold_items, alert_only=gold_alert_only) if any(replay) else None,
     )

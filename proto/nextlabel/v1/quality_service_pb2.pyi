@@ -13,6 +13,7 @@ from nextlabel.v1 import annotation_pb2 as _annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as _learner_service_pb2
 from nextlabel.v1 import pool_pb2 as _pool_pb2
 from nextlabel.v1 import report_service_pb2 as _report_service_pb2
+from nextlabel.v1 import run_service_pb2 as _run_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -525,6 +526,166 @@ class CertifyLabelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CertifyLabelsResponse: _TypeAlias = CertifyLabelsResponse  # noqa: Y015
+
+@_typing.final
+class GetAnnotatorDriftRequest(_message.Message):
+    """Request of GetAnnotatorDrift."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    annotator: _builtins.str
+    """Name of an annotator; empty for all. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        annotator: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAnnotatorDriftRequest: _TypeAlias = GetAnnotatorDriftRequest  # noqa: Y015
+
+@_typing.final
+class GoldChange(_message.Message):
+    """New answers about gold items beside the earlier answers about the same ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    RIGHT_BEFORE_FIELD_NUMBER: _builtins.int
+    RIGHT_NOW_FIELD_NUMBER: _builtins.int
+    WORSE_FIELD_NUMBER: _builtins.int
+    BETTER_FIELD_NUMBER: _builtins.int
+    LOG_WEALTH_FIELD_NUMBER: _builtins.int
+    FALLEN_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Gold items with an earlier answer."""
+    right_before: _builtins.float
+    """Share of the earlier answers that are right."""
+    right_now: _builtins.float
+    """Share of the new answers that are right."""
+    worse: _builtins.int
+    """Items whose earlier answers are all right, and the new one is not."""
+    better: _builtins.int
+    """Items whose earlier answers are all wrong, and the new one is not."""
+    log_wealth: _builtins.float
+    """Natural logarithm of the highest wealth of the bets against it, at least 0: without a change it exceeds log(1,000) in 1 of
+    1,000 askings at most.
+    """
+    fallen: _builtins.bool
+    """Fewer are right now, and the wealth exceeds that."""
+    def __init__(
+        self,
+        *,
+        items: _builtins.int = ...,
+        right_before: _builtins.float = ...,
+        right_now: _builtins.float = ...,
+        worse: _builtins.int = ...,
+        better: _builtins.int = ...,
+        log_wealth: _builtins.float = ...,
+        fallen: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["better", b"better", "fallen", b"fallen", "items", b"items", "log_wealth", b"log_wealth", "right_before", b"right_before", "right_now", b"right_now", "worse", b"worse"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldChange: _TypeAlias = GoldChange  # noqa: Y015
+
+@_typing.final
+class GoldAsking(_message.Message):
+    """A time that a server-side annotator was asked about gold items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    CHANGED_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    OTHER_MODELS_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the annotator."""
+    run_id: _builtins.str
+    """Run that asked."""
+    model: _builtins.str
+    """Model that was asked."""
+    items: _builtins.int
+    """Gold items that were answered."""
+    right: _builtins.int
+    """Those of them that were answered right."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When the last answer came."""
+
+    @_builtins.property
+    def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is not as it was the time before: model, prompt, guidelines."""
+
+    @_builtins.property
+    def change(self) -> Global___GoldChange:
+        """The answers beside the earlier ones, of before the change where something has changed; absent where there are none."""
+
+    @_builtins.property
+    def other_models(self) -> _containers.RepeatedCompositeFieldContainer[_run_service_pb2.ModelCount]:
+        """Answers that came from another model than the one asked; the 8 most frequent models, those first."""
+
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        model: _builtins.str = ...,
+        changed: _abc.Iterable[_builtins.str] | None = ...,
+        items: _builtins.int = ...,
+        right: _builtins.int = ...,
+        change: Global___GoldChange | None = ...,
+        other_models: _abc.Iterable[_run_service_pb2.ModelCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "change", b"change", "changed", b"changed", "items", b"items", "model", b"model", "other_models", b"other_models", "right", b"right", "run_id", b"run_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldAsking: _TypeAlias = GoldAsking  # noqa: Y015
+
+@_typing.final
+class GetAnnotatorDriftResponse(_message.Message):
+    """Response of GetAnnotatorDrift."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASKINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def askings(self) -> _containers.RepeatedCompositeFieldContainer[Global___GoldAsking]:
+        """The newest askings of each annotator, up to 20, the oldest first; annotators in alphabetical order, up to 20."""
+
+    def __init__(
+        self,
+        *,
+        askings: _abc.Iterable[Global___GoldAsking] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["askings", b"askings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAnnotatorDriftResponse: _TypeAlias = GetAnnotatorDriftResponse  # noqa: Y015
 
 @_typing.final
 class GetDeliveryRequest(_message.Message):

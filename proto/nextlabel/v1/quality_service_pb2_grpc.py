@@ -60,6 +60,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.FromString,
                 _registered_method=True)
+        self.GetAnnotatorDrift = channel.unary_unary(
+                '/nextlabel.v1.QualityService/GetAnnotatorDrift',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftResponse.FromString,
+                _registered_method=True)
         self.GetDelivery = channel.unary_unary(
                 '/nextlabel.v1.QualityService/GetDelivery',
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryRequest.SerializeToString,
@@ -151,6 +156,13 @@ class QualityServiceServicer(object):
 
     def GetPoolDrift(self, request, context):
         """Tells whether the texts that came to the pool are like those that were there before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAnnotatorDrift(self, request, context):
+        """Tells how annotators answered gold items each time that they were asked, and whether one has become worse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -265,6 +277,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.GetPoolDrift,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.SerializeToString,
+            ),
+            'GetAnnotatorDrift': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAnnotatorDrift,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftResponse.SerializeToString,
             ),
             'GetDelivery': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDelivery,
@@ -458,6 +475,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/GetPoolDrift',
             nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.GetPoolDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAnnotatorDrift(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/GetAnnotatorDrift',
+            nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class QualityServiceStub:
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
     GetPoolDrift: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetPoolDriftRequest, _quality_service_pb2.GetPoolDriftResponse]
     """Tells whether the texts that came to the pool are like those that were there before."""
+    GetAnnotatorDrift: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetAnnotatorDriftRequest, _quality_service_pb2.GetAnnotatorDriftResponse]
+    """Tells how annotators answered gold items each time that they were asked, and whether one has become worse."""
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetDeliveryRequest, _quality_service_pb2.GetDeliveryResponse]
     """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
     a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
@@ -91,6 +93,8 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Finds the labels of an annotator that may stand without a person looking, under a promise that gold proves."""
     GetPoolDrift: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetPoolDriftRequest, _quality_service_pb2.GetPoolDriftResponse]  # type: ignore[assignment]
     """Tells whether the texts that came to the pool are like those that were there before."""
+    GetAnnotatorDrift: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetAnnotatorDriftRequest, _quality_service_pb2.GetAnnotatorDriftResponse]  # type: ignore[assignment]
+    """Tells how annotators answered gold items each time that they were asked, and whether one has become worse."""
     GetDelivery: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetDeliveryRequest, _quality_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
     """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
     a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
@@ -161,6 +165,13 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.GetPoolDriftResponse, _abc.Awaitable[_quality_service_pb2.GetPoolDriftResponse]]:
         """Tells whether the texts that came to the pool are like those that were there before."""
+
+    def GetAnnotatorDrift(
+        self,
+        request: _quality_service_pb2.GetAnnotatorDriftRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.GetAnnotatorDriftResponse, _abc.Awaitable[_quality_service_pb2.GetAnnotatorDriftResponse]]:
+        """Tells how annotators answered gold items each time that they were asked, and whether one has become worse."""
 
     def GetDelivery(
         self,

@@ -680,6 +680,40 @@ class ItemScope(_message.Message):
 Global___ItemScope: _TypeAlias = ItemScope  # noqa: Y015
 
 @_typing.final
+class GoldReplay(_message.Message):
+    """Gold items asked again, to see in time that an LLM has become worse. What it answers then stands instead of what it answered
+    before; the cost counts against the run's limits, the labels do not.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVERY_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ALERT_ONLY_FIELD_NUMBER: _builtins.int
+    every: _builtins.int
+    """Answers of the annotator between two times that it is asked, from 1 to 1,000,000; 0 for asking only when the run begins
+    and model, prompt or guidelines are not those of the answers there are.
+    """
+    items: _builtins.int
+    """Gold items a time, up to 1,000, those first that were asked most often; 0 for 100."""
+    alert_only: _builtins.bool
+    """Go on with an alarm in the events. Otherwise a run in which `every` is set ends with ANNOTATOR_UNRELIABLE."""
+    def __init__(
+        self,
+        *,
+        every: _builtins.int = ...,
+        items: _builtins.int = ...,
+        alert_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_only", b"alert_only", "every", b"every", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldReplay: _TypeAlias = GoldReplay  # noqa: Y015
+
+@_typing.final
 class RunSpec(_message.Message):
     """What a run does."""
 
@@ -696,6 +730,7 @@ class RunSpec(_message.Message):
     ADVICE_FIELD_NUMBER: _builtins.int
     TRAIN_WHILE_ASKING_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    GOLD_REPLAY_FIELD_NUMBER: _builtins.int
     batch_size: _builtins.int
     """Items in a round, from 1 to 10,000; 0 for the server's default."""
     audit_share: _builtins.float
@@ -733,6 +768,10 @@ class RunSpec(_message.Message):
     def items(self) -> Global___ItemScope:
         """Which items it may ask about; absent for all. Such runs draw no audit items, and collect no advice."""
 
+    @_builtins.property
+    def gold_replay(self) -> Global___GoldReplay:
+        """How often gold items are asked again. Only for LLMs that label items."""
+
     def __init__(
         self,
         *,
@@ -747,10 +786,11 @@ class RunSpec(_message.Message):
         advice: _builtins.bool = ...,
         train_while_asking: _builtins.bool = ...,
         items: Global___ItemScope | None = ...,
+        gold_replay: Global___GoldReplay | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "items", b"items", "limits", b"limits", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "annotator", b"annotator", "audit_share", b"audit_share", "gold_replay", b"gold_replay", "items", b"items", "limits", b"limits", "strategy", b"strategy", "targets", b"targets"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "items", b"items", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets", "train_while_asking", b"train_while_asking"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share", "advice", b"advice", "annotator", b"annotator", "audit_share", b"audit_share", "batch_size", b"batch_size", "gold_replay", b"gold_replay", "items", b"items", "limits", b"limits", "max_rounds", b"max_rounds", "seed", b"seed", "strategy", b"strategy", "targets", b"targets", "train_while_asking", b"train_while_asking"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__audit_share: _TypeAlias = _typing.Literal["audit_share"]  # noqa: Y015
     _WhichOneofArgType__audit_share: _TypeAlias = _typing.Literal["_audit_share", b"_audit_share"]  # noqa: Y015
@@ -1151,6 +1191,48 @@ class CanariesChecked(_message.Message):
 Global___CanariesChecked: _TypeAlias = CanariesChecked  # noqa: Y015
 
 @_typing.final
+class GoldReplayed(_message.Message):
+    """An annotator answered gold items that it had answered before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    RIGHT_BEFORE_FIELD_NUMBER: _builtins.int
+    RIGHT_NOW_FIELD_NUMBER: _builtins.int
+    FALLEN_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """Name of the annotator."""
+    items: _builtins.int
+    """Gold items with an earlier answer."""
+    right_before: _builtins.float
+    """Share of the earlier answers that are right."""
+    right_now: _builtins.float
+    """Share of the new answers that are right."""
+    fallen: _builtins.bool
+    """It has become worse, by a test that says so while nothing changes in 1 of 1,000 times at most."""
+    detail: _builtins.str
+    """The same for people."""
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        items: _builtins.int = ...,
+        right_before: _builtins.float = ...,
+        right_now: _builtins.float = ...,
+        fallen: _builtins.bool = ...,
+        detail: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "detail", b"detail", "fallen", b"fallen", "items", b"items", "right_before", b"right_before", "right_now", b"right_now"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GoldReplayed: _TypeAlias = GoldReplayed  # noqa: Y015
+
+@_typing.final
 class PlannedRoute(_message.Message):
     """Items that go the same way."""
 
@@ -1337,6 +1419,7 @@ class RunEvent(_message.Message):
     RUN_RESUMED_FIELD_NUMBER: _builtins.int
     ROUTE_PLANNED_FIELD_NUMBER: _builtins.int
     ROUTE_STEP_STARTED_FIELD_NUMBER: _builtins.int
+    GOLD_REPLAYED_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Number, from 1."""
     round: _builtins.int
@@ -1393,6 +1476,10 @@ class RunEvent(_message.Message):
     def route_step_started(self) -> Global___RouteStepStarted:
         """A step of its plan began."""
 
+    @_builtins.property
+    def gold_replayed(self) -> Global___GoldReplayed:
+        """Gold items were asked again."""
+
     def __init__(
         self,
         *,
@@ -1411,12 +1498,13 @@ class RunEvent(_message.Message):
         run_resumed: Global___RunResumed | None = ...,
         route_planned: Global___RoutePlanned | None = ...,
         route_step_started: Global___RouteStepStarted | None = ...,
+        gold_replayed: Global___GoldReplayed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "round_started", b"round_started", "route_planned", b"route_planned", "route_step_started", b"route_step_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "gold_replayed", b"gold_replayed", "model_trained", b"model_trained", "round_started", b"round_started", "route_planned", b"route_planned", "route_step_started", b"route_step_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "route_planned", b"route_planned", "route_step_started", b"route_step_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_progress", b"annotation_progress", "batch_selected", b"batch_selected", "canaries_checked", b"canaries_checked", "curve_point_added", b"curve_point_added", "event", b"event", "gold_replayed", b"gold_replayed", "model_trained", b"model_trained", "number", b"number", "round", b"round", "round_started", b"round_started", "route_planned", b"route_planned", "route_step_started", b"route_step_started", "run_ended", b"run_ended", "run_paused", b"run_paused", "run_resumed", b"run_resumed", "target_stated", b"target_stated", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated", "run_paused", "run_resumed", "route_planned", "route_step_started"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["round_started", "batch_selected", "annotation_progress", "model_trained", "curve_point_added", "run_ended", "canaries_checked", "target_stated", "run_paused", "run_resumed", "route_planned", "route_step_started", "gold_replayed"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 

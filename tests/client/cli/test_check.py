@@ -16,6 +16,7 @@ from tests.client.fake_state import State, error_info, rich_status
         (["--min-model-accuracy", "0.71"], 1),
         (["--max-unlabeled", "0"], 0),
         (["--no-drift"], 1),
+        (["--no-annotator-drift"], 1),
         (["--min-accuracy", "0.59", "--min-model-accuracy", "0.71"], 1),
         ([], 2),
         (["--min-accuracy", "90"], 2),

@@ -95,6 +95,7 @@ def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, sta
     assert done.json["run_id"] == "run-1"
     assert "round 1  labels 20" in done.err
     assert "canaries: 1 of 8 obeyed, $0.0003" in done.err
+    assert "ALARM: haiku answers 80.0% of 100 gold items right" in done.err
     assert "answers of another model than the one asked: cheap-one (3)" in done.err
     assert "finished: a budget is used up (as planned)" in done.err
 

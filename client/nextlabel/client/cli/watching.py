@@ -89,7 +89,7 @@ class RunView:
 
         current = self.rounds.setdefault(event.round, Round()) if event.round else Round()
         match event.WhichOneof("event"):
-            case ("target_stated" | "route_planned" | "route_step_started") as stated:
+            case ("target_stated" | "route_planned" | "route_step_started" | "gold_replayed") as stated:
                 say(_stated(event, stated))
             case "round_started":
                 current.stage = "selecting"
@@ -141,6 +141,8 @@ def _stated(event: "RunEvent", what: str) -> str:
     """What a run says of a target or of its plan."""
     if what == "target_stated":
         return event.target_stated.detail
+    if what == "gold_replayed":
+        return f"{'ALARM: ' if event.gold_replayed.fallen else ''}{event.gold_replayed.detail}"
     if what == "route_step_started":
         step = event.route_step_started
         detail = f" ({step.detail})" if step.detail else ""

@@ -48,6 +48,12 @@ class Quality(Service[Mode, Scope]):
         return await self._connection.unary(self._stub.GetPoolDrift, pb.GetPoolDriftRequest(project=project))
 
     @project_call
+    async def annotator_drift(self, project: str, *, annotator: str = "") -> pb.GetAnnotatorDriftResponse:
+        """How annotators answered gold items each time that they were asked, and whether one has become worse."""
+        request = pb.GetAnnotatorDriftRequest(project=project, annotator=annotator)
+        return await self._connection.unary(self._stub.GetAnnotatorDrift, request)
+
+    @project_call
     async def delivery(self, project: str, *, accuracy: float = 0.95) -> pb.GetDeliveryResponse:
         """What the labels of the whole pool are worth, and how many stand under the promise of this accuracy."""
         request = pb.GetDeliveryRequest(project=project, accuracy=accuracy)

@@ -10,6 +10,7 @@ from nextlabel.server.domain.learning.training_labels.filter_sets import FilterS
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
+from nextlabel.server.domain.quality.gold_askings import GoldAskings
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
@@ -29,6 +30,7 @@ class QualityParts:
     consensus: ConsensusMethods
     acceptance: Acceptances
     drift: PoolDrift
+    gold_askings: GoldAskings
     deliveries: Deliveries
     route_plans: RoutePlans
     review: ReviewQueue
@@ -49,6 +51,7 @@ def quality_parts(
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),
+        gold_askings=GoldAskings(store),
         deliveries=deliveries,
         route_plans=RoutePlans(deliveries, executor),
         review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting, filters=filters),

@@ -27,7 +27,7 @@ from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import LlmOptions, RouteOptions
-from nextlabel.server.values.runs.runs import RunSpec
+from nextlabel.server.values.runs.runs import GoldReplay, RunSpec
 from nextlabel.server.wiring.advisors import chooser_of
 from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
@@ -85,7 +85,7 @@ class AllQuotes:
         asked += [llm.asked(spec.annotator)] if llm else []
         quotes = [RunQuote(Cost(), Cost(), Cost(), self._warnings(asked)), bound]
         if isinstance(spec.annotator, LlmOptions):
-            quotes.append(await self._annotation(project, spec.annotator, bound, sample))
+            quotes.append(await self._annotation(project, spec.annotator, bound, sample, spec.gold_replay))
         if llm is not None and llm.name == CHOOSING:
             quotes.append(await self._choosing(project, spec, llm, bound, sample))
         elif llm is not None:
@@ -98,19 +98,28 @@ class AllQuotes:
         found = [w for choice in asked for w in prices.price_of(choice.model).warnings(today)]
         return [f"WARNING: {warning}" for warning in dict.fromkeys(found)]
 
-    async def _annotation(self, project: Project, annotator: LlmOptions, bound: RunQuote, sample: _Sample) -> RunQuote:
+    async def _annotation(
+        self, project: Project, annotator: LlmOptions, bound: RunQuote, sample: _Sample, replay: GoldReplay
+    ) -> RunQuote:
         """Quote the items to annotate, the canaries among them, and what is checked first."""
         pool = await self.pools.open(project.id)
         gold = min(GOLD_ITEMS, len(pool.gold))
         by_people = len(await self.people_checks.shared(project, annotator.annotator_name))
         checked = gold + by_people
         asked = 1.0 + annotator.prompt.canary_share
+        again = _replayed(replay, gold, bound.upper.labels)
         amounts = _Amounts(
-            bound.low.labels * asked, bound.expected.labels * asked + checked, bound.upper.labels * asked + checked
+            bound.low.labels * asked,
+            bound.expected.labels * asked + checked + _replayed(replay, gold, bound.expected.labels),
+            bound.upper.labels * asked + checked + again,
         )
         batches = annotator.prompt.message_batches
         quote = await self._items(project, annotator, amounts, sample, batches=batches)
         extras = [f"{gold} gold items are checked first"] if gold else []
+        if again:
+            extras.append(
+                f"gold items are asked again after every {replay.every:,} answers, {again:,} questions in all"
+            )
         if by_people:
             extras.append(f"{by_people} items that people answered come first, to tell how often it agrees")
         if rounds := annotator.prompt.refine_rounds:
@@ -218,3 +227,8 @@ def _added(quotes: Sequence[RunQuote]) -> RunQuote:
         sum((q.upper for q in quotes), start=Cost()),
         [assumption for q in quotes for assumption in q.assumptions],
     )
+
+
+def _replayed(replay: GoldReplay, gold: int, labels: int) -> int:
+    """Return how many questions about gold items that were asked before come with so many labels."""
+    return labels // replay.every * min(replay.items or GOLD_ITEMS, gold) if replay.every else 0

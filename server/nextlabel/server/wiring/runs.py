@@ -10,6 +10,7 @@ from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.gold_checks import GoldChecks
+from nextlabel.server.domain.runs.gold_replays import GoldReplays
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.rounds import Rounds
@@ -112,7 +113,7 @@ def run_parts(
             clock=base.clock,
             new_id=new_id,
         ),
-        gold_checks=gold_checks,
+        gold_replays=GoldReplays(base.store, gold_checks, reports.quality.gold_askings, log),
         people_checks=people_checks,
         annotation=annotation,
         annotators=annotators,

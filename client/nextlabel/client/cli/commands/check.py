@@ -38,6 +38,10 @@ def check(
     no_drift: Annotated[
         bool, typer.Option("--no-drift", help="No texts came that are unlike the earlier ones.")
     ] = False,
+    no_annotator_drift: Annotated[
+        bool,
+        typer.Option("--no-annotator-drift", help="No annotator answered gold worse when it was last asked again."),
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Check that labels, model and cost are as good as they have to be; exit code 1 where they are not.
@@ -45,7 +49,9 @@ def check(
     Of an accuracy, the lower end of its 95 % interval counts: of one that may be watched where there is such, as
     pipelines look again and again, else of the one that rests on most items. What is not known is not kept.
     """
-    if (min_accuracy, min_model_accuracy, max_cost, max_unlabeled) == (None,) * 4 and not no_drift:
+    if (min_accuracy, min_model_accuracy, max_cost, max_unlabeled) == (None,) * 4 and not (
+        no_drift or no_annotator_drift
+    ):
         raise typer.BadParameter("say what has to be kept, such as --min-accuracy 0.9")
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
@@ -56,6 +62,7 @@ def check(
         if min_accuracy is not None or min_model_accuracy is not None:
             accuracy = plain(chosen.quality.accuracy())
         arrivals = plain(chosen.quality.drift())["arrivals"] if no_drift else []
+        askings = plain(chosen.quality.annotator_drift())["askings"] if no_annotator_drift else []
     results: list[Record] = []
     if min_accuracy is not None:
         results.append(_accurate("accuracy of labels", accuracy["labels"], min_accuracy))
@@ -64,6 +71,8 @@ def check(
     results += _counted(overview, max_cost, max_unlabeled)
     if no_drift:
         results.append(_alike(arrivals))
+    if no_annotator_drift:
+        results.append(_as_good(askings))
     emit_many(results, _COLUMNS, output)
     raise typer.Exit(0 if all(one["kept"] for one in results) else FAILED)
 
@@ -95,6 +104,20 @@ def _alike(arrivals: list[Record]) -> Record:
     )
     found = f"{len(drifted):,} that differ"
     return _result("texts like the earlier ones", found, "none that differ", kept=not drifted, why=why)
+
+
+def _as_good(askings: list[Record]) -> Record:
+    newest = {one["annotator"]: one for one in askings}
+    fallen = [one for one in newest.values() if one["change"] and one["change"]["fallen"]]
+    why = (
+        ", ".join(
+            f"{one['annotator']}: {one['change']['right_before']:.1%} before, {one['change']['right_now']:.1%} now"
+            for one in fallen
+        )
+        or f"{len(newest):,} annotators asked about gold"
+    )
+    found = f"{len(fallen):,} that became worse"
+    return _result("annotators as good as before", found, "none that became worse", kept=not fallen, why=why)
 
 
 def _result(check: str, found: str, asked_for: str, *, kept: bool, why: str = "") -> dict[str, Any]:

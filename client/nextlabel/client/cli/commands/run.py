@@ -28,6 +28,7 @@ RunArgument = Annotated[str | None, typer.Argument(metavar="[RUN]", help="Id of 
 
 _LIMITS = "When the run ends"
 _SCOPE = "What it may ask about"
+_GOLD = "Whether the annotator becomes worse"
 
 _COLUMNS: TableColumns = {
     "RUN": lambda r: r["run_id"],
@@ -121,6 +122,21 @@ def start(
             help="Ask each batch while the learner is trained on the one before it; picks are by a model one older.",
         ),
     ] = False,
+    gold_every: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="Ask an LLM about gold again after so many answers, and end where it has become worse.",
+            rich_help_panel=_GOLD,
+        ),
+    ] = 0,
+    gold_items: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Gold items a time. (default: 100)", rich_help_panel=_GOLD)
+    ] = 0,
+    gold_alert_only: Annotated[
+        bool, typer.Option("--gold-alert-only", help="Go on with an alarm instead.", rich_help_panel=_GOLD)
+    ] = False,
     items: Annotated[
         Path | None,
         typer.Option(
@@ -182,6 +198,9 @@ def start(
             advice=advice,
             item_ids=_ids(items),
             below_confidence=below_confidence,
+            gold_every=gold_every,
+            gold_items=gold_items,
+            gold_alert_only=gold_alert_only,
         )
         if quote:
             emit_one(plain(client.runs.quote(project, spec)), output)

@@ -192,6 +192,7 @@ class ModelAsker:
                 "variant": variant,
                 "attempt": attempt,
                 **({"sample": sample} if (sample := self._settings.sample) else {}),
+                **({"asking": asking} if (asking := self._builder.task.asking) else {}),
             }
         )
 

@@ -194,6 +194,7 @@ RULES: dict[str, Rule] = {
                 "CompareConsensus": Rule(READERS),
                 "CertifyLabels": Rule(READERS),
                 "GetPoolDrift": Rule(READERS),
+                "GetAnnotatorDrift": Rule(READERS),
                 "GetDelivery": Rule(READERS),
                 "ListDeliveredLabels": Rule(READERS),
                 "QuoteRoutes": Rule(READERS),

@@ -20,6 +20,7 @@ from nextlabel.server.values.runs.events import (
     BatchSelected,
     CanariesChecked,
     CurvePointAdded,
+    GoldReplayed,
     Happening,
     ModelTrained,
     RoundStarted,
@@ -64,8 +65,8 @@ def _content(tx: Transaction, happening: Happening, project: Project) -> tuple[s
             model = tx.models.get(project.id, version)
             point = None if model is None or model.accuracy is None else curve_point(model)
             return "curve_point_added", pb.CurvePointAdded(point=point)
-        case CanariesChecked(counts):
-            return "canaries_checked", pb.CanariesChecked(counts=canary_counts(counts))
+        case CanariesChecked() | GoldReplayed():
+            return _of_checks(happening)
         case RoutePlanned() | RouteStepStarted():
             return _of_route(happening)
         case RunPaused() | RunResumed() | RunEnded():
@@ -92,6 +93,20 @@ def _target_stated(said: TargetStated) -> pb.TargetStated:
         items_needed=said.items_needed,
         detail=said.detail,
     )
+
+
+def _of_checks(found: CanariesChecked | GoldReplayed) -> tuple[str, Any]:
+    if isinstance(found, CanariesChecked):
+        return "canaries_checked", pb.CanariesChecked(counts=canary_counts(found.counts))
+    replayed = pb.GoldReplayed(
+        annotator=found.annotator,
+        items=found.items,
+        right_before=found.right_before,
+        right_now=found.right_now,
+        fallen=found.fallen,
+        detail=found.detail,
+    )
+    return "gold_replayed", replayed
 
 
 def _of_route(happening: RoutePlanned | RouteStepStarted) -> tuple[str, Any]:

@@ -13,7 +13,7 @@ from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import RouteOptions
-from nextlabel.server.values.runs.runs import ItemScope, Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import GoldReplay, ItemScope, Plateau, Run, RunSpec, RunState, StopReason
 from nextlabel.v1 import run_service_pb2 as pb
 
 DEFAULT_BATCH = 20
@@ -73,6 +73,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         advice=message.advice,
         train_while_asking=message.train_while_asking,
         items=scope,
+        gold_replay=GoldReplay(message.gold_replay.every, message.gold_replay.items, message.gold_replay.alert_only),
     )
 
 
@@ -96,7 +97,12 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
         advice=spec.advice,
         train_while_asking=spec.train_while_asking,
         items=pb.ItemScope(below_confidence=spec.items.below, listed=spec.items.listed) if spec.items else None,
+        gold_replay=_gold_replay(spec.gold_replay) if spec.gold_replay != GoldReplay() else None,
     )
+
+
+def _gold_replay(replay: GoldReplay) -> pb.GoldReplay:
+    return pb.GoldReplay(every=replay.every, items=replay.items, alert_only=replay.alert_only)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,14 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.delivery import delivered_label, delivery, delivery_place, delivery_token
 from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
+from nextlabel.server.api.messages.gold_askings import gold_asking
 from nextlabel.server.api.messages.models import filter_counts
 from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry
 from nextlabel.server.api.messages.routing import route_plan
 from nextlabel.server.api.messages.values import fitting, full_page, page, page_size
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.quality.gold_askings import newest_askings
 from nextlabel.server.domain.reports.routing import AnnotatorPrice
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.wiring.quality import QualityParts
@@ -54,6 +56,14 @@ class QualityServicer(QualityServiceServicer):
         """Return whether the texts that came are like the earlier ones."""
         found = await self.quality.drift.arrivals((await self.finder.project(request.project)).id)
         return pb.GetPoolDriftResponse(arrivals=[arrival(one) for one in found])
+
+    async def GetAnnotatorDrift(
+        self, request: pb.GetAnnotatorDriftRequest, context: Any
+    ) -> pb.GetAnnotatorDriftResponse:
+        """Return how annotators answered gold items each time that they were asked."""
+        project = await self.finder.project(request.project)
+        found = newest_askings(await self.quality.gold_askings.of(project, request.annotator))
+        return pb.GetAnnotatorDriftResponse(askings=[gold_asking(one) for one in found])
 
     async def CompareConsensus(self, request: pb.CompareConsensusRequest, context: Any) -> pb.CompareConsensusResponse:
         """Compare ways to join the answers of several annotators."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import Transaction
@@ -13,7 +14,7 @@ from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Answer
+from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.limits import Limits
@@ -175,11 +176,13 @@ class Leases:
         kind: AnnotatorKind,
         trusted: bool,
         reservation: str,
+        corrects: Mapping[int, int] = MappingProxyType({}),
     ) -> int:
         """Keep server-side annotators' answers, (row, item id, answer) each; return how many carry a label.
 
-        Labels are settled under ``reservation``, if one is given; answers that were recorded before are neither kept
-        nor booked again, and none is kept about an item that was deleted meanwhile.
+        ``corrects`` has, by row, the annotations instead of which they stand, unless they failed. Labels are settled
+        under ``reservation``, if one is given; answers that were recorded before are neither kept nor booked again, and
+        none is kept about an item that was deleted meanwhile.
         """
         gone = set(tx.pool.deleted_rows(project.id, [row for row, _, _ in answers]))
         annotations = [
@@ -193,6 +196,7 @@ class Leases:
                 kind=kind,
                 trusted=trusted,
                 at=self.clock.now(),
+                corrects=0 if answer.outcome is Outcome.FAILED else corrects.get(row, 0),
             )
             for row, item_id, answer in answers
             if row not in gone
@@ -265,6 +269,7 @@ def new_annotation(
     kind: AnnotatorKind,
     trusted: bool,
     at: datetime,
+    corrects: int = 0,
 ) -> Annotation:
     """Return the annotation that an answer becomes; the store numbers it."""
     return Annotation(
@@ -282,4 +287,5 @@ def new_annotation(
         round=batch.round if batch else 0,
         batch=batch.id if batch else "",
         created_at=at,
+        corrects=corrects,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from nextlabel.server.assessment.answering_models import other_models
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -35,13 +35,19 @@ Answered = tuple[int, str, Answer]
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """A batch of a run, and who annotates it."""
+    """A batch of a run, and who annotates it.
+
+    Where it is asked again what it has answered, ``asking`` numbers the time, from 1, and ``corrects`` has the ids of
+    the annotations, by row, instead of which the new ones stand.
+    """
 
     project: Project
     run: Run
     batch: Batch
     picks: Sequence[Pick]
     source: RunAnnotator
+    asking: int = 0
+    corrects: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,8 @@ class BatchAnnotation:
         def keep(tx: Transaction, answers: Sequence[Answered]) -> None:
             self._record(tx, assigned, answers, reservation)
 
-        await self.ask(assigned.project, assigned.run, assigned.source, [p.row for p in assigned.picks], keep)
+        rows = [p.row for p in assigned.picks]
+        await self.ask(assigned.project, assigned.run, assigned.source, rows, keep, asking=assigned.asking)
 
     async def ask(
         self,
@@ -91,14 +98,16 @@ class BatchAnnotation:
         source: RunAnnotator,
         rows: Sequence[int],
         keep: Callable[[Transaction, Sequence[Answered]], None],
+        *,
+        asking: int = 0,
     ) -> None:
-        """Have rows answered, and each answer kept by ``keep`` as it comes.
+        """Have rows answered, for the time ``asking``, and each answer kept by ``keep`` as it comes.
 
         Raises:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
         items = await self.pools.to_annotate(project.id, rows)
-        task = await self.store.read(lambda tx: self.projects.task(tx, project))
+        task = replace(await self.store.read(lambda tx: self.projects.task(tx, project)), asking=asking)
         progress = _Progress(total=len(items) * texts_an_item(run.spec.annotator))
         pending: list[Answered] = []
 
@@ -139,6 +148,7 @@ class BatchAnnotation:
             kind=source.kind,
             trusted=source.trusted,
             reservation=reservation,
+            corrects=assigned.corrects,
         )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from nextlabel.server.domain.pool.pools import Pools
@@ -30,23 +30,39 @@ class CheckedItem(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Repetition:
+    """How often a run has had such a batch before, and where the same is asked again, as in Assignment."""
+
+    earlier: int = 0
+    asking: int = 0
+    corrects: Mapping[int, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckBatches:
-    """Has items answered besides those that strategies choose; a run has at most one such batch of a kind."""
+    """Has items answered besides those that strategies choose."""
 
     pools: Pools
     annotation: BatchAnnotation
     clock: Clock
 
     async def annotate(
-        self, project: Project, run: Run, source: RunAnnotator, kind: str, items: Sequence[CheckedItem]
+        self,
+        project: Project,
+        run: Run,
+        source: RunAnnotator,
+        kind: str,
+        items: Sequence[CheckedItem],
+        repetition: Repetition | None = None,
     ) -> None:
         """Have the items answered. Their cost counts against the budgets, their labels do not.
 
         Raises:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
+        again = repetition or Repetition()
         batch = Batch(
-            id=f"{kind}-{run.id}",
+            id=f"{kind}-{run.id}-{again.earlier}" if again.earlier else f"{kind}-{run.id}",
             project=project.id,
             run=run.id,
             round=0,
@@ -57,7 +73,9 @@ class CheckBatches:
             created_at=self.clock.now(),
         )
         picks = [_pick(batch, place, item) for place, item in enumerate(items)]
-        await self.annotation.annotate_unbooked(Assignment(project, run, batch, picks, source))
+        await self.annotation.annotate_unbooked(
+            Assignment(project, run, batch, picks, source, again.asking, again.corrects)
+        )
 
 
 def _pick(batch: Batch, place: int, item: CheckedItem) -> Pick:

@@ -16,7 +16,7 @@ from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
 from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.goals import Goals
-from nextlabel.server.domain.runs.gold_checks import GoldChecks
+from nextlabel.server.domain.runs.gold_replays import GoldReplays
 from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.routing import Routing
@@ -50,7 +50,7 @@ class RunDriver:
     rounds: Rounds
     goals: Goals
     forecasts: Forecasts
-    gold_checks: GoldChecks
+    gold_replays: GoldReplays
     people_checks: PeopleChecks
     annotation: BatchAnnotation
     advising: Advising
@@ -115,7 +115,9 @@ class RunDriver:
             await source.annotator.close()
 
     async def _drive_rounds(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
-        await self.gold_checks.check(project, run, source)
+        fallen = await self.gold_replays.begin(project, run, source)
+        if fallen is not None:
+            return fallen
         await self.people_checks.check(project, run, source)
         cut_off = await self.rounds.cut_off(project, run)
         if cut_off is not None:
@@ -139,6 +141,9 @@ class RunDriver:
         run, current = await self._as_they_are_now(run, project)
         if current != project:
             return None
+        fallen = await self.gold_replays.when_due(project, run, source)
+        if fallen is not None:
+            return fallen
         selected = await self.rounds.select(project, run, leasable=False, behind=behind)
         if selected is None:
             return await self._nothing_selected(project, run)

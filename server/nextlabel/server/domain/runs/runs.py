@@ -34,7 +34,12 @@ from nextlabel.server.values.runs.annotator_options import (
     texts_an_item,
 )
 from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent, RunPaused, RunResumed
-from nextlabel.server.values.runs.runs import Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import GoldReplay, Run, RunSpec, RunState, StopReason
+
+MOST_BETWEEN = 1_000_000
+"""Most answers between two times that gold is asked."""
+MOST_REPLAYED = 1_000
+"""Most gold items that are asked again at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +234,21 @@ class Runs:
                     "advice",
                     spec.advice and shows_labels(spec.annotator),
                     "asks about labeled items too, whose labels the annotator must not see: ask without demonstrations",
+                ),
+                (
+                    "gold_replay.every",
+                    not 0 <= spec.gold_replay.every <= MOST_BETWEEN,
+                    f"from 0 to {MOST_BETWEEN:,}, got {spec.gold_replay.every}",
+                ),
+                (
+                    "gold_replay.items",
+                    not 0 <= spec.gold_replay.items <= MOST_REPLAYED,
+                    f"from 0 to {MOST_REPLAYED:,}, got {spec.gold_replay.items}",
+                ),
+                (
+                    "gold_replay",
+                    spec.gold_replay != GoldReplay() and (spec.advice or not isinstance(spec.annotator, LlmOptions)),
+                    "only LLMs that label items are asked about gold again: leave it out",
                 ),
                 *((path, True, message) for path, message in (*scope_violations(spec), *route_violations(spec))),
             )

@@ -56,8 +56,9 @@ class Demonstration:
 class Task:
     """What is asked about each item.
 
-    `score_range` says which `Score` answers are allowed. `demonstrations` are the fixed ones that every
-    request shows; retrieved ones come from a `DemonstrationSource`.
+    `score_range` says which `Score` answers are allowed. `demonstrations` are the fixed ones that every request shows;
+    retrieved ones come from a `DemonstrationSource`. `asking` numbers the times that the same is asked on purpose, from
+    0: an answer that was kept another time is not given again.
     """
 
     annotation_type: AnnotationType
@@ -65,6 +66,7 @@ class Task:
     guidelines: Guidelines
     demonstrations: tuple[Demonstration, ...] = ()
     score_range: ScoreRange = field(default_factory=ScoreRange)
+    asking: int = 0
 
     @property
     def label_names(self) -> tuple[str, ...]:

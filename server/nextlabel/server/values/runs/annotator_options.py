@@ -5,7 +5,7 @@ Options are checked where what they need is known: see `wiring/run_annotators.py
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar
 
@@ -195,6 +195,25 @@ def annotator_name(options: AnnotatorChoice) -> str:
             return options.name or f"{options.kind}:{options.label_set}"
         case _:
             return ""
+
+
+def asked_alike(one: AnnotatorChoice, other: AnnotatorChoice) -> bool:
+    """Return whether two annotators get the same questions: what is asked, and of whom, not how many at a time.
+
+    >>> haiku = AnthropicOptions("haiku", name="mine")
+    >>> asked_alike(haiku, AnthropicOptions("haiku", prompt=PromptOptions(max_concurrency=4)))
+    True
+    >>> asked_alike(haiku, AnthropicOptions("sonnet", name="mine"))
+    False
+    """
+    if not isinstance(one, LlmOptions) or not isinstance(other, LlmOptions):
+        return one == other
+    return _question_of(one) == _question_of(other)
+
+
+def _question_of(options: LlmOptions) -> LlmOptions:
+    prompt = replace(options.prompt, max_concurrency=0, canary_share=0.0, message_batches=False, texts=0)
+    return replace(options, name="", prompt=prompt)
 
 
 def candidate_name(annotator: str, number: int) -> str:

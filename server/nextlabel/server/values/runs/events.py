@@ -81,6 +81,22 @@ class CanariesChecked:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldReplayed:
+    """An annotator answered ``items`` gold items that it had answered before.
+
+    ``right_before`` and ``right_now`` are shares of its answers. ``fallen`` is true where it has become worse, beyond
+    what happens while nothing changes. ``detail`` says it for people.
+    """
+
+    annotator: str
+    items: int
+    right_before: float
+    right_now: float
+    fallen: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunPaused:
     """Somebody paused the run; answers that were under way may still come."""
 
@@ -136,6 +152,7 @@ Happening = (
     | ModelTrained
     | CurvePointAdded
     | CanariesChecked
+    | GoldReplayed
     | RoutePlanned
     | RouteStepStarted
     | RunPaused

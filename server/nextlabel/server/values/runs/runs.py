@@ -78,13 +78,25 @@ class ItemScope:
 
 
 @dataclass(frozen=True, slots=True)
+class GoldReplay:
+    """Gold items are asked again after every ``every`` answers, ``items`` of them, 0 of either for never.
+
+    Where the answers have become worse the run ends, or goes on with an alarm if ``alert_only``.
+    """
+
+    every: int = 0
+    items: int = 0
+    alert_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunSpec:
     """What a run does and when it ends. A limit or target of 0 means none.
 
     ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable. With
     ``train_while_asking`` a batch is picked and asked while the model of the one before it is being trained.
     Where ``advice`` is set, answers are kept as advice beside the items, and buy no labels. ``items`` says which ones
-    may be asked about.
+    may be asked about, ``gold_replay`` how often gold items are asked again.
     """
 
     annotator: AnnotatorChoice
@@ -101,6 +113,7 @@ class RunSpec:
     advice: bool = False
     train_while_asking: bool = False
     items: ItemScope = ItemScope()
+    gold_replay: GoldReplay = GoldReplay()
 
 
 @dataclass(frozen=True, slots=True)

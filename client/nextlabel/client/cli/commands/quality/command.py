@@ -98,16 +98,42 @@ _DRIFT_COLUMNS: TableColumns = {
 }
 
 
-@app.command(epilog="Example: nextlabel quality drift news")
-def drift(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+_ASKING_COLUMNS: TableColumns = {
+    "ANNOTATOR": lambda a: a["annotator"],
+    "ASKED": lambda a: a["time"],
+    "CHANGED": lambda a: ", ".join(a["changed"]) or None,
+    "GOLD ITEMS": lambda a: f"{a['items']:,}",
+    "RIGHT": lambda a: f"{a['right'] / a['items']:.1%}",
+    "SAME ITEMS BEFORE": lambda a: f"{a['change']['right_before']:.1%}" if a["change"] else None,
+    "NOW": lambda a: f"{a['change']['right_now']:.1%}" if a["change"] else None,
+    "WORSE": lambda a: "YES" if a["change"] and a["change"]["fallen"] else "nothing shows it" if a["change"] else None,
+}
+
+
+@app.command(epilog="Examples: nextlabel quality drift news;  nextlabel quality drift news --annotators")
+def drift(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    annotators: Annotated[
+        bool, typer.Option("--annotators", help="Show whether annotators answer gold items worse than before instead.")
+    ] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Show whether the texts that came to the pool are like those before them; 50 % told apart is chance.
 
     Texts that came together, at least 100, are compared once, ten seconds after the last one. While nothing changes a
-    project has an alarm with a probability of 1 %, all that ever comes to it together.
+    project has an alarm with a probability of 1 %, all that ever comes to it together. With --annotators every time
+    that an annotator was asked about gold is compared with the times before; 1 in 1,000 is taken for a fall by mistake.
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
+        if annotators:
+            askings = plain(client.quality.annotator_drift(project))["askings"]
+            emit_many(askings, _ASKING_COLUMNS, output)
+            if output is Output.TABLE and not askings:
+                say("no server-side annotator has answered gold items yet: add some, and start a run")
+            return
         found = plain(client.quality.drift(project))
     emit_many(found["arrivals"], _DRIFT_COLUMNS, output)
     if output is Output.TABLE and not found["arrivals"]:
