@@ -10,6 +10,7 @@ from nextlabel.v1 import pool_pb2 as pool
 from nextlabel.v1 import quality_service_pb2 as quality
 from nextlabel.v1 import quality_service_pb2_grpc as quality_grpc
 from nextlabel.v1 import report_service_pb2 as report
+from tests.client.fake_state import State
 
 
 def estimate(value: float) -> report.Estimate:
@@ -21,7 +22,8 @@ def figure(kind: Any, value: float, *, anytime: bool = False) -> quality.Figure:
 
 
 class Quality(quality_grpc.QualityServiceServicer):
-    def __init__(self) -> None:
+    def __init__(self, state: State) -> None:
+        self.state = state
         self.filters: dict[str, quality.Filter] = {}
         self.kept: dict[str, quality.KeptItem] = {}
 
@@ -75,6 +77,8 @@ class Quality(quality_grpc.QualityServiceServicer):
         )
 
     async def ListDeliveredLabels(self, request: Any, context: Any) -> Any:
+        if refusals := self.state.refuse_pages.get(request.page_token):
+            await context.abort_with_status(refusals.pop(0))
         number = int(request.page_token or 0)
         label = quality.DeliveredLabel(
             item=pool.Item(id=f"item-{number}", text="a text", split=pool.SPLIT_POOL),

@@ -90,7 +90,7 @@ class FakeServer:
             partial(run_grpc.add_RunServiceServicer_to_server, Runs(self.state)),
             partial(budget_grpc.add_BudgetServiceServicer_to_server, Budgets(self.state)),
             partial(report_grpc.add_ReportServiceServicer_to_server, Reports(self.state)),
-            partial(quality_grpc.add_QualityServiceServicer_to_server, Quality()),
+            partial(quality_grpc.add_QualityServiceServicer_to_server, Quality(self.state)),
             partial(text_grpc.add_TextServiceServicer_to_server, Texts()),
             partial(access_grpc.add_AccessServiceServicer_to_server, Access(self.state)),
         ):

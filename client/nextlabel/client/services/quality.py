@@ -73,6 +73,20 @@ class Quality(Service[Mode, Scope]):
             yield page
 
     @project_call
+    async def delivered_page(
+        self, project: str, *, accuracy: float = 0.95, page_token: str = "", page_size: int = 1_000
+    ) -> pb.ListDeliveredLabelsResponse:
+        """One page of what `delivered` lists, and the token of the next one: it goes on after any break.
+
+        Raises NextlabelError FAILED_PRECONDITION, with the reason DELIVERY_CHANGED, where the listing is not known any
+        more.
+        """
+        request = pb.ListDeliveredLabelsRequest(
+            project=project, accuracy=accuracy, page_token=page_token, page_size=page_size
+        )
+        return await self._connection.unary(self._stub.ListDeliveredLabels, request)
+
+    @project_call
     async def quote_routes(
         self, project: str, budget_usd: float, *, annotators: Mapping[str, float], person_usd: float = 0.0
     ) -> pb.QuoteRoutesResponse:

@@ -1,7 +1,7 @@
 """`nextlabel quality deliver`: the whole pool labeled, and what the labels are worth."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,11 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+
+if TYPE_CHECKING:
+    from nextlabel.client.clients import Client
+    from nextlabel.client.export.partial_delivery import PartialDelivery
+    from nextlabel.v1 import quality_service_pb2 as pb
 
 EPILOG = "Examples: nextlabel quality deliver news;  nextlabel quality deliver news --accuracy 0.9 --to labeled.parquet"
 
@@ -32,11 +37,15 @@ def deliver(
             "ending a folder of Hugging Face datasets. (default: only say what the labels are worth)",
         ),
     ] = None,
+    afresh: Annotated[
+        bool, typer.Option("--afresh", help="Begin again where a delivery to the same file was cut off.")
+    ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Label every item of the pool, by people, LLMs and the learner, and say how far the labels can be trusted.
 
-    Labels that gold proves to be accurate enough, with 95 % confidence, stand; the others are marked for a look.
+    Labels that gold proves to be accurate enough, with 95 % confidence, stand; the others are marked for a look. A
+    delivery that was cut off goes on where it was, under the same certificate: run the same command again.
     """
     if to is not None:
         from nextlabel.client.writers.table import check_ending
@@ -46,18 +55,48 @@ def deliver(
         from nextlabel.client.messages.plain import plain
 
         found = client.quality.delivery(project, accuracy=accuracy)
-        shown = plain(found)
+        partial = None if to is None else _begun(client, project, accuracy, to, found, afresh=afresh)
+        shown = plain(found if partial is None else partial.found)
         if output is Output.JSON:
             emit_one(shown, output)
         else:
             emit_many(shown["items"], _SOURCES, output)
             _say_worth(shown)
-        if to is not None:
-            from nextlabel.client.export.delivery import delivered_rows
-            from nextlabel.client.export.tables import write_rows
+        if to is not None and partial is not None:
+            _write(client, project, accuracy, to, partial)
 
-            labels = client.quality.delivered(project, accuracy=accuracy)
-            say(f"wrote {write_rows(to, delivered_rows(found, labels)):,} items to {to}")
+
+def _begun(
+    client: "Client", project: str, accuracy: float, to: Path, found: "pb.GetDeliveryResponse", *, afresh: bool
+) -> "PartialDelivery":
+    """Return what was delivered to the file so far, by this project under this promise."""
+    from nextlabel.client.export.partial_delivery import PartialDelivery
+
+    created = client.projects.get(project).create_time.ToJsonString()
+    partial = PartialDelivery(to, {"project": project, "created": created, "accuracy": str(accuracy)}, found)
+    if partial.goes_on and afresh:
+        partial.begin_again(found)
+    elif partial.goes_on:
+        say(f"going on after {partial.items:,} items that came before; --afresh begins again")
+    return partial
+
+
+def _write(client: "Client", project: str, accuracy: float, to: Path, partial: "PartialDelivery") -> None:
+    from nextlabel.client.errors import NextlabelError
+    from nextlabel.client.export.partial_delivery import is_forgotten, write_delivery
+
+    try:
+        written = write_delivery(client, project, accuracy, to, partial)
+    except (NextlabelError, KeyboardInterrupt) as error:
+        if isinstance(error, NextlabelError) and is_forgotten(error):
+            say(f"labels have changed since: {partial.items:,} items that came before are of no use, beginning again")
+            partial.begin_again(client.quality.delivery(project, accuracy=accuracy))
+            written = write_delivery(client, project, accuracy, to, partial)
+        else:
+            if partial.items:
+                say(f"{partial.items:,} items are kept in {partial.path}: the same command goes on from there")
+            raise
+    say(f"wrote {written:,} items to {to}")
 
 
 def _say_worth(found: Record) -> None:
