@@ -116,7 +116,9 @@ class Quality(quality_grpc.QualityServiceServicer):
     async def ListReview(self, request: Any, context: Any) -> Any:
         reasons = [quality.REVIEW_REASON_DISAGREEMENT, quality.REVIEW_REASON_SUSPECT]
         number = int(request.page_token or 0)
-        entry = quality.ReviewEntry(item_id=f"item-{number}", label="sports", wrong_probability=0.9, reasons=reasons)
+        entry = quality.ReviewEntry(
+            item_id=f"item-{number}", label="sports", wrong_probability=0.9, reasons=reasons, expected_gain=0.9
+        )
         return quality.ListReviewResponse(entries=[entry], total=2, next_page_token="" if number else "1")
 
     async def ListFilterHits(self, request: Any, context: Any) -> Any:

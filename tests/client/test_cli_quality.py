@@ -85,6 +85,8 @@ def test_quality_lists_what_is_worth_another_look_and_why(cli: Cli, news: str) -
     assert [entry["item_id"] for entry in entries] == ["item-0", "item-1"]
     assert entries[0]["reasons"] == ["disagreement", "suspect"]
     assert len(cli("quality", "review", news, "--limit", "1", "--output", "json").json) == 1
+    priced = cli("quality", "review", news, "--person-usd", "0.09", "--unlabeled", "5")
+    assert "$0.10" in priced.out
 
 
 def test_quality_lists_what_a_rule_names_and_why(cli: Cli, news: str) -> None:

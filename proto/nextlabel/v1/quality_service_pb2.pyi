@@ -147,6 +147,10 @@ class _ReviewReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReviewRe
     """By the learner, which has not seen the label, and by the nearest labeled items it is wrong rather than right."""
     REVIEW_REASON_FILTERED: _ReviewReason.ValueType  # 5
     """Enabled filters leave it out."""
+    REVIEW_REASON_AUDIT_FAILURE: _ReviewReason.ValueType  # 6
+    """People's label of an item that was drawn for the audit, where an LLM, or learner and neighbours, say otherwise."""
+    REVIEW_REASON_UNLABELED: _ReviewReason.ValueType  # 7
+    """It has no label: what the learner says is all there is."""
 
 class ReviewReason(_ReviewReason, metaclass=_ReviewReasonEnumTypeWrapper):
     """Why a label is worth another look."""
@@ -163,6 +167,10 @@ REVIEW_REASON_SUSPECT: ReviewReason.ValueType  # 4
 """By the learner, which has not seen the label, and by the nearest labeled items it is wrong rather than right."""
 REVIEW_REASON_FILTERED: ReviewReason.ValueType  # 5
 """Enabled filters leave it out."""
+REVIEW_REASON_AUDIT_FAILURE: ReviewReason.ValueType  # 6
+"""People's label of an item that was drawn for the audit, where an LLM, or learner and neighbours, say otherwise."""
+REVIEW_REASON_UNLABELED: ReviewReason.ValueType  # 7
+"""It has no label: what the learner says is all there is."""
 Global___ReviewReason: _TypeAlias = ReviewReason  # noqa: Y015
 
 @_typing.final
@@ -1224,14 +1232,19 @@ class ReviewEntry(_message.Message):
     WRONG_PROBABILITY_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
     FILTERED_BY_FIELD_NUMBER: _builtins.int
+    EXPECTED_GAIN_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """Id of the item."""
     label: _builtins.str
-    """The label that it has now."""
+    """The label that it has now; of an item without one, what the learner says."""
     other_label: _builtins.str
     """What learner and neighbours say instead; empty where they say the same or nothing."""
     wrong_probability: _builtins.float
     """How probably the label is wrong, in [0, 1]: what a look is expected to find. An estimate that no gold has calibrated."""
+    expected_gain: _builtins.float
+    """By how many right labels a look by a person changes what is expected, in [0, 1]: a person's answer replaces a model's, and
+    is one voice among those of people. Divided by what a look costs it is the gain per dollar.
+    """
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___ReviewReason.ValueType]:
         """Every reason to look."""
@@ -1249,10 +1262,11 @@ class ReviewEntry(_message.Message):
         wrong_probability: _builtins.float = ...,
         reasons: _abc.Iterable[Global___ReviewReason.ValueType] | None = ...,
         filtered_by: _abc.Iterable[_builtins.str] | None = ...,
+        expected_gain: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filtered_by", b"filtered_by", "item_id", b"item_id", "label", b"label", "other_label", b"other_label", "reasons", b"reasons", "wrong_probability", b"wrong_probability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_gain", b"expected_gain", "filtered_by", b"filtered_by", "item_id", b"item_id", "label", b"label", "other_label", b"other_label", "reasons", b"reasons", "wrong_probability", b"wrong_probability"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1268,6 +1282,7 @@ class ListReviewRequest(_message.Message):
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    UNLABELED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     annotator: _builtins.str
@@ -1276,6 +1291,10 @@ class ListReviewRequest(_message.Message):
     """Most entries to return, up to 1,000; 0 for as many as one reply holds."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
+    unlabeled: _builtins.int
+    """Items without a label that are on the list too, up to 1,000: those of which the learner is least sure. Ordinary batches
+    lease them (LeaseItems without `review`). Needs a model.
+    """
     def __init__(
         self,
         *,
@@ -1283,10 +1302,11 @@ class ListReviewRequest(_message.Message):
         annotator: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        unlabeled: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "page_size", b"page_size", "page_token", b"page_token", "project", b"project", "unlabeled", b"unlabeled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1307,7 +1327,7 @@ class ListReviewResponse(_message.Message):
     """Entries on all pages."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewEntry]:
-        """The entries, by falling `wrong_probability`."""
+        """The entries, by falling `expected_gain`."""
 
     def __init__(
         self,

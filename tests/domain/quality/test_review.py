@@ -9,12 +9,14 @@ from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.learning.training_labels import doubts
 from nextlabel.server.domain.selection.reviewing import Reviewing
+from nextlabel.server.domain.selection.selector import Query
 from nextlabel.server.learners.out_of_fold import out_of_fold
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.labeling.leases import LeaseState
 from nextlabel.server.values.labeling.reviews import ReviewReason
+from nextlabel.server.values.projects.projects import Component
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(90)]
@@ -191,3 +193,33 @@ async def test_labels_are_judged_once_for_all_who_look_and_for_who_comes_back(se
     first, second = await both
     assert first is second
     assert judging.counts == [len(IDS)]
+
+
+async def test_what_a_look_gains_puts_new_items_and_labels_on_one_scale(service):
+    project = await labeled(service)
+    new = [f"new{n}" for n in range(4)]
+    await service.add(project, new, upload="new")
+    await service.parts.learning.learning.train(project)
+    entries = await queue(service).entries(project, unlabeled=2)
+    unlabeled = [entry for entry in entries if entry.reasons == (ReviewReason.UNLABELED,)]
+    assert len(unlabeled) == 2
+    assert all(entry.gain == pytest.approx(entry.wrong_probability) for entry in unlabeled)
+    assert [entry.gain for entry in entries] == sorted((entry.gain for entry in entries), reverse=True)
+    # A person's label weighs beside the next one; a model's does not.
+    by_models = {entry.item_id: entry for entry in entries}
+    await service.label(project, WRONG, annotator="ann")
+    (one,) = [entry for entry in await queue(service).entries(project) if entry.item_id == "i3"]
+    assert one.gain == pytest.approx(one.wrong_probability / 2)
+    assert by_models["i3"].gain == pytest.approx(by_models["i3"].wrong_probability)
+
+
+async def test_people_who_contradict_models_about_an_audited_item_are_an_audit_failure(service):
+    project = await labeled(service)
+    more = [f"more{n}" for n in range(5)]
+    await service.add(project, more, upload="more")
+    _, picks = await service.parts.learning.selector.select(project, Query(3, Component("random"), 1.0, 1))
+    item = picks[0].item_id
+    await service.answer_as_llm(project, {item: CLASSES[0]})
+    await service.label(project, {item: CLASSES[1]}, annotator="ann")
+    (entry,) = [one for one in await queue(service).entries(project) if one.item_id == item]
+    assert ReviewReason.AUDIT_FAILURE in entry.reasons

@@ -105,12 +105,15 @@ class Quality(Service[Mode, Scope]):
         return await self._connection.unary(self._stub.QuoteRoutes, request)
 
     @project_stream
-    async def review(self, project: str, *, annotator: str = "") -> AsyncIterator[Sequence[pb.ReviewEntry]]:
-        """The labels that are worth another look, the most promising ones first.
+    async def review(
+        self, project: str, *, annotator: str = "", unlabeled: int = 0
+    ) -> AsyncIterator[Sequence[pb.ReviewEntry]]:
+        """The labels that are worth another look, those first where a person's look is expected to gain most.
 
-        All of them, or those that `annotator` may review, who has not answered the item.
+        All of them, or those that `annotator` may review, who has not answered the item; and up to `unlabeled` items
+        without a label, 1,000 at most, those of which the learner is least sure.
         """
-        request = pb.ListReviewRequest(project=project, annotator=annotator)
+        request = pb.ListReviewRequest(project=project, annotator=annotator, unlabeled=unlabeled)
         async for page in self._connection.pages(self._stub.ListReview, request, lambda page: page.entries):
             yield page
 

@@ -128,7 +128,8 @@ def open_parts(settings: Settings) -> Parts:
         maps=_maps(base, pool, labeling, learning),
         quality=quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
     )
-    in_memory = (labeling.labels, selector, reports.annotators, reports.maps, reports.quality.drift)
+    quality = reports.quality
+    in_memory = (labeling.labels, selector, reports.annotators, reports.maps, quality.drift, quality.review.audited)
     removal = Removal(base.store, in_memory, learning, pool.pools)
     learned = LearningParts(learning, selector)
     return Parts(

@@ -16,6 +16,7 @@ from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.routing import RoutePlans
+from nextlabel.server.domain.selection.audited_rows import AuditedRows
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -54,6 +55,14 @@ def quality_parts(
         gold_askings=GoldAskings(store),
         deliveries=deliveries,
         route_plans=RoutePlans(deliveries, executor),
-        review=ReviewQueue(store=store, pools=pools, labels=labels, doubting=filters.doubting, filters=filters),
+        review=ReviewQueue(
+            store=store,
+            pools=pools,
+            labels=labels,
+            doubting=filters.doubting,
+            filters=filters,
+            audited=AuditedRows(store),
+            deliveries=deliveries,
+        ),
         filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

@@ -32,6 +32,8 @@ _REASONS = {
     ReviewReason.AGAINST_LEARNER: quality_service_pb2.REVIEW_REASON_AGAINST_LEARNER,
     ReviewReason.SUSPECT: quality_service_pb2.REVIEW_REASON_SUSPECT,
     ReviewReason.FILTERED: quality_service_pb2.REVIEW_REASON_FILTERED,
+    ReviewReason.AUDIT_FAILURE: quality_service_pb2.REVIEW_REASON_AUDIT_FAILURE,
+    ReviewReason.UNLABELED: quality_service_pb2.REVIEW_REASON_UNLABELED,
 }
 
 
@@ -97,6 +99,7 @@ def review_entry(entry: ReviewEntry) -> quality_service_pb2.ReviewEntry:
         wrong_probability=entry.wrong_probability,
         reasons=[_REASONS[reason] for reason in entry.reasons],
         filtered_by=entry.filtered_by,
+        expected_gain=entry.gain,
     )
 
 

@@ -21,9 +21,13 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.gold_askings import newest_askings
 from nextlabel.server.domain.reports.routing import AnnotatorPrice
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceServicer
+
+MOST_UNLABELED = 1_000
+"""Items without a label that a review list names at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,9 @@ class QualityServicer(QualityServiceServicer):
     async def ListReview(self, request: pb.ListReviewRequest, context: Any) -> pb.ListReviewResponse:
         """List the labels that are worth another look."""
         project = await self.finder.project(request.project)
-        found = await self.quality.review.entries(project, request.annotator)
+        if not 0 <= request.unlabeled <= MOST_UNLABELED:
+            raise InvalidArgument.field("unlabeled", f"from 0 to {MOST_UNLABELED:,}, got {request.unlabeled}")
+        found = await self.quality.review.entries(project, request.annotator, request.unlabeled)
         entries, token = full_page(found, request.page_token, request.page_size, review_entry)
         return pb.ListReviewResponse(entries=entries, total=len(found), next_page_token=token)
 

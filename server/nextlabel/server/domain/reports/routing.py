@@ -18,7 +18,7 @@ from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.annotations import AnnotatorKind
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.projects.projects import Project
 
@@ -100,7 +100,7 @@ def check_routable(project: Project) -> None:
 def _found(
     evidence: DeliveryEvidence, version: int, budget: int, annotators: Sequence[AnnotatorPrice], person: int
 ) -> FoundPlan:
-    people = _people_on_gold(evidence)
+    people = people_on_gold(evidence.project, evidence.gold, evidence.by_row)
     prices = Prices(
         annotators={one.annotator: _price(evidence, one, place) for place, one in enumerate(annotators)},
         person=person or None,
@@ -176,11 +176,14 @@ def _taken(given: Mapping[int, int], rows: Sequence[int]) -> Places:
     return np.array([given[row] for row in rows], np.int64)
 
 
-def _people_on_gold(evidence: DeliveryEvidence) -> Estimate | None:
+def people_on_gold(
+    project: Project, gold: Mapping[int, str], by_row: Mapping[int, Sequence[Annotation]]
+) -> Estimate | None:
+    """Return how accurate people are on gold items, None where they have given fewer than 20 answers about them."""
     right = [
-        is_right(a.answer.body, label, evidence.project)
-        for row, label in evidence.gold.items()
-        for a in evidence.by_row.get(row, ())
+        is_right(a.answer.body, label, project)
+        for row, label in gold.items()
+        for a in by_row.get(row, ())
         if a.kind is AnnotatorKind.HUMAN and a.answer.body is not None
     ]
     return wilson_interval(sum(right), len(right)) if len(right) >= FEWEST_PERSON_GOLD else None

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+import numpy as np
+
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.assessment.review_gain import expected_gain
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting, Doubts
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters, NamedLabel
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
+from nextlabel.server.domain.reports.routing import people_on_gold
+from nextlabel.server.domain.selection.audited_rows import AuditedRows
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.ids import ProjectId
@@ -32,14 +39,23 @@ class ReviewQueue:
     labels: Labels
     doubting: Doubting
     filters: LabelFilters
+    audited: AuditedRows
+    deliveries: Deliveries
 
-    async def entries(self, project: Project, annotator: str = "") -> Sequence[ReviewEntry]:
+    async def entries(self, project: Project, annotator: str = "", unlabeled: int = 0) -> Sequence[ReviewEntry]:
         """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
+
+        What a look is expected to gain orders it. Up to ``unlabeled`` items without a label are on it too, those of
+        which the learner is least sure.
 
         Raises:
             FailedPrecondition: answers of the project's type are not one class each, which is what is compared.
         """
         self.check(project)
+        found = [*await self._labeled(project, annotator), *await self._unlabeled(project, annotator, unlabeled)]
+        return sorted(found, key=lambda entry: (-entry.gain, -entry.wrong_probability, entry.row))
+
+    async def _labeled(self, project: Project, annotator: str) -> Sequence[ReviewEntry]:
         pool = await self.pools.open(project.id)
         unusable = set(pool.unusable_rows().tolist())
         known = await self._known(project)
@@ -55,7 +71,35 @@ class ReviewQueue:
                 entry = known.entry(row)
                 if entry is not None:
                     found.append(entry)
-        return sorted(found, key=lambda entry: (-entry.wrong_probability, entry.row))
+        return found
+
+    async def _unlabeled(self, project: Project, annotator: str, most: int) -> Sequence[ReviewEntry]:
+        """Return items without a label, those first of which the learner is least sure; none without a model."""
+        if not most:
+            return []
+        evidence, version = await self.deliveries.evidence(project)
+        leased = await self.store.read(lambda tx: set(tx.labeling.leased_rows(project.id)))
+        own = {row for row, given in evidence.by_row.items() if annotator in {a.annotator for a in given}}
+        barred = np.fromiter({*evidence.consensus, *leased, *own}, np.int64)
+        open_n = evidence.asked_n[~np.isin(evidence.asked_n, barred)]
+        sure_N = evidence.confidences()
+        open_n = open_n[~np.isnan(sure_N[open_n])]
+        rows = open_n[np.argsort(sure_N[open_n], kind="stable")][:most].tolist()
+        said = await self.deliveries.predictions(project, version, rows)
+        accuracy = _accuracy_of_people(project, evidence.gold, evidence.by_row)
+        return [
+            ReviewEntry(
+                item.row,
+                item.item_id,
+                written(said[item.row].body) or "",
+                "",
+                wrong := float(1 - sure_N[item.row]),
+                (ReviewReason.UNLABELED,),
+                gain=expected_gain(wrong, accuracy),
+            )
+            for item in await self.pools.items(project.id, rows)
+            if item.row in said
+        ]
 
     async def known_of(self, project: Project, rows: Iterable[int]) -> Mapping[int, DoubtedLabel]:
         """Return what is known of the labels of rows; those without a label are left out."""
@@ -68,7 +112,13 @@ class ReviewQueue:
             given=await self.labels.rows(project),
             doubts=await self.doubting.recent(project),
             left_out=(await self.filters.left_out(project)).by_row,
+            audited=await self.audited.of(project.id),
+            person_accuracy=await self._person_accuracy(project),
         )
+
+    async def _person_accuracy(self, project: Project) -> float:
+        gold = {row: item.label for row, item in (await self.pools.open(project.id)).gold.items()}
+        return _accuracy_of_people(project, gold, await self.labels.rows(project))
 
     def check(self, project: Project) -> None:
         """Raise FailedPrecondition unless answers of the project's type are one class each, which can be compared."""
@@ -78,6 +128,12 @@ class ReviewQueue:
                 "class an item are looked at again",
                 reason="NO_REVIEW_QUEUE",
             )
+
+
+def _accuracy_of_people(project: Project, gold: Mapping[int, str], by_row: Mapping[int, Sequence[Annotation]]) -> float:
+    """Return how accurate people are on gold; they are taken as right where that is not known."""
+    known = people_on_gold(project, gold, by_row)
+    return 1.0 if known is None else known.value
 
 
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
@@ -92,6 +148,8 @@ class _Known:
     given: Mapping[int, Sequence[Annotation]]
     doubts: Doubts
     left_out: Mapping[int, NamedLabel]
+    audited: Set[int]
+    person_accuracy: float
 
     def label(self, row: int) -> DoubtedLabel:
         """Return the label of a row that has one, and what others say of it."""
@@ -124,6 +182,8 @@ class _Known:
             reasons.append(ReviewReason.SUSPECT)
         if known.filtered_by:
             reasons.append(ReviewReason.FILTERED)
+        if row in self.audited and agreed.trusted and (known.other_label or self._contradicted(agreed)):
+            reasons.append(ReviewReason.AUDIT_FAILURE)
         if not reasons:
             return None
         return ReviewEntry(
@@ -134,4 +194,12 @@ class _Known:
             wrong,
             tuple(reasons),
             filtered_by=known.filtered_by,
+            gain=expected_gain(wrong, self.person_accuracy, agreed.annotations if agreed.trusted else 0),
+        )
+
+    def _contradicted(self, agreed: Consensus) -> bool:
+        """Return whether a model's answer is another one than the label that people have given."""
+        return any(
+            not a.trusted and a.answer.body is not None and a.answer.body != agreed.body
+            for a in self.given.get(agreed.row, ())
         )

@@ -13,7 +13,9 @@ class ReviewReason(StrEnum):
 
     DISAGREEMENT: annotators of equal standing differ; LOW_CONFIDENCE: its calibrated confidence is below .8;
     AGAINST_LEARNER: an LLM's label where the learner, which has not seen it, says otherwise; SUSPECT: by learner and
-    neighbours it is wrong rather than right; FILTERED: enabled filters leave it out.
+    neighbours it is wrong rather than right; FILTERED: enabled filters leave it out; AUDIT_FAILURE: people's label of
+    an item that was drawn for the audit, where an LLM, or learner and neighbours, say otherwise; UNLABELED: it has no
+    label, and what the learner says is all there is.
     """
 
     DISAGREEMENT = "disagreement"
@@ -21,6 +23,8 @@ class ReviewReason(StrEnum):
     AGAINST_LEARNER = "against_learner"
     SUSPECT = "suspect"
     FILTERED = "filtered"
+    AUDIT_FAILURE = "audit_failure"
+    UNLABELED = "unlabeled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,8 @@ class ReviewEntry:
 
     ``wrong_probability`` in [0, 1] is what another look is expected to find; an estimate that no gold has calibrated.
     ``other_label`` is what learner and neighbours say instead, '' where they say the same or nothing. ``filtered_by``
-    names the filters that leave it out.
+    names the filters that leave it out. ``gain`` is by how many right labels a look by a person changes what is
+    expected, in [0, 1]. Of an item without a label, ``label`` is what the learner says.
     """
 
     row: int
@@ -39,6 +44,7 @@ class ReviewEntry:
     wrong_probability: float
     reasons: tuple[ReviewReason, ...]
     filtered_by: tuple[str, ...] = ()
+    gain: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

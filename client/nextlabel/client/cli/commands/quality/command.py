@@ -145,6 +145,7 @@ _REVIEW_COLUMNS: TableColumns = {
     "LABEL": lambda e: e["label"],
     "LEARNER": lambda e: e["other_label"] or None,
     "PROBABLY WRONG": lambda e: f"{e['wrong_probability']:.1%}",
+    "GAIN": lambda e: f"{e['expected_gain']:.2f}",
     "WHY": lambda e: ", ".join([reason.replace("_", " ") for reason in e["reasons"]]) + _by(e["filtered_by"]),
 }
 
@@ -154,15 +155,35 @@ def review(
     ctx: typer.Context,
     project: ProjectArgument,
     annotator: Annotated[str, typer.Option(help="Only what this annotator may review: no own answers.")] = "",
+    unlabeled: Annotated[
+        int, typer.Option(min=0, max=1_000, help="Most items without a label to have on the list, too.")
+    ] = 0,
+    person_usd: Annotated[
+        float, typer.Option(min=0, help="What a look by a person costs: shows what a right label more costs.")
+    ] = 0.0,
     limit: Annotated[int, typer.Option(min=1, help="Most entries to show.")] = 100,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List the labels that are worth another look, the most promising ones first, and why."""
+    """List the labels worth another look, and why; first where a look is expected to gain most right labels."""
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        entries = client.quality.review(project, annotator=annotator)
-        emit_many((plain(entry) for entry in islice(entries, limit)), _REVIEW_COLUMNS, output)
+        entries = client.quality.review(project, annotator=annotator, unlabeled=unlabeled)
+        priced = (_priced(plain(entry), person_usd) for entry in islice(entries, limit))
+        emit_many(priced, {**_REVIEW_COLUMNS, **_PRICE_COLUMN} if person_usd else _REVIEW_COLUMNS, output)
+
+
+_PRICE_COLUMN: TableColumns = {
+    "A RIGHT LABEL COSTS": lambda e: f"${e['usd_a_right_label']:.2f}" if e["usd_a_right_label"] is not None else None
+}
+
+
+def _priced(entry: Record, person_usd: float) -> Record:
+    """Add what a right label costs here, where a look has a price."""
+    if not person_usd:
+        return entry
+    gain = entry["expected_gain"]
+    return {**entry, "usd_a_right_label": round(person_usd / gain, 4) if gain else None}
 
 
 _FILTER_COLUMNS: TableColumns = {
