@@ -16,6 +16,7 @@ from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.routing import RoutePlans
+from nextlabel.server.domain.reports.unlabeled_items import LeastSureItems
 from nextlabel.server.domain.selection.audited_rows import AuditedRows
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.state_store import StateStore
@@ -62,7 +63,7 @@ def quality_parts(
             doubting=filters.doubting,
             filters=filters,
             audited=AuditedRows(store),
-            deliveries=deliveries,
+            unlabeled=LeastSureItems(store, pools, deliveries),
         ),
         filter_sets=FilterSets(store, pools, filters, learning.clock),
     )

@@ -7,23 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.server.assessment.intervals import Estimate, wilson_interval
+from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.routing.cascades import GoldAnswers, Places, Prices
 from nextlabel.server.assessment.routing.plans import FEWEST_GOLD, MOST_ANNOTATORS, RoutePlan, plan
 from nextlabel.server.assessment.routing.sources import calibrator_of
+from nextlabel.server.domain.quality.people_on_gold import people_on_gold
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.delivery.evidence import DeliveryEvidence
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
-from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.projects.projects import Project
-
-FEWEST_PERSON_GOLD = 20
-"""Gold answers of people below which they are taken as right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +170,3 @@ def _places(evidence: DeliveryEvidence, name: str) -> Mapping[int, int]:
 
 def _taken(given: Mapping[int, int], rows: Sequence[int]) -> Places:
     return np.array([given[row] for row in rows], np.int64)
-
-
-def people_on_gold(
-    project: Project, gold: Mapping[int, str], by_row: Mapping[int, Sequence[Annotation]]
-) -> Estimate | None:
-    """Return how accurate people are on gold items, None where they have given fewer than 20 answers about them."""
-    right = [
-        is_right(a.answer.body, label, project)
-        for row, label in gold.items()
-        for a in by_row.get(row, ())
-        if a.kind is AnnotatorKind.HUMAN and a.answer.body is not None
-    ]
-    return wilson_interval(sum(right), len(right)) if len(right) >= FEWEST_PERSON_GOLD else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-
-import numpy as np
+from typing import Protocol
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.review_gain import expected_gain
@@ -13,11 +12,9 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting, Doubts
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters, NamedLabel
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
-from nextlabel.server.domain.reports.routing import people_on_gold
+from nextlabel.server.domain.quality.people_on_gold import person_accuracy
 from nextlabel.server.domain.selection.audited_rows import AuditedRows
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.ids import ProjectId
@@ -30,6 +27,14 @@ REVIEW = "review"
 LOW_CONFIDENCE = 0.8
 
 
+class UnlabeledItems(Protocol):
+    """Tells what the learner says of items without a label."""
+
+    async def least_sure(self, project: Project, annotator: str, most: int) -> Sequence[ReviewEntry]:
+        """Return up to ``most`` items of which the learner is least sure, none that ``annotator`` has answered."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewQueue:
     """Finds what is worth another look. Who has looked once more at an item takes it off the list."""
@@ -40,7 +45,7 @@ class ReviewQueue:
     doubting: Doubting
     filters: LabelFilters
     audited: AuditedRows
-    deliveries: Deliveries
+    unlabeled: UnlabeledItems
 
     async def entries(self, project: Project, annotator: str = "", unlabeled: int = 0) -> Sequence[ReviewEntry]:
         """Return the list, or what of it an annotator may look at: nobody reviews an own answer.
@@ -52,7 +57,9 @@ class ReviewQueue:
             FailedPrecondition: answers of the project's type are not one class each, which is what is compared.
         """
         self.check(project)
-        found = [*await self._labeled(project, annotator), *await self._unlabeled(project, annotator, unlabeled)]
+        found = list(await self._labeled(project, annotator))
+        if unlabeled:
+            found += await self.unlabeled.least_sure(project, annotator, unlabeled)
         return sorted(found, key=lambda entry: (-entry.gain, -entry.wrong_probability, entry.row))
 
     async def _labeled(self, project: Project, annotator: str) -> Sequence[ReviewEntry]:
@@ -73,34 +80,6 @@ class ReviewQueue:
                     found.append(entry)
         return found
 
-    async def _unlabeled(self, project: Project, annotator: str, most: int) -> Sequence[ReviewEntry]:
-        """Return items without a label, those first of which the learner is least sure; none without a model."""
-        if not most:
-            return []
-        evidence, version = await self.deliveries.evidence(project)
-        leased = await self.store.read(lambda tx: set(tx.labeling.leased_rows(project.id)))
-        own = {row for row, given in evidence.by_row.items() if annotator in {a.annotator for a in given}}
-        barred = np.fromiter({*evidence.consensus, *leased, *own}, np.int64)
-        open_n = evidence.asked_n[~np.isin(evidence.asked_n, barred)]
-        sure_N = evidence.confidences()
-        open_n = open_n[~np.isnan(sure_N[open_n])]
-        rows = open_n[np.argsort(sure_N[open_n], kind="stable")][:most].tolist()
-        said = await self.deliveries.predictions(project, version, rows)
-        accuracy = _accuracy_of_people(project, evidence.gold, evidence.by_row)
-        return [
-            ReviewEntry(
-                item.row,
-                item.item_id,
-                written(said[item.row].body) or "",
-                "",
-                wrong := float(1 - sure_N[item.row]),
-                (ReviewReason.UNLABELED,),
-                gain=expected_gain(wrong, accuracy),
-            )
-            for item in await self.pools.items(project.id, rows)
-            if item.row in said
-        ]
-
     async def known_of(self, project: Project, rows: Iterable[int]) -> Mapping[int, DoubtedLabel]:
         """Return what is known of the labels of rows; those without a label are left out."""
         known = await self._known(project)
@@ -118,7 +97,7 @@ class ReviewQueue:
 
     async def _person_accuracy(self, project: Project) -> float:
         gold = {row: item.label for row, item in (await self.pools.open(project.id)).gold.items()}
-        return _accuracy_of_people(project, gold, await self.labels.rows(project))
+        return person_accuracy(project, gold, await self.labels.rows(project))
 
     def check(self, project: Project) -> None:
         """Raise FailedPrecondition unless answers of the project's type are one class each, which can be compared."""
@@ -128,12 +107,6 @@ class ReviewQueue:
                 "class an item are looked at again",
                 reason="NO_REVIEW_QUEUE",
             )
-
-
-def _accuracy_of_people(project: Project, gold: Mapping[int, str], by_row: Mapping[int, Sequence[Annotation]]) -> float:
-    """Return how accurate people are on gold; they are taken as right where that is not known."""
-    known = people_on_gold(project, gold, by_row)
-    return 1.0 if known is None else known.value
 
 
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
