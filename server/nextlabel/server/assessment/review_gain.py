@@ -9,7 +9,7 @@ def expected_gain(wrong_probability: float, person_accuracy: float = 1.0, people
     A person's answer takes the place of a model's label, or of the learner's where there is no label, and is right with
     ``person_accuracy``. Where ``people`` have given the label the answer is one voice among theirs.
 
-    >>> round(expected_gain(0.3, 0.98), 2), expected_gain(0.3, people=1), expected_gain(0.01, 0.95)
+    >>> round(expected_gain(0.3, 0.98), 2), round(expected_gain(0.3, people=1), 2), expected_gain(0.01, 0.95)
     (0.28, 0.15, 0.0)
 
     Raises:

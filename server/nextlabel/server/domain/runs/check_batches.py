@@ -74,7 +74,7 @@ class CheckBatches:
         )
         picks = [_pick(batch, place, item) for place, item in enumerate(items)]
         await self.annotation.annotate_unbooked(
-            Assignment(project, run, batch, picks, source, again.asking, again.corrects)
+            Assignment(project, run, batch, picks, source, asking=again.asking, corrects=again.corrects)
         )
 
 
