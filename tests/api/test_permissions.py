@@ -47,6 +47,7 @@ ALLOWED = {
     GetModelVersion       ROD
     Predict               ROD
     PredictStream         ROD
+    PredictWithAdvice     OD
     Evaluate              ROD
     ExportModel           ROD
     ListStrategies        RAPOD

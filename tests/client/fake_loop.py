@@ -64,6 +64,20 @@ class Learner(learner_grpc.LearnerServiceServicer):
         predictions = [self._prediction(text, request.candidate_count) for text in request.input.texts.texts]
         return learner.PredictResponse(predictions=predictions, model_version=1)
 
+    async def PredictWithAdvice(self, request: Any, context: Any) -> Any:
+        texts = request.input.texts.texts
+        predictions = [self._prediction(text, request.candidate_count) for text in texts]
+        for prediction in predictions[:-1]:
+            prediction.source = learner.PREDICTION_SOURCE_BOTH
+        predictions[-1].source = learner.PREDICTION_SOURCE_LEARNER
+        return learner.PredictWithAdviceResponse(
+            predictions=predictions,
+            model_version=1,
+            asked=len(texts) - 1,
+            cost=annotation.Cost(micro_usd=1_000 * len(texts)),
+            problem="judge: its budget is used up",
+        )
+
     async def Evaluate(self, request: Any, context: Any) -> Any:
         if not self.state.holdout:
             await abort(context, grpc.StatusCode.FAILED_PRECONDITION, "no holdout items", "NO_EVALUATION_ITEMS")

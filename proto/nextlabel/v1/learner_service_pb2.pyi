@@ -895,6 +895,86 @@ class PredictStreamResponse(_message.Message):
 Global___PredictStreamResponse: _TypeAlias = PredictStreamResponse  # noqa: Y015
 
 @_typing.final
+class PredictWithAdviceRequest(_message.Message):
+    """Request of PredictWithAdvice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    CANDIDATE_COUNT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    model_version: _builtins.int
+    """The model version; 0 for the newest."""
+    candidate_count: _builtins.int
+    """Candidates to return for each input; 0 for none."""
+    @_builtins.property
+    def input(self) -> Global___PredictionInput:
+        """What to predict: texts or items, at most 200, since each may be a call to a model. What is answered about items is
+        kept as advice about them.
+        """
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        model_version: _builtins.int = ...,
+        input: Global___PredictionInput | None = ...,
+        candidate_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidate_count", b"candidate_count", "input", b"input", "model_version", b"model_version", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictWithAdviceRequest: _TypeAlias = PredictWithAdviceRequest  # noqa: Y015
+
+@_typing.final
+class PredictWithAdviceResponse(_message.Message):
+    """Response of PredictWithAdvice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREDICTIONS_FIELD_NUMBER: _builtins.int
+    MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    ASKED_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    model_version: _builtins.int
+    """The model version that predicted."""
+    asked: _builtins.int
+    """Answers that advisors gave; what is kept as advice is not asked again."""
+    problem: _builtins.str
+    """Why some inputs are predicted without advice that was asked for, for people; empty where there is none such."""
+    @_builtins.property
+    def predictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Prediction]:
+        """One prediction for each input, in the same order; `source` says which rest on advice."""
+
+    @_builtins.property
+    def cost(self) -> _annotation_pb2.Cost:
+        """What those answers cost, now or when the same was asked before and paid for."""
+
+    def __init__(
+        self,
+        *,
+        predictions: _abc.Iterable[Global___Prediction] | None = ...,
+        model_version: _builtins.int = ...,
+        asked: _builtins.int = ...,
+        cost: _annotation_pb2.Cost | None = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked", b"asked", "cost", b"cost", "model_version", b"model_version", "predictions", b"predictions", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PredictWithAdviceResponse: _TypeAlias = PredictWithAdviceResponse  # noqa: Y015
+
+@_typing.final
 class EvaluateRequest(_message.Message):
     """Request of Evaluate."""
 

@@ -60,6 +60,11 @@ class LearnerServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictStreamRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictStreamResponse.FromString,
                 _registered_method=True)
+        self.PredictWithAdvice = channel.unary_unary(
+                '/nextlabel.v1.LearnerService/PredictWithAdvice',
+                request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceResponse.FromString,
+                _registered_method=True)
         self.Evaluate = channel.unary_unary(
                 '/nextlabel.v1.LearnerService/Evaluate',
                 request_serializer=nextlabel_dot_v1_dot_learner__service__pb2.EvaluateRequest.SerializeToString,
@@ -121,6 +126,16 @@ class LearnerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PredictWithAdvice(self, request, context):
+        """Predicts after asking the advisors that a model version hears, with the options of their newest runs, about inputs that
+        they have not advised on. It costs what they cost, within the project's budgets; a repeated call pays for nothing that
+        was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
+        has heard no advice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Evaluate(self, request, context):
         """Measures a model version on items with a reference answer.
         """
@@ -177,6 +192,11 @@ def add_LearnerServiceServicer_to_server(servicer, server):
                     servicer.PredictStream,
                     request_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictStreamRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictStreamResponse.SerializeToString,
+            ),
+            'PredictWithAdvice': grpc.unary_unary_rpc_method_handler(
+                    servicer.PredictWithAdvice,
+                    request_deserializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceResponse.SerializeToString,
             ),
             'Evaluate': grpc.unary_unary_rpc_method_handler(
                     servicer.Evaluate,
@@ -335,6 +355,33 @@ class LearnerService(object):
             '/nextlabel.v1.LearnerService/PredictStream',
             nextlabel_dot_v1_dot_learner__service__pb2.PredictStreamRequest.SerializeToString,
             nextlabel_dot_v1_dot_learner__service__pb2.PredictStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PredictWithAdvice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.LearnerService/PredictWithAdvice',
+            nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceRequest.SerializeToString,
+            nextlabel_dot_v1_dot_learner__service__pb2.PredictWithAdviceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class LearnerServiceStub:
     """Predicts the labels of some inputs."""
     PredictStream: _grpc.StreamStreamMultiCallable[_learner_service_pb2.PredictStreamRequest, _learner_service_pb2.PredictStreamResponse]
     """Predicts the labels of any number of inputs; one response for each request, in order, all by the same model version."""
+    PredictWithAdvice: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.PredictWithAdviceRequest, _learner_service_pb2.PredictWithAdviceResponse]
+    """Predicts after asking the advisors that a model version hears, with the options of their newest runs, about inputs that
+    they have not advised on. It costs what they cost, within the project's budgets; a repeated call pays for nothing that
+    was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
+    has heard no advice.
+    """
     Evaluate: _grpc.UnaryUnaryMultiCallable[_learner_service_pb2.EvaluateRequest, _learner_service_pb2.EvaluateResponse]
     """Measures a model version on items with a reference answer."""
     ExportModel: _grpc.UnaryStreamMultiCallable[_learner_service_pb2.ExportModelRequest, _learner_service_pb2.ExportModelResponse]
@@ -69,6 +75,12 @@ class LearnerServiceAsyncStub(LearnerServiceStub):
     """Predicts the labels of some inputs."""
     PredictStream: _aio.StreamStreamMultiCallable[_learner_service_pb2.PredictStreamRequest, _learner_service_pb2.PredictStreamResponse]  # type: ignore[assignment]
     """Predicts the labels of any number of inputs; one response for each request, in order, all by the same model version."""
+    PredictWithAdvice: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.PredictWithAdviceRequest, _learner_service_pb2.PredictWithAdviceResponse]  # type: ignore[assignment]
+    """Predicts after asking the advisors that a model version hears, with the options of their newest runs, about inputs that
+    they have not advised on. It costs what they cost, within the project's budgets; a repeated call pays for nothing that
+    was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
+    has heard no advice.
+    """
     Evaluate: _aio.UnaryUnaryMultiCallable[_learner_service_pb2.EvaluateRequest, _learner_service_pb2.EvaluateResponse]  # type: ignore[assignment]
     """Measures a model version on items with a reference answer."""
     ExportModel: _aio.UnaryStreamMultiCallable[_learner_service_pb2.ExportModelRequest, _learner_service_pb2.ExportModelResponse]  # type: ignore[assignment]
@@ -117,6 +129,17 @@ class LearnerServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_learner_service_pb2.PredictStreamResponse], _abc.AsyncIterator[_learner_service_pb2.PredictStreamResponse]]:
         """Predicts the labels of any number of inputs; one response for each request, in order, all by the same model version."""
+
+    def PredictWithAdvice(
+        self,
+        request: _learner_service_pb2.PredictWithAdviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_learner_service_pb2.PredictWithAdviceResponse, _abc.Awaitable[_learner_service_pb2.PredictWithAdviceResponse]]:
+        """Predicts after asking the advisors that a model version hears, with the options of their newest runs, about inputs that
+        they have not advised on. It costs what they cost, within the project's budgets; a repeated call pays for nothing that
+        was answered before. Whatever goes wrong with them, the learner predicts alone. FAILED_PRECONDITION where the version
+        has heard no advice.
+        """
 
     def Evaluate(
         self,

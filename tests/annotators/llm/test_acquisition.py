@@ -14,7 +14,6 @@ from nextlabel.server.annotators.llm.critic import GuidelineCritic
 from nextlabel.server.annotators.paid_calls.accounts import Account
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.paid_calls.retry import Manners
-from nextlabel.server.values.advice import Opinions
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import BudgetExhausted, FailedPrecondition
 from nextlabel.server.values.ids import ReservationId
@@ -140,7 +139,7 @@ async def test_opinions_follow_the_shortlist_and_survive_a_stop(
 ) -> None:
     fake.brain = Scripted(lambda asked: compose(asked, lambda _: "other", 0.25 if "number 1" in asked.user else 0.9))
     found = await opinions(make_annotator(), make_task(), make_items(3))
-    assert found == Opinions(["other"] * 3, [0.9, 0.25, 0.9])
+    assert (found.labels, found.confidences, found.failure) == (["other"] * 3, [0.9, 0.25, 0.9], "")
     found = await opinions(make_annotator(ledger=LedgerForOneCall(PLENTY)), make_task(), make_items(3))
     assert sum(confidence is not None for confidence in found.confidences) == 1
     assert "budget" in found.failure

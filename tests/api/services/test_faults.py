@@ -35,6 +35,7 @@ NOT_HERE = {"Embed", "ProposeGuidelines", "CertifyLabels", "AcceptGuidelines", "
 NOT_HERE |= {"CloseReservation", "GetForecast", "GetRandomControl", "GetRanking", "Synthesize"}
 NOT_HERE |= {"ListTexts", "ListJudgingItems", "ListJudges"}  # of projects of texts
 NOT_HERE |= {"QuoteRoutes"}  # it needs gold too
+NOT_HERE |= {"PredictWithAdvice"}  # it needs an LLM that advised
 NOT_HERE |= {"PauseRun", "ResumeRun"}  # the fault may have ended the run
 
 

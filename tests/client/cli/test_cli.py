@@ -206,6 +206,15 @@ def test_predictions_come_line_by_line_in_order(cli: Cli, news: str, train_file:
     assert set(predictions[0]) == {"id", "label", "probability"}
 
 
+def test_predictions_with_advice_say_what_they_rest_on_and_cost(cli: Cli, news: str, train_file: str) -> None:
+    done = cli("predict", news, train_file, "--ask-advisors", "--output", "jsonl")
+    assert done.code == 0, done.err
+    sources = [json.loads(line)["source"] for line in done.out.splitlines()]
+    assert sources == ["both"] * (len(TRAIN) - 1) + ["learner"]
+    assert f"{len(TRAIN) - 1} answers, which cost ${len(TRAIN) / 1_000:.4f}" in done.err
+    assert "judge: its budget is used up" in done.err
+
+
 def test_labeling_in_the_terminal(cli: Cli, news: str, client: Client, state: State) -> None:
     client.pool.add(news, [{"id": n, "text": f"text {n}"} for n in "abcd"])
     done = cli("label", news, "--annotator", "ann", "--count", "2", stdin="1\ns\nnonsense\npolitics\nq\n")

@@ -83,6 +83,33 @@ class Learner(Service[Mode, Scope]):
         )
         return await self._connection.unary(self._stub.Predict, request, timeout_s=timeout_s)
 
+    @project_call
+    async def predict_with_advice(
+        self,
+        project: str,
+        texts: Any = None,
+        *,
+        columns: Columns | None = None,
+        item_ids: Sequence[str] = (),
+        candidates: int = 0,
+        model_version: int = 0,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.PredictWithAdviceResponse:
+        """Predict up to 200 texts or items, with advice that is asked for now and paid for by the project's budgets.
+
+        Asked are the advisors that the model hears, with the options of their newest runs. What they have advised on or
+        answered before costs nothing again; where they do not answer, the learner predicts alone, and `problem` says
+        why.
+        NextlabelError FAILED_PRECONDITION where the model has heard no advice.
+        """
+        request = pb.PredictWithAdviceRequest(
+            project=project,
+            model_version=model_version,
+            input=_prediction_input(texts, columns or Columns(), item_ids, None),
+            candidate_count=candidates,
+        )
+        return await self._connection.unary(self._stub.PredictWithAdvice, request, timeout_s=timeout_s)
+
     @project_stream
     async def predict_stream(
         self,

@@ -14,6 +14,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
@@ -86,6 +87,7 @@ class LlmParts:
     lookups: ProjectLookups
     disagreements: Disagreements
     advisors: LlmAdvisors
+    predictions: AdvisedPredictions
     proposals: GuidelineProposals
     synthesis: SynthesisGate
 

@@ -18,6 +18,7 @@ from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.advice import AdviceSource
+from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
 from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
@@ -227,12 +228,21 @@ def _llm(
     lookups = ProjectLookups(pool.pools, labeling.labels, learning, pool.embedding)
     connections = LlmConnections(base.settings.annotators, Accounts(), halts)
     disagreements = Disagreements(pool.pools, labeling.labels)
+    advisors = LlmAdvisors(base.store, projects.projects, projects.ledgers, lookups, connections)
     return LlmParts(
         connections=connections,
         halts=halts,
         lookups=lookups,
         disagreements=disagreements,
-        advisors=LlmAdvisors(base.store, projects.projects, projects.ledgers, lookups, connections),
+        advisors=advisors,
+        predictions=AdvisedPredictions(
+            store=base.store,
+            pools=pool.pools,
+            learning=learning,
+            advice=learning.advice,
+            advisors=advisors,
+            clock=base.clock,
+        ),
         proposals=GuidelineProposals(
             store=base.store,
             pools=pool.pools,

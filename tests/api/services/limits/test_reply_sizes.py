@@ -86,6 +86,7 @@ ENTRIES = {
     "PoolMap.points": 0,  # cut by bytes
     "PredictResponse.predictions": 0,  # refused where it may be too large
     "PredictStreamResponse.predictions": 0,
+    "PredictWithAdviceResponse.predictions": 0,
     "Project.prompt_metadata": 0,  # refused
     "QuoteRunResponse.assumptions": FEW,
     "SelectBatchResponse.picks": LIMITS.query_batch,
@@ -113,6 +114,7 @@ BYTES = {
     "PoolMap.points": values.PAGE_BYTES,
     "PredictResponse.predictions": values.PAGE_BYTES,
     "PredictStreamResponse.predictions": values.PAGE_BYTES,
+    "PredictWithAdviceResponse.predictions": values.PAGE_BYTES,
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
     "SyntheticText.text": 4 * 2_000,  # characters

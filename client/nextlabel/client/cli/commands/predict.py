@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import share_or_none
+from nextlabel.client.amounts import share_or_none, usd
 from nextlabel.client.cli.adding import report_malformed
 from nextlabel.client.cli.answer_files import row_id
 from nextlabel.client.cli.options import ProjectArgument
@@ -15,7 +15,7 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns
 from nextlabel.client.cli.problems import FAILED, list_problems
 from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
-from nextlabel.client.messages.chunks import chunks
+from nextlabel.client.messages.chunks import MAX_ELEMENTS, chunks
 from nextlabel.client.readers.file import ItemFile
 from nextlabel.client.row_checks import RowError, checked_text
 
@@ -38,6 +38,8 @@ _COLUMNS: TableColumns = {
     "PROBABILITY": lambda p: share_or_none(p["probability"]),
     "95% WITHIN": lambda p: "{low:.3g} to {high:.3g}".format(**p["interval"]) if "interval" in p else None,
 }
+_BY: TableColumns = {"BY": lambda p: p["source"]}
+_MOST_ASKED = 200
 _REFUSED_TEXT = re.compile(r"input\.texts\.texts\[(\d+)\]")
 
 
@@ -52,6 +54,13 @@ def predict(
         int, typer.Option(min=0, help="How many classes to give with their probabilities, best first.")
     ] = 0,
     model_version: Annotated[int, typer.Option(min=0, help="Model version. (default: the newest)")] = 0,
+    ask_advisors: Annotated[
+        bool,
+        typer.Option(
+            "--ask-advisors",
+            help="Ask those whose advice the learner hears, as in their last run, within the project's budgets.",
+        ),
+    ] = False,
     output: OutputOption = Output.TABLE,
     *,
     reading: Reading,
@@ -60,9 +69,10 @@ def predict(
     items = reading.open(file, chosen_columns(text=text, id_column=id_column))
     problems: list[str] = []
     with session(ctx).connect() as client:
-        learner = _Learner(client, project, candidates, model_version)
-        emit_many(_predictions(learner, items, problems), _COLUMNS, output)
+        learner = _Learner(client, project, candidates, model_version, ask_advisors)
+        emit_many(_predictions(learner, items, problems), {**_COLUMNS, **(_BY if ask_advisors else {})}, output)
     report_malformed(items)
+    learner.report_advice()
     list_problems(problems, len(problems), f"{items.unit}s passed over")
     raise typer.Exit(FAILED if items.problem_count or problems else 0)
 
@@ -84,30 +94,55 @@ class _Learner:
     project: str
     candidates: int
     model_version: int
+    ask_advisors: bool
+    asked: int = 0
+    micro_usd: int = 0
+    without_advice: set[str] = field(default_factory=set)
 
     def predict(self, rows: list[_Row]) -> "Sequence[Prediction]":
         from nextlabel.client.transport.connection import LONG_CALL_S
 
-        response = self.client.learner.predict(
-            self.project,
-            [row.text for row in rows],
-            candidates=self.candidates,
-            model_version=self.model_version,
-            timeout_s=LONG_CALL_S,
+        texts = [row.text for row in rows]
+        if not self.ask_advisors:
+            response = self.client.learner.predict(
+                self.project,
+                texts,
+                candidates=self.candidates,
+                model_version=self.model_version,
+                timeout_s=LONG_CALL_S,
+            )
+            self.model_version = response.model_version
+            return response.predictions
+        advised = self.client.learner.predict_with_advice(
+            self.project, texts, candidates=self.candidates, model_version=self.model_version
         )
-        self.model_version = response.model_version
-        return response.predictions
+        self.model_version = advised.model_version
+        self.asked += advised.asked
+        self.micro_usd += advised.cost.micro_usd
+        self.without_advice |= {advised.problem} - {""}
+        return advised.predictions
+
+    def report_advice(self) -> None:
+        """Say what was asked, and why some texts are predicted without advice."""
+        if self.ask_advisors:
+            typer.echo(f"advisors gave {self.asked:,} answers, which cost {usd(self.micro_usd)}", err=True)
+        for problem in sorted(self.without_advice):
+            typer.echo(f"predicted by the learner alone where advice is missing: {problem}", err=True)
 
 
 def _predictions(learner: _Learner, items: ItemFile, problems: list[str]) -> Iterator[dict[str, Any]]:
+    from nextlabel.client.messages.enums import enum_name
     from nextlabel.client.messages.plain import plain
 
-    for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text)):
+    most = _MOST_ASKED if learner.ask_advisors else MAX_ELEMENTS
+    for rows in chunks(_usable(items, problems), lambda row: 4 * len(row.text), most):
         for row, prediction in _predicted(learner, rows, items.unit, problems):
             label = plain(prediction.answer) if prediction.HasField("answer") else prediction.label
             record = {"id": row.item_id, "label": label, "probability": _probability(prediction)}
             if prediction.HasField("interval"):
                 record["interval"] = plain(prediction.interval)
+            if learner.ask_advisors:
+                record["source"] = enum_name(prediction, "source")
             if learner.candidates:
                 record["candidates"] = [plain(candidate) for candidate in prediction.candidates]
             yield record

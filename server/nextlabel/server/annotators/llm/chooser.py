@@ -19,7 +19,7 @@ from nextlabel.server.tasks.json_schema import closed_object
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.advice import Opinions, ShortlistChoice
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
-from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.answers import Answer
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 
 _TOKENS_PER_CHOICE = 64
@@ -110,17 +110,14 @@ def _read_choice(reply: Reply, size: int, k: int) -> ShortlistChoice:
 async def opinions(annotator: Annotator, task: Task, shortlist: Sequence[ItemToAnnotate]) -> Opinions:
     """What an annotator says of each item of a shortlist. What was answered before something stopped it is kept."""
     position = {item.item_id: number for number, item in enumerate(shortlist)}
-    labels: list[str | None] = [None] * len(shortlist)
-    confidences: list[float | None] = [None] * len(shortlist)
+    given: list[Answer | None] = [None] * len(shortlist)
     failure = ""
     try:
         async with aclosing(annotator.annotate(task, shortlist)) as answers:
             async for item, answer in answers:
-                number = position[item.item_id]
-                confidences[number] = answer.confidence
-                labels[number] = answer.body.name if isinstance(answer.body, Label) else None
+                given[position[item.item_id]] = answer
                 if answer.body is None:
                     failure = f"the model's answer was {answer.outcome.value}: {answer.detail}"
     except (BudgetExhausted, AnnotatorStopped) as reason:
         failure = reason.message
-    return Opinions(labels, confidences, failure)
+    return Opinions(given, failure)

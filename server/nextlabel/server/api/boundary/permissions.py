@@ -134,6 +134,7 @@ RULES: dict[str, Rule] = {
                 "GetModelVersion": Rule(READERS),
                 "Predict": Rule(READERS),
                 "PredictStream": Rule(READERS),
+                "PredictWithAdvice": Rule(OPERATORS),
                 "Evaluate": Rule(READERS),
                 "ExportModel": Rule(READERS),
                 "ListStrategies": Rule(EVERYONE, project=""),

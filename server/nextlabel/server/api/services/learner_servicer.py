@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages import catalogue
+from nextlabel.server.api.messages.annotations import cost_message
 from nextlabel.server.api.messages.models import (
     evaluation_message,
     largest_prediction,
@@ -22,6 +23,7 @@ from nextlabel.server.api.messages.models import (
 from nextlabel.server.api.messages.values import check_fits, matrix_of, page
 from nextlabel.server.api.reading.model_export import ModelExport
 from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
@@ -36,6 +38,7 @@ from nextlabel.v1 import pool_pb2
 from nextlabel.v1.learner_service_pb2_grpc import LearnerServiceServicer
 
 _MAX_EMBEDDINGS = 10_000
+_MAX_ASKED = 200
 _EVALUATED_SPLITS = {
     pool_pb2.SPLIT_UNSPECIFIED: Split.HOLDOUT,
     pool_pb2.SPLIT_HOLDOUT: Split.HOLDOUT,
@@ -53,6 +56,7 @@ class LearnerServicer(LearnerServiceServicer):
     learning: Learning
     embedding: Embedding
     pools: Pools
+    advised: AdvisedPredictions
     export: ModelExport
 
     async def Train(self, request: pb.TrainRequest, context: Any) -> pb.TrainResponse:
@@ -117,18 +121,34 @@ class LearnerServicer(LearnerServiceServicer):
             version, found = await self._predicted(project, request.input, version, request.candidate_count)
             yield pb.PredictStreamResponse(predictions=found, model_version=version)
 
+    async def PredictWithAdvice(
+        self, request: pb.PredictWithAdviceRequest, context: Any
+    ) -> pb.PredictWithAdviceResponse:
+        """Predict the labels of some inputs, with advice that is asked for now."""
+        project = await self.finder.project(request.project)
+        given = request.input
+        _check_askable(given)
+        named = _check_reply(project, len(given.texts.texts) + len(given.items.item_ids), request.candidate_count)
+        if given.WhichOneof("input") == "items":
+            rows = await self._rows(project, given.items.item_ids)
+            found = await self.advised.of_items(project, rows, request.model_version)
+        else:
+            embeddings_nD = await self._embedded(project, given.texts.texts)
+            found = await self.advised.of_texts(project, given.texts.texts, embeddings_nD, request.model_version)
+        return pb.PredictWithAdviceResponse(
+            predictions=predictions(found.probabilities_nC, found.answers, named, request.candidate_count),
+            model_version=found.version.version,
+            asked=found.asked,
+            cost=cost_message(found.cost),
+            problem=found.failure,
+        )
+
     async def _predicted(
         self, project: Project, given: pb.PredictionInput, version: int, candidates: int
     ) -> tuple[int, Sequence[pb.Prediction]]:
-        if candidates < 0:
-            raise InvalidArgument.field("candidate_count", f"must not be negative, got {candidates}")
         rows = await self._rows(project, given.items.item_ids) if given.WhichOneof("input") == "items" else None
         embeddings = await self._embeddings(project, given, rows or ())
-        asked = f"for {candidates} candidates each" if candidates else "for a project of names that long"
-        kind = task_type(project.annotation_type)
-        named = kind.choices(project)
-        largest = largest_prediction(named, candidates, several=not kind.one_class)
-        check_fits(len(embeddings), largest, "input", asked)
+        named = _check_reply(project, len(embeddings), candidates)
         used, probabilities, answers = await self.learning.answers(project, embeddings, version, rows)
         return used.version, predictions(probabilities, answers, named, candidates)
 
@@ -193,6 +213,26 @@ class LearnerServicer(LearnerServiceServicer):
     async def ListEstimators(self, request: pb.ListEstimatorsRequest, context: Any) -> pb.ListEstimatorsResponse:
         """List the estimators."""
         return pb.ListEstimatorsResponse(estimators=catalogue.estimators())
+
+
+def _check_reply(project: Project, inputs: int, candidates: int) -> Sequence[str]:
+    """Return the names of what can be predicted; raise InvalidArgument where the reply could be too large."""
+    if candidates < 0:
+        raise InvalidArgument.field("candidate_count", f"must not be negative, got {candidates}")
+    asked = f"for {candidates} candidates each" if candidates else "for a project of names that long"
+    kind = task_type(project.annotation_type)
+    named = kind.choices(project)
+    check_fits(inputs, largest_prediction(named, candidates, several=not kind.one_class), "input", asked)
+    return named
+
+
+def _check_askable(given: pb.PredictionInput) -> None:
+    kind = given.WhichOneof("input")
+    if kind not in ("texts", "items"):
+        raise InvalidArgument.field("input", "must hold texts or items: nobody can be asked about embeddings")
+    count, field = len(given.texts.texts) + len(given.items.item_ids), {"texts": "texts", "items": "item_ids"}[kind]
+    if count > _MAX_ASKED:
+        raise InvalidArgument.field(f"input.{kind}.{field}", f"at most {_MAX_ASKED}, got {count}")
 
 
 def check_seed(seed: int, field: str) -> None:

@@ -114,6 +114,7 @@ def _learner(parts: Parts, replies: Replies, finder: ProjectFinder) -> LearnerSe
         learning=learning,
         embedding=parts.pool.embedding,
         pools=parts.pool.pools,
+        advised=parts.llm.predictions,
         export=ModelExport(learning, encoder, workers.compute, workers.disk),
     )
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.learners.advice.features import AdviceFeatures, Opinion, advice_features
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.values.ids import ProjectId
-from nextlabel.server.values.labeling.advice import Advice
 from nextlabel.server.values.labeling.answers import Answer, Label
 
 
@@ -23,18 +22,31 @@ class AdviceSource:
         advisors = tuple(await self.store.read(lambda tx: tx.advice.annotators(project)))
         if not advisors:
             return None
-        found = await self.store.read(lambda tx: tx.advice.of(project, rows))
-        place = {name: i for i, name in enumerate(classes)}
-        said: dict[int, dict[str, Opinion]] = {}
-        for advice in found:
-            if (opinion := _opinion(advice, place)) is not None:
-                said.setdefault(advice.row, {})[advice.annotator] = opinion
-        return advice_features([said.get(row, {}) for row in rows], advisors, len(classes))
+        said = await self.said(project, rows)
+        return features_of([said.get(row, {}) for row in rows], advisors, classes)
+
+    async def said(self, project: ProjectId, rows: Sequence[int]) -> Mapping[int, Mapping[str, Answer]]:
+        """Return the answers that are kept about rows, by row and name of the advisor."""
+        said: dict[int, dict[str, Answer]] = {}
+        for advice in await self.store.read(lambda tx: tx.advice.of(project, rows)):
+            said.setdefault(advice.row, {})[advice.annotator] = advice.answer
+        return said
 
 
-def _opinion(advice: Advice, place: dict[str, int]) -> Opinion | None:
+def features_of(
+    said: Sequence[Mapping[str, Answer]], advisors: tuple[str, ...], classes: Sequence[str]
+) -> AdviceFeatures:
+    """Return as features what advisors say of each item, over these classes."""
+    place = {name: i for i, name in enumerate(classes)}
+    opinions = [
+        {name: opinion for name, answer in given.items() if (opinion := _opinion(answer, place)) is not None}
+        for given in said
+    ]
+    return advice_features(opinions, advisors, len(classes))
+
+
+def _opinion(answer: Answer, place: Mapping[str, int]) -> Opinion | None:
     """What an answer says of the classes that there are; None where it names none of them."""
-    answer = advice.answer
     shares = {place[name]: share for name, share in _shares(answer).items() if name in place and share > 0}
     if not shares:
         return None

@@ -24,6 +24,7 @@ from nextlabel.server.domain.learning.types.task_learner import Beside, Predicte
 from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
 from nextlabel.server.learners.persistence import DamagedModelError, TrainedModel, load_model, save_model
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -180,11 +181,21 @@ class Learning:
         rows: Sequence[int] | None = None,
     ) -> tuple[ModelVersion, npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
         """Return what `predict` does, and the answers that the probabilities amount to."""
-        learner = task_learner(project)
         if embeddings_nD.ndim != 2 or embeddings_nD.shape[1] != project.embedding_dimension:
             raise InvalidArgument.field("input.embeddings.dimension", f"expected {project.embedding_dimension}")
         found, model = await self.model(project, version)
         advice = await self.advice.features(project.id, rows, model.classes) if rows and model.blend else None
+        return found, *await self.hearing(project, model, embeddings_nD, advice)
+
+    async def hearing(
+        self,
+        project: Project,
+        model: TrainedModel,
+        embeddings_nD: npt.NDArray[np.floating],
+        advice: AdviceFeatures | None,
+    ) -> tuple[npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
+        """Return what `answers` does of a model, with this advice about the embedded texts."""
+        learner = task_learner(project)
 
         def predict() -> tuple[npt.NDArray[np.float32], Sequence[PredictedAnswer]]:
             found = learner.predict(model, embeddings_nD, advice)
@@ -192,7 +203,7 @@ class Learning:
 
         probabilities_nC, predicted = await self.executor.run(predict)
         added = len(project.classes) - model.n_classes
-        return found, np.pad(probabilities_nC, ((0, 0), (0, added))) if added > 0 else probabilities_nC, predicted
+        return np.pad(probabilities_nC, ((0, 0), (0, added))) if added > 0 else probabilities_nC, predicted
 
     async def evaluate(self, project: Project, version: int, split: Split) -> tuple[ModelVersion, Evaluation]:
         """Evaluate a version on the holdout or gold items.
