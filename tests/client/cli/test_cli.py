@@ -211,7 +211,7 @@ def test_predictions_with_advice_say_what_they_rest_on_and_cost(cli: Cli, news: 
     assert done.code == 0, done.err
     sources = [json.loads(line)["source"] for line in done.out.splitlines()]
     assert sources == ["both"] * (len(TRAIN) - 1) + ["learner"]
-    assert f"{len(TRAIN) - 1} answers, which cost ${len(TRAIN) / 1_000:.4f}" in done.err
+    assert f"{len(TRAIN) - 1} answers, worth ${len(TRAIN) / 1_000:.4f}" in done.err
     assert "judge: its budget is used up" in done.err
 
 
