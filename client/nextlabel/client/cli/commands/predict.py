@@ -125,10 +125,8 @@ class _Learner:
     def report_advice(self) -> None:
         """Say what was asked, and why some texts are predicted without advice."""
         if self.ask_advisors:
-            typer.echo(
-                f"advisors gave {self.asked:,} answers, worth {usd(self.micro_usd)}; what was asked before is not paid again",
-                err=True,
-            )
+            paid = f"{usd(self.micro_usd)}; what was asked before is not paid again"
+            typer.echo(f"advisors gave {self.asked:,} answers, worth {paid}", err=True)
         for problem in sorted(self.without_advice):
             typer.echo(f"predicted by the learner alone where advice is missing: {problem}", err=True)
 
