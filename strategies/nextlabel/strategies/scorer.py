@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +12,7 @@ from nextlabel.strategies.arithmetic.arrays import Array, Floats, Rows
 from nextlabel.strategies.arithmetic.exact import as_scores, on_grid
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.passes.nearest import check_finite
-from nextlabel.strategies.passes.tiles import Tile, map_tiles
+from nextlabel.strategies.passes.parts import map_blocks
 from nextlabel.strategies.pool import Block, Pool
 
 
@@ -43,27 +44,42 @@ class PoolScorer(Scorer, Protocol):
         ...
 
 
-def score_pool(
-    pool: Pool, scorer: Scorer, context: SelectionContext, narrow: Callable[[Block], Block] | None = None
-) -> Iterator[tuple[Rows, Floats]]:
-    """Yield (rows_n, scores_n) tile by tile in stream order, of every tile what ``narrow`` leaves of it.
+def score_pool(pool: Pool, scorer: Scorer, context: SelectionContext) -> Iterator[tuple[Rows, Floats]]:
+    """Yield (rows_n, scores_n) tile by tile in stream order.
 
     Raises:
         NotFiniteError: a score is NaN or infinite.
     """
+    return map_blocks(pool, BlockScores(fitted(scorer, pool, context), context))
 
-    fitted = scorer.fit(pool, context) if isinstance(scorer, PoolScorer) else scorer
 
-    def score(tile: Tile) -> tuple[Rows, Floats]:
-        with np.errstate(invalid="ignore", over="ignore"):
-            block = tile.block if narrow is None else narrow(tile.block)
+@dataclass(frozen=True, slots=True)
+class BlockScores:
+    """The rows and scores of a block by a scorer that has seen the pool; pickles if the scorer does.
+
+    Raises, when called:
+        NotFiniteError: a score is NaN or infinite.
+    """
+
+    scorer: Scorer
+    context: SelectionContext
+
+    def __call__(self, block: Block) -> tuple[Rows, Floats]:
+        """Return (rows_n, scores_n)."""
         rows_n = block.rows_n
         if len(block) == 0:
             return rows_n, np.empty(0, np.float32)
         with np.errstate(invalid="ignore", over="ignore"):
-            exact = Block(rows_n, on_grid(block.embeddings_nD)) if scorer.needs else block
-            scores_n = as_scores(fitted.score(exact, context))
+            exact = Block(rows_n, on_grid(block.embeddings_nD)) if self.scorer.needs else block
+            scores_n = as_scores(self.scorer.score(exact, self.context))
         check_finite(scores_n, rows_n, "score")
         return rows_n, scores_n
 
-    return map_tiles(pool, score)
+    def __reduce__(self) -> tuple[type[BlockScores], tuple[Scorer, SelectionContext]]:
+        # Distances kept between rounds are one number for every row of the pool, and no scorer's business.
+        return BlockScores, (self.scorer, replace(self.context, nearest=None))
+
+
+def fitted(scorer: Scorer, pool: Pool, context: SelectionContext) -> Scorer:
+    """Return the scorer for this pool."""
+    return scorer.fit(pool, context) if isinstance(scorer, PoolScorer) else scorer

@@ -9,14 +9,17 @@ from typing import Protocol
 
 import numpy as np
 
+from nextlabel.strategies.arithmetic.arrays import Floats, Rows
 from nextlabel.strategies.arithmetic.randomness import generator
 from nextlabel.strategies.candidates import Candidates, Picker, SubPool
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.passes.best_rows import BestRows
 from nextlabel.strategies.passes.nearest import pool_rows
-from nextlabel.strategies.pool import Block, Pool
-from nextlabel.strategies.scorer import Scorer, score_pool
+from nextlabel.strategies.passes.parts import ONE_THREAD, PoolInParts
+from nextlabel.strategies.passes.tiles import THREADS, Tile, map_tiles
+from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.scorer import BlockScores, Scorer, fitted, score_pool
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.scorers.rough import contested
 from nextlabel.strategies.selection import Selection
@@ -141,14 +144,44 @@ class ScoreAndPick(TwoSteps):
 def best_of(pool: Pool, scorer: Scorer, size: int, context: SelectionContext) -> Candidates:
     """Return the ``size`` rows of highest score, best first, ties by item id."""
     best = BestRows(size, pool.item_ids)
-
-    def narrow(block: Block) -> Block:
-        return contested(block, size, best.least, scorer, context)
-
-    for rows_n, scores_n in score_pool(pool, scorer, context, narrow):
-        best.add(rows_n, scores_n)
+    shortlist = Shortlist(BlockScores(fitted(scorer, pool, context), context), size)
+    if isinstance(pool, PoolInParts):
+        for rows_n, scores_n in pool.map_parts(shortlist):
+            best.add(rows_n, scores_n)
+    else:
+        shortlist.fill(best, pool, THREADS)
     rows_m, scores_m = best.ordered()
     return Candidates(SubPool(pool, rows_m), rows_m, len(pool), scores_m)
+
+
+@dataclass(frozen=True, slots=True)
+class Shortlist:
+    """Work on a part of a pool: which of its rows may be among the ``size`` best of the whole.
+
+    Attributes:
+        scores: the scorer, fitted to the pool.
+        size: how many rows the shortlist of the pool has.
+    """
+
+    scores: BlockScores
+    size: int
+
+    def __call__(self, part: Pool) -> tuple[Rows, Floats]:
+        """Return (rows, scores) of the part's best; all that tie at the cut, because ids are not known here."""
+        best = BestRows(self.size, None)
+        self.fill(best, part, ONE_THREAD)
+        return best.kept()
+
+    def fill(self, best: BestRows, pool: Pool, threads: int) -> None:
+        """Offer the scored rows of every tile, but for those that cannot be among the best."""
+
+        def score(tile: Tile) -> tuple[Rows, Floats]:
+            with np.errstate(invalid="ignore", over="ignore"):
+                block = contested(tile.block, self.size, best.least, self.scores.scorer, self.scores.context)
+            return self.scores(block)
+
+        for rows_n, scores_n in map_tiles(pool, score, threads):
+            best.add(rows_n, scores_n)
 
 
 def whole_pool(pool: Pool, scorer: Scorer | None, context: SelectionContext) -> Candidates:

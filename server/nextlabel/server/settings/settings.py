@@ -70,11 +70,30 @@ class EmbeddingSettings(Section):
     """A sentence-transformers model: a local path, an installed package, or a name on the hub, tried in this order."""
 
 
+class RaySettings(Section):
+    """The Ray cluster, with `compute.executor = "ray"`."""
+
+    address: str = ""
+    """Cluster to join: `HOST:PORT`, `ray://HOST:PORT`, or `auto` for this machine's; by default one is started."""
+
+    workers: Count | None = None
+    """Processes that compute; by default one for each processor of the cluster."""
+
+    without: Literal["compute", "refuse"] = "compute"
+    """What to do while there is no cluster: `compute` in this process, or `refuse` with UNAVAILABLE."""
+
+
 class ComputeSettings(Section):
     """Work on arrays and training."""
 
     threads: Count = Field(default_factory=lambda: max(1, os.cpu_count() or 1))
     """Worker threads; by default one for each core."""
+
+    executor: Literal["threads", "ray"] = "threads"
+    """Where passes over pools and embedding run: in threads of this process, or on a Ray cluster."""
+
+    ray: RaySettings = Field(default_factory=RaySettings)
+    """The Ray cluster."""
 
 
 class MetricsSettings(Section):
@@ -243,6 +262,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"metrics.bind={self.metrics.bind}: each of {self.workers} workers has a port of its own from this one "
                 f"on, and there is none above {MAX_PORT}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_cluster(self) -> Self:
+        if self.workers > 1 and self.compute.executor == "ray" and not self.compute.ray.address:
+            raise ValueError(
+                f"each of {self.workers} workers would start a Ray cluster of its own: start one with "
+                '`ray start --head` and give compute.ray.address = "auto", or leave workers at 1'
             )
         return self
 

@@ -6,11 +6,12 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.util import find_spec
 
 import structlog
 
+from nextlabel.server.compute.ray_cluster.cluster import RayCluster
 from nextlabel.server.compute.threads import Threads
-from nextlabel.server.ports.pool_store import PoolStore
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings.settings import Settings
@@ -19,6 +20,7 @@ from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.system.background import Background
 from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.system.signals import Signals
+from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.limits import Limits
 
 _log = structlog.get_logger(__name__)
@@ -55,13 +57,14 @@ class Foundation:
 
     settings: Settings
     store: StateStore
-    arrays: PoolStore
+    arrays: LancePoolStore
     clock: Clock
     limits: Limits
     signals: Signals
     workers: Workers
     background: Background
     alone: bool
+    cluster: RayCluster | None = None
 
 
 def open_foundation(settings: Settings) -> Foundation:
@@ -71,6 +74,7 @@ def open_foundation(settings: Settings) -> Foundation:
         DomainError: the data directory is in use, not writable, or of a newer version; the pool's object store cannot
             be reached, or would lose what is written.
     """
+    cluster = _cluster(settings)
     url = settings.store_url
     alone = url.startswith("sqlite") and settings.workers == 1
     keep_versions = timedelta(0) if alone else _LONGEST_SCAN
@@ -93,7 +97,22 @@ def open_foundation(settings: Settings) -> Foundation:
         ),
         background=Background(_report),
         alone=alone,
+        cluster=cluster,
     )
+
+
+def _cluster(settings: Settings) -> RayCluster | None:
+    """Return the cluster of the settings, not joined yet."""
+    if settings.compute.executor != "ray":
+        return None
+    if find_spec("ray") is None:
+        raise FailedPrecondition(
+            "compute.executor = \"ray\" needs Ray: pip install 'nextlabel[server,ray]', here and on all machines of "
+            "the cluster",
+            reason="RAY_NOT_INSTALLED",
+        )
+    ray = settings.compute.ray
+    return RayCluster(ray.address, ray.workers, ray.without)
 
 
 def _report(work: str, error: BaseException) -> None:

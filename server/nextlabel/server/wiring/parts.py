@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from nextlabel.server.annotators.paid_calls.accounts import Accounts
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -41,7 +43,8 @@ from nextlabel.server.domain.reports.random_control import RandomControl
 from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.selection.advised import AdvisedSelection
-from nextlabel.server.domain.selection.askable import Askable
+from nextlabel.server.domain.selection.askable import Askable, AskableRows
+from nextlabel.server.domain.selection.askable_in_parts import AskableInParts, PartSource
 from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
@@ -93,6 +96,8 @@ class Parts:
         background.start("maintenance", self.upkeep.maintenance.run)
         background.start("pool drift", self.reports.quality.drift.run)
         background.start("message batches", self.upkeep.left_batches.run)
+        if self.base.cluster is not None:
+            background.start("ray", self.base.cluster.watch)
 
     async def close(self) -> None:
         """Finish what is queued, stop background work at its next safe point, and release the data directory.
@@ -101,6 +106,8 @@ class Parts:
         """
         async with contextlib.AsyncExitStack() as last_first:
             last_first.push_async_callback(self.base.store.close)
+            if self.base.cluster is not None:
+                last_first.push_async_callback(asyncio.to_thread, self.base.cluster.close)
             last_first.push_async_callback(self.base.workers.close)
             last_first.push_async_callback(self.base.background.stop)
             await self.pool.ingest.drain()
@@ -269,11 +276,13 @@ def _llm(
 def _selector(
     base: Foundation, pool: PoolParts, labeling: LabelingParts, learning: Learning, advisors: LlmAdvisors
 ) -> Selector:
+    cluster = base.cluster
+    rows = AskableRows if cluster is None else partial(AskableInParts, source=PartSource(base.arrays, cluster))
     return Selector(
         store=base.store,
         pools=pool.pools,
         contexts=KnownContexts(base.store, labeling.labels, learning, base.workers.compute),
-        askable=Askable(base.store, base.arrays, labeling.standings, base.limits),
+        askable=Askable(base.store, base.arrays, labeling.standings, base.limits, rows),
         pairs=pool.pairs,
         advised=AdvisedSelection(pool.pools, labeling.labels, base.workers.compute, advisors),
         executor=base.workers.compute,

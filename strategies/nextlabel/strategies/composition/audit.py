@@ -15,6 +15,7 @@ from nextlabel.strategies.composition.around import Around
 from nextlabel.strategies.context import SelectionContext
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.passes.best_rows import BestRows
+from nextlabel.strategies.passes.parts import PoolInParts, row_numbers
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.selection import Selection
 from nextlabel.strategies.strategy import Strategy
@@ -47,7 +48,7 @@ class Audited(Around):
         rng = generator(context.seed, "audit/size")
         size = min(int(self.share * k + rng.random()), len(pool))
         draw = draw_audit(pool, size, context.seed)
-        return replace(self.inner.shortlist(WithoutRows(pool, draw.rows_a), max(1, k - size), context), audit=draw)
+        return replace(self.inner.shortlist(without(pool, draw.rows_a), max(1, k - size), context), audit=draw)
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext) -> Selection:
         """Let the inner strategy fill what the audit leaves; audit rows come last."""
@@ -77,9 +78,14 @@ def draw_audit(pool: Pool, size: int, seed: int) -> AuditDraw:
     if size == 0:
         return AuditDraw(np.empty(0, np.int64), 0.0)
     best = BestRows(size, pool.item_ids)
-    for block in pool.blocks():
-        best.add(block.rows_n, row_uniforms(block.rows_n, seed, "audit"))
+    for rows_n in row_numbers(pool):
+        best.add(rows_n, row_uniforms(rows_n, seed, "audit"))
     return AuditDraw(best.ordered()[0], size / len(pool))
+
+
+def without(pool: Pool, rows: Rows) -> Pool:
+    """Return the pool without some of its rows."""
+    return pool.without(rows) if isinstance(pool, PoolInParts) else WithoutRows(pool, rows)
 
 
 class WithoutRows:

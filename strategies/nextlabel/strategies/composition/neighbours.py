@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows, like, to_numpy
 from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.arithmetic.randomness import row_uniforms
 from nextlabel.strategies.candidates import SubPool
-from nextlabel.strategies.passes.nearest import check_finite
-from nextlabel.strategies.passes.tiles import Tile, map_tiles
-from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.passes.nearest import check_finite, pool_rows
+from nextlabel.strategies.passes.parts import map_blocks, row_numbers
+from nextlabel.strategies.pool import Block, Pool
 
 
 class NeighbourCandidates:
@@ -42,7 +44,7 @@ class NeighbourCandidates:
             found = nearest_rows(pool, labeled_LD[seen:], self._neighbors)
             self._rows = np.union1d(self._rows, found.ravel())
             self._seen_LD = labeled_LD.copy()
-        present = [np.intersect1d(block.rows_n, self._rows) for block in pool.blocks()]
+        present = [np.intersect1d(rows_n, self._rows) for rows_n in row_numbers(pool)]
         self._rows = np.sort(np.concatenate(present))
         return SubPool(pool, self._rows)
 
@@ -52,18 +54,10 @@ def nearest_rows(pool: Pool, queries_qD: Floats, neighbors: int) -> Rows:
 
     Ties by row number.
     """
-
-    exact_qD = on_grid(queries_qD)
-
-    def best_of_tile(tile: Tile) -> tuple[Exact, Rows]:
-        embeddings_nD = on_grid(tile.block.embeddings_nD)
-        products_qn = to_numpy(like(exact_qD, embeddings_nD) @ embeddings_nD.T)
-        check_finite(products_qn.sum(axis=0), tile.block.rows_n, "similarity")
-        return _best(products_qn, np.broadcast_to(tile.block.rows_n, products_qn.shape), neighbors)
-
+    nearest = _NearestOfTile(on_grid(queries_qD), neighbors)
     similarities = np.empty((len(queries_qD), 0))
     rows = np.empty((len(queries_qD), 0), np.int64)
-    for tile_similarities, tile_rows in map_tiles(pool, best_of_tile):
+    for tile_similarities, tile_rows in map_blocks(pool, nearest):
         similarities, rows = _best(
             np.concatenate([similarities, tile_similarities], axis=1),
             np.concatenate([rows, tile_rows], axis=1),
@@ -72,13 +66,25 @@ def nearest_rows(pool: Pool, queries_qD: Floats, neighbors: int) -> Rows:
     return rows
 
 
+@dataclass(frozen=True, slots=True)
+class _NearestOfTile:
+    exact_qD: Exact
+    neighbors: int
+
+    def __call__(self, block: Block) -> tuple[Exact, Rows]:
+        embeddings_nD = on_grid(block.embeddings_nD)
+        products_qn = to_numpy(like(self.exact_qD, embeddings_nD) @ embeddings_nD.T)
+        check_finite(products_qn.sum(axis=0), block.rows_n, "similarity")
+        return _best(products_qn, np.broadcast_to(block.rows_n, products_qn.shape), self.neighbors)
+
+
 def _best(similarities_qn: Exact, rows_qn: Rows, neighbors: int) -> tuple[Exact, Rows]:
     kept = np.lexsort((rows_qn, -similarities_qn), axis=1)[:, :neighbors]
     return np.take_along_axis(similarities_qn, kept, axis=1), np.take_along_axis(rows_qn, kept, axis=1)
 
 
 def _uniform_sample(pool: Pool, size: int, seed: int) -> Pool:
-    rows = np.concatenate([block.rows_n for block in pool.blocks()]) if len(pool) else np.empty(0, np.int64)
+    rows = pool_rows(pool)
     if len(rows) <= size:
         return pool
     return SubPool(pool, np.sort(rows[np.argsort(row_uniforms(rows, seed, "neighbours"), kind="stable")[:size]]))

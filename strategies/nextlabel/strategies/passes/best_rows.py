@@ -22,10 +22,10 @@ class BestRows:
 
     Args:
         k: how many rows to keep, at least 1.
-        item_ids: gives the ids of rows.
+        item_ids: gives the ids of rows; without them all rows that tie at the cut are kept.
     """
 
-    def __init__(self, k: int, item_ids: ItemIds) -> None:
+    def __init__(self, k: int, item_ids: ItemIds | None) -> None:
         self._k = k
         self._item_ids = item_ids
         self._threshold = np.float32(-np.inf)
@@ -51,9 +51,14 @@ class BestRows:
 
     def ordered(self) -> tuple[Rows, Floats]:
         """Return (rows, scores) of the best, best first; fewer than k when fewer were offered."""
+        rows, scores = self.kept()
+        return (rows, scores) if self._item_ids is None else order_by_score(rows, scores, self._item_ids)
+
+    def kept(self) -> tuple[Rows, Floats]:
+        """Return (rows, scores) of the best in no order."""
         if not self._rows:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        return order_by_score(*self._cut(), self._item_ids)
+        return self._cut()
 
     def _keep(self, rows: Rows, scores: Floats) -> None:
         self._rows, self._scores, self._held = [rows], [scores], len(rows)
@@ -67,7 +72,7 @@ class BestRows:
         above = np.flatnonzero(scores > threshold)
         tied = np.flatnonzero(scores == threshold)
         room = self._k - len(above)
-        if len(tied) > room:
+        if len(tied) > room and self._item_ids is not None:
             ids = self._item_ids(rows[tied])
             first = sorted(range(len(tied)), key=ids.__getitem__)[:room]
             tied = tied[first]

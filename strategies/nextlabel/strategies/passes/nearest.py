@@ -10,8 +10,8 @@ from array_api_compat import array_namespace
 from nextlabel.strategies.arithmetic.arrays import Array, Exact, Floats, Rows, like, to_numpy
 from nextlabel.strategies.arithmetic.exact import exactly
 from nextlabel.strategies.errors import NotFiniteError
-from nextlabel.strategies.passes.tiles import Tile, map_tiles
-from nextlabel.strategies.pool import Pool
+from nextlabel.strategies.passes.parts import map_blocks, row_numbers
+from nextlabel.strategies.pool import Block, Pool
 
 
 def squared_distances(embeddings_nD: Array, centers_mD: Array) -> Array:
@@ -53,16 +53,22 @@ def nearest_squared_distance(pool: Pool, centers_mD: Array, near_N: Floats | Non
     near = np.full(len(pool), np.inf, np.float32) if near_N is None else near_N
     if len(centers_mD) == 0:
         return near
-
-    def update(tile: Tile) -> None:
-        least_n = nearest_of(tile.block.embeddings_nD, centers_mD)
-        check_finite(least_n, tile.block.rows_n, "distance")
-        part = near[tile.start : tile.stop]
+    start = 0
+    for least_n in map_blocks(pool, _NearestCenter(centers_mD)):
+        part = near[start : start + len(least_n)]
         np.minimum(part, least_n, out=part)
-
-    for _ in map_tiles(pool, update):
-        pass
+        start += len(least_n)
     return near
+
+
+@dataclass(frozen=True, slots=True)
+class _NearestCenter:
+    centers_mD: Array
+
+    def __call__(self, block: Block) -> Floats:
+        least_n = nearest_of(block.embeddings_nD, self.centers_mD)
+        check_finite(least_n, block.rows_n, "distance")
+        return least_n
 
 
 def check_finite(values_n: Floats | Exact, rows_n: Rows, what: str) -> None:
@@ -120,19 +126,17 @@ class NearestLabeled:
         rows_N = pool_rows(pool)
         self._grow(int(rows_N.max(initial=-1)) + 1)
         near_N = self._near[rows_N]
-
-        def refresh(tile: Tile) -> None:
-            part_n, embeddings_nD = near_N[tile.start : tile.stop], tile.block.embeddings_nD
-            unknown_u = np.flatnonzero(np.isinf(part_n))
-            np.minimum(part_n, nearest_of(embeddings_nD, fresh_LD), out=part_n)
-            if len(unknown_u) and len(fresh_LD) < len(labeled_LD):
-                part_n[unknown_u] = nearest_of(embeddings_nD[like(unknown_u, embeddings_nD)], labeled_LD)
-            if len(labeled_LD):
-                check_finite(part_n, tile.block.rows_n, "distance")
-
-        if len(fresh_LD) or np.isinf(near_N).any():
-            for _ in map_tiles(pool, refresh):
-                pass
+        unknown_N = np.isinf(near_N)
+        if len(fresh_LD) or unknown_N.any():
+            all_are_fresh = len(fresh_LD) == len(labeled_LD)
+            unknown_U = rows_N[:0] if all_are_fresh else np.sort(rows_N[unknown_N])
+            start = 0
+            for least_n in map_blocks(pool, _NearestSince(fresh_LD, labeled_LD, unknown_U)):
+                part = slice(start, start + len(least_n))
+                np.minimum(near_N[part], least_n, out=near_N[part])
+                if len(labeled_LD):
+                    check_finite(near_N[part], rows_N[part], "distance")
+                start = part.stop
         # A row that left the pool misses later labels: it must count as unknown if it comes back.
         self._near[:] = np.inf
         self._near[rows_N] = near_N
@@ -160,7 +164,25 @@ class NearestLabeled:
             self._near = np.concatenate([self._near, np.full(size - len(self._near), np.inf, np.float32)])
 
 
+@dataclass(frozen=True, slots=True)
+class _NearestSince:
+    """Squared distances to the nearest fresh label; of rows unknown so far, ascending, to the nearest of all."""
+
+    fresh_LD: Floats
+    labeled_LD: Floats
+    unknown_U: Rows
+
+    def __call__(self, block: Block) -> Floats:
+        least_n = nearest_of(block.embeddings_nD, self.fresh_LD)
+        if len(self.unknown_U):
+            at_n = np.minimum(np.searchsorted(self.unknown_U, block.rows_n), len(self.unknown_U) - 1)
+            unknown_u = np.flatnonzero(self.unknown_U[at_n] == block.rows_n)
+            embeddings_uD = block.embeddings_nD[like(unknown_u, block.embeddings_nD)]
+            least_n[unknown_u] = nearest_of(embeddings_uD, self.labeled_LD)
+        return least_n
+
+
 def pool_rows(pool: Pool) -> Rows:
     """Return all row numbers in stream order, shape (N,)."""
-    rows = [block.rows_n for block in pool.blocks()]
+    rows = list(row_numbers(pool))
     return np.concatenate(rows) if rows else np.empty(0, np.int64)

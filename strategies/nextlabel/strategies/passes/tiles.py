@@ -72,7 +72,7 @@ def map_tiles(pool: Pool, compute: Callable[[Tile], Result], threads: int = THRE
 
     ``compute`` runs on several threads at once for NumPy pools, each with one BLAS thread; it must not
     share state between tiles other than disjoint slices of arrays. Tiles of other libraries run one
-    after the other, as those libraries bring their own parallelism.
+    after the other, as those libraries bring their own parallelism, and so do those of one thread.
     """
     stream = tiles(pool)
     first = next(stream, None)
@@ -81,6 +81,11 @@ def map_tiles(pool: Pool, compute: Callable[[Tile], Result], threads: int = THRE
     if not is_numpy_array(first.block.embeddings_nD) or first.stop == len(pool):
         yield compute(first)
         yield from map(compute, stream)
+        return
+    if threads == 1:
+        with single_threaded_blas():
+            yield compute(first)
+            yield from map(compute, stream)
         return
     with single_threaded_blas(), ThreadPoolExecutor(threads, "nextlabel-tile") as executor:
         running: deque[Future[Result]] = deque([executor.submit(compute, first)])

@@ -18,8 +18,9 @@ from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import Predictor, predictor_logits, softmax
 from nextlabel.strategies.passes.nearest import check_finite
-from nextlabel.strategies.passes.tiles import Tile, map_tiles
+from nextlabel.strategies.passes.parts import map_blocks
 from nextlabel.strategies.pickers.distances import embeddings_of, first_of_best
+from nextlabel.strategies.pool import Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,36 +102,48 @@ def squared_lengths(candidates: Candidates, predictor: Predictor) -> Exact:
     Raises:
         NotFiniteError: a length is NaN or infinite.
     """
+    return np.concatenate(list(map_blocks(candidates.pool, _SquaredLengths(predictor))))
 
-    def measure(tile: Tile) -> Exact:
-        embeddings_nD = on_grid(tile.block.embeddings_nD)
+
+@dataclass(frozen=True, slots=True)
+class _SquaredLengths:
+    predictor: Predictor
+
+    def __call__(self, block: Block) -> Exact:
+        embeddings_nD = on_grid(block.embeddings_nD)
         with np.errstate(invalid="ignore", over="ignore"):
-            residuals_nC = residuals(predictor, embeddings_nD)
+            residuals_nC = residuals(self.predictor, embeddings_nD)
             xp = array_namespace(residuals_nC)
             lengths = xp.sum(residuals_nC**2, axis=1) * xp.sum(embeddings_nD**2, axis=1)
         lengths_n: Exact = to_numpy(lengths)
-        check_finite(lengths_n, tile.block.rows_n, "gradient")
+        check_finite(lengths_n, block.rows_n, "gradient")
         return lengths_n
-
-    return np.concatenate(list(map_tiles(candidates.pool, measure)))
 
 
 def _bring_up_to_date(
     near_m: Floats, squared_m: Exact, fresh: Gradients, candidates: Candidates, predictor: Predictor
 ) -> None:
     """Lower ``near_m`` to the squared distance to the nearest of the fresh picks; one pass."""
-    fresh_squared_q = fresh.squared_lengths()
-
-    def lower(tile: Tile) -> None:
-        embeddings_nD = on_grid(tile.block.embeddings_nD)
-        residuals_nC = residuals(predictor, embeddings_nD)
-        products = embeddings_nD @ like(fresh.embeddings_qD, embeddings_nD).T
-        products *= residuals_nC @ like(fresh.residuals_qC, embeddings_nD).T
-        products *= -2
-        products += like(fresh_squared_q, embeddings_nD)
-        least_n = to_numpy(array_namespace(products).min(products, axis=1))
-        part = slice(tile.start, tile.stop)
+    start = 0
+    for least_n in map_blocks(candidates.pool, _LeastProduct(fresh, fresh.squared_lengths(), predictor)):
+        part = slice(start, start + len(least_n))
         np.minimum(near_m[part], np.maximum(least_n + squared_m[part], 0), out=near_m[part])
+        start = part.stop
 
-    for _ in map_tiles(candidates.pool, lower):
-        pass
+
+@dataclass(frozen=True, slots=True)
+class _LeastProduct:
+    """The least |g'|^2 - 2 <g, g'> of each row's gradient g and the fresh ones g'."""
+
+    fresh: Gradients
+    fresh_squared_q: Exact
+    predictor: Predictor
+
+    def __call__(self, block: Block) -> Exact:
+        embeddings_nD = on_grid(block.embeddings_nD)
+        residuals_nC = residuals(self.predictor, embeddings_nD)
+        products = embeddings_nD @ like(self.fresh.embeddings_qD, embeddings_nD).T
+        products *= residuals_nC @ like(self.fresh.residuals_qC, embeddings_nD).T
+        products *= -2
+        products += like(self.fresh_squared_q, embeddings_nD)
+        return np.asarray(to_numpy(array_namespace(products).min(products, axis=1)))

@@ -11,7 +11,7 @@ from nextlabel.strategies.arithmetic.arrays import Array, Exact, like, to_numpy
 from nextlabel.strategies.arithmetic.exact import exactly, on_grid
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.passes.nearest import check_finite, nearest_of
-from nextlabel.strategies.passes.tiles import Tile, map_tiles
+from nextlabel.strategies.passes.parts import map_blocks
 from nextlabel.strategies.pool import Block, Pool
 from nextlabel.strategies.scorer import Scorer
 
@@ -79,15 +79,15 @@ class _DensityAround:
 
 def mean_direction(pool: Pool) -> Exact:
     """Return the mean of the pool's unit-length embeddings on the grid, shape (D,)."""
-
-    def total(tile: Tile) -> Exact:
-        unit_nD = _unit(on_grid(tile.block.embeddings_nD))
-        xp = array_namespace(unit_nD)
-        check_finite(to_numpy(xp.sum(unit_nD, axis=1)), tile.block.rows_n, "direction")
-        return np.asarray(to_numpy(xp.sum(unit_nD, axis=0)))
-
-    total_D = sum(map_tiles(pool, total))
+    total_D = sum(map_blocks(pool, _total_direction))
     return np.asarray(on_grid(np.atleast_1d(total_D)[None] / max(1, len(pool)))[0])
+
+
+def _total_direction(block: Block) -> Exact:
+    unit_nD = _unit(on_grid(block.embeddings_nD))
+    xp = array_namespace(unit_nD)
+    check_finite(to_numpy(xp.sum(unit_nD, axis=1)), block.rows_n, "direction")
+    return np.asarray(to_numpy(xp.sum(unit_nD, axis=0)))
 
 
 def _unit(embeddings_nD: Array) -> Array:

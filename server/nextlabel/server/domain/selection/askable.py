@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,34 @@ from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import Block
 
 
+@dataclass(frozen=True, slots=True)
+class UsableRows:
+    """Says which rows may be asked: none of ``excluded``, which ascend, only those that are true in ``within_N``."""
+
+    excluded: Rows
+    pool_rows: int
+    within_N: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, excluded: Rows, pool_rows: int, within: Rows | None) -> UsableRows:
+        """Return those below ``pool_rows`` that are not excluded and, where ``within`` is given, in it."""
+        within_N = None
+        if within is not None:
+            within_N = np.zeros(pool_rows, np.bool_)
+            within_N[within[within < pool_rows]] = True
+        return cls(excluded, pool_rows, within_N)
+
+    def __call__(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
+        """Return a truth value for each row, shape (n,)."""
+        usable: npt.NDArray[np.bool_] = rows_n < self.pool_rows
+        if len(self.excluded):
+            at = np.minimum(np.searchsorted(self.excluded, rows_n), len(self.excluded) - 1)
+            usable &= self.excluded[at] != rows_n
+        if self.within_N is not None and len(self.within_N):
+            usable &= self.within_N[np.minimum(rows_n, self.pool_rows - 1)]
+        return usable
+
+
 class AskableRows:
     """The rows that may be asked, as strategies stream them: embedded, not excluded, no holdout or gold.
 
@@ -32,11 +60,8 @@ class AskableRows:
         self._arrays = arrays
         self._project = project
         self._excluded = excluded
+        self._usable = UsableRows.of(excluded, pool_rows, within)
         self.pool_rows = pool_rows
-        self._within_N: npt.NDArray[np.bool_] | None = None
-        if within is not None:
-            self._within_N = np.zeros(pool_rows, np.bool_)
-            self._within_N[within[within < pool_rows]] = True
         self._length: int | None = None
 
     def within(self, rows: Rows) -> AskableRows:
@@ -69,15 +94,6 @@ class AskableRows:
         """Return the item ids of rows; those that were deleted meanwhile are left out."""
         return {item.row: item.item_id for item in self._arrays.items(self._project, rows.tolist())}
 
-    def _usable(self, rows_n: Rows) -> npt.NDArray[np.bool_]:
-        usable: npt.NDArray[np.bool_] = rows_n < self.pool_rows
-        if len(self._excluded):
-            at = np.minimum(np.searchsorted(self._excluded, rows_n), len(self._excluded) - 1)
-            usable &= self._excluded[at] != rows_n
-        if self._within_N is not None and len(self._within_N):
-            usable &= self._within_N[np.minimum(rows_n, self.pool_rows - 1)]
-        return usable
-
 
 @dataclass(frozen=True, slots=True)
 class Asking:
@@ -89,12 +105,13 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Askable:
-    """Finds the rows that a selection may take."""
+    """Finds the rows that a selection may take, and makes of them what ``rows`` does."""
 
     store: StateStore
     arrays: PoolStore
     standings: Standings
     limits: Limits
+    rows: Callable[[PoolStore, ProjectId, Rows, int], AskableRows] = AskableRows
 
     async def in_turn(self, project: Project, pool: KnownPool, asking: Asking) -> Sequence[AskableRows]:
         """Return the rows to select from; the later ones are for when the earlier ones have none left.
@@ -129,4 +146,4 @@ class Askable:
 
     def _rows(self, project: Project, pool: KnownPool, excluded: Iterable[int]) -> AskableRows:
         rows = np.union1d(pool.unusable_rows(), np.fromiter(excluded, np.int64))
-        return AskableRows(self.arrays, project.id, rows, pool.index.next_row)
+        return self.rows(self.arrays, project.id, rows, pool.index.next_row)

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import override
 
+from nextlabel.server.ports.fragments import Fragments
 from nextlabel.server.ports.pool_store import (
     EmbeddingBlock,
     Float16Matrix,
@@ -26,6 +28,7 @@ from nextlabel.server.ports.pool_store import (
     StoredItem,
 )
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
+from nextlabel.server.store.lance_pool.fragments import fragments_of, matrix_of
 from nextlabel.server.store.lance_pool.s3 import SCHEME, S3Pool
 from nextlabel.server.store.lance_pool.store_errors import store_errors
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
@@ -174,7 +177,7 @@ class LancePoolStore(PoolStore):
         with self._tables(project).embeddings.scanning() as snapshot:
             if snapshot is not None:
                 for batch in scan(snapshot.dataset, ("row", "vector"), block_rows):
-                    yield EmbeddingBlock(batch.column("row").to_numpy(), _matrix(batch.column("vector")))
+                    yield EmbeddingBlock(batch.column("row").to_numpy(), matrix_of(batch.column("vector")))
 
     @override
     def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
@@ -186,7 +189,7 @@ class LancePoolStore(PoolStore):
             missing_n = wanted_n if snapshot is None else wanted_n[snapshot.runs.positions(wanted_n) < 0]
             if snapshot is None or len(missing_n):
                 raise NotFound("embedding", str(missing_n[0]), message=f"row {missing_n[0]} has no embedding yet")
-            return _matrix(snapshot.take(wanted_n, ["vector"]).column("vector").combine_chunks())
+            return matrix_of(snapshot.take(wanted_n, ["vector"]).column("vector").combine_chunks())
 
         table = self._tables(project).embeddings
         try:
@@ -195,6 +198,12 @@ class LancePoolStore(PoolStore):
             # Another server may have appended it.
             table.refresh()
             return table.read(taken)
+
+    @contextmanager
+    def fragments(self, project: ProjectId) -> Iterator[Fragments | None]:
+        """See FragmentedStore.fragments."""
+        with self._tables(project).embeddings.reading() as snapshot:
+            yield fragments_of(self._uri(project, "embeddings"), snapshot) if snapshot else None
 
     @override
     def embedded_rows(self, project: ProjectId) -> int:
@@ -270,13 +279,6 @@ def _no_rows() -> Rows:
 
 def _dimension(snapshot: Snapshot) -> int:
     return int(snapshot.dataset.schema.field("vector").type.list_size)
-
-
-def _matrix(vectors: pa.FixedSizeListArray) -> Float16Matrix:
-    """Return a view of the vectors, without a copy."""
-    values = vectors.flatten().to_numpy(zero_copy_only=True)
-    matrix: Float16Matrix = values.reshape(len(vectors), vectors.type.list_size)
-    return matrix
 
 
 def _stored(batch: pa.Table | pa.RecordBatch) -> Iterator[StoredItem]:

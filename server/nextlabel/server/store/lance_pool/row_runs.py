@@ -67,6 +67,12 @@ class RowRuns:
         positions_n: Int64 = np.where(inside_n, self._start_R[run_n] + offset_n, -1)
         return positions_n
 
+    def rows_at(self, start: int, stop: int) -> Rows:
+        """Return the rows at positions ``start … stop - 1``."""
+        from_R = np.clip(start - self._start_R, 0, self.count_R)
+        to_R = np.clip(stop - self._start_R, 0, self.count_R)
+        return _expanded(self.first_R + from_R, to_R - from_R)
+
     def between(self, first_row: int, stop_row: int) -> Rows:
         """Return the rows in ``[first_row, stop_row)`` that are there, ascending."""
         first_R = np.clip(self._first_sorted, first_row, stop_row)

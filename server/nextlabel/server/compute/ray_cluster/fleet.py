@@ -1,0 +1,78 @@
+"""The processes of a cluster that compute, replaced when they die."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from nextlabel.server.compute.ray_cluster.worker import Worker, this_version
+
+
+class UnfitCluster(Exception):  # noqa: N818 -- what it says, not that something failed
+    """The cluster cannot be used; the message says why."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One actor, ready once it has answered."""
+
+    actor: Any
+    answer: Any
+    ready: bool = False
+
+
+class Fleet:
+    """Actors of one kind. Safe to use from several threads.
+
+    ``count`` fixes their number; by default there is one for each processor, or GPU, that the cluster has.
+    """
+
+    def __init__(self, count: int | None, *, gpus: bool = False) -> None:
+        self._count = count
+        self._gpus = gpus
+        self._slots: list[Slot] = []
+        self._lock = threading.Lock()
+
+    def grow(self) -> int:
+        """Have as many actors as there should be now; return how many that are."""
+        wanted = self._count or int(ray.cluster_resources().get("GPU" if self._gpus else "CPU", 0))
+        with self._lock:
+            self._slots += [self._new() for _ in range(wanted - len(self._slots))]
+            return len(self._slots)
+
+    def ready(self) -> dict[int, Slot]:
+        """Return the actors that have answered, by number.
+
+        Raises:
+            UnfitCluster: one is of another version.
+        """
+        with self._lock:
+            waiting = {slot.answer: slot for slot in self._slots if not slot.ready}
+            answered = ray.wait(list(waiting), num_returns=len(waiting), timeout=0)[0] if waiting else []
+            for reference in answered:
+                self._greet(waiting[reference])
+            return {number: slot for number, slot in enumerate(self._slots) if slot.ready}
+
+    def replace(self, slot: Slot) -> None:
+        """Start another actor in the place of a dead one, if that has not been done yet."""
+        with self._lock:
+            if slot in self._slots:
+                self._slots[self._slots.index(slot)] = self._new()
+
+    def _greet(self, slot: Slot) -> None:
+        try:
+            theirs, _ = ray.get(slot.answer)
+        except ray.exceptions.RayError:
+            self._slots[self._slots.index(slot)] = self._new()
+            return
+        if theirs != this_version():
+            raise UnfitCluster(f"its processes run {theirs}, this server {this_version()}; install the same on all")
+        slot.ready = True
+
+    def _new(self) -> Slot:
+        resources = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
+        actor = ray.remote(Worker).options(max_restarts=0, max_task_retries=0, **resources).remote(ray.get)
+        return Slot(actor, actor.ping.remote())
