@@ -11,6 +11,9 @@ ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Name of
 StrategyOption = Annotated[
     str, typer.Option("--strategy", help="How items are picked, such as margin. (default: the project's)")
 ]
+StrategyParamOption = Annotated[
+    list[str] | None, typer.Option("--strategy-param", metavar="NAME=VALUE", help="Parameter of --strategy.")
+]
 OverlapOption = Annotated[int, typer.Option("--overlap", min=1, help="Annotators that each item is given to.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 

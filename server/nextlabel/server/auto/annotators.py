@@ -36,7 +36,7 @@ class Choice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenAnnotator:
     """An annotator, and the settings of the OpenAI-compatible endpoint that it is asked at, none for another."""
 
     spec: AnnotatorSpec
@@ -62,7 +62,7 @@ def chosen(
     named: Callable[[str], str] = option,
     annotation_type: AnnotationTypeName = "single_label",
     classes: int = 0,
-) -> Chosen:
+) -> ChosenAnnotator:
     """Return the annotator; a model on this machine runs until ``stack`` is closed.
 
     Args:
@@ -77,7 +77,7 @@ def chosen(
     from nextlabel.client.specs import anthropic, human, openai_compatible
 
     if choice is Choice.HUMAN:
-        return Chosen(human())
+        return ChosenAnnotator(human())
     if choice is Choice.LOCAL:
         if annotation_type != "single_label" and not os.environ.get(MODEL_VARIABLE):
             raise InvalidArgument.field(named("annotator"), _TOO_SMALL)
@@ -87,11 +87,11 @@ def chosen(
     if choice is Choice.ANTHROPIC:
         if budget_usd is None:
             raise InvalidArgument.field(named("budget_usd"), "say how many dollars may be spent, such as 2")
-        return Chosen(anthropic(model))
-    return Chosen(openai_compatible(model), {"base_url": base_url} if base_url else {})
+        return ChosenAnnotator(anthropic(model))
+    return ChosenAnnotator(openai_compatible(model), {"base_url": base_url} if base_url else {})
 
 
-def _local(stack: ExitStack, annotation_type: AnnotationTypeName, classes: int) -> Chosen:
+def _local(stack: ExitStack, annotation_type: AnnotationTypeName, classes: int) -> ChosenAnnotator:
     from nextlabel.client.specs import openai_compatible
     from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
     from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, PromptOptions
@@ -102,4 +102,4 @@ def _local(stack: ExitStack, annotation_type: AnnotationTypeName, classes: int) 
     room = _TOKENS_OF_A_CLASS if one_class else _TOKENS_BESIDE_CLASSES + _TOKENS_OF_A_CLASS * classes
     prompt = PromptOptions(max_output_tokens=room, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
     # The probabilities of tokens say something of one class only, and are megabytes for a longer answer.
-    return Chosen(openai_compatible(local.model, prompt=prompt, log_probabilities=one_class), local.endpoint)
+    return ChosenAnnotator(openai_compatible(local.model, prompt=prompt, log_probabilities=one_class), local.endpoint)

@@ -16,7 +16,7 @@ Function = Callable[[str], Any]
 FUNCTION = "function"
 """How the names begin under which answers of functions are kept."""
 
-_MOST_PICKS = 10_000
+LARGEST_BATCH = 10_000
 
 
 def annotator_name(function: Function) -> str:
@@ -99,7 +99,7 @@ class FunctionAsked:
 
     def _chosen(self, count: int, passed: Collection[str]) -> Sequence[str]:
         """Return the items to ask about next. What was passed on is offered again when nothing else is left."""
-        wanted = min(count + len(passed), _MOST_PICKS)
+        wanted = min(count + len(passed), LARGEST_BATCH)
         picks = self.job.client.labeling.select(PROJECT, wanted, strategy=self.strategy).picks
         return [pick.item_id for pick in picks if pick.item_id not in passed][:count]
 

@@ -18,9 +18,10 @@ from nextlabel.client.notebook import project_html
 from nextlabel.server.auto.job import PROJECT
 from nextlabel.server.auto.outcome import ADDED
 from nextlabel.server.embedded.classes import Classes, found_classes, known_labels
-from nextlabel.server.embedded.plan import LARGEST_BATCH, Plan, whole_number
-from nextlabel.server.embedded.session import Session
-from nextlabel.server.embedded.summary import Summary
+from nextlabel.server.embedded.functions import LARGEST_BATCH
+from nextlabel.server.embedded.plan import LabelerPlan, whole_number
+from nextlabel.server.embedded.session import LabelerSession
+from nextlabel.server.embedded.summary import LabelerSummary
 from nextlabel.server.embedded.texts import texts_of
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return found
 
     @property
-    def summary_(self) -> Summary:
+    def summary_(self) -> LabelerSummary:
         """What it came to, as texts and as a table in notebooks."""
         session = self._fitted()
         _, tally = session.outcome(self._plan().review_below)
@@ -185,7 +186,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def close(self) -> None:
         """End the engine. With a folder the next call opens it again; without one all is forgotten."""
-        session: Session | None = self.__dict__.pop("_session", None)
+        session: LabelerSession | None = self.__dict__.pop("_session", None)
         if session is not None:
             session.close()
             session.forget()
@@ -197,7 +198,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.close()
 
     def __sklearn_is_fitted__(self) -> bool:
-        session: Session | None = self.__dict__.get("_session")
+        session: LabelerSession | None = self.__dict__.get("_session")
         return (session is not None and session.is_open and session.has_project) or self._is_kept
 
     def __sklearn_tags__(self) -> Any:
@@ -218,7 +219,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _repr_mimebundle_(self, **kwargs: Any) -> Mapping[str, str]:
         """As scikit-learn shows it, with the project where there is one; for notebooks."""
         shown: dict[str, str] = super()._repr_mimebundle_(**kwargs)
-        session: Session | None = self.__dict__.get("_session")
+        session: LabelerSession | None = self.__dict__.get("_session")
         if "text/html" in shown and session is not None and session.is_open and session.has_project:
             shown["text/html"] += project_html(PROJECT, lambda: session.client.projects.get(PROJECT)) or ""
         return shown
@@ -242,8 +243,8 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         session.ask(plan)
         return self
 
-    def _plan(self) -> Plan:
-        return Plan.of(self.get_params(deep=False))
+    def _plan(self) -> LabelerPlan:
+        return LabelerPlan.of(self.get_params(deep=False))
 
     @property
     def _is_kept(self) -> bool:
@@ -251,28 +252,28 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folder = self._plan().folder
         return folder is not None and (folder / _STATE).is_file()
 
-    def _opened(self, plan: Plan) -> Session:
+    def _opened(self, plan: LabelerPlan) -> LabelerSession:
         """Return the open session, or open one; where only what labels has changed, the texts and labels stay."""
-        before: Session | None = self.__dict__.get("_session")
+        before: LabelerSession | None = self.__dict__.get("_session")
         if before is not None and before.is_open and before.opening == plan.opening:
             return before
         passing = None
         if before is not None:
             before.close()
             passing = before.passing
-        session = Session(plan, None if self.classes is None else Classes(self.classes), passing)
+        session = LabelerSession(plan, None if self.classes is None else Classes(self.classes), passing)
         self._session = session
         # Not at the end of the process: its threads have ended by then, and nothing is lost without.
         weakref.finalize(self, _close_beside, session).atexit = False
         return session
 
-    def _fitted(self) -> Session:
+    def _fitted(self) -> LabelerSession:
         """Return the session, opening the folder where there is one.
 
         Raises:
             NotFittedError: there is nothing yet.
         """
-        session: Session | None = self.__dict__.get("_session")
+        session: LabelerSession | None = self.__dict__.get("_session")
         if (session is None or not session.is_open) and self._is_kept:
             session = self._opened(self._plan())
         if session is None or not session.is_open or not session.has_project:
@@ -280,7 +281,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = session.classes.sorted()
         return session
 
-    def _predictions(self, session: Session, X: Any, candidates: int) -> Sequence[Prediction]:
+    def _predictions(self, session: LabelerSession, X: Any, candidates: int) -> Sequence[Prediction]:
         texts = texts_of(X)
         if not session.client.projects.get(PROJECT).model_version:
             raise NotFittedError(
@@ -289,7 +290,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [*session.client.learner.predict_stream(PROJECT, texts, candidates=candidates)] if texts else []
 
 
-def _close_beside(session: Session) -> None:
+def _close_beside(session: LabelerSession) -> None:
     """Close a session that nobody has any more, on a thread of its own: this one may be that of an engine."""
 
     def close() -> None:

@@ -11,17 +11,16 @@ from typing import Any
 
 from nextlabel.server.auto.annotators import Choice
 from nextlabel.server.domain.selection.selector import strategy_of
-from nextlabel.server.embedded.functions import Function, checked_function
+from nextlabel.server.embedded.functions import LARGEST_BATCH, Function, checked_function
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.projects import Component
 
 DEFAULT_STRATEGY = "default"
-LARGEST_BATCH = 10_000
 """Most texts that are picked at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class LabelerPlan:
     """What a `Labeler` is to do: ``function`` labels where it is given, else ``choice``; '' and None are defaults."""
 
     choice: Choice
@@ -44,7 +43,7 @@ class Plan:
         return self.folder, self.choice, self.model, self.base_url, self.embedding_model
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> Plan:
+    def of(cls, given: dict[str, Any]) -> LabelerPlan:
         """Return the plan that parameters make.
 
         Raises:

@@ -20,7 +20,7 @@ from nextlabel.client.known_labels import KNOWN, is_drawn
 from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.specs import run_spec
 from nextlabel.client.verdicts import Standing
-from nextlabel.server.auto.annotators import Choice, Chosen, chosen
+from nextlabel.server.auto.annotators import Choice, ChosenAnnotator, chosen
 from nextlabel.server.auto.asked import Asked
 from nextlabel.server.auto.following import follow
 from nextlabel.server.auto.job import PROJECT, Job
@@ -30,8 +30,8 @@ from nextlabel.server.embedded.classes import Classes
 from nextlabel.server.embedded.engine import Engine
 from nextlabel.server.embedded.folders import PassingFolder
 from nextlabel.server.embedded.functions import FUNCTION, FunctionAsked
-from nextlabel.server.embedded.plan import Plan
-from nextlabel.server.embedded.summary import Summary
+from nextlabel.server.embedded.plan import LabelerPlan
+from nextlabel.server.embedded.summary import LabelerSummary
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.v1.budget_service_pb2 import LEDGER_ENTRY_KIND_SETTLE
 
@@ -43,7 +43,7 @@ class LabelingFailedError(RuntimeError):
     """The annotator could not go on; what it had labeled is kept, and `partial_fit` goes on from there."""
 
 
-class Session:
+class LabelerSession:
     """An open engine with the project of a `Labeler`, until `close`.
 
     Attributes:
@@ -61,7 +61,7 @@ class Session:
     _refused: dict[str, str]
     _outcome: tuple[float, Sequence[Mapping[str, Any]], Tally] | None
 
-    def __init__(self, plan: Plan, classes: Classes | None, passing: PassingFolder | None = None) -> None:
+    def __init__(self, plan: LabelerPlan, classes: Classes | None, passing: PassingFolder | None = None) -> None:
         """Open the folder of the plan, or a passing one, and what labels.
 
         Args:
@@ -205,7 +205,7 @@ class Session:
         for annotator, answers in wrong.items():
             self.client.labeling.submit(PROJECT, answers, annotator=annotator)
 
-    def ask(self, plan: Plan) -> None:
+    def ask(self, plan: LabelerPlan) -> None:
         """Have the annotator of the plan label within its budget, and train.
 
         Raises:
@@ -243,7 +243,7 @@ class Session:
             raise
         return sum(entry.amount.micro_usd for entry in entries if entry.kind == LEDGER_ENTRY_KIND_SETTLE)
 
-    def _run(self, plan: Plan, batch_size: int) -> bool:
+    def _run(self, plan: LabelerPlan, batch_size: int) -> bool:
         """Have a model label in a run, or go on with the one under way; False when nothing is left to ask."""
         run_id = self.job.taken_up()
         if run_id is None:
@@ -280,11 +280,11 @@ class Session:
             self._outcome = review_below, list(told), tally
         return self._outcome[1:]
 
-    def summary(self, tally: Tally) -> Summary:
+    def summary(self, tally: Tally) -> LabelerSummary:
         """Return what it came to, for rows of which this is the count."""
         overview = self.client.reports.overview(PROJECT)
         latest = overview.latest
-        return Summary(
+        return LabelerSummary(
             texts=tally.rows,
             sources=dict(tally.sources.most_common()),
             review=tally.review,
@@ -301,7 +301,7 @@ def _path(folder: PassingFolder | None) -> Path:
     return folder.path
 
 
-def _chosen(stack: ExitStack, plan: Plan) -> Chosen:
+def _chosen(stack: ExitStack, plan: LabelerPlan) -> ChosenAnnotator:
     try:
         return chosen(
             stack, plan.choice, model=plan.model, base_url=plan.base_url, budget_usd=plan.budget_usd, named=str
@@ -310,7 +310,7 @@ def _chosen(stack: ExitStack, plan: Plan) -> Chosen:
         raise ValueError(str(error)) from None
 
 
-def _settings(plan: Plan, annotator: Chosen) -> dict[str, Any]:
+def _settings(plan: LabelerPlan, annotator: ChosenAnnotator) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if annotator.endpoint:
         settings["annotators"] = {"openai_compatible": dict(annotator.endpoint)}

@@ -10,7 +10,7 @@ from nextlabel.client.notebook import table_html
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class LabelerSummary:
     """What there is now.
 
     Attributes:

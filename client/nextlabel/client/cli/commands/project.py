@@ -15,7 +15,14 @@ from nextlabel.client.cli.label_spaces import (
     codebook,
     named_classes,
 )
-from nextlabel.client.cli.options import EstimatorParamOption, OverlapOption, StrategyOption, key_values, listed_names
+from nextlabel.client.cli.options import (
+    EstimatorParamOption,
+    OverlapOption,
+    StrategyOption,
+    StrategyParamOption,
+    key_values,
+    listed_names,
+)
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.patience import patience
 from nextlabel.client.cli.problems import say
@@ -66,7 +73,7 @@ def create(
     estimator: Annotated[str, typer.Option(help="Estimator of the learner. (default: the server's)")] = "",
     estimator_param: EstimatorParamOption = None,
     strategy: StrategyOption = "",
-    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    strategy_param: StrategyParamOption = None,
     overlap: OverlapOption = 1,
     audit_share: Annotated[
         float, typer.Option(min=0, max=1, help="Share of each batch drawn uniformly at random.")
@@ -158,7 +165,7 @@ def update(
     estimator: Annotated[str | None, typer.Option(help="Estimator of the learner.")] = None,
     estimator_param: EstimatorParamOption = None,
     strategy: Annotated[str | None, typer.Option(help="Default strategy.")] = None,
-    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    strategy_param: StrategyParamOption = None,
     overlap: Annotated[int | None, typer.Option(min=1, help="Annotators for each item.")] = None,
     lease_ttl: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long a lease lasts.")] = None,
     audit_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share drawn at random.")] = None,

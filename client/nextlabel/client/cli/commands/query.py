@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
+from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, StrategyParamOption, key_values
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
@@ -37,7 +37,7 @@ def query(
     project: ProjectArgument,
     count: Annotated[int, typer.Option(min=1, help="How many items.")] = 20,
     strategy: StrategyOption = "",
-    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    strategy_param: StrategyParamOption = None,
     seed: SeedOption = 0,
     lease_to: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.annotators.choice import AnnotatorChoice, AnnotatorKind, names_annotator
 from nextlabel.client.cli.annotators.prompting import Prompting, asks_llms
 from nextlabel.client.cli.answer_files import upload_known_labels
-from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, key_values
+from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, StrategyParamOption, key_values
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
@@ -68,7 +68,7 @@ def start(
     id_column: IdOption = None,
     label: LabelOption = None,
     strategy: StrategyOption = "",
-    strategy_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Parameter of it.")] = None,
+    strategy_param: StrategyParamOption = None,
     batch_size: Annotated[
         int, typer.Option(min=0, show_default=False, help="Items in a round. (default: the server's)")
     ] = 0,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from nextlabel.client.amounts import share_within, usd
-from nextlabel.client.cli.label_spaces import score_range
+from nextlabel.client.cli.label_spaces import codebook, score_range
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
@@ -82,7 +82,7 @@ def judge(
         raise typer.BadParameter("it goes with --by score", param_hint="--score-range")
     if by == "score" and pairs:
         raise typer.BadParameter("it goes with --by preference", param_hint="--pairs")
-    rubric = "" if guidelines is None else guidelines.read_text(encoding="utf-8-sig")
+    rubric = codebook(guidelines)
     if by == "score" and allowed is None:
         allowed = _USUAL_SCORES
     with session(ctx).connect() as client:
