@@ -21,16 +21,18 @@ SHARE: Final = 0.8
 COMPARED: Final = 2_000
 """Characters of a text that are compared: its first ones."""
 
-_GROUP = 4
-_BANDS, _ROWS = 16, 4
-"""A twin at the threshold is missed with a probability of 0.02 %."""
+BANDS: Final = 16
+"""Parts of a signature; texts are compared that have one in common. Of four values each, they miss 0.02 % of the twins
+at the threshold."""
+
+_GROUP, _ROWS = 4, 4
 # What bounds the time where many texts begin alike and none is like another.
 _MOST_CANDIDATES, _LARGEST_BUCKET, _REMEMBERED = 10, 100, 5_000
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 _draw = np.random.default_rng(0)
-_FACTORS = _draw.integers(0, 1 << 63, (_BANDS * _ROWS, 1), np.uint64) * np.uint64(2) + np.uint64(1)
-_OFFSETS = _draw.integers(0, 1 << 63, (_BANDS * _ROWS, 1), np.uint64)
+_FACTORS = _draw.integers(0, 1 << 63, (BANDS * _ROWS, 1), np.uint64) * np.uint64(2) + np.uint64(1)
+_OFFSETS = _draw.integers(0, 1 << 63, (BANDS * _ROWS, 1), np.uint64)
 _PLACES = np.array([[0x9E3779B97F4A7C15], [0xC2B2AE3D27D4EB4F], [0x165667B19E3779F9], [0x27D4EB2F165667C5]], np.uint64)
 
 _Groups = npt.NDArray[np.uint32]
@@ -61,6 +63,15 @@ def earlier_twins(texts: Sequence[str]) -> list[int]:
     return twins
 
 
+def band_keys(texts: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Return a number for each band of each text's signature, (N, BANDS): equal where the bands are."""
+    keys_NB = np.zeros((len(texts), BANDS), np.uint64)
+    for place, text in enumerate(texts):
+        signature_BR = _signature(_groups(text)).reshape(BANDS, _ROWS).astype(np.uint64)
+        keys_NB[place] = (signature_BR * _PLACES.T).sum(axis=1, dtype=np.uint64)
+    return keys_NB
+
+
 def _groups(text: str) -> _Groups:
     """Return a number for each different group of characters, ascending; a shorter text is one group."""
     plain = _BETWEEN_WORDS.sub(" ", unicodedata.normalize("NFKC", text[:COMPARED]).casefold()).strip()
@@ -69,9 +80,12 @@ def _groups(text: str) -> _Groups:
     return np.unique((windows.T * _PLACES).sum(axis=0, dtype=np.uint64) >> np.uint64(32)).astype(np.uint32)
 
 
+def _signature(groups: _Groups) -> npt.NDArray[np.uint64]:
+    return np.asarray(((groups.astype(np.uint64) * _FACTORS + _OFFSETS) >> np.uint64(32)).min(axis=1))
+
+
 def _bands(groups: _Groups) -> list[tuple[int, bytes]]:
-    signature = ((groups.astype(np.uint64) * _FACTORS + _OFFSETS) >> np.uint64(32)).min(axis=1)
-    return [(band, part.tobytes()) for band, part in enumerate(signature.reshape(_BANDS, _ROWS))]
+    return [(band, part.tobytes()) for band, part in enumerate(_signature(groups).reshape(BANDS, _ROWS))]
 
 
 def _alike(one: _Groups, other: _Groups) -> bool:
