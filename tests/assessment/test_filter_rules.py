@@ -110,3 +110,18 @@ def test_what_is_wrong_with_a_rule_is_told_with_its_place(rule, told):
 def test_nothing_else_is_read(rule):
     with pytest.raises(RuleError):
         parse(rule)
+
+
+def test_rules_call_functions_of_the_text_that_there_are():
+    rule = parse('known(text) or not 0.5 < rude(text) or kind(text) == "ad"', {"known", "rude", "kind"})
+    assert rule.functions == ("known", "rude", "kind")
+    assert rule.names == ("known(text)", "rude(text)", "kind(text)")
+    assert rule.holds({"known(text)": False, "rude(text)": 0.4, "kind(text)": None})
+    assert not rule.holds({"known(text)": None, "rude(text)": 0.6, "kind(text)": "news"})
+    assert rule.why({"known(text)": True}).startswith("known(text) true")
+
+
+@pytest.mark.parametrize("rule", ["rude(label)", "rude(lower(text))", "rude()", "rude(text, text)", "other(text)"])
+def test_functions_take_the_text_alone(rule):
+    with pytest.raises(RuleError):
+        parse(rule, {"rude"})

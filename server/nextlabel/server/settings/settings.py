@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from nextlabel.server.annotators.settings import AnnotatorSettings
+from nextlabel.server.settings.filters import FilterSettings
 from nextlabel.server.settings.limits import LimitSettings
 from nextlabel.server.settings.port import ApiSettings, AuthSettings, TlsSettings
 from nextlabel.server.system.addresses import MAX_PORT, checked_bind, is_loopback, port_of
@@ -179,6 +180,9 @@ class Settings(BaseSettings):
 
     annotators: AnnotatorSettings = Field(default_factory=AnnotatorSettings)
     """LLM annotators."""
+
+    filters: FilterSettings = Field(default_factory=FilterSettings)
+    """What rules of filters may ask."""
 
     compute: ComputeSettings = Field(default_factory=ComputeSettings)
     """Work on arrays."""

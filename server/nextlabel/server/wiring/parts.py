@@ -25,6 +25,7 @@ from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting
+from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
@@ -56,6 +57,7 @@ from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.advisors import LlmAdvisors
 from nextlabel.server.wiring.batch_collection import BatchCollection
 from nextlabel.server.wiring.critics import GuidelineCritics
+from nextlabel.server.wiring.filter_functions import filter_functions
 from nextlabel.server.wiring.foundation import Foundation, open_foundation
 from nextlabel.server.wiring.groups import (
     LabelingParts,
@@ -207,6 +209,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
             doubting=Doubting(labeled, base.workers.compute),
             twins=Twins(pool.pools, base.workers.compute),
             executor=base.workers.compute,
+            functions=FunctionValues(filter_functions(base.settings.filters, base.workers.compute)),
         ),
         executor=base.workers.compute,
         clock=base.clock,

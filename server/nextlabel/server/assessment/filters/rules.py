@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ NAMES: Final = {
     "duplicate_of": TEXT,
     "duplicate_label": TEXT,
 }
+OWN_FUNCTIONS: Final = ("len", "lower")
+_TEXT, _MOST_SHOWN = "text", 20
 _LABELS: Final = ("label", "other_label", "duplicate_label")
 _NAMED: Final = frozenset({*NAMES, "none", "true", "false"})
 _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -55,20 +57,26 @@ class LabelRule:
     """A rule that was understood.
 
     ``names`` are those that it asks about, and ``labels`` the texts that it wants a label to be or not to be, both in
-    their order.
+    their order. ``functions`` are those that it calls with the text, whose values are facts named ``FUNCTION(text)``.
     """
 
     names: tuple[str, ...]
     labels: tuple[str, ...]
     holds: _Holds
+    functions: tuple[str, ...] = ()
 
     def why(self, facts: Facts) -> str:
         """Return what the rule went by, such as ``label "spam", confidence 0.41``."""
         return ", ".join(f"{name} {_shown(facts.get(name))}" for name in self.names)
 
 
-def parse(rule: str) -> LabelRule:
-    """Return a rule that was written by a user, whom nobody has to trust.
+def fact_of(function: str) -> str:
+    """Return the name of the fact that a function of the text is."""
+    return f"{function}({_TEXT})"
+
+
+def parse(rule: str, functions: Set[str] = frozenset()) -> LabelRule:
+    """Return a rule that was written by a user, whom nobody has to trust; it may call ``functions`` with the text.
 
     Raises:
         RuleError: it is empty, too long, or no rule.
@@ -87,15 +95,18 @@ def parse(rule: str) -> LabelRule:
         raise RuleError(f"cannot be read {where}") from None
     except (ValueError, RecursionError, MemoryError):
         raise RuleError("cannot be read: it holds a character or a nesting that no rule may have") from None
-    reader = _Reader(rule)
-    return LabelRule(holds=reader.truth(tree.body, 0), names=tuple(reader.names), labels=tuple(reader.labels))
+    reader = _Reader(rule, functions)
+    holds = reader.truth(tree.body, 0)
+    return LabelRule(tuple(reader.names), tuple(reader.labels), holds, tuple(reader.called))
 
 
 class _Reader:
     """Turns the parts of a rule into functions of facts, and keeps the names that it meets."""
 
-    def __init__(self, rule: str) -> None:
+    def __init__(self, rule: str, functions: Set[str]) -> None:
         self._rule = rule.encode()
+        self._functions = functions
+        self.called: dict[str, None] = {}
         self.names: dict[str, None] = {}
         self.labels: dict[str, None] = {}
 
@@ -191,8 +202,11 @@ class _Reader:
         raise self._error(node, "is neither a text in quotes nor a number")
 
     def _call(self, node: ast.Call, name: str, argument: ast.expr) -> tuple[_Read, str]:
-        if name not in ("len", "lower"):
-            raise self._error(node, "is no function of rules; there are len(…) and lower(…)")
+        if name in self._functions:
+            return self._function(node, name, argument)
+        if name not in OWN_FUNCTIONS:
+            known = ", ".join(f"{one}(…)" for one in (*OWN_FUNCTIONS, *sorted(self._functions)[:_MOST_SHOWN]))
+            raise self._error(node, f"is no function of rules; there are {known}")
         if isinstance(argument, ast.Call):
             raise self._error(argument, f"may not stand in {name}(…), which takes a name")
         read, kind = self._value(argument)
@@ -201,6 +215,13 @@ class _Reader:
         if name == "len":
             return lambda facts: len(text) if isinstance(text := read(facts), str) else None, NUMBER
         return lambda facts: text.lower() if isinstance(text := read(facts), str) else None, TEXT
+
+    def _function(self, node: ast.Call, name: str, argument: ast.expr) -> tuple[_Read, str]:
+        """Return how to read what a function says of the text, which is of whatever kind it likes."""
+        if not isinstance(argument, ast.Name) or argument.id != _TEXT:
+            raise self._error(node, f"takes the text and nothing else: {fact_of(name)}")
+        self.called[name] = None
+        return self._fact(fact_of(name)), ""
 
     def _fact(self, name: str) -> _Read:
         self.names[name] = None

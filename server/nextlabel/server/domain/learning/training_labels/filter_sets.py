@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nextlabel.server.assessment.filters.rules import METADATA, parse
+from nextlabel.server.assessment.filters.rules import METADATA
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters, NamedLabels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -41,7 +41,7 @@ class FilterSets:
             FailedPrecondition: answers of the project's type are not one class each, which rules are about.
         """
         found = await self.filters.preview(project, rule)
-        parsed = parse(rule)
+        parsed = self.filters.parsed(rule)
         unknown = [name for name in parsed.labels if name not in project.class_names]
         if unknown:
             known = ", ".join(project.class_names[:_SHOWN])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, parse
+from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, fact_of, parse
 from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
+from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
 from nextlabel.server.domain.pool.pools import Pools
@@ -63,6 +64,7 @@ class LabelFilters:
     doubting: Doubting
     twins: Twins
     executor: Executor
+    functions: FunctionValues = field(default_factory=FunctionValues)
 
     async def preview(self, project: Project, rule: str) -> NamedLabels:
         """Return the labels that a rule names, whatever filters there are, under the name ''.
@@ -72,7 +74,7 @@ class LabelFilters:
             FailedPrecondition: answers of the project's type are not one class each, which rules are about.
         """
         try:
-            parsed = parse(rule)
+            parsed = self.parsed(rule)
         except RuleError as error:
             raise InvalidArgument.field("rule", str(error)) from None
         check_one_class(project)
@@ -119,7 +121,20 @@ class LabelFilters:
 
     async def _enabled(self, project: Project) -> tuple[Mapping[str, LabelRule], set[int]]:
         filters, kept = await self.store.read(lambda tx: _enabled(tx, project.id))
-        return {one.name: _parsed(one) for one in filters}, kept
+        return {one.name: self._read(one) for one in filters}, kept
+
+    def parsed(self, rule: str) -> LabelRule:
+        """Return a rule, which may call the functions that there are; raises RuleError."""
+        return parse(rule, self.functions.functions.keys())
+
+    def _read(self, label_filter: LabelFilter) -> LabelRule:
+        try:
+            return self.parsed(label_filter.rule)
+        except RuleError as error:
+            raise FailedPrecondition(
+                f"the rule of filter {label_filter.name} cannot be read any more ({error}); set it anew, or remove it",
+                reason="FILTER_UNREADABLE",
+            ) from None
 
     async def _named(
         self,
@@ -133,14 +148,26 @@ class LabelFilters:
         copied = await self._copied(project) if asked.intersection(_COMPARED) else {}
         found: dict[int, NamedLabel] = {}
         rows = sorted(agreed)
-        reads = any(name == "text" or name.startswith(METADATA) for name in asked)
+        called = list(dict.fromkeys(name for rule in rules.values() for name in rule.functions))
+        reads = bool(called) or any(name == "text" or name.startswith(METADATA) for name in asked)
         for start in range(0, len(rows), _BLOCK):
             block = rows[start : start + _BLOCK]
             items = await self.pools.items(project.id, block) if reads else None
             labels = [agreed[row] for row in block]
-            hits = await self.executor.run(partial(_hits, rules, labels, _Found(doubts, copied, items)))
+            said = await self._said(called, items or ())
+            hits = await self.executor.run(partial(_hits, rules, labels, _Found(doubts, copied, items, said)))
             found |= {hit.row: hit for hit in hits}
         return NamedLabels(tuple(rules), found, len(rows))
+
+    async def _said(self, called: Sequence[str], items: Sequence[StoredItem]) -> Mapping[int, Mapping[str, Value]]:
+        """Return what the functions that rules call say of items, as facts by row."""
+        if not called:
+            return {}
+        values = await self.functions.of(called, [item.text for item in items])
+        return {
+            item.row: {fact_of(name): value for name, value in said.items()}
+            for item, said in zip(items, values, strict=True)
+        }
 
     async def _copied(self, project: Project) -> Mapping[int, Consensus]:
         """Return the label of the earlier item that an item is nearly a copy of, by the item's row."""
@@ -151,11 +178,15 @@ class LabelFilters:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was found out about labels beside themselves, by row; ``items`` is None where no rule asks about them."""
+    """What was found out about labels beside themselves, by row; ``items`` is None where no rule asks about them.
+
+    ``said`` are what functions say of the texts.
+    """
 
     doubts: Doubts
     copied: Mapping[int, Consensus]
     items: Sequence[StoredItem] | None
+    said: Mapping[int, Mapping[str, Value]]
 
 
 def check_one_class(project: Project) -> None:
@@ -171,16 +202,6 @@ def check_one_class(project: Project) -> None:
 def _enabled(tx: Transaction, project: ProjectId) -> tuple[Sequence[LabelFilter], set[int]]:
     filters = [one for one in tx.filters.list(project) if one.enabled]
     return filters, {item.row for item in tx.filters.kept(project)} if filters else set()
-
-
-def _parsed(label_filter: LabelFilter) -> LabelRule:
-    try:
-        return parse(label_filter.rule)
-    except RuleError as error:
-        raise FailedPrecondition(
-            f"the rule of filter {label_filter.name} cannot be read any more ({error}); set it anew, or remove it",
-            reason="FILTER_UNREADABLE",
-        ) from None
 
 
 def _hits(rules: Mapping[str, LabelRule], agreed: Sequence[Consensus], found: _Found) -> list[NamedLabel]:
@@ -199,7 +220,7 @@ def _facts(agreed: Sequence[Consensus], found: _Found) -> Iterator[tuple[Consens
         if read is None:
             yield one, facts
         elif one.row in read:
-            yield one, _of_item(read[one.row]) | facts
+            yield one, _of_item(read[one.row]) | facts | dict(found.said.get(one.row, {}))
 
 
 def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:

@@ -1,0 +1,55 @@
+"""The functions that rules of filters may call: installed ones, by entry point, and services that the owner names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final
+
+import structlog
+
+from nextlabel.server.annotators.filter_services import FilterService, checked_values
+from nextlabel.server.ports.filter_functions import FilterFunction, FunctionValue
+from nextlabel.server.ports.system import Executor
+from nextlabel.server.settings.filters import FilterSettings
+from nextlabel.server.values.errors import FailedPrecondition
+
+ENTRY_POINTS: Final = "nextlabel.filters"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFunction:
+    """A function of another distribution: it takes a text, and says a value of it. It is loaded when it is called."""
+
+    entry: EntryPoint
+    executor: Executor
+
+    async def values(self, texts: Sequence[str]) -> Sequence[FunctionValue]:
+        """Return a value for each text; see `FilterFunction.values`."""
+        return await self.executor.run(lambda: self._values(texts))
+
+    def _values(self, texts: Sequence[str]) -> Sequence[FunctionValue]:
+        try:
+            function: Callable[[str], object] = self.entry.load()
+            said = [function(text) for text in texts]
+        except Exception as error:
+            _log.exception("filter_function_failed", function=self.entry.name)
+            raise FailedPrecondition(
+                f"{self.entry.name}(text), which {self.entry.value.partition(':')[0]} provides, failed; the server's "
+                "log has the details",
+                reason="FILTER_FUNCTION",
+            ) from error
+        return checked_values(self.entry.name, said)
+
+
+def filter_functions(settings: FilterSettings, executor: Executor) -> Mapping[str, FilterFunction]:
+    """Return the functions by name; a service has the name that the owner gave it, also where one is installed."""
+    installed = {entry.name: InstalledFunction(entry, executor) for entry in entry_points(group=ENTRY_POINTS)}
+    named = {
+        name: FilterService(name, url, key.get_secret_value() if (key := settings.service_keys.get(name)) else None)
+        for name, url in settings.services.items()
+    }
+    return {**installed, **named}
