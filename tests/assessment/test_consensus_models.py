@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from nextlabel.server.assessment.consensus.choice import choose, majority
 from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
 from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene
-from nextlabel.server.assessment.consensus.one_coin import mace
+from nextlabel.server.assessment.consensus.mace import mace
+from nextlabel.server.assessment.consensus.one_coin import one_coin
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable, answer_table
 from tests.assessment.annotations import annotation
 
@@ -45,7 +46,7 @@ def test_good_annotators_count_more_with_three_answers_an_item():
     truth, given = simulated(0, [0.9, 0.6, 0.6])
     answers = table(given, 2)
     assert right(majority(answers), truth) == pytest.approx(0.79, abs=0.03)
-    for posterior in (dawid_skene(answers)[0], mace(answers)[0]):
+    for posterior in (dawid_skene(answers)[0], mace(answers)[0], one_coin(answers)[0]):
         assert right(posterior, truth) > 0.87
 
 
@@ -66,7 +67,7 @@ def test_posteriors_are_probabilities_gold_stays_and_the_order_of_annotators_is_
     rng = np.random.default_rng(seed)
     given_NW = rng.integers(-1, classes, (30, panel_size))
     gold = np.where(rng.random(30) < 0.3, rng.integers(0, classes, 30), NO_GOLD)
-    for method in (majority, lambda t: dawid_skene(t)[0], lambda t: mace(t)[0]):
+    for method in (majority, lambda t: dawid_skene(t)[0], lambda t: mace(t)[0], lambda t: one_coin(t)[0]):
         found = method(table(given_NW, classes, gold))
         assert np.isfinite(found).all()
         answered = (given_NW >= 0).any(axis=1) | (gold != NO_GOLD)
@@ -89,6 +90,13 @@ def test_gold_finds_the_good_ones_among_many_who_err_alike():
     assert right(found.probabilities_NC[unseen], truth[unseen]) > right(majority(answers)[unseen], truth[unseen]) + 0.1
     assert found.method == "gold_weighted"
     assert found.on_gold["majority"].high < found.on_gold["gold_weighted"].value
+
+
+def test_even_errors_take_one_number_an_annotator():
+    truth, given = simulated(5, [0.9] + [0.32] * 6, classes=4)
+    answers = table(given, 4)
+    assert choose(answers).method == "one_coin"
+    assert right(one_coin(answers)[0], truth) > right(dawid_skene(answers)[0], truth)
 
 
 def test_without_gold_nothing_is_claimed_about_gold():

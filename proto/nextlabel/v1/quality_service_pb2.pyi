@@ -363,7 +363,7 @@ Global___CompareConsensusRequest: _TypeAlias = CompareConsensusRequest  # noqa: 
 
 @_typing.final
 class ConsensusMethod(_message.Message):
-    """A way to join answers: majority, dawid_skene, mace, or gold_weighted."""
+    """A way to join answers: majority, one_coin, mace, dawid_skene, or gold_weighted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

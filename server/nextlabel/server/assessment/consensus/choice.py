@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
 from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene, gold_panel
-from nextlabel.server.assessment.consensus.one_coin import mace
+from nextlabel.server.assessment.consensus.mace import mace
+from nextlabel.server.assessment.consensus.one_coin import one_coin
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 
@@ -34,6 +35,7 @@ METHODS: Mapping[str, Callable[[AnswerTable], Floats]] = {
     "gold_weighted": gold_panel,
     "mace": lambda table: mace(table)[0],
     "majority": majority,
+    "one_coin": lambda table: one_coin(table)[0],
 }
 """Ways to join answers."""
 
@@ -77,11 +79,18 @@ def choose(table: AnswerTable, learner_NC: Floats | None = None) -> Chosen:
 
 
 def _explains_best(table: AnswerTable) -> str:
-    """Return MACE, or Dawid-Skene where its more parameters pay (Schwarz 1978): where annotators confuse classes."""
+    """Return the way that explains the answers best for the parameters that it has (Schwarz 1978).
+
+    More of them pay where annotators prefer classes, or confuse them.
+    """
     classes, annotators = len(table.classes), len(table.annotators)
-    gain = dawid_skene(table)[1].log_likelihood(table) - mace(table)[1].log_likelihood(table)
-    more_parameters = annotators * (classes * (classes - 1) - classes)
-    return "dawid_skene" if gain > more_parameters * np.log(max(table.items, 1)) / 2 else "mace"
+    likelihoods = {
+        "one_coin": (one_coin(table)[1].log_likelihood(table), annotators),
+        "mace": (mace(table)[1].log_likelihood(table), annotators * classes),
+        "dawid_skene": (dawid_skene(table)[1].log_likelihood(table), annotators * classes * (classes - 1)),
+    }
+    price = np.log(max(table.items, 1)) / 2
+    return max(likelihoods, key=lambda name: likelihoods[name][0] - likelihoods[name][1] * price)
 
 
 def _clearly_best(scores: Mapping[str, Floats], preferred: str) -> str:
