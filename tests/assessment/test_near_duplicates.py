@@ -60,11 +60,12 @@ def test_bands_find_what_comparing_all_texts_finds() -> None:
 def test_groups_that_were_kept_up_are_those_of_all_texts_at_once(data: st.DataObject) -> None:
     words = ["alpha", "beta", "gamma", "delta"]
     text = st.lists(st.sampled_from(words), min_size=1, max_size=6).map(" ".join)
-    groups, texts = TwinGroups(), {}
+    groups = TwinGroups()
+    texts: dict[int, str] = {}
     for _ in range(data.draw(st.integers(1, 5))):
         gone = data.draw(st.sets(st.sampled_from(sorted(texts)))) if texts else set()
-        rows = st.sampled_from([row for row in range(60) if row not in texts])
-        new = data.draw(st.dictionaries(rows, text, max_size=8))
+        free = st.sampled_from([row for row in range(60) if row not in texts])
+        new = data.draw(st.dictionaries(free, text, max_size=8))
         texts = {row: one for row, one in (texts | new).items() if row not in gone}
         touched = groups.change(
             np.array(list(new), np.int64), band_keys(list(new.values())), np.array(sorted(gone), np.int64)

@@ -135,9 +135,12 @@ async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set(service, p
         await sets(service).tried(project, 'metadata.lang == "en"')
     with pytest.raises(InvalidArgument, match='"lift" is no class of this project; it has left'):
         await sets(service).tried(project, 'len(text) > 3 and "lift" != label')
+    texts = await service.create("texts", annotation_type=AnnotationType.TEXT)
+    with pytest.raises(FailedPrecondition, match="rules are about classes and scores"):
+        await sets(service).tried(texts, "trusted")
     scores = await service.create("scores", annotation_type=AnnotationType.SCORE)
-    with pytest.raises(FailedPrecondition, match="rules name labels of one class"):
-        await sets(service).tried(scores, "trusted")
+    with pytest.raises(InvalidArgument, match="compare those, as in score > 4"):
+        await sets(service).tried(scores, 'label == "good"')
     with pytest.raises(NotFound, match="there is no filter new yet"):
         await service.parts.base.store.write(
             lambda tx: sets(service).put(tx, project, "new", "", enabled=True, changed_by="ann")

@@ -7,7 +7,7 @@ import pytest
 
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.learning.training_labels import doubts
+from nextlabel.server.domain.learning.training_labels import doubts, doubts_by_type
 from nextlabel.server.domain.selection.reviewing import Reviewing
 from nextlabel.server.domain.selection.selector import Query
 from nextlabel.server.learners.out_of_fold import out_of_fold
@@ -127,7 +127,7 @@ async def test_an_empty_list_leases_nothing_and_a_wrong_count_is_refused(service
 
 async def test_of_very_many_labels_some_judge_all(service, monkeypatch):
     monkeypatch.setattr(doubts, "MOST_KNOWN", 50)
-    monkeypatch.setattr(doubts, "FEW_NEIGHBOURS", 40)
+    monkeypatch.setattr(doubts_by_type, "FEW_NEIGHBOURS", 40)
     project = await labeled(service)
     assert {"i3", "i40"} == set((await listed(service, project))[:2])
     assert len((await queue(service).doubting.of(project)).wrong) == len(IDS)
@@ -160,7 +160,7 @@ class Judging:
             self.counts.append(len(embeddings_ND))
             return judged(embeddings_ND, *rest, **named)
 
-        monkeypatch.setattr(doubts, "out_of_fold", counted)
+        monkeypatch.setattr(doubts_by_type, "out_of_fold", counted)
 
 
 async def test_a_list_is_not_made_anew_for_few_labels_and_says_nothing_about_those_that_were_replaced(

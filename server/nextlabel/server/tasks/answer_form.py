@@ -6,7 +6,7 @@ from typing import Any
 from nextlabel.server.tasks.drafts import AnswerForm, Draft, InvalidAnswerError, probability_in
 from nextlabel.server.tasks.registry import task_type, type_of
 from nextlabel.server.tasks.visible_text import clean
-from nextlabel.server.values.labeling.answers import Body
+from nextlabel.server.values.labeling.answers import Body, Label, MultiLabel, Score
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.projects import Project
 
@@ -70,6 +70,23 @@ def read_answer(entry: Any, task: Task, form: AnswerForm) -> Draft:
 def written(body: Body | None) -> str | None:
     """An answer as one text, to compare it with others; None for none, and for types that are not compared."""
     return None if body is None else type_of(body).written(body)
+
+
+def shown_answer(body: Body) -> str:
+    """An answer as lists and rules show it: a class, several with | between them, '' where none applies, or a score.
+
+    >>> shown_answer(Label("news")), shown_answer(MultiLabel(("sport", "news"))), shown_answer(Score(3.0))
+    ('news', 'news|sport', '3')
+    """
+    match body:
+        case Label():
+            return body.name
+        case MultiLabel():
+            return "|".join(body.names)
+        case Score():
+            return f"{body.value:g}"
+        case _:
+            return written(body) or ""
 
 
 def written_problem(text: str, project: Project) -> str:

@@ -35,6 +35,9 @@ NAMES: Final = {
     "trusted": TRUTH,
     "duplicate_of": TEXT,
     "duplicate_label": TEXT,
+    "score": NUMBER,
+    "other_score": NUMBER,
+    "duplicate_score": NUMBER,
 }
 OWN_FUNCTIONS: Final = ("len", "lower")
 _TEXT, _MOST_SHOWN = "text", 20

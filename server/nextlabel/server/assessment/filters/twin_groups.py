@@ -48,7 +48,8 @@ class TwinGroups:
         self._rows_N, self._keys_NB = rows_N[order], keys_NB[order]
         for row in gone.tolist():
             self._twins.pop(row, None)
-        return self._rows_N[self._hang_together(touching_NB)].tolist()
+        touched: list[int] = self._rows_N[self._hang_together(touching_NB)].tolist()
+        return touched
 
     def settle(self, rows: Sequence[int], texts: Sequence[str]) -> None:
         """Compare the rows that a change has named, in their order, by their texts."""

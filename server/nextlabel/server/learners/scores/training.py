@@ -57,3 +57,7 @@ class ScoreTraining:
     def shares(self) -> Float64:
         """The scores as shares of the range, (N,), in [0, 1]."""
         return (self.scores_N - self.allowed.minimum) / self.allowed.width
+
+    def take(self, rows_n: NDArray[np.int64]) -> ScoreTraining:
+        """The training set of these rows."""
+        return ScoreTraining(self.embeddings_ND[rows_n], self.scores_N[rows_n], self.trusted_N[rows_n], self.allowed)

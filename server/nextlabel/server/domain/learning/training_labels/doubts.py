@@ -10,20 +10,19 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
-from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
+from nextlabel.server.domain.learning.training_labels.doubts_by_type import JUDGES
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
-from nextlabel.server.learners.out_of_fold import out_of_fold
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
+from nextlabel.server.tasks.answer_form import shown_answer
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.projects.projects import Project
 
 FEWEST_LABELS = 30
 MOST_KNOWN = 10_000
 """Labels that a learner is fitted on, and that are each other's neighbours: the square of it is the cost."""
 MOST_JUDGED = 100_000
-FEW_NEIGHBOURS = 2_000
-"""Labels that may be neighbours of those that no learner is fitted on."""
 CHANGED_SHARE = 0.01
 """Labels that may have changed before a list for people is made anew, which takes seconds where there are thousands."""
 _KEPT = 8
@@ -35,12 +34,14 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 class Doubts:
     """What learner and neighbours say of labels, by row: how probably each is wrong, and their own label.
 
-    ``labels`` are those that the labels had, the ones included that were too many to be judged.
+    ``labels`` are those that the labels had, the ones included that were too many to be judged; ``scores`` are their
+    own ones where labels are scores.
     """
 
     wrong: Mapping[int, float]
     own: Mapping[int, str]
     labels: Mapping[int, str]
+    scores: Mapping[int, float] = field(default_factory=dict)
 
     def hold(self, row: int, label: str) -> bool:
         """Return whether they are about this label, and not about one that it has replaced since."""
@@ -68,13 +69,13 @@ class Doubting:
         ``every`` are all labels, where the caller knows them.
         """
         labeled = await self.labeled.every(project) if every is None else every
-        key = labeled.rows_N.tobytes() + labeled.training.labels_N.tobytes() + labeled.training.trusted_N.tobytes()
+        key = repr([(one.row, shown_answer(one.body), one.trusted) for one in labeled.consensus]).encode()
         kept = self._kept.get(project.id)
         if kept is not None and kept[0] == key:
             return kept[1]
         under_way = self._under_way.get(project.id)
         if under_way is None or under_way[0] != key:
-            under_way = key, asyncio.create_task(self._judged(project.id, key, labeled))
+            under_way = key, asyncio.create_task(self._judged(project, key, labeled))
             self._under_way[project.id] = under_way
         # Who stops waiting comes back, and then it is there.
         return await asyncio.shield(under_way[1])
@@ -85,19 +86,19 @@ class Doubting:
         if kept is None:
             return await self.of(project)
         agreed = await self.labeled.usable(project)
-        changed = sum(not kept[1].hold(row, found.label) for row, found in agreed.items())
+        changed = sum(not kept[1].hold(row, shown_answer(found.body)) for row, found in agreed.items())
         gone = max(0, len(kept[1].labels) + changed - len(agreed))
         if changed + gone > CHANGED_SHARE * len(agreed):
             return await self.of(project)
         return kept[1]
 
-    async def _judged(self, project: ProjectId, key: bytes, labeled: Labeled) -> Doubts:
+    async def _judged(self, project: Project, key: bytes, labeled: Labeled) -> Doubts:
         try:
-            doubts = await self.executor.run(lambda: _doubts(labeled))
-            self._kept[project] = (key, doubts)
+            doubts = await self.executor.run(lambda: _doubts(labeled, project))
+            self._kept[project.id] = (key, doubts)
         finally:
-            if self._under_way.get(project, (b"",))[0] == key:
-                del self._under_way[project]
+            if self._under_way.get(project.id, (b"",))[0] == key:
+                del self._under_way[project.id]
         return doubts
 
     def forget(self, project: ProjectId) -> None:
@@ -105,24 +106,22 @@ class Doubting:
         self._kept.pop(project, None)
 
 
-def _doubts(labeled: Labeled) -> Doubts:
+def _doubts(labeled: Labeled, project: Project) -> Doubts:
     chosen, rank_n = _drawn(labeled.rows_N)
-    known_n, training = rank_n < MOST_KNOWN, labeled.training
-    labels_n = training.labels_N[chosen]
-    names = [training.classes[c] for c in training.labels_N.tolist()]
-    labels = dict(zip(labeled.rows_N.tolist(), names, strict=True))
-    if len(chosen) < FEWEST_LABELS or len(np.unique(labels_n[known_n])) < 2:
+    labels = {row: shown_answer(one.body) for row, one in zip(labeled.rows_N.tolist(), labeled.consensus, strict=True)}
+    judge = JUDGES.get(project.annotation_type)
+    if judge is None or len(chosen) < FEWEST_LABELS:
         return Doubts({}, {}, labels)
-    embeddings_nD = training.embeddings_ND[chosen]
-    classes = len(training.classes)
-    probabilities_nC = joined(
-        out_of_fold(embeddings_nD, labels_n, classes, known_N=known_n),
-        _shares(embeddings_nD, labels_n, classes, rank_n),
-    )
-    wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N[chosen].astype(np.int64))
+    training = labeled.training.take(chosen)
+    found = judge(labeled.embeddings_ND[chosen], training, rank_n < MOST_KNOWN, rank_n)
+    if found is None:
+        return Doubts({}, {}, labels)
     rows = labeled.rows_N[chosen].tolist()
-    own = [training.classes[c] for c in probabilities_nC.argmax(axis=1).tolist()]
-    return Doubts(dict(zip(rows, wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)), labels)
+    own = [shown_answer(body) for body in found.own]
+    scores = {row: body.value for row, body in zip(rows, found.own, strict=True) if isinstance(body, Score)}
+    return Doubts(
+        dict(zip(rows, found.wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)), labels, scores
+    )
 
 
 def _drawn(rows_N: Rows) -> tuple[Int64, Int64]:
@@ -133,18 +132,3 @@ def _drawn(rows_N: Rows) -> tuple[Int64, Int64]:
     order = np.argsort(rows_N.astype(np.uint64) * _SPREAD, kind="stable")[:MOST_JUDGED]
     by_place = np.argsort(order, kind="stable")
     return order[by_place], by_place
-
-
-def _shares(
-    embeddings_nD: npt.NDArray[np.float32], labels_n: Int64, classes: int, rank_n: Int64
-) -> npt.NDArray[np.float64]:
-    known, others = np.flatnonzero(rank_n < MOST_KNOWN), np.flatnonzero(rank_n >= MOST_KNOWN)
-    shares_nC = np.empty((len(labels_n), classes))
-    shares_nC[known] = neighbour_shares(embeddings_nD[known], labels_n[known], classes)
-    if len(others):
-        few = np.flatnonzero(rank_n < FEW_NEIGHBOURS)
-        both = np.concatenate([few, others])
-        may_be = np.arange(len(both)) < len(few)
-        found = neighbour_shares(embeddings_nD[both], labels_n[both], classes, known_N=may_be)
-        shares_nC[others] = found[len(few) :]
-    return shares_nC

@@ -12,6 +12,7 @@ from nextlabel.server.domain.learning.training_labels.label_filters import Label
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
 from nextlabel.server.values.projects.projects import Project
@@ -38,11 +39,15 @@ class FilterSets:
         Raises:
             InvalidArgument: it is no rule, compares the label with what is no class, or asks for a metadata field that
                 no item has.
-            FailedPrecondition: answers of the project's type are not one class each, which rules are about.
+            FailedPrecondition: answers of the project's type are neither classes nor scores.
         """
         found = await self.filters.preview(project, rule)
         parsed = self.filters.parsed(rule)
-        unknown = [name for name in parsed.labels if name not in project.class_names]
+        if parsed.labels and project.annotation_type is AnnotationType.SCORE:
+            raise InvalidArgument.field("rule", "answers of this project are scores: compare those, as in score > 4")
+        several = project.annotation_type is AnnotationType.MULTI_LABEL
+        named = [name for label in parsed.labels for name in (label.split("|") if several and label else [label])]
+        unknown = [name for name in named if name not in project.class_names and (name or not several)]
         if unknown:
             known = ", ".join(project.class_names[:_SHOWN])
             raise InvalidArgument.field("rule", f'"{unknown[0][:100]}" is no class of this project; it has {known}')

@@ -9,6 +9,7 @@ from functools import partial
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, fact_of, parse
 from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
+from nextlabel.server.domain.learning.training_labels.doubts_by_type import JUDGES
 from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
@@ -16,15 +17,16 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
-from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.tasks.answer_form import shown_answer
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.labeling.filters import LabelFilter
 from nextlabel.server.values.projects.projects import Project
 
 _BLOCK = 1_000
-_JUDGED = ("wrong_probability", "other_label")
-_COMPARED = ("duplicate_of", "duplicate_label")
+_JUDGED = ("wrong_probability", "other_label", "other_score")
+_COMPARED = ("duplicate_of", "duplicate_label", "duplicate_score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +73,13 @@ class LabelFilters:
 
         Raises:
             InvalidArgument: it is no rule.
-            FailedPrecondition: answers of the project's type are not one class each, which rules are about.
+            FailedPrecondition: answers of the project's type are neither classes nor scores.
         """
         try:
             parsed = self.parsed(rule)
         except RuleError as error:
             raise InvalidArgument.field("rule", str(error)) from None
-        check_one_class(project)
+        check_filters(project)
         return await self._named(project, {"": parsed}, await self.labeled.usable(project))
 
     async def left_out(self, project: Project) -> NamedLabels:
@@ -189,12 +191,12 @@ class _Found:
     said: Mapping[int, Mapping[str, Value]]
 
 
-def check_one_class(project: Project) -> None:
-    """Raise FailedPrecondition unless answers of the project's type are one class each."""
-    if not task_type(project.annotation_type).one_class:
+def check_filters(project: Project) -> None:
+    """Raise FailedPrecondition unless answers of the project's type can be judged: classes and scores."""
+    if project.annotation_type not in JUDGES:
         raise FailedPrecondition(
-            f"project {project.name} asks for {project.annotation_type.value} annotations; rules name labels of one "
-            "class an item",
+            f"project {project.name} asks for {project.annotation_type.value} annotations; rules are about classes and "
+            "scores",
             reason="NO_FILTERS",
         )
 
@@ -206,7 +208,7 @@ def _enabled(tx: Transaction, project: ProjectId) -> tuple[Sequence[LabelFilter]
 
 def _hits(rules: Mapping[str, LabelRule], agreed: Sequence[Consensus], found: _Found) -> list[NamedLabel]:
     return [
-        NamedLabel(one.row, one.item_id, one.label, why)
+        NamedLabel(one.row, one.item_id, shown_answer(one.body), why)
         for one, facts in _facts(agreed, found)
         if (why := {name: rule.why(facts) for name, rule in rules.items() if rule.holds(facts)})
     ]
@@ -225,16 +227,25 @@ def _facts(agreed: Sequence[Consensus], found: _Found) -> Iterator[tuple[Consens
 
 def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
     first = found.copied.get(agreed.row)
-    return {
-        "label": agreed.label,
-        "other_label": found.doubts.own.get(agreed.row),
+    if isinstance(agreed.body, Score):
+        labels: dict[str, Value] = {
+            "score": agreed.body.value,
+            "other_score": found.doubts.scores.get(agreed.row),
+            "duplicate_score": None if first is None or not isinstance(first.body, Score) else first.body.value,
+        }
+    else:
+        labels = {
+            "label": shown_answer(agreed.body),
+            "other_label": found.doubts.own.get(agreed.row),
+            "duplicate_label": None if first is None else shown_answer(first.body),
+        }
+    return labels | {
         "confidence": agreed.confidence,
         "vote_share": agreed.vote_share,
         "wrong_probability": found.doubts.wrong.get(agreed.row),
         "annotations": agreed.annotations,
         "trusted": agreed.trusted,
         "duplicate_of": None if first is None else first.item_id,
-        "duplicate_label": None if first is None else first.label,
     }
 
 
