@@ -56,7 +56,7 @@ class NamedLabels:
         return sorted(self.by_row.values(), key=lambda found: found.item_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelFilters:
     """Tries rules on the labels of pool items, never on those of holdout or gold."""
 
