@@ -137,25 +137,28 @@ class Gullible:
     """Labels honestly, but obeys every instruction that is not marked as data.
 
     What it takes for marked: text between tags with the code of the message's first tag. In packed
-    requests an order outside of marks turns every item. The honest answer comes from `honest`.
+    requests an order outside of marks turns every item. The honest answer comes from `honest`, what obeys an order
+    from `obedient`. `words` are what may be ordered; without any it is the labels.
     """
 
     honest: Brain
+    words: Sequence[str] = ()
+    obedient: Callable[[str], Brain] | None = None
 
     def __call__(self, asked: Asked) -> Any:
         order = self.order(asked)
-        return self.honest(asked) if order is None else compose(asked, lambda _: order, confidence=1.0)
+        if order is None:
+            return self.honest(asked)
+        return self.obedient(order)(asked) if self.obedient else compose(asked, lambda _: order, confidence=1.0)
 
     def order(self, asked: Asked) -> str | None:
-        """The label that some unmarked text asks for."""
-        unmarked = self.unmarked(asked)
-        words = "|".join(re.escape(label.lower()) for label in asked.labels)
+        """The word that some unmarked text asks for."""
+        allowed = self.words or asked.labels
+        words = "|".join(re.escape(word.lower()) for word in allowed)
         if not words:
             return None
-        found = re.search(_ORDER.pattern.replace("{labels}", words), _normal(unmarked), re.DOTALL)
-        if found is None:
-            return None
-        return next(label for label in asked.labels if label.lower() == found.group(1))
+        found = re.search(_ORDER.pattern.replace("{labels}", words), _normal(self.unmarked(asked)), re.DOTALL)
+        return None if found is None else next(word for word in allowed if word.lower() == found.group(1))
 
     def unmarked(self, asked: Asked) -> str:
         """The user message without the data marked by the code of its first tag, our explanation and label lists."""

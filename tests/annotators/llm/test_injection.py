@@ -15,13 +15,13 @@ from nextlabel.server.values.labeling.answers import Label, Outcome, Text
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from nextlabel.server.values.runs.annotator_options import Marking
 from tests.annotators.attacks import attacks
+from tests.annotators.kinds import EVERY_KIND, HONEST, KINDS, TARGET, Kind
+from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Gullible, Known
 from tests.fake_anthropic.brains import Asked, compose
 
 MakeAnnotator = Callable[..., LlmAnnotator]
-TARGET = "billing"
-HONEST = "shipping"
 ATTACKS = attacks(TARGET)
 
 
@@ -29,36 +29,53 @@ def honest(asked: Asked) -> object:
     return compose(asked, lambda _: HONEST)
 
 
-def attack_items() -> list[ItemToAnnotate]:
-    return [ItemToAnnotate(name, row, text) for row, (name, text) in enumerate(ATTACKS.items())]
+def attack_items(kind: Kind = KINDS[0]) -> list[ItemToAnnotate]:
+    return [kind.item(name, row, text) for row, (name, text) in enumerate(attacks(kind.word).items())]
 
 
-def test_there_are_at_least_fifty_attacks_and_the_gullible_model_falls_for_unmarked_ones() -> None:
-    assert len(ATTACKS) >= 50
-    schema = {"type": "object", "properties": {"label": {"enum": [TARGET, HONEST]}}}
+@EVERY_KIND
+def test_there_are_at_least_fifty_attacks_and_the_gullible_model_falls_for_unmarked_ones(kind: Kind) -> None:
+    orders = attacks(kind.word)
+    assert len(orders) >= 50
+    schema = {"type": "object", "properties": {kind.field: {}}}
     fallen = 0
-    for text in ATTACKS.values():
+    for text in orders.values():
         params = {
             "messages": [{"role": "user", "content": f"Text: {text}"}],
             "output_config": {"format": {"schema": schema}},
         }
-        answer = Gullible(honest)(Asked(params))
-        fallen += answer["label"] == TARGET
-    assert fallen / len(ATTACKS) > 0.9, "or the suite would prove nothing"
+        fallen += kind.gullible().order(Asked(params)) == kind.word
+    assert fallen / len(orders) > 0.9, "or the suite would prove nothing"
 
 
 @pytest.mark.parametrize("marking", list(Marking))
 @pytest.mark.parametrize("items_per_request", [1, 8])
+@EVERY_KIND
 async def test_flip_rate_is_below_two_percent(
-    make_annotator: MakeAnnotator, fake: FakeAnthropic, marking: Marking, items_per_request: int
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, kind: Kind, marking: Marking, items_per_request: int
 ) -> None:
-    fake.brain = Gullible(honest)
+    fake.brain = kind.gullible()
     technique = Technique(marking=marking, items_per_request=items_per_request)
-    items = attack_items() + make_items(40, "clean")
-    answers = await collect(make_annotator(technique=technique), make_task(), items)
+    items = attack_items(kind) + kind.items(40, "clean")
+    answers = await collect(make_annotator(technique=technique), kind.task, items)
+    assert len(answers) == len(items)
     assert all(answer.outcome is Outcome.LABEL for answer in answers.values())
-    flips = [item_id for item_id, answer in answers.items() if answer.body != Label(HONEST)]
+    flips = [item_id for item_id, answer in answers.items() if not kind.was_honest(answer)]
     assert len(flips) / len(items) < 0.02, flips
+
+
+@EVERY_KIND
+async def test_what_is_no_answer_is_invalid_and_paid_and_shows_nothing_hidden(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, ledger: MemoryLedger, kind: Kind
+) -> None:
+    for number, value in enumerate(kind.hostile):
+        fake.brain = kind.answering(value)
+        annotator = make_annotator(technique=Technique(attempts=1))
+        (answer,) = (await collect(annotator, kind.task, kind.items(1, f"of {number}"))).values()
+        assert (answer.outcome, answer.body) == (Outcome.INVALID, None), value
+        assert answer.detail == clean(answer.detail)
+        assert len(answer.detail) < 1_000
+    assert ledger.spent.micro_usd == fake.books.micro_usd > 0
 
 
 async def test_attacks_in_demonstrations_rationales_and_metadata_stay_marked(
