@@ -1,6 +1,7 @@
 """Kills an annotating process at a random moment, starts it again, and audits what was paid.
 
-The tests use a few runs; `benchmarks/annotator.py --bar crashes` as many as one likes.
+Every annotation type has its turn, one call after the other or in batches. The tests use a few runs;
+`benchmarks/annotator.py --bar crashes` as many as one likes.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ from nextlabel.server.annotators.paid_calls.message_batch_calls import MessageBa
 from nextlabel.server.annotators.paid_calls.retry import Manners
 from nextlabel.server.annotators.prompting.technique import Technique
 from tests.annotators.durable import DurableLedger
-from tests.annotators.shop import FAST, MODEL, PRICE, make_items, make_task
+from tests.annotators.kinds import KINDS, Kind
+from tests.annotators.shop import FAST, MODEL, PRICE
 from tests.fake_anthropic import FakeAnthropic, Faults
 from tests.fake_anthropic.faults import overloaded, rate_limited
 
@@ -28,17 +30,17 @@ LIMIT_MICRO_USD = 200_000
 EXHAUSTED = 3
 
 
-def work(url: str, path: str, batches: bool, limit: int) -> None:
+def work(url: str, path: str, batches: bool, limit: int, kind: Kind) -> None:
     """Annotate everything, in a process of its own. Exit code 3: the budget is exhausted."""
     from nextlabel.server.values.errors import BudgetExhausted
 
     try:
-        asyncio.run(_annotate(url, Path(path), batches, limit))
+        asyncio.run(_annotate(url, Path(path), batches, limit, kind))
     except BudgetExhausted:
         sys.exit(EXHAUSTED)
 
 
-async def _annotate(url: str, path: Path, batches: bool, limit: int) -> None:
+async def _annotate(url: str, path: Path, batches: bool, limit: int, kind: Kind) -> None:
     from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
     from nextlabel.server.annotators.llm.asking import ModelSettings
 
@@ -66,7 +68,7 @@ async def _annotate(url: str, path: Path, batches: bool, limit: int) -> None:
         policy=MessageBatchPolicy(max_requests=4),
     )
     annotator = batching if batches else single
-    async for _ in annotator.annotate(make_task(), make_items(ITEMS)):
+    async for _ in annotator.annotate(kind.task, kind.items(ITEMS)):
         pass
     await annotator.close()
 
@@ -94,9 +96,10 @@ async def audit_runs(runs: int, seed: int, folder: Path) -> Audit:
     rng = random.Random(seed)
     for number in range(runs):
         batches = number % 2 == 1
-        tight = number % 5 == 4
+        tight = number % 7 == 4
         limit = 12_000 if tight else LIMIT_MICRO_USD
-        await _one_run(audit, context, rng, folder / f"{number}.sqlite", batches, limit)
+        kind = KINDS[number % len(KINDS)]
+        await _one_run(audit, context, rng, folder / f"{number}.sqlite", batches, limit, kind)
         audit.runs += 1
     return audit
 
@@ -108,13 +111,14 @@ async def _one_run(
     path: Path,
     batches: bool,
     limit: int,
+    kind: Kind,
 ) -> None:
     faults = Faults(rates=[(0.1, rate_limited(0.02)), (0.05, overloaded())], seed=rng.randrange(10**6))
     async with FakeAnthropic(faults=Faults() if batches else faults, latency_s=0.03, batch_steps=2) as fake:
         ledger = DurableLedger(path, limit)
         kills = rng.choice((1, 1, 1, 2, 3))
         for _ in range(kills):
-            process = context.Process(target=work, args=(fake.url, str(path), batches, limit))
+            process = context.Process(target=work, args=(fake.url, str(path), batches, limit, kind))
             process.start()
             await asyncio.sleep(rng.uniform(0.0, 0.7))
             if process.is_alive():
@@ -124,7 +128,7 @@ async def _one_run(
             audit.killed += 1
             audit.expect(ledger.spent() + ledger.reserved() <= limit, "ledger above the limit after a kill")
             audit.expect(fake.books.micro_usd <= limit, "charged above the limit after a kill")
-        process = context.Process(target=work, args=(fake.url, str(path), batches, limit))
+        process = context.Process(target=work, args=(fake.url, str(path), batches, limit, kind))
         process.start()
         await asyncio.to_thread(process.join)
         audit.exhausted += process.exitcode == EXHAUSTED

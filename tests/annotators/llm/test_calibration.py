@@ -10,8 +10,10 @@ from nextlabel.server.annotators.llm.annotator import LlmAnnotator, Lookups
 from nextlabel.server.annotators.llm.evidence import LearnerEvidence
 from nextlabel.server.assessment.calibration import MIN_GOLD, Calibrator, GoldCheck
 from nextlabel.server.assessment.reliability import expected_calibration_error
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import ConfidenceKind
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
+from tests.annotators.kinds import EVERY_KIND, Kind
 from tests.annotators.miscalibrated import ANNOTATORS, answers_of
 from tests.annotators.shop import collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic
@@ -69,17 +71,22 @@ def test_missing_signals_stand_at_their_mean_and_unknown_ones_say_nothing() -> N
     assert math.isfinite(partial)
 
 
+@EVERY_KIND
 async def test_answers_say_whether_their_confidence_is_calibrated(
-    make_annotator: MakeAnnotator, fake: FakeAnthropic
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, kind: Kind
 ) -> None:
-    plain = await collect(make_annotator(), make_task(), make_items(1))
+    fake.brain = kind.answering(kind.honest)
+    plain = await collect(make_annotator(), kind.task, kind.items(1))
+    if kind.type is AnnotationType.TEXT:  # nobody asks how probable a text is to be right
+        assert [answer.confidence for answer in plain.values()] == [None]
+        return
     assert [answer.confidence_kind for answer in plain.values()] == [ConfidenceKind.UNCALIBRATED]
     calibrator = Calibrator.fit([GoldCheck({"verbalised": 0.9}, number % 2 == 0) for number in range(100)])
     fitted = make_annotator(lookups=Lookups(confidence=calibrator))
-    (answer,) = (await collect(fitted, make_task(), make_items(1))).values()
+    (answer,) = (await collect(fitted, kind.task, kind.items(1))).values()
     assert answer.confidence_kind is ConfidenceKind.CALIBRATED
     assert answer.confidence == pytest.approx(0.5, abs=0.02)
-    assert answer.signals == {"verbalised": 0.9}
+    assert answer.signals["verbalised"] == 0.9
 
 
 class Opinion:

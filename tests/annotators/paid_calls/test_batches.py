@@ -19,6 +19,7 @@ from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.labeling.answers import Answer, Outcome
 from tests.annotators.crashes import audit_runs
 from tests.annotators.durable import DurableLedger
+from tests.annotators.kinds import KINDS
 from tests.annotators.shop import FAST, PRICE, FakeClock, collect, make_items, make_task
 from tests.fake_anthropic import FakeAnthropic, Fault
 from tests.fake_anthropic.faults import overloaded, rate_limited
@@ -142,9 +143,9 @@ async def test_packing_and_samples_go_through_batches(
 
 
 async def test_kills_at_random_moments_lose_and_overspend_nothing(tmp_path: Path) -> None:
-    audit = await audit_runs(4, 1, tmp_path)
+    audit = await audit_runs(len(KINDS), 1, tmp_path)
     assert audit.wrong == []
-    assert audit.killed >= 4
+    assert audit.killed >= len(KINDS)
 
 
 @pytest.mark.parametrize("call", ["create", "retrieve", "results"])
