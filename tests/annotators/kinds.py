@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
 from nextlabel.server.values.projects.score_range import ScoreRange
 from tests.annotators.shop import make_task
 from tests.fake_anthropic import Gullible
-from tests.fake_anthropic.brains import Asked, compose
+from tests.fake_anthropic.brains import Asked, Brain, compose
 
 HONEST, TARGET = "shipping", "billing"
 _ALTERNATIVE = "We have sent it again."
@@ -70,7 +69,7 @@ class Kind:
         """Ordinary ones."""
         return [self.item(f"{prefix}-{row:05d}", row, f"{prefix} number {row}") for row in range(count)]
 
-    def answering(self, value: Any) -> Callable[[Asked], Any]:
+    def answering(self, value: Any) -> Brain:
         """A brain that says the same of everything."""
 
         def brain(asked: Asked) -> Any:
