@@ -39,13 +39,13 @@ def model() -> ScoreModel:
 
 def test_it_is_the_ridge_of_its_penalty_and_errs_on_new_items_as_it_says(model: ScoreModel) -> None:
     peer = Ridge(model.penalty).fit(POINTS[:300].astype(float), TRUTH[:300])
-    predicted = model.predict(POINTS[300:])
+    predicted = replace(model, ordinal=None).predict(POINTS[300:])
     np.testing.assert_allclose(predicted, np.clip(peer.predict(POINTS[300:]), 1, 5), atol=1e-4)
     found = evaluate_scores(model, POINTS[300:], TRUTH[300:])
     assert found.measures["root_mean_squared_error"] == pytest.approx(4 * model.spread, rel=0.15)
     assert 0.9 < found.measures["interval_coverage"] < 0.99
     assert found.measures["interval_width"] < 3
-    assert found.accuracy == np.mean(np.abs(predicted - TRUTH[300:]) <= 0.5 + 1e-5)
+    assert found.accuracy == np.mean(np.abs(model.predict(POINTS[300:]) - TRUTH[300:]) <= 0.5 + 1e-5)
     assert min(found.measures["spearman"], found.measures["quadratic_weighted_kappa"], found.accuracy) > 0.6
 
 
@@ -114,3 +114,20 @@ def test_what_does_not_fit_together_is_told() -> None:
         ScoreTraining(POINTS[:3], np.ones(2), np.ones(3, np.bool_), STARS)
     with pytest.raises(InvalidTrainingSetError, match="must lie from 1 to 5"):
         ScoreTraining(POINTS[:1], np.array([5.5]), np.ones(1, np.bool_), STARS)
+
+
+def test_scores_of_a_few_levels_unequally_far_apart_are_foreseen_as_ordered_classes(tmp_path: Path) -> None:
+    latent = 3 * POINTS[:, 0] + 0.2 * RNG.logistic(size=900)
+    stars = 1.0 + np.searchsorted([-0.8, 1.2, 1.4, 1.6], latent)
+    found = train_scores(ScoreTraining(POINTS[:300], stars[:300], np.full(300, True), STARS), DEFAULT)
+    assert found.ordinal is not None
+    ordinal, linear = (
+        evaluate_scores(m, POINTS[300:], stars[300:]).measures for m in (found, replace(found, ordinal=None))
+    )
+    assert ordinal["root_mean_squared_error"] < linear["root_mean_squared_error"]
+    assert ordinal["root_mean_squared_error"] == pytest.approx(4 * found.spread, rel=0.2)
+    assert 0.9 < ordinal["interval_coverage"] < 0.99
+    save_model(found, tmp_path / "model")
+    np.testing.assert_array_equal(load_model(tmp_path / "model").predict(POINTS), found.predict(POINTS))
+    anything = ScoreTraining(POINTS[:300], stars[:300], np.full(300, True), ScoreRange(1, 5))
+    assert train_scores(anything, DEFAULT).ordinal is None

@@ -17,6 +17,7 @@ from nextlabel.server.learners.multi_label.training import MultiLabelTraining
 from nextlabel.server.learners.portable import graph as graph_module
 from nextlabel.server.learners.portable.heads import head_file
 from nextlabel.server.learners.scores.model import ScoreModel
+from nextlabel.server.learners.scores.ordinal import OrdinalHead
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
 from nextlabel.server.learners.training import TrainingSet
@@ -77,14 +78,16 @@ def test_several_classes_an_item_say_the_same(blobs: Blobs, estimator: str) -> N
     assert_same(train_multi_label(known, parse_learner_spec(estimator, {}), 0, None), blobs.embeddings[900:])
 
 
-def test_scores_and_their_intervals_are_the_same(blobs: Blobs) -> None:
+@pytest.mark.parametrize("cuts", [(), (-1.0, 0.5, 2.0, 2.5)], ids=["any number", "a few levels"])
+def test_scores_and_their_intervals_are_the_same(blobs: Blobs, cuts: tuple[float, ...]) -> None:
     unused: Any = None
     coef = np.random.default_rng(0).normal(size=32).astype(np.float32)
-    model = ScoreModel(unused, ScoreRange(1, 5, 0.5), coef, 0.4, 1.0, 0.1, 0.2, unused)
+    ordinal = OrdinalHead(2 * coef, np.array(cuts, np.float32)) if cuts else None
+    model = ScoreModel(unused, ScoreRange(1, 5, 0.5), coef, 0.4, 1.0, 0.1, 0.2, unused, ordinal)
     session = onnxruntime.InferenceSession(head_file(model, 32))
     found = session.run(["scores"], {"embeddings": blobs.embeddings})[0]
     scores = model.predict(blobs.embeddings)
-    assert (scores.min(), scores.max()) == (1, 5)
+    assert (scores.min(), scores.max()) == pytest.approx((1, 5), abs=0.5)
     np.testing.assert_allclose(found, np.column_stack([scores, model.intervals(scores)]), rtol=0, atol=WITHIN)
 
 

@@ -29,6 +29,7 @@ from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.scores.model import ScoreModel
+from nextlabel.server.learners.scores.ordinal import OrdinalHead
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.errors import DataLoss
 from nextlabel.server.values.projects.class_names import composed
@@ -164,12 +165,15 @@ def _score_record(model: ScoreModel) -> dict[str, Any]:
         "penalty": model.penalty,
         "spread": model.spread,
         "half_width": model.half_width,
+        "ordinal": None if model.ordinal is None else {"coef": model.ordinal.coef_D, "cuts": model.ordinal.cuts_K},
     }
 
 
 def _score_model(record: dict[str, Any], spec: LearnerSpec, description: TrainingDescription) -> ScoreModel:
+    ordinal = record.get("ordinal")
     return ScoreModel(
         spec=spec,
+        ordinal=None if ordinal is None else OrdinalHead(np.asarray(ordinal["coef"]), np.asarray(ordinal["cuts"])),
         allowed=ScoreRange(**record["range"]),
         coef_D=np.asarray(record["coef"]),
         intercept=float(record["intercept"]),

@@ -60,13 +60,26 @@ def _scores(model: ScoreModel, dimension: int) -> bytes:
         return graph.constant(value, single)
 
     allowed = model.allowed
-    coef, intercept = graph.constant(model.coef_D[None, :], single), graph.constant([model.intercept], single)
-    shares = graph.add("Clip", graph.add("Gemm", INPUT, coef, intercept, transB=1), number(0), number(1))
+    shares = graph.add("Clip", _score_shares(graph, model), number(0), number(1))
     scores = graph.add("Add", graph.add("Mul", shares, number(allowed.width)), number(allowed.minimum))
     half, ends = number(model.half_width * allowed.width), (number(allowed.minimum), number(allowed.maximum))
     bounds = [graph.add("Clip", graph.add(side, scores, half), *ends) for side in ("Sub", "Add")]
     graph.add("Concat", scores, *bounds, name=SCORES, axis=1)
     return graph.serialized()
+
+
+def _score_shares(graph: Graph, model: ScoreModel) -> str:
+    """Add the scores as shares of the range, (n, 1)."""
+    single = np.float32
+    if model.ordinal is None:
+        coef, intercept = graph.constant(model.coef_D[None, :], single), graph.constant([model.intercept], single)
+        return str(graph.add("Gemm", INPUT, coef, intercept, transB=1))
+    cuts = len(model.ordinal.cuts_K)
+    coef = graph.constant(np.tile(model.ordinal.coef_D, (cuts, 1)), single)
+    above = graph.add(
+        "Sigmoid", graph.add("Gemm", INPUT, coef, graph.constant(-model.ordinal.cuts_K, single), transB=1)
+    )
+    return str(graph.add("ReduceMean", above, axes=[1], keepdims=1))
 
 
 def _logits(graph: Graph, head: TrainedHead) -> str:

@@ -1,4 +1,4 @@
-"""Training a score model: ridge regression, its penalty chosen by leaving each label out once."""
+"""Training a score model: ridge regression, its penalty chosen by leaving each label out, or a cumulative logit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 
 from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.scores.model import COVERED, ScoreModel
+from nextlabel.server.learners.scores.ordinal import MOST_LEVELS, OrdinalHead, fit_ordinal
 from nextlabel.server.learners.scores.training import ScoreTraining
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -24,6 +25,10 @@ FEWEST_TO_CHOOSE = 5
 """Labels below which leaving one out says nothing."""
 
 PENALTY_OF_FEW = 1.0
+ORDINAL_PENALTIES = (0.1, 0.3)
+ORDINAL_FOLDS = 5
+FEWEST_ORDINAL, MOST_ORDINAL = 30, 2_000
+"""Labels between which it is tried; with more, each training would take seconds."""
 
 ENOUGH_TRUSTED = 30
 UNKNOWN_SPREAD = 12**-0.5
@@ -36,12 +41,13 @@ def train_scores(training: ScoreTraining, spec: LearnerSpec) -> ScoreModel:
     """Trains a model on at least one label. Pure and deterministic but for the seconds it reports; thread-safe.
 
     The penalty is the one with the least error on labels left out. These errors also say how far predictions may be
-    off: those of trusted labels where they are enough, else all.
+    off: those of trusted labels where they are enough, else all. Where scores are of a few levels, a cumulative logit
+    predicts if it is nearer to labels left out.
     """
     started = time.perf_counter()
     with TRAINING_THREADS.bounded():
         fitted = _fit(training)
-    errors_n = fitted.left_out_N
+        ordinal, errors_n = _ordinal(training, fitted)
     if len(errors_n) and training.trusted_N.sum() >= ENOUGH_TRUSTED:
         errors_n = errors_n[training.trusted_N]
     return ScoreModel(
@@ -51,6 +57,7 @@ def train_scores(training: ScoreTraining, spec: LearnerSpec) -> ScoreModel:
         intercept=fitted.intercept,
         penalty=fitted.penalty,
         spread=_spread(errors_n),
+        ordinal=ordinal,
         half_width=_half_width(errors_n),
         description=TrainingDescription(
             choice=None,
@@ -85,6 +92,29 @@ def _fit(training: ScoreTraining) -> _Fitted:
     # The errors that scikit-learn keeps are weighted as the labels are.
     left_out_N = np.sqrt(np.maximum(squared_N, 0) / training.weights)
     return _Fitted(found.coef_, float(found.intercept_), float(found.alpha_), left_out_N)
+
+
+def _ordinal(training: ScoreTraining, linear: _Fitted) -> tuple[OrdinalHead | None, Float64]:
+    """Return the cumulative logit where it errs less than the linear model, and the errors of the better one."""
+    if not FEWEST_ORDINAL <= len(training) <= MOST_ORDINAL or not 2 < training.levels <= MOST_LEVELS:
+        return None, linear.left_out_N
+    embeddings_ND, cuts = training.embeddings_ND.astype(np.float64), training.levels - 1
+    levels_N, weights_N = np.rint(training.shares * cuts).astype(np.int64), training.weights
+    shares_N, fold_N = training.shares, np.random.default_rng(0).permutation(len(training)) % ORDINAL_FOLDS
+    left_out_PN, linear_N = np.empty((len(ORDINAL_PENALTIES), len(training))), np.empty(len(training))
+    for fold in range(ORDINAL_FOLDS):
+        out_N = fold_N == fold
+        ridge = Ridge(linear.penalty).fit(embeddings_ND[~out_N], shares_N[~out_N], weights_N[~out_N])
+        linear_N[out_N] = np.clip(ridge.predict(embeddings_ND[out_N]), 0, 1) - shares_N[out_N]
+    for p, penalty in enumerate(ORDINAL_PENALTIES):
+        for fold in range(ORDINAL_FOLDS):
+            out_N = fold_N == fold
+            head = fit_ordinal(embeddings_ND[~out_N], levels_N[~out_N], cuts, weights_N[~out_N], penalty)
+            left_out_PN[p, out_N] = np.abs(head.shares(embeddings_ND[out_N]) - shares_N[out_N])
+    best = int((left_out_PN**2 @ weights_N).argmin())
+    if weights_N @ left_out_PN[best] ** 2 >= weights_N @ linear_N**2:
+        return None, linear.left_out_N
+    return fit_ordinal(embeddings_ND, levels_N, cuts, weights_N, ORDINAL_PENALTIES[best]), left_out_PN[best]
 
 
 def _spread(errors_n: Float64) -> float:

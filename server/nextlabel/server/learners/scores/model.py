@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.model import Classless
+from nextlabel.server.learners.scores.ordinal import OrdinalHead
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -21,7 +22,7 @@ COVERED = 0.95
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreModel(Classless):
-    """A linear model of scores.
+    """A linear model of scores, and the ordinal one that predicts where that errs less.
 
     Attributes:
         allowed: the range of the scores; predictions lie within it, not on its steps.
@@ -30,6 +31,7 @@ class ScoreModel(Classless):
         penalty: strength of the L2 penalty that it was fitted with.
         spread: standard deviation of its errors on labels left out, in shares of the range.
         half_width: of the interval around a prediction, in shares of the range.
+        ordinal: predicts instead of the linear model, by which strategies go on going; None where that is as good.
     """
 
     spec: LearnerSpec
@@ -40,10 +42,14 @@ class ScoreModel(Classless):
     spread: float
     half_width: float
     description: TrainingDescription
+    ordinal: OrdinalHead | None = None
 
     def predict(self, embeddings_nD: NDArray[np.floating]) -> Float32:
         """Scores, (n,) float32, within the range."""
-        shares_n = np.asarray(embeddings_nD, np.float32) @ self.coef_D + np.float32(self.intercept)
+        if self.ordinal is not None:
+            shares_n = self.ordinal.shares(embeddings_nD)
+        else:
+            shares_n = np.asarray(embeddings_nD, np.float32) @ self.coef_D + np.float32(self.intercept)
         return np.asarray(self.allowed.minimum + self.allowed.width * np.clip(shares_n, 0, 1), np.float32)
 
     def intervals(self, scores_n: Float32) -> Float32:

@@ -49,6 +49,11 @@ class ScoreTraining:
         return len(self.embeddings_ND)
 
     @property
+    def levels(self) -> int:
+        """How many scores are allowed; 0 where that is any number."""
+        return round(self.allowed.width / self.allowed.step) + 1 if self.allowed.step else 0
+
+    @property
     def weights(self) -> Float64:
         """How much each score counts, (N,)."""
         return counted(self.trusted_N)
