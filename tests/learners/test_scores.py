@@ -118,7 +118,7 @@ def test_what_does_not_fit_together_is_told() -> None:
 
 def test_scores_of_a_few_levels_unequally_far_apart_are_foreseen_as_ordered_classes(tmp_path: Path) -> None:
     latent = 3 * POINTS[:, 0] + 0.2 * RNG.logistic(size=900)
-    stars = 1.0 + np.searchsorted([-0.8, 1.2, 1.4, 1.6], latent)
+    stars = (1 + np.searchsorted([-0.8, 1.2, 1.4, 1.6], latent)).astype(np.float64)
     found = train_scores(ScoreTraining(POINTS[:300], stars[:300], np.full(300, True), STARS), DEFAULT)
     assert found.ordinal is not None
     ordinal, linear = (
@@ -128,6 +128,8 @@ def test_scores_of_a_few_levels_unequally_far_apart_are_foreseen_as_ordered_clas
     assert ordinal["root_mean_squared_error"] == pytest.approx(4 * found.spread, rel=0.2)
     assert 0.9 < ordinal["interval_coverage"] < 0.99
     save_model(found, tmp_path / "model")
-    np.testing.assert_array_equal(load_model(tmp_path / "model").predict(POINTS), found.predict(POINTS))
+    loaded = load_model(tmp_path / "model")
+    assert isinstance(loaded, ScoreModel)
+    np.testing.assert_array_equal(loaded.predict(POINTS), found.predict(POINTS))
     anything = ScoreTraining(POINTS[:300], stars[:300], np.full(300, True), ScoreRange(1, 5))
     assert train_scores(anything, DEFAULT).ordinal is None
