@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.json_format import MessageToJson
@@ -10,6 +11,7 @@ from starlette.responses import Response
 
 from nextlabel.server.web.boundary.rendering import as_file, page
 from nextlabel.server.web.boundary.sessions import visitor
+from nextlabel.v1 import quality_service_pb2 as quality_pb
 from nextlabel.v1 import report_service_pb2 as pb
 
 _ON_A_PAGE = 10
@@ -35,6 +37,7 @@ async def quality(request: Request) -> Response:
         "annotators.html",
         project_name=request.path_params["project"],
         reports=[(report, confusions(report.on_gold)) for report in found.annotators],
+        askings=await _askings(request),
         matrix_classes=_MATRIX_CLASSES,
         only=request.query_params.get("annotator", ""),
         next_page=found.next_page_token,
@@ -58,6 +61,18 @@ def confusions(compared: pb.GoldComparison) -> list[Confusion]:
         if count and given != known.label
     ]
     return sorted(found, key=lambda pair: -pair.items)[:_MOST_CONFUSIONS]
+
+
+async def _askings(request: Request) -> Mapping[str, Sequence[quality_pb.GoldAsking]]:
+    """Return the times that each annotator was asked about gold again, the newest first; none of those asked once."""
+    who = visitor(request)
+    asked = quality_pb.GetAnnotatorDriftRequest(
+        project=request.path_params["project"], annotator=request.query_params.get("annotator", "")
+    )
+    by_annotator: dict[str, list[quality_pb.GoldAsking]] = {}
+    for one in (await who.call(who.backend.quality.GetAnnotatorDrift, asked)).askings:
+        by_annotator.setdefault(one.annotator, []).insert(0, one)
+    return {name: own for name, own in by_annotator.items() if own[0].HasField("change")}
 
 
 async def _report(request: Request, rows: int) -> pb.GetAnnotatorReportResponse:
