@@ -1,6 +1,7 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,8 @@ from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.record import CELLS
 from nextlabel.server.simulation.settings import Protocol, check_strategies
 from nextlabel.server.simulation.simulation import simulate
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, Unavailable
+from tests.compute.travelling import Travelling
 
 MakeProtocol = Callable[..., Protocol]
 
@@ -136,3 +138,25 @@ def test_random_is_always_among_the_strategies() -> None:
 def test_strategies_that_cannot_be_simulated(name: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=message):
         check_strategies([name])
+
+
+def test_a_cluster_finds_what_one_process_finds(dataset: Dataset, protocol: MakeProtocol, tmp_path: Path) -> None:
+    cluster = Travelling()
+    alone = simulate(dataset, protocol(), ("random", "margin"), range(1))
+    together = simulate(dataset, protocol(), ("random", "margin"), range(1), cluster=cluster, out=tmp_path)
+    assert together == alone
+    assert cluster.parts == [("random", 0), ("margin", 0)]
+
+
+def test_a_cluster_that_goes_away_leaves_the_cells_before_it(
+    dataset: Dataset, protocol: MakeProtocol, tmp_path: Path, run_cells_seen: list[tuple[str, int]]
+) -> None:
+    class Leaves(Travelling):
+        def map(self, work: Any, parts: Any, homes: Any = (), *, on_gpus: bool = False) -> Iterator[Any]:
+            yield from super().map(work, parts[:1])
+            raise Unavailable("it is gone", reason="CLUSTER_UNREACHABLE")
+
+    with pytest.raises(FailedPrecondition, match="finished cells are kept"):
+        simulate(dataset, protocol(), ("random",), range(2), cluster=Leaves(), out=tmp_path)
+    simulate(dataset, protocol(), ("random",), range(2), out=tmp_path)
+    assert run_cells_seen == [("random", 0), ("random", 1)]

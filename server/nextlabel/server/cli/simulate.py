@@ -5,14 +5,27 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nextlabel.server.cli.errors import reported
 from nextlabel.server.cli.output import ReportForm
+
+if TYPE_CHECKING:
+    from nextlabel.server.ports.cluster import Cluster
+
+
+class SimulationExecutor(StrEnum):
+    """Where cells run."""
+
+    PROCESSES = "processes"
+    RAY = "ray"
 
 
 @reported
@@ -45,6 +58,12 @@ def simulate(
     label: Annotated[str, typer.Option(help="Column of the class.")] = "label",
     item_id: Annotated[str, typer.Option("--id", help="Column of the id, if there is one.")] = "id",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one a CPU")] = None,
+    executor: Annotated[SimulationExecutor, typer.Option(help="Processes of this machine, or of a Ray cluster.")] = (
+        SimulationExecutor.PROCESSES
+    ),
+    ray_address: Annotated[
+        str, typer.Option(help="Cluster to join: HOST:PORT, ray://HOST:PORT or auto.", show_default="one is started")
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Folder for all points (CSV, Parquet), plots and finished cells.")
     ] = None,
@@ -80,9 +99,18 @@ def simulate(
     warn = partial(console.print, highlight=False, markup=False)
     progress = partial(terminal.progress_bar, console)
     dataset = load(source, Embedder(embedder), progress, warn)
-    with progress("cells", len(names) * seeds) as advance:
-        cpus = workers or len(os.sched_getaffinity(0))
-        result = run(dataset, protocol, names, seed_range, workers=cpus, out=out, resume=resume, on_progress=advance)
+    with progress("cells", len(names) * seeds) as advance, _cluster(executor, ray_address, workers) as cluster:
+        result = run(
+            dataset,
+            protocol,
+            names,
+            seed_range,
+            workers=workers or len(os.sched_getaffinity(0)),
+            cluster=cluster,
+            out=out,
+            resume=resume,
+            on_progress=advance,
+        )
     found = document(result, dataset, protocol)
     if out is not None:
         write_files(result, found, out)
@@ -90,3 +118,17 @@ def simulate(
         sys.stdout.write(json.dumps(found) + "\n")
     else:
         terminal.print_result(Console(), result, dataset, protocol)
+
+
+@contextmanager
+def _cluster(executor: SimulationExecutor, address: str, workers: int | None) -> Iterator[Cluster | None]:
+    """Join a Ray cluster, or start one, for the time of the block."""
+    if executor is SimulationExecutor.PROCESSES:
+        yield None
+        return
+    from nextlabel.server.api.boundary.logs import configure_logs
+    from nextlabel.server.wiring.ray import joined_cluster
+
+    configure_logs("warning", "auto")
+    with joined_cluster(address, workers) as cluster:
+        yield cluster

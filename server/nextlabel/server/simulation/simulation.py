@@ -7,10 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from nextlabel.server.ports.cluster import Cluster
 from nextlabel.server.simulation.cell import Cell, Point, full_data_point
 from nextlabel.server.simulation.comparison import Summary, compare
 from nextlabel.server.simulation.curves import Curves
 from nextlabel.server.simulation.data.dataset import Dataset
+from nextlabel.server.simulation.on_cluster import run_cells_on
 from nextlabel.server.simulation.record import CellKey, Record, identity_of
 from nextlabel.server.simulation.settings import Protocol
 from nextlabel.server.simulation.workers import run_cells
@@ -38,6 +40,7 @@ def simulate(
     seeds: Sequence[int],
     *,
     workers: int = 1,
+    cluster: Cluster | None = None,
     out: Path | None = None,
     resume: bool = True,
     on_progress: Callable[[int], object] | None = None,
@@ -46,13 +49,15 @@ def simulate(
 
     Args:
         strategies: as `check_strategies` returned them: checked, the baseline among them.
+        workers: processes of this machine.
+        cluster: runs the cells instead of processes of this machine.
         out: folder in which finished cells are kept; cells that are there are not run again.
         resume: False forgets the cells that are there.
         on_progress: called with the number of finished cells whenever it grows.
 
     Raises:
         InvalidArgument: budget or batch exceed what a seed draws of the pool.
-        FailedPrecondition: ``out`` holds cells of another simulation.
+        FailedPrecondition: ``out`` holds cells of another simulation, or the cluster is gone.
     """
     protocol.check_pool(len(dataset))
     record = Record(out, identity_of(dataset, protocol), resume=resume) if out is not None else None
@@ -61,7 +66,11 @@ def simulate(
     missing = [key for key in wanted if key not in finished]
     progress = on_progress or (lambda _: None)
     progress(len(wanted) - len(missing))
-    with closing(run_cells(dataset, protocol, missing, workers)) as cells:
+    if cluster is None:
+        running = run_cells(dataset, protocol, missing, workers)
+    else:
+        running = run_cells_on(cluster, dataset, protocol, missing)
+    with closing(running) as cells:
         for done, cell in enumerate(cells, start=len(wanted) - len(missing) + 1):
             finished[cell.strategy, cell.seed] = cell
             if record is not None:

@@ -29,7 +29,7 @@ def run_cells(dataset: Dataset, protocol: Protocol, cells: Sequence[CellKey], wo
     """
     if min(workers, len(cells)) <= 1:
         for strategy, seed in cells:
-            yield _run_on_one_thread(dataset, protocol, strategy, seed)
+            yield run_on_one_thread(dataset, protocol, strategy, seed)
         return
     with TemporaryDirectory(prefix="nextlabel-simulation-") as folder:
         dataset.save(Path(folder))
@@ -63,13 +63,14 @@ def _leave_interrupts_to_the_parent() -> None:
 
 
 def _run_in_worker(folder: Path, protocol: Protocol, strategy: str, seed: int) -> Cell:
-    return _run_on_one_thread(_load(folder), protocol, strategy, seed)
+    return run_on_one_thread(_load(folder), protocol, strategy, seed)
 
 
 _load = cache(Dataset.load)
 
 
-def _run_on_one_thread(dataset: Dataset, protocol: Protocol, strategy: str, seed: int) -> Cell:
+def run_on_one_thread(dataset: Dataset, protocol: Protocol, strategy: str, seed: int) -> Cell:
+    """Run a cell while no numerical library of this process uses more than a thread."""
     from threadpoolctl import threadpool_limits
 
     # The outermost training sets the limit of all; inside it, one thread a process is the last word.

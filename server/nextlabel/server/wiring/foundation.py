@@ -6,7 +6,6 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.util import find_spec
 
 import structlog
 
@@ -20,8 +19,8 @@ from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.system.background import Background
 from nextlabel.server.system.clock import SystemClock
 from nextlabel.server.system.signals import Signals
-from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.limits import Limits
+from nextlabel.server.wiring.ray import ray_cluster
 
 _log = structlog.get_logger(__name__)
 _DISK_THREADS = 4
@@ -74,7 +73,7 @@ def open_foundation(settings: Settings) -> Foundation:
         DomainError: the data directory is in use, not writable, or of a newer version; the pool's object store cannot
             be reached, or would lose what is written.
     """
-    cluster = _cluster(settings)
+    cluster = ray_cluster(settings.compute)
     url = settings.store_url
     alone = url.startswith("sqlite") and settings.workers == 1
     keep_versions = timedelta(0) if alone else _LONGEST_SCAN
@@ -99,20 +98,6 @@ def open_foundation(settings: Settings) -> Foundation:
         alone=alone,
         cluster=cluster,
     )
-
-
-def _cluster(settings: Settings) -> RayCluster | None:
-    """Return the cluster of the settings, not joined yet."""
-    if settings.compute.executor != "ray":
-        return None
-    if find_spec("ray") is None:
-        raise FailedPrecondition(
-            "compute.executor = \"ray\" needs Ray: pip install 'nextlabel[server,ray]', here and on all machines of "
-            "the cluster",
-            reason="RAY_NOT_INSTALLED",
-        )
-    ray = settings.compute.ray
-    return RayCluster(ray.address, ray.workers, ray.without)
 
 
 def _report(work: str, error: BaseException) -> None:

@@ -51,6 +51,7 @@ from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
+from nextlabel.server.learners.embedding.spread import SpreadEmbedder
 from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
@@ -162,6 +163,7 @@ def open_parts(settings: Settings) -> Parts:
 def _pool(base: Foundation) -> PoolParts:
     workers = base.workers
     pools = Pools(base.store, base.arrays, workers.disk, alone=base.alone)
+    cluster, embedder = base.cluster, Embedder(base.settings.embedding.model, workers.stopping)
     embedding = Embedding(
         store=base.store,
         pools=pools,
@@ -169,7 +171,8 @@ def _pool(base: Foundation) -> PoolParts:
         callers=workers.callers,
         clock=base.clock,
         signals=base.signals,
-        embedder=CachingEmbedder(Embedder(base.settings.embedding.model, workers.stopping)),
+        embedder=CachingEmbedder(embedder if cluster is None else SpreadEmbedder(embedder, cluster)),
+        processes=lambda: cluster.width if cluster else 1,
     )
     ingest = Ingest(base.store, pools, workers.disk, base.clock, base.limits, base.signals)
     pairs = PairMaking(base.store, pools, ingest, base.workers.compute, new_id, base.limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import secrets
 import select
 import subprocess
@@ -28,6 +29,8 @@ SILENCE_S = 30.0
 
 _END_S = 5
 _ROOM_FOR_SOCKETS = 24  # Ray's sockets lie 65 characters below its folder, and may have 107
+
+_RAY_PREFIX = re.compile(r"^\[[^\]]*\]( \S+:\d+:)? ")
 
 
 class ClusterLost(Exception):  # noqa: N818 -- what happened
@@ -153,7 +156,8 @@ class Link:
     def _last_words(self) -> str:
         with suppress(OSError):
             lines = (self._folder / "helper.log").read_text(errors="replace").splitlines()
-            return next((line.strip() for line in reversed(lines) if line.strip()), "")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+            return _RAY_PREFIX.sub("", last).partition(". ")[0]
         return ""
 
 

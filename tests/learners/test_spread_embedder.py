@@ -1,0 +1,39 @@
+"""Embedding by a cluster."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nextlabel.server.learners.embedding import spread
+from nextlabel.server.learners.embedding.embedder import Embedder
+from nextlabel.server.learners.embedding.spread import SpreadEmbedder
+from tests.compute.travelling import Travelling
+
+TEXTS = [f"text number {n} " + "and more " * (n % 7) for n in range(40)]
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "PART_TEXTS", 32)
+
+
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return Embedder()
+
+
+def test_a_cluster_embeds_as_one_process_does(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "_embedder", lambda name: embedder)
+    cluster = Travelling()
+    found = SpreadEmbedder(embedder, cluster).embed(TEXTS)
+    assert [len(part) for part in cluster.parts] == [32, 8]
+    np.testing.assert_array_equal(found, embedder.embed(TEXTS))
+
+
+def test_what_is_urgent_little_or_without_a_cluster_is_embedded_here(embedder: Embedder) -> None:
+    for width, texts, urgent in ((2, TEXTS, True), (2, TEXTS[:3], False), (1, TEXTS, False)):
+        cluster = Travelling(width)
+        spread_embedder = SpreadEmbedder(embedder, cluster)
+        assert spread_embedder.embed(texts, urgent=urgent).shape == (len(texts), spread_embedder.dimension)
+        assert not cluster.parts
