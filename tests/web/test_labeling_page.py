@@ -25,11 +25,15 @@ KINDS: dict[str, tuple[annotation_pb2.AnnotationType.ValueType, dict[str, Any]]]
         annotation_pb2.ANNOTATION_TYPE_SINGLE_LABEL,
         {"label_space": label_space(*(f"intent {n:03}" for n in range(200)), "شكوى")},
     ),
+    "label of 30": (
+        annotation_pb2.ANNOTATION_TYPE_SINGLE_LABEL,
+        {"label_space": label_space(*(f"a class with a long name {n}" for n in range(30)))},
+    ),
 }
 
 
 def project_of(server: Server, kind: str, texts: tuple[str, ...] = ("one", "two", "three", "four")) -> str:
-    name = f"kind-{kind}-{request_id()[:8]}"
+    name = f"kind-{kind.replace(' ', '-')}-{request_id()[:8]}"
     annotation_type, settings = KINDS[kind]
     project = project_service_pb2.Project(name=name, annotation_type=annotation_type, embedding=GIVEN, **settings)
     api = server.api()
@@ -172,3 +176,13 @@ def test_on_a_phone_every_kind_fits_and_is_accessible(browser: Browser, server: 
     found = Axe().run(page).response["violations"]
     assert not found, json.dumps(found)[:2_000]
     assert not visit.complaints
+
+
+def test_on_a_phone_many_buttons_leave_the_text_in_sight(browser: Browser, server: Server) -> None:
+    page = Visit(browser, server, width=360).open(f"/projects/{project_of(server, 'label of 30')}/label")
+    page.wait_for_selector("#card:not([hidden])", timeout=WAIT_MS)
+    at_the_text = """() => {
+      const {x, y, height} = document.getElementById("text").getBoundingClientRect();
+      return document.elementFromPoint(x + 5, y + height / 2).id;
+    }"""
+    assert page.evaluate(at_the_text) == "text"

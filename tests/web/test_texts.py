@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser
+
+from nextlabel.client import connect
 from nextlabel.v1 import annotation_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from tests.api.services.conftest import GIVEN, batch, header, items, request_id
 from tests.web.conftest import Server, violations, visitor
+from tests.web.test_labeling_page import project_of
 from tests.web.test_pages import HOSTILE
+from tests.web.visits import WAIT_MS, Visit
 
 
 def test_candidates_of_strangers_stand_side_by_side_as_text(server: Server) -> None:
@@ -31,3 +40,32 @@ def test_candidates_of_strangers_stand_side_by_side_as_text(server: Server) -> N
         judged = client.get(f"/projects/{name}/texts", params={"judged_by": name})
         assert judged.status_code == 400
         assert "texts are judged in projects of preferences or scores" in judged.text
+
+
+UNBREAKABLE = "https://example.com/" + "0123456789" * 20
+PHONE = 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_and_their_judging_are_accessible_and_fit_a_phone(browser: Browser, server: Server, scheme: str) -> None:
+    texts = project_of(server, "text")
+    judged = f"{texts}-judged"
+    with connect(f"127.0.0.1:{server.port}") as client:
+        for who, text in (("ann", UNBREAKABLE), ("bob", f"{UNBREAKABLE}!"), ("eve", "هل وصلت؟")):
+            client.labeling.submit(texts, {"item-0": text}, annotator=who)
+        client.texts.judge(texts, judged)
+        item = next(client.pool.list(judged)).item.id
+        for judge in ("tom", "sue"):
+            client.labeling.submit(judged, {item: "a"}, annotator=judge)
+    visit = Visit(browser, server, scheme=scheme, width=PHONE)
+    for path, wanted in (
+        (f"/projects/{texts}/texts", ".side-by-side"),
+        (f"/projects/{texts}/texts?judged_by={judged}", "text=won 1"),
+        (f"/projects/{judged}/label", "#pair-b"),
+    ):
+        page = visit.open(path)
+        page.wait_for_selector(wanted, timeout=WAIT_MS)
+        assert page.evaluate("innerWidth") == PHONE, path
+        found = Axe().run(page).response["violations"]
+        assert not found, f"{path}: {json.dumps(found)[:2_000]}"
+    assert not visit.complaints
