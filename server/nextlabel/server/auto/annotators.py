@@ -92,14 +92,17 @@ def chosen(
 
 
 def _local(stack: ExitStack, annotation_type: AnnotationTypeName, classes: int) -> ChosenAnnotator:
-    from nextlabel.client.specs import openai_compatible
+    from nextlabel.client.specs import local
     from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
-    from nextlabel.v1.run_service_pb2 import DATA_MARKING_QUOTED, PromptOptions
+    from nextlabel.v1.run_service_pb2 import PromptOptions
 
-    local = LocalLlm(LocalLlmSettings(context_tokens=2_048))
-    stack.callback(local.close)
-    one_class = annotation_type == "single_label"
-    room = _TOKENS_OF_A_CLASS if one_class else _TOKENS_BESIDE_CLASSES + _TOKENS_OF_A_CLASS * classes
-    prompt = PromptOptions(max_output_tokens=room, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
+    llm = LocalLlm(LocalLlmSettings(context_tokens=2_048))
+    stack.callback(llm.close)
+    if annotation_type == "single_label":
+        return ChosenAnnotator(local(llm.model), llm.endpoint)
+    spec = local(
+        llm.model, prompt=PromptOptions(max_output_tokens=_TOKENS_BESIDE_CLASSES + _TOKENS_OF_A_CLASS * classes)
+    )
     # The probabilities of tokens say something of one class only, and are megabytes for a longer answer.
-    return ChosenAnnotator(openai_compatible(local.model, prompt=prompt, log_probabilities=one_class), local.endpoint)
+    spec.openai_compatible.log_probabilities = False
+    return ChosenAnnotator(spec, llm.endpoint)

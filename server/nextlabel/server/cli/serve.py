@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nextlabel.server.cli.errors import reported
 from nextlabel.server.cli.places import PoolUrl, places
+
+if TYPE_CHECKING:
+    from nextlabel.server.settings.settings import Settings
 
 
 @reported
@@ -31,6 +35,12 @@ def serve(
         str | None, typer.Option(help="HOST:PORT of dashboard and labeling page. Default 127.0.0.1:50080.")
     ] = None,
     no_web: Annotated[bool, typer.Option("--no-web", help="Leave the pages out.")] = False,
+    local_llm: Annotated[
+        bool,
+        typer.Option(
+            "--local-llm", help="Run a small LLM of its own for `--annotator local`; needs the extra `local`."
+        ),
+    ] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Allow an address beyond loopback without TLS and tokens.")
@@ -54,6 +64,8 @@ def serve(
     if sys.stderr.isatty():
         # What comes next takes seconds to import.
         typer.echo("starting …", err=True)
+    if local_llm:
+        settings = asking_own_llm(settings)
 
     from nextlabel.server.api.boundary.logs import configure_logs
 
@@ -71,3 +83,26 @@ def serve(
         typer.echo(ready_lines(settings.data_dir, at_port(settings.bind, port), pages))
 
     run(serve_until_stopped(settings, say))
+
+
+def asking_own_llm(settings: Settings) -> Settings:
+    """Run a model on this machine until the process ends; return settings of a server that asks it.
+
+    Raises:
+        InvalidArgument: there are several workers, which are forks that would not have the model.
+        FailedPrecondition: there is no model on this machine.
+    """
+    from nextlabel.server.annotators.endpoints.local_llm import LocalLlm, LocalLlmSettings
+    from nextlabel.server.annotators.settings import OpenAiCompatibleSettings
+    from nextlabel.server.values.errors import InvalidArgument
+
+    if settings.workers > 1:
+        raise InvalidArgument.field(
+            "--local-llm", "goes with one worker; with more, run `nextlabel local-llm` beside the server"
+        )
+    model = LocalLlm(LocalLlmSettings())
+    atexit.register(model.close)
+    typer.echo(f"{model.model} answers for --annotator local", err=True)
+    endpoint = OpenAiCompatibleSettings.model_validate(model.endpoint)
+    annotators = settings.annotators.model_copy(update={"openai_compatible": endpoint})
+    return settings.model_copy(update={"annotators": annotators})

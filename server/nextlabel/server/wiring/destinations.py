@@ -37,7 +37,8 @@ def destination(options: LlmOptions, settings: AnnotatorSettings, path: str) -> 
     wanted = options.base_url or configured or ""
     if not wanted:
         raise FailedPrecondition(
-            "the server knows no OpenAI-compatible endpoint; set annotators.openai_compatible.base_url",
+            "the server knows no OpenAI-compatible endpoint; set annotators.openai_compatible.base_url, or start it "
+            "with --local-llm for a small model of its own",
             reason="NO_ENDPOINT",
         )
     field_path = f"{path}.base_url"

@@ -26,7 +26,7 @@ class AnnotatorKind(StrEnum):
     LOCAL = "local"
 
 
-LLMS = frozenset({AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE})
+LLMS = frozenset({AnnotatorKind.ANTHROPIC, AnnotatorKind.OPENAI_COMPATIBLE, AnnotatorKind.LOCAL})
 _KINDS = {
     "label_set": {AnnotatorKind.REPLAY},
     "noise": {AnnotatorKind.REPLAY},
@@ -34,9 +34,9 @@ _KINDS = {
     "person": {AnnotatorKind.HUMAN},
     "min_probability": {AnnotatorKind.LEARNER},
     "model": LLMS,
-    "base_url": LLMS,
+    "base_url": LLMS - {AnnotatorKind.LOCAL},
     "log_probabilities": {AnnotatorKind.OPENAI_COMPATIBLE},
-    "batch_calibration": {AnnotatorKind.OPENAI_COMPATIBLE},
+    "batch_calibration": {AnnotatorKind.OPENAI_COMPATIBLE, AnnotatorKind.LOCAL},
     "decisions": {AnnotatorKind.OPENAI_COMPATIBLE},
     "annotator_name": {AnnotatorKind.REPLAY, AnnotatorKind.LEARNER, *LLMS},
 }
@@ -47,7 +47,10 @@ _KINDS = {
 class AnnotatorChoice:
     """Who answers."""
 
-    annotator: Annotated[AnnotatorKind, typer.Option(help="Who answers.", rich_help_panel=_ANSWERS)]
+    annotator: Annotated[
+        AnnotatorKind,
+        typer.Option(help="Who answers; local needs `serve --local-llm`.", rich_help_panel=_ANSWERS),
+    ]
     annotator_name: Annotated[
         str,
         typer.Option(
@@ -91,7 +94,9 @@ class AnnotatorChoice:
             rich_help_panel=_ANSWERS,
         ),
     ] = 0.0
-    model: Annotated[str, typer.Option(help="Model that answers.", rich_help_panel=PROMPTS)] = ""
+    model: Annotated[
+        str, typer.Option(help="Model that answers. (default: local: the packaged one)", rich_help_panel=PROMPTS)
+    ] = ""
     base_url: Annotated[
         str, typer.Option(help="Compatible server to ask; the server must allow it.", rich_help_panel=PROMPTS)
     ] = ""
@@ -107,7 +112,7 @@ class AnnotatorChoice:
         bool,
         typer.Option(
             "--batch-calibration",
-            help="openai-compatible: divide out each batch's mean; assumes that no class dominates.",
+            help="openai-compatible, local: divide out each batch's mean; assumes that no class dominates.",
             rich_help_panel=PROMPTS,
         ),
     ] = False
@@ -133,6 +138,13 @@ class AnnotatorChoice:
                 return specs.human(self.person)
             case AnnotatorKind.LEARNER:
                 return specs.learner(min_probability=self.min_probability, name=name)
+            case AnnotatorKind.LOCAL:
+                return specs.local(
+                    self.model or specs.PACKAGED_MODEL,
+                    prompt=prompting.options(),
+                    batch_calibration=self.batch_calibration,
+                    name=name,
+                )
             case AnnotatorKind.ANTHROPIC:
                 return specs.anthropic(self.model, base_url=self.base_url, prompt=prompting.options(), name=name)
             case _:
@@ -147,17 +159,11 @@ class AnnotatorChoice:
                 )
 
     def _check(self, prompting: Prompting) -> None:
-        if self.annotator is AnnotatorKind.LOCAL:
-            raise typer.BadParameter(
-                "a server asks a local model over HTTP: `nextlabel local-llm` runs one and prints the options for it; "
-                "from a file to a labeled file, `nextlabel auto --annotator local` does all of it",
-                param_hint="--annotator",
-            )
         for field in fields(self):
             kinds = _KINDS.get(field.name, {self.annotator})
             if self.annotator not in kinds and getattr(self, field.name) != field.default:
                 raise _does_nothing(field.name, self.annotator, sorted(kinds))
-        if self.annotator in LLMS and not self.model:
+        if self.annotator in LLMS - {AnnotatorKind.LOCAL} and not self.model:
             raise typer.BadParameter(f"--annotator {self.annotator} needs a --model", param_hint="--model")
         for name in prompting.given():
             if self.annotator not in LLMS:

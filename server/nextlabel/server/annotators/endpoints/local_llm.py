@@ -45,7 +45,7 @@ class LocalLlm:
         self.model_file = find_model(settings.model_file)
         # Without a key any web page that this machine's browser shows could talk to the model.
         self.api_key = secrets.token_hex(16)
-        self._server: Any | None = _start(self.model_file, settings, self.api_key)
+        self._server: Any | None = _start(self.model_file, self.model, settings, self.api_key)
         self._address = str(self._server.listening_address)
 
     @property
@@ -94,7 +94,7 @@ def find_model(argument: Path | None = None) -> Path:
     )
 
 
-def _start(model_file: Path, settings: LocalLlmSettings, api_key: str) -> Any:
+def _start(model_file: Path, name: str, settings: LocalLlmSettings, api_key: str) -> Any:
     # llama.cpp's threads wait for each other after every layer. By default they spin meanwhile, which takes the cores
     # from whoever they wait for: ten times slower on a busy machine. Read once, when the library is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -106,6 +106,8 @@ def _start(model_file: Path, settings: LocalLlmSettings, api_key: str) -> Any:
         ) from error
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(model_file)
+    # Answers name the model; without a name of its own it is the path on this machine.
+    parameters.model_alias = {name}
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = settings.port
     parameters.n_ctx = settings.context_tokens * settings.parallel
