@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from nextlabel.server.values.ids import new_id
 from nextlabel.server.web.boundary.choices import one_of
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.boundary.sessions import visitor
+from nextlabel.server.web.dashboard.spending import pace
 from nextlabel.v1 import annotation_pb2, pool_pb2, pool_service_pb2
 from nextlabel.v1 import budget_service_pb2 as budgets_pb
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
@@ -63,6 +65,7 @@ async def _overview(request: Request) -> dict[str, Any]:
     runs = (await who.call(backend.runs.ListRuns, runs_pb.ListRunsRequest(project=name, page_size=PAGE_ROWS))).runs
     budgets = await who.call(backend.budgets.ListBudgets, budgets_pb.ListBudgetsRequest(project=name))
     quality = await who.call(backend.reports.GetAnnotatorReport, reports_pb.GetAnnotatorReportRequest(project=name))
+    now = datetime.now(UTC)
     return {
         "project": project,
         "text_type": annotation_pb2.ANNOTATION_TYPE_TEXT,
@@ -70,7 +73,7 @@ async def _overview(request: Request) -> dict[str, Any]:
         "points": curve.learning_curve.points,
         "runs": runs,
         "turns": {run.run_id: _TURNS.get(run.state, ()) for run in runs},
-        "budgets": [budget for budget in budgets.budgets if not budget.run],
+        "budgets": [(budget, pace(budget, runs, now)) for budget in budgets.budgets if not budget.run],
         "annotators": quality.annotators,
     }
 

@@ -50,6 +50,19 @@ def number(value: float) -> str:
     return f"{value:g}"
 
 
+def duration(hours: float) -> str:
+    """Return a time span to two digits or so.
+
+    >>> duration(0.01), duration(0.5), duration(3.24), duration(60)
+    ('less than a minute', '30 minutes', '3.2 hours', '2.5 days')
+    """
+    if hours < 1 / 60:
+        return "less than a minute"
+    if hours < 2:
+        return f"{60 * hours:.0f} minutes"
+    return f"{hours:.1f} hours" if hours < 48 else f"{hours / 24:.1f} days"
+
+
 def moment(at: Timestamp) -> str:
     """Return a time to the second, in UTC; '' for none."""
     if not at.seconds:
@@ -73,6 +86,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "dollars": dollars,
     "count": count,
     "number": number,
+    "duration": duration,
     "moment": moment,
     "answer": answer_text,
     "outcome": _named(annotation_pb2.Outcome, "OUTCOME_"),
