@@ -26,7 +26,7 @@ from nextlabel.v1.run_service_pb2 import (
 
 PROJECT = "assistant"
 CLASSES = ("banking", "kitchen and dining", "travel")
-LABELS = 42
+LABELS = 20
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ async def label_real_items(client: AsyncClient, model: LocalLlm) -> Labeled:
     data = data_set.load()
     pool = [{"id": i["id"], "text": i["text"]} for i in data.pool if i["label"] in CLASSES]
     await client.projects.create(PROJECT, labels=CLASSES, guidelines="What is the user talking about?")
-    await client.pool.add(PROJECT, [i for i in data.holdout if i["label"] in CLASSES][:60], split="holdout")
-    await client.pool.add(PROJECT, pool[:90])
+    await client.pool.add(PROJECT, [i for i in data.holdout if i["label"] in CLASSES][:30], split="holdout")
+    await client.pool.add(PROJECT, pool[:50])
     prompt = PromptOptions(max_output_tokens=48, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
     annotator = openai_compatible(model.model, log_probabilities=True, prompt=prompt)
     spec = run_spec(annotator, strategy="random", batch_size=LABELS // 2, budget_labels=LABELS)
@@ -118,7 +118,7 @@ async def check_books(labeled: Labeled) -> None:
     spent = (await labeled.client.reports.overview(PROJECT)).spent
     assert (tokens, labels) == (labeled.run.spent.tokens, labeled.run.spent.labels) == (spent.tokens, spent.labels)
     assert labels == LABELS
-    assert 0 < answered < tokens < 1.1 * answered
+    assert 0 < answered < tokens < 1.2 * answered
     assert not any(cost.micro_usd for cost in settled), "a model on this machine costs nothing"
 
 
