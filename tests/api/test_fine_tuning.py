@@ -31,6 +31,7 @@ from nextlabel.server.values.labeling.answers import (
     Provenance,
     Score,
     Text,
+    TextReview,
 )
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.guidelines import Guidelines
@@ -100,6 +101,31 @@ def test_an_llms_answer_that_a_person_contradicts_is_the_rejected_one(annotation
     assert reward["rejected"] == [*pair["prompt"], rejected]
     (conversation,) = writer(annotation_type).conversations(one)
     assert conversation["messages"] == [*pair["prompt"], chosen]
+
+
+def refined(text: str, *said: TextReview, by: str = "claude") -> Annotation:
+    given = llm(Text(text), by=by)
+    return replace(given, answer=replace(given.answer, reviews=said))
+
+
+def test_a_text_that_its_critic_was_content_with_is_better_than_its_drafts() -> None:
+    reviews = (
+        TextReview("It snows.", "Say when.", "stern"),
+        TextReview("It snows today.", "Say where.", "stern"),
+        TextReview("It snows here today.", "", "stern", satisfied=True),
+    )
+    text = writer(AnnotationType.TEXT)
+    one = answered(refined("It snows here today.", *reviews), llm(Text("Rain."), by="other"))
+    pairs = list(text.pairs(one))
+    assert [(p["chosen"][0]["content"], p["rejected"][0]["content"], p["critique"]) for p in pairs] == [
+        ("It snows here today.", "It snows.", "Say when."),
+        ("It snows here today.", "It snows today.", "Say where."),
+    ]
+    assert {p["rejected_by"] for p in pairs} == {"claude"}
+    # Nobody knows whether it is better where the critic never was content, and a person's text settles the item.
+    assert list(text.pairs(answered(refined("It snows today.", *reviews[:2])))) == []
+    (pair,) = text.pairs(answered(refined("It snows here today.", *reviews), human(Text("Snow."))))
+    assert (pair["chosen"][0]["content"], pair["critique"]) == ("Snow.", "")
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ EPILOG = (
     "nextlabel export news --form label-studio --to tasks.json;  nextlabel export news --form dpo --to pairs.parquet"
 )
 
-_NO_PAIRS = ": pairs need an LLM's answer that a person's contradicts, or a preference (docs/client.md)"
+_NO_PAIRS = ": pairs need an LLM's answer that a person's contradicts, a preference or a refined text (docs/client.md)"
 _WHY_NONE: Mapping[str, str] = {
     "records": "",
     "sft": ": no item of the pool is answered",

@@ -19,7 +19,7 @@ from nextlabel.server.tasks.drafts import AnswerForm
 from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Body, Preference, PreferredAlternative
+from nextlabel.server.values.labeling.answers import Body, Preference, PreferredAlternative, Text
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.pairs import RESPONSES
 
@@ -66,12 +66,16 @@ class AnsweredItem:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """``by`` gave the worse response; '' where a preference says which one is worse."""
+    """``by`` gave the worse response; '' where a preference says which one is worse.
+
+    ``critique`` is what was said of it, for which it was written anew.
+    """
 
     prompt: Sequence[Message]
     better: str
     worse: str
     by: str
+    critique: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class FineTuning:
 
         In projects of preferences the settled choice says which is which, and of judged texts the best one is better
         than each that was found worse. Elsewhere the better one is what people answered, and the worse one what an LLM
-        answered otherwise.
+        answered otherwise; where no person did, a text that its critic was content with is better than those that it
+        was written anew from.
         """
         for pair in self._pairs(answered):
             yield {
@@ -99,6 +104,7 @@ class FineTuning:
                 "chosen": [_assistant(pair.better)],
                 "rejected": [_assistant(pair.worse)],
                 "rejected_by": pair.by,
+                "critique": pair.critique,
             } | self._about(answered)
 
     def rewards(self, answered: AnsweredItem) -> Iterator[Record]:
@@ -108,6 +114,7 @@ class FineTuning:
                 "chosen": [*pair.prompt, _assistant(pair.better)],
                 "rejected": [*pair.prompt, _assistant(pair.worse)],
                 "rejected_by": pair.by,
+                "critique": pair.critique,
             } | self._about(answered)
 
     def rationales(self, answered: AnsweredItem) -> Iterator[Record]:
@@ -143,6 +150,17 @@ class FineTuning:
                 if annotation.answer.body is not None:
                     worse = _shown(annotation.answer.body)
                     yield _Pair(self._asked(answered.item), _shown(body), worse, annotation.annotator)
+        elif answered.judged is None and not answered.trusted:
+            yield from self._rewritten(answered)
+
+    def _rewritten(self, answered: AnsweredItem) -> Iterator[_Pair]:
+        """Yield each text that a critic was content with beside those that it was written anew from."""
+        for annotation in answered.usable:
+            body, reviews = annotation.answer.body, annotation.answer.reviews
+            if isinstance(body, Text) and reviews and reviews[-1].satisfied:
+                earlier = {r.text: r.critique for r in reviews[:-1] if r.text != body.text}
+                for worse, critique in earlier.items():
+                    yield _Pair(self._asked(answered.item), body.text, worse, annotation.annotator, critique)
 
     def _asked(self, item: StoredItem) -> list[Message]:
         return [_system(f"{self._guidelines()}\n\n{answer_rule(self.task, AnswerForm())}"), _user(item.text)]
