@@ -62,7 +62,8 @@ def test_both_ways_to_name_a_project_are_the_same_calls(client: Client) -> None:
 def test_a_run_is_watched_waited_for_paused_and_stopped_by_its_handle(client: Client, news: str, state: State) -> None:
     started = client.project(news).runs.start(run_spec(human()))
     assert (started.project, started.run_id, repr(started)) == (news, "run-1", "<run run-1 of project news>")
-    assert [event.number for event in started.watch(after_number=5)] == [6, 7]
+    every = [event.number for event in started.watch()]
+    assert [event.number for event in started.watch(after_number=5)] == every[5:]
     state.events_before_cut = [2]
     assert started.wait().run_id == "run-1"
     assert enum_name(started.pause(), "state") == "paused"
