@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from routing_bars import money, promises
+from routing_bars import money, promises, reviews
 
 
 def main() -> None:
@@ -22,12 +22,15 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--sims", type=int, default=500)
-    parser.add_argument("--only", choices=("money", "promises"))
+    parser.add_argument("--only", choices=("money", "reviews", "promises"))
     args = parser.parse_args()
-    if args.only != "promises":
+    if args.only in (None, "reviews"):
+        sys.stdout.write(reviews.table(args.data, args.cache, args.seeds) + "\n\n")
+        sys.stdout.flush()
+    if args.only in (None, "money"):
         sys.stdout.write(money.table(args.data, args.cache, args.seeds) + "\n\n")
         sys.stdout.flush()
-    if args.only != "money":
+    if args.only in (None, "promises"):
         sys.stdout.write(promises.table(args.data, args.cache, args.sims) + "\n")
 
 

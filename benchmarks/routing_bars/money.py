@@ -42,7 +42,7 @@ def table(data: Path, cache: Path, seeds: int) -> str:
     for seed in range(seeds):
         for world in worlds(data, cache, seed):
             labeled = loaded(data / world.name, cache)
-            curve = _people_curve(labeled, seed)
+            curve = people_curve(labeled, seed)
             for dollars in BUDGETS:
                 found[world.name, dollars].append(_outcome(world, dollars, seed, curve))
     rows = []
@@ -92,7 +92,7 @@ def _outcome(world: World, dollars: float, seed: int, people: Callable[[float], 
     return Outcome(
         accuracy=accuracy,
         dollars=spent,
-        llm_alone=_llms_alone(pool, prices, spent * 1e6),
+        llm_alone=llms_alone(pool, prices, spent * 1e6),
         people_dollars=people(accuracy),
         people_only_dollars=accuracy * len(right_n) * PERSON_MICRO_USD / 1e6,
         held=expected.accuracy.low <= accuracy <= expected.accuracy.high,
@@ -116,7 +116,7 @@ def _carried_out(
     return right_n, micro_usd
 
 
-def _llms_alone(pool: GoldAnswers, prices: Prices, micro_usd: float) -> float:
+def llms_alone(pool: GoldAnswers, prices: Prices, micro_usd: float) -> float:
     """Return the accuracy of the best mix of LLMs that the money buys, every item asked about once, at random."""
     names = sorted((n for n in prices.annotators if n != PERSON), key=prices.of)
     right = {name: float((pool.given[name] == pool.truth_G).mean()) for name in names}
@@ -130,7 +130,7 @@ def _llms_alone(pool: GoldAnswers, prices: Prices, micro_usd: float) -> float:
     return asked * ((1 - part) * right[cheap] + part * right[dear])
 
 
-def _people_curve(labeled: LabeledSet, seed: int) -> Callable[[float], float]:
+def people_curve(labeled: LabeledSet, seed: int) -> Callable[[float], float]:
     """Return what people cost in dollars for an accuracy when the learner they taught labels the rest."""
     order = np.random.default_rng(seed).permutation(len(labeled.train_labels_N))
     sizes = [size for size in STEPS if size < len(order)] + [len(order)]
