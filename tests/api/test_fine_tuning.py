@@ -126,6 +126,10 @@ def test_a_text_that_its_critic_was_content_with_is_better_than_its_drafts() -> 
     assert list(text.pairs(answered(refined("It snows today.", *reviews[:2])))) == []
     (pair,) = text.pairs(answered(refined("It snows here today.", *reviews), human(Text("Snow."))))
     assert (pair["chosen"][0]["content"], pair["critique"]) == ("Snow.", "")
+    person = human(Text("Snow."))
+    person = replace(person, answer=replace(person.answer, reviews=(TextReview("Rain.", "It is too cold.", "ann"),)))
+    (pair,) = text.pairs(answered(llm(Text("Rain.")), person))
+    assert (pair["rejected"][0]["content"], pair["critique"]) == ("Rain.", "It is too cold.")
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,10 @@ class Labeling(labeling_grpc.LabelingServiceServicer):
                     answer=submitted.answer,
                     outcome=annotation.OUTCOME_LABEL,
                     provenance=provenance,
+                    reviews=[
+                        annotation.TextReview(text=one.text, critique=one.critique, critic=request.annotator)
+                        for one in submitted.critiques
+                    ],
                 )
             )
             results.append(labeling.SubmitResult(item_id=submitted.item_id, status=labeling.SUBMIT_STATUS_ACCEPTED))

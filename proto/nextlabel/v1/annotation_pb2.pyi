@@ -582,9 +582,9 @@ class TextReview(_message.Message):
     text: _builtins.str
     """The text, as it was then."""
     critique: _builtins.str
-    """What has to be changed in it, up to 2,000 characters; empty where nothing has to."""
+    """What has to be changed in it, up to 2,000 characters of a model; empty where nothing has to."""
     critic: _builtins.str
-    """Model that said so."""
+    """Model or person that said so."""
     satisfied: _builtins.bool
     """Whether the critic was content: the text is then that of the annotation."""
     def __init__(

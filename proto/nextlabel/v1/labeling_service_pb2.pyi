@@ -675,6 +675,7 @@ class SubmittedAnnotation(_message.Message):
     FEEDBACK_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
     SKIP_FIELD_NUMBER: _builtins.int
+    CRITIQUES_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item. Up to 256 bytes."""
     rationale: _builtins.str
@@ -689,6 +690,12 @@ class SubmittedAnnotation(_message.Message):
     def answer(self) -> _annotation_pb2.Answer:
         """The answer."""
 
+    @_builtins.property
+    def critiques(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextCritique]:
+        """What is wrong with texts that others wrote of the item: the answer is written in their stead. In TEXT projects only,
+        at most 10.
+        """
+
     def __init__(
         self,
         *,
@@ -698,10 +705,11 @@ class SubmittedAnnotation(_message.Message):
         feedback: _builtins.str | None = ...,
         confidence: _builtins.float | None = ...,
         skip: _builtins.bool = ...,
+        critiques: _abc.Iterable[Global___TextCritique] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "rationale", b"rationale"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "feedback", b"feedback", "item_id", b"item_id", "rationale", b"rationale", "skip", b"skip"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_feedback", b"_feedback", "_rationale", b"_rationale", "answer", b"answer", "confidence", b"confidence", "critiques", b"critiques", "feedback", b"feedback", "item_id", b"item_id", "rationale", b"rationale", "skip", b"skip"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015
@@ -717,6 +725,32 @@ class SubmittedAnnotation(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rationale) -> _WhichOneofReturnType__rationale | None: ...
 
 Global___SubmittedAnnotation: _TypeAlias = SubmittedAnnotation  # noqa: Y015
+
+@_typing.final
+class TextCritique(_message.Message):
+    """What an annotator finds wrong with a text."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    CRITIQUE_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The text, as it was criticised. Up to 32,768 bytes."""
+    critique: _builtins.str
+    """What has to be changed in it. Up to 16,384 bytes."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        critique: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critique", b"critique", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextCritique: _TypeAlias = TextCritique  # noqa: Y015
 
 @_typing.final
 class SubmitResult(_message.Message):

@@ -208,3 +208,33 @@ def test_what_holds_no_texts_or_judgements_is_said(api: Api, written: str, compa
     )
     code, fields = refusal(lambda: list(api.labeling.ExportAnnotations(rationale)))
     assert (code, fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["judged_by"])
+
+
+def test_a_person_criticises_a_text_and_writes_a_better_one(api: Api) -> None:
+    name = project(api, annotation_pb2.ANNOTATION_TYPE_TEXT)
+    add(api, name, [pool_pb2.Item(id="i", text="Write.")])
+
+    def submit(critiques: list[labeling.TextCritique], text: str = "better") -> labeling.SubmitResult:
+        answer = annotation_pb2.Answer(text=annotation_pb2.TextResponse(text=text))
+        one = labeling.SubmittedAnnotation(item_id="i", answer=answer, critiques=critiques)
+        request = labeling.SubmitAnnotationsRequest(
+            request_id=request_id(), project=name, annotator="ann", annotations=[one]
+        )
+        return api.labeling.SubmitAnnotations(request).results[0]
+
+    said = labeling.TextCritique(text="Hi\u202e!", critique="Too short.")
+    assert submit([said]).status == labeling.SUBMIT_STATUS_ACCEPTED
+    ((given,),) = listed(api, name).values()
+    assert [(one.text, one.critique, one.critic) for one in given.reviews] == [(said.text, "Too short.", "ann")]
+    refused = submit([labeling.TextCritique(text="Hi!")])
+    assert refused.message == "a critique names the text that it is about and says what is wrong with it"
+    assert "critiques: at most 10, got 11" in submit([said] * 11).message
+    scores = project(api, annotation_pb2.ANNOTATION_TYPE_SCORE)
+    add(api, scores, [pool_pb2.Item(id="i", text="Rate.")])
+    answer = annotation_pb2.Answer(score=annotation_pb2.Score(value=3))
+    one = labeling.SubmittedAnnotation(item_id="i", answer=answer, critiques=[said])
+    request = labeling.SubmitAnnotationsRequest(
+        request_id=request_id(), project=scores, annotator="ann", annotations=[one]
+    )
+    (result,) = api.labeling.SubmitAnnotations(request).results
+    assert "critiques are about texts of others" in result.message

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from nextlabel.client import Client
 from nextlabel.v1 import annotation_pb2
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
@@ -59,3 +60,17 @@ def test_the_best_texts_are_exported_for_tuning_only(cli: Cli, news: str) -> Non
     refused = cli("export", news, "--judged-by", "judged")
     assert refused.code == 2
     assert "--form sft, dpo, reward" in refused.err
+
+
+def test_a_person_criticises_a_text_by_its_id(cli: Cli, news: str, client: Client, state: State) -> None:
+    listed = cli("texts", "list", news, "--output", "json").json
+    item = listed[0]["item_id"]
+    client.pool.add(news, [{"id": item, "text": "Write."}])
+    said = ("--critique", "Too short.", "--text", "Hello, how are you?", "--annotator", "ann")
+    done = cli("texts", "criticise", news, item, "--of", listed[0]["annotation_id"], *said)
+    assert (done.code, "kept as the text of ann" in done.err) == (0, True), done.err
+    (review,) = state.annotations[news][-1].reviews
+    assert (review.text, review.critique) == (listed[0]["text"], "Too short.")
+    refused = cli("texts", "criticise", news, item, "--of", "99", *said)
+    assert refused.code == 2
+    assert "has this id: 1, 2" in " ".join(refused.err.split())

@@ -99,19 +99,34 @@ class Labeling(Service[Mode, Scope]):
 
     @project_call
     async def submit(
-        self, project: str, answers: Answers, *, annotator: str, lease_id: str = ""
+        self,
+        project: str,
+        answers: Answers,
+        *,
+        annotator: str,
+        lease_id: str = "",
+        critiques: Mapping[str, Mapping[str, str]] | None = None,
     ) -> list[pb.SubmitResult]:
         """Store answers; each is accepted or refused for itself, the results say which.
 
         Another answer of an annotator to the same item corrects the one before and costs no second label.
 
         `answers` maps item ids to a class name, several of them, a number or a text, as the project asks for. A
-        dict without a lease goes over as several calls when it has more than 1,000 answers.
+        dict without a lease goes over as several calls when it has more than 1,000 answers. `critiques` of a dict map
+        item ids to texts that others wrote of them, each with what is wrong with it: `{"i17": {"Hi!": "Too short."}}`.
         """
+        if critiques and not isinstance(answers, Mapping):
+            raise ValueError("critiques go with answers by item id; messages have a field for their own")
         if isinstance(answers, Mapping):
             annotation_type = await self._connection.annotation_type(project)
+            said = {
+                item_id: [pb.TextCritique(text=text, critique=critique) for text, critique in of_item.items()]
+                for item_id, of_item in (critiques or {}).items()
+            }
             answers = [
-                pb.SubmittedAnnotation(item_id=item_id, answer=encode_answer(answer, annotation_type))
+                pb.SubmittedAnnotation(
+                    item_id=item_id, answer=encode_answer(answer, annotation_type), critiques=said.get(item_id)
+                )
                 for item_id, answer in answers.items()
             ]
         return await self._submitted(project, answers, annotator, lease_id)

@@ -31,6 +31,7 @@ _SHOWN_CHARACTERS = 100
 _USUAL_SCORES = (1.0, 5.0, 1.0)
 _TEXTS: TableColumns = {
     "ITEM": lambda t: t["item_id"],
+    "ID": lambda t: t["annotation_id"],
     "BEST": lambda t: "*" if t["best"] else None,
     "MERIT": lambda t: None if t["merit"] is None else f"{t['merit']:.3g}",
     "WON-TIED-LOST": lambda t: _pairs(t),
@@ -95,6 +96,35 @@ def judge(
     say(f"next: nextlabel run start {judging} --annotator anthropic --model MODEL, or label {judging} by hand")
     if added.rejected:
         raise typer.Exit(1)
+
+
+@app.command(
+    epilog="Example: nextlabel texts criticise replies i17 --of 42 --critique 'Say when.' --text 'It snows today.'"
+    " --annotator ann"
+)
+def criticise(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    item_id: Annotated[str, typer.Argument(metavar="ITEM", help="The item that the text is about.")],
+    of: Annotated[str, typer.Option(metavar="ID", help="The text: its id in texts list.")],
+    critique: Annotated[str, typer.Option(help="What has to be changed in it.")],
+    text: Annotated[str, typer.Option(help="What you write in its stead.")],
+    annotator: Annotated[str, typer.Option(metavar="NAME", help="Who says so.")],
+) -> None:
+    """Say what is wrong with a text, and write a better one."""
+    with session(ctx).connect() as client:
+        written = next((item for item in client.texts.list(project) if item.item_id == item_id), None)
+        candidates = {one.annotation_id: one.text for one in written.candidates} if written else {}
+        if of not in candidates:
+            known = ", ".join(candidates) or "nothing was written of it"
+            raise typer.BadParameter(f"no text of item {item_id} has this id: {known}", param_hint="--of")
+        (result,) = client.labeling.submit(
+            project, {item_id: text}, annotator=annotator, critiques={item_id: {candidates[of]: critique}}
+        )
+    if result.message:
+        say(f"refused: {result.message}")
+        raise typer.Exit(1)
+    say(f"kept as the text of {annotator}; export --form dpo sets it against the one that you criticised")
 
 
 @app.command(epilog="Example: nextlabel texts judges replies-judged")

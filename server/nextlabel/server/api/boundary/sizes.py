@@ -14,6 +14,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.answers import MOST_CRITIQUES
 from nextlabel.server.values.limits import Limits
 
 BY_ENTRY = frozenset(
@@ -41,6 +42,8 @@ _BYTES: dict[str, str | int] = {
     "SetFilterRequest.rule": 1_000,
     "SingleLabel.label": "class_name_bytes",
     "SubmitAnnotationsRequest.annotator": "class_name_bytes",
+    "TextCritique.critique": "feedback_bytes",
+    "TextCritique.text": "item_text_bytes",
     "TextList.texts": "item_text_bytes",
     "TextPair.a": "item_text_bytes",
     "TextPair.b": "item_text_bytes",
@@ -73,6 +76,7 @@ _ENTRIES: dict[str, str | int] = {
     "ReplayLabelBatch.labels": 10_000,
     "RouteAnnotator.members": 4,
     "SubmitAnnotationsRequest.annotations": "lease_items",
+    "SubmittedAnnotation.critiques": MOST_CRITIQUES,
     "TextList.texts": "batch_items",
 }
 _SHOWN_TO_PEOPLE = frozenset({"annotator", "annotators"})

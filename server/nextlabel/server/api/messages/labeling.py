@@ -15,6 +15,7 @@ from nextlabel.server.domain.labeling.submissions import SubmitResult, SubmitSta
 from nextlabel.server.domain.learning.suggestions import Suggestion
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.answers import MOST_CRITIQUES
 from nextlabel.server.values.labeling.batches import Pick
 from nextlabel.server.values.labeling.reviews import DoubtedLabel
 from nextlabel.server.values.limits import Limits
@@ -69,6 +70,7 @@ def submission_of(message: pb.SubmittedAnnotation, field: str, limits: Limits) -
         rationale=message.rationale,
         feedback=message.feedback,
         confidence=message.confidence if message.HasField("confidence") else None,
+        critiques=[(one.text, one.critique) for one in message.critiques],
     )
 
 
@@ -77,12 +79,16 @@ def _check_lengths(message: pb.SubmittedAnnotation, field: str, limits: Limits) 
     labels = [answer.single_label.label, *answer.multi_label.labels]
     if len(labels) > limits.classes + 1:
         raise InvalidArgument.field(f"{field}.answer.multi_label.labels", f"at most {limits.classes} labels")
+    if len(message.critiques) > MOST_CRITIQUES:
+        raise InvalidArgument.field(f"{field}.critiques", f"at most {MOST_CRITIQUES}, got {len(message.critiques)}")
     for name, text, longest in (
         ("item_id", message.item_id, limits.item_id_bytes),
         ("rationale", message.rationale, limits.rationale_bytes),
         ("feedback", message.feedback, limits.feedback_bytes),
         ("answer.text.text", answer.text.text, limits.item_text_bytes),
         *(("answer.label", label, limits.class_name_bytes) for label in labels),
+        *((f"critiques[{i}].text", one.text, limits.item_text_bytes) for i, one in enumerate(message.critiques)),
+        *((f"critiques[{i}].critique", one.critique, limits.feedback_bytes) for i, one in enumerate(message.critiques)),
     ):
         if (size := len(text.encode())) > longest:
             raise InvalidArgument.field(f"{field}.{name}", f"at most {longest} bytes of UTF-8, got {size}")

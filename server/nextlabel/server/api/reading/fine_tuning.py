@@ -146,10 +146,12 @@ class FineTuning:
             right = type_of(body).compared(body)
             wrong = {_compared(a): a for a in answered.usable if a.kind is AnnotatorKind.LLM and not a.trusted}
             wrong.pop(right, None)
+            said = {r.text: r.critique for a in answered.usable if a.trusted for r in a.answer.reviews}
             for annotation in wrong.values():
                 if annotation.answer.body is not None:
                     worse = _shown(annotation.answer.body)
-                    yield _Pair(self._asked(answered.item), _shown(body), worse, annotation.annotator)
+                    by, critique = annotation.annotator, said.get(worse, "")
+                    yield _Pair(self._asked(answered.item), _shown(body), worse, by, critique)
         elif answered.judged is None and not answered.trusted:
             yield from self._rewritten(answered)
 

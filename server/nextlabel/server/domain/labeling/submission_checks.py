@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.tasks.answer_form import body_problem
-from nextlabel.server.values.labeling.answers import Answer, Body, ConfidenceKind, Outcome, Provenance
+from nextlabel.server.values.labeling.answers import (
+    Answer,
+    Body,
+    ConfidenceKind,
+    Outcome,
+    Provenance,
+    Text,
+    TextReview,
+)
 from nextlabel.server.values.projects.projects import Project
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One answer of a person or a program about one item; without a ``body`` the item is passed on to others."""
+    """One answer of a person or a program about one item; without a ``body`` the item is passed on to others.
+
+    ``critiques`` are texts of others, each with what is wrong with it: the answer is written in their stead.
+    """
 
     item_id: str
     body: Body | None
     rationale: str = ""
     feedback: str = ""
     confidence: float | None = None
+    critiques: Sequence[tuple[str, str]] = ()
 
     def answer(self, annotator: str) -> Answer:
         """Return the answer as it is kept."""
@@ -28,6 +41,7 @@ class Submission:
             rationale=self.rationale,
             feedback=self.feedback,
             confidence=self.confidence,
+            reviews=tuple(TextReview(text, critique, annotator) for text, critique in self.critiques),
             confidence_kind=ConfidenceKind.NONE if self.confidence is None else ConfidenceKind.HUMAN,
         )
 
@@ -38,4 +52,8 @@ def problem_of(submission: Submission, project: Project) -> str:
         return problem
     if submission.confidence is not None and not 0.0 <= submission.confidence <= 1.0:
         return f"a confidence lies from 0 to 1, got {submission.confidence:g}"
+    if submission.critiques and not isinstance(submission.body, Text):
+        return "critiques are about texts of others, and come with a text that is written in their stead"
+    if not all(text.strip() and critique.strip() for text, critique in submission.critiques):
+        return "a critique names the text that it is about and says what is wrong with it"
     return ""

@@ -98,9 +98,13 @@ class Candidate:
     probability: float
 
 
+MOST_CRITIQUES = 10
+"""Critiques that an answer of a person comes with at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextReview:
-    """What a critic, a model, said of a text that was written before; of the answer itself where it was satisfied."""
+    """What a critic, model or person, said of an earlier text; of the answer itself where it was satisfied."""
 
     text: str
     critique: str
