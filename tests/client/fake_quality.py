@@ -119,7 +119,8 @@ class Quality(quality_grpc.QualityServiceServicer):
         entry = quality.ReviewEntry(
             item_id=f"item-{number}", label="sports", wrong_probability=0.9, reasons=reasons, expected_gain=0.9
         )
-        return quality.ListReviewResponse(entries=[entry], total=2, next_page_token="" if number else "1")
+        token = "" if number else "1"
+        return quality.ListReviewResponse(entries=[entry], total=2, next_page_token=token, expected_gain=1.8)
 
     async def ListFilterHits(self, request: Any, context: Any) -> Any:
         number = int(request.page_token or 0)

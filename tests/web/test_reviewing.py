@@ -61,8 +61,10 @@ def decide(page: Page, key: str) -> str:
 def test_doubtful_labels_are_kept_changed_skipped_and_undone_by_keyboard(browser: Browser, server: Server) -> None:
     api, project = disputed(server)
     visit = Visit(browser, server)
-    visit.open(f"/projects/{project}").click(f"text={DISPUTED} labels are worth another look", timeout=WAIT_MS)
+    visit.open(f"/projects/{project}")
+    visit.page.wait_for_selector("text=are expected to make about 2 of them right", timeout=WAIT_MS)
     page = visit.page
+    page.click(f"text={DISPUTED} labels are worth another look", timeout=WAIT_MS)
     shown(page)
     assert "disagreement" in page.inner_text("#why")
     standing = page.inner_text("#standing")

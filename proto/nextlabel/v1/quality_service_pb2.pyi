@@ -1321,10 +1321,13 @@ class ListReviewResponse(_message.Message):
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    EXPECTED_GAIN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """Token of the next page; empty after the last one."""
     total: _builtins.int
     """Entries on all pages."""
+    expected_gain: _builtins.float
+    """What looks at all of them are expected to gain: the sum of `expected_gain` over all pages, in right labels."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewEntry]:
         """The entries, by falling `expected_gain`."""
@@ -1335,10 +1338,11 @@ class ListReviewResponse(_message.Message):
         entries: _abc.Iterable[Global___ReviewEntry] | None = ...,
         next_page_token: _builtins.str = ...,
         total: _builtins.int = ...,
+        expected_gain: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "expected_gain", b"expected_gain", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -210,6 +210,9 @@ async def test_what_a_look_gains_puts_new_items_and_labels_on_one_scale(service)
     await service.label(project, WRONG, annotator="ann")
     (one,) = [entry for entry in await queue(service).entries(project) if entry.item_id == "i3"]
     assert one.gain == pytest.approx(one.wrong_probability / 2)
+    await service.label(project, {"i3": TRUTH["i3"]}, annotator="bob")
+    (even,) = [entry for entry in await queue(service).entries(project) if entry.item_id == "i3"]
+    assert even.gain == pytest.approx(even.wrong_probability)
     assert by_models["i3"].gain == pytest.approx(by_models["i3"].wrong_probability)
 
 

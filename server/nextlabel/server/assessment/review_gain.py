@@ -7,7 +7,8 @@ def expected_gain(wrong_probability: float, person_accuracy: float = 1.0, people
     """Return by how many right labels a look changes what is expected, in [0, 1].
 
     A person's answer takes the place of a model's label, or of the learner's where there is no label, and is right with
-    ``person_accuracy``. Where ``people`` have given the label the answer is one voice among theirs.
+    ``person_accuracy``. Where ``people`` agree on the label the answer is one voice among theirs; where their votes are
+    even it decides, as if there were none.
 
     >>> round(expected_gain(0.3, 0.98), 2), round(expected_gain(0.3, people=1), 2), expected_gain(0.01, 0.95)
     (0.28, 0.15, 0.0)

@@ -127,7 +127,8 @@ class QualityServicer(QualityServiceServicer):
             raise InvalidArgument.field("unlabeled", f"from 0 to {MOST_UNLABELED:,}, got {request.unlabeled}")
         found = await self.quality.review.entries(project, request.annotator, request.unlabeled)
         entries, token = full_page(found, request.page_token, request.page_size, review_entry)
-        return pb.ListReviewResponse(entries=entries, total=len(found), next_page_token=token)
+        gain = sum(entry.gain for entry in found)
+        return pb.ListReviewResponse(entries=entries, total=len(found), next_page_token=token, expected_gain=gain)
 
     async def ListFilterHits(self, request: pb.ListFilterHitsRequest, context: Any) -> pb.ListFilterHitsResponse:
         """List the labels that a rule would take out."""

@@ -109,6 +109,11 @@ class ReviewQueue:
             )
 
 
+def _voices(agreed: Consensus) -> int:
+    """Return how many people the next one stands beside: none where there is no label of theirs, or it decides."""
+    return agreed.annotations if agreed.trusted and not agreed.split else 0
+
+
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
     return {batch.id for batch in tx.labeling.batches(project) if batch.strategy.name == REVIEW}
 
@@ -167,7 +172,7 @@ class _Known:
             wrong,
             tuple(reasons),
             filtered_by=known.filtered_by,
-            gain=expected_gain(wrong, self.person_accuracy, agreed.annotations if agreed.trusted else 0),
+            gain=expected_gain(wrong, self.person_accuracy, _voices(agreed)),
         )
 
     def _contradicted(self, agreed: Consensus) -> bool:

@@ -24,14 +24,14 @@ async def doubtful(request: Request) -> Response:
     who = visitor(request)
     asked = pb.ListReviewRequest(project=name, annotator=session_of(request).name, page_size=1)
     try:
-        total = (await who.call(who.backend.quality.ListReview, asked, PATIENCE_S)).total
+        found = await who.call(who.backend.quality.ListReview, asked, PATIENCE_S)
     except NextlabelError as error:
         if error.code.name == "DEADLINE_EXCEEDED":
             return page(request, "doubtful.html", project_name=name, looking=True)
         if error.reason != "NO_REVIEW_QUEUE":
             raise
-        total = 0
-    return page(request, "doubtful.html", project_name=name, total=total)
+        found = pb.ListReviewResponse()
+    return page(request, "doubtful.html", project_name=name, total=found.total, gain=round(found.expected_gain))
 
 
 def doubted_value(leased: labeling_pb.LeasedItem) -> Mapping[str, Any]:
