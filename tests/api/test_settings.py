@@ -103,3 +103,10 @@ def test_an_address_without_a_usable_port_is_refused(bind: str) -> None:
 
 def test_the_limits_reach_the_domain() -> None:
     assert load_settings({"limits": {"overlap": 3}}).limits.limits().overlap == 3
+
+
+def test_workers_share_a_ray_cluster_that_was_started_for_them():
+    with pytest.raises(SettingsError, match=r"ray start --head"):
+        load_settings({"workers": 2, "compute": {"executor": "ray"}})
+    taken = load_settings({"workers": 2, "compute": {"executor": "ray", "ray": {"address": "auto"}}})
+    assert taken.compute.ray.without == "compute"

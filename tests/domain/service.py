@@ -66,10 +66,10 @@ class Service:
 
     people = HumanOptions()
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: object) -> None:
         self._signals = _Overheard()
         with patch.object(foundation, "Signals", lambda: self._signals):
-            self.parts: Parts = open_parts(load_settings({"data_dir": directory}))
+            self.parts: Parts = open_parts(load_settings({"data_dir": directory, **settings}))
 
     async def create(self, name: str = "news", *, embedding_model: str = "", **changes: object) -> Project:
         kind = changes.get("annotation_type", AnnotationType.SINGLE_LABEL)

@@ -25,10 +25,11 @@ def embedder() -> Embedder:
 
 def test_a_cluster_embeds_as_one_process_does(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spread, "_embedder", lambda name: embedder)
+    monkeypatch.setattr(spread, "CHUNK_TEXTS", 36)
     cluster = Travelling()
     found = SpreadEmbedder(embedder, cluster).embed(TEXTS)
-    assert [len(part) for part in cluster.parts] == [32, 8]
-    np.testing.assert_array_equal(found, embedder.embed(TEXTS))
+    assert [len(part) for part in cluster.parts] == [32, 4, 4]
+    np.testing.assert_array_equal(found, np.concatenate([embedder.embed(TEXTS[:36]), embedder.embed(TEXTS[36:])]))
 
 
 def test_what_is_urgent_little_or_without_a_cluster_is_embedded_here(embedder: Embedder) -> None:

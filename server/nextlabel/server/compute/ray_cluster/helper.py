@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 from contextlib import suppress
 from itertools import count
 from multiprocessing.connection import Connection, Listener
+from pathlib import Path
 from typing import Any
 
 STORE_BYTES = 128 << 20
@@ -20,15 +22,21 @@ STORE_BYTES = 128 << 20
 
 
 def main() -> None:
-    """Read the settings from standard input, join the cluster, say so, and serve jobs until the server ends."""
+    """Read the settings from standard input, join the cluster, say so, and serve jobs until the server ends.
+
+    The end is looked for only once Ray has started: ended before, it leaves parts of a cluster behind.
+    """
     settings = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
-    try:
-        _join(settings)
-    except Exception as error:  # noqa: BLE001 -- Ray raises many kinds; the server says what it was
-        _say({"failed": f"{type(error).__name__}: {error}"})
-        return
-    _serve(settings)
+    # A server that has ended reads no answer.
+    with suppress(OSError):
+        try:
+            _join(settings)
+        except Exception as error:  # noqa: BLE001 -- Ray raises many kinds; the server says what it was
+            _say({"failed": f"{type(error).__name__}: {error}"})
+        else:
+            _begin_to_serve(settings)
+    sys.stdin.read()
+    _end(settings)
 
 
 def _join(settings: dict[str, Any]) -> None:
@@ -47,18 +55,22 @@ def _join(settings: dict[str, Any]) -> None:
     )
 
 
-def _serve(settings: dict[str, Any]) -> None:
+def _begin_to_serve(settings: dict[str, Any]) -> None:
     from nextlabel.server.compute.ray_cluster.fleet import Fleet
 
-    processors, gpus = Fleet(settings["workers"]), Fleet(None, gpus=True)
-    numbers = count()
-    with Listener(settings["socket"], authkey=bytes.fromhex(settings["key"])) as listener:
-        _say({"width": processors.grow()})
-        while True:
-            with suppress(OSError, EOFError):
-                connection = listener.accept()
-                name = f"{settings['key'][:8]}/{next(numbers)}"
-                threading.Thread(target=_run, args=(connection, name, processors, gpus), daemon=True).start()
+    fleets = Fleet(settings["workers"]), Fleet(None, gpus=True)
+    listener = Listener(settings["socket"], authkey=bytes.fromhex(settings["key"]))
+    width = fleets[0].grow()
+    threading.Thread(target=_serve, args=(listener, settings["key"][:8], *fleets), daemon=True).start()
+    _say({"width": width})
+
+
+def _serve(listener: Listener, name: str, processors: Any, gpus: Any) -> None:
+    for number in count():
+        with suppress(OSError, EOFError):
+            connection = listener.accept()
+            job = f"{name}/{number}"
+            threading.Thread(target=_run, args=(connection, job, processors, gpus), daemon=True).start()
 
 
 def _run(connection: Connection, name: str, processors: Any, gpus: Any) -> None:
@@ -83,12 +95,13 @@ def _run(connection: Connection, name: str, processors: Any, gpus: Any) -> None:
             connection.send_bytes(str(error).encode())
 
 
-def _end_with_the_server() -> None:
-    sys.stdin.read()
+def _end(settings: dict[str, Any]) -> None:
     with suppress(Exception):
         import ray
 
         ray.shutdown()
+    # A server that was killed has not removed it.
+    shutil.rmtree(Path(settings["socket"]).parent, ignore_errors=True)
     os._exit(0)
 
 

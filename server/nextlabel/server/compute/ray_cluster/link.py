@@ -27,7 +27,8 @@ START_S = 90.0
 SILENCE_S = 30.0
 """How long the helper may say nothing about a job; it speaks every second."""
 
-_END_S = 5
+_END_S = 15
+_STOP_S = 1
 _ROOM_FOR_SOCKETS = 24  # Ray's sockets lie 65 characters below its folder, and may have 107
 
 _RAY_PREFIX = re.compile(r"^\[[^\]]*\]( \S+:\d+:)? ")
@@ -68,6 +69,10 @@ class Link:
             env=environment,
             start_new_session=True,
         )
+        assert self._helper.stdin is not None
+        assert self._helper.stdout is not None
+        self._given, self._told = self._helper.stdin, self._helper.stdout
+        self._stopped = False
 
     def join(self) -> None:
         """Wait until the helper has joined the cluster; afterwards ``width`` says how many processes compute.
@@ -114,38 +119,39 @@ class Link:
             raise ClusterLost(self._last_words() or "the connection to it broke") from error
 
     def stop(self) -> None:
-        """Have the helper end, whatever it does; nothing is waited for."""
-        self._helper.terminate()
+        """Have the helper end once it has joined; whoever waits for that gives up, and nobody waits for the end.
+
+        Ray that is ended while it starts a cluster leaves parts of it behind.
+        """
+        self._stopped = True
+        with suppress(OSError):
+            self._given.close()
 
     def close(self) -> None:
         """End the helper, with the cluster if it was started here."""
-        given, told = self._helper.stdin, self._helper.stdout
-        assert given is not None
-        assert told is not None
         with suppress(OSError):
-            given.close()
+            self._given.close()
         try:
-            self._helper.wait(_END_S)
+            self._helper.wait(_STOP_S if self._stopped else _END_S)
         except subprocess.TimeoutExpired:
-            self._helper.kill()
-            self._helper.wait()
-        told.close()
+            if not self._stopped:
+                self._helper.kill()
+                self._helper.wait()
+        if not self.alive:
+            with suppress(OSError):
+                remove_folder(self._folder)
+        self._told.close()
         self._log.close()
-        with suppress(OSError):
-            remove_folder(self._folder)
 
     def _said(self, line: str) -> dict[str, Any]:
-        given, told = self._helper.stdin, self._helper.stdout
-        assert given is not None
-        assert told is not None
-        with suppress(OSError):
-            given.write(line.encode())
-            given.flush()
+        with suppress(OSError, ValueError):
+            self._given.write(line.encode())
+            self._given.flush()
         until = time.monotonic() + START_S
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._stopped:
             # Ray itself writes to standard output, too.
-            if select.select([told], [], [], 1.0)[0]:
-                answer = told.readline()
+            if select.select([self._told], [], [], 0.5)[0]:
+                answer = self._told.readline()
                 if not answer:
                     return {}
                 if answer.startswith(b"{"):

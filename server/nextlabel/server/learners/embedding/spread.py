@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from nextlabel.server.learners.embedding.embedder import BATCH_TEXTS, Embedder
+from nextlabel.server.learners.embedding.embedder import BATCH_TEXTS, CHUNK_TEXTS, Embedder
 from nextlabel.server.ports.cluster import Cluster
 
 PART_TEXTS = 8 * BATCH_TEXTS
@@ -20,8 +20,8 @@ PART_TEXTS = 8 * BATCH_TEXTS
 class SpreadEmbedder:
     """A `TextEmbedder` that has a cluster embed what nobody waits for, batch for batch as one process would.
 
-    Batches, and on processors of one kind the embeddings, are those of ``embedder``, which embeds what is urgent or
-    little, and everything while there is no cluster.
+    Batches, and on processors of one kind the embeddings, are those that ``embedder`` makes of 1,024 texts after the
+    other. It embeds what is urgent or little, and everything while there is no cluster.
     """
 
     def __init__(self, embedder: Embedder, cluster: Cluster) -> None:
@@ -42,14 +42,22 @@ class SpreadEmbedder:
         """Return an (n, dimension) matrix of unit rows; see Embedder.embed."""
         if urgent or self._cluster.width < 2 or len(texts) <= PART_TEXTS:
             return self._embedder.embed(texts, urgent=urgent)
-        by_length = np.argsort([-len(text) for text in texts], kind="stable")
-        pieces = [by_length[first : first + PART_TEXTS] for first in range(0, len(texts), PART_TEXTS)]
+        pieces = _pieces([len(text) for text in texts])
         parts = [[texts[place] for place in piece] for piece in pieces]
         embeddings = np.empty((len(texts), self.dimension), np.float16)
         work = EmbedTexts(self.name, self._embedder)
         for piece, vectors in zip(pieces, self._cluster.map(work, parts, on_gpus=True), strict=True):
             embeddings[piece] = vectors
         return embeddings
+
+
+def _pieces(lengths: Sequence[int]) -> list[NDArray[np.int64]]:
+    """Return which texts go together: of 1,024 consecutive ones those of about the same length."""
+    pieces = []
+    for first in range(0, len(lengths), CHUNK_TEXTS):
+        by_length = first + np.argsort([-length for length in lengths[first : first + CHUNK_TEXTS]], kind="stable")
+        pieces += [by_length[start : start + PART_TEXTS] for start in range(0, len(by_length), PART_TEXTS)]
+    return pieces
 
 
 @dataclass(frozen=True, slots=True)
