@@ -34,6 +34,9 @@ class Quality(quality_grpc.QualityServiceServicer):
         )
 
     async def GetClassShares(self, request: Any, context: Any) -> Any:
+        if request.project == "stars":
+            mean = figure(quality.FIGURE_KIND_AUDIT, 3.25)
+            return quality.GetClassSharesResponse(mean_score=[mean], draws=50)
         share = quality.ClassShare(label="sports", figures=[figure(quality.FIGURE_KIND_AUDIT, 0.3)])
         return quality.GetClassSharesResponse(shares=[share], draws=50, unanswered_draws=2)
 

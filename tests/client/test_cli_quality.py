@@ -19,6 +19,12 @@ def test_quality_shows_class_shares(cli: Cli, news: str) -> None:
     assert cli("quality", "shares", news, "--output", "json").json["unanswered_draws"] == 2
 
 
+def test_quality_shows_the_mean_score_as_a_number(cli: Cli, news: str) -> None:
+    shown = cli("quality", "shares", "stars").out
+    assert "mean score" in shown
+    assert "3.15 to 3.35" in shown
+
+
 def test_quality_says_which_consensus_suits(cli: Cli, news: str) -> None:
     shown = cli("quality", "consensus", news)
     assert "50.0% to 70.0%" in shown.out

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nextlabel.server.assessment.estimates.figures import FigureKind
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.labels import _heard
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.reports.accuracy import AccuracyReports
-from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.values.annotation_type import AnnotationType
-from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Outcome, Score
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import Cost
@@ -165,12 +165,24 @@ async def test_what_cannot_be_is_refused_when_the_project_is_made(service, chang
         await service.create(annotation_type=AnnotationType.SCORE, classes=(), **change)
 
 
-async def test_what_is_about_classes_says_that_there_are_none(service):
+async def test_the_mean_score_of_the_pool_is_told_from_the_draws_with_intervals(service):
+    project, truth = await filled(service)
+    shares = service.parts.reports.quality.shares
+    assert (await shares.shares(project)).mean == ()
+    known = {item: written(Score(stars)) for item, stars in truth.items()}
+    await service.replay_run(project, known, batch_size=20, audit_share=0.6, limit=Cost(labels=60))
+    found = await shares.shares(project)
+    assert (found.shares, found.draws, found.unanswered_draws) == ((), 36, 0)
+    kinds = [figure.kind for figure in found.mean]
+    assert kinds == [FigureKind.AUDIT, FigureKind.PREDICTION_POWERED]
+    for figure in found.mean:
+        assert 1 <= figure.estimate.low - 0.05 < np.mean(list(truth.values())) < figure.estimate.high + 0.05 <= 5.05
+    widths = [figure.estimate.high - figure.estimate.low for figure in found.mean]
+    assert widths[1] < 0.8 * widths[0]
+
+
+async def test_a_target_that_needs_classes_is_refused(service):
     project, _ = await filled(service)
-    parts = service.parts
-    shares = ShareReports(parts.base.store, parts.pool.pools, parts.labeling.labels, parts.learning.learning.executor)
-    with pytest.raises(FailedPrecondition, match="asks for score annotations, which have no classes"):
-        await shares.shares(project)
     with pytest.raises(InvalidArgument, match="no classes; set a target of accuracy"):
         await service.replay_run(project, {"i1": "2.0"}, target_macro_f1=0.9)
 

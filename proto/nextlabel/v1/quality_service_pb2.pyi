@@ -316,6 +316,7 @@ class GetClassSharesResponse(_message.Message):
     SHARES_FIELD_NUMBER: _builtins.int
     DRAWS_FIELD_NUMBER: _builtins.int
     UNANSWERED_DRAWS_FIELD_NUMBER: _builtins.int
+    MEAN_SCORE_FIELD_NUMBER: _builtins.int
     draws: _builtins.int
     """Uniform draws with a label by people that the figures rest on."""
     unanswered_draws: _builtins.int
@@ -324,16 +325,21 @@ class GetClassSharesResponse(_message.Message):
     def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassShare]:
         """The classes, in the order of the label space."""
 
+    @_builtins.property
+    def mean_score(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
+        """In SCORE projects, instead of shares: the mean score of the pool, by every way there is to tell."""
+
     def __init__(
         self,
         *,
         shares: _abc.Iterable[Global___ClassShare] | None = ...,
         draws: _builtins.int = ...,
         unanswered_draws: _builtins.int = ...,
+        mean_score: _abc.Iterable[Global___Figure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws", b"draws", "shares", b"shares", "unanswered_draws", b"unanswered_draws"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws", b"draws", "mean_score", b"mean_score", "shares", b"shares", "unanswered_draws", b"unanswered_draws"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

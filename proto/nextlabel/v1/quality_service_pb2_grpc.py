@@ -134,7 +134,7 @@ class QualityServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetClassShares(self, request, context):
-        """Estimates the share of each class in the pool, from the audit stream's labels by people.
+        """Estimates the share of each class in the pool, or its mean score, from the audit stream's labels by people.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,7 +36,7 @@ class QualityServiceStub:
     GetAccuracy: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetAccuracyRequest, _quality_service_pb2.GetAccuracyResponse]
     """Returns how accurate the newest model and the labels are, by every way there is to tell."""
     GetClassShares: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetClassSharesRequest, _quality_service_pb2.GetClassSharesResponse]
-    """Estimates the share of each class in the pool, from the audit stream's labels by people."""
+    """Estimates the share of each class in the pool, or its mean score, from the audit stream's labels by people."""
     CompareConsensus: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CompareConsensusRequest, _quality_service_pb2.CompareConsensusResponse]
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
     CertifyLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]
@@ -86,7 +86,7 @@ class QualityServiceAsyncStub(QualityServiceStub):
     GetAccuracy: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetAccuracyRequest, _quality_service_pb2.GetAccuracyResponse]  # type: ignore[assignment]
     """Returns how accurate the newest model and the labels are, by every way there is to tell."""
     GetClassShares: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetClassSharesRequest, _quality_service_pb2.GetClassSharesResponse]  # type: ignore[assignment]
-    """Estimates the share of each class in the pool, from the audit stream's labels by people."""
+    """Estimates the share of each class in the pool, or its mean score, from the audit stream's labels by people."""
     CompareConsensus: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CompareConsensusRequest, _quality_service_pb2.CompareConsensusResponse]  # type: ignore[assignment]
     """Compares ways to join the answers of several annotators on gold items that they have not seen."""
     CertifyLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CertifyLabelsRequest, _quality_service_pb2.CertifyLabelsResponse]  # type: ignore[assignment]
@@ -143,7 +143,7 @@ class QualityServiceServicer:
         request: _quality_service_pb2.GetClassSharesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.GetClassSharesResponse, _abc.Awaitable[_quality_service_pb2.GetClassSharesResponse]]:
-        """Estimates the share of each class in the pool, from the audit stream's labels by people."""
+        """Estimates the share of each class in the pool, or its mean score, from the audit stream's labels by people."""
 
     def CompareConsensus(
         self,

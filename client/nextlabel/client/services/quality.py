@@ -28,7 +28,7 @@ class Quality(Service[Mode, Scope]):
 
     @project_call
     async def class_shares(self, project: str) -> pb.GetClassSharesResponse:
-        """The share of each class in the pool, from the audit stream's labels by people."""
+        """The share of each class in the pool, or its mean score, from the audit stream's labels by people."""
         return await self._connection.unary(self._stub.GetClassShares, pb.GetClassSharesRequest(project=project))
 
     @project_call

@@ -59,6 +59,7 @@ ENTRIES = {
     "GetAccuracyResponse.labels": FEW,
     "GetAccuracyResponse.model": FEW,
     "GetClassSharesResponse.shares": CLASSES,
+    "GetClassSharesResponse.mean_score": FEW,
     "GetPoolDriftResponse.arrivals": FEW,
     "GetAnnotatorDriftResponse.askings": 20 * FEW,
     "GoldAsking.changed": 3,

@@ -54,6 +54,7 @@ class QualityServicer(QualityServiceServicer):
             shares=[class_share(one) for one in found.shares],
             draws=found.draws,
             unanswered_draws=found.unanswered_draws,
+            mean_score=[figure(one) for one in found.mean],
         )
 
     async def GetPoolDrift(self, request: pb.GetPoolDriftRequest, context: Any) -> pb.GetPoolDriftResponse:

@@ -1,9 +1,9 @@
-"""How frequent each class is in a pool, told from the few labels by people that the audit stream has."""
+"""How frequent each class is in a pool, or its mean score, told from the few labels by people of the audit stream."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
 from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
+from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.audit_stream import AuditedItem, AuditStream, audit_stream
@@ -20,8 +21,12 @@ from nextlabel.server.domain.reports.chosen_batches import ChosenBatch, chosen_b
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.projects.projects import Project
+
+Float64 = npt.NDArray[np.float64]
 
 MAX_SAMPLE = 10_000
 """Items of the pool whose predictions stand for all; more would narrow no interval by a visible amount."""
@@ -40,11 +45,15 @@ class ClassShare:
 
 @dataclass(frozen=True, slots=True)
 class ClassShares:
-    """The shares of all classes; they rest on ``draws``, and ``unanswered_draws`` wait for people."""
+    """The shares of all classes; they rest on ``draws``, and ``unanswered_draws`` wait for people.
+
+    ``mean`` is the mean score instead where scores are asked for, by every way there is to tell.
+    """
 
     shares: tuple[ClassShare, ...]
     draws: int
     unanswered_draws: int
+    mean: tuple[Figure, ...] = ()
 
     def joined(self, weighted: Mapping[str, Figure | None]) -> ClassShares:
         """Return them with a figure more for those classes that have one."""
@@ -65,12 +74,13 @@ class ShareReports:
         self._executor = executor
 
     async def shares(self, project: Project) -> ClassShares:
-        """Estimate the share of each class; without a usable draw, classes come without figures.
+        """Estimate the share of each class, or the mean score; without a usable draw, there are no figures.
 
         Raises:
-            FailedPrecondition: the project has no classes.
+            FailedPrecondition: the project has neither classes nor scores.
         """
-        if not project.classes:
+        scores = project.annotation_type is AnnotationType.SCORE
+        if not project.classes and not scores:
             raise FailedPrecondition(
                 f"project {project.name} asks for {project.annotation_type.value} annotations, which have no classes",
                 reason="NO_CLASSES",
@@ -81,12 +91,17 @@ class ShareReports:
         agreed = await self._labels.consensus(project)
         trusted = {row: type_of(found.body).classes(found.body) for row, found in agreed.items() if found.trusted}
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
+        worth = {r: c.body.value for r, c in agreed.items() if c.trusted and isinstance(c.body, Score)}
         usable = _usable(stream, trusted)
         waiting = sum(d.row not in trusted and d.row not in deleted for d in stream.draws)
         if not usable:
             return ClassShares(tuple(ClassShare(name, ()) for name in project.class_names), 0, waiting)
         seen = stream.picked_rows[: usable[-1].picks_before + 1]
         embeddings = await self._embeddings(project, usable, seen, deleted)
+        if scores:
+            values_S = np.array([worth[row] for row in seen], np.float64)
+            mean = await self._executor.run(lambda: _mean_score(project, usable, values_S, embeddings))
+            return ClassShares((), len(usable), waiting, mean)
         picked = _of_whole_pool(chosen, stream, trusted, usable[-1].pool_size)
         looked_at = [trusted.get(row, ()) for row in stream.picked_rows]
         return await self._executor.run(
@@ -175,18 +190,37 @@ def _shares(
     embeddings: _Embeddings | None,
     waiting: int,
 ) -> ClassShares:
-    draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
     shares = []
     for name in project.class_names:
         values_S = np.array([name in labels for labels in seen], np.float64)
-        alone = pool_mean(draws, values_S, share=True)
-        figures = [Figure(FigureKind.AUDIT, alone)]
-        if embeddings is not None:
-            joined = prediction_powered_mean(draws, values_S, _predictions(draws, values_S, embeddings), share=True)
-            if joined != alone:
-                figures.append(Figure(FigureKind.PREDICTION_POWERED, joined))
-        shares.append(ClassShare(name, tuple(figures)))
+        found = _told(usable, values_S, embeddings, share=True)
+        shares.append(ClassShare(name, tuple(Figure(kind, one) for kind, one in found.items())))
     return ClassShares(tuple(shares), len(usable), waiting)
+
+
+def _mean_score(
+    project: Project, usable: Sequence[AuditedItem], values_S: Float64, embeddings: _Embeddings | None
+) -> tuple[Figure, ...]:
+    """Return the mean score of the pool; an interval ends where the range does."""
+    low, high = project.score_range.minimum, project.score_range.maximum
+    return tuple(
+        Figure(kind, replace(one, low=max(one.low, low), high=min(one.high, high)))
+        for kind, one in _told(usable, values_S, embeddings, share=False).items()
+    )
+
+
+def _told(
+    usable: Sequence[AuditedItem], values_S: Float64, embeddings: _Embeddings | None, *, share: bool
+) -> dict[FigureKind, Estimate]:
+    """Return the mean of a value over the pool by the draws alone, and with predictions where these say more."""
+    draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
+    alone = pool_mean(draws, values_S, share=share)
+    found = {FigureKind.AUDIT: alone}
+    if embeddings is not None:
+        joined = prediction_powered_mean(draws, values_S, _predictions(draws, values_S, embeddings), share=share)
+        if joined != alone:
+            found[FigureKind.PREDICTION_POWERED] = joined
+    return found
 
 
 def _predictions(draws: Draws, values_S: npt.NDArray[np.float64], embeddings: _Embeddings) -> Predictions:

@@ -23,6 +23,13 @@ _COLUMNS: TableColumns = {
 }
 
 
+_OF_SCORES: TableColumns = {
+    **_COLUMNS,
+    "VALUE": lambda f: f"{f['estimate']['value']:.3g}",
+    "95 % INTERVAL": lambda f: f"{f['estimate']['low']:.3g} to {f['estimate']['high']:.3g}",
+}
+
+
 @app.command(epilog="Example: nextlabel quality accuracy news")
 def accuracy(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
     """Show how accurate the newest model and the labels are, by every way there is to tell."""
@@ -38,13 +45,18 @@ def accuracy(ctx: typer.Context, project: ProjectArgument, output: OutputOption 
 
 @app.command(epilog="Example: nextlabel quality shares news --output json")
 def shares(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
-    """Show how frequent each class is in the pool, by labels of the audit stream, with predictions, and by choices."""
+    """Show how frequent each class is in the pool, by labels of the audit stream, with predictions, and by choices.
+
+    In projects of scores it is the mean score of the pool.
+    """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.class_shares(project))
     if output is Output.JSON:
         emit_one(found, output)
+    elif found["mean_score"]:
+        emit_many(_named({"mean score": found["mean_score"]}), _OF_SCORES, output)
     else:
         emit_many(_named({share["label"]: share["figures"] for share in found["shares"]}), _COLUMNS, output)
 
