@@ -276,3 +276,18 @@ def test_distinct_margin_passes_over_near_duplicates(embeddings: Floats, head: L
     originals = batch.rows_k % 600
     assert len(set(originals.tolist())) == 40
     assert (originals >= 50).all()
+
+
+def test_igs_is_greedy_by_the_least_product_of_both_distances(embeddings: Floats, context: SelectionContext) -> None:
+    pool, labeled = embeddings[:300], context.require_labeled()
+    probabilities = context.require_predictor().predict_proba(pool).astype(np.float64)
+    scores = probabilities @ np.arange(probabilities.shape[1])
+    levels = labeled.classes_L.astype(np.float64)
+    both = np.sqrt(squared(pool, labeled.embeddings_LD)) * np.abs(scores[:, None] - levels)
+    near, expected = both.min(axis=1), []
+    for _ in range(12):
+        near[expected] = -1
+        expected.append(int(near.argmax()))
+        to_last = np.sqrt(squared(pool, pool[expected[-1:]])[:, 0]) * np.abs(scores - scores[expected[-1]])
+        near = np.minimum(near, to_last)
+    assert get_strategy("igs").select(ArrayPool(pool), 12, context).rows_k.tolist() == expected

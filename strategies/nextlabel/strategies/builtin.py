@@ -17,6 +17,7 @@ from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMea
 from nextlabel.strategies.pickers.coverage import Herding, ProbCover
 from nextlabel.strategies.pickers.d_optimal import DOptimal
 from nextlabel.strategies.pickers.greedy_distance import KCenter, RankedBatch
+from nextlabel.strategies.pickers.improved_greedy import ImprovedGreedySampling
 from nextlabel.strategies.pickers.power import PowerSample
 from nextlabel.strategies.pickers.top import Top, UniformSample
 from nextlabel.strategies.pickers.typiclust import TypiClust
@@ -151,6 +152,13 @@ def d_optimal(prior: float = 0.1, sample: int = 5000) -> Strategy:
     return ScoreAndPick("d_optimal", DOptimal(prior), None, ShortlistSize(4, sample), "narrows the learner", params)
 
 
+def igs(sample: int = 5000) -> Strategy:
+    """Far from what is labeled in embedding and score at once (iGS); for scores."""
+    _at_least("igs", "sample", sample, 1)
+    picker, size = ImprovedGreedySampling(), ShortlistSize(4, sample)
+    return ScoreAndPick("igs", picker, None, size, "unlike what is labeled, and its scores", {"sample": sample})
+
+
 def typiclust(neighbors: int = 20, sample: int = 20_000) -> Strategy:
     """Most typical row of each cluster without labels; strong in the first hundred labels."""
     _at_least("typiclust", "neighbors", neighbors, 1)
@@ -277,6 +285,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         cluster_margin,
         dropquery,
         d_optimal,
+        igs,
         balanced_margin,
         distinct_margin,
         learner_annotator_disagreement,
