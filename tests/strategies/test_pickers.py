@@ -284,7 +284,8 @@ def test_igs_is_greedy_by_the_least_product_of_both_distances(embeddings: Floats
     scores = probabilities @ np.arange(probabilities.shape[1])
     levels = labeled.classes_L.astype(np.float64)
     both = np.sqrt(squared(pool, labeled.embeddings_LD)) * np.abs(scores[:, None] - levels)
-    near, expected = both.min(axis=1), []
+    near = both.min(axis=1)
+    expected: list[int] = []
     for _ in range(12):
         near[expected] = -1
         expected.append(int(near.argmax()))
