@@ -14,7 +14,16 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from assessment_bars import consensus, coverage, drift, gold_drift, prediction_powered, routing, wrong_labels
+from assessment_bars import (
+    consensus,
+    coverage,
+    drift,
+    gold_drift,
+    prediction_powered,
+    routing,
+    wrong_labels,
+    wrong_sets,
+)
 
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
@@ -24,6 +33,7 @@ SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "drift": drift.table,
     "gold_drift": gold_drift.table,
     "wrong_labels": wrong_labels.table,
+    "wrong_sets": wrong_sets.table,
 }
 
 
