@@ -12,7 +12,7 @@ import structlog
 from typing_extensions import override
 
 from nextlabel.server.compute.alone import Alone
-from nextlabel.server.compute.ray_cluster.link import ClusterLost, Link, Unfinished
+from nextlabel.server.compute.ray_cluster.link import ClusterLost, Died, Link, Unfinished
 from nextlabel.server.ports.cluster import Cluster
 from nextlabel.server.values.errors import Unavailable
 
@@ -141,6 +141,9 @@ def _in_order(
     early: dict[int, object] = {}
     following = 0
     for number, result in link.run(*pickled, homes, on_gpus=on_gpus):
+        if isinstance(result, Died):
+            _log.warning("ray_process_died", part=number)
+            continue
         early[number] = result
         if isinstance(result, Unfinished):
             _log.warning("ray_process_failed", part=number, reason=result.reason)

@@ -89,7 +89,17 @@ def _run(connection: Connection, name: str, processors: Any, gpus: Any) -> None:
             connection.send_bytes(result)
 
         try:
-            Job(name, fleet, work, parts, homes, tell=tell, alive=lambda: connection.send(None)).run()
+            job = Job(
+                name=name,
+                fleet=fleet,
+                work=work,
+                parts=parts,
+                homes=homes,
+                tell=tell,
+                died=lambda number: connection.send((number, None)),
+                alive=lambda: connection.send(None),
+            )
+            job.run()
         except (UnfitCluster, ray.exceptions.RayError) as error:
             connection.send((-1, False))
             connection.send_bytes(str(error).encode())

@@ -33,6 +33,7 @@ class Job:
 
     Attributes:
         tell: called with the number of a part, whether it could be computed on, and the pickled result or the reason.
+        died: called with the number of a part when the process that computed on it is gone; another one is given it.
         alive: called about once a second while nothing is done.
     """
 
@@ -42,6 +43,7 @@ class Job:
     parts: Sequence[bytes]
     homes: Sequence[int]
     tell: Tell
+    died: Callable[[int], None]
     alive: Callable[[], None]
     _running: dict[Any, tuple[Slot, int]] = field(init=False, default_factory=dict)
     _attempts: Counter[int] = field(init=False, default_factory=Counter)
@@ -106,6 +108,7 @@ class Job:
             well, result = ray.get(found)
         except ray.exceptions.RayActorError:
             self.fleet.replace(slot)
+            self.died(number)
             self._attempts[number] += 1
             if self._attempts[number] < ATTEMPTS:
                 queues[min(range(len(queues)), key=lambda place: len(queues[place]))].appendleft(number)

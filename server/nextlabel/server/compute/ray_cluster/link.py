@@ -45,6 +45,11 @@ class Unfinished:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The process that computed on a part is gone; another one is given the part."""
+
+
 class Link:
     """A running helper, of use once it has joined. Safe to use from several threads.
 
@@ -97,7 +102,7 @@ class Link:
         return self._helper.poll() is None
 
     def run(self, work: bytes, parts: Sequence[bytes], homes: Sequence[int], *, on_gpus: bool) -> Iterator[Any]:
-        """Yield (number of a part, its result or `Unfinished`) as they come.
+        """Yield (number of a part, its result or `Unfinished`) as they come, and `Died` before, where that happens.
 
         Raises:
             ClusterLost: the cluster or the helper is gone, or silent.
@@ -106,13 +111,19 @@ class Link:
             with Client(self.socket, authkey=self._key) as connection:
                 connection.send((homes, parts, on_gpus))
                 connection.send_bytes(work)
-                for _ in parts:
-                    while (told := _received(connection.poll, connection.recv)) is None:
-                        pass
+                left = len(parts)
+                while left:
+                    told = _received(connection.poll, connection.recv)
+                    if told is None:
+                        continue
                     number, well = told
+                    if well is None:
+                        yield number, Died()
+                        continue
                     result = _received(connection.poll, connection.recv_bytes)
                     if number < 0:
                         raise ClusterLost(result.decode(errors="replace"))
+                    left -= 1
                     # The helper is our own process, the cluster one that this server was told to trust.
                     yield number, pickle.loads(result) if well else Unfinished(result.decode(errors="replace"))  # noqa: S301
         except (OSError, EOFError) as error:
