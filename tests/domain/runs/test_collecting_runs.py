@@ -14,7 +14,7 @@ from nextlabel.server.values.labeling.answers import Text
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LearnerOptions, PromptOptions
-from nextlabel.server.values.runs.runs import Plateau, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import ItemScope, Plateau, RunSpec, RunState, StopReason
 from tests.domain.service import Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.store import values as v
@@ -203,3 +203,18 @@ async def test_texts_that_cannot_be_written_are_refused(service, kind, prompt, p
     project = await service.create(annotation_type=kind)
     with pytest.raises(InvalidArgument, match=problem):
         await collect(service, project, annotator=replace(CLAUDE, prompt=prompt))
+
+
+async def test_another_model_writes_of_the_items_that_a_run_lists_and_none_twice(service):
+    project = await written(service)
+    await collect(service, project, limit=Cost(labels=30))
+    runs, store = service.parts.runs, service.parts.base.store
+    other = replace(CLAUDE, name="other")
+    spec = RunSpec(other, Component("random"), 6, 0.0, Cost(), 0.0, 0.0, Plateau(), 0, 1, items=ItemScope(listed=8))
+    listed = await runs.scopes.found(project, IDS[:8])
+    assert (await runs.quotes.quote(project, spec, 0)).upper.labels == 8
+    for _ in range(2):
+        run = await service.ended((await store.write(lambda tx: runs.runs.start(tx, project, spec, listed))).id)
+        assert (run.state, run.stop_reason) == (RunState.FINISHED, StopReason.POOL_EMPTY), run
+        given = await store.read(lambda tx: tx.labeling.annotations(project.id))
+        assert sorted(a.item_id for a in given if a.annotator == other.annotator_name) == sorted(IDS[:8])

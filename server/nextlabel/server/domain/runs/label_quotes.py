@@ -10,6 +10,7 @@ from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import annotator_name, texts_an_item
@@ -38,7 +39,9 @@ class LabelQuotes:
         texts = texts_an_item(spec.annotator)
         items = "items of the pool that may be asked about"
         bounds = {
-            items if texts == 1 else f"texts, {texts} of each of the {askable} {items}": askable * texts,
+            items if texts == 1 else f"texts, {texts} of each of the {askable} {items}": None
+            if spec.items and task_type(project.annotation_type).writes_text
+            else askable * texts,
             "labels for items of its scope": await self.scopes.size(project, spec) * texts if spec.items else None,
             "labels that the limits of the run allow": spec.limit.labels or None,
             "labels that the budget of the project allows": affordable,

@@ -113,8 +113,12 @@ class Askable:
     limits: Limits
     rows: Callable[[PoolStore, ProjectId, Rows, int], AskableRows] = AskableRows
 
-    async def in_turn(self, project: Project, pool: KnownPool, asking: Asking) -> Sequence[AskableRows]:
+    async def in_turn(
+        self, project: Project, pool: KnownPool, asking: Asking, *, candidates: bool = False
+    ) -> Sequence[AskableRows]:
         """Return the rows to select from; the later ones are for when the earlier ones have none left.
+
+        With ``candidates`` only its own answers keep an annotator from an item: every one may write a text of it.
 
         What was asked in vain waits until nothing is left that was never asked, and so does, for a run, what was put
         aside for people who lease.
@@ -130,7 +134,11 @@ class Askable:
             )
 
         asked_by_run, asked_enough = await self.store.read(asked) if run else ((), ())
-        barred = {*standing.answered, *(standing.needs.keys() - again), *standing.taken(), *asked_enough}
+        answered = standing.answered
+        if candidates:
+            own = asking.asker.annotator
+            answered = {row for row in answered if any(a.annotator == own for a in standing.annotations[row])}
+        barred = {*answered, *(standing.needs.keys() - again), *standing.taken(), *asked_enough}
         later = {*again, *asked_by_run, *(standing.picked if run else ())} - barred
         first = self._rows(project, pool, barred | later)
         return [first, self._rows(project, pool, barred)] if later else [first]

@@ -17,6 +17,7 @@ from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.tracing import traced
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.batches import Batch, Pick
@@ -147,7 +148,8 @@ class Selector:
         if Need.ANNOTATOR_LABELS in strategy.needs:
             found: Sequence[AskableRows] = [self.askable.any_rows(project, pool)]
         else:
-            found = await self.askable.in_turn(project, pool, query.asking(self.limits))
+            candidates = query.within is not None and task_type(project.annotation_type).writes_text
+            found = await self.askable.in_turn(project, pool, query.asking(self.limits), candidates=candidates)
         return found if query.within is None else [rows.within(query.within) for rows in found]
 
     async def _selection(
