@@ -196,6 +196,8 @@ async def test_scores_of_several_are_joined_by_how_each_scores_on_every_server(s
     labels = service.parts.labeling.labels
     model = await labels.raters(project)
     assert model.raters["high"].bias > model.raters["fair"].bias + 1
+    report = (await service.parts.reports.annotators.of(project, "high"))[0]
+    assert report.rater == model.raters["high"]
     agreed = await labels.consensus(project)
     by_id = {one.item_id: one.body.value for one in agreed.values()}
     error = np.mean([abs(by_id[i] - truth[i]) for i in names[30:]])

@@ -932,6 +932,7 @@ class AnnotatorReport(_message.Message):
     FLEISS_KAPPA_FIELD_NUMBER: _builtins.int
     ON_GOLD_FIELD_NUMBER: _builtins.int
     OTHER_MODELS_FIELD_NUMBER: _builtins.int
+    SCORING_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """Name of the annotator."""
     kind: _annotation_pb2.AnnotatorKind.ValueType
@@ -984,6 +985,10 @@ class AnnotatorReport(_message.Message):
     def other_models(self) -> _containers.RepeatedCompositeFieldContainer[_run_service_pb2.ModelCount]:
         """Answers that came from another model than the one asked; the 8 most frequent models, those first."""
 
+    @_builtins.property
+    def scoring(self) -> Global___Scoring:
+        """In SCORE projects, how it scores; absent where nothing says that annotators differ, or it shares no items."""
+
     def __init__(
         self,
         *,
@@ -1002,10 +1007,11 @@ class AnnotatorReport(_message.Message):
         fleiss_kappa: Global___Estimate | None = ...,
         on_gold: Global___GoldComparison | None = ...,
         other_models: _abc.Iterable[_run_service_pb2.ModelCount] | None = ...,
+        scoring: Global___Scoring | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "other_models", b"other_models", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "other_models", b"other_models", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability", "scoring", b"scoring"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibration_error: _TypeAlias = _typing.Literal["calibration_error"]  # noqa: Y015
     _WhichOneofArgType__calibration_error: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error"]  # noqa: Y015
@@ -1021,6 +1027,40 @@ class AnnotatorReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__raw_calibration_error) -> _WhichOneofReturnType__raw_calibration_error | None: ...
 
 Global___AnnotatorReport: _TypeAlias = AnnotatorReport  # noqa: Y015
+
+@_typing.final
+class Scoring(_message.Message):
+    """How an annotator scores, by items that others scored too and by gold. Consensus is freed of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIAS_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    bias: _builtins.float
+    """How much higher it scores an item of middling worth."""
+    scale: _builtins.float
+    """How much its score grows with what an item is worth; 1 is as much."""
+    spread: _builtins.float
+    """Standard deviation of what is left, in scores."""
+    items: _builtins.int
+    """Items that this rests on."""
+    def __init__(
+        self,
+        *,
+        bias: _builtins.float = ...,
+        scale: _builtins.float = ...,
+        spread: _builtins.float = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bias", b"bias", "items", b"items", "scale", b"scale", "spread", b"spread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scoring: _TypeAlias = Scoring  # noqa: Y015
 
 @_typing.final
 class GoldComparison(_message.Message):

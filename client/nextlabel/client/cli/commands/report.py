@@ -160,12 +160,17 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "KAPPA": lambda a: figure_within(a["on_gold"]["cohen_kappa"]) if a["on_gold"] else None,
     "AGREEMENT": lambda a: share_within(a["agreement"]),
     "ALPHA": lambda a: figure_within(a["alpha"]),
+    "SCORES": lambda a: _scoring(a["scoring"]) if a["scoring"] else None,
     "CALIBRATION ERROR": lambda a: None if a["calibration_error"] is None else f"{a['calibration_error']:.3f}",
     "CANARIES OBEYED": lambda a: f"{a['canaries']['obeyed']} of {a['canaries']['asked']}" if a["canaries"] else None,
     "OTHER MODELS": lambda a: ", ".join(f"{one['model']} {one['answers']:,}" for one in a["other_models"]) or None,
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
     "1,000 RIGHT ONES": lambda a: thousand_right(a["cost"], a["gold_accuracy"]),
 }
+
+
+def _scoring(found: Record) -> str:
+    return f"{found['bias']:+.2g}, scale {found['scale']:.2g}, ± {found['spread']:.2g}"
 
 
 def _control(found: Record) -> Record:

@@ -6,6 +6,7 @@ from nextlabel.server.api.messages.annotations import annotator_kind, cost_messa
 from nextlabel.server.api.messages.run_events import canary_counts, model_counts, outcome_counts
 from nextlabel.server.api.messages.values import timestamp
 from nextlabel.server.assessment.agreement.confusion import Comparison
+from nextlabel.server.assessment.consensus.raters import Rater
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.routing.acceptance import Certificate
@@ -130,7 +131,12 @@ def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:
         canaries=None if report.canaries is None else canary_counts(report.canaries),
         on_gold=None if on_gold is None else _comparison(on_gold),
         other_models=model_counts(report.other_models),
+        scoring=None if report.rater is None else _scoring(report.rater),
     )
+
+
+def _scoring(rater: Rater) -> pb.Scoring:
+    return pb.Scoring(bias=rater.bias, scale=rater.scale, spread=rater.spread, items=rater.items)
 
 
 def _comparison(found: Comparison) -> pb.GoldComparison:

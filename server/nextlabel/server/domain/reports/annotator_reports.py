@@ -14,6 +14,7 @@ from nextlabel.server.assessment.agreement.kappa import fleiss_kappa, label_coun
 from nextlabel.server.assessment.agreement.krippendorff import krippendorff_alpha
 from nextlabel.server.assessment.answering_models import other_models
 from nextlabel.server.assessment.calibration import GoldCheck
+from nextlabel.server.assessment.consensus.raters import Rater
 from nextlabel.server.assessment.delivered import delivered_confidences
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import ReliabilityBin, expected_calibration_error, reliability
@@ -40,7 +41,7 @@ class AnnotatorReport:
     others' answers, copies left out.
     ``raw_calibration_error`` is that of confidences as the annotator gave them, ``calibration_error`` that of the
     confidences delivered, cross-validated; ``reliability`` shows the one in use. ``other_models`` counts the answers
-    that came from another model than the one asked, by its name.
+    that came from another model than the one asked, by its name. ``rater`` says how it scores where that is of use.
     """
 
     annotator: str
@@ -56,6 +57,7 @@ class AnnotatorReport:
     cost: Cost
     canaries: CanaryTally | None
     other_models: Mapping[str, int]
+    rater: Rater | None = None
 
 
 def annotator_report(

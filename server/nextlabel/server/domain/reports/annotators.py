@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cachetools import LRUCache
 
+from nextlabel.server.assessment.consensus.raters import Rater
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.quality.canary_runs import tallies
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport, annotator_report
@@ -52,7 +53,9 @@ class AnnotatorReports:
         if kept is None or kept[0] != key:
             own = await self.labels.by_annotator(project)
             by_row = {row: tuple(given) for row, given in (await self.labels.rows(project)).items()}
-            kept = key, await self.executor.run(lambda: _reports(project, own, by_row, gold, checked))
+            scoring = await self.labels.raters(project)
+            raters = {} if scoring is None else scoring.raters
+            kept = key, await self.executor.run(lambda: _reports(project, own, by_row, gold, checked, raters))
             self._kept[project.id] = kept
         return kept[1]
 
@@ -69,8 +72,11 @@ def _reports(
     by_row: Mapping[int, Sequence[Annotation]],
     gold: Mapping[int, str],
     checked: Mapping[str, CanaryTally],
+    raters: Mapping[str, Rater],
 ) -> Mapping[str, AnnotatorReport]:
     return {
-        name: annotator_report(project, name, annotations, gold, by_row, checked.get(name))
+        name: replace(
+            annotator_report(project, name, annotations, gold, by_row, checked.get(name)), rater=raters.get(name)
+        )
         for name, annotations in own.items()
     }
