@@ -130,6 +130,9 @@ def test_a_text_that_its_critic_was_content_with_is_better_than_its_drafts() -> 
     person = replace(person, answer=replace(person.answer, reviews=(TextReview("Rain.", "It is too cold.", "ann"),)))
     (pair,) = text.pairs(answered(llm(Text("Rain.")), person))
     assert (pair["rejected"][0]["content"], pair["critique"]) == ("Rain.", "It is too cold.")
+    (pair,) = text.pairs(answered(human(Text("Rain."), by="bob"), person))
+    assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("Snow.", "Rain.")
+    assert pair["critique"] == "It is too cold."
 
 
 @pytest.mark.parametrize(

@@ -152,17 +152,27 @@ class FineTuning:
                     worse = _shown(annotation.answer.body)
                     by, critique = annotation.annotator, said.get(worse, "")
                     yield _Pair(self._asked(answered.item), _shown(body), worse, by, critique)
-        elif answered.judged is None and not answered.trusted:
-            yield from self._rewritten(answered)
+        if answered.judged is None and not isinstance(body, Preference):
+            yield from self._rewritten(answered, body)
 
-    def _rewritten(self, answered: AnsweredItem) -> Iterator[_Pair]:
-        """Yield each text that a critic was content with beside those that it was written anew from."""
+    def _rewritten(self, answered: AnsweredItem, settled: Body | None) -> Iterator[_Pair]:
+        """Yield each text beside those that it was written in the stead of, with what was said of them.
+
+        A critic that is a model has to be content with the text, and no person to have written one. What a person's
+        text contradicts is a pair already.
+        """
+        writers = {a.answer.body: a for a in answered.usable}
         for annotation in answered.usable:
             body, reviews = annotation.answer.body, annotation.answer.reviews
-            if isinstance(body, Text) and reviews and reviews[-1].satisfied:
-                earlier = {r.text: r.critique for r in reviews[:-1] if r.text != body.text}
-                for worse, critique in earlier.items():
-                    yield _Pair(self._asked(answered.item), body.text, worse, annotation.annotator, critique)
+            if not (isinstance(body, Text) and reviews and settled in (None, body)):
+                continue
+            if not (annotation.trusted if answered.trusted else reviews[-1].satisfied):
+                continue
+            for review in reviews:
+                writer = writers.get(Text(review.text), annotation)
+                paired = settled is not None and annotation.trusted and not writer.trusted
+                if not (review.satisfied or paired or review.text == body.text):
+                    yield _Pair(self._asked(answered.item), body.text, review.text, writer.annotator, review.critique)
 
     def _asked(self, item: StoredItem) -> list[Message]:
         return [_system(f"{self._guidelines()}\n\n{answer_rule(self.task, AnswerForm())}"), _user(item.text)]
