@@ -69,7 +69,7 @@ def labeled(path: Path) -> list[dict[str, str]]:
 async def test_every_row_comes_back_and_a_second_call_pays_nothing(tmp_path: Path) -> None:
     write_source(tmp_path / "in.csv")
     call = ["in.csv", "--text", "body", "--known", "topic", "--annotator", "anthropic", "--model", "claude-haiku-4-5"]
-    call += ["--budget-usd", "1", "--budget-labels", "20", "--out", "out.csv"]
+    call += ["--budget-usd", "1", "--budget-labels", "20", "--out", "out.csv", "--gold", ".5"]
     async with FakeAnthropic(brain=Known({text(n): truth(n) for n in range(ROWS)})) as fake:
         refused, _, said = await auto(tmp_path, fake, *call)
         assert refused == 1
@@ -78,6 +78,9 @@ async def test_every_row_comes_back_and_a_second_call_pays_nothing(tmp_path: Pat
         code, out, said = await auto(tmp_path, fake, *call, "--yes")
         assert code == 0, said
         assert "(budget)" in said
+        assert re.search(r"(\d+) gold items are checked first", said)
+        assert re.search(r"claude-haiku-4-5 was right on 100.0% \(\d+.\d% to 100.0%\) of \d+ known labels", out)
+        assert "95.0% cannot be proven of the others" in out
         rows = labeled(tmp_path / "out.csv")
         assert [row["body"] for row in rows] == [text(n) for n in [*range(ROWS), 0]]
         assert {row["Größe"] for row in rows} == {"groß"}

@@ -61,10 +61,12 @@ class Job:
     def add(self, rows: Iterable[SourceRow]) -> Mapping[str, str]:
         """Add what is not there yet, and known labels; return the ids of items that cannot be taken, and why."""
         rows = [row for row in rows if row.item_id]
-        holdout = [row for row in rows if row.is_holdout]
-        # The holdout first, so that a pool item of the same text is kept apart from training.
-        self.client.pool.add(PROJECT, [Item(r.text, r.item_id, label=r.known) for r in holdout], split="holdout")
-        pool = {row.item_id: row for row in rows if not row.is_holdout}
+        # Holdout and gold first, so that a pool item of the same text is kept apart from training.
+        holdout = [Item(row.text, row.item_id, label=row.known) for row in rows if row.is_holdout]
+        gold = [Item(row.text, row.item_id, label=row.known) for row in rows if row.is_gold]
+        self.client.pool.add(PROJECT, holdout, split="holdout")
+        self.client.pool.add(PROJECT, gold, split="gold")
+        pool = {row.item_id: row for row in rows if not (row.is_holdout or row.is_gold)}
         refused = self._refused([Item(row.text, row.item_id) for row in pool.values()])
         taken = [row for row in pool.values() if row.item_id not in refused]
         known = {row.item_id: row.known for row in taken if row.known is not None}

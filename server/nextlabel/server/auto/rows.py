@@ -12,7 +12,8 @@ class SourceRow:
     """One row as it stands in its source. Rows of equal texts are one item, unless the source gives them ids.
 
     A row that cannot be labeled is no item: its id is empty, and ``problem`` says why. ``known`` is the label of a row
-    that has one already, else None; with ``is_holdout`` that label only evaluates.
+    that has one already, else None; with ``is_holdout`` that label only evaluates,
+    with ``is_gold`` it checks who labels. Neither trains.
     """
 
     item_id: str
@@ -21,3 +22,4 @@ class SourceRow:
     columns: Mapping[str, Any]
     is_holdout: bool = False
     problem: str = ""
+    is_gold: bool = False

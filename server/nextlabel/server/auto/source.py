@@ -34,7 +34,10 @@ _OPTIONS = {"label": "--known"}
 
 @dataclass(frozen=True, slots=True)
 class LabeledSource:
-    """A file with the columns that hold texts, ids and known labels."""
+    """A file with the columns that hold texts, ids and known labels.
+
+    ``gold_share``, in [0, 1], is that of the known labels which do not evaluate the learner.
+    """
 
     path: str
     reading: Reading
@@ -42,6 +45,7 @@ class LabeledSource:
     id_column: str | None
     known: str | None
     annotation_type: AnnotationTypeName = "single_label"
+    gold_share: float = 0.0
 
     def names(self) -> Sequence[str]:
         """Return the names of all columns.
@@ -69,11 +73,17 @@ class LabeledSource:
                 given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
                 known = None if block.labels is None else known_label(block.labels[place], self.annotation_type)
                 evaluates = known is not None and is_drawn(text, HOLDOUT_SHARE)
-                yield SourceRow(given or content_id(text), text, known, columns, evaluates)
+                checks = known is not None and not evaluates and is_drawn(text, self._drawn_share)
+                yield SourceRow(given or content_id(text), text, known, columns, evaluates, is_gold=checks)
         for last in unread:
             yield _unread(last, file.unit)
         if not quiet:
             report_malformed(file, become="come back without a label")
+
+    @property
+    def _drawn_share(self) -> float:
+        """Share of the known labels that evaluate or check; 0.0 of gold leaves those that evaluate."""
+        return HOLDOUT_SHARE + (1 - HOLDOUT_SHARE) * self.gold_share
 
     def _columns(self, metadata: tuple[str, ...]) -> Columns:
         required = {"text"} | ({"id"} if self.id_column else set()) | ({"label"} if self.known else set())

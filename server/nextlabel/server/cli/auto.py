@@ -49,6 +49,15 @@ def auto(
             help="Column of labels that some rows have already (a|b for several): one in five evaluates.",
         ),
     ] = None,
+    gold: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="With --known: share of the other known labels that the LLM is asked about too (100 at most, in "
+            "the quote), so that its labels can be certified. They do not train.",
+        ),
+    ] = 0.0,
     guidelines: GuidelinesOption = None,
     annotator: Annotated[Choice, typer.Option(help="Who labels.")] = Choice.HUMAN,
     model: Annotated[str, typer.Option(help="Model that labels.")] = "",
@@ -101,7 +110,7 @@ def auto(
     folder = data_dir or out.with_suffix(".nextlabel")
     with ExitStack() as stack:
         path = stack.enter_context(readable_again(file))
-        source = LabeledSource(path, reading, text, id_column, known, annotation_type)
+        source = LabeledSource(path, reading, text, id_column, known, annotation_type, gold)
         names = source.names()
         rows = list(source.rows(names, quiet=False))
         wanted = asked(annotation_type, named, scores, (row.known for row in rows))
@@ -150,8 +159,9 @@ def auto(
 def _what_there_is(rows: Sequence["SourceRow"]) -> str:
     parts = [f"{len(rows):,} rows"]
     if known := sum(row.known is not None for row in rows):
-        evaluating = sum(row.is_holdout for row in rows)
-        parts.append(f"{known:,} with a known label, {evaluating:,} of them only evaluate")
+        evaluating, checking = sum(row.is_holdout for row in rows), sum(row.is_gold for row in rows)
+        checked = f", {checking:,} check who labels" if checking else ""
+        parts.append(f"{known:,} with a known label, {evaluating:,} of them only evaluate{checked}")
     if useless := sum(not row.item_id for row in rows):
         parts.append(f"{useless:,} without a text that can be read")
     return "; ".join(parts)
@@ -226,6 +236,7 @@ def _learn_when_enough(client: "Client") -> None:
 def _summary(client: "Client", tally: "Tally", out: Path) -> None:
     from nextlabel.client.amounts import percent, usd
     from nextlabel.server.auto.job import PROJECT
+    from nextlabel.server.auto.worth import told_worth
 
     overview = client.reports.overview(PROJECT)
     typer.echo(f"wrote {out}: {tally.rows:,} rows, {tally.review:,} of them marked for another look")
@@ -243,6 +254,8 @@ def _summary(client: "Client", tally: "Tally", out: Path) -> None:
         typer.echo("  no learner was trained: there are labels of too few classes, or none")
     else:
         typer.echo("  how many labels are right is not known: give some with --known COLUMN")
+    for line in told_worth(client):
+        typer.echo(f"  {line}")
 
 
 def _say(text: str) -> None:
