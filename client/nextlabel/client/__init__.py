@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _HOME = {
     "plain": "messages.plain",
     "frame": "frames",
-    "LabeledItem": "export.labeled_items",
+    "LabeledItem": "labeled_items",
     "enum_name": "messages.enums",
     "RunHandle": "services.runs",
     "ProjectHandle": "handles",

@@ -7,6 +7,7 @@ from nextlabel.client.labeled_items import LabeledItem, SoftName, labeled_items
 from nextlabel.client.literals import FilteredName
 from nextlabel.client.notebook import project_html
 from nextlabel.client.services.budgets import Budgets
+from nextlabel.client.services.curves import CurveHandle
 from nextlabel.client.services.guidelines import Guidelines
 from nextlabel.client.services.labeling import Labeling
 from nextlabel.client.services.learner import Learner
@@ -89,6 +90,11 @@ class ProjectHandle(OneProject[Mode, OfProject]):
     def reports(self) -> Reports[Mode, OfProject]:
         """What its labels bought."""
         return Reports(self._connection, self._mode, self.name)
+
+    @cached_property
+    def curve(self) -> CurveHandle[Mode]:
+        """Its learning curve over all runs, which notebooks draw."""
+        return CurveHandle(self._connection, self._mode, self.name, "")
 
     @cached_property
     def quality(self) -> Quality[Mode, OfProject]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from nextlabel.client.notebook import run_html
+from nextlabel.client.services.curves import CurveHandle
 from nextlabel.client.transport.calls import (
     Mode,
     OfRun,
@@ -102,6 +103,11 @@ class RunHandle(OneRun[Mode, OfRun]):
     def run_id(self) -> str:
         """Id of the run."""
         return self._names[1]
+
+    @cached_property
+    def curve(self) -> CurveHandle[Mode]:
+        """Its learning curve, which notebooks draw."""
+        return CurveHandle(self._connection, self._mode, *self._names)
 
     def __repr__(self) -> str:
         return f"<{self._title}>"
