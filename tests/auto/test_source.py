@@ -38,6 +38,18 @@ def test_lines_that_cannot_be_read_come_back_in_their_places_and_say_why(tmp_pat
     assert "1 fields, but the header names 3" in rows[0].problem
 
 
+def test_a_last_line_as_short_as_others_and_without_an_end_comes_back_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,text\n1,red\n2\n3,blue\n4")
+    reading = LabeledSource(str(path), Reading(), "text", None, None)
+    assert [(row.columns["a"], row.text) for row in reading.rows(["a", "text"])] == [
+        ("1", "red"),
+        ("2", ""),
+        ("3", "blue"),
+        ("4", ""),
+    ]
+
+
 @pytest.mark.parametrize(
     ("cell", "why"), [("", "no text"), (" ", "no text"), (None, "no text"), (7, "int"), ("\ud800", "Unicode")]
 )

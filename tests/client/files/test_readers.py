@@ -157,6 +157,31 @@ def test_a_file_that_ends_in_the_middle(tmp_path: Path, name: str, content: byte
     assert "download it again" in message
 
 
+@pytest.mark.parametrize(
+    ("content", "packed", "line"),
+    [
+        (b"id,text,label\n1,a,x\n2\n3,c,y\n4", False, 5),
+        (b"id,text,label\n1\n2,b\n3,c,y\n4,d", False, 5),
+        (b"id,text,label\n1,a,x\n2,b", True, 3),
+    ],
+)
+def test_a_short_last_line_without_an_end_is_reported_where_it_is_known_to_be_whole(
+    tmp_path: Path, content: bytes, packed: bool, line: int
+) -> None:
+    """Earlier lines are as short, or gzip says that nothing is missing."""
+    (tmp_path / "f.csv").write_bytes(gzip.compress(content) if packed else content)
+    items = ItemFile(tmp_path / "f.csv")
+    texts(items)
+    assert items.problems[-1].line == line
+    assert "but the header names 3" in items.problems[-1].message
+
+
+def test_a_last_line_that_is_shorter_than_any_other_may_be_cut_off(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_bytes(b"id,text,label\n1,a\n2,b,y\n3")
+    _, message = rows_before_error(ItemFile(tmp_path / "f.csv"), TruncatedFileError)
+    assert "ends in the middle of line 4" in message
+
+
 def test_gzip_that_ends_in_the_middle(tmp_path: Path) -> None:
     lines = "".join(json.dumps({"text": f"{zlib.crc32(str(i).encode())}"}) + "\n" for i in range(50_000))
     packed = gzip.compress(lines.encode())

@@ -17,6 +17,9 @@ class DelimitedReader:
 
     Quoted fields may hold separators and line ends. Empty lines are passed over; a record with another number of
     fields than the header, bad quotes, or bytes that are no text is reported, and the lines after it are read.
+
+    A last line with too few fields and without a line end is how a file looks that was cut off. It is taken as whole,
+    and reported as other records are, where gzip says that nothing is missing, or an earlier line has as few fields.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class DelimitedReader:
         self._lines = _Lines(text.lines())
         self._rows = iter(dialect.records(self._lines))
         self._first: list[str] | None = None
+        self._fewest_fields: int | None = None
         self.header = self._read_header() if has_header else self._numbered_header()
 
     def records(self) -> Iterator[Record]:
@@ -48,14 +52,20 @@ class DelimitedReader:
             problem = self._problem(fields)
             if problem is None:
                 yield self._lines.first, self._record(fields)
-            elif len(fields) < len(self.header) and not self._lines.are_whole:
+            elif self._is_cut_off(fields):
                 raise TruncatedFileError(
                     f"{self._text.name} ends in the middle of line {self._lines.first}; copy or download it again, or "
                     "end that line if it is whole"
                 )
             else:
+                self._fewest_fields = min(len(fields), self._fewest_fields or len(fields))
                 told = {name: value for name, value in self._record(fields).items() if is_unicode(value)}
                 self._report(LineProblem(self._lines.first, problem + self._lines.extent, told))
+
+    def _is_cut_off(self, fields: Sequence[str]) -> bool:
+        if len(fields) >= len(self.header) or self._lines.are_whole or self._text.is_known_whole:
+            return False
+        return self._fewest_fields is None or len(fields) < self._fewest_fields
 
     def _record(self, fields: Sequence[str]) -> dict[str, str]:
         return dict(zip(self.header, fields, strict=False))

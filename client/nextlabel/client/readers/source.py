@@ -58,9 +58,14 @@ class ByteSource:
         return 1.0 if self._packed.closed else self._packed.tell() / self.size
 
     @cached_property
+    def is_gzip(self) -> bool:
+        """Whether the content is packed."""
+        return self._packed.peek(2)[:2] == _GZIP_MAGIC
+
+    @cached_property
     def content(self) -> io.BufferedReader | gzip.GzipFile:
         """The content, unpacked."""
-        if self._packed.peek(2)[:2] == _GZIP_MAGIC:
+        if self.is_gzip:
             return gzip.GzipFile(fileobj=self._packed, mode="rb")
         return self._packed
 

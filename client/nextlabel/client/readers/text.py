@@ -29,6 +29,11 @@ class TextSource:
         self.head = _decoded(head, self.encoding)
 
     @property
+    def is_known_whole(self) -> bool:
+        """Whether the end of the lines is known to be that of the whole text: gzip data say where it ends."""
+        return self._source.is_gzip
+
+    @property
     def line_end(self) -> str:
         """What ends the lines."""
         return "\r" if "\r" in self.head and "\n" not in self.head else "\n"

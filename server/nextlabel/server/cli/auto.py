@@ -110,7 +110,7 @@ def auto(
     folder = data_dir or out.with_suffix(".nextlabel")
     with ExitStack() as stack:
         path = stack.enter_context(readable_again(file))
-        source = LabeledSource(path, reading, text, id_column, known, annotation_type, gold)
+        source = LabeledSource(path, reading, text, id_column, known, annotation_type, gold_share=gold)
         names = source.names()
         rows = list(source.rows(names, quiet=False))
         wanted = asked(annotation_type, named, scores, (row.known for row in rows))
