@@ -28,10 +28,15 @@ class Quality(quality_grpc.QualityServiceServicer):
         self.kept: dict[str, quality.KeptItem] = {}
 
     async def GetAccuracy(self, request: Any, context: Any) -> Any:
-        return quality.GetAccuracyResponse(
-            model=[figure(quality.FIGURE_KIND_HOLDOUT, 0.8)],
-            labels=[figure(quality.FIGURE_KIND_GOLD, 0.7, anytime=True)],
-        )
+        holdout, gold = figure(quality.FIGURE_KIND_HOLDOUT, 0.8), figure(quality.FIGURE_KIND_GOLD, 0.7, anytime=True)
+        slices = []
+        if request.by:
+            classes = [quality.ClassLabels(label="sports", items=3)]
+            slices = [
+                quality.Slice(value="<b>", model=holdout, model_gap=estimate(-0.05), labeled=4, classes=classes),
+                quality.Slice(rest=True, labels=gold),
+            ]
+        return quality.GetAccuracyResponse(model=[holdout], labels=[gold], slices=slices)
 
     async def GetClassShares(self, request: Any, context: Any) -> Any:
         if request.project == "stars":

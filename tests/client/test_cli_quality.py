@@ -14,6 +14,15 @@ def test_quality_says_the_kind_and_interval_of_every_figure(cli: Cli, news: str)
     assert found["labels"][0]["anytime"] is True
 
 
+def test_quality_shows_each_part_of_the_data(cli: Cli, news: str) -> None:
+    shown = cli("quality", "accuracy", news, "--by", "tone").out
+    assert "80.0% (70.0% to 90.0%)" in shown
+    assert "-5.0 (-15.0 to +5.0)" in shown
+    assert "sports 75%" in shown
+    assert "(all others)" in shown
+    assert len(cli("quality", "accuracy", news, "--by", "tone", "--output", "json").json["slices"]) == 2
+
+
 def test_quality_shows_class_shares(cli: Cli, news: str) -> None:
     assert "20.0% to 40.0%" in cli("quality", "shares", news).out
     assert cli("quality", "shares", news, "--output", "json").json["unanswered_draws"] == 2

@@ -62,3 +62,14 @@ def thousand_right(cost: Mapping[str, int] | None, right: Mapping[str, float] | 
     all_right = 1_000 * cost["micro_usd"] / cost["labels"]
     value, least, most = (usd(round(all_right / right[end])) for end in ("value", "high", "low"))
     return f"{value} ({least} to {most})" if cost["micro_usd"] else usd(0)
+
+
+def points_within(estimate: Mapping[str, float] | None) -> str | None:
+    """A difference of two shares in points with its interval, if it is known.
+
+    >>> points_within({"value": -0.05, "low": -0.11, "high": 0.01})
+    '-5.0 (-11.0 to +1.0)'
+    """
+    if estimate is None:
+        return None
+    return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * estimate[name] for name in ("value", "low", "high")))

@@ -212,20 +212,116 @@ class GetAccuracyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
+    by: _builtins.str
+    """A field of the items' metadata by which figures are told of each part of the data too; empty for none. A field that no
+    item of holdout, gold or with a label has is refused. Up to 256 bytes.
+    """
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
+        by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAccuracyRequest: _TypeAlias = GetAccuracyRequest  # noqa: Y015
+
+@_typing.final
+class ClassLabels(_message.Message):
+    """Labels of a class."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """The class."""
+    items: _builtins.int
+    """Labels."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClassLabels: _TypeAlias = ClassLabels  # noqa: Y015
+
+@_typing.final
+class Slice(_message.Message):
+    """Items that have the same value in a field of their metadata. Of holdout, gold and labels up to 10,000 random items each
+    are looked at.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    MODEL_GAP_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    LABELS_GAP_FIELD_NUMBER: _builtins.int
+    LABELED_FIELD_NUMBER: _builtins.int
+    CLASSES_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value, its first 100 characters; empty for items without the field, or with a list or an object in it."""
+    rest: _builtins.bool
+    """All values rarer than the 20 most frequent ones together; `value` is empty then."""
+    labeled: _builtins.int
+    """Labels that items of the slice have, whoever gave them."""
+    @_builtins.property
+    def model(self) -> Global___Figure:
+        """Accuracy of the newest model on the holdout; absent where the slice has none of it."""
+
+    @_builtins.property
+    def model_gap(self) -> _report_service_pb2.Estimate:
+        """How far it is above that of all other slices together, negative below. These intervals hold for all slices at once with
+        95 %, so that a slice whose interval leaves out 0 is no chance find.
+        """
+
+    @_builtins.property
+    def labels(self) -> Global___Figure:
+        """Accuracy of the labels that annotators other than people gave gold items; absent where there are none."""
+
+    @_builtins.property
+    def labels_gap(self) -> _report_service_pb2.Estimate:
+        """The same gap of it."""
+
+    @_builtins.property
+    def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassLabels]:
+        """Those of the 20 most frequent classes. Labeled items were chosen, so that this tells of the labels, not of the pool."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        rest: _builtins.bool = ...,
+        model: Global___Figure | None = ...,
+        model_gap: _report_service_pb2.Estimate | None = ...,
+        labels: Global___Figure | None = ...,
+        labels_gap: _report_service_pb2.Estimate | None = ...,
+        labeled: _builtins.int = ...,
+        classes: _abc.Iterable[Global___ClassLabels] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "labels_gap", b"labels_gap", "model", b"model", "model_gap", b"model_gap"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "labeled", b"labeled", "labels", b"labels", "labels_gap", b"labels_gap", "model", b"model", "model_gap", b"model_gap", "rest", b"rest", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Slice: _TypeAlias = Slice  # noqa: Y015
 
 @_typing.final
 class GetAccuracyResponse(_message.Message):
@@ -235,6 +331,7 @@ class GetAccuracyResponse(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
         """Accuracy of the newest model."""
@@ -243,15 +340,20 @@ class GetAccuracyResponse(_message.Message):
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
         """Accuracy of the labels that annotators other than people gave."""
 
+    @_builtins.property
+    def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slice]:
+        """Parts of the data by the field that was asked for, the most frequent first, all rarer ones together last: at most 21."""
+
     def __init__(
         self,
         *,
         model: _abc.Iterable[Global___Figure] | None = ...,
         labels: _abc.Iterable[Global___Figure] | None = ...,
+        slices: _abc.Iterable[Global___Slice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "model", b"model"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "model", b"model", "slices", b"slices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1 import report_service_pb2 as report_pb
-from tests.api.services.conftest import Api, label, refusal, request_id, true_class
+from tests.api.services.conftest import Api, batch, header, items, label, matrix, refusal, request_id, true_class
 
 
 def test_a_project_without_anything_has_no_figures(api: Api) -> None:
@@ -19,6 +19,25 @@ def test_a_project_without_anything_has_no_figures(api: Api) -> None:
     shares = api.quality.GetClassShares(pb.GetClassSharesRequest(project=project))
     assert [share.label for share in shares.shares] == ["cold", "warm"]
     assert shares.draws == 0
+
+
+def test_figures_are_told_of_each_part_of_the_data(api: Api) -> None:
+    project = api.filled(20, holdout=10)
+    api.submit(project, "ann", range(20))
+    asked = pb.GetAccuracyRequest(project=project, by="lang")
+    assert refusal(lambda: api.quality.GetAccuracy(asked)) == (grpc.StatusCode.INVALID_ARGUMENT, ["by"])
+    given = items(8, first=30)
+    for n, item in enumerate(given):
+        item.metadata["lang"] = "en" if n < 6 else "de"
+    list(api.pool.AddItems(iter([header(project, request_id()), batch(1, given, matrix(8, first=30))])))
+    api.submit(project, "ann", range(30, 38))
+    api.learner.Train(learner_pb.TrainRequest(project=project))
+    nothing, english, german = api.quality.GetAccuracy(asked).slices
+    assert [(one.value, one.labeled) for one in (nothing, english, german)] == [("", 20), ("en", 6), ("de", 2)]
+    assert (nothing.model.kind, nothing.model.estimate.value) == (pb.FIGURE_KIND_HOLDOUT, 1.0)
+    assert [(one.label, one.items) for one in german.classes] == [("cold", 1), ("warm", 1)]
+    assert not english.HasField("model")
+    assert not api.quality.GetAccuracy(pb.GetAccuracyRequest(project=project)).slices
 
 
 def test_annotators_who_agree_have_their_figures_with_intervals(api: Api) -> None:

@@ -82,6 +82,16 @@ def test_what_users_wrote_is_no_markup(cli: Cli, answered: str) -> None:
     assert "1 of 3 pool items have no label" in sheet
 
 
+def test_parts_of_the_data_stand_beside_each_other(cli: Cli, answered: str) -> None:
+    sheet = cli("export", answered, "--form", "datasheet", "--by", "year").out
+    assert "## How it differs by year" in sheet
+    assert r"| \<b\> | – | – | 80.0% (70.0% to 90.0%) | -5.0 (-15.0 to +5.0) | 4 | sports 75% |" in sheet
+    assert "How it differs" not in cli("export", answered, "--form", "datasheet").out
+    refused = cli("export", answered, "--by", "year")
+    assert refused.code == 2
+    assert "--form datasheet" in refused.err
+
+
 def test_a_figure_that_is_not_there_says_why(cli: Cli, answered: str, state: State) -> None:
     why = "audit: nobody has answered about a uniform draw"
     missing = rich_status(grpc.StatusCode.FAILED_PRECONDITION, why, error_info("FAILED_PRECONDITION"))

@@ -40,6 +40,7 @@ class Datasheet:
     `labeled_by` and `classes` count items of the pool: by who gave their label, and by label. `models` and `prompts`
     count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
     `filters` are the enabled ones with the number of `labels` that each names, and `filtered` what became of those.
+    `sliced_by` is the metadata field by which `accuracy` has slices, empty for none.
     """
 
     project: Record
@@ -60,6 +61,7 @@ class Datasheet:
     consensus: Record
     filters: Sequence[Record]
     filtered: FilteredName
+    sliced_by: str
 
     @property
     def human_share(self) -> float | None:
@@ -132,7 +134,11 @@ def annotator_kinds(annotators: Iterable[Record]) -> Mapping[str, str]:
 
 
 def collected(
-    project: "ProjectHandle[Blocking]", counts: Counts, annotators: Sequence[Record], filtered: FilteredName
+    project: "ProjectHandle[Blocking]",
+    counts: Counts,
+    annotators: Sequence[Record],
+    filtered: FilteredName,
+    sliced_by: str = "",
 ) -> Datasheet:
     """The datasheet of a project whose items have passed `counts`."""
     guidelines = [plain(version) for version in project.guidelines.list()]
@@ -160,11 +166,12 @@ def collected(
         guidelines_answers=dict(by_version),
         runs=[plain(run) for run in project.runs.list()],
         spent=plain(project.reports.overview())["spent"] or {},
-        accuracy=_told(project.quality.accuracy),
+        accuracy=_told(lambda: project.quality.accuracy(by=sliced_by)),
         shares=_told(project.quality.class_shares),
         consensus=_told(project.quality.consensus),
         filters=_filters(project),
         filtered=filtered,
+        sliced_by=sliced_by,
     )
 
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nextlabel.client.amounts import figure_within, share_within, usd
+from nextlabel.client.amounts import figure_within, points_within, share_within, usd
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
+from nextlabel.client.slices import class_shares_of, slice_name
 
 Record = Mapping[str, Any]
 
@@ -20,6 +21,7 @@ def markdown(sheet: Datasheet) -> str:
         labeled_by(sheet),
         *_filters(sheet),
         _accuracy(sheet),
+        *_slices(sheet),
         _agreement(sheet),
         _annotators(sheet),
         _guidelines(sheet),
@@ -111,6 +113,34 @@ def _accuracy(sheet: Datasheet) -> str:
         table(("accuracy of", "measured on", "value and 95 % interval", "items", "holds"), rows) if rows else "",
         " ".join(missing),
     )
+
+
+def _slices(sheet: Datasheet) -> Iterable[str]:
+    """The section about parts of the data, where a field was named."""
+    if sheet.sliced_by:
+        rows = [
+            [
+                plain_text(slice_name(one)),
+                *(
+                    told
+                    for of in ("labels", "model")
+                    for told in (share_within(one[of] and one[of]["estimate"]), points_within(one[f"{of}_gap"]))
+                ),
+                f"{one['labeled']:,}",
+                plain_text(class_shares_of(one)),
+            ]
+            for one in sheet.accuracy.get("slices") or ()
+        ]
+        beside = "points above the others"
+        header = ("value", "labels right", beside, "model right", beside, "labels", "classes")
+        yield section(
+            f"How it differs by {plain_text(sheet.sliced_by)}",
+            table(header, rows) if rows else "Not known.",
+            "Labels that people did not give were measured on gold, the newest model on the holdout. The intervals of "
+            "points hold for all rows at once."
+            if rows
+            else "",
+        )
 
 
 def _unknown(found: Record) -> Iterable[tuple[str, str]]:

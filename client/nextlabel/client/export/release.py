@@ -35,16 +35,21 @@ def check_release(path: Path | None) -> None:
 
 
 def write_release(
-    project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], path: Path, filtered: FilteredName = "drop"
+    project: "ProjectHandle[Blocking]",
+    items: Iterable[LabeledItem],
+    path: Path,
+    filtered: FilteredName = "drop",
+    *,
+    by: str = "",
 ) -> str:
     """Write the datasheet as the name of `path` says; returns what was written, for people.
 
     Markdown, its figures as JSON, or a folder with labels.jsonl, annotations.jsonl, datasheet.md, figures.json and
-    croissant.json. `filtered` is what became of the labels among `items` that filters leave out. Raises what
-    `check_release` raises.
+    croissant.json. `filtered` is what became of the labels among `items` that filters leave out. `by` is a metadata
+    field by which accuracy is told apart too. Raises what `check_release` raises.
     """
     if path.suffix:
-        sheet = datasheet(project, items, filtered)
+        sheet = datasheet(project, items, filtered, by=by)
         with replacing(path) as beside:
             beside.write_text(markdown(sheet) + "\n" if path.suffix.lower() == ".md" else _json(sheet.figures()))
         return f"the datasheet to {path}"
@@ -56,7 +61,7 @@ def write_release(
         written = write_rows(folder / "labels.jsonl", rows)
         with (folder / "annotations.jsonl").open("wb") as lines:
             lines.writelines(project.labeling.export(filtered=filtered))
-        sheet = collected(project, counts, annotators, filtered)
+        sheet = collected(project, counts, annotators, filtered, by)
         (folder / "datasheet.md").write_text(markdown(sheet) + "\n")
         (folder / "figures.json").write_text(_json(sheet.figures()))
         (folder / _MARK).write_text(_json(croissant(sheet, folder / "labels.jsonl")))
@@ -64,14 +69,14 @@ def write_release(
 
 
 def datasheet(
-    project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], filtered: FilteredName = "drop"
+    project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], filtered: FilteredName = "drop", *, by: str = ""
 ) -> Datasheet:
-    """The datasheet of a project with these items."""
+    """The datasheet of a project with these items, accuracy told apart by a metadata field where one is named."""
     annotators = [plain(one) for one in project.labeling.annotators()]
     counts = Counts(annotator_kinds(annotators))
     for _ in counts.passing(items):
         pass
-    return collected(project, counts, annotators, filtered)
+    return collected(project, counts, annotators, filtered, by)
 
 
 def _json(value: object) -> str:

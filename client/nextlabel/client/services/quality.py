@@ -22,9 +22,12 @@ class Quality(Service[Mode, Scope]):
         return QualityServiceStub(self._connection.channel)
 
     @project_call
-    async def accuracy(self, project: str) -> pb.GetAccuracyResponse:
-        """How accurate the newest model and the labels are, by every way there is to tell."""
-        return await self._connection.unary(self._stub.GetAccuracy, pb.GetAccuracyRequest(project=project))
+    async def accuracy(self, project: str, *, by: str = "") -> pb.GetAccuracyResponse:
+        """How accurate the newest model and the labels are, by every way there is to tell.
+
+        With `by`, a field of the items' metadata, also in each part of the data (`slices`).
+        """
+        return await self._connection.unary(self._stub.GetAccuracy, pb.GetAccuracyRequest(project=project, by=by))
 
     @project_call
     async def class_shares(self, project: str) -> pb.GetClassSharesResponse:

@@ -16,6 +16,7 @@ from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.routing import RoutePlans
+from nextlabel.server.domain.reports.slices import SliceReports
 from nextlabel.server.domain.reports.unlabeled_items import LeastSureItems
 from nextlabel.server.domain.selection.audited_rows import AuditedRows
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
@@ -28,6 +29,7 @@ class QualityParts:
     """The use cases of QualityService."""
 
     accuracy: AccuracyReports
+    slices: SliceReports
     shares: ShareReports
     consensus: ConsensusMethods
     acceptance: Acceptances
@@ -47,8 +49,10 @@ def quality_parts(
     deliveries = Deliveries(
         store=store, pools=pools, labels=labels, learning=learning, budgets=learning.budgets, executor=executor
     )
+    accuracy = AccuracyReports(store, pools, labels, learning)
     return QualityParts(
-        accuracy=AccuracyReports(store, pools, labels, learning),
+        accuracy=accuracy,
+        slices=SliceReports(store, pools, labels, accuracy),
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),

@@ -58,6 +58,7 @@ ENTRIES = {
     "ExportedModel.thresholds": CLASSES,
     "GetAccuracyResponse.labels": FEW,
     "GetAccuracyResponse.model": FEW,
+    "GetAccuracyResponse.slices": 21,
     "GetClassSharesResponse.shares": CLASSES,
     "GetClassSharesResponse.mean_score": FEW,
     "GetPoolDriftResponse.arrivals": FEW,
@@ -79,6 +80,7 @@ ENTRIES = {
     "RouteAnnotator.members": 4,
     "RoutePlanned.routes": 32,
     "RouteStep.asked": 5,
+    "Slice.classes": 20,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes
     "Overview.drifted": FEW,
@@ -118,6 +120,7 @@ BYTES = {
     "PredictWithAdviceResponse.predictions": values.PAGE_BYTES,
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
+    "Slice.value": 4 * 100,  # characters
     "SyntheticText.text": 4 * 2_000,  # characters
     "RenderLearningCurveResponse.content": values.PAGE_BYTES,
     "RenderPoolMapResponse.content": values.PAGE_BYTES,

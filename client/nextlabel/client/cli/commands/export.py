@@ -88,6 +88,12 @@ def export(
             help="What filters leave out: no rows, a column filtered_by that names the filters, or rows like any other."
         ),
     ] = "drop",
+    by: Annotated[
+        str,
+        typer.Option(
+            metavar="FIELD", help="With --form datasheet: accuracy and classes in each part of the data by this field."
+        ),
+    ] = "",
     to: Annotated[
         Path | None,
         typer.Option(
@@ -101,13 +107,15 @@ def export(
     _check(per, form, run, to, asks_learner=learner, soft=soft)
     if judged_by and form not in _OF_BEST:
         raise typer.BadParameter(f"it goes with --form {', '.join(_OF_BEST)}", param_hint="--judged-by")
+    if by and form != "datasheet":
+        raise typer.BadParameter("it goes with --form datasheet", param_hint="--by")
     with session(ctx).connect() as client:
         chosen = client.project(project)
         found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below, filtered=filtered)
         items = (item for item in found if item.trusted or not trusted_only)
         match form:
             case "datasheet":
-                _datasheet_out(chosen, items, to, filtered)
+                _datasheet_out(chosen, items, to, filtered, by)
             case "label-studio" | "argilla":
                 _to_tool(chosen, items, form, to)
             case _ if per == "item":
@@ -163,15 +171,19 @@ def _lines_out(lines: Iterable[bytes], to: Path | None, why_none: str) -> None:
 
 
 def _datasheet_out(
-    project: "ProjectHandle[Blocking]", items: Iterable["LabeledItem"], to: Path | None, filtered: "FilteredName"
+    project: "ProjectHandle[Blocking]",
+    items: Iterable["LabeledItem"],
+    to: Path | None,
+    filtered: "FilteredName",
+    by: str,
 ) -> None:
     from nextlabel.client.export.markdown import markdown
     from nextlabel.client.export.release import datasheet, write_release
 
     if to is None:
-        typer.echo(markdown(datasheet(project, items, filtered)))
+        typer.echo(markdown(datasheet(project, items, filtered, by=by)))
     else:
-        say(f"wrote {write_release(project, items, to, filtered)}")
+        say(f"wrote {write_release(project, items, to, filtered, by=by)}")
 
 
 def _to_tool(

@@ -14,6 +14,7 @@ from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.class_shares import ClassShare
 from nextlabel.server.domain.reports.pool_drift import Arrival
+from nextlabel.server.domain.reports.slices import Slice
 from nextlabel.server.values.labeling.answers import Outcome
 from nextlabel.server.values.labeling.reviews import ReviewEntry, ReviewReason
 from nextlabel.v1 import quality_service_pb2
@@ -53,6 +54,21 @@ def figure(found: Figure) -> quality_service_pb2.Figure:
 def class_share(found: ClassShare) -> quality_service_pb2.ClassShare:
     """Return the share of a class."""
     return quality_service_pb2.ClassShare(label=found.label, figures=[figure(one) for one in found.figures])
+
+
+def slice_message(found: Slice) -> quality_service_pb2.Slice:
+    """Return what is told of items with the same value in a field."""
+    model, given = found.model, found.given
+    return quality_service_pb2.Slice(
+        value=found.value or "",
+        rest=found.value is None,
+        model=figure(model.figure) if model else None,
+        model_gap=estimate(model.gap) if model else None,
+        labels=figure(given.figure) if given else None,
+        labels_gap=estimate(given.gap) if given else None,
+        labeled=found.labels,
+        classes=[quality_service_pb2.ClassLabels(label=name, items=n) for name, n in found.classes.items()],
+    )
 
 
 def arrival(found: Arrival) -> pb.Arrival:

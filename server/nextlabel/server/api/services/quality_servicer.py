@@ -13,7 +13,7 @@ from nextlabel.server.api.messages.delivery import delivered_label, delivery, de
 from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
 from nextlabel.server.api.messages.gold_askings import gold_asking
 from nextlabel.server.api.messages.models import filter_counts
-from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry
+from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry, slice_message
 from nextlabel.server.api.messages.routing import route_plan
 from nextlabel.server.api.messages.values import fitting, full_page, page, page_size
 from nextlabel.server.api.reading.project_finder import ProjectFinder
@@ -42,9 +42,13 @@ class QualityServicer(QualityServiceServicer):
 
     async def GetAccuracy(self, request: pb.GetAccuracyRequest, context: Any) -> pb.GetAccuracyResponse:
         """Return how accurate the newest model and the labels are."""
-        found = await self.quality.accuracy.accuracy(await self.finder.project(request.project))
+        project = await self.finder.project(request.project)
+        slices = await self.quality.slices.slices(project, request.by) if request.by else ()
+        found = await self.quality.accuracy.accuracy(project)
         return pb.GetAccuracyResponse(
-            model=[figure(one) for one in found.model], labels=[figure(one) for one in found.labels]
+            model=[figure(one) for one in found.model],
+            labels=[figure(one) for one in found.labels],
+            slices=[slice_message(one) for one in slices],
         )
 
     async def GetClassShares(self, request: pb.GetClassSharesRequest, context: Any) -> pb.GetClassSharesResponse:

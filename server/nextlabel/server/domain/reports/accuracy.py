@@ -95,27 +95,36 @@ class AccuracyReports:
             return []
         return [Figure(FigureKind.WEIGHTED, Estimate(1 - wrong.value, 1 - wrong.high, 1 - wrong.low, wrong.items))]
 
-    async def _right(self, project: Project, version: int, answers: Mapping[int, Body]) -> Sequence[bool]:
-        rows = list(answers)
+    async def answers(self, project: Project, version: int, rows: Sequence[int]) -> Sequence[Body]:
+        """Return what a model says of rows; nothing where its file is damaged."""
         embeddings = await self._pools.embeddings(project.id, rows)
         try:
             _, _, predicted = await self._learning.answers(project, embeddings.astype(np.float32), version, rows)
         except (NotFound, FailedPrecondition):
-            # The file of an old version is damaged: its draws tell nothing.
             return []
-        kind = task_type(project.annotation_type)
-        return [kind.same(answer.body, true, project) for answer, true in zip(predicted, answers.values(), strict=True)]
+        return [one.body for one in predicted]
 
-    async def _labels_on_gold(self, project: Project) -> Sequence[Figure]:
+    async def _right(self, project: Project, version: int, answers: Mapping[int, Body]) -> Sequence[bool]:
+        predicted = await self.answers(project, version, list(answers))
+        kind = task_type(project.annotation_type)
+        return [kind.same(body, true, project) for body, true in zip(predicted, answers.values(), strict=False)]
+
+    async def labels_on_gold(self, project: Project) -> Mapping[int, bool]:
+        """Return whether the label that LLMs and learner gave is right, by row of the gold items that have one."""
         gold = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
         by_row = await self._labels.rows(project)
-        found = []
+        found = {}
         for item in gold:
             given = [a for a in by_row.get(item.row, ()) if not a.trusted]
             agreed = consensus_of(project, given)
             if agreed is not None:
-                found.append(is_right(agreed.body, item.label, project))
-        return [Figure(FigureKind.GOLD, anytime_share(sum(found), len(found)), anytime=True)] if found else []
+                found[item.row] = is_right(agreed.body, item.label, project)
+        return found
+
+    async def _labels_on_gold(self, project: Project) -> Sequence[Figure]:
+        found = await self.labels_on_gold(project)
+        hits = sum(found.values())
+        return [Figure(FigureKind.GOLD, anytime_share(hits, len(found)), anytime=True)] if found else []
 
 
 def _on_holdout(versions: Sequence[ModelVersion]) -> Sequence[Figure]:

@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from nextlabel.client.amounts import points_within, share_within
 from nextlabel.client.cli.commands.quality import deliver, filters, route
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.slices import class_shares_of, slice_name
 
 app = typer.Typer(help="See whether labels and models can be trusted, with intervals.", no_args_is_help=True)
 
@@ -30,15 +32,35 @@ _OF_SCORES: TableColumns = {
 }
 
 
-@app.command(epilog="Example: nextlabel quality accuracy news")
-def accuracy(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+_OF_SLICES: TableColumns = {
+    "VALUE": slice_name,
+    "MODEL ON HOLDOUT": lambda s: share_within(s["model"] and s["model"]["estimate"]),
+    "AGAINST THE OTHERS": lambda s: points_within(s["model_gap"]),
+    "LABELS ON GOLD": lambda s: share_within(s["labels"] and s["labels"]["estimate"]),
+    "AGAINST THE OTHERS ": lambda s: points_within(s["labels_gap"]),
+    "LABELS": lambda s: f"{s['labeled']:,}",
+    "CLASSES": lambda s: class_shares_of(s) or None,
+}
+
+
+@app.command(epilog="Examples: nextlabel quality accuracy news;  nextlabel quality accuracy news --by language")
+def accuracy(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    by: Annotated[
+        str, typer.Option(metavar="FIELD", help="A field of the metadata: show each part of the data by it instead.")
+    ] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Show how accurate the newest model and the labels are, by every way there is to tell."""
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        found = plain(client.quality.accuracy(project))
+        found = plain(client.quality.accuracy(project, by=by))
     if output is Output.JSON:
         emit_one(found, output)
+    elif by:
+        emit_many(found["slices"], _OF_SLICES, output)
     else:
         emit_many(_named({"model": found["model"], "labels": found["labels"]}), _COLUMNS, output)
 
