@@ -123,13 +123,18 @@ def test_every_page_is_accessible_and_quiet(browser: Browser, server: Server, sc
     api.quality.SetFilter(quality_pb.SetFilterRequest(project=project, name="all", rule="annotations > 0"))
     of_project = (
         *("", "/add", "/items", "/map", "/guidelines", "/ledger", "/annotators", "/start", "/label", "/review"),
-        "/filters?rule=annotations>0",
+        *("/filters?rule=annotations>0", "/datasheet"),
     )
     for path in ("/", "/new", *(f"/projects/{project}{path}" for path in of_project)):
         page = visit.open(path)
         page.wait_for_selector("main") if path.endswith(project) else page.wait_for_load_state("networkidle")
         if "/filters" in path:
             page.wait_for_selector("#left-out")
+        if path.endswith("/datasheet"):
+            page.wait_for_selector("pre.datasheet:has-text('Who labeled it')")
+        if path.endswith(project):
+            page.click("text=Compare")
+            page.wait_for_selector("#control:has-text('Not compared')")
         found = Axe().run(page).response["violations"]
         assert not found, f"{path}: {json.dumps(found)[:2_000]}"
     visit.open("/")

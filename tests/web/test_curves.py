@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import csv
+from typing import Any
+
+import grpc
+import httpx2
+import pytest
 
 from nextlabel.server.plots.palettes import DARK
+from nextlabel.server.web.app import web_app
+from nextlabel.server.web.boundary.backend import Backend
 from nextlabel.server.web.dashboard.curves import points_as_csv
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import report_service_pb2 as pb
@@ -50,3 +57,31 @@ def test_what_no_holdout_measured_is_empty_and_no_points_are_a_heading() -> None
     assert (row["labels"], row["accuracy"], row["macro_f1"], row["accuracy_interval.high"]) == ("5", "", "", "")
     assert points_as_csv([]).startswith("labels,tokens,micro_usd,seconds,accuracy,")
     assert len(points_as_csv([]).splitlines()) == 1
+
+
+@pytest.mark.parametrize(("reached", "saved"), [(True, "<dd>40 <small>-10 to 90"), (False, "<dd>at most 40 <small>")])
+async def test_what_choosing_saved_is_shown_with_its_interval(reached: bool, saved: str) -> None:
+    async def compared(request: pb.GetRandomControlRequest, **_: Any) -> pb.GetRandomControlResponse:
+        return pb.GetRandomControlResponse(
+            labels=100,
+            chosen_accuracy=0.9,
+            random_accuracy=0.85,
+            gain=pb.Estimate(value=0.05, low=-0.01, high=0.11, items=200),
+            saved_labels=pb.Estimate(value=40, low=-10, high=90, items=200),
+            label_micro_usd=50_000,
+            reached=reached,
+        )
+
+    class Reports:
+        GetRandomControl = staticmethod(compared)
+
+    backend = Backend(grpc.aio.insecure_channel("127.0.0.1:1"), "the server")
+    backend.__dict__["reports"] = Reports()
+    transport = httpx2.ASGITransport(web_app(backend, frozenset({"127.0.0.1"})))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        shown = (await client.get("/projects/tickets/control")).text
+    await backend.close()
+    assert saved in shown
+    assert "+5.0 points <small>-1.0 to +11.0" in shown
+    assert "$2.00 <small>$-0.50 to $4.50" in shown
+    assert not violations(shown)

@@ -17,6 +17,7 @@ from tests.web.conftest import ADMIN, Server, violations, visitor
 
 OF_PROJECT = (
     *("", "/add", "/items", "/map", "/map/points", "/guidelines", "/ledger", "/annotators", "/start"),
+    *("/control", "/datasheet", "/datasheet/text"),
     *("/label", "/review", "/doubtful", "/filters", "/filters?rule=annotations>0", "/filters/left-out"),
 )
 PAGES = ("/", "/new", *(f"/projects/{{}}{path}" for path in OF_PROJECT))

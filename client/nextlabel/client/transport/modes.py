@@ -35,9 +35,15 @@ class Awaiting:
 
 
 class Blocking:
-    """Calls return results and iterators; an event loop in a daemon thread makes them."""
+    """Calls return results and iterators; an event loop in a daemon thread makes them.
 
-    def __init__(self) -> None:
+    Given a `loop`, the one that runs here, it makes the calls of other threads, and is never to be closed.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        if loop is not None:
+            self._loop, self._thread = loop, threading.current_thread()
+            return
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="nextlabel-client", daemon=True)
         self._thread.start()

@@ -21,7 +21,18 @@ from nextlabel.server.web.boundary import sessions
 from nextlabel.server.web.boundary.backend import Backend
 from nextlabel.server.web.boundary.protection import Protection
 from nextlabel.server.web.boundary.rendering import page
-from nextlabel.server.web.dashboard import annotators, creating, curves, filtering, live, maps, pages, starting, texts
+from nextlabel.server.web.dashboard import (
+    annotators,
+    creating,
+    curves,
+    datasheets,
+    filtering,
+    live,
+    maps,
+    pages,
+    starting,
+    texts,
+)
 from nextlabel.server.web.labeling import labeling, reviewing
 from nextlabel.server.web.words import figures
 
@@ -48,6 +59,10 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/figures", pages.overview_figures),
         Route(f"{project}/curve.csv", curves.table),
         Route(f"{project}/curve.{{form}}", curves.picture),
+        Route(f"{project}/control", curves.control),
+        Route(f"{project}/datasheet", datasheets.show),
+        Route(f"{project}/datasheet/text", datasheets.text),
+        Route(f"{project}/datasheet.{{form}}", datasheets.download),
         Route(f"{project}/map", maps.show),
         Route(f"{project}/map/points", maps.points),
         Route(f"{project}/map.csv", maps.table),
@@ -89,6 +104,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
     )
     app.state.backend = backend
     app.state.templates = templates
+    app.state.datasheets = datasheets.Datasheets()
     return app
 
 

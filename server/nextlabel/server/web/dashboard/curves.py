@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nextlabel.client.errors import NextlabelError
 from nextlabel.client.export.tables import flat
 from nextlabel.client.messages.curve_points import measured
 from nextlabel.client.messages.plain import plain
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.server.web.boundary.choices import one_of
-from nextlabel.server.web.boundary.rendering import as_file
+from nextlabel.server.web.boundary.rendering import as_file, page
 from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
@@ -21,6 +23,7 @@ from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
 _AXES = {"labels": pb.CURVE_AXIS_LABELS, "usd": pb.CURVE_AXIS_USD, "seconds": pb.CURVE_AXIS_SECONDS}
 _MEASURES = {"accuracy": pb.CURVE_MEASURE_ACCURACY, "macro_f1": pb.CURVE_MEASURE_MACRO_F1}
 _FORMS = {"svg": pb.PLOT_FORMAT_SVG, "png": pb.PLOT_FORMAT_PNG}
+_NO_CONTROL = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
 _SPENT = ("labels", "tokens", "micro_usd", "seconds")
 _ON_HOLDOUT = (
     "accuracy",
@@ -62,6 +65,19 @@ async def table(request: Request) -> Response:
             break
         asked.page_token = found.next_page_token
     return Response(points_as_csv(points), media_type="text/csv", headers=as_file(f"{asked.project}-curve.csv"))
+
+
+async def control(request: Request) -> Response:
+    """Return the part of the overview that says what choosing labels saved against random ones, or why nothing is."""
+    who = visitor(request)
+    asked = pb.GetRandomControlRequest(project=request.path_params["project"])
+    try:
+        found = await who.call(who.backend.reports.GetRandomControl, asked, LONG_CALL_S)
+    except NextlabelError as error:
+        if error.code.name not in _NO_CONTROL:
+            raise
+        return page(request, "control.html", why_none=error.message)
+    return page(request, "control.html", found=found)
 
 
 def points_as_csv(points: Sequence[LearningCurvePoint]) -> str:
