@@ -205,6 +205,15 @@ async def test_a_fault_shows_the_caller_a_reference_and_the_log_the_rest(serve: 
     assert type(error).__name__ not in (raised.details() or "")
 
 
+async def test_the_log_has_what_was_refused_under_the_callers_reference(serve: Serve) -> None:
+    serving = await serve(projects(Projects(errors.NotFound("project", "news"))))
+    stub, merged = ProjectServiceStub(serving.channel), structlog.contextvars.merge_contextvars
+    with structlog.testing.capture_logs(processors=[merged]) as logs, pytest.raises(grpc.aio.AioRpcError):
+        await stub.GetProject(NEWS, metadata=[("x-request-id", "mine")], timeout=60)
+    (told,) = [entry for entry in logs if entry["event"] == "call ended"]
+    assert (told["log_level"], told["reference"], told["code"]) == ("info", "mine", "NOT_FOUND")
+
+
 async def test_the_reference_in_an_internal_error_is_that_of_the_caller_if_it_is_a_safe_one(serve: Serve) -> None:
     serving = await serve(projects(Projects(RuntimeError())))
     stub = ProjectServiceStub(serving.channel)

@@ -1,6 +1,6 @@
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import grpc
 import pytest
@@ -140,6 +140,30 @@ def test_a_token_goes_with_every_call(server: FakeServer, state: State) -> None:
     with connect(server.address, token="nl_secret") as client:
         list(client.projects.list())
     assert state.metadata[-1]["authorization"] == "Bearer nl_secret"
+
+
+def test_every_call_has_a_reference_of_its_own_which_its_error_names(
+    client: Client, state: State, no_retries: None
+) -> None:
+    client.projects.create("news", labels=["sports", "politics"])
+    fails: dict[str, Callable[[], object]] = {
+        "GetProject": lambda: client.projects.get("news"),
+        "ExportAnnotations": lambda: list(client.labeling.export("news")),
+        "WatchRun": lambda: list(client.runs.watch("news", "r")),
+        "AddItems": lambda: client.pool.add("news", ["text"]),
+    }
+    for method, call in reversed(fails.items()):
+        state.refuse[method] = rich_status(grpc.StatusCode.NOT_FOUND, "gone", error_info("NOT_FOUND"))
+        with pytest.raises(NextlabelError) as raised:
+            call()
+        assert raised.value.reference == state.metadata[-1]["x-request-id"]
+    references = [one["x-request-id"] for one in state.metadata]
+    assert len({*references}) == len(references)
+    state.unavailable["GetProject"] = 1
+    state.refuse.clear()
+    with pytest.raises(NextlabelError) as unanswered:
+        client.projects.get("news")
+    assert not unanswered.value.reference
 
 
 def test_a_token_does_not_leave_the_machine_in_the_clear() -> None:

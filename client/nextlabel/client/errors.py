@@ -26,7 +26,8 @@ class NextlabelError(Exception):
     `code` is the gRPC status. `reason` is a stable identifier to branch on (`BUDGET_EXHAUSTED`), empty when the
     answer did not come from a nextlabel server. `violations` are the wrong fields of the request. `resource` is
     what was not found or exists already, `quota` the limit that was reached. `retry_after_s` is the time in
-    seconds after which the server suggests to try again; None when waiting does not help.
+    seconds after which the server suggests to try again; None when waiting does not help. `reference` finds the call
+    in the server's log; empty when the server never had it.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class NextlabelError(Exception):
         resource: str = "",
         quota: str = "",
         retry_after_s: float | None = None,
+        reference: str = "",
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -48,6 +50,7 @@ class NextlabelError(Exception):
         self.resource = resource
         self.quota = quota
         self.retry_after_s = retry_after_s
+        self.reference = reference
 
 
 class ClosedError(RuntimeError):
@@ -57,8 +60,11 @@ class ClosedError(RuntimeError):
         super().__init__("the client is closed; connect again")
 
 
-def nextlabel_error(error: grpc.aio.AioRpcError, server: str) -> NextlabelError:
-    """What a failed call to `server` means; details that this client does not know are passed over."""
+def nextlabel_error(error: grpc.aio.AioRpcError, server: str, reference: str = "") -> NextlabelError:
+    """What a failed call to `server` means; details that this client does not know are passed over.
+
+    `reference` is what the call was made under; the error has it where the service answered.
+    """
     status = _status(error)
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
@@ -77,6 +83,7 @@ def nextlabel_error(error: grpc.aio.AioRpcError, server: str) -> NextlabelError:
         resource=f"{resource.resource_type}/{resource.resource_name}" if resource.resource_name else "",
         quota=quota.violations[0].subject if quota.violations else "",
         retry_after_s=retry.retry_delay.ToTimedelta().total_seconds() if has_retry else None,
+        reference=reference if info.reason else "",
     )
 
 
@@ -86,9 +93,9 @@ def may_resume(error: grpc.aio.AioRpcError) -> bool:
     return error.code() is grpc.StatusCode.UNAVAILABLE or ended_while_sending
 
 
-def raise_from(error: grpc.aio.AioRpcError, server: str) -> NoReturn:
+def raise_from(error: grpc.aio.AioRpcError, server: str, reference: str = "") -> NoReturn:
     """Raise the NextlabelError that stands for `error`."""
-    raise nextlabel_error(error, server) from None
+    raise nextlabel_error(error, server, reference) from None
 
 
 def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:

@@ -103,7 +103,8 @@ class Upload:
 
     async def _attempt(self, source: ThreadReader[EncodedBatch], backoff: Backoff) -> bool:
         """One stream; False when it was cut off, after a pause before the next one."""
-        call = self._stub.AddItems(metadata=self._connection.metadata)
+        headers = self._connection.headers()
+        call = self._stub.AddItems(metadata=headers.metadata)
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sender = asyncio.create_task(self._send(call, opened, source))
         try:
@@ -115,7 +116,7 @@ class Upload:
                 if not opened.done():
                     opened.set_result(None)
         except grpc.aio.AioRpcError as error:
-            await backoff.wait_or_raise(error, self._connection.target.server)
+            await backoff.wait_or_raise(error, self._connection.target.server, headers.reference)
             return False
         finally:
             sender.cancel()

@@ -196,7 +196,8 @@ def test_a_used_up_budget_has_its_own_exit_code(cli: Cli, news: str, state: Stat
         grpc.StatusCode.RESOURCE_EXHAUSTED, "the budget of 10 labels is used up", error_info("BUDGET_EXHAUSTED")
     )
     done = cli("run", "start", news, "--annotator", "human")
-    assert (done.code, done.err) == (3, "error: the budget of 10 labels is used up\n")
+    reference = state.metadata[-1]["x-request-id"]
+    assert (done.code, done.err) == (3, f"error: the budget of 10 labels is used up\n  reference: {reference}\n")
 
 
 def test_annotations_are_exported_as_they_are(cli: Cli, news: str, client: Client, tmp_path: Path) -> None:
@@ -249,9 +250,11 @@ def test_tokens_are_created_listed_and_revoked(cli: Cli) -> None:
     assert "secret" not in listed
 
 
-def test_an_unknown_project_is_one_sentence(cli: Cli) -> None:
+def test_an_unknown_project_is_one_sentence_and_what_the_log_has_it_under(cli: Cli, state: State) -> None:
     done = cli("project", "show", "nowhere")
-    assert (done.code, done.out, done.err) == (1, "", "error: project 'nowhere' not found\n")
+    reference = state.metadata[-1]["x-request-id"]
+    assert (done.code, done.out) == (1, "")
+    assert done.err == f"error: project 'nowhere' not found\n  reference: {reference}\n"
 
 
 def test_a_project_is_shown_with_items_that_need_another_answer(cli: Cli, news: str, state: State) -> None:

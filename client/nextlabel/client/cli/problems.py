@@ -65,6 +65,8 @@ def _service_message(error: Exception) -> str:
         lines.append("  give one with --token, NEXTLABEL_TOKEN or a profile")
     if error.retry_after_s is not None:
         lines.append(f"  try again in {error.retry_after_s:g} s")
+    if error.reference and error.reference not in error.message:
+        lines.append(f"  reference: {error.reference}")
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from nextlabel.client.errors import ClosedError, may_resume, nextlabel_error, raise_from
 from nextlabel.client.transport.channel import Tls, open_channel
+from nextlabel.client.transport.references import CallHeaders
 from nextlabel.client.transport.threads import ThreadReader
 from nextlabel.v1.project_service_pb2 import GetProjectRequest
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
@@ -63,13 +64,13 @@ class Backoff:
         """Something arrived: the next failure is the first one again."""
         self._failures = 0
 
-    async def wait_or_raise(self, error: grpc.aio.AioRpcError, server: str) -> None:
+    async def wait_or_raise(self, error: grpc.aio.AioRpcError, server: str, reference: str) -> None:
         """Wait before the next attempt; raise when `error` is final or has come too often.
 
         The server may ask for a longer wait, in an answer that it is overloaded too.
         """
         self._failures += 1
-        failure = nextlabel_error(error, server)
+        failure = nextlabel_error(error, server, reference)
         again = may_resume(error) or failure.retry_after_s is not None
         if not again or self._failures >= self._attempts:
             raise failure from None
@@ -90,7 +91,6 @@ class Connection:
     ) -> None:
         self.target = target
         self._given = channel
-        self.metadata = (("authorization", f"Bearer {target.token}"),) if target.token else ()
         self.is_closed = False
         self._pause = pause
         self._annotation_types: dict[str, int] = {}
@@ -112,6 +112,10 @@ class Connection:
         if self.is_closed:
             raise ClosedError
 
+    def headers(self) -> CallHeaders:
+        """What goes with a new call."""
+        return CallHeaders(self.target.token)
+
     def backoff(self) -> Backoff:
         """A fresh backoff for a stream that resumes."""
         return Backoff(self._pause)
@@ -131,10 +135,11 @@ class Connection:
         if "request_id" in request.DESCRIPTOR.fields_by_name:
             request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
         timeout_s = self.target.timeout_s if timeout_s is None else timeout_s
+        headers = self.headers()
         try:
-            return await method(request, timeout=timeout_s, metadata=self.metadata)
+            return await method(request, timeout=timeout_s, metadata=headers.metadata)
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.target.server)
+            raise_from(error, self.target.server, headers.reference)
 
     async def pages(
         self,
@@ -170,9 +175,9 @@ class Connection:
         advance: Callable[[Response], None] | None,
     ) -> AsyncGenerator[Response, None]:
         self.check_open()
-        backoff = self.backoff()
+        backoff, headers = self.backoff(), self.headers()
         while True:
-            call = method(request, metadata=self.metadata)
+            call = method(request, metadata=headers.metadata)
             try:
                 async for response in call:
                     if advance is not None:
@@ -182,8 +187,8 @@ class Connection:
                 return
             except grpc.aio.AioRpcError as error:
                 if advance is None:
-                    raise_from(error, self.target.server)
-                await backoff.wait_or_raise(error, self.target.server)
+                    raise_from(error, self.target.server, headers.reference)
+                await backoff.wait_or_raise(error, self.target.server, headers.reference)
             finally:
                 call.cancel()
 
@@ -200,14 +205,14 @@ class Connection:
         self, method: grpc.aio.StreamStreamMultiCallable[Request, Response], requests: Iterator[Request]
     ) -> AsyncGenerator[Response, None]:
         self.check_open()
-        sender = _Sender(requests)
-        call = method(sender, metadata=self.metadata)
+        sender, headers = _Sender(requests), self.headers()
+        call = method(sender, metadata=headers.metadata)
         try:
             async for response in call:
                 sender.answered.set()
                 yield response
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.target.server)
+            raise_from(error, self.target.server, headers.reference)
         except asyncio.CancelledError:
             sender.raise_source_error()
             raise
@@ -224,12 +229,12 @@ class Connection:
     ) -> Response:
         """The response to a stream of requests, which are made in a thread."""
         self.check_open()
-        sender = _Sender(requests)
+        sender, headers = _Sender(requests), self.headers()
         sender.answered.set()
         try:
-            return await method(sender, timeout=timeout_s, metadata=self.metadata)
+            return await method(sender, timeout=timeout_s, metadata=headers.metadata)
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.target.server)
+            raise_from(error, self.target.server, headers.reference)
         except asyncio.CancelledError:
             sender.raise_source_error()
             raise

@@ -9,6 +9,7 @@ errors and cancellation that come up while a stream is iterated arrive in here a
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import secrets
 import time
@@ -196,7 +197,9 @@ class Boundary(grpc.aio.ServerInterceptor):
                 seconds = time.perf_counter() - started
                 self._metrics.ended(endpoint.method, code, seconds)
                 end_call(current, code)
-                _log.debug("call ended", code=code, seconds=round(seconds, 6))
+                # Who is not known can write no log full.
+                level = logging.INFO if known and status is not None else logging.DEBUG
+                _log.log(level, "call ended", code=code, seconds=round(seconds, 6))
         if status is not None:
             if not known:
                 await self._refusals.turn()

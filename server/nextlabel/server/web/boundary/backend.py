@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import grpc
 
 from nextlabel.client.errors import raise_from
+from nextlabel.client.transport.references import CallHeaders
 from nextlabel.v1.access_service_pb2_grpc import AccessServiceStub
 from nextlabel.v1.budget_service_pb2_grpc import BudgetServiceStub
 from nextlabel.v1.labeling_service_pb2_grpc import LabelingServiceStub
@@ -106,21 +107,17 @@ class Visitor:
     backend: Backend
     token: str
 
-    @property
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """What goes with every call."""
-        return (("authorization", f"Bearer {self.token}"),) if self.token else ()
-
     async def call(self, method: Callable[..., Any], request: Any, within_s: float = CALL_S) -> Any:
         """Make a unary call; after ``within_s`` seconds nobody waits for it any more.
 
         Raises:
             NextlabelError: what the service answered instead.
         """
+        headers = CallHeaders(self.token)
         try:
-            return await method(request, timeout=within_s, metadata=self.metadata)
+            return await method(request, timeout=within_s, metadata=headers.metadata)
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.backend.server)
+            raise_from(error, self.backend.server, headers.reference)
 
     async def stream(self, method: Callable[..., Any], request: Any) -> AsyncIterator[Any]:
         """Make a call that answers with a stream.
@@ -128,8 +125,9 @@ class Visitor:
         Raises:
             NextlabelError: what the service answered instead.
         """
+        headers = CallHeaders(self.token)
         try:
-            async for response in method(request, metadata=self.metadata):
+            async for response in method(request, metadata=headers.metadata):
                 yield response
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.backend.server)
+            raise_from(error, self.backend.server, headers.reference)

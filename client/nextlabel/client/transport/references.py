@@ -1,0 +1,20 @@
+"""References: what a call is found by in the server's log."""
+
+import secrets
+from dataclasses import dataclass, field
+
+HEADER = "x-request-id"
+
+
+@dataclass(frozen=True, slots=True)
+class CallHeaders:
+    """What goes with one call, and with its repetitions: a reference of its own, and the token, if there is one."""
+
+    token: str | None
+    reference: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The same as gRPC metadata."""
+        referred = ((HEADER, self.reference),)
+        return (*referred, ("authorization", f"Bearer {self.token}")) if self.token else referred
