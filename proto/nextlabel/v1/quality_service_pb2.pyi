@@ -1470,8 +1470,8 @@ class ListFilterHitsRequest(_message.Message):
     """Name of the project. Up to 256 bytes."""
     rule: _builtins.str
     """The rule, such as `len(text) < 20 and label == "spam"`: comparisons of text, label, other_label, score, other_score, confidence,
-    vote_share, wrong_probability, annotations, trusted, duplicate_of, duplicate_label, metadata.FIELD and FUNCTION(text)
-    of the server's settings, joined by and, or, not. Up to 1,000 bytes.
+    vote_share, wrong_probability, annotations, trusted, llm_share, duplicate_of, duplicate_label, metadata.FIELD and
+    FUNCTION(text) of the server's settings, joined by and, or, not. Up to 1,000 bytes.
     """
     page_size: _builtins.int
     """Most hits to return, up to 1,000; 0 for as many as one reply holds."""

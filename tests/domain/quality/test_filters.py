@@ -149,6 +149,18 @@ async def test_a_rule_that_can_name_nothing_is_refused_when_it_is_set(service, p
         await service.parts.base.store.write(lambda tx: sets(service).remove(tx, project, "new"))
 
 
+async def test_a_cap_on_the_labels_of_llms_leaves_out_theirs_and_lets_them_back_as_people_label(service, project):
+    await service.label(project, {f"i{n}": CLASSES[0] for n in range(0, 15, 3)})
+    await put(service, project, "llm-cap", "llm_share > 0.5")
+    by_people, surest = {f"i{n}" for n in range(0, 15, 3)}, {f"i{n}" for n in range(15, 30, 3)}
+    assert set(await left_out(service, project)) == {*IDS} - by_people - surest
+    assert (await left_out(service, project))["i57"] == {"llm-cap": "llm_share 0.75"}
+    version = await train(service, project)
+    assert (version.labels, version.description["filtered"]) == (10, {"labels": 50, "by_filter": {"llm-cap": 50}})
+    await service.label(project, {"i1": CLASSES[1]})
+    assert set(await left_out(service, project)) == {*IDS} - by_people - surest - {"i1", "i4"}
+
+
 async def test_all_but_the_first_of_near_duplicates_can_be_left_out_and_contradictions_named(service):
     project = await service.create()
     parcel = "Where is the parcel that I sent to my aunt last week"

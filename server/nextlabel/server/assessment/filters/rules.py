@@ -33,6 +33,7 @@ NAMES: Final = {
     "wrong_probability": NUMBER,
     "annotations": NUMBER,
     "trusted": TRUTH,
+    "llm_share": NUMBER,
     "duplicate_of": TEXT,
     "duplicate_label": TEXT,
     "score": NUMBER,
@@ -41,6 +42,7 @@ NAMES: Final = {
 }
 OWN_FUNCTIONS: Final = ("len", "lower")
 _TEXT, _MOST_SHOWN = "text", 20
+_CAPPED: Final = ("llm_share",)
 _LABELS: Final = ("label", "other_label", "duplicate_label")
 _NAMED: Final = frozenset({*NAMES, "none", "true", "false"})
 _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -146,6 +148,7 @@ class _Reader:
                 )
             if isinstance(comparison, ast.Eq | ast.NotEq):
                 self._note_label(operands[place], operands[place + 1])
+            self._check_share(operands[place], operands[place + 1])
             steps.append(self._step(operands[place], comparison, left, right))
         return lambda facts: all(step(facts) for step in steps)
 
@@ -153,6 +156,14 @@ class _Reader:
         for name, text in ((left, right), (right, left)):
             if isinstance(name, ast.Name) and name.id in _LABELS and isinstance(text, ast.Constant):
                 self.labels[str(text.value)] = None
+
+    def _check_share(self, left: ast.expr, right: ast.expr) -> None:
+        """Refuse a cap that names nothing or everything: 80 where .8 is meant."""
+        for name, bound in ((left, right), (right, left)):
+            if isinstance(name, ast.Name) and name.id in _CAPPED and isinstance(bound, ast.Constant):
+                value = bound.value
+                if isinstance(value, int | float) and not 0 <= value <= 1:
+                    raise self._error(bound, f"is compared with {name.id}, a share from 0 to 1")
 
     def _step(self, node: ast.expr, comparison: ast.cmpop, left: _Read, right: _Read) -> _Holds:
         if isinstance(comparison, ast.Eq):

@@ -238,8 +238,8 @@ def filter_labels(
     """List the labels that a rule names, and why; nothing is changed.
 
     A rule compares text, label, other_label, confidence, vote_share, wrong_probability, annotations, trusted,
-    duplicate_of, duplicate_label and metadata.FIELD with texts in quotes, numbers or none, by ==, !=, <, <=, >, >=, in
-    and not in; and, or, not and parentheses join comparisons; len(text) and lower(text) may stand in them.
+    llm_share, duplicate_of, duplicate_label and metadata.FIELD with texts in quotes, numbers or none, by ==, !=, <, <=,
+    >, >=, in and not in; and, or, not and parentheses join comparisons; len(text) and lower(text) may stand in them.
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain

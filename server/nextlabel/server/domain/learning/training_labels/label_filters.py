@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.assessment.filters.llm_shares import llm_shares
 from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, fact_of, parse
 from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
 from nextlabel.server.domain.learning.training_labels.doubts_by_type import JUDGES
@@ -18,6 +19,7 @@ from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.answer_form import shown_answer
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import Score
@@ -26,6 +28,7 @@ from nextlabel.server.values.projects.projects import Project
 
 _BLOCK = 1_000
 _JUDGED = ("wrong_probability", "other_label", "other_score")
+_LLM_SHARE = "llm_share"
 _COMPARED = ("duplicate_of", "duplicate_label", "duplicate_score")
 
 
@@ -148,6 +151,7 @@ class LabelFilters:
         asked = {name for rule in rules.values() for name in rule.names}
         doubts = await self.doubting.of(project, every) if asked.intersection(_JUDGED) else NO_DOUBTS
         copied = await self._copied(project) if asked.intersection(_COMPARED) else {}
+        shares = await self._llm_shares(project) if _LLM_SHARE in asked else {}
         found: dict[int, NamedLabel] = {}
         rows = sorted(agreed)
         called = list(dict.fromkeys(name for rule in rules.values() for name in rule.functions))
@@ -157,7 +161,7 @@ class LabelFilters:
             items = await self.pools.items(project.id, block) if reads else None
             labels = [agreed[row] for row in block]
             said = await self._said(called, items or ())
-            hits = await self.executor.run(partial(_hits, rules, labels, _Found(doubts, copied, items, said)))
+            hits = await self.executor.run(partial(_hits, rules, labels, _Found(doubts, copied, shares, items, said)))
             found |= {hit.row: hit for hit in hits}
         return NamedLabels(tuple(rules), found, len(rows))
 
@@ -170,6 +174,12 @@ class LabelFilters:
             item.row: {fact_of(name): value for name, value in said.items()}
             for item, said in zip(items, values, strict=True)
         }
+
+    async def _llm_shares(self, project: Project) -> Mapping[int, float]:
+        """Return how much of their classes LLMs have down to a label, by row: among all labels, filtered or not."""
+        agreed = (await self.labeled.usable(project)).values()
+        labels = [(one, type_of(one.body).classes(one.body)) for one in agreed]
+        return await self.executor.run(lambda: llm_shares(labels))
 
     async def _copied(self, project: Project) -> Mapping[int, Consensus]:
         """Return the label of the earlier item that an item is nearly a copy of, by the item's row."""
@@ -187,6 +197,7 @@ class _Found:
 
     doubts: Doubts
     copied: Mapping[int, Consensus]
+    llm_shares: Mapping[int, float]
     items: Sequence[StoredItem] | None
     said: Mapping[int, Mapping[str, Value]]
 
@@ -245,6 +256,7 @@ def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
         "wrong_probability": found.doubts.wrong.get(agreed.row),
         "annotations": agreed.annotations,
         "trusted": agreed.trusted,
+        _LLM_SHARE: found.llm_shares.get(agreed.row),
         "duplicate_of": None if first is None else first.item_id,
     }
 
