@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.server.assessment.consensus.choice import choose, majority
+from nextlabel.server.assessment.consensus.choice import METHODS, choose, majority
 from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
 from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene
+from nextlabel.server.assessment.consensus.glad import PRIOR_MEAN, glad
 from nextlabel.server.assessment.consensus.mace import mace
 from nextlabel.server.assessment.consensus.one_coin import one_coin
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable, answer_table
@@ -67,7 +68,7 @@ def test_posteriors_are_probabilities_gold_stays_and_the_order_of_annotators_is_
     rng = np.random.default_rng(seed)
     given_NW = rng.integers(-1, classes, (30, panel_size))
     gold = np.where(rng.random(30) < 0.3, rng.integers(0, classes, 30), NO_GOLD)
-    for method in (majority, lambda t: dawid_skene(t)[0], lambda t: mace(t)[0], lambda t: one_coin(t)[0]):
+    for method in METHODS.values():
         found = method(table(given_NW, classes, gold))
         assert np.isfinite(found).all()
         answered = (given_NW >= 0).any(axis=1) | (gold != NO_GOLD)
@@ -113,6 +114,43 @@ def test_annotators_who_confuse_classes_are_seen_through_without_gold():
     found = choose(table(given, 4))
     assert found.method == "dawid_skene"
     assert right(found.probabilities_NC, truth) > right(majority(table(given, 4)), truth) + 0.01
+
+
+def test_no_other_abilities_and_difficulties_near_those_of_glad_explain_the_answers_better():
+    rng = np.random.default_rng(2)
+    truth = rng.integers(0, 3, 12)
+    given = np.where(rng.random((12, 4)) < [0.9, 0.8, 0.6, 0.2], truth[:, None], rng.integers(0, 3, (12, 4)))
+    answers = table(given, 3)
+    posterior, skills = glad(answers)
+
+    def score(ability, log_easiness):
+        """The log posterior, every true class of every item summed over."""
+        total = -0.5 * ((ability - PRIOR_MEAN) ** 2).sum() - 0.5 * ((log_easiness - PRIOR_MEAN) ** 2).sum()
+        for item in range(12):
+            right = 1 / (1 + np.exp(-ability * np.exp(log_easiness[item])))
+            told = [np.where(given[item] == c, right, (1 - right) / 2).prod() for c in range(3)]
+            total += np.log(np.dot(skills.prior_C, told))
+        return total
+
+    found = np.concatenate([skills.ability_W, np.log(skills.easiness_N)])
+    steps = 1e-4 * np.eye(len(found))
+    slopes = [(score(*np.split(found + s, [4])) - score(*np.split(found - s, [4]))) / 2e-4 for s in steps]
+    assert np.abs(slopes).max() < 0.05
+    assert skills.ability_W.argmin() == 3
+    assert right(posterior, truth) >= 0.9
+
+
+def test_items_that_are_hard_for_everybody_are_seen_as_hard():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 1500)
+    easy = rng.random(1500) < 0.5
+    ability = np.array([3.0, 2.0, 1.0, 0.5, 0.5, 0.5])
+    chance = 1 / (1 + np.exp(-ability * np.where(easy, 2.0, 0.2)[:, None]))
+    given = np.where(rng.random(chance.shape) < chance, truth[:, None], 1 - truth[:, None])
+    posterior, skills = glad(table(given, 2))
+    assert right(posterior, truth) > right(majority(table(given, 2)), truth) + 0.02
+    assert skills.easiness_N[easy].mean() > skills.easiness_N[~easy].mean()
+    assert np.corrcoef(skills.ability_W, ability)[0, 1] > 0.9
 
 
 def test_a_learner_counts_for_what_gold_says_it_is_worth():

@@ -471,7 +471,7 @@ Global___CompareConsensusRequest: _TypeAlias = CompareConsensusRequest  # noqa: 
 
 @_typing.final
 class ConsensusMethod(_message.Message):
-    """A way to join answers: majority, one_coin, mace, dawid_skene, or gold_weighted."""
+    """A way to join answers: majority, one_coin, mace, glad, dawid_skene, or gold_weighted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
 from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene, gold_panel
+from nextlabel.server.assessment.consensus.glad import glad
 from nextlabel.server.assessment.consensus.mace import mace
 from nextlabel.server.assessment.consensus.one_coin import one_coin
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
@@ -32,6 +33,7 @@ def majority(table: AnswerTable) -> Floats:
 
 METHODS: Mapping[str, Callable[[AnswerTable], Floats]] = {
     "dawid_skene": lambda table: dawid_skene(table)[0],
+    "glad": lambda table: glad(table)[0],
     "gold_weighted": gold_panel,
     "mace": lambda table: mace(table)[0],
     "majority": majority,

@@ -1,0 +1,75 @@
+"""Annotators of unequal ability on items of unequal difficulty (GLAD, Whitehill et al. 2009).
+
+An answer is right with probability 1 / (1 + exp(-ability x easiness)), and errs evenly. An item on which good
+annotators differ is found to be hard, and then says little about them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from nextlabel.server.assessment.consensus.panel import normalised
+from nextlabel.server.assessment.consensus.table import AnswerTable
+
+Floats = npt.NDArray[np.float64]
+
+PRIOR_MEAN = 1.0
+"""Mean of the normal priors, of variance 1, of abilities and of the logarithms of easiness, as in the paper."""
+
+_MAX_STEPS = 60
+_TOLERANCE = 1e-3
+_LONGEST_STEP = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skills:
+    """Abilities of W annotators, below 0 where answers are wrong rather than right; easiness of N items, above 0."""
+
+    ability_W: Floats
+    easiness_N: Floats
+    prior_C: Floats
+
+
+def glad(table: AnswerTable) -> tuple[Floats, Skills]:
+    """Return class probabilities of all items, (N, C), and the skills, by expectation maximisation; gold stays.
+
+    Each maximisation is one step of Fisher scoring for abilities, and one for the logarithms of easiness.
+    """
+    ability_W = np.full(len(table.annotators), PRIOR_MEAN)
+    log_easiness_N = np.full(table.items, PRIOR_MEAN)
+    posterior_NC = table.clamped((table.votes + 1e-3) / (table.votes + 1e-3).sum(axis=1, keepdims=True))
+    prior_C = np.full(len(table.classes), 1 / len(table.classes))
+    for _ in range(_MAX_STEPS):
+        right_A = posterior_NC[table.item_A, table.class_A]
+        easiness_A = np.exp(log_easiness_N)[table.item_A]
+        ability_W = _step(ability_W, table.annotator_A, easiness_A, ability_W[table.annotator_A] * easiness_A, right_A)
+        logit_A = ability_W[table.annotator_A] * easiness_A
+        log_easiness_N = _step(log_easiness_N, table.item_A, logit_A, logit_A, right_A)
+        prior_C = posterior_NC.sum(axis=0) + 1.0
+        skills = Skills(ability_W, np.exp(log_easiness_N), prior_C / prior_C.sum())
+        updated_NC = _posterior(table, skills)
+        moved = float(np.abs(updated_NC - posterior_NC).max(initial=0.0))
+        posterior_NC = updated_NC
+        if moved < _TOLERANCE:
+            break
+    return posterior_NC, skills
+
+
+def _step(value_n: Floats, place_A: npt.NDArray[np.int64], slope_A: Floats, logit_A: Floats, right_A: Floats) -> Floats:
+    """Return parameters after a step towards the best ones; ``slope_A`` is how a logit changes with its parameter."""
+    chance_A = expit(logit_A)
+    gradient_n = np.bincount(place_A, (right_A - chance_A) * slope_A, len(value_n)) - (value_n - PRIOR_MEAN)
+    curvature_n = np.bincount(place_A, chance_A * (1 - chance_A) * slope_A**2, len(value_n)) + 1.0
+    return np.asarray(value_n + np.clip(gradient_n / curvature_n, -_LONGEST_STEP, _LONGEST_STEP))
+
+
+def _posterior(table: AnswerTable, skills: Skills) -> Floats:
+    """An answer multiplies the odds of its class by right / (wrong in this very way)."""
+    classes = len(table.classes)
+    gain_A = skills.ability_W[table.annotator_A] * skills.easiness_N[table.item_A] + np.log(max(1, classes - 1))
+    log_NC = np.bincount(table.item_A * classes + table.class_A, gain_A, table.items * classes).astype(np.float64)
+    return table.clamped(normalised(log_NC.reshape(table.items, classes) + np.log(skills.prior_C)))
