@@ -159,7 +159,7 @@ def _joined(processes: int) -> Iterator[RayCluster]:
 
 
 def _workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if child.name().startswith("ray::Worker")]
+    return [child for child in psutil.Process().children(recursive=True) if child.name().startswith("ray::PartWorker")]
 
 
 @contextmanager

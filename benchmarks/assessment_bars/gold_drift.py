@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from assessment_bars.report import markdown
-from nextlabel.server.assessment.gold_drift import GoldAnswers, paired_evidence
+from nextlabel.server.assessment.gold_drift import RepeatedAnswers, paired_evidence
 from nextlabel.server.assessment.routing.steps import SURPRISE, chance_of_open
 
 ACCURACY = 0.9
@@ -60,7 +60,7 @@ def _answers(rng: np.random.Generator, deviates: float, earlier: int, fall: floa
 
 def _evidence(before_Ge: Bools, now_G: Bools, items: int) -> bool:
     given = zip(before_Ge[:items].tolist(), now_G[:items].tolist(), strict=True)
-    return paired_evidence([GoldAnswers(tuple(before), now) for before, now in given]).fallen
+    return paired_evidence([RepeatedAnswers(tuple(before), now) for before, now in given]).fallen
 
 
 def _first_alarm(before_Ge: Bools, now_G: Bools) -> float:

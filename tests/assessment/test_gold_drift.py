@@ -6,7 +6,7 @@ from math import exp
 import numpy as np
 import pytest
 
-from nextlabel.server.assessment.gold_drift import GoldAnswers, paired_evidence
+from nextlabel.server.assessment.gold_drift import RepeatedAnswers, paired_evidence
 
 
 def asked(rng, items, earlier, *, deviates=0.0, falls=0.0):
@@ -14,7 +14,7 @@ def asked(rng, items, earlier, *, deviates=0.0, falls=0.0):
     usual = rng.random(items) < 0.9
     before = usual[:, None] ^ (rng.random((items, earlier)) < deviates)
     now = (usual & (rng.random(items) >= falls / 0.9)) ^ (rng.random(items) < deviates)
-    return [GoldAnswers(tuple(b.tolist()), bool(n)) for b, n in zip(before, now, strict=True)]
+    return [RepeatedAnswers(tuple(b.tolist()), bool(n)) for b, n in zip(before, now, strict=True)]
 
 
 def test_no_wealth_is_more_probable_than_its_inverse_while_any_answer_of_an_item_may_be_the_newest():
@@ -25,7 +25,7 @@ def test_no_wealth_is_more_probable_than_its_inverse_while_any_answer_of_an_item
         chances = [(k if wrong else n - k) / n for wrong, (k, n) in zip(newest, items, strict=True)]
         if all(chances):
             answers = [
-                GoldAnswers((False,) * (k - wrong) + (True,) * (n - 1 - k + wrong), not wrong)
+                RepeatedAnswers((False,) * (k - wrong) + (True,) * (n - 1 - k + wrong), not wrong)
                 for wrong, (k, n) in zip(newest, items, strict=True)
             ]
             wealth.append(exp(paired_evidence(answers).log_wealth))
@@ -50,14 +50,14 @@ def test_five_points_less_are_seen_in_a_hundred_answers_of_a_steady_annotator():
 
 
 def test_what_has_become_better_or_was_mostly_wrong_raises_no_alarm():
-    better = [GoldAnswers((False,) * 6, True)] * 50 + [GoldAnswers((True,) * 6, True)] * 50
+    better = [RepeatedAnswers((False,) * 6, True)] * 50 + [RepeatedAnswers((True,) * 6, True)] * 50
     assert not paired_evidence(better).fallen
-    both = [GoldAnswers((False,) * 6, True)] * 20 + [GoldAnswers((True,) * 6, False)] * 20
+    both = [RepeatedAnswers((False,) * 6, True)] * 20 + [RepeatedAnswers((True,) * 6, False)] * 20
     assert not paired_evidence(both).fallen
     assert (paired_evidence(both).worse, paired_evidence(both).better) == (20, 20)
 
 
-@pytest.mark.parametrize("answers", [[], [GoldAnswers((), True)]])
+@pytest.mark.parametrize("answers", [[], [RepeatedAnswers((), True)]])
 def test_without_an_earlier_answer_there_is_nothing_to_compare(answers):
     with pytest.raises(ValueError, match="earlier answer"):
         paired_evidence(answers)

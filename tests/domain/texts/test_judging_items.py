@@ -10,7 +10,7 @@ import pytest
 
 from nextlabel.server.domain.texts.judging_items import (
     MOST_CANDIDATES,
-    Candidate,
+    WrittenCandidate,
     candidates,
     in_pairs,
     one_by_one,
@@ -32,7 +32,7 @@ def written(texts: Sequence[str], *, by: str = "") -> list[Annotation]:
     return made
 
 
-def made(count: int) -> list[Candidate]:
+def made(count: int) -> list[WrittenCandidate]:
     return candidates(written([f"text {n}" for n in range(count)]))
 
 

@@ -22,7 +22,7 @@ _ODDS_B = np.array([4.0, 16.0, 64.0])
 
 
 @dataclass(frozen=True, slots=True)
-class GoldAnswers:
+class RepeatedAnswers:
     """Whether the answers about one gold item were right: the ``earlier`` ones, at least one, and that of ``now``."""
 
     earlier: tuple[bool, ...]
@@ -51,10 +51,10 @@ class PairedEvidence:
         return self.right_now < self.right_before and self.log_wealth > -log(FALSE_ALARMS)
 
 
-def paired_evidence(answers: Sequence[GoldAnswers]) -> PairedEvidence:
+def paired_evidence(answers: Sequence[RepeatedAnswers]) -> PairedEvidence:
     """Compare new answers about gold items with the earlier ones, in the order in which they came.
 
-    >>> found = paired_evidence([GoldAnswers((True,) * 5, False)] * 6 + [GoldAnswers((True,) * 5, True)] * 94)
+    >>> found = paired_evidence([RepeatedAnswers((True,) * 5, False)] * 6 + [RepeatedAnswers((True,) * 5, True)] * 94)
     >>> found.right_now, found.worse, found.fallen
     (0.94, 6, True)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.assessment.consensus.expectation_maximisation import expectation_maximisation
 from nextlabel.server.assessment.consensus.panel import Panel
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 
@@ -17,9 +18,6 @@ Floats = npt.NDArray[np.float64]
 PRIOR_ANSWERS = 4.0
 """How many answers about a class the shared matrix counts as."""
 
-_MAX_STEPS = 60
-_TOLERANCE = 1e-3
-
 
 def dawid_skene(table: AnswerTable, prior_answers: float = PRIOR_ANSWERS) -> tuple[Floats, Panel]:
     """Return class probabilities of all items, (N, C), and the panel, by expectation maximisation.
@@ -27,18 +25,12 @@ def dawid_skene(table: AnswerTable, prior_answers: float = PRIOR_ANSWERS) -> tup
     Gold items keep their class. Starts from the votes; the result is a local optimum.
     """
     classes, panel_size = len(table.classes), len(table.annotators)
-    posterior_NC = table.clamped((table.votes + 1e-3) / (table.votes + 1e-3).sum(axis=1, keepdims=True))
-    panel = None
-    for _ in range(_MAX_STEPS):
+
+    def fitted(posterior_NC: Floats, _: Panel | None) -> Panel:
         counts_KC = np.asarray(table.giving @ posterior_NC)
-        panel = _fitted(table, counts_KC.reshape(panel_size, classes, classes), posterior_NC, prior_answers)
-        updated_NC = panel.posteriors(table)
-        moved = float(np.abs(updated_NC - posterior_NC).max(initial=0.0))
-        posterior_NC = updated_NC
-        if moved < _TOLERANCE:
-            break
-    assert panel is not None
-    return posterior_NC, panel
+        return _fitted(table, counts_KC.reshape(panel_size, classes, classes), posterior_NC, prior_answers)
+
+    return expectation_maximisation(table, fitted, lambda panel: panel.posteriors(table))
 
 
 def _fitted(table: AnswerTable, counts_WGT: Floats, posterior_NC: Floats, prior_answers: float) -> Panel:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from nextlabel.server.assessment.consensus.expectation_maximisation import expectation_maximisation
 from nextlabel.server.assessment.consensus.panel import normalised
 from nextlabel.server.assessment.consensus.table import AnswerTable
 
@@ -20,8 +21,6 @@ Floats = npt.NDArray[np.float64]
 PRIOR_MEAN = 1.0
 """Mean of the normal priors, of variance 1, of abilities and of the logarithms of easiness, as in the paper."""
 
-_MAX_STEPS = 60
-_TOLERANCE = 1e-3
 _LONGEST_STEP = 1.0
 
 
@@ -39,24 +38,19 @@ def glad(table: AnswerTable) -> tuple[Floats, Skills]:
 
     Each maximisation is one step of Fisher scoring for abilities, and one for the logarithms of easiness.
     """
-    ability_W = np.full(len(table.annotators), PRIOR_MEAN)
-    log_easiness_N = np.full(table.items, PRIOR_MEAN)
-    posterior_NC = table.clamped((table.votes + 1e-3) / (table.votes + 1e-3).sum(axis=1, keepdims=True))
-    prior_C = np.full(len(table.classes), 1 / len(table.classes))
-    for _ in range(_MAX_STEPS):
+
+    def fitted(posterior_NC: Floats, before: Skills | None) -> Skills:
+        ability_W = np.full(len(table.annotators), PRIOR_MEAN) if before is None else before.ability_W
+        log_easiness_N = np.full(table.items, PRIOR_MEAN) if before is None else np.log(before.easiness_N)
         right_A = posterior_NC[table.item_A, table.class_A]
         easiness_A = np.exp(log_easiness_N)[table.item_A]
         ability_W = _step(ability_W, table.annotator_A, easiness_A, ability_W[table.annotator_A] * easiness_A, right_A)
         logit_A = ability_W[table.annotator_A] * easiness_A
         log_easiness_N = _step(log_easiness_N, table.item_A, logit_A, logit_A, right_A)
         prior_C = posterior_NC.sum(axis=0) + 1.0
-        skills = Skills(ability_W, np.exp(log_easiness_N), prior_C / prior_C.sum())
-        updated_NC = _posterior(table, skills)
-        moved = float(np.abs(updated_NC - posterior_NC).max(initial=0.0))
-        posterior_NC = updated_NC
-        if moved < _TOLERANCE:
-            break
-    return posterior_NC, skills
+        return Skills(ability_W, np.exp(log_easiness_N), prior_C / prior_C.sum())
+
+    return expectation_maximisation(table, fitted, lambda skills: _posterior(table, skills))
 
 
 def _step(value_n: Floats, place_A: npt.NDArray[np.int64], slope_A: Floats, logit_A: Floats, right_A: Floats) -> Floats:

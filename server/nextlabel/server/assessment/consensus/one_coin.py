@@ -9,32 +9,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.assessment.consensus.expectation_maximisation import expectation_maximisation
 from nextlabel.server.assessment.consensus.panel import Panel
 from nextlabel.server.assessment.consensus.table import AnswerTable
 
 Floats = npt.NDArray[np.float64]
-
-_MAX_STEPS = 60
-_TOLERANCE = 1e-3
 
 
 def one_coin(table: AnswerTable) -> tuple[Floats, Panel]:
     """Return class probabilities of all items, (N, C), and the panel, by expectation maximisation; gold stays."""
     panel_size = len(table.annotators)
     answers_W = np.bincount(table.annotator_A, minlength=panel_size)
-    posterior_NC = table.clamped((table.votes + 1e-3) / (table.votes + 1e-3).sum(axis=1, keepdims=True))
-    panel = None
-    for _ in range(_MAX_STEPS):
+
+    def fitted(posterior_NC: Floats, _: Panel | None) -> Panel:
         right_A = posterior_NC[table.item_A, table.class_A]
         accuracy_W = (np.bincount(table.annotator_A, right_A, panel_size) + 1.0) / (answers_W + 2.0)
-        panel = _panel(table, accuracy_W, posterior_NC.sum(axis=0) + 1.0)
-        updated_NC = panel.posteriors(table)
-        moved = float(np.abs(updated_NC - posterior_NC).max(initial=0.0))
-        posterior_NC = updated_NC
-        if moved < _TOLERANCE:
-            break
-    assert panel is not None
-    return posterior_NC, panel
+        return _panel(table, accuracy_W, posterior_NC.sum(axis=0) + 1.0)
+
+    return expectation_maximisation(table, fitted, lambda panel: panel.posteriors(table))
 
 
 def _panel(table: AnswerTable, accuracy_W: Floats, prior_C: Floats) -> Panel:

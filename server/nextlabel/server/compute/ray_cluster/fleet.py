@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 
-from nextlabel.server.compute.ray_cluster.worker import Worker, this_version
+from nextlabel.server.compute.ray_cluster.worker import PartWorker, this_version
 
 
 class UnfitCluster(Exception):  # noqa: N818 -- what it says, not that something failed
@@ -74,5 +74,5 @@ class Fleet:
 
     def _new(self) -> Slot:
         resources = {"num_gpus": 1} if self._gpus else {"num_cpus": 1}
-        actor = ray.remote(Worker).options(max_restarts=0, max_task_retries=0, **resources).remote(ray.get)
+        actor = ray.remote(PartWorker).options(max_restarts=0, max_task_retries=0, **resources).remote(ray.get)
         return Slot(actor, actor.ping.remote())

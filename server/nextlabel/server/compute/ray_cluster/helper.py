@@ -77,7 +77,7 @@ def _run(connection: Connection, name: str, processors: Any, gpus: Any) -> None:
     import ray
 
     from nextlabel.server.compute.ray_cluster.fleet import UnfitCluster
-    from nextlabel.server.compute.ray_cluster.job import Job
+    from nextlabel.server.compute.ray_cluster.job import ClusterJob
 
     with connection, suppress(OSError, EOFError):
         homes, parts, on_gpus = connection.recv()
@@ -89,7 +89,7 @@ def _run(connection: Connection, name: str, processors: Any, gpus: Any) -> None:
             connection.send_bytes(result)
 
         try:
-            job = Job(
+            job = ClusterJob(
                 name=name,
                 fleet=fleet,
                 work=work,

@@ -28,7 +28,7 @@ Tell = Callable[[int, bool, bytes], None]
 
 
 @dataclass(slots=True)
-class Job:
+class ClusterJob:
     """Work on parts by a fleet.
 
     Attributes:

@@ -18,7 +18,7 @@ def this_version() -> str:
     return f"nextlabel {version('nextlabel')}"
 
 
-class Worker:
+class PartWorker:
     """Computes on parts; keeps the work of the last few jobs, and with it the model and the pool that it has opened."""
 
     def __init__(self, fetch: Callable[[Any], bytes]) -> None:

@@ -11,7 +11,7 @@ from nextlabel.server.assessment.consensus.by_type import consensus_of, raters_o
 from nextlabel.server.assessment.consensus.raters import RaterModel
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.needs import need_of
-from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
@@ -89,12 +89,13 @@ class Labels:
         known = self._projects.setdefault(project.id, _Labels())
         after = known.last_id
         scores = project.annotation_type is AnnotationType.SCORE
-        new, gold = await self._store.read(
-            lambda tx: (
-                tx.labeling.annotations(project.id, after_id=after),
-                tx.pool.references(project.id, Split.GOLD) if scores else (),
-            )
-        )
+
+        def read(tx: Transaction) -> tuple[Sequence[Annotation], Sequence[ReferenceItem] | None]:
+            given = tx.labeling.annotations(project.id, after_id=after)
+            rated_anew = scores and _heard(len(known.scores) + len(given)) != known.heard
+            return given, tx.pool.references(project.id, Split.GOLD) if rated_anew else None
+
+        new, gold = await self._store.read(read)
         # Another caller may have taken the same annotations in while this one was reading.
         fresh = [a for a in new if a.id > known.last_id]
         for annotation in fresh:
@@ -106,7 +107,7 @@ class Labels:
         changed = dict.fromkeys(a.row for a in fresh)
         if scores:
             known.scores += fresh
-            if _rate(project, known, gold):
+            if gold is not None and _rate(project, known, gold):
                 changed = dict.fromkeys(known.by_row)
         # Classes are only ever added at the end: who still has fewer knows the project as it was.
         if len(project.classes) > len(known.classes):

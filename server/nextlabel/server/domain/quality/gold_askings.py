@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 
 from nextlabel.server.assessment.answering_models import other_models
-from nextlabel.server.assessment.gold_drift import GoldAnswers, PairedEvidence, paired_evidence
+from nextlabel.server.assessment.gold_drift import PairedEvidence, RepeatedAnswers, paired_evidence
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.labeling.annotations import Annotation
@@ -102,7 +102,7 @@ def _askings(project: Project, own: Sequence[Annotation], gold: Mapping[int, str
         settings = now
         right = {a.row: a.answer.body is not None and is_right(a.answer.body, gold[a.row], project) for a in answers}
         earlier = same or before
-        compared = [GoldAnswers(earlier[row], is_so) for row, is_so in right.items() if row in earlier]
+        compared = [RepeatedAnswers(earlier[row], is_so) for row, is_so in right.items() if row in earlier]
         found.append(
             GoldAsking(
                 annotator=answers[0].annotator,

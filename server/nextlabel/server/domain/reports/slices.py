@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class SliceFigure:
     """Accuracy in a slice, and how far it is above that everywhere else."""
 
     figure: Figure
@@ -49,8 +49,8 @@ class Slice:
     """
 
     value: str | None
-    model: Measured | None
-    given: Measured | None
+    model: SliceFigure | None
+    given: SliceFigure | None
     labels: int
     classes: Mapping[str, int]
 
@@ -140,10 +140,10 @@ def _some(by_row: Mapping[int, T]) -> Mapping[int, T]:
     return {row: by_row[row] for row in np.sort(chosen).tolist()}
 
 
-def _measured(kind: FigureKind, right: Mapping[int, bool], rows: Sequence[int], error: float) -> Measured | None:
+def _measured(kind: FigureKind, right: Mapping[int, bool], rows: Sequence[int], error: float) -> SliceFigure | None:
     here = [right[row] for row in rows if row in right]
     if not here:
         return None
     hits, n = sum(here), len(here)
     apart = gap(hits, n, sum(right.values()) - hits, len(right) - n, error)
-    return Measured(Figure(kind, wilson_interval(hits, n)), apart)
+    return SliceFigure(Figure(kind, wilson_interval(hits, n)), apart)

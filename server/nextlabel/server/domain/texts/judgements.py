@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.texts.judging_items import Candidate, candidates, pair_id, to_score
+from nextlabel.server.domain.texts.judging_items import WrittenCandidate, candidates, pair_id, to_score
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.annotation_type import AnnotationType
@@ -26,7 +26,7 @@ class JudgedText:
     the answers of judges that it rests on.
     """
 
-    candidate: Candidate
+    candidate: WrittenCandidate
     won: int = 0
     tied: int = 0
     lost: int = 0
@@ -128,7 +128,7 @@ class Judgements:
         return [JudgedItem(item, judged(item, texts, said)) for item, texts in written]
 
     async def _said(
-        self, judging: Project, written: Sequence[Sequence[Candidate]], by_pairs: bool
+        self, judging: Project, written: Sequence[Sequence[WrittenCandidate]], by_pairs: bool
     ) -> Mapping[str, tuple[StoredItem, Consensus]]:
         """Return what judges agreed on about each judging item, by its id, with the item."""
         ids = [name for texts in written for name in (_pair_ids(texts) if by_pairs else _ids(texts))]
@@ -138,16 +138,16 @@ class Judgements:
         return {item.item_id: (item, agreed[item.row]) for item in items}
 
 
-def _ids(texts: Sequence[Candidate]) -> list[str]:
+def _ids(texts: Sequence[WrittenCandidate]) -> list[str]:
     return [str(one.number) for one in texts]
 
 
-def _pair_ids(texts: Sequence[Candidate]) -> list[str]:
+def _pair_ids(texts: Sequence[WrittenCandidate]) -> list[str]:
     return [pair_id(one, other) for one in texts for other in texts if one is not other]
 
 
 def _by_pairs(
-    item: StoredItem, texts: Sequence[Candidate], said: Mapping[str, tuple[StoredItem, Consensus]]
+    item: StoredItem, texts: Sequence[WrittenCandidate], said: Mapping[str, tuple[StoredItem, Consensus]]
 ) -> list[JudgedText]:
     judged = {one.number: JudgedText(one) for one in texts}
     for one in texts:
@@ -164,13 +164,13 @@ def _by_pairs(
     return _ranked(list(judged.values()))
 
 
-def _is_about(found: StoredItem, item: StoredItem, one: Candidate, other: Candidate) -> bool:
+def _is_about(found: StoredItem, item: StoredItem, one: WrittenCandidate, other: WrittenCandidate) -> bool:
     pair = found.pair
     return pair is not None and (found.text, pair.a, pair.b) == (item.text, one.text, other.text)
 
 
 def _by_scores(
-    item: StoredItem, texts: Sequence[Candidate], said: Mapping[str, tuple[StoredItem, Consensus]]
+    item: StoredItem, texts: Sequence[WrittenCandidate], said: Mapping[str, tuple[StoredItem, Consensus]]
 ) -> list[JudgedText]:
     judged = []
     for one in texts:

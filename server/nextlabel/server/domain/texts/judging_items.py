@@ -16,7 +16,7 @@ MOST_CANDIDATES = 45
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class WrittenCandidate:
     """A text that somebody wrote of an item."""
 
     annotation: Annotation
@@ -37,23 +37,23 @@ class JudgingItem:
     pair: TextPair | None = None
 
 
-def candidates(annotations: Sequence[Annotation]) -> list[Candidate]:
+def candidates(annotations: Sequence[Annotation]) -> list[WrittenCandidate]:
     """Return the newest text of each annotator, the oldest first; of equal texts the one written first."""
-    by_text: dict[str, Candidate] = {}
+    by_text: dict[str, WrittenCandidate] = {}
     for annotation in sorted(newest_answers(annotations, Text), key=lambda a: a.id):
         if isinstance(body := annotation.answer.body, Text):
-            by_text.setdefault(body.text, Candidate(annotation, body.text))
+            by_text.setdefault(body.text, WrittenCandidate(annotation, body.text))
     return list(by_text.values())[:MOST_CANDIDATES]
 
 
-def pairs_of(written: Sequence[Candidate], most: int = 0) -> list[tuple[Candidate, Candidate]]:
+def pairs_of(written: Sequence[WrittenCandidate], most: int = 0) -> list[tuple[WrittenCandidate, WrittenCandidate]]:
     """Return pairs of an item's candidates: all, or at most ``most``, spread evenly over the candidates.
 
     They stand on a circle, and neighbours are paired first. Which of two comes first is drawn by their numbers, so that
     it says nothing of who wrote them.
     """
     size = len(written)
-    found: dict[frozenset[int], tuple[Candidate, Candidate]] = {}
+    found: dict[frozenset[int], tuple[WrittenCandidate, WrittenCandidate]] = {}
     for distance in range(1, size // 2 + 1):
         for place in range(size):
             one, other = written[place], written[(place + distance) % size]
@@ -61,24 +61,24 @@ def pairs_of(written: Sequence[Candidate], most: int = 0) -> list[tuple[Candidat
     return list(found.values())[: most or None]
 
 
-def _drawn(one: Candidate, other: Candidate) -> tuple[Candidate, Candidate]:
+def _drawn(one: WrittenCandidate, other: WrittenCandidate) -> tuple[WrittenCandidate, WrittenCandidate]:
     earlier, later = sorted((one, other), key=lambda candidate: candidate.number)
     turned = sha256(pair_id(earlier, later).encode()).digest()[0] % 2
     return (later, earlier) if turned else (earlier, later)
 
 
-def pair_id(one: Candidate, other: Candidate) -> str:
+def pair_id(one: WrittenCandidate, other: WrittenCandidate) -> str:
     """Return the id of the judging item about a pair, of which ``one`` comes first."""
     return f"{one.number}-{other.number}"
 
 
-def in_pairs(prompt: str, written: Sequence[Candidate], most: int = 0) -> Iterator[JudgingItem]:
+def in_pairs(prompt: str, written: Sequence[WrittenCandidate], most: int = 0) -> Iterator[JudgingItem]:
     """Yield the judging items of an item's candidates, two at a time."""
     for one, other in pairs_of(written, most):
         yield JudgingItem(pair_id(one, other), prompt, TextPair(one.text, other.text))
 
 
-def one_by_one(prompt: str, written: Sequence[Candidate]) -> Iterator[JudgingItem]:
+def one_by_one(prompt: str, written: Sequence[WrittenCandidate]) -> Iterator[JudgingItem]:
     """Yield the judging items of an item's candidates, each alone, below what it answers."""
     for one in written:
         yield JudgingItem(str(one.number), to_score(prompt, one.text))

@@ -33,20 +33,20 @@ Int64 = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
+class JudgedLabels:
     """How probably each of n labels is wrong, and what learner and neighbours say instead, or as well."""
 
     wrong_n: Floats
     own: tuple[Body, ...]
 
 
-Judge = Callable[[npt.NDArray[np.float32], object, npt.NDArray[np.bool_], Int64], Judged | None]
+Judge = Callable[[npt.NDArray[np.float32], object, npt.NDArray[np.bool_], Int64], JudgedLabels | None]
 """Takes embeddings of n items, what learners are trained on, which of them one is fitted on, and their ranks."""
 
 
 def judge_labels(
     embeddings_nD: npt.NDArray[np.float32], training: object, known_n: npt.NDArray[np.bool_], rank_n: Int64
-) -> Judged | None:
+) -> JudgedLabels | None:
     """Judge labels of one class each; None where all known ones are of one class."""
     assert isinstance(training, TrainingSet)
     labels_n, classes = training.labels_N, len(training.classes)
@@ -64,12 +64,12 @@ def judge_labels(
     )
     wrong_n = wrong_probabilities(probabilities_nC, labels_n, training.trusted_N.astype(np.int64))
     own = tuple(Label(training.classes[c]) for c in probabilities_nC.argmax(axis=1).tolist())
-    return Judged(wrong_n, own)
+    return JudgedLabels(wrong_n, own)
 
 
 def judge_sets(
     embeddings_nD: npt.NDArray[np.float32], training: object, known_n: npt.NDArray[np.bool_], rank_n: Int64
-) -> Judged | None:
+) -> JudgedLabels | None:
     """Judge sets of classes, each class by itself: a set is as probably wrong as the class in it, or missing, that is
     most probably so. Classes that all known labels have, or none, are not judged."""
     assert isinstance(training, MultiLabelTraining)
@@ -91,18 +91,18 @@ def judge_sets(
     own_nC = given_nC ^ (wrong_nC > 0.5)
     names = np.array(training.classes, object)
     own = tuple(MultiLabel(tuple(names[own_C].tolist())) for own_C in own_nC)
-    return Judged(wrong_nC.max(axis=1, initial=0.0), own)
+    return JudgedLabels(wrong_nC.max(axis=1, initial=0.0), own)
 
 
 def judge_scores(
     embeddings_nD: npt.NDArray[np.float32], training: object, known_n: npt.NDArray[np.bool_], rank_n: Int64
-) -> Judged | None:
+) -> JudgedLabels | None:
     """Judge scores: by how far they are from what is expected of items like theirs."""
     assert isinstance(training, ScoreTraining)
     scores_n, allowed = training.scores_N, training.allowed
     expected_n = np.clip(out_of_fold_scores(embeddings_nD, scores_n, known_N=known_n), allowed.minimum, allowed.maximum)
     wrong_n = outlier_probabilities(scores_n - expected_n, allowed.width, training.trusted_N.astype(np.int64))
-    return Judged(wrong_n, tuple(Score(score) for score in expected_n.tolist()))
+    return JudgedLabels(wrong_n, tuple(Score(score) for score in expected_n.tolist()))
 
 
 JUDGES: Mapping[AnnotationType, Judge] = {
