@@ -1,6 +1,7 @@
 import pytest
 
 from nextlabel.server.domain.projects.projects import ProjectChanges
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from nextlabel.server.values.projects.guidelines import GuidelinesStatus
 from nextlabel.server.values.projects.projects import LabelClass
@@ -22,6 +23,10 @@ def violations(error) -> dict[str, str]:
         ({"overlap": 0}, "overlap"),
         ({"lease_ttl_s": 0.5}, "lease_ttl"),
         ({"audit_share": 1.5}, "audit_share"),
+        ({"gold_share": 0.6}, "gold_share"),
+        ({"gold_share": float("nan")}, "gold_share"),
+        ({"consensus": "loudest"}, "consensus"),
+        ({"consensus": "mace", "annotation_type": AnnotationType.MULTI_LABEL}, "consensus"),
         ({"embedding_dimension": 0}, "embedding.dimension"),
     ],
 )

@@ -272,6 +272,8 @@ class Project(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    GOLD_SHARE_FIELD_NUMBER: _builtins.int
+    CONSENSUS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name: lower-case letters, digits, `.`, `_` and `-`, first a letter or digit; 1 to 63 bytes."""
     annotation_type: _annotation_pb2.AnnotationType.ValueType
@@ -286,6 +288,15 @@ class Project(_message.Message):
     """Whether human annotators see the suggestion of an LLM or of the learner."""
     model_version: _builtins.int
     """The newest model version; 0 before the first training. Output only."""
+    gold_share: _builtins.float
+    """Share of the places on people's leases that go to gold items which nobody can tell from the others, from 0 to 0.5. Above
+    0, leased items have ids made up for this purpose, and neither metadata nor the reason why they were picked.
+    """
+    consensus: _builtins.str
+    """How the answers about an item are joined, in SINGLE_LABEL projects: a method that QualityService.CompareConsensus
+    names, or `auto` for the one that it chooses; empty for `majority`. Answers of people are joined among themselves,
+    and outvote all others. Up to 256 bytes.
+    """
     @_builtins.property
     def label_space(self) -> Global___LabelSpace:
         """The classes, for SINGLE_LABEL and MULTI_LABEL."""
@@ -346,10 +357,12 @@ class Project(_message.Message):
         model_version: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        gold_share: _builtins.float = ...,
+        consensus: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "score_range", b"score_range", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_type", b"annotation_type", "audit_share", b"audit_share", "counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "guidelines_version", b"guidelines_version", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "model_version", b"model_version", "name", b"name", "overlap", b"overlap", "prompt_metadata", b"prompt_metadata", "score_range", b"score_range", "show_suggestions", b"show_suggestions", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotation_type", b"annotation_type", "audit_share", b"audit_share", "consensus", b"consensus", "counts", b"counts", "create_time", b"create_time", "default_strategy", b"default_strategy", "embedding", b"embedding", "gold_share", b"gold_share", "guidelines_version", b"guidelines_version", "label_space", b"label_space", "learner", b"learner", "lease_ttl", b"lease_ttl", "model_version", b"model_version", "name", b"name", "overlap", b"overlap", "prompt_metadata", b"prompt_metadata", "score_range", b"score_range", "show_suggestions", b"show_suggestions", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -634,7 +647,9 @@ class UpdateProjectRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """The fields to change: label_space, learner, default_strategy, overlap, lease_ttl, audit_share, show_suggestions, prompt_metadata."""
+        """The fields to change: label_space, learner, default_strategy, overlap, lease_ttl, audit_share, show_suggestions,
+        prompt_metadata, gold_share, consensus.
+        """
 
     def __init__(
         self,

@@ -14,10 +14,13 @@ SINGLE = annotation_pb2.ANNOTATION_TYPE_SINGLE_LABEL
 
 
 def test_a_project_is_what_was_asked_for_with_the_defaults_filled_in(api: Api) -> None:
-    name = api.project(overlap=2, lease_ttl=duration_pb2.Duration(seconds=30), show_suggestions=True)
+    name = api.project(
+        overlap=2, lease_ttl=duration_pb2.Duration(seconds=30), show_suggestions=True, gold_share=0.1, consensus="auto"
+    )
     project = api.projects.GetProject(pb.GetProjectRequest(project=name)).project
     assert [c.name for c in project.label_space.classes] == list(CLASSES)
     assert (project.overlap, project.lease_ttl.seconds, project.show_suggestions) == (2, 30, True)
+    assert (project.gold_share, project.consensus) == (0.1, "auto")
     assert (project.learner.estimator, project.default_strategy.name) == ("default", "default")
     assert (project.embedding, project.model_version) == (GIVEN, 0)
     assert project.counts.pool == 0

@@ -212,7 +212,8 @@ async def test_class_names_stored_as_typed_get_their_one_form(tmp_path: Path, be
     with sqlite3.connect(tmp_path / "state.db") as db:
         for table in ("advice", "label_filters", "kept_items", "run_rows"):
             db.execute(f"DROP TABLE {table}")
-        db.execute("ALTER TABLE projects DROP COLUMN score_range")
+        for column in ("score_range", "gold_share", "consensus"):
+            db.execute(f"ALTER TABLE projects DROP COLUMN {column}")
         db.execute(newer("0007"))
     store = open_state_store(url)
     kept = typed if beside == CAFES["composed"] else CAFES["composed"]

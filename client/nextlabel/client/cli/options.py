@@ -15,6 +15,16 @@ StrategyParamOption = Annotated[
     list[str] | None, typer.Option("--strategy-param", metavar="NAME=VALUE", help="Parameter of --strategy.")
 ]
 OverlapOption = Annotated[int, typer.Option("--overlap", min=1, help="Annotators that each item is given to.")]
+GoldShareOption = Annotated[
+    float | None,
+    typer.Option("--gold-share", min=0, max=0.5, help="Share of people's leases for gold that they cannot tell apart."),
+]
+ConsensusOption = Annotated[
+    str | None,
+    typer.Option(
+        "--consensus", metavar="WAY", help="How answers are joined: majority, auto or a name of quality consensus."
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 
 

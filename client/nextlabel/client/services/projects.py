@@ -50,6 +50,8 @@ class OneProject(Service[Mode, Scope]):
         audit_share: float | None = None,
         show_suggestions: bool | None = None,
         prompt_metadata: Sequence[str] | None = None,
+        gold_share: float | None = None,
+        consensus: str | None = None,
     ) -> pb.Project:
         """Change what is given and leave the rest.
 
@@ -64,6 +66,8 @@ class OneProject(Service[Mode, Scope]):
             "audit_share": audit_share,
             "show_suggestions": show_suggestions,
             "prompt_metadata": None if prompt_metadata is None else several(prompt_metadata, "prompt_metadata"),
+            "gold_share": gold_share,
+            "consensus": consensus,
         }
         changes = {field: value for field, value in changes.items() if value is not None}
         request = pb.UpdateProjectRequest(
@@ -102,6 +106,8 @@ class Projects(OneProject[Mode, OfServer]):
         audit_share: float = 0.0,
         show_suggestions: bool = False,
         prompt_metadata: Sequence[str] = (),
+        gold_share: float = 0.0,
+        consensus: str = "",
         timeout_s: float = LONG_CALL_S,
     ) -> pb.Project:
         """Create a project; the first one of a server takes long, because the embedding model is loaded for it.
@@ -109,7 +115,9 @@ class Projects(OneProject[Mode, OfServer]):
         `labels` are the classes, in an order that stays; `annotation_type` is single_label, multi_label, score,
         pairwise_preference or text. `score_range` is the smallest and the greatest score, by default 0 and 1, and the
         step between scores where not every number is one. The server embeds the texts with `embedding_model`, unless
-        `embeddings_given` says that every item comes with an embedding of `dimension` numbers.
+        `embeddings_given` says that every item comes with an embedding of `dimension` numbers. `gold_share` (up to 0.5)
+        of the places on people's leases go to gold items that they cannot tell from others. `consensus` is how answers
+        are joined: majority (the default), auto, one_coin, mace, glad, dawid_skene or gold_weighted.
 
         Raises NextlabelError: ALREADY_EXISTS when the name is taken, INVALID_ARGUMENT with the wrong fields.
         """
@@ -126,6 +134,8 @@ class Projects(OneProject[Mode, OfServer]):
             audit_share=audit_share,
             show_suggestions=show_suggestions,
             prompt_metadata=several(prompt_metadata, "prompt_metadata"),
+            gold_share=gold_share,
+            consensus=consensus,
         )
         if score_range is not None:
             allowed = project.score_range

@@ -16,7 +16,9 @@ from nextlabel.client.cli.label_spaces import (
     named_classes,
 )
 from nextlabel.client.cli.options import (
+    ConsensusOption,
     EstimatorParamOption,
+    GoldShareOption,
     OverlapOption,
     StrategyOption,
     StrategyParamOption,
@@ -81,6 +83,8 @@ def create(
     show_suggestions: Annotated[
         bool, typer.Option("--show-suggestions", help="Show people what an LLM or the learner suggests.")
     ] = False,
+    gold_share: GoldShareOption = None,
+    consensus: ConsensusOption = None,
     output: OutputOption = Output.TABLE,
     *,
     reading: Reading,
@@ -110,6 +114,8 @@ def create(
                 overlap=overlap,
                 audit_share=audit_share,
                 show_suggestions=show_suggestions,
+                gold_share=gold_share or 0.0,
+                consensus=consensus or "",
             )
         say(f"created project {name}")
         if held_out is not None:
@@ -170,10 +176,12 @@ def update(
     lease_ttl: Annotated[float | None, typer.Option(metavar="SECONDS", help="How long a lease lasts.")] = None,
     audit_share: Annotated[float | None, typer.Option(min=0, max=1, help="Share drawn at random.")] = None,
     show_suggestions: Annotated[bool | None, typer.Option(help="Whether people see suggestions.")] = None,
+    gold_share: GoldShareOption = None,
+    consensus: ConsensusOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Change what is given and leave the rest."""
-    changes = (estimator, strategy, overlap, lease_ttl, audit_share, show_suggestions)
+    changes = (estimator, strategy, overlap, lease_ttl, audit_share, show_suggestions, gold_share, consensus)
     if not add_labels and not estimator_param and not strategy_param and all(change is None for change in changes):
         raise typer.BadParameter("give at least one thing to change; see nextlabel project update --help")
     with session(ctx).connect() as client:
@@ -194,6 +202,8 @@ def update(
             lease_ttl_s=lease_ttl,
             audit_share=audit_share,
             show_suggestions=show_suggestions,
+            gold_share=gold_share,
+            consensus=consensus,
         )
         _show(plain(project), output)
 

@@ -25,7 +25,7 @@ from nextlabel.server.values.errors import InvalidArgument, NotImplementedYet
 from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.projects.class_names import composed
 from nextlabel.server.values.projects.guidelines import GuidelinesEffect, GuidelinesStatus, GuidelinesVersion
-from nextlabel.server.values.projects.projects import LabelClass, Project
+from nextlabel.server.values.projects.projects import MAJORITY, LabelClass, Project
 from nextlabel.server.values.projects.score_range import ScoreRange
 from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import project_service_pb2 as pb
@@ -62,6 +62,8 @@ def new_project(message: pb.Project, guidelines: str) -> NewProject:
         audit_share=message.audit_share,
         show_suggestions=message.show_suggestions,
         score_range=_score_range(message),
+        gold_share=message.gold_share,
+        consensus=message.consensus or MAJORITY,
         **given,
     )
 
@@ -104,6 +106,8 @@ def changes(message: pb.Project, paths: Sequence[str]) -> ProjectChanges:
         "lease_ttl": ("lease_ttl_s", lambda: seconds_of(message.lease_ttl)),
         "audit_share": ("audit_share", lambda: message.audit_share),
         "show_suggestions": ("show_suggestions", lambda: message.show_suggestions),
+        "gold_share": ("gold_share", lambda: message.gold_share),
+        "consensus": ("consensus", lambda: message.consensus or MAJORITY),
     }
     unknown = [path for path in paths if path not in readers]
     if unknown or not paths:
@@ -135,6 +139,8 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
         lease_ttl=duration(project.lease_ttl_s),
         audit_share=project.audit_share,
         show_suggestions=project.show_suggestions,
+        gold_share=project.gold_share,
+        consensus=project.consensus,
         counts=None if counts is None else counts_message(counts),
         model_version=model_version,
         create_time=timestamp(project.created_at),

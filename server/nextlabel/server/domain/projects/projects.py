@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from nextlabel.server.assessment.consensus.choice import METHODS
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.budgets.reconciliation import close_books
 from nextlabel.server.ports.state_store import Transaction
@@ -23,8 +24,10 @@ from nextlabel.server.values.projects.guidelines import (
     GuidelinesStatus,
     GuidelinesVersion,
 )
-from nextlabel.server.values.projects.projects import Component, LabelClass, Project
+from nextlabel.server.values.projects.projects import CHOSEN, MAJORITY, Component, LabelClass, Project
 from nextlabel.server.values.projects.score_range import ScoreRange
+
+_MOST_GOLD = 0.5
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
@@ -49,6 +52,8 @@ class NewProject:
     audit_share: float = 0.0
     show_suggestions: bool = False
     score_range: ScoreRange = field(default_factory=ScoreRange)
+    gold_share: float = 0.0
+    consensus: str = MAJORITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,8 @@ class ProjectChanges:
     lease_ttl_s: float | None = None
     audit_share: float | None = None
     show_suggestions: bool | None = None
+    gold_share: float | None = None
+    consensus: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,8 @@ class Projects:
             created_at=now,
             updated_at=now,
             score_range=new.score_range,
+            gold_share=new.gold_share,
+            consensus=new.consensus,
         )
         self._check(project)
         tx.projects.insert(project)
@@ -136,7 +145,8 @@ class Projects:
         named = {
             key: value
             for key in (
-                "learner", "strategy", "overlap", "lease_ttl_s", "audit_share", "show_suggestions"
+                "learner", "strategy", "overlap", "lease_ttl_s", "audit_share", "show_suggestions", "gold_share",
+                "consensus",
             )
             if (value := getattr(changes, key)) is not None
         }  # fmt: skip
@@ -304,9 +314,22 @@ def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
         found.append(("lease_ttl", f"from 1 second to 1 day, got {project.lease_ttl_s:g} seconds"))
     if not 0.0 <= project.audit_share <= 1.0:
         found.append(("audit_share", f"from 0 to 1, got {project.audit_share:g}"))
+    if not 0.0 <= project.gold_share <= _MOST_GOLD:
+        found.append(("gold_share", f"from 0 to {_MOST_GOLD:g}, got {project.gold_share:g}"))
+    if problem := _consensus_problem(project):
+        found.append(("consensus", problem))
     if problem := project.score_range.problem:
         found.append(("score_range", problem))
     return found
+
+
+def _consensus_problem(project: Project) -> str:
+    """Return what is wrong with the way to join answers; '' when nothing is."""
+    allowed = (CHOSEN, *METHODS) if task_type(project.annotation_type).one_class else (MAJORITY,)
+    if project.consensus in allowed:
+        return ""
+    of_type = f"one of {', '.join(allowed)} in projects of {project.annotation_type.value} annotations"
+    return f"{of_type}, got {project.consensus[:50]!r}"
 
 
 def _merged_classes(present: Sequence[LabelClass], wanted: Sequence[LabelClass]) -> tuple[LabelClass, ...]:

@@ -31,9 +31,9 @@ def boolean(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False)
 
 
-def real(name: str) -> Column[float]:
+def real(name: str, **options: Any) -> Column[float]:
     """Return a column of doubles."""
-    return Column(name, Double, nullable=False)
+    return Column(name, Double, nullable=False, **options)
 
 
 def cost(name: str, **options: Any) -> list[Column[int]]:

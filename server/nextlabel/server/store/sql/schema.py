@@ -44,6 +44,8 @@ projects = Table(
     column.integer("created_at"),
     column.integer("updated_at"),
     column.text("score_range", server_default="{}"),
+    column.real("gold_share", server_default="0"),
+    column.text("consensus", server_default="majority"),
 )
 
 deleted_projects = Table(

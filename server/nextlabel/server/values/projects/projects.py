@@ -26,9 +26,19 @@ class Component:
     params: JsonObject = field(default_factory=dict)
 
 
+MAJORITY = "majority"
+"""The way to join answers that supposes nothing of the annotators."""
+CHOSEN = "auto"
+"""The way to join answers that gold and agreement speak for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A label space, its settings and the pool and learner behind them."""
+    """A label space, its settings and the pool and learner behind them.
+
+    ``gold_share`` of the places on people's leases go to gold items that nobody can tell from others. ``consensus``
+    names the way in which the answers about an item are joined.
+    """
 
     id: ProjectId
     name: str
@@ -46,6 +56,8 @@ class Project:
     created_at: datetime
     updated_at: datetime
     score_range: ScoreRange = field(default_factory=ScoreRange)
+    gold_share: float = 0.0
+    consensus: str = MAJORITY
 
     @property
     def class_names(self) -> tuple[str, ...]:
