@@ -1,7 +1,7 @@
 """Kills an annotating process at a random moment, starts it again, and audits what was paid.
 
 Every annotation type has its turn, one call after the other or in batches. The tests use a few runs;
-`benchmarks/annotator.py --bar crashes` as many as one likes.
+`benchmarks/annotators/llm.py --bar crashes` as many as one likes.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nextlabel.server.api.messages.answers import ANNOTATION_TYPES, answer_message, body_of
+from nextlabel.server.api.messages.labeling.answers import ANNOTATION_TYPES, answer_message, body_of
 from nextlabel.server.tasks.registry import task_type, type_of
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument

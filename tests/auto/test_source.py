@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.client.cli.reading import Reading
+from nextlabel.client.cli.files.reading import Reading
 from nextlabel.server.auto.source import LabeledSource
 
 ROWS = [{"it": {"text": "red"}, "note": {"topic": "colours"}}, {"it": {"text": "seven"}}]

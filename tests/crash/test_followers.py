@@ -1,4 +1,4 @@
-"""A short run of benchmarks/followers.py."""
+"""A short run of benchmarks/speed/followers.py."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Short runs of benchmarks/kills.py, and proof that its audit sees what it is there for."""
+"""Short runs of benchmarks/robustness/kills.py, and proof that its audit sees what it is there for."""
 
 from pathlib import Path
 from typing import Any

@@ -10,8 +10,8 @@ import pytest
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
-from nextlabel.server.domain.reports.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.delivery.labels import LabelSource
+from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Preference, PreferredAlternative

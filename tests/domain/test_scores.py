@@ -14,7 +14,7 @@ from nextlabel.server.domain.labeling.labels import _heard
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.pool.incoming import IncomingItems
-from nextlabel.server.domain.reports.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
 from nextlabel.server.tasks.answer_form import written
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument

@@ -1,4 +1,4 @@
-"""A short run of benchmarks/fuzz.py."""
+"""A short run of benchmarks/robustness/fuzz.py."""
 
 from pathlib import Path
 

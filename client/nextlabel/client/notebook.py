@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
-from nextlabel.client.amounts import percent, share_within, usd
 from nextlabel.client.errors import NextlabelError
+from nextlabel.client.messages.amounts import percent, share_within, usd
 from nextlabel.client.messages.curve_points import measured
 from nextlabel.client.messages.plain import plain
 from nextlabel.v1 import project_service_pb2 as projects_pb

@@ -22,7 +22,7 @@ from nextlabel.server.values.labeling.answers import ConfidenceKind, Label, Mult
 from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.projects.score_range import ScoreRange
 from nextlabel.server.values.runs.annotator_options import OpenaiCompatibleOptions, PromptOptions
-from nextlabel.server.wiring.llm_connections import check_llm
+from nextlabel.server.wiring.annotators.llm_connections import check_llm
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.serving import serving
 from tests.annotators.shop import collect, make_items, make_task

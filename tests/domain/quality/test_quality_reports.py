@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from nextlabel.server.assessment.estimates.figures import FigureKind
-from nextlabel.server.domain.reports.accuracy import Accuracy
-from nextlabel.server.domain.reports.audit_stream import audit_stream
-from nextlabel.server.domain.reports.chosen_batches import chosen_batches
+from nextlabel.server.domain.reports.estimates.accuracy import Accuracy
+from nextlabel.server.domain.reports.estimates.audit_stream import audit_stream
+from nextlabel.server.domain.reports.estimates.chosen_batches import chosen_batches
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component

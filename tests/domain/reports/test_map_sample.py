@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from nextlabel.server.domain.reports.map_sample import anchors, drawn, shown
+from nextlabel.server.domain.reports.pool_map.sample import anchors, drawn, shown
 from nextlabel.server.ports.pool_store import Rows
 
 

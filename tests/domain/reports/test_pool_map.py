@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nextlabel.server.domain.pool.incoming import IncomingItems
-from nextlabel.server.domain.reports import pool_layouts
+from nextlabel.server.domain.reports.pool_map import layouts as pool_layouts
 from nextlabel.server.domain.selection.selector import Query
 from nextlabel.server.learners.layout import Layout, lay_out
 from nextlabel.server.values.errors import InvalidArgument

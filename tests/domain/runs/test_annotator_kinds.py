@@ -32,7 +32,7 @@ from nextlabel.server.values.runs.annotator_options import (
     OpenaiCompatibleOptions,
     ReplayOptions,
 )
-from nextlabel.server.wiring.llm_connections import LlmConnection, LlmConnections
+from nextlabel.server.wiring.annotators.llm_connections import LlmConnection, LlmConnections
 from nextlabel.v1 import run_service_pb2 as pb
 from tests.annotators.ledger import MemoryLedger
 from tests.domain.service import CLASSES, Service

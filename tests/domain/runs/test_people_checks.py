@@ -9,7 +9,7 @@ import pytest
 
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
-from nextlabel.server.domain.runs import people_checks
+from nextlabel.server.domain.runs.checking import people_checks
 from nextlabel.server.domain.texts.judges import judges_of
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import Score

@@ -11,10 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.output.forms import Output, emit_now, emit_one
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
+from nextlabel.client.messages.amounts import percent, usd
 from nextlabel.client.messages.measures import known_macro_f1
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from nextlabel.client.amounts import figure_within, points_within, share_within, usd
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
-from nextlabel.client.slices import class_shares_of, slice_name
+from nextlabel.client.messages.amounts import figure_within, points_within, share_within, usd
+from nextlabel.client.services.slices import class_shares_of, slice_name
 
 Record = Mapping[str, Any]
 

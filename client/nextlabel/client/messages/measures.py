@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from nextlabel.client.amounts import percent
+from nextlabel.client.messages.amounts import percent
 
 ERROR = "mean_absolute_error"
 LOG_LOSS = "log_loss"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nextlabel.client.amounts import usd
 from nextlabel.client.cli.output.progress import progress_bar
+from nextlabel.client.messages.amounts import usd
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.server.auto.job import PROJECT
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from nextlabel.client.cli.adding import report_malformed
-from nextlabel.client.cli.reading import Reading
+from nextlabel.client.cli.files.adding import report_malformed
+from nextlabel.client.cli.files.reading import Reading
 from nextlabel.client.items import Columns, content_id
 from nextlabel.client.known_labels import is_drawn
 from nextlabel.client.literals import AnnotationTypeName

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.client.amounts import percent, share_within
+from nextlabel.client.messages.amounts import percent, share_within
 from nextlabel.client.messages.plain import plain
 from nextlabel.server.auto.job import PROJECT
 

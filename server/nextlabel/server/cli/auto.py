@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextlabel.client.cli import label_spaces
+from nextlabel.client.cli.files.reading import FileArgument, IdOption, Reading, reads_files
 from nextlabel.client.cli.label_spaces import (
     GuidelinesOption,
     LabelsFileOption,
@@ -19,7 +20,6 @@ from nextlabel.client.cli.label_spaces import (
     codebook,
     named_classes,
 )
-from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, reads_files
 from nextlabel.server.auto.annotators import Choice
 from nextlabel.server.cli.errors import reported
 
@@ -91,7 +91,7 @@ def auto(
     --model MODEL --budget-usd 2 --out labeled.csv
     """
     from nextlabel.client import connect, run_spec
-    from nextlabel.client.cli.adding import wait_until_embedded
+    from nextlabel.client.cli.files.adding import wait_until_embedded
     from nextlabel.client.cli.output.patience import patience
     from nextlabel.client.export.tables import with_label_texts
     from nextlabel.client.transport.connection import LONG_CALL_S
@@ -169,7 +169,7 @@ def _what_there_is(rows: Sequence["SourceRow"]) -> str:
 
 def _run(job: "Job", spec: "RunSpec", *, yes: bool) -> bool:
     """Go on with the run that is under way, or quote one, ask, and start it; return whether it failed in the end."""
-    from nextlabel.client.amounts import usd
+    from nextlabel.client.messages.amounts import usd
     from nextlabel.server.auto.following import follow
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.server.values.errors import FailedPrecondition
@@ -234,7 +234,7 @@ def _learn_when_enough(client: "Client") -> None:
 
 
 def _summary(client: "Client", tally: "Tally", out: Path) -> None:
-    from nextlabel.client.amounts import percent, usd
+    from nextlabel.client.messages.amounts import percent, usd
     from nextlabel.server.auto.job import PROJECT
     from nextlabel.server.auto.worth import told_worth
 

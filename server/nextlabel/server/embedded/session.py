@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from nextlabel.client.cli.adding import wait_until_embedded
+from nextlabel.client.cli.files.adding import wait_until_embedded
 from nextlabel.client.clients import Client
 from nextlabel.client.errors import NextlabelError
 from nextlabel.client.items import content_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nextlabel.client.amounts import percent, usd
+from nextlabel.client.messages.amounts import percent, usd
 from nextlabel.client.notebook import table_html
 
 

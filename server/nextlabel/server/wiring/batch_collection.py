@@ -13,7 +13,7 @@ from nextlabel.server.values.money.paid_calls import MessageBatchIntent
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import AnthropicOptions, PromptOptions
 from nextlabel.server.values.runs.runs import Run
-from nextlabel.server.wiring.llm_connections import LlmConnections
+from nextlabel.server.wiring.annotators.llm_connections import LlmConnections
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,9 +23,9 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
-from nextlabel.server.domain.reports.forecasts import Forecasts
-from nextlabel.server.domain.reports.pool_map import PoolMaps
-from nextlabel.server.domain.reports.random_control import RandomControl
+from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
+from nextlabel.server.domain.reports.estimates.random_control import RandomControl
+from nextlabel.server.domain.reports.pool_map.points import PoolMaps
 from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.engine import RunEngine
@@ -35,8 +35,8 @@ from nextlabel.server.domain.selection.selector import Selector
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
 from nextlabel.server.ports.quotes import RunQuotes
 from nextlabel.server.system.halt import Halts
-from nextlabel.server.wiring.advisors import LlmAdvisors
-from nextlabel.server.wiring.llm_connections import LlmConnections
+from nextlabel.server.wiring.annotators.advisors import LlmAdvisors
+from nextlabel.server.wiring.annotators.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import QualityParts
 

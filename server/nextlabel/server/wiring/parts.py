@@ -37,10 +37,10 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
-from nextlabel.server.domain.reports.forecasts import Forecasts
-from nextlabel.server.domain.reports.pool_layouts import PoolLayouts
-from nextlabel.server.domain.reports.pool_map import PoolMaps
-from nextlabel.server.domain.reports.random_control import RandomControl
+from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
+from nextlabel.server.domain.reports.estimates.random_control import RandomControl
+from nextlabel.server.domain.reports.pool_map.layouts import PoolLayouts
+from nextlabel.server.domain.reports.pool_map.points import PoolMaps
 from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.selection.advised import AdvisedSelection
@@ -55,9 +55,11 @@ from nextlabel.server.learners.embedding.spread import SpreadEmbedder
 from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
-from nextlabel.server.wiring.advisors import LlmAdvisors
+from nextlabel.server.wiring.annotators.advisors import LlmAdvisors
+from nextlabel.server.wiring.annotators.critics import GuidelineCritics
+from nextlabel.server.wiring.annotators.llm_connections import LlmConnections
+from nextlabel.server.wiring.annotators.writers import LlmWriters
 from nextlabel.server.wiring.batch_collection import BatchCollection
-from nextlabel.server.wiring.critics import GuidelineCritics
 from nextlabel.server.wiring.filter_functions import filter_functions
 from nextlabel.server.wiring.foundation import Foundation, open_foundation
 from nextlabel.server.wiring.groups import (
@@ -70,11 +72,9 @@ from nextlabel.server.wiring.groups import (
     RunParts,
     Upkeep,
 )
-from nextlabel.server.wiring.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import quality_parts
 from nextlabel.server.wiring.runs import run_parts
-from nextlabel.server.wiring.writers import LlmWriters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,12 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.quality.gold_askings import GoldAskings
-from nextlabel.server.domain.reports.accuracy import AccuracyReports
-from nextlabel.server.domain.reports.class_shares import ShareReports
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
+from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.estimates.class_shares import ShareReports
+from nextlabel.server.domain.reports.estimates.slices import SliceReports
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.routing import RoutePlans
-from nextlabel.server.domain.reports.slices import SliceReports
 from nextlabel.server.domain.reports.unlabeled_items import LeastSureItems
 from nextlabel.server.domain.selection.audited_rows import AuditedRows
 from nextlabel.server.domain.selection.review_queue import ReviewQueue

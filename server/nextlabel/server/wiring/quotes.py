@@ -15,9 +15,9 @@ from nextlabel.server.domain.budgets.paid_calls import Ledgers
 from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools, as_asked
 from nextlabel.server.domain.projects.projects import Projects
-from nextlabel.server.domain.runs.gold_checks import GOLD_ITEMS
+from nextlabel.server.domain.runs.checking.gold_checks import GOLD_ITEMS
+from nextlabel.server.domain.runs.checking.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
-from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrategy, llm_strategy
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
@@ -28,8 +28,8 @@ from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import LlmOptions, RouteOptions
 from nextlabel.server.values.runs.runs import GoldReplay, RunSpec
-from nextlabel.server.wiring.advisors import chooser_of
-from nextlabel.server.wiring.llm_connections import LlmConnections
+from nextlabel.server.wiring.annotators.advisors import chooser_of
+from nextlabel.server.wiring.annotators.llm_connections import LlmConnections
 from nextlabel.server.wiring.lookups import ProjectLookups
 
 _COUNTED_REQUESTS = 20

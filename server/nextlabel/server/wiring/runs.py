@@ -5,14 +5,14 @@ from __future__ import annotations
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
-from nextlabel.server.domain.runs.check_batches import CheckBatches
+from nextlabel.server.domain.runs.checking.check_batches import CheckBatches
+from nextlabel.server.domain.runs.checking.gold_checks import GoldChecks
+from nextlabel.server.domain.runs.checking.gold_replays import GoldReplays
+from nextlabel.server.domain.runs.checking.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.goals import Goals
-from nextlabel.server.domain.runs.gold_checks import GoldChecks
-from nextlabel.server.domain.runs.gold_replays import GoldReplays
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
-from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.open_items import RouteStandings
 from nextlabel.server.domain.runs.routes.planning import RoutePlanning
@@ -22,6 +22,7 @@ from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.domain.selection.selector import strategy_of
 from nextlabel.server.values.ids import new_id
+from nextlabel.server.wiring.annotators.of_runs import RunAnnotators, check_annotator
 from nextlabel.server.wiring.foundation import Foundation
 from nextlabel.server.wiring.groups import (
     LabelingParts,
@@ -33,7 +34,6 @@ from nextlabel.server.wiring.groups import (
     RunParts,
 )
 from nextlabel.server.wiring.quotes import AllQuotes
-from nextlabel.server.wiring.run_annotators import RunAnnotators, check_annotator
 
 
 def run_parts(

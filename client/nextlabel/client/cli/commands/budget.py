@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.amounts import usd
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import DimensionName, WindowName
+from nextlabel.client.messages.amounts import usd
 
 app = typer.Typer(help="Set limits and see what was spent.", no_args_is_help=True)
 

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import usd
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import FAILED
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import usd
 
 EPILOG = "Example: nextlabel check news --min-accuracy 0.9 --min-model-accuracy 0.85 --max-cost 5 --max-unlabeled 0"
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import percent, usd
 from nextlabel.client.readers.text import read_text
 
 app = typer.Typer(help="Add, list, show, accept and reject versions of the codebook.", no_args_is_help=True)

@@ -2,12 +2,12 @@
 
 import typer
 
-from nextlabel.client.amounts import percent, share_or_none
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.advice import advice_line
 from nextlabel.client.cli.output.filters import filters_line
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import percent, share_or_none
 from nextlabel.client.messages.measures import ERROR, known_macro_f1, shown_measure
 
 EPILOG = "Example: nextlabel models news --output jsonl"

@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.adding import add_file, add_labeled_file, report_untaken, wait_until_embedded
-from nextlabel.client.cli.options import ProjectArgument, share
-from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
-from nextlabel.client.cli.problems import FAILED, list_problems, say
-from nextlabel.client.cli.reading import (
+from nextlabel.client.cli.files.adding import add_file, add_labeled_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.files.reading import (
     FileArgument,
     IdOption,
     LabelOption,
@@ -22,6 +19,9 @@ from nextlabel.client.cli.reading import (
     chosen_columns,
     reads_files,
 )
+from nextlabel.client.cli.options import ProjectArgument, share
+from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.problems import FAILED, list_problems, say
 from nextlabel.client.cli.session import session
 from nextlabel.client.export.tables import write_rows
 from nextlabel.client.literals import MapColorName, PlotFormName, SplitName, StateName

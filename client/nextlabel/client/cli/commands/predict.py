@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import share_or_none, usd
-from nextlabel.client.cli.adding import report_malformed
-from nextlabel.client.cli.answer_files import row_id
+from nextlabel.client.cli.files.adding import report_malformed
+from nextlabel.client.cli.files.answers import row_id
+from nextlabel.client.cli.files.reading import FileArgument, IdOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
 from nextlabel.client.cli.problems import FAILED, list_problems
-from nextlabel.client.cli.reading import FileArgument, IdOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import share_or_none, usd
 from nextlabel.client.messages.chunks import MAX_ELEMENTS, chunks
 from nextlabel.client.readers.file import ItemFile
 from nextlabel.client.row_checks import RowError, checked_text

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nextlabel.client.cli import label_spaces
-from nextlabel.client.cli.adding import add_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.files.adding import add_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.files.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.label_spaces import (
     GuidelinesOption,
     LabelsFileOption,
@@ -28,7 +29,6 @@ from nextlabel.client.cli.options import (
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.output.patience import patience
 from nextlabel.client.cli.problems import say
-from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.amounts import figure_within, percent, share_within, thousand_right, usd
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
+from nextlabel.client.messages.amounts import figure_within, percent, share_within, thousand_right, usd
 from nextlabel.client.messages.curve_points import ON_HOLDOUT, measured
 from nextlabel.client.messages.measures import DECIDED, ERROR, LOG_LOSS, shown_measure
 

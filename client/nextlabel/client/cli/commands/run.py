@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.annotators.choice import AnnotatorChoice, AnnotatorKind, names_annotator
 from nextlabel.client.cli.annotators.prompting import Prompting, asks_llms
-from nextlabel.client.cli.answer_files import upload_known_labels
+from nextlabel.client.cli.files.answers import upload_known_labels
+from nextlabel.client.cli.files.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, StrategyParamOption, key_values
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
-from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
 from nextlabel.client.cli.watching import watch_run
+from nextlabel.client.messages.amounts import percent, usd
 
 if TYPE_CHECKING:
     from nextlabel.client import Client

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from nextlabel.client.amounts import percent, usd
 from nextlabel.client.cli.annotators.choice import LLMS, AnnotatorChoice, names_annotator
 from nextlabel.client.cli.annotators.prompting import Prompting, asks_llms
 from nextlabel.client.cli.options import ProjectArgument
@@ -14,6 +13,7 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.export.tables import write_rows
+from nextlabel.client.messages.amounts import percent, usd
 from nextlabel.client.writers.table import check_ending
 
 EPILOG = (

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from nextlabel.client.amounts import share_within, usd
 from nextlabel.client.cli.label_spaces import codebook, score_range
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import share_within, usd
 from nextlabel.client.upload import rejections
 
 app = typer.Typer(help="See what was written of items, have it judged, and find the best.", no_args_is_help=True)

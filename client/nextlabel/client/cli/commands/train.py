@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.amounts import percent, share_or_none
-from nextlabel.client.cli.adding import wait_until_embedded
+from nextlabel.client.cli.files.adding import wait_until_embedded
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
 from nextlabel.client.cli.output.advice import advice_fields
 from nextlabel.client.cli.output.filters import filters_line
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import percent, share_or_none
 from nextlabel.client.messages.measures import known_macro_f1, shown_measure
 
 EPILOG = "Example: nextlabel train news"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.api.messages.answers import answer_message
+from nextlabel.server.api.messages.labeling.answers import answer_message
 from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
 from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf import json_format
 
-from nextlabel.server.api.messages.answers import body_of, written_answer
+from nextlabel.server.api.messages.labeling.answers import body_of, written_answer
 from nextlabel.server.api.messages.values import beginning, json_of, matrix_of
 from nextlabel.server.domain.pool.incoming import IncomingItems, check_shape
 from nextlabel.server.domain.pool.ingest_group import Receipt

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nextlabel.server.api.messages.answers import answer_message
+from nextlabel.server.api.messages.labeling.answers import answer_message
 from nextlabel.server.api.messages.values import beginning, fitting
-from nextlabel.server.domain.reports.pool_map import MapPoint, PoolMap
+from nextlabel.server.domain.reports.pool_map.points import MapPoint, PoolMap
 from nextlabel.server.plots.pool_maps import DrawnPoint
 from nextlabel.server.values.labeling.answers import Body, Label, MultiLabel, Preference, Score, Text
 from nextlabel.v1 import report_service_pb2 as pb

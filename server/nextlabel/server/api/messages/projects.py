@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from nextlabel.server.api.messages.annotations import cost_message
-from nextlabel.server.api.messages.answers import ANNOTATION_TYPES
 from nextlabel.server.api.messages.item_states import NEED_REASONS
+from nextlabel.server.api.messages.labeling.annotations import cost_message
+from nextlabel.server.api.messages.labeling.answers import ANNOTATION_TYPES
 from nextlabel.server.api.messages.values import (
     duration,
     learner_of,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nextlabel.server.api.messages.annotations import cost_message, cost_of
-from nextlabel.server.api.messages.annotators import annotator_of
+from nextlabel.server.api.messages.labeling.annotations import cost_message, cost_of
+from nextlabel.server.api.messages.labeling.annotators import annotator_of
 from nextlabel.server.domain.synthesis.synthesis import Synthesis, SynthesisRequest
 from nextlabel.server.learners.usefulness import Usefulness
 from nextlabel.server.values.errors import InvalidArgument

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nextlabel.server.api.messages.annotations import annotator_kind, cost_message, reviews
-from nextlabel.server.api.messages.quality import estimate
+from nextlabel.server.api.messages.assessment.quality import estimate
+from nextlabel.server.api.messages.labeling.annotations import annotator_kind, cost_message, reviews
 from nextlabel.server.domain.texts.judgements import JudgedItem, JudgedText
 from nextlabel.server.domain.texts.judges import TextJudge
 from nextlabel.server.domain.texts.judging_items import JudgingItem

@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from nextlabel.server.api.messages.annotations import annotation_message
+from nextlabel.server.api.messages.labeling.annotations import annotation_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.api.reading.fine_tuning import AnsweredItem, FineTuning, Record
 from nextlabel.server.domain.labeling.labels import Labels

@@ -9,8 +9,8 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.api.messages.annotations import consensus_message
 from nextlabel.server.api.messages.item_states import ITEM_STATES, need_message
+from nextlabel.server.api.messages.labeling.annotations import consensus_message
 from nextlabel.server.api.messages.pool import full_item_message
 from nextlabel.server.api.messages.values import fitting
 from nextlabel.server.domain.labeling.standing import ItemStanding, Standings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nextlabel.server.api.messages.labeling import doubted_label_message, suggestion_message
+from nextlabel.server.api.messages.labeling.leases import doubted_label_message, suggestion_message
 from nextlabel.server.api.messages.pool import item_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
 from nextlabel.server.domain.learning.suggestions import Suggestions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from nextlabel.server.api.messages.runs import RunStanding, run_message
+from nextlabel.server.api.messages.runs.specs import RunStanding, run_message
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.money.costs import Cost

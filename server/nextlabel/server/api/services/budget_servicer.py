@@ -10,7 +10,7 @@ from typing import Any
 
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies
-from nextlabel.server.api.messages.annotations import cost_message
+from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.values import fitting, number_of, page, page_size, page_token, timestamp
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.budgets import reconciliation

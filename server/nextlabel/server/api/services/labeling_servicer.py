@@ -10,15 +10,15 @@ from typing import Any
 
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
-from nextlabel.server.api.messages.annotations import (
+from nextlabel.server.api.messages.labeling.annotations import (
     annotation_message,
     annotator_kind,
     consensus_message,
     cost_message,
     outcome_of,
 )
-from nextlabel.server.api.messages.answers import body_of
-from nextlabel.server.api.messages.labeling import (
+from nextlabel.server.api.messages.labeling.answers import body_of
+from nextlabel.server.api.messages.labeling.leases import (
     lease_message,
     pick_message,
     replay_response,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages import catalogue
-from nextlabel.server.api.messages.annotations import cost_message
+from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.models import (
     evaluation_message,
     largest_prediction,

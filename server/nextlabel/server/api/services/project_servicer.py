@@ -9,7 +9,7 @@ from typing import Any
 
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
-from nextlabel.server.api.messages.annotations import cost_message, cost_of
+from nextlabel.server.api.messages.labeling.annotations import cost_message, cost_of
 from nextlabel.server.api.messages.projects import changes, guidelines_message, new_project, project_message
 from nextlabel.server.api.messages.values import fitting, key_of, page, page_size, page_token
 from nextlabel.server.api.reading.project_finder import ProjectFinder

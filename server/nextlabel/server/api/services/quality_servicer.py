@@ -9,12 +9,19 @@ from typing import Any
 
 from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
-from nextlabel.server.api.messages.delivery import delivered_label, delivery, delivery_place, delivery_token
-from nextlabel.server.api.messages.filters import filter_hit, filter_message, filtered_label, kept_item
-from nextlabel.server.api.messages.gold_askings import gold_asking
+from nextlabel.server.api.messages.assessment.delivery import delivered_label, delivery, delivery_place, delivery_token
+from nextlabel.server.api.messages.assessment.filters import filter_hit, filter_message, filtered_label, kept_item
+from nextlabel.server.api.messages.assessment.gold_askings import gold_asking
+from nextlabel.server.api.messages.assessment.quality import (
+    acceptance,
+    arrival,
+    class_share,
+    figure,
+    review_entry,
+    slice_message,
+)
+from nextlabel.server.api.messages.assessment.routing import route_plan
 from nextlabel.server.api.messages.models import filter_counts
-from nextlabel.server.api.messages.quality import acceptance, arrival, class_share, figure, review_entry, slice_message
-from nextlabel.server.api.messages.routing import route_plan
 from nextlabel.server.api.messages.values import fitting, full_page, page, page_size
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.domain.pool.pools import Pools

@@ -8,21 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nextlabel.server.api.messages.annotations import cost_message
+from nextlabel.server.api.messages.assessment.quality import annotator_report, arrival, estimate
+from nextlabel.server.api.messages.assessment.rankings import MOST_ANNOTATORS, ranked_text, ranking_annotator
+from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message
 from nextlabel.server.api.messages.projects import counts_message
-from nextlabel.server.api.messages.quality import annotator_report, arrival, estimate
-from nextlabel.server.api.messages.rankings import MOST_ANNOTATORS, ranked_text, ranking_annotator
-from nextlabel.server.api.messages.run_events import outcome_counts
+from nextlabel.server.api.messages.runs.events import outcome_counts
 from nextlabel.server.api.messages.values import check_picture_fits, fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
-from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
+from nextlabel.server.domain.reports.estimates.random_control import RandomControl
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
-from nextlabel.server.domain.reports.pool_map import PoolMaps
-from nextlabel.server.domain.reports.random_control import RandomControl
+from nextlabel.server.domain.reports.pool_map.points import PoolMaps
 from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.runs import Runs

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nextlabel.server.api.boundary.idempotency import Replies
-from nextlabel.server.api.messages.annotations import cost_message
-from nextlabel.server.api.messages.run_events import event_message
-from nextlabel.server.api.messages.runs import run_spec_of
+from nextlabel.server.api.messages.labeling.annotations import cost_message
+from nextlabel.server.api.messages.runs.events import event_message
+from nextlabel.server.api.messages.runs.specs import run_spec_of
 from nextlabel.server.api.messages.values import page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages

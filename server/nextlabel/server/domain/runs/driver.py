@@ -11,13 +11,13 @@ import structlog
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.pool.embedding import Embedding
-from nextlabel.server.domain.reports.forecasts import Forecasts
+from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
+from nextlabel.server.domain.runs.checking.gold_replays import GoldReplays
+from nextlabel.server.domain.runs.checking.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.goals import Goals
-from nextlabel.server.domain.runs.gold_replays import GoldReplays
-from nextlabel.server.domain.runs.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.routing import Routing
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator

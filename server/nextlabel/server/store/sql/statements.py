@@ -1,7 +1,7 @@
 """SQLAlchemy Core statements that are compiled once per database and run on the driver's own cursor.
 
 Core writes the SQL for both databases; its execution layer, which costs more than SQLite takes for most of these
-statements, is left out (``benchmarks/store.py`` shows the rate).
+statements, is left out (``benchmarks/speed/store.py`` shows the rate).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Who answers in a run, and the options that each kind of annotator takes.
 
-Options are checked where what they need is known: see `wiring/run_annotators.py` and `wiring/llm_connections.py`.
+Options are checked where what they need is known: see `wiring/annotators/`.
 """
 
 from __future__ import annotations

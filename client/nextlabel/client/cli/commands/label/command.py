@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nextlabel.client.cli.answer_files import FileAnswers, read_answers
 from nextlabel.client.cli.commands.label.terminal import label_in_terminal
+from nextlabel.client.cli.files.answers import FileAnswers, read_answers
+from nextlabel.client.cli.files.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.problems import FAILED, list_problems
-from nextlabel.client.cli.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
 from nextlabel.client.cli.session import session
 
 if TYPE_CHECKING:

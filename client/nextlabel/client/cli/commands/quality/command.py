@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.amounts import points_within, share_within
 from nextlabel.client.cli.commands.quality import deliver, filters, route
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
-from nextlabel.client.slices import class_shares_of, slice_name
+from nextlabel.client.messages.amounts import points_within, share_within
+from nextlabel.client.services.slices import class_shares_of, slice_name
 
 app = typer.Typer(help="See whether labels and models can be trusted, with intervals.", no_args_is_help=True)
 

@@ -15,8 +15,8 @@ from nextlabel.server.assessment.routing.cascades import PERSON
 from nextlabel.server.assessment.routing.steps import SURPRISE, chance_of_open
 from nextlabel.server.domain.labeling.standing import last_batch
 from nextlabel.server.domain.runs.batch_annotation import Assignment, BatchAnnotation
+from nextlabel.server.domain.runs.checking.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.endings import HALTED, End
-from nextlabel.server.domain.runs.gold_checks import GoldChecks
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.open_items import Contradictions, RouteStandings
 from nextlabel.server.domain.runs.routes.planning import PlannedRoutes, RoutePlanning, settings_of, step_of

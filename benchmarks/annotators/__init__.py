@@ -1,0 +1,1 @@
+"""LLM annotators: speed, cost, calibration, attacks, and what they write."""

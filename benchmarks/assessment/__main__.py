@@ -1,0 +1,52 @@
+"""Whether the figures of `nextlabel.server.assessment` keep what they promise, by simulation.
+
+    python -m benchmarks.assessment DATA_DIR --sims 500
+    python -m benchmarks.assessment DATA_DIR --only coverage --sims 500
+
+DATA_DIR has ``politeness_gpt4o``, whose LLM answers are real; everywhere else annotators are simulated with known
+truth. Tables go to stdout as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmarks.assessment import (
+    consensus,
+    coverage,
+    drift,
+    gold_drift,
+    prediction_powered,
+    routing,
+    wrong_labels,
+    wrong_sets,
+)
+
+SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
+    "coverage": coverage.table,
+    "ppi": prediction_powered.table,
+    "consensus": consensus.table,
+    "routing": routing.table,
+    "drift": drift.table,
+    "gold_drift": gold_drift.table,
+    "wrong_labels": wrong_labels.table,
+    "wrong_sets": wrong_sets.table,
+}
+
+
+def main() -> None:
+    """Measure the chosen sections."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sims", type=int, default=500)
+    parser.add_argument("--only", choices=sorted(SECTIONS), action="append")
+    args = parser.parse_args()
+    for name in args.only or SECTIONS:
+        sys.stdout.write(SECTIONS[name](args.data, args.sims) + "\n\n")
+
+
+if __name__ == "__main__":
+    main()

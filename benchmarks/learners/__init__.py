@@ -1,0 +1,1 @@
+"""Learners of each annotation type against plain estimators, on labeled sets."""

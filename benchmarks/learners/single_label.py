@@ -1,0 +1,246 @@
+"""The default learner against balanced logistic regression on the same random labels, with error bars.
+
+    python -m benchmarks.learners.single_label DATA_DIR --seeds 10
+
+Labels are true, or those of an annotator who errs on a fifth of the items, at random or by confusing each class with
+the one whose items are most like it. Skewed pools are drawn from the sets, the test part stays as it is. Results are
+appended to a JSONL file, so that an interrupted run goes on where it was. The tables are printed and, with
+``--document``, written between the table markers of that file.
+
+Baseline: scikit-learn's ``LogisticRegression(C=10, class_weight="balanced")``; where a seed draws a single class, it
+predicts that class. Both see the same labels; the default learner also sees up to 5,000 unlabeled rows and the names
+of the classes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.learners.labeled_sets import LabeledSet, load_class_names, load_set, set_folders
+from benchmarks.strategies.evidence_tables import write_table
+from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
+from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
+from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.single_label.learner import MAX_POOL_SAMPLE, train
+from nextlabel.server.learners.specification import parse_learner_spec
+from nextlabel.server.learners.training import DescribedClasses, TrainingSet
+
+SIZES = (20, 50, 100, 200, 500)
+FEWEST_SEEDS = 3  # for an interval
+FEW = 100  # "up to 100 labels"
+ERRORS = 0.2
+ERRING_LABELS = 100
+PEOPLE, RANDOM, CONFUSIONS = "people", "random errors", "confusions"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Scores in [0, 1] on the test part after `labels` random labels by an annotator."""
+
+    set: str
+    annotator: str
+    seed: int
+    labels: int
+    baseline: float
+    default: float
+    baseline_f1: float
+    default_f1: float
+    default_ece: float
+    candidate: str
+    seconds: float
+
+
+def skewed(data: LabeledSet, seed: int) -> LabeledSet:
+    """The set with a pool of few items of some classes: 1,000 to 15 of ten classes, 2 % of the rarer of two."""
+    rng = np.random.default_rng(seed)
+    of_class = [rng.permutation(np.flatnonzero(data.train_labels_N == c)) for c in range(len(data.classes))]
+    of_class.sort(key=len, reverse=True)
+    if len(of_class) == 2:
+        sizes = np.array([len(of_class[0]), len(of_class[0]) // 50])
+    else:
+        of_class = [of_class[c] for c in rng.permutation(len(of_class))]
+        sizes = np.geomspace(1000, 15, len(of_class)).astype(int)
+    kept = np.sort(np.concatenate([rows[:size] for rows, size in zip(of_class, sizes, strict=True)]))
+    return replace(
+        data,
+        name=f"{data.name}, skewed",
+        train_embeddings_ND=data.train_embeddings_ND[kept],
+        train_labels_N=data.train_labels_N[kept],
+    )
+
+
+def answers(data: LabeledSet, labeled_n: NDArray[np.int64], annotator: str, seed: int) -> NDArray[np.int64]:
+    """The labels that an annotator gives to some training rows."""
+    truth: NDArray[np.int64] = data.train_labels_N[labeled_n]
+    if annotator == PEOPLE:
+        return truth
+    rng = np.random.default_rng([seed, 1])
+    wrong = rng.random(len(truth)) < ERRORS
+    classes = len(data.classes)
+    if annotator == RANDOM:
+        return np.asarray(np.where(wrong, (truth + rng.integers(1, classes, len(truth))) % classes, truth))
+    centres = np.stack([data.train_embeddings_ND[data.train_labels_N == c].mean(axis=0) for c in range(classes)])
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    alike = centres @ centres.T - 2 * np.eye(classes)
+    return np.asarray(np.where(wrong, alike.argmax(axis=1)[truth], truth))
+
+
+def run_trial(data: LabeledSet, names_CD: NDArray[np.float32], annotator: str, seed: int, labels: int) -> Trial:
+    order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
+    labeled, pool = order[:labels], order[labels:][:MAX_POOL_SAMPLE]
+    classes = len(data.classes)
+    training = TrainingSet(
+        data.train_embeddings_ND[labeled],
+        answers(data, labeled, annotator, seed),
+        np.full(labels, annotator == PEOPLE),
+        np.ones(labels, np.float32),
+        None,
+        data.classes,
+        DescribedClasses(names_CD, np.arange(classes), np.ones(classes, np.float32)),
+    )
+    started = time.perf_counter()
+    model = train(training, data.train_embeddings_ND[pool], parse_learner_spec("default", {}), seed, None)
+    seconds = time.perf_counter() - started
+    baseline, default = _baseline(data, training, model), _evaluation(data, model)
+    choice = model.description.choice
+    return Trial(
+        set=data.name,
+        annotator=annotator,
+        seed=seed,
+        labels=labels,
+        baseline=baseline.accuracy,
+        default=default.accuracy,
+        baseline_f1=baseline.macro_f1,
+        default_f1=default.macro_f1,
+        default_ece=default.ece,
+        candidate="none" if choice is None else str(choice.candidate) + " + names" * choice.described,
+        seconds=round(seconds, 3),
+    )
+
+
+def _evaluation(data: LabeledSet, model: Model) -> ClassEvaluation:
+    return evaluate(model, data.test_embeddings_MD, data.test_labels_M)
+
+
+def _baseline(data: LabeledSet, training: TrainingSet, like: Model) -> ClassEvaluation:
+    weights = np.ones(len(training.labels_N), np.float32)
+    head = fit_logistic(training.embeddings_ND, training.labels_N, weights, LogisticSettings(training.n_classes))
+    return _evaluation(data, replace(like, linear=head, estimator=None))
+
+
+def missing_trials(
+    sets: Sequence[LabeledSet], sizes: Sequence[int], seeds: int, done: Sequence[Trial]
+) -> Iterator[tuple[LabeledSet, str, int, int]]:
+    """Seed by seed over all sets, so that an unfinished run says something about each of them."""
+    known = {(trial.set, trial.annotator, trial.seed, trial.labels) for trial in done}
+    cells = [(PEOPLE, n) for n in sizes] + [(RANDOM, ERRING_LABELS), (CONFUSIONS, ERRING_LABELS)]
+    for seed in range(seeds):
+        for data in sets:
+            pools = [(data, cell) for cell in cells]
+            if data.name in ("clinc10", "sms_spam"):
+                thin = skewed(data, seed)
+                pools += [(thin, (PEOPLE, n)) for n in sizes]
+            for pool, (annotator, n) in pools:
+                if (pool.name, annotator, seed, n) not in known:
+                    yield pool, annotator, seed, n
+
+
+def bootstrap_interval(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile interval of the mean over seeds, from 10,000 resamples."""
+    rng = np.random.default_rng(0)
+    means = rng.choice(differences, (10_000, len(differences))).mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def table(trials: Sequence[Trial]) -> str:
+    lines = [
+        "| set | labels by | labels | seeds | baseline | default | accuracy | macro-F1 | ECE | chosen |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- | --- | ---: | --- |",
+    ]
+    below, below_f1 = [], []
+    gains: dict[str, list[float]] = {}
+    for name, annotator, n in sorted({(t.set, t.annotator, t.labels) for t in trials}, key=_place):
+        cell = sorted(
+            (t for t in trials if (t.set, t.annotator, t.labels) == (name, annotator, n)), key=lambda t: t.seed
+        )
+        gain = np.array([t.default - t.baseline for t in cell]) * 100
+        gain_f1 = np.array([t.default_f1 - t.baseline_f1 for t in cell]) * 100
+        (low, high), (low_f1, high_f1) = bootstrap_interval(gain), bootstrap_interval(gain_f1)
+        where = f"{name} at {n} by {annotator}"
+        told = len(cell) >= FEWEST_SEEDS
+        below += [where] if told and high < 0 else []
+        below_f1 += [where] if told and high_f1 < 0 else []
+        if n <= FEW and "skewed" not in name:
+            gains.setdefault(annotator, []).append(float(gain.mean()))
+        chosen = ", ".join(f"{c} {k}" for c, k in Counter(t.candidate for t in cell).most_common())
+        baseline, default, ece = (
+            np.mean([getattr(t, which) for t in cell]) for which in ("baseline", "default", "default_ece")
+        )
+        lines.append(
+            f"| {name} | {annotator} | {n} | {len(cell)} | {baseline:.3f} | {default:.3f} "
+            f"| {gain.mean():+.1f}{f' ({low:+.1f} to {high:+.1f})' * told} "
+            f"| {gain_f1.mean():+.1f}{f' ({low_f1:+.1f} to {high_f1:+.1f})' * told} | {ece:.3f} | {chosen} |"
+        )
+    slowest = max(trials, key=lambda t: t.seconds)
+    means = ", ".join(f"**{np.mean(found):+.1f}** by {annotator}" for annotator, found in gains.items())
+    lines += [
+        "",
+        (
+            f"Mean difference of the accuracy up to {FEW} labels, pools as they are: {means}. "
+            f"Cells significantly below the baseline: accuracy **{', '.join(below) or 'none'}**, "
+            f"macro-F1 **{', '.join(below_f1) or 'none'}**. "
+            f"Training, the choice by cross-validation included: median "
+            f"{np.median([t.seconds for t in trials]):.1f} s, at most {slowest.seconds:.1f} s "
+            f"({slowest.set} at {slowest.labels})."
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _place(cell: tuple[str, str, int]) -> tuple[bool, int, str, int]:
+    name, annotator, n = cell
+    return "skewed" in name, (PEOPLE, RANDOM, CONFUSIONS).index(annotator), name, n
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of true labels")
+    parser.add_argument("--sets", help="comma-separated; default: every set of the folder")
+    parser.add_argument("--results", type=Path, default=Path(".cache/benchmarks/learner-trials.jsonl"))
+    parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"), help="for embeddings made here")
+    parser.add_argument("--document", type=Path, help="Markdown file with table markers to write the table into")
+    options = parser.parse_args()
+
+    folders = set_folders(options.data)
+    if options.sets:
+        folders = [folder for folder in folders if folder.name in options.sets.split(",")]
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    options.results.touch()
+    with options.results.open("r+", encoding="utf-8") as results:
+        trials = [Trial(**json.loads(line)) for line in results]
+        sets = [load_set(folder, options.cache) for folder in folders]
+        names = {data.classes: load_class_names(data, options.cache) for data in sets}
+        for data, annotator, seed, n in missing_trials(sets, options.sizes, options.seeds, trials):
+            trials.append(run_trial(data, names[data.classes], annotator, seed, n))
+            results.write(json.dumps(asdict(trials[-1])) + "\n")
+            results.flush()
+    summary = table(trials)
+    print(summary)
+    if options.document:
+        write_table(options.document, summary)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Kills, floods, hostile bytes and long use of a real server."""

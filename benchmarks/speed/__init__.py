@@ -1,0 +1,1 @@
+"""What the machine allows, and how much of it the service reaches."""

@@ -1,0 +1,1 @@
+"""Strategies against random and against peers, on labeled sets."""

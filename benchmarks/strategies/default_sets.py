@@ -1,0 +1,66 @@
+"""The sets that the default strategy is measured on, and which of them its constants were chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.learners.labeled_sets import embeddings_of, load_rows
+from nextlabel.server.simulation.data.dataset import Dataset
+
+TUNED_ON = frozenset({"banking77", "clinc10", "goemotions7", "sms_spam", "snips", "uci_sentences"})
+MOST_TEST_ITEMS = 2000
+
+
+def load_sets(data: Path, cache: Path) -> Iterator[tuple[Dataset, str]]:
+    """Yield every set with its name: those of the folder by name, then digits and breast_cancer of scikit-learn."""
+    for train in sorted(
+        (*data.glob("*/train.jsonl.gz"), *data.glob("*/*/train.jsonl.gz")), key=lambda path: path.parent.name
+    ):
+        yield _text_set(train.parent, cache), train.parent.name
+    for name in ("digits", "breast_cancer"):
+        yield _numbers(name), name
+
+
+def _text_set(folder: Path, cache: Path) -> Dataset:
+    train, test = load_rows(folder / "train.jsonl.gz"), load_rows(folder / "test.jsonl.gz")
+    label = "label" if "label" in train[0] else "target"
+    test_texts = {row["text"].lower() for row in test}
+    fresh = np.array([row["text"].lower() not in test_texts for row in train])
+    return _dataset(
+        embeddings_of(folder, "train", train, cache)[fresh],
+        np.array([row[label] for row in train])[fresh],
+        embeddings_of(folder, "test", test, cache)[:MOST_TEST_ITEMS],
+        np.array([row[label] for row in test])[:MOST_TEST_ITEMS],
+    )
+
+
+def _numbers(name: str) -> Dataset:
+    from sklearn import datasets
+
+    features_ND, labels_N = getattr(datasets, f"load_{name}")(return_X_y=True)
+    spread_D = np.maximum(features_ND.std(axis=0), 1e-9)
+    scaled_ND = ((features_ND - features_ND.mean(axis=0)) / spread_D).astype(np.float32)
+    order = np.random.default_rng(0).permutation(len(labels_N))
+    train, test = order[: len(order) * 7 // 10], order[len(order) * 7 // 10 :]
+    return _dataset(scaled_ND[train], labels_N[train], scaled_ND[test], labels_N[test])
+
+
+def _dataset(
+    pool_ND: NDArray[np.float32], pool_labels: NDArray[Any], test_MD: NDArray[np.float32], test_labels: NDArray[Any]
+) -> Dataset:
+    classes = tuple(sorted({str(label) for label in (*pool_labels, *test_labels)}))
+    index = {label: at for at, label in enumerate(classes)}
+    return Dataset(
+        classes=classes,
+        item_ids=tuple(f"{row:06d}" for row in range(len(pool_labels))),
+        pool_embeddings_ND=pool_ND,
+        pool_labels_N=np.array([index[str(label)] for label in pool_labels]),
+        test_embeddings_MD=test_MD,
+        test_labels_M=np.array([index[str(label)] for label in test_labels]),
+        removed_duplicates=0,
+    )

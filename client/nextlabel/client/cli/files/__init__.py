@@ -1,0 +1,1 @@
+"""Files that commands read, and how they are added."""

@@ -1,0 +1,1 @@
+"""How far labels and annotators can be trusted."""

@@ -1,0 +1,1 @@
+"""Annotations, who made them, and leases."""

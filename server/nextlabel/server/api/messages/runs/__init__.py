@@ -1,0 +1,1 @@
+"""Runs: how they are asked for, and what happens in them."""

@@ -1,0 +1,1 @@
+"""The pool as a picture: where its items lie, which are drawn."""

@@ -1,0 +1,1 @@
+"""Builds who answers: LLMs behind their endpoints, advisors, critics, writers."""
