@@ -133,6 +133,12 @@ class MemoryLabeling(LabelingTable):
         return [item for (_, of, _), item in self._all.lease_items.items() if of == lease]
 
     @override
+    def rows_leased_to(self, project: ProjectId, annotator: str, rows: Sequence[int]) -> Sequence[int]:
+        own = {lease for lease, v in self._all.leases.items() if v.annotator == annotator}
+        leased = {i.row for (of, lease, _), i in self._all.lease_items.items() if of == project and lease in own}
+        return sorted(leased & set(rows))
+
+    @override
     def mark_answered(self, lease: str, rows: Sequence[int]) -> None:
         for key, item in list(self._all.lease_items.items()):
             if key[1] == lease and item.row in rows:

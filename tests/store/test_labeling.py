@@ -45,6 +45,18 @@ async def test_batches_and_picks_come_back(labeled: StateStore) -> None:
     assert list(await labeled.read(lambda tx: tx.labeling.picked_rows(v.P, "", times=2))) == []
 
 
+async def test_what_an_annotator_ever_had_on_a_lease_is_known(labeled: StateStore) -> None:
+    def work(tx: Transaction) -> list[list[int]]:
+        tx.labeling.add_lease(v.lease("l1"), [v.lease_item(row) for row in (30, 10)])
+        tx.labeling.add_lease(v.lease("l2"), [v.lease_item(10, "l2"), v.lease_item(90, "l2", "gone")])
+        tx.labeling.add_lease(v.lease("l3", "bob"), [v.lease_item(20, "l3")])
+        tx.labeling.set_lease("l1", LeaseState.RELEASED, v.at(0))
+        leased = partial(tx.labeling.rows_leased_to, v.P)
+        return [list(leased(*of)) for of in (("ann", [90, 10, 20]), ("bob", [10, 20]), ("cid", [10]), ("ann", []))]
+
+    assert await labeled.write(work) == [[10, 90], [20], [], []]
+
+
 async def test_claims_go_through_the_oldest_batch_first(labeled: StateStore) -> None:
     claimed = await labeled.write(lambda tx: tx.labeling.claim_open_picks(v.P, "ann", 1, 2))
     assert list(claimed) == [v.pick(30, "b1", 0), v.pick(20, "b1", 1)]

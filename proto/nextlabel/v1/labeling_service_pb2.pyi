@@ -231,7 +231,9 @@ class LeasedItem(_message.Message):
 
     @_builtins.property
     def pick(self) -> Global___Pick:
-        """Why it was picked; absent for gold items that check the annotator."""
+        """Why it was picked; absent in projects with a `gold_share`, where nothing tells gold items from others: the id of the
+        item is one made up for it, which SubmitAnnotations takes, and its metadata are left out.
+        """
 
     @_builtins.property
     def suggestion(self) -> Global___Suggestion:

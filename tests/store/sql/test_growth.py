@@ -37,6 +37,7 @@ QUESTIONS: dict[str, Ask] = {
     "expired leases": lambda tx: tx.labeling.expired_leases(None, v.at(0), 1_000),
     "leased rows": lambda tx: tx.labeling.leased_rows(v.P),
     "active leases": lambda tx: tx.labeling.active_leases(v.P),
+    "rows leased to an annotator": lambda tx: tx.labeling.rows_leased_to(v.P, "ann", [1, 2, 3]),
     "items of a lease": lambda tx: tx.labeling.lease_items("l1"),
     "open reservations": lambda tx: tx.budgets.open_reservations(v.P),
     "ledger after the last": lambda tx: tx.budgets.entries(v.P, after_id=10**9),

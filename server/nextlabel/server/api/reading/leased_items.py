@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from nextlabel.server.api.messages.labeling.leases import doubted_label_message, suggestion_message
 from nextlabel.server.api.messages.pool import item_message
 from nextlabel.server.api.messages.values import PAGE_BYTES
+from nextlabel.server.domain.labeling.disguises import NO_ROW
+from nextlabel.server.domain.labeling.disguises import disguised as disguised_id
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.review_queue import ReviewQueue
@@ -45,10 +47,18 @@ class LeasedItems:
                 return max(1, count)
         return len(picks)
 
-    async def fill(self, project: Project, leased: Sequence[pb.LeasedItem], *, show_answers: bool = False) -> None:
+    async def fill(
+        self,
+        project: Project,
+        leased: Sequence[pb.LeasedItem],
+        *,
+        show_answers: bool = False,
+        disguised: bool = False,
+    ) -> None:
         """Put texts and metadata into items that have only an id, and suggestions beside them.
 
-        ``show_answers`` puts in what is known of their labels, too.
+        ``show_answers`` puts in what is known of their labels, too. With ``disguised`` nothing is left that could tell
+        items of the pool from gold ones: no id of theirs, no metadata, no reason.
         """
         rows = (await self.pools.find(project.id, [entry.item.id for entry in leased])).tolist()
         stored = {item.row: item for item in await self.pools.items(project.id, [row for row in rows if row >= 0])}
@@ -62,9 +72,18 @@ class LeasedItems:
             # An item without its suggestion can be answered all the same; a lease that cannot be delivered cannot.
             if row in suggestions and (room := room - suggestions[row].ByteSize()) >= 0:
                 entry.suggestion.CopyFrom(suggestions[row])
+        if disguised:
+            _disguise(project.id, leased, rows)
         if not show_answers:
             return
         known = {row: doubted_label_message(one) for row, one in (await self.queue.known_of(project, stored)).items()}
         for entry, row in zip(leased, rows, strict=True):
             if row in known and (room := room - known[row].ByteSize()) >= 0:
                 entry.doubted.CopyFrom(known[row])
+
+
+def _disguise(project: ProjectId, leased: Sequence[pb.LeasedItem], rows: Sequence[int]) -> None:
+    for place, (entry, row) in enumerate(zip(leased, rows, strict=True)):
+        entry.item.id = disguised_id(project, row if row >= 0 else NO_ROW - place)
+        entry.item.ClearField("metadata")
+        entry.ClearField("pick")

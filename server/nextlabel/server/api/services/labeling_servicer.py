@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nextlabel.server.api.boundary.calls import current_call
@@ -40,10 +40,12 @@ from nextlabel.server.api.messages.values import (
 from nextlabel.server.api.reading.export import Export, chunks
 from nextlabel.server.api.reading.leased_items import LeasedItems
 from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.domain.labeling.disguises import Disguises
 from nextlabel.server.domain.labeling.known_rows import known_rows
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leased, Leases
 from nextlabel.server.domain.labeling.replay_labels import KnownLabel, ReplayLabels, ReplayTally
+from nextlabel.server.domain.labeling.slipped_gold import SlippedGold
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
@@ -74,6 +76,8 @@ class LabelingServicer(LabelingServiceServicer):
     leased_items: LeasedItems
     labeling: Leases
     submissions: Submissions
+    slipped_gold: SlippedGold
+    disguises: Disguises
     labels: Labels
     pools: Pools
     replay_labels: ReplayLabels
@@ -117,6 +121,7 @@ class LabelingServicer(LabelingServiceServicer):
         if request.show_answers and not request.review:
             raise InvalidArgument.field("show_answers", "answers of others are shown with `review` only")
         slot = self.replies.slot(request, pb.LeaseItemsResponse)
+        gold = () if request.review else await self.slipped_gold.of(project)
 
         def saved(tx: Transaction, leased: Leased) -> pb.LeaseItemsResponse:
             response = pb.LeaseItemsResponse(lease=lease_message(leased))
@@ -128,7 +133,7 @@ class LabelingServicer(LabelingServiceServicer):
             if (earlier := slot.find(tx)) is not None:
                 return earlier
             leased = self.labeling.lease(
-                tx, project, annotator, request.count, ttl_s, deliverable=self.leased_items.deliverable
+                tx, project, annotator, request.count, ttl_s, deliverable=self.leased_items.deliverable, gold=gold
             )
             return None if leased is None else saved(tx, leased)
 
@@ -153,7 +158,12 @@ class LabelingServicer(LabelingServiceServicer):
             response = await self.leasing.lease(project, annotator, request.count, work)
         if response is None:
             return pb.LeaseItemsResponse()
-        await self.leased_items.fill(project, response.lease.items, show_answers=request.show_answers)
+        await self.leased_items.fill(
+            project,
+            response.lease.items,
+            show_answers=request.show_answers,
+            disguised=project.gold_share > 0 and not request.review,
+        )
         return response
 
     async def ExtendLease(self, request: pb.ExtendLeaseRequest, context: Any) -> pb.ExtendLeaseResponse:
@@ -187,11 +197,14 @@ class LabelingServicer(LabelingServiceServicer):
         project = await self.finder.project(request.project)
         annotator = current_call().principal.answers_as(request.annotator)
         readable, refused = _read_submissions(request.annotations, self.limits)
-        known = await known_rows(self.pools, project.id, [s.item_id for s in readable.values()])
+        real = await self.disguises.real_ids(project.id, [s.item_id for s in readable.values()])
+        answers = [replace(s, item_id=real.get(s.item_id, s.item_id)) for s in readable.values()]
+        known = await known_rows(self.pools, project.id, [s.item_id for s in answers])
 
         def work(tx: Transaction) -> pb.SubmitAnnotationsResponse:
-            given = self.submissions.submit(tx, project, annotator, request.lease_id, list(readable.values()), known)
-            results = refused | dict(zip(readable, given, strict=True))
+            given = self.submissions.submit(tx, project, annotator, request.lease_id, answers, known)
+            named = [one.said_of(s.item_id) for one, s in zip(given, readable.values(), strict=True)]
+            results = refused | dict(zip(readable, named, strict=True))
             return pb.SubmitAnnotationsResponse(results=result_messages([results[i] for i in sorted(results)]))
 
         response = await self.replies.once(request, pb.SubmitAnnotationsResponse, work)

@@ -22,7 +22,9 @@ from nextlabel.server.api.services.report_servicer import ReportServicer
 from nextlabel.server.api.services.run_servicer import RunServicer
 from nextlabel.server.api.services.synthesis_servicer import SynthesisServicer
 from nextlabel.server.api.services.text_servicer import TextServicer
+from nextlabel.server.domain.labeling.disguises import Disguises
 from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
+from nextlabel.server.domain.labeling.slipped_gold import SlippedGold
 from nextlabel.server.domain.learning.suggestions import Suggestions
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.reviewing import Reviewing
@@ -171,6 +173,8 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
         ),
         labeling=parts.labeling.leases,
         submissions=parts.labeling.submissions,
+        slipped_gold=SlippedGold(parts.base.store, parts.pool.pools),
+        disguises=Disguises(parts.pool.pools),
         labels=parts.labeling.labels,
         pools=parts.pool.pools,
         replay_labels=ReplayLabels(parts.base.store, parts.base.limits),

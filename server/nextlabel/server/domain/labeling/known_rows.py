@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from nextlabel.server.domain.pool.pools import Pools
@@ -18,10 +18,11 @@ _REFUSED_SPLITS = {
 
 @dataclass(frozen=True, slots=True)
 class KnownRows:
-    """What the pool says about the submitted ids: their rows, and why some rows take no answers."""
+    """What the pool says about the submitted ids: their rows, why some rows take no answers, and which are gold."""
 
     rows: Mapping[str, int]
     refused: Mapping[int, str]
+    gold: Set[int] = frozenset()
 
 
 async def known_rows(pools: Pools, project: ProjectId, item_ids: Sequence[str]) -> KnownRows:
@@ -32,4 +33,8 @@ async def known_rows(pools: Pools, project: ProjectId, item_ids: Sequence[str]) 
     found = (await pools.find(project, item_ids)).tolist()
     rows = {item_id: row for item_id, row in zip(item_ids, found, strict=True) if row >= 0}
     splits = {row: pool.references[row].split for row in rows.values() if row in pool.references}
-    return KnownRows(rows, {row: _REFUSED_SPLITS[split] for row, split in splits.items() if split in _REFUSED_SPLITS})
+    return KnownRows(
+        rows,
+        {row: _REFUSED_SPLITS[split] for row, split in splits.items() if split in _REFUSED_SPLITS},
+        {row for row, split in splits.items() if split is Split.GOLD},
+    )

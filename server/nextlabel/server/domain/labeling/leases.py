@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from nextlabel.server.domain.budgets.budgets import Budgets
+from nextlabel.server.domain.labeling.slipped_gold import slipped_in
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.tasks.answer_form import written
@@ -19,6 +20,7 @@ from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem, LeaseState
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import HumanOptions, people_asked
 from nextlabel.server.values.runs.runs import NOT_ENDED, Run, RunState
@@ -57,11 +59,13 @@ class Leases:
         count: int,
         ttl_s: float | None = None,
         deliverable: Callable[[Sequence[Pick], ProjectId], int] = lambda picks, _: len(picks),
+        gold: Sequence[ReferenceItem] = (),
     ) -> Leased | None:
         """Hand up to ``count`` open picks to an annotator; None when no pick is open for them.
 
         ``deliverable`` says how many of the picks can be handed over at once. Each leased item reserves
-        one label of the budgets.
+        one label of the budgets. Where the project says so, some of them are ``gold`` items that the annotator never
+        had, each a label like any other.
 
         Raises:
             InvalidArgument: a field is out of its range.
@@ -80,11 +84,13 @@ class Leases:
         runs = {batch: self.paying_run(tx, batch) for batch in {p.batch for p in picks}}
         run = runs[picks[0].batch]
         affordable = self.budgets.affordable_labels(tx, project.id, run)
-        keep = [p for p in picks if runs[p.batch] == run][:affordable]
+        lease_id = self.new_id()
+        open_picks = [p for p in picks if runs[p.batch] == run][:affordable]
+        keep = slipped_in(tx, project, annotator, open_picks, gold, lease_id)
         keep = keep[: deliverable(keep, project.id)]
         kept = {(p.batch, p.row) for p in keep}
         tx.labeling.free_slots([slot for p in picks if (slot := (p.batch, p.row)) not in kept])
-        return self._granted(tx, project, annotator, keep, run=run, ttl=ttl)
+        return self._granted(tx, project, annotator, keep, run=run, ttl=ttl, lease_id=lease_id)
 
     def lease_batch(
         self,
@@ -119,18 +125,26 @@ class Leases:
         affordable = self.budgets.affordable_labels(tx, project.id, "")
         keep = keep[:affordable]
         keep = keep[: deliverable(keep, project.id)]
-        leased = self._granted(tx, project, annotator, keep, run="", ttl=ttl)
+        leased = self._granted(tx, project, annotator, keep, run="", ttl=ttl, lease_id=self.new_id())
         tx.labeling.add_batch(batch, keep)
         return leased
 
     def _granted(
-        self, tx: Transaction, project: Project, annotator: str, keep: Sequence[Pick], *, run: str, ttl: timedelta
+        self,
+        tx: Transaction,
+        project: Project,
+        annotator: str,
+        keep: Sequence[Pick],
+        *,
+        run: str,
+        ttl: timedelta,
+        lease_id: str,
     ) -> Leased:
         """Store a lease on picks whose places are taken, with its labels reserved."""
         reservation = self.budgets.reserve(tx, project.id, run, Cost(labels=max(1, len(keep))), LABELS_LINE)
         now = self.clock.now()
         lease = Lease(
-            id=self.new_id(),
+            id=lease_id,
             project=project.id,
             annotator=annotator,
             state=LeaseState.ACTIVE,

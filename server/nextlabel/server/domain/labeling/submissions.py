@@ -37,6 +37,10 @@ class SubmitResult:
     status: SubmitStatus
     message: str = ""
 
+    def said_of(self, item_id: str) -> SubmitResult:
+        """Return the same by the id under which the item was answered."""
+        return replace(self, item_id=item_id, message=self.message.replace(repr(self.item_id), repr(item_id)))
+
 
 @dataclass(frozen=True, slots=True)
 class _Usable:
@@ -268,7 +272,9 @@ def _check(
     if row in taken or (before is not None and before.answer.body == submission.body):
         return SubmitResult(item_id, SubmitStatus.DUPLICATE, f"{call.annotator} has given this answer already")
     usable = _Usable(index, submission, row, leased, before)
-    if call.late and usable.costs and len(call.given.get(row, ())) >= project.overlap:
+    # Whoever else has answered a gold item, what this annotator says of it tells of this annotator.
+    taken_by_others = row not in known.gold and len(call.given.get(row, ())) >= project.overlap
+    if call.late and usable.costs and taken_by_others:
         late = "the lease was over and the item has got its annotations meanwhile"
         return SubmitResult(item_id, SubmitStatus.REFUSED, late)
     return usable

@@ -36,10 +36,14 @@ class Suggestions:
     learning: Learning
 
     async def of(self, project: Project, rows: Sequence[int]) -> Mapping[int, Suggestion]:
-        """Return a suggestion for each row that there is one for: an LLM's newest answer, else the learner's."""
+        """Return a suggestion for each row that there is one for: an LLM's newest answer, else the learner's.
+
+        Where gold is slipped in, the learner makes all of them: who suggests must not tell which items LLMs were
+        asked about as a check.
+        """
         if not project.show_suggestions:
             return {}
-        by_row = await self.labels.rows(project)
+        by_row = {} if project.gold_share else await self.labels.rows(project)
         found = {row: said for row in rows if (said := _llm_suggestion(by_row.get(row, ())))}
         open_rows = [row for row in rows if row not in found]
         return found | (await self._predicted(project, open_rows) if open_rows else {})

@@ -76,6 +76,10 @@ class LabelingTable(Protocol):
         """Return a lease's items in the order they were added."""
         ...
 
+    def rows_leased_to(self, project: ProjectId, annotator: str, rows: Sequence[int]) -> Sequence[int]:
+        """Return which of some rows an annotator ever had on a lease, ascending."""
+        ...
+
     def mark_answered(self, lease: str, rows: Sequence[int]) -> None:
         """Mark items of a lease as answered."""
         ...

@@ -59,6 +59,8 @@ async def _show(request: Request, *, review: bool) -> Response:
         "step": score.step or "any",
         "prefetch": PREFETCH,
         "review": review,
+        # An answer about a gold item is no label: counting those would tell which items were gold.
+        "progress": not review and not project.gold_share,
     }
     return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
 

@@ -75,6 +75,13 @@ _ADD_LEASE = Statement(sa.insert(schema.leases).values({c.name: p(c.name) for c 
 _ADD_ITEM = Statement(sa.insert(schema.lease_items))
 _LEASE_BY_ID = sa.select(*_LEASE.columns).where(_leases.id == p("id"))
 _ITEMS = Statement(sa.select(*_ITEM.columns).where(_items.lease == p("lease")).order_by(_items.position))
+_LEASED_TO = Statement(
+    sa.select(_items.row)
+    .distinct()
+    .select_from(schema.leases.join(schema.lease_items, _leases.id == _items.lease))
+    .where(_items.project == p("project"), among(_items.row, "rows"), _leases.annotator == p("annotator"))
+    .order_by(_items.row)
+)
 _MARK_ANSWERED = Statement(
     sa.update(schema.lease_items).where(_items.lease == p("of"), among(_items.row, "rows")).values(answered=sa.true())
 )
@@ -229,6 +236,10 @@ class SqlLabeling(LabelingTable):
     @override
     def lease_items(self, lease: str) -> Sequence[LeaseItem]:
         return [_ITEM.load(r) for r in self._sql.all(_ITEMS, {"lease": lease})]
+
+    @override
+    def rows_leased_to(self, project: ProjectId, annotator: str, rows: Sequence[int]) -> Sequence[int]:
+        return self._rows(_LEASED_TO, {"project": project, "annotator": annotator, "rows": self._sql.array(rows)})
 
     @override
     def mark_answered(self, lease: str, rows: Sequence[int]) -> None:

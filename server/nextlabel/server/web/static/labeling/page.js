@@ -46,7 +46,7 @@ async function fetchItems() {
 
 // Counting takes the server longer than an answer does: it is asked every few seconds at most.
 async function progress() {
-  if (config.review || state.counted === state.history.length) return;
+  if (!config.progress || state.counted === state.history.length) return;
   state.counted = state.history.length;
   const { labeled, pool } = await get("progress").catch(() => ({ pool: 0 }));
   if (!pool) return;
