@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
@@ -16,7 +17,10 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 UNIT = (DEPLOY / "nextlabel.service").read_text()
 COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+BUCKET = yaml.safe_load((DEPLOY / "compose.s3.yaml").read_text())
 OBJECTS: dict[str, Any] = {o["kind"]: o for o in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+RAY: dict[str, Any] = {o["kind"]: o for o in yaml.safe_load_all((DEPLOY / "kuberay.yaml").read_text())}
+GROUPS = [RAY["RayCluster"]["spec"]["headGroupSpec"], *RAY["RayCluster"]["spec"]["workerGroupSpecs"]]
 POD = OBJECTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 IMAGE = dict(re.findall(r"(NEXTLABEL_\w+)=(\S+)", DOCKERFILE))
@@ -106,3 +110,32 @@ def test_volumes_and_services_of_the_compose_file_are_there():
     published = [port.split(":") for server in servers for port in server["ports"]]
     assert {port[0] for port in published} == {"127.0.0.1"}
     assert len({port[1] for port in published}) == len(published)
+
+
+def test_the_objects_of_kubernetes_are_what_its_schemas_say():
+    pods = [{"apiVersion": "v1", "kind": "Pod", **group["template"]} for group in GROUPS]
+    for value in (*OBJECTS.values(), RAY["NetworkPolicy"], *pods):
+        kubernetes_validate.validate(value, "1.34", strict=True)
+
+
+def test_a_ray_cluster_has_the_version_that_is_installed_with_the_servers_and_asks_for_a_token():
+    assert f"ray=={RAY['RayCluster']['spec']['rayVersion']}\n" in (DEPLOY.parent / "constraints.txt").read_text()
+    policy = RAY["NetworkPolicy"]["spec"]
+    for group in GROUPS:
+        labels, pod = group["template"]["metadata"]["labels"], group["template"]["spec"]
+        assert labels == policy["podSelector"]["matchLabels"]
+        assert {"name": "RAY_AUTH_MODE", "value": "token"} in pod["containers"][0]["env"]
+        assert f"USER {pod['securityContext']['runAsUser']}" in DOCKERFILE
+    callers = [peer["podSelector"]["matchLabels"] for rule in policy["ingress"] for peer in rule["from"]]
+    assert callers == [policy["podSelector"]["matchLabels"], OBJECTS["Service"]["spec"]["selector"]]
+
+
+def test_servers_with_a_bucket_keep_their_pool_in_the_store_that_is_started_beside_them(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    assert {"one", "two"} < set(BUCKET["services"])
+    for name in ("one", "two"):
+        server = BUCKET["services"][name]
+        assert set(server["depends_on"]) == set(BUCKET["services"]) - {"one", "two"}
+        given = {key: re.sub(r"\$\{\w+:\?\}", "secret", value) for key, value in server["environment"].items()}
+        assert settings(monkeypatch, IMAGE | of_compose(name) | given).store.pool_url == "s3://nextlabel/pool"
