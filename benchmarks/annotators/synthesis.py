@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from nextlabel.server.assessment.synthesis.gate import SAME_MEANING, Candidates, RealTexts, rule
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
+from nextlabel.server.learners.truths import ClassTruth
 from nextlabel.server.learners.usefulness import WEIGHT, WrittenTexts, usefulness
 from nextlabel.server.values.synthesis import Verdict
 
@@ -98,10 +99,10 @@ def trial(train: Texts, test: Texts, written: Texts, n_classes: int, size: int, 
         if written.seeds[i] in place:
             seeds[s, place[written.seeds[i]]] = True
     texts = WrittenTexts(written.embeddings[chosen], written.labels[chosen], seeds)
-    found = usefulness(real, labels, texts, n_classes)
+    found = usefulness(real, ClassTruth(labels, n_classes), texts)
     joined = fit_logistic(
         np.concatenate([real, texts.embeddings_SD]),
-        np.concatenate([labels, texts.labels_S]),
+        np.concatenate([labels, texts.targets_S]),
         np.concatenate([np.ones(size, np.float32), np.full(len(chosen), WEIGHT, np.float32)]),
         settings,
     )

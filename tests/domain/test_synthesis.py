@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nextlabel.server.domain.synthesis.synthesis import Synthesis, SynthesisRequest
+from nextlabel.server.domain.synthesis.requests import SynthesisRequest
+from nextlabel.server.domain.synthesis.synthesis import Synthesis
 from nextlabel.server.values.errors import BudgetExhausted, DomainError, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
@@ -65,7 +66,7 @@ async def ready(service: LlmService) -> Project:
 
 
 async def synthesize(service: LlmService, project: Project, count: int = 15, **changes: Any) -> Synthesis:
-    values: dict[str, Any] = {"label": "left", "boundary": "", "limit": Cost(), "writer": AnthropicOptions(MODEL)}
+    values: dict[str, Any] = {"classes": ["left"], "limit": Cost(), "writer": AnthropicOptions(MODEL)}
     return await service.parts.llm.synthesis.synthesize(project, SynthesisRequest(count=count, **(values | changes)))
 
 
@@ -73,7 +74,7 @@ async def test_every_text_is_judged_and_what_was_paid_for_is_found_again(service
     project = await ready(service)
     first = await synthesize(service, project)
     assert len(service.fake.requests) == 3
-    verdicts = {one.text: one.verdict for one in first.texts}
+    verdicts = {one.written.text: one.verdict for one in first.texts}
     assert {verdict for text, verdict in verdicts.items() if "g0" in text} == {Verdict.CONTAMINATED}
     assert Verdict.PASSED not in {verdict for text, verdict in verdicts.items() if "up" in text}
     assert Verdict.PASSED in verdicts.values()
@@ -132,7 +133,11 @@ async def test_strangers_texts_are_marked_in_prompts(service: LlmService) -> Non
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
-        ({"label": "down"}, InvalidArgument),
+        ({"classes": ["down"]}, InvalidArgument),
+        ({"classes": []}, InvalidArgument),
+        ({"classes": ["left", "up"]}, InvalidArgument),
+        ({"score": 3.0}, InvalidArgument),
+        ({"attributes": [" "]}, InvalidArgument),
         ({"boundary": "left"}, InvalidArgument),
         ({"count": 0}, InvalidArgument),
         ({"count": 201}, InvalidArgument),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nextlabel.server.learners.truths import ClassTruth
 from nextlabel.server.learners.usefulness import WrittenTexts, usefulness
 
 CLASSES, DIMENSION = 3, 24
@@ -25,7 +26,7 @@ def written(embeddings: np.ndarray, labels: np.ndarray, items: int, seeds: np.nd
 
 def test_texts_like_real_ones_help_where_there_are_few() -> None:
     embeddings, labels = drawn(60, 0, 0.45)
-    found = usefulness(embeddings, labels, written(*drawn(600, 1, 0.3), 60), CLASSES)
+    found = usefulness(embeddings, ClassTruth(labels, CLASSES), written(*drawn(600, 1, 0.3), 60))
     assert found is not None
     assert found.helps
     assert found.with_texts > found.without
@@ -35,7 +36,7 @@ def test_texts_like_real_ones_help_where_there_are_few() -> None:
 def test_texts_that_say_nothing_are_not_found_to_help(seed: int) -> None:
     embeddings, labels = drawn(60, seed, 0.45)
     noise, _ = drawn(120, 50 + seed, 3.0)
-    found = usefulness(embeddings, labels, written(noise, np.arange(120) % CLASSES, 60), CLASSES)
+    found = usefulness(embeddings, ClassTruth(labels, CLASSES), written(noise, np.arange(120) % CLASSES, 60))
     assert found is not None
     assert not found.helps
 
@@ -46,7 +47,7 @@ def test_copies_of_the_items_that_measure_do_not_help() -> None:
     embeddings, _ = drawn(60, 0, 0.45)
     labels = rng.integers(0, CLASSES, 60)
     copies = written(embeddings, labels, 60, np.eye(60, dtype=np.bool_))
-    found = usefulness(embeddings, labels, copies, CLASSES)
+    found = usefulness(embeddings, ClassTruth(labels, CLASSES), copies)
     assert found is not None
     assert not found.helps
     assert abs(found.with_texts - found.without) < 0.1
@@ -55,6 +56,6 @@ def test_copies_of_the_items_that_measure_do_not_help() -> None:
 def test_nothing_is_said_of_too_few_items_one_class_or_no_texts() -> None:
     embeddings, labels = drawn(60, 0, 0.4)
     some = written(*drawn(6, 1, 0.4), 60)
-    assert usefulness(embeddings[:10], labels[:10], some, CLASSES) is None
-    assert usefulness(embeddings, np.zeros(60, np.int64), some, CLASSES) is None
-    assert usefulness(embeddings, labels, written(embeddings[:0], labels[:0], 60), CLASSES) is None
+    assert usefulness(embeddings[:10], ClassTruth(labels[:10], CLASSES), some) is None
+    assert usefulness(embeddings, ClassTruth(np.zeros(60, np.int64), CLASSES), some) is None
+    assert usefulness(embeddings, ClassTruth(labels, CLASSES), written(embeddings[:0], labels[:0], 60)) is None

@@ -26,25 +26,27 @@ from nextlabel.v1 import annotation_pb2 as nextlabel_dot_v1_dot_annotation__pb2
 from nextlabel.v1 import run_service_pb2 as nextlabel_dot_v1_dot_run__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$nextlabel/v1/synthesis_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a\x1enextlabel/v1/run_service.proto\"\x90\x01\n\rSyntheticText\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05seeds\x18\x03 \x03(\t\x12\x12\n\nattributes\x18\x04 \x01(\t\x12/\n\x07verdict\x18\x05 \x01(\x0e\x32\x1e.nextlabel.v1.SyntheticVerdict\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"\xde\x01\n\x10SyntheticRealism\x12\x1f\n\x12\x64istinguishability\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06length\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0breal_length\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x06spread\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0breal_spread\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\x15\n\x13_distinguishabilityB\t\n\x07_lengthB\x0e\n\x0c_real_lengthB\t\n\x07_spreadB\x0e\n\x0c_real_spread\"s\n\x13SyntheticUsefulness\x12\r\n\x05items\x18\x01 \x01(\x03\x12\x18\n\x10\x61\x63\x63uracy_without\x18\x02 \x01(\x01\x12\x15\n\raccuracy_with\x18\x03 \x01(\x01\x12\r\n\x05\x65rror\x18\x04 \x01(\x01\x12\r\n\x05helps\x18\x05 \x01(\x08\"\xbb\x01\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x10\n\x08\x62oundary\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12.\n\tannotator\x18\x06 \x01(\x0b\x32\x1b.nextlabel.v1.AnnotatorSpec\x12!\n\x05limit\x18\x07 \x01(\x0b\x32\x12.nextlabel.v1.Cost\"\xfc\x01\n\x12SynthesizeResponse\x12*\n\x05texts\x18\x01 \x03(\x0b\x32\x1b.nextlabel.v1.SyntheticText\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x04\x63ost\x18\x03 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x10\n\x08problems\x18\x04 \x03(\t\x12\x0f\n\x07stopped\x18\x05 \x01(\t\x12/\n\x07realism\x18\x06 \x01(\x0b\x32\x1e.nextlabel.v1.SyntheticRealism\x12\x35\n\nusefulness\x18\x07 \x01(\x0b\x32!.nextlabel.v1.SyntheticUsefulness*\xfe\x01\n\x10SyntheticVerdict\x12!\n\x1dSYNTHETIC_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n\x18SYNTHETIC_VERDICT_PASSED\x10\x01\x12\"\n\x1eSYNTHETIC_VERDICT_CONTAMINATED\x10\x02\x12\x1f\n\x1bSYNTHETIC_VERDICT_DUPLICATE\x10\x03\x12 \n\x1cSYNTHETIC_VERDICT_ODD_LENGTH\x10\x04\x12\"\n\x1eSYNTHETIC_VERDICT_INCONSISTENT\x10\x05\x12\x1e\n\x1aSYNTHETIC_VERDICT_OVER_CAP\x10\x06\x32\x63\n\x10SynthesisService\x12O\n\nSynthesize\x12\x1f.nextlabel.v1.SynthesizeRequest\x1a .nextlabel.v1.SynthesizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$nextlabel/v1/synthesis_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a\x1enextlabel/v1/run_service.proto\"\xce\x01\n\rSyntheticText\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\r\n\x05seeds\x18\x03 \x03(\t\x12\x12\n\nattributes\x18\x04 \x01(\t\x12/\n\x07verdict\x18\x05 \x01(\x0e\x32\x1e.nextlabel.v1.SyntheticVerdict\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x0e\n\x06labels\x18\x07 \x03(\t\x12\x12\n\x05score\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x0e\n\x06\x61nswer\x18\t \x01(\tB\x08\n\x06_score\"\xde\x01\n\x10SyntheticRealism\x12\x1f\n\x12\x64istinguishability\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06length\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0breal_length\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x13\n\x06spread\x18\x04 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0breal_spread\x18\x05 \x01(\x01H\x04\x88\x01\x01\x42\x15\n\x13_distinguishabilityB\t\n\x07_lengthB\x0e\n\x0c_real_lengthB\t\n\x07_spreadB\x0e\n\x0c_real_spread\"s\n\x13SyntheticUsefulness\x12\r\n\x05items\x18\x01 \x01(\x03\x12\x18\n\x10\x61\x63\x63uracy_without\x18\x02 \x01(\x01\x12\x15\n\raccuracy_with\x18\x03 \x01(\x01\x12\r\n\x05\x65rror\x18\x04 \x01(\x01\x12\r\n\x05helps\x18\x05 \x01(\x08\"*\n\nFieldValue\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xb7\x02\n\x11SynthesizeRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\r\n\x05label\x18\x03 \x01(\t\x12\x10\n\x08\x62oundary\x18\x04 \x01(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\x05\x12.\n\tannotator\x18\x06 \x01(\x0b\x32\x1b.nextlabel.v1.AnnotatorSpec\x12!\n\x05limit\x18\x07 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x0e\n\x06labels\x18\x08 \x03(\t\x12\x12\n\x05score\x18\t \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04rare\x18\n \x01(\x08\x12*\n\x08metadata\x18\x0b \x03(\x0b\x32\x18.nextlabel.v1.FieldValue\x12\x12\n\nattributes\x18\x0c \x03(\tB\x08\n\x06_score\"\xfc\x01\n\x12SynthesizeResponse\x12*\n\x05texts\x18\x01 \x03(\x0b\x32\x1b.nextlabel.v1.SyntheticText\x12\r\n\x05model\x18\x02 \x01(\t\x12 \n\x04\x63ost\x18\x03 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x10\n\x08problems\x18\x04 \x03(\t\x12\x0f\n\x07stopped\x18\x05 \x01(\t\x12/\n\x07realism\x18\x06 \x01(\x0b\x32\x1e.nextlabel.v1.SyntheticRealism\x12\x35\n\nusefulness\x18\x07 \x01(\x0b\x32!.nextlabel.v1.SyntheticUsefulness*\xfe\x01\n\x10SyntheticVerdict\x12!\n\x1dSYNTHETIC_VERDICT_UNSPECIFIED\x10\x00\x12\x1c\n\x18SYNTHETIC_VERDICT_PASSED\x10\x01\x12\"\n\x1eSYNTHETIC_VERDICT_CONTAMINATED\x10\x02\x12\x1f\n\x1bSYNTHETIC_VERDICT_DUPLICATE\x10\x03\x12 \n\x1cSYNTHETIC_VERDICT_ODD_LENGTH\x10\x04\x12\"\n\x1eSYNTHETIC_VERDICT_INCONSISTENT\x10\x05\x12\x1e\n\x1aSYNTHETIC_VERDICT_OVER_CAP\x10\x06\x32\x63\n\x10SynthesisService\x12O\n\nSynthesize\x12\x1f.nextlabel.v1.SynthesizeRequest\x1a .nextlabel.v1.SynthesizeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.synthesis_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SYNTHETICVERDICT']._serialized_start=1052
-  _globals['_SYNTHETICVERDICT']._serialized_end=1306
+  _globals['_SYNTHETICVERDICT']._serialized_start=1282
+  _globals['_SYNTHETICVERDICT']._serialized_end=1536
   _globals['_SYNTHETICTEXT']._serialized_start=118
-  _globals['_SYNTHETICTEXT']._serialized_end=262
-  _globals['_SYNTHETICREALISM']._serialized_start=265
-  _globals['_SYNTHETICREALISM']._serialized_end=487
-  _globals['_SYNTHETICUSEFULNESS']._serialized_start=489
-  _globals['_SYNTHETICUSEFULNESS']._serialized_end=604
-  _globals['_SYNTHESIZEREQUEST']._serialized_start=607
-  _globals['_SYNTHESIZEREQUEST']._serialized_end=794
-  _globals['_SYNTHESIZERESPONSE']._serialized_start=797
-  _globals['_SYNTHESIZERESPONSE']._serialized_end=1049
-  _globals['_SYNTHESISSERVICE']._serialized_start=1308
-  _globals['_SYNTHESISSERVICE']._serialized_end=1407
+  _globals['_SYNTHETICTEXT']._serialized_end=324
+  _globals['_SYNTHETICREALISM']._serialized_start=327
+  _globals['_SYNTHETICREALISM']._serialized_end=549
+  _globals['_SYNTHETICUSEFULNESS']._serialized_start=551
+  _globals['_SYNTHETICUSEFULNESS']._serialized_end=666
+  _globals['_FIELDVALUE']._serialized_start=668
+  _globals['_FIELDVALUE']._serialized_end=710
+  _globals['_SYNTHESIZEREQUEST']._serialized_start=713
+  _globals['_SYNTHESIZEREQUEST']._serialized_end=1024
+  _globals['_SYNTHESIZERESPONSE']._serialized_start=1027
+  _globals['_SYNTHESIZERESPONSE']._serialized_end=1279
+  _globals['_SYNTHESISSERVICE']._serialized_start=1538
+  _globals['_SYNTHESISSERVICE']._serialized_end=1637
 # @@protoc_insertion_point(module_scope)

@@ -47,8 +47,8 @@ class SynthesisServiceServicer(object):
     """
 
     def Synthesize(self, request, context):
-        """Has an LLM write texts of a class, judges each, and measures whether they help the learner. They are returned, not
-        kept: no synthetic text is an item. A repeated call finds what an earlier one has paid for.
+        """Has an LLM write texts, judges each, and measures whether they help the learner. They are returned, not kept: no
+        synthetic text is an item. A repeated call finds what an earlier one has paid for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -24,7 +24,7 @@ from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.runs.annotator_options import Marking
-from nextlabel.server.values.synthesis import WritingRequest
+from nextlabel.server.values.synthesis import WritingRequest, WrittenText
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.shop import MODEL, PRICE, make_task
 from tests.fake_anthropic import FakeAnthropic, Scripted
@@ -140,7 +140,7 @@ async def test_an_answer_about_no_item_is_found_again_whatever_the_codes_of_its_
     for _ in range(2):
         await chooser.choose(make_task(), [ITEM], 1, {})
         for number in range(2):
-            written = await writer.write(make_task(), WritingRequest("billing", "", 1, [ITEM], "formal", number))
-            assert written.texts == ["a text"]
+            written = await writer.write(make_task(), WritingRequest(Label("billing"), "", 1, [ITEM], "formal", number))
+            assert written.texts == [WrittenText("a text")]
     await endpoint.close()
     assert len(fake.requests) == 3

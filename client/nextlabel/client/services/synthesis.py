@@ -1,5 +1,6 @@
-"""Texts that an LLM writes for a class."""
+"""Texts that an LLM writes."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -25,23 +26,42 @@ class Synthesis(Service[Mode, Scope]):
     async def synthesize(
         self,
         project: str,
-        label: str,
+        label: str | Sequence[str] = "",
         *,
         count: int,
         annotator: AnnotatorSpec,
         boundary: str = "",
+        score: float | None = None,
+        rare: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        attributes: Sequence[str] = (),
         limit: Cost | None = None,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.SynthesizeResponse:
         """Have an LLM write `count` (at most 200) texts of a class, each judged, and measure whether they help.
 
-        `boundary` is a class that they could be mistaken for. Nothing is added to the project: the texts are returned.
-        The same call again finds what an earlier one has paid for.
+        Where several classes may apply, `label` may be several; in a project of scores leave it out and give the
+        `score` that texts are to deserve; in one of texts leave out both: instructions are written, with answers.
+        `boundary` is a class that the texts could be mistaken for, `rare` asks for such as the learner is least
+        sure of, `metadata` for such as the items with these values, and `attributes` say what they are to be like,
+        one for each call of the model. Nothing is added to the project: the texts are returned. The same call again
+        finds what an earlier one has paid for.
 
         Raises NextlabelError: FAILED_PRECONDITION without a trained model to judge by, RESOURCE_EXHAUSTED when `limit`
         or a budget does not allow a single call.
         """
+        one = isinstance(label, str)
         request = pb.SynthesizeRequest(
-            project=project, label=label, boundary=boundary, count=count, annotator=annotator, limit=limit
+            project=project,
+            label=label if one else "",
+            labels=() if one else label,
+            score=score,
+            boundary=boundary,
+            rare=rare,
+            metadata=[pb.FieldValue(field=field, value=value) for field, value in (metadata or {}).items()],
+            attributes=attributes,
+            count=count,
+            annotator=annotator,
+            limit=limit,
         )
         return await self._connection.unary(self._stub.Synthesize, request, timeout_s=timeout_s)

@@ -1,12 +1,16 @@
-"""Texts that an LLM writes for a class, and what becomes of each."""
+"""Texts that an LLM writes, and what becomes of each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from nextlabel.server.values.labeling.answers import Label, MultiLabel, Score
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
+
+Target = Label | MultiLabel | Score | None
+"""The answer that a text is written for; None where it is an instruction, which is written with its answer."""
 
 
 class Verdict(StrEnum):
@@ -22,18 +26,29 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WritingRequest:
-    """One call to a writer: ``count`` new texts of class ``label``.
+    """One call to a writer: ``count`` new texts for a target.
 
-    ``seeds`` are real items that show what texts look like; ``attributes`` say how the new ones are to differ.
-    ``boundary`` is the class that the texts could be mistaken for, '' for none. ``number`` tells equal requests apart.
+    ``seeds`` are real items that show what texts look like, and ``rare`` ones are those that are hard to tell;
+    ``attributes`` say how the new texts are to differ, and ``metadata`` what they would have in which fields.
+    ``boundary`` is the class that they could be mistaken for, '' for none. ``number`` tells equal requests apart.
     """
 
-    label: str
+    target: Target
     boundary: str
     count: int
     seeds: Sequence[ItemToAnnotate]
     attributes: str
     number: int
+    rare: Sequence[ItemToAnnotate] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenText:
+    """A text as it was written; ``answer`` is that to an instruction, '' for other texts."""
+
+    text: str
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,7 @@ class Written:
     """What came of one call: texts, or why there are none."""
 
     request: WritingRequest
-    texts: Sequence[str]
+    texts: Sequence[WrittenText]
     problem: str = ""
 
 
@@ -49,8 +64,8 @@ class Written:
 class Judged:
     """A written text with its verdict; ``detail`` says why. ``seeds`` are the ids of the items it was written from."""
 
-    text: str
-    label: str
+    written: WrittenText
+    target: Target
     seeds: Sequence[str]
     attributes: str
     verdict: Verdict

@@ -48,6 +48,7 @@ from nextlabel.server.domain.selection.askable import Askable, AskableRows
 from nextlabel.server.domain.selection.askable_in_parts import AskableInParts, PartSource
 from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.selector import Selector, strategy_of
+from nextlabel.server.domain.synthesis.real_texts import RealTextSource
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
@@ -270,7 +271,9 @@ def _llm(
             pools=pool.pools,
             embedding=pool.embedding,
             projects=projects.projects,
-            labels=labeling.labels,
+            real_texts=RealTextSource(
+                pools=pool.pools, labels=labeling.labels, learning=learning, executor=base.workers.compute
+            ),
             learning=learning,
             ledgers=projects.ledgers,
             writers=LlmWriters(connections),

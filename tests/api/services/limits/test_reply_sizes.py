@@ -94,6 +94,7 @@ ENTRIES = {
     "QuoteRunResponse.assumptions": FEW,
     "SelectBatchResponse.picks": LIMITS.query_batch,
     "SubmitAnnotationsResponse.results": LIMITS.lease_items,
+    "SyntheticText.labels": 5,
     "SyntheticText.seeds": 4,
     "SynthesizeResponse.problems": FEW,
     "SynthesizeResponse.texts": 200,
@@ -121,6 +122,8 @@ BYTES = {
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
     "Slice.value": 4 * 100,  # characters
+    "SyntheticText.answer": 4 * 2_000,  # characters
+    "SyntheticText.attributes": LIMITS.name_bytes + 100,
     "SyntheticText.text": 4 * 2_000,  # characters
     "RenderLearningCurveResponse.content": values.PAGE_BYTES,
     "RenderPoolMapResponse.content": values.PAGE_BYTES,

@@ -1,6 +1,7 @@
-"""`nextlabel synthesize`: texts that an LLM writes for a class, judged before anything is trained on them."""
+"""`nextlabel synthesize`: texts that an LLM writes, judged before anything is trained on them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,10 +32,24 @@ def synthesize(
     project: ProjectArgument,
     who: AnnotatorChoice,
     prompting: Prompting,
-    label: Annotated[str, typer.Option("--class", help="Class to write texts for.")],
+    classes: Annotated[
+        list[str] | None, typer.Option("--class", help="Class to write texts for; again for several at once.")
+    ] = None,
+    score: Annotated[
+        float | None, typer.Option(help="Score that the texts are to deserve, in projects of scores.")
+    ] = None,
     boundary: Annotated[
         str, typer.Option(show_default=False, help="Class that the texts could be mistaken for. (default: none)")
     ] = "",
+    rare: Annotated[bool, typer.Option("--rare", help="Texts like those that the learner is least sure of.")] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="Texts like the items that have this in their metadata; repeatable."),
+    ] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="What the texts are to be like, as `by a nurse`; more take turns."),
+    ] = None,
     count: Annotated[int, typer.Option(min=1, max=200, help="Texts to write.")] = 20,
     budget_usd: Annotated[float | None, typer.Option(help="Most US dollars to spend.")] = None,
     to: Annotated[
@@ -43,9 +58,9 @@ def synthesize(
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Have an LLM write texts of a class, and judge each before you use it.
+    """Have an LLM write texts of a class or score, and judge each before you use it.
 
-    All that pass are measured on real labels, too.
+    In a project of texts it writes instructions with their answers. All that pass are measured on real labels, too.
 
     Nothing is added to the project. A command that was cut off finds, when it is given again, what it has paid for.
     """
@@ -53,6 +68,7 @@ def synthesize(
         raise typer.BadParameter("an LLM has to write: anthropic or openai-compatible", param_hint="--annotator")
     if to is not None:
         check_ending(to)
+    metadata = _fields(where or ())
     annotator = who.spec(prompting)
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
@@ -60,7 +76,16 @@ def synthesize(
 
         limit = limits(usd=budget_usd)
         response = client.synthesis.synthesize(
-            project, label, count=count, annotator=annotator, boundary=boundary, limit=limit
+            project,
+            classes[0] if classes and len(classes) == 1 else classes or "",
+            count=count,
+            annotator=annotator,
+            boundary=boundary,
+            score=score,
+            rare=rare,
+            metadata=metadata,
+            attributes=like or (),
+            limit=limit,
         )
     found = plain(response)
     if to is not None:
@@ -69,6 +94,13 @@ def synthesize(
     for problem in [*found["problems"], *filter(None, [found["stopped"]])]:
         say(problem)
     emit_one(found, output, shown=_figures(found))
+
+
+def _fields(where: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in where]
+    if any(not name or not equals for name, equals, _ in pairs):
+        raise typer.BadParameter("write FIELD=VALUE, as in --where lang=en", param_hint="--where")
+    return {name: value for name, _, value in pairs}
 
 
 def _figures(found: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +136,6 @@ def _use(usefulness: dict[str, Any] | None) -> str:
     gain = usefulness["accuracy_with"] - usefulness["accuracy_without"]
     measured = (
         f"{percent(usefulness['accuracy_without'])} → {percent(usefulness['accuracy_with'])} "
-        f"({gain:+.1%} ± {usefulness['error']:.1%}, mean accuracy of classes on {usefulness['items']:,} real items)"
+        f"({gain:+.1%} ± {usefulness['error']:.1%}, out of fold on {usefulness['items']:,} real items)"
     )
     return f"they help: {measured}" if usefulness["helps"] else f"leave them out, a gain is not proven: {measured}"

@@ -77,6 +77,9 @@ _ENTRIES: dict[str, str | int] = {
     "RouteAnnotator.members": 4,
     "SubmitAnnotationsRequest.annotations": "lease_items",
     "SubmittedAnnotation.critiques": MOST_CRITIQUES,
+    "SynthesizeRequest.attributes": 20,
+    "SynthesizeRequest.labels": 5,
+    "SynthesizeRequest.metadata": 5,
     "TextList.texts": "batch_items",
 }
 _SHOWN_TO_PEOPLE = frozenset({"annotator", "annotators"})

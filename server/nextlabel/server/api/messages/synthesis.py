@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from nextlabel.server.api.messages.labeling.annotations import cost_message, cost_of
 from nextlabel.server.api.messages.labeling.annotators import annotator_of
-from nextlabel.server.domain.synthesis.synthesis import Synthesis, SynthesisRequest
+from nextlabel.server.domain.synthesis.requests import SynthesisRequest
+from nextlabel.server.domain.synthesis.synthesis import Synthesis
 from nextlabel.server.learners.usefulness import Usefulness
+from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.runs.annotator_options import LlmOptions
 from nextlabel.server.values.synthesis import Judged, Verdict
 from nextlabel.v1 import synthesis_service_pb2 as pb
@@ -28,7 +31,19 @@ def synthesis_request(message: pb.SynthesizeRequest) -> SynthesisRequest:
     writer = annotator_of(message.annotator)
     if not isinstance(writer, LlmOptions):
         raise TypeError(f"{writer!r} is no LLM")
-    return SynthesisRequest(message.label, message.boundary, message.count, writer, cost_of(message.limit))
+    if message.label and message.labels:
+        raise InvalidArgument.field("labels", "set either label or labels")
+    return SynthesisRequest(
+        count=message.count,
+        writer=writer,
+        limit=cost_of(message.limit),
+        classes=tuple(message.labels or filter(None, [message.label])),
+        boundary=message.boundary,
+        score=message.score if message.HasField("score") else None,
+        rare=message.rare,
+        metadata={one.field: one.value for one in message.metadata},
+        attributes=tuple(message.attributes),
+    )
 
 
 def synthesis_response(found: Synthesis) -> pb.SynthesizeResponse:
@@ -51,9 +66,13 @@ def synthesis_response(found: Synthesis) -> pb.SynthesizeResponse:
 
 
 def _text(one: Judged) -> pb.SyntheticText:
+    classes = () if one.target is None else type_of(one.target).classes(one.target)
     return pb.SyntheticText(
-        text=one.text,
-        label=one.label,
+        text=one.written.text,
+        answer=one.written.answer,
+        label=classes[0] if len(classes) == 1 else "",
+        labels=classes,
+        score=one.target.value if isinstance(one.target, Score) else None,
         seeds=one.seeds,
         attributes=one.attributes,
         verdict=_VERDICTS[one.verdict],

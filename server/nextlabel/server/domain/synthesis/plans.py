@@ -6,8 +6,10 @@ import hashlib
 import random
 from collections.abc import Sequence
 
+from nextlabel.server.domain.synthesis.real_texts import Seeds
+from nextlabel.server.domain.synthesis.requests import SynthesisRequest
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
-from nextlabel.server.values.synthesis import WritingRequest
+from nextlabel.server.values.synthesis import Target, WritingRequest
 
 TEXTS_PER_REQUEST = 5
 _SEEDS_PER_REQUEST = 4
@@ -17,20 +19,29 @@ _LENGTHS = ("a few words each", "one short sentence each", "one long sentence ea
 _ANGLES = ("a usual case", "a rare case", "an indirect way to say it", "much detail", "hardly any context")
 
 
-def plan(
-    label: str, boundary: str, count: int, of_label: Sequence[ItemToAnnotate], of_boundary: Sequence[ItemToAnnotate]
-) -> list[WritingRequest]:
-    """Return requests for ``count`` texts of a class, each with seeds and attributes of its own.
+def plan(request: SynthesisRequest, target: Target, seeds: Seeds) -> list[WritingRequest]:
+    """Return requests for as many texts as were asked for, each with seeds and attributes of its own.
 
-    Half of the seeds are of the class that the boundary is with. A new label changes the few requests alone that it
-    becomes a seed of.
+    Half of the seeds are of the class that the boundary is with, or are items that the learner is unsure of. A new
+    label changes the few requests alone that it becomes a seed of.
     """
     requests = []
-    for number, first in enumerate(range(0, count, TEXTS_PER_REQUEST)):
-        beside = _chosen(of_boundary, number, _SEEDS_PER_REQUEST // 2)
-        seeds = [*_chosen(of_label, number, _SEEDS_PER_REQUEST - len(beside)), *beside]
-        texts = min(TEXTS_PER_REQUEST, count - first)
-        requests.append(WritingRequest(label, boundary, texts, seeds, attributes(number), number))
+    for number, first in enumerate(range(0, request.count, TEXTS_PER_REQUEST)):
+        beside = _chosen(seeds.of_boundary, number, _SEEDS_PER_REQUEST // 2)
+        rare = _chosen(seeds.rare, number, (_SEEDS_PER_REQUEST - len(beside)) // 2)
+        own = _chosen(seeds.own, number, _SEEDS_PER_REQUEST - len(beside) - len(rare))
+        requests.append(
+            WritingRequest(
+                target=target,
+                boundary=request.boundary,
+                count=min(TEXTS_PER_REQUEST, request.count - first),
+                seeds=[*own, *beside],
+                rare=rare,
+                attributes=", ".join(_conditions(request, number)),
+                metadata=request.metadata,
+                number=number,
+            )
+        )
     return requests
 
 
@@ -43,6 +54,18 @@ def attributes(number: int) -> str:
     draw = random.Random(number)  # noqa: S311
     tone, writer, length, angle = (draw.choice(some) for some in (_TONES, _WRITERS, _LENGTHS, _ANGLES))
     return f"{tone}, by {writer}, {length}, {angle}"
+
+
+def _conditions(request: SynthesisRequest, number: int) -> list[str]:
+    """Return what the operator asks for, then what makes this request differ from others.
+
+    Where the operator says what texts are to be like, no writer is drawn that might contradict it.
+    """
+    if not request.attributes:
+        return [attributes(number)]
+    asked = request.attributes[number % len(request.attributes)].strip()
+    draw = random.Random(number)  # noqa: S311
+    return [asked, draw.choice(_LENGTHS), draw.choice(_ANGLES)]
 
 
 def _chosen(items: Sequence[ItemToAnnotate], number: int, count: int) -> list[ItemToAnnotate]:

@@ -40,14 +40,16 @@ class Labeled:
         kept = np.flatnonzero(~np.isin(self.rows_N, np.fromiter(rows, np.int64, len(rows))))
         if len(kept) == len(self.rows_N):
             return replace(self, filtered=filtered)
-        return Labeled(
-            rows_N=self.rows_N[kept],
-            embeddings_ND=self.embeddings_ND[kept],
-            consensus=[self.consensus[place] for place in kept.tolist()],
-            training=self.training.take(kept),
-            waiting=self.waiting,
-            filtered=filtered,
-            left_out=len(self.rows_N) - len(kept),
+        return replace(self.take(kept), filtered=filtered, left_out=len(self.rows_N) - len(kept))
+
+    def take(self, places_n: npt.NDArray[np.int64]) -> Labeled:
+        """Return some of the items, by their places here."""
+        return replace(
+            self,
+            rows_N=self.rows_N[places_n],
+            embeddings_ND=self.embeddings_ND[places_n],
+            consensus=[self.consensus[place] for place in places_n.tolist()],
+            training=self.training.take(places_n),
         )
 
 
