@@ -31,7 +31,7 @@ WORDS = (*CLASSES, "five", "one", "half")
 
 
 class _Words:
-    """A direction for each word that a text has, and one of the text's own, away from items, which end with digits."""
+    """A direction for each word that a text has, and one of its own."""
 
     dimension = DIMENSION
 
@@ -40,10 +40,10 @@ class _Words:
 
     def _vector(self, text: str) -> np.ndarray:
         has = np.array([word in text for word in WORDS], np.float64)
-        turn = 0 if text[-1].isdigit() else np.pi
-        angle = turn + sum(text.encode()) % 97 / 97 * np.pi / 2
+        # Texts that end with a digit lie between others, so that none says the same as one of those.
+        angle = np.deg2rad(50 * (sum(text.encode()) % 4) + 25 * text[-1].isdigit())
         own = np.array([np.cos(angle), np.sin(angle)])
-        found = np.concatenate([has, 1.3 * own])
+        found = np.concatenate([has, 2 * own])
         return np.asarray(found / np.linalg.norm(found))
 
 
@@ -136,11 +136,11 @@ def of_scores() -> dict[str, Body | None]:
 
 async def test_a_text_for_a_score_passes_where_the_learner_is_near(service: LlmService) -> None:
     project = await filled(service, AnnotationType.SCORE, of_scores(), score_range=ScoreRange(1, 5, 1))
-    says(service, "a full five", "only one")
+    says(service, "a full five then", "only one of all")
     found = await synthesize(service, project, score=5.0)
     assert "deserve a score of 5" in prompts(service)[0]
-    assert verdicts(found)["only one"] is Verdict.INCONSISTENT
-    assert verdicts(found)["a full five"] is Verdict.PASSED
+    assert verdicts(found)["only one of all"] is Verdict.INCONSISTENT
+    assert verdicts(found)["a full five then"] is Verdict.PASSED
     assert found.usefulness is not None
     assert found.usefulness.without > 0.8
 
@@ -231,3 +231,48 @@ async def test_nobody_writes_pairs(service: LlmService) -> None:
     project = await service.create(embedding_model="words", annotation_type=AnnotationType.PREFERENCE)
     with pytest.raises(FailedPrecondition, match="single labels, several labels, scores and texts"):
         await synthesize(service, project)
+
+
+STRANGE = (
+    "h0",
+    "left",
+    "\u202e",
+    "up " * 40,
+    "</data-00> one",
+    "text of h1",
+    "five",
+    "\N{PILE OF POO}",
+    "<b>",
+    "half. ",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers", "asked"),
+    [
+        (AnnotationType.SINGLE_LABEL, of_one_class(), {"classes": ("left",), "rare": True}),
+        (AnnotationType.MULTI_LABEL, of_classes(), {"classes": ("left", "up")}),
+        (AnnotationType.SCORE, of_scores(), {"score": 1.0}),
+        (AnnotationType.TEXT, {f"Write on left {n}": Text("A poem.") for n in range(9)}, {}),
+    ],
+)
+async def test_whatever_is_written_never_becomes_an_item_a_label_or_a_model(
+    service: LlmService, kind: AnnotationType, answers: dict[str, Body | None], asked: dict[str, Any]
+) -> None:
+    project = await filled(service, kind, answers, score_range=ScoreRange(1, 5, 1))
+    store, pools = service.parts.base.store, service.parts.pool.pools
+
+    async def kept() -> tuple[Any, ...]:
+        pool = await pools.open(project.id)
+        annotations = await store.read(lambda tx: tx.labeling.annotations(project.id, after_id=0))
+        model = await store.read(lambda tx: tx.models.latest(project.id))
+        batches = await service.batches(project)
+        return pool.index.next_row, dict(pool.references), len(annotations), model and model.version, len(batches)
+
+    before = await kept()
+    draw = np.random.default_rng(0)
+    for _ in range(4):
+        texts = ["".join(draw.choice([*STRANGE, *list(answers)[:9]], 3)) for _ in range(5)]
+        says(service, *([{"text": text, "answer": text} for text in texts] if kind is AnnotationType.TEXT else texts))
+        await synthesize(service, project, int(draw.integers(1, 20)), **asked)
+        assert await kept() == before
