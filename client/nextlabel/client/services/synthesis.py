@@ -50,11 +50,10 @@ class Synthesis(Service[Mode, Scope]):
         Raises NextlabelError: FAILED_PRECONDITION without a trained model to judge by, RESOURCE_EXHAUSTED when `limit`
         or a budget does not allow a single call.
         """
-        one = isinstance(label, str)
         request = pb.SynthesizeRequest(
             project=project,
-            label=label if one else "",
-            labels=() if one else label,
+            label=label if isinstance(label, str) else "",
+            labels=() if isinstance(label, str) else label,
             score=score,
             boundary=boundary,
             rare=rare,

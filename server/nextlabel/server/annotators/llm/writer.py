@@ -13,7 +13,7 @@ from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.paid_calls.metering import MeteredCaller
 from nextlabel.server.annotators.prompting.marking import NO_CODE, Fence
 from nextlabel.server.annotators.prompting.redaction import Redactor
-from nextlabel.server.tasks.json_schema import closed_object
+from nextlabel.server.tasks.json_schema import JsonSchema, closed_object
 from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.annotation_type import AnnotationType
@@ -121,7 +121,7 @@ def _fields(request: WritingRequest) -> str:
     return f" They are texts such as those with {fields}." if fields else ""
 
 
-def _schema(request: WritingRequest) -> dict[str, Any]:
+def _schema(request: WritingRequest) -> JsonSchema:
     text: dict[str, Any] = {"type": "string"}
     one = closed_object({"text": text, "answer": text}) if request.target is None else text
     return closed_object({"texts": {"type": "array", "items": one}})

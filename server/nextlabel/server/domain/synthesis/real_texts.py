@@ -138,7 +138,8 @@ class RealTextSource:
         def doubted() -> list[int]:
             found: list[tuple[float, int]] = []
             for block in self.pools.arrays.scan_embeddings(project.id):
-                probabilities_nC = task_learner(project).predict(model, block.embeddings_nD, None).probabilities_nC
+                embeddings_nD = block.embeddings_nD.astype(np.float32)
+                probabilities_nC = task_learner(project).predict(model, embeddings_nD, None).probabilities_nC
                 added = len(project.classes) - probabilities_nC.shape[1]
                 known_nC = np.pad(probabilities_nC, ((0, 0), (0, added)))
                 doubt_n = kind.doubt(known_nC, target, request.boundary, project)
