@@ -38,7 +38,10 @@ ALLOWED = ScoreRange(-4, 4)
 MOST_TEXTS, POOL = 4_000, 2_000
 SIZES = (20, 100, 300)
 BATCH, LAST = 20, 200
-STRATEGIES = ("random", "default", "max_herding", "typiclust", "kmeans", "badge", "margin", "bald", "k_center", "igs")
+STRATEGIES = (
+    *("random", "default", "max_herding", "typiclust", "kmeans", "badge", "margin", "bald", "k_center", "igs"),
+    *("committee_variance", "expected_model_change", "d_optimal"),
+)
 DEFAULT = parse_learner_spec("default", {})
 
 

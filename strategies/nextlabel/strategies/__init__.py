@@ -29,7 +29,15 @@ from nextlabel.strategies.errors import (
     UnknownStrategyError,
     UnmetNeedError,
 )
-from nextlabel.strategies.heads import ComparisonHead, LinearHead, Predictor, YesNoHeads, predictor_logits, softmax
+from nextlabel.strategies.heads import (
+    ComparisonHead,
+    LevelHead,
+    LinearHead,
+    Predictor,
+    YesNoHeads,
+    predictor_logits,
+    softmax,
+)
 from nextlabel.strategies.passes.nearest import NearestLabeled
 from nextlabel.strategies.pickers.top import Top, UniformSample, best_positions
 from nextlabel.strategies.pool import ArrayPool, Block, Pool
@@ -61,6 +69,7 @@ __all__ = [
     "Handover",
     "LabeledSet",
     "LeastConfidence",
+    "LevelHead",
     "LinearHead",
     "LogitScorer",
     "Margin",

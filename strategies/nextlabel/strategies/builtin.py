@@ -13,6 +13,7 @@ from nextlabel.strategies.composition.unless_pairs import UnlessPairs
 from nextlabel.strategies.composition.unless_tied import UnlessTied
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.badge import Badge
+from nextlabel.strategies.pickers.category_vectors import CategoryVectors
 from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMeans
 from nextlabel.strategies.pickers.coverage import Herding, ProbCover
 from nextlabel.strategies.pickers.d_optimal import DOptimal
@@ -29,6 +30,8 @@ from nextlabel.strategies.scorers.committee import Bald, ConsensusEntropy, MaxDi
 from nextlabel.strategies.scorers.contrastive import Contrastive
 from nextlabel.strategies.scorers.dropout import DropInconsistency
 from nextlabel.strategies.scorers.geometry import Density, DistanceToLabeled
+from nextlabel.strategies.scorers.label_cardinality import LabelCardinality
+from nextlabel.strategies.scorers.model_change import CommitteeVariance, ExpectedModelChange
 from nextlabel.strategies.scorers.power import Power
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.scorers.relabel import AnnotatorDisagreement
@@ -98,6 +101,30 @@ def kl_disagreement() -> Strategy:
 def bald() -> Strategy:
     """Highest mutual information between label and committee member."""
     return _top("bald", Bald(), "committee disagrees, members are sure")
+
+
+def committee_variance() -> Strategy:
+    """Committee members differ most in the score they expect."""
+    return _top("committee_variance", CommitteeVariance(), "committee scores it differently")
+
+
+def expected_model_change() -> Strategy:
+    """An answer is expected to move the learner most."""
+    return _top("expected_model_change", ExpectedModelChange(), "would change the learner")
+
+
+def label_cardinality(beta: float = 0.5) -> Strategy:
+    """Unusually many or few classes predicted, and a narrow gap to the others; the margin where one applies."""
+    if not 0 <= beta <= 1:
+        raise ParameterError(f"strategy 'label_cardinality': beta is {beta}; must be between 0 and 1")
+    return _top("label_cardinality", LabelCardinality(beta), "unusual number of classes", {"beta": beta})
+
+
+def category_vectors(sample: int = 5000) -> Strategy:
+    """Classes in doubt, and a predicted set unlike those that were given."""
+    _at_least("category_vectors", "sample", sample, 1)
+    size = ShortlistSize(4, sample)
+    return ScoreAndPick("category_vectors", CategoryVectors(), None, size, "unlike sets given", {"sample": sample})
 
 
 def power_margin(beta: float = 1.0) -> Strategy:
@@ -269,6 +296,10 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         consensus_entropy,
         kl_disagreement,
         bald,
+        committee_variance,
+        expected_model_change,
+        label_cardinality,
+        category_vectors,
         power_margin,
         power_bald,
         distance,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from nextlabel.strategies.annotations import Annotations
 from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
@@ -33,15 +34,19 @@ class LabeledSet:
         embeddings_LD: float32, shape (L, D), in order of labeling: later rounds append.
         classes_L: int64 class index of each, shape (L,).
         weights_L: what each label counts, 1 for one that is trusted, shape (L,); None counts all in full.
+        sets_LC: where any number of classes applies, which of them do, shape (L, C), "none" left out; else None.
     """
 
     embeddings_LD: Floats
     classes_L: Rows
     weights_L: Exact | None = None
+    sets_LC: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if self.weights_L is not None and len(self.weights_L) != len(self.classes_L):
             raise PoolError(f"labeled: {len(self.weights_L)} weights and {len(self.classes_L)} classes; one each")
+        if self.sets_LC is not None and len(self.sets_LC) != len(self.classes_L):
+            raise PoolError(f"labeled: {len(self.sets_LC)} sets of classes and {len(self.classes_L)} classes; one each")
         if len(self.embeddings_LD) != len(self.classes_L):
             raise PoolError(
                 f"labeled: {len(self.embeddings_LD)} embeddings and {len(self.classes_L)} classes; one each"

@@ -117,6 +117,31 @@ class YesNoHeads:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelHead:
+    """A score as a choice of levels, the lowest first; levels are equally far apart.
+
+    Attributes:
+        choice: the head of the levels.
+    """
+
+    choice: LinearHead
+
+    @property
+    def n_classes(self) -> int:
+        """Number of levels."""
+        return self.choice.n_classes
+
+    @property
+    def linear(self) -> LinearHead:
+        """The choice."""
+        return self.choice
+
+    def predict_proba(self, embeddings_nD: Array) -> Array:
+        """Return the probabilities of the levels, shape (n, C)."""
+        return self.choice.predict_proba(embeddings_nD)
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonHead:
     """Which of two sides of a pair is better, or neither, by a reward that is linear in what each side is like.
 

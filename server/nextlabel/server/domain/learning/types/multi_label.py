@@ -98,7 +98,7 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
         rarity_C = -given_NC.sum(axis=0).astype(np.float64)
         rarest_N = np.where(given_NC, rarity_C, -np.inf).argmax(axis=1) + 1
         classes_N = np.where(given_NC.any(axis=1), rarest_N, NONE).astype(np.int64)
-        return LabeledSet(training.embeddings_ND, classes_N, counted(training.trusted_N))
+        return LabeledSet(training.embeddings_ND, classes_N, counted(training.trusted_N), given_NC)
 
     @override
     def committee(

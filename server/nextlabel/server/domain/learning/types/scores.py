@@ -30,7 +30,7 @@ from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.targets import counted
 from nextlabel.server.values.labeling.answers import Body, Score
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.strategies import LabeledSet, LinearHead, Predictor
+from nextlabel.strategies import LabeledSet, LevelHead, LinearHead, Predictor
 
 
 class ScoreLearner(TaskLearner[ScoreTraining, ScoreModel]):
@@ -80,7 +80,7 @@ class ScoreLearner(TaskLearner[ScoreTraining, ScoreModel]):
 
     @override
     def predictor(self, model: ScoreModel) -> Predictor:
-        return _levels(model.coef_D, model.intercept, model.spread)
+        return LevelHead(_levels(model.coef_D, model.intercept, model.spread))
 
     @override
     def labeled_set(self, training: ScoreTraining) -> LabeledSet:
