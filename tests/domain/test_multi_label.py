@@ -17,7 +17,7 @@ from nextlabel.server.values.labeling.answers import MultiLabel
 from nextlabel.server.values.labeling.item_states import NeedReason
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects.projects import Component
+from nextlabel.server.values.projects.projects import Component, LabelClass
 from nextlabel.server.values.runs.annotator_options import LearnerOptions
 from nextlabel.server.values.runs.runs import RunState
 from tests.domain.service import CLASSES, DIMENSION, Service
@@ -110,3 +110,47 @@ async def test_what_nobody_agrees_on_goes_to_another(service):
 async def test_an_estimator_of_single_labels_is_refused_when_the_project_is_made(service):
     with pytest.raises(InvalidArgument, match="'lda' does not learn multi_label annotations; allowed are default"):
         await service.create(annotation_type=AnnotationType.MULTI_LABEL, learner=Component("lda"))
+
+
+PATHS = ["animal/cat/tabby", "animal/dog", "plant"]
+
+
+async def test_an_answer_names_all_that_its_classes_are_kinds_of(service):
+    project = await service.create(
+        annotation_type=AnnotationType.MULTI_LABEL, classes=[LabelClass(c) for c in PATHS], paths=True
+    )
+    every = ("animal", "animal/cat", "animal/cat/tabby", "animal/dog", "plant")
+    assert project.class_names == every
+    truth = await add(service, project, ["i0", "i1"])
+    await answer(service, project, dict.fromkeys(truth, ("animal/cat/tabby", "plant")))
+    standing = await service.parts.labeling.standings.of(project)
+    row = (await service.parts.pool.pools.find(project.id, ["i0"]))[0]
+    assert standing.consensus[row].body == MultiLabel(("animal", "animal/cat", "animal/cat/tabby", "plant"))
+    # The same answer, with what it implies or without: nothing new is kept.
+    await answer(service, project, {"i0": every[:3] + every[4:]})
+    assert len((await service.parts.labeling.labels.rows(project))[row]) == 1
+    changed = await service.add_class(project, "plant/tree/oak")
+    assert changed.class_names == (*every, "plant/tree", "plant/tree/oak")
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"annotation_type": AnnotationType.SINGLE_LABEL}, "only classes of multi_label annotations can be paths"),
+        ({"classes": [LabelClass("left"), LabelClass("up")]}, "no class is a path"),
+        ({"classes": [LabelClass("a/b"), LabelClass("a//c")]}, r"classes\[1\].*must not be empty"),
+    ],
+)
+async def test_paths_that_are_none_are_refused(service, changes, problem):
+    given = {"annotation_type": AnnotationType.MULTI_LABEL, "classes": [LabelClass(c) for c in PATHS], **changes}
+    with pytest.raises(InvalidArgument, match=problem):
+        await service.create(paths=True, **given)
+
+
+async def test_without_paths_a_slash_means_nothing(service):
+    project = await service.create(annotation_type=AnnotationType.MULTI_LABEL, classes=[LabelClass(c) for c in PATHS])
+    assert project.class_names == tuple(PATHS)
+    await add(service, project, ["i0"])
+    await answer(service, project, {"i0": ("animal/dog",)})
+    standing = await service.parts.labeling.standings.of(project)
+    assert [c.body for c in standing.consensus.values()] == [MultiLabel(("animal/dog",))]

@@ -117,3 +117,28 @@ def test_what_does_not_fit_together_is_told() -> None:
         MultiLabelTraining(POINTS[:3], np.zeros((2, 5), np.float32), np.ones(3, np.bool_), CLASSES)
     with pytest.raises(InvalidTrainingSetError, match=r"\[0, 1\]"):
         MultiLabelTraining(POINTS[:1], np.full((1, 5), 1.5, np.float32), np.ones(1, np.bool_), CLASSES)
+
+
+def test_a_class_is_at_least_as_probable_as_each_kind_of_it(tmp_path: Path) -> None:
+    """Delivery is a kind of billing here, and praise of delivery: whoever gives praise gives all three."""
+    parents = (-1, 0, 1, -1, -1)
+    below = np.maximum.accumulate(TRUTH[:, 2::-1], axis=1)[:, ::-1]
+    truth = np.hstack([below, TRUTH[:, 3:]])
+    known = MultiLabelTraining(
+        POINTS[:200], truth[:200].astype(np.float32), np.ones(200, np.bool_), CLASSES, parents_C=parents
+    )
+    path = tmp_path / "model"
+    save_model(train_multi_label(known, DEFAULT, 0, None), path)
+    model = load_model(path)
+    assert isinstance(model, MultiLabelModel)
+    p = model.predict_proba(POINTS[200:])
+    assert (np.diff(p[:, :3], axis=1) <= 0).all()
+    given = model.given(p)
+    assert (given[:, :2] >= given[:, 1:3]).all()
+    measures = evaluate_multi_label(model, POINTS[200:], truth[200:]).measures
+    by_level = [{0, 3, 4}, {1}, {2}]
+    for level, classes in enumerate(by_level, start=1):
+        own = sorted(classes)
+        expected = f1_score(truth[200:, own].ravel(), given[:, own].ravel())
+        assert measures[f"micro_f1_level_{level}"] == pytest.approx(expected)
+    assert "micro_f1_level_4" not in measures

@@ -30,6 +30,7 @@ from nextlabel.server.values.labeling.answers import (
 )
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.projects.guidelines import Guidelines
+from nextlabel.server.values.projects.label_paths import as_paths
 from nextlabel.server.values.projects.projects import Component, LabelClass, Project
 from tests.tasks.bodies import BODIES
 
@@ -206,3 +207,15 @@ def test_the_place_that_was_preferred_in_both_orders_is_told(
     )
     assert (place_preferred(answer), is_consistent(answer)) == (place, consistent)
     assert place_preferred(Answer(Outcome.LABEL, Provenance("ann"), Preference(shown))) is None
+
+
+def test_paths_that_a_model_names_imply_what_they_are_kinds_of() -> None:
+    kind = task_type(AnnotationType.MULTI_LABEL)
+    paths = as_paths([LabelClass("animal/cat"), LabelClass("plant")])
+    asked = Task(AnnotationType.MULTI_LABEL, paths, Guidelines("Which?"))
+    draft = read_answer({"labels": ["animal/cat"]}, asked, AnswerForm())
+    assert draft.body == MultiLabel(("animal", "animal/cat"))
+    assert "most specific" in answer_rule(asked, AnswerForm())
+    assert "most specific" not in answer_rule(task(AnnotationType.MULTI_LABEL), AnswerForm())
+    assert kind.wrong(MultiLabel(("animal", "animal/cat")), 0, asked) == MultiLabel(())
+    assert kind.wrong(MultiLabel(()), 1, asked) == MultiLabel(("animal", "animal/cat"))

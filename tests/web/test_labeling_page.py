@@ -18,6 +18,14 @@ from tests.web.visits import WAIT_MS, Visit, all_saved
 ARABIC = "هل وصلت الشحنة (رقم 12)؟"
 KINDS: dict[str, tuple[annotation_pb2.AnnotationType.ValueType, dict[str, Any]]] = {
     "labels": (annotation_pb2.ANNOTATION_TYPE_MULTI_LABEL, {"label_space": label_space("joy", "anger", "fear")}),
+    "paths": (
+        annotation_pb2.ANNOTATION_TYPE_MULTI_LABEL,
+        {
+            "label_space": project_service_pb2.LabelSpace(
+                classes=label_space("pet/cat", "pet/dog", "plant").classes, paths=True
+            )
+        },
+    ),
     "score": (annotation_pb2.ANNOTATION_TYPE_SCORE, {}),
     "preferred": (annotation_pb2.ANNOTATION_TYPE_PAIRWISE_PREFERENCE, {}),
     "text": (annotation_pb2.ANNOTATION_TYPE_TEXT, {}),
@@ -82,6 +90,11 @@ BY_KEYS: dict[str, tuple[tuple[tuple[str, ...], annotation_pb2.Answer], ...]] = 
         (("3", "1", "Enter"), labels("fear", "joy")),
         (("Enter",), labels()),
         (("ArrowDown", "ArrowDown", "Space", "Control+Enter"), labels("anger")),
+    ),
+    "paths": (
+        (("2", "Enter"), labels("pet", "pet/cat")),
+        (("2", "3", "2", "Enter"), labels("pet", "pet/dog")),
+        (("2", "4", "1", "Enter"), labels("plant")),
     ),
     "score": ((("=0.45", "Enter"), score(0.45)), (("=1", "Enter"), score(1))),
     "text": ((("=su c", "Control+Enter"), text("su c")), ((f"={ARABIC}", "Control+Enter"), text(ARABIC))),

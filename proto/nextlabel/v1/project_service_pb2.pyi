@@ -114,6 +114,12 @@ class LabelSpace(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLASSES_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    paths: _builtins.bool
+    """Names are paths: "a/b/c" is a kind of "a/b", which is a kind of "a". What is missing of these is put before the first
+    class below it, and an answer that names a class names all that it is a kind of too. Only for MULTI_LABEL, and only
+    when a project is created: afterwards it stays as it is, whatever an update says.
+    """
     @_builtins.property
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___LabelClass]:
         """The classes, at most 1,000; new ones come at the end. Their names and descriptions have up to 2,097,152 bytes together."""
@@ -122,10 +128,11 @@ class LabelSpace(_message.Message):
         self,
         *,
         classes: _abc.Iterable[Global___LabelClass] | None = ...,
+        paths: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "paths", b"paths"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,6 +16,10 @@ LabelsFileOption = Annotated[
     Path | None,
     typer.Option("--labels-file", help="The classes instead: one a line, a description after a tab."),
 ]
+PathsOption = Annotated[
+    bool,
+    typer.Option("--paths", help="Names such as animal/cat are paths: an answer names all above it too (multi_label)."),
+]
 TypeOption = Annotated[AnnotationTypeName, typer.Option("--type", help="What the items ask for.")]
 ScoreRangeOption = Annotated[
     str,

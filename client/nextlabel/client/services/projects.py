@@ -91,6 +91,7 @@ class Projects(OneProject[Mode, OfServer]):
         name: str,
         *,
         labels: LabelNames = (),
+        paths: bool = False,
         annotation_type: AnnotationTypeName = "single_label",
         score_range: tuple[float, float] | tuple[float, float, float] | None = None,
         guidelines: str = "",
@@ -113,11 +114,13 @@ class Projects(OneProject[Mode, OfServer]):
         """Create a project; the first one of a server takes long, because the embedding model is loaded for it.
 
         `labels` are the classes, in an order that stays; `annotation_type` is single_label, multi_label, score,
-        pairwise_preference or text. `score_range` is the smallest and the greatest score, by default 0 and 1, and the
-        step between scores where not every number is one. The server embeds the texts with `embedding_model`, unless
-        `embeddings_given` says that every item comes with an embedding of `dimension` numbers. `gold_share` (up to 0.5)
-        of the places on people's leases go to gold items that they cannot tell from others. `consensus` is how answers
-        are joined: majority (the default), auto, one_coin, mace, glad, dawid_skene or gold_weighted.
+        pairwise_preference or text. With `paths`, names of classes such as "animal/cat" are paths: an answer that names
+        one names all above it too (multi_label). `score_range` is the smallest and the greatest score, by default 0 and
+        1, and the step between scores where not every number is one. The server embeds the texts with
+        `embedding_model`, unless `embeddings_given`: then every item comes with an embedding of `dimension` numbers.
+        `gold_share` (up to 0.5) of the places on people's leases go to gold items that they cannot tell from others.
+        `consensus` is how answers are joined: majority (the default), auto, one_coin, mace, glad, dawid_skene or
+        gold_weighted.
 
         Raises NextlabelError: ALREADY_EXISTS when the name is taken, INVALID_ARGUMENT with the wrong fields.
         """
@@ -125,7 +128,7 @@ class Projects(OneProject[Mode, OfServer]):
         project = pb.Project(
             name=name,
             annotation_type=enum_value(AnnotationType, annotation_type, "annotation_type"),
-            label_space=label_space(labels),
+            label_space=label_space(labels, paths=paths),
             embedding=pb.EmbeddingSettings(source=source, model=embedding_model, dimension=dimension),
             learner=learner_settings(estimator, estimator_params),
             default_strategy=strategy_spec(strategy, strategy_params),
@@ -152,7 +155,8 @@ class Projects(OneProject[Mode, OfServer]):
             yield page
 
 
-def label_space(labels: LabelNames) -> pb.LabelSpace:
+def label_space(labels: LabelNames, *, paths: bool = False) -> pb.LabelSpace:
     """The label space with these classes, in this order. Raises TypeError for a text instead of names."""
     described = labels.items() if isinstance(labels, Mapping) else ((name, "") for name in several(labels, "labels"))
-    return pb.LabelSpace(classes=[pb.LabelClass(name=class_name(n), description=d) for n, d in described])
+    classes = [pb.LabelClass(name=class_name(n), description=d) for n, d in described]
+    return pb.LabelSpace(classes=classes, paths=paths)

@@ -134,7 +134,7 @@ def _to_record(model: TrainedModel) -> dict[str, Any]:
     head = model.head if isinstance(model, MultiLabelModel) else model.linear
     record["linear"] = None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C}
     if isinstance(model, MultiLabelModel):
-        return {**record, "cuts": model.cuts_C}
+        return {**record, "cuts": model.cuts_C, "parents": list(model.parents_C)}
     blend = None if model.blend is None else _blend_record(model.blend)
     return {**record, "estimator": model.estimator, "blend": blend}
 
@@ -152,7 +152,8 @@ def _from_record(record: dict[str, Any]) -> TrainedModel:
         coef_D, log_tie, penalty = np.asarray(kept["coef"]), float(kept["log_tie"]), float(kept["penalty"])
         return PreferenceModel(spec, coef_D, log_tie, penalty, description)
     if "cuts" in record and linear is not None:
-        return MultiLabelModel(classes, spec, linear, np.asarray(record["cuts"]), description)
+        parents = tuple(record.get("parents", ()))
+        return MultiLabelModel(classes, spec, linear, np.asarray(record["cuts"]), description, parents)
     blend = None if record.get("blend") is None else _blend(record["blend"])
     return Model(classes, spec, linear, record["estimator"], description, blend)
 

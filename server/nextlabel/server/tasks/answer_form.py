@@ -72,6 +72,12 @@ def written(body: Body | None) -> str | None:
     return None if body is None else type_of(body).written(body)
 
 
+def completed(body: Body, project: Project) -> Body:
+    """An answer to a project's items with what it implies by the label space."""
+    answer: Body = type_of(body).completed(body, project.classes)
+    return answer
+
+
 def shown_answer(body: Body) -> str:
     """An answer as lists and rules show it: a class, several with | between them, '' where none applies, or a score.
 

@@ -1,7 +1,7 @@
 """Multi-label: every class of the label space that applies, none included."""
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from typing_extensions import override
@@ -12,7 +12,13 @@ from nextlabel.server.tasks.task_type import TaskType
 from nextlabel.server.values.labeling.answers import MultiLabel, Outcome
 from nextlabel.server.values.labeling.metric import Metric
 from nextlabel.server.values.labeling.tasks import Task
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.label_paths import with_ancestors, without
+from nextlabel.server.values.projects.projects import LabelClass, Project
+
+_PATHS = (
+    " A label with / is a kind of the label before its last /, which applies wherever it does: give the most specific "
+    "labels that apply; those above them may be left out."
+)
 
 
 class MultiLabelType(TaskType[MultiLabel]):
@@ -24,7 +30,8 @@ class MultiLabelType(TaskType[MultiLabel]):
 
     @override
     def rule(self, task: Task, form: AnswerForm) -> str:
-        return "Give every label that applies, spelled as listed; none is an answer too."
+        rule = "Give every label that applies, spelled as listed; none is an answer too."
+        return rule + _PATHS if any(label.parent for label in task.labels) else rule
 
     @override
     def properties(self, task: Task, form: AnswerForm) -> Mapping[str, Any]:
@@ -39,7 +46,8 @@ class MultiLabelType(TaskType[MultiLabel]):
         labels = entry.get("labels")
         if not isinstance(labels, list):
             raise InvalidAnswerError("labels are no list")
-        return Draft(Outcome.LABEL, body=MultiLabel(tuple(known_label(label, task) for label in labels)))
+        body = MultiLabel(tuple(known_label(label, task) for label in labels))
+        return Draft(Outcome.LABEL, body=self.completed(body, task.labels))
 
     @override
     def shown(self, body: MultiLabel) -> str:
@@ -72,11 +80,17 @@ class MultiLabelType(TaskType[MultiLabel]):
         return MultiLabel(tuple(names))
 
     @override
+    def completed(self, body: MultiLabel, classes: Sequence[LabelClass]) -> MultiLabel:
+        """The classes with all that they are kinds of."""
+        return MultiLabel(with_ancestors(body.names, classes))
+
+    @override
     def wrong(self, body: MultiLabel, draw: int, task: Task) -> MultiLabel:
-        """One class too many or too few."""
-        names = task.label_names
-        flipped = names[draw % len(names)]
-        return MultiLabel(tuple(name for name in names if (name in body.names) != (name == flipped)))
+        """One class too many or too few, with what that implies."""
+        flipped = task.label_names[draw % len(task.labels)]
+        if flipped in body.names:
+            return MultiLabel(without(body.names, flipped, task.labels))
+        return MultiLabel(with_ancestors((*body.names, flipped), task.labels))
 
     @override
     def problem(self, body: MultiLabel, project: Project) -> str:

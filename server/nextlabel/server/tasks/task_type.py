@@ -7,7 +7,7 @@ from nextlabel.server.tasks.drafts import AnswerForm, CombinedDraft, Draft, plur
 from nextlabel.server.values.labeling.answers import Label, MultiLabel, Preference, Score, Text
 from nextlabel.server.values.labeling.metric import Metric
 from nextlabel.server.values.labeling.tasks import Task
-from nextlabel.server.values.projects.projects import Project
+from nextlabel.server.values.projects.projects import LabelClass, Project
 
 B = TypeVar("B", Label, MultiLabel, Score, Preference, Text)
 
@@ -89,6 +89,10 @@ class TaskType(Protocol[B]):
 
     def counted_as(self, body: B, project: Project) -> Hashable:
         """What an answer counts as where answers are counted: those of one kind count as the same."""
+        return body
+
+    def completed(self, body: B, classes: Sequence[LabelClass]) -> B:
+        """An answer with what it implies by the label space."""
         return body
 
     def wrong(self, body: B, draw: int, task: Task) -> B | None:

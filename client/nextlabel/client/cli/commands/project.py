@@ -11,6 +11,7 @@ from nextlabel.client.cli.label_spaces import (
     GuidelinesOption,
     LabelsFileOption,
     LabelsOption,
+    PathsOption,
     ScoreRangeOption,
     TypeOption,
     codebook,
@@ -59,6 +60,7 @@ def create(
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits, . _ and -.")],
     labels: LabelsOption = "",
     labels_file: LabelsFileOption = None,
+    paths: PathsOption = False,
     annotation_type: TypeOption = "single_label",
     score_range: ScoreRangeOption = "",
     guidelines: GuidelinesOption = None,
@@ -101,6 +103,7 @@ def create(
             project = client.projects.create(
                 name,
                 labels=classes,
+                paths=paths,
                 annotation_type=annotation_type,
                 score_range=label_spaces.score_range(score_range),
                 guidelines=codebook(guidelines),

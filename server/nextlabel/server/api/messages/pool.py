@@ -172,7 +172,7 @@ def _reference(item: pool_pb2.Item, project: Project) -> str:
         body = body_of(item.reference, "reference")
     except InvalidArgument as error:
         raise _UnreadableError.of(ItemFault.REFERENCE_INVALID, error) from error
-    text = kind.written(body) if isinstance(body, kind.body) else None
+    text = kind.written(kind.completed(body, project.classes)) if isinstance(body, kind.body) else None
     if text is None:
         wanted = f"this project takes reference answers of type {project.annotation_type.value}"
         raise _UnreadableError(ItemFault.REFERENCE_INVALID, "reference", wanted)

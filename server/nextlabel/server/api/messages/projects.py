@@ -53,6 +53,7 @@ def new_project(message: pb.Project, guidelines: str) -> NewProject:
     return NewProject(
         name=message.name,
         classes=_classes(message.label_space),
+        paths=message.label_space.paths,
         annotation_type=_annotation_type(message),
         embedding_model="",
         embedding_dimension=0,
@@ -124,7 +125,8 @@ def project_message(project: Project, counts: PoolCounts | None, model_version: 
         name=project.name,
         annotation_type=ANNOTATION_TYPES[project.annotation_type],
         label_space=pb.LabelSpace(
-            classes=[pb.LabelClass(name=c.name, description=c.description) for c in project.classes]
+            classes=[pb.LabelClass(name=c.name, description=c.description) for c in project.classes],
+            paths=project.paths,
         ),
         score_range=_range_message(project),
         guidelines_version=project.guidelines_version,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
-from nextlabel.server.tasks.answer_form import body_problem, written
+from nextlabel.server.tasks.answer_form import body_problem, completed, written
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.limits import Limits
@@ -67,7 +67,8 @@ class ReplayLabels:
         for index, known in enumerate(labels, start=tally.seen):
             problem = self._problem(project, known)
             if not problem:
-                valid[known.item_id] = written(known.body) or ""
+                body = None if known.body is None else completed(known.body, project)
+                valid[known.item_id] = written(body) or ""
                 continue
             tally.rejected += 1
             if len(tally.errors) < _SHOWN_ERRORS:

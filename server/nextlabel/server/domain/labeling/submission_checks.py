@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nextlabel.server.tasks.answer_form import body_problem
+from nextlabel.server.tasks.answer_form import body_problem, completed
 from nextlabel.server.values.labeling.answers import (
     Answer,
     Body,
@@ -31,6 +31,10 @@ class Submission:
     feedback: str = ""
     confidence: float | None = None
     critiques: Sequence[tuple[str, str]] = ()
+
+    def completed(self, project: Project) -> Submission:
+        """Return the same with what the answer implies by the label space."""
+        return self if self.body is None else replace(self, body=completed(self.body, project))
 
     def answer(self, annotator: str) -> Answer:
         """Return the answer as it is kept."""

@@ -114,6 +114,7 @@ class Submissions:
             InvalidArgument: neither an annotator nor a lease is named, or the lease is somebody else's.
             NotFound: the lease does not exist.
         """
+        submissions = [s.completed(project) for s in submissions]
         call = self._open(tx, project, annotator, lease_id, [s.item_id for s in submissions], known)
         results: dict[int, SubmitResult] = {}
         usable: list[_Usable] = []

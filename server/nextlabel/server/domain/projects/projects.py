@@ -24,6 +24,7 @@ from nextlabel.server.values.projects.guidelines import (
     GuidelinesStatus,
     GuidelinesVersion,
 )
+from nextlabel.server.values.projects.label_paths import SEPARATOR, as_paths, path_problem
 from nextlabel.server.values.projects.projects import CHOSEN, MAJORITY, Component, LabelClass, Project
 from nextlabel.server.values.projects.score_range import ScoreRange
 
@@ -52,6 +53,7 @@ class NewProject:
     audit_share: float = 0.0
     show_suggestions: bool = False
     score_range: ScoreRange = field(default_factory=ScoreRange)
+    paths: bool = False
     gold_share: float = 0.0
     consensus: str = MAJORITY
 
@@ -102,7 +104,7 @@ class Projects:
             id=ProjectId(self.new_id()),
             name=new.name,
             annotation_type=new.annotation_type,
-            classes=tuple(new.classes),
+            classes=_new_paths(new) if new.paths else tuple(new.classes),
             guidelines_version=1,
             embedding_model=new.embedding_model,
             embedding_dimension=new.embedding_dimension,
@@ -151,7 +153,8 @@ class Projects:
             if (value := getattr(changes, key)) is not None
         }  # fmt: skip
         if changes.classes is not None:
-            named["classes"] = _merged_classes(project.classes, changes.classes)
+            wanted = _paths(changes.classes) if project.paths else changes.classes
+            named["classes"] = _merged_classes(project.classes, wanted)
         changed = replace(project, **named, updated_at=self.clock.now())
         self._check(changed)
         tx.projects.update(changed)
@@ -259,6 +262,24 @@ class Projects:
             raise InvalidArgument(violations)
         self.check_learner(project)
         self.check_strategy(project.strategy)
+
+
+def _new_paths(new: NewProject) -> tuple[LabelClass, ...]:
+    if new.annotation_type is not AnnotationType.MULTI_LABEL:
+        raise InvalidArgument.field(
+            "label_space.paths",
+            "only classes of multi_label annotations can be paths, as an answer names all above it too",
+        )
+    if not any(SEPARATOR in c.name for c in new.classes):
+        raise InvalidArgument.field("label_space.paths", "no class is a path such as 'animal/cat'; leave paths out")
+    return _paths(new.classes)
+
+
+def _paths(classes: Sequence[LabelClass]) -> tuple[LabelClass, ...]:
+    wrong = [(f"label_space.classes[{i}].name", text) for i, c in enumerate(classes) if (text := path_problem(c.name))]
+    if wrong:
+        raise InvalidArgument(wrong)
+    return as_paths(classes)
 
 
 def _class_violations(project: Project, limits: Limits) -> list[tuple[str, str]]:

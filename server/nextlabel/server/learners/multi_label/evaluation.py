@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +14,12 @@ from nextlabel.server.assessment.agreement.macro_f1 import macro_f1_of_sets
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.evaluation import CALIBRATION_BINS, ClassEvaluation, ClassScores
-from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.multi_label.model import MultiLabelModel, level_of
 
 Bool = NDArray[np.bool_]
+
+MOST_LEVELS = 8
+"""Levels of paths that are told apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -44,6 +48,9 @@ def evaluate_multi_label(
     that occur among truth or predictions, and `ece` that of all probabilities of all classes. The further measures,
     all in [0, 1], are `micro_f1`, `mean_average_precision` over the classes that occur (absent when none does) and
     `ranking_average_precision` (LRAP, Schapire and Singer 2000): how far up an item's classes are in its ranking.
+    Where names of classes are paths, `micro_f1` is the hierarchical F1 (Kiritchenko et al. 2006), as sets hold what
+    their classes are kinds of; `micro_f1_level_1` and `macro_f1_level_1` are those of the most general classes alone,
+    and so on, down to level 8.
 
     Args:
         truth_nC: which of the model's classes apply.
@@ -67,7 +74,10 @@ def evaluate_multi_label(
         per_class=per_class,
         confusion_CC=np.zeros((model.n_classes, model.n_classes), np.int64),
         ece=expected_calibration_error(probabilities_nC.ravel(), truth_nC.ravel(), CALIBRATION_BINS),
-        measures=_measures(probabilities_nC, given_nC, truth_nC),
+        measures={
+            **_measures(probabilities_nC, given_nC, truth_nC),
+            **_by_level(given_nC, truth_nC, model.parents_C),
+        },
         truth_nC=truth_nC,
         given_nC=given_nC,
     )
@@ -83,6 +93,17 @@ def _measures(probabilities_nC: NDArray[np.float32], given_nC: Bool, truth_nC: B
     if occurring.any():
         precision = average_precision_score(truth_nC[:, occurring], probabilities_nC[:, occurring])
         measures["mean_average_precision"] = float(precision)
+    return measures
+
+
+def _by_level(given_nC: Bool, truth_nC: Bool, parents_C: Sequence[int]) -> dict[str, float]:
+    levels_C = np.array([level_of(c, parents_C) for c in range(len(parents_C))], np.int64)
+    measures = {}
+    for level in range(1, min(MOST_LEVELS, int(levels_C.max(initial=0))) + 1):
+        given_nL, truth_nL = given_nC[:, levels_C == level], truth_nC[:, levels_C == level]
+        both = int(given_nL.sum()) + int(truth_nL.sum())
+        measures[f"micro_f1_level_{level}"] = 2 * int((given_nL & truth_nL).sum()) / both if both else 0.0
+        measures[f"macro_f1_level_{level}"] = macro_f1_of_sets(truth_nL, given_nL).value
     return measures
 
 

@@ -59,7 +59,7 @@ def train_multi_label(
         warm=start is not None,
         seconds=time.perf_counter() - started,
     )
-    return MultiLabelModel(training.classes, spec, head, cuts_C, description)
+    return MultiLabelModel(training.classes, spec, head, cuts_C, description, training.parents_C)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
+V = TypeVar("V", Float32, NDArray[np.bool_])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +26,7 @@ class MultiLabelModel:
     Attributes:
         head: log-odds of every class, each by itself.
         cuts_C: float32, the log-odds above which a class is given.
+        parents_C: the place of the class that each one is a kind of, -1 for none; empty where no class is one.
         blend: none; advice about several classes has no say yet.
     """
 
@@ -31,6 +35,7 @@ class MultiLabelModel:
     head: TrainedHead
     cuts_C: Float32
     description: TrainingDescription
+    parents_C: tuple[int, ...] = ()
     blend: None = None
 
     @property
@@ -44,13 +49,41 @@ class MultiLabelModel:
         return TrainedHead(self.head.coef_CD, self.head.intercept_C - self.cuts_C)
 
     def predict_proba(self, embeddings_nD: NDArray[np.floating], advice: AdviceFeatures | None = None) -> Float32:
-        """Probability of every class, (n, C) float32 in [0, 1]; rows need not sum to 1."""
-        return np.asarray(expit(self.head.logits(np.asarray(embeddings_nD, np.float32))), np.float32)
+        """Probability of every class, (n, C) float32 in [0, 1]; rows need not sum to 1.
+
+        A class is at least as probable as each kind of it.
+        """
+        own_nC = np.asarray(expit(self.head.logits(np.asarray(embeddings_nD, np.float32))), np.float32)
+        return raised(own_nC, self.parents_C)
 
     def hears(self, advice: AdviceFeatures | None) -> bool:
         """Whether this advice counts: not yet."""
         return False
 
     def given(self, probabilities_nC: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Which classes are given at these probabilities, (n, C)."""
-        return np.asarray(probabilities_nC > expit(self.cuts_C))
+        """Which classes are given at these probabilities, (n, C): what is above its cut, and what that is a kind of."""
+        return raised(np.asarray(probabilities_nC > expit(self.cuts_C)), self.parents_C)
+
+
+def raised(values_nC: V, parents_C: Sequence[int]) -> V:
+    """Return values of classes, each at least that of every kind of it, (n, C).
+
+    >>> raised(np.array([[0.2, 0.5, 0.1]]), (-1, 0, -1)).tolist()
+    [[0.5, 0.5, 0.1]]
+    """
+    if not any(parent >= 0 for parent in parents_C):
+        return values_nC
+    result_nC = values_nC.copy()
+    for c, parent in enumerate(parents_C):
+        while parent >= 0:
+            np.maximum(result_nC[:, parent], values_nC[:, c], out=result_nC[:, parent])
+            parent = parents_C[parent]
+    return result_nC
+
+
+def level_of(place: int, parents_C: Sequence[int]) -> int:
+    """Return how deep a class is, 1 for one that is no kind of another."""
+    level = 1
+    while parents_C and (place := parents_C[place]) >= 0:
+        level += 1
+    return level

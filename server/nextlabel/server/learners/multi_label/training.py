@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ class MultiLabelTraining:
         targets_NC: float32 in [0, 1], how probable it is that each class applies.
         trusted_N: True for answers of people or a replay of known truth; others count `UNTRUSTED_WEIGHT`.
         classes: the label space, in order; not every class needs to occur.
+        parents_C: the place of the class that each one is a kind of, -1 for none; empty where no class is one.
         described: texts that describe the classes, embedded as the items are, or None where there are none.
 
     Raises:
@@ -34,6 +35,7 @@ class MultiLabelTraining:
     trusted_N: NDArray[np.bool_]
     classes: tuple[str, ...]
     described: DescribedClasses | None = None
+    parents_C: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.embeddings_ND)
@@ -63,6 +65,5 @@ class MultiLabelTraining:
 
     def take(self, rows_n: NDArray[np.int64]) -> MultiLabelTraining:
         """The training set of these rows, repeats allowed (a bootstrap sample is one)."""
-        return MultiLabelTraining(
-            self.embeddings_ND[rows_n], self.targets_NC[rows_n], self.trusted_N[rows_n], self.classes, self.described
-        )
+        kept = self.embeddings_ND[rows_n], self.targets_NC[rows_n], self.trusted_N[rows_n]
+        return replace(self, embeddings_ND=kept[0], targets_NC=kept[1], trusted_N=kept[2])

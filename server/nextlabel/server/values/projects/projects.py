@@ -12,10 +12,11 @@ from nextlabel.server.values.projects.score_range import ScoreRange
 
 @dataclass(frozen=True, slots=True)
 class LabelClass:
-    """One class of a label space."""
+    """One class of a label space; one with a ``parent`` is a kind of that class (see `label_paths`)."""
 
     name: str
     description: str = ""
+    parent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +64,8 @@ class Project:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, in the label space's order."""
         return tuple(c.name for c in self.classes)
+
+    @property
+    def paths(self) -> bool:
+        """Whether names of classes are paths."""
+        return any(c.parent for c in self.classes)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.projects.label_paths import SEPARATOR
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.boundary.sessions import session_of, visitor
 from nextlabel.server.web.labeling.reviewing import doubted_value
@@ -54,7 +55,7 @@ async def _show(request: Request, *, review: bool) -> Response:
         "project": name,
         "annotator": session_of(request).name,
         "kind": answer_kind(project.annotation_type),
-        "classes": [{"name": c.name, "description": c.description} for c in project.label_space.classes],
+        "classes": [_class(c, paths=project.label_space.paths) for c in project.label_space.classes],
         "range": [score.minimum, score.maximum] if project.HasField("score_range") else [0.0, 1.0],
         "step": score.step or "any",
         "prefetch": PREFETCH,
@@ -63,6 +64,11 @@ async def _show(request: Request, *, review: bool) -> Response:
         "progress": not review and not project.gold_share,
     }
     return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
+
+
+def _class(c: projects_pb.LabelClass, *, paths: bool) -> dict[str, str]:
+    parent = c.name.rpartition(SEPARATOR)[0] if paths else ""
+    return {"name": c.name, "description": c.description, "parent": parent}
 
 
 async def lease(request: Request) -> Response:

@@ -33,6 +33,7 @@ from nextlabel.server.learners.specification import MEASURE_PARAMETERS, LearnerS
 from nextlabel.server.learners.targets import counted
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.labeling.answers import Body, MultiLabel
+from nextlabel.server.values.projects.label_paths import parents_of
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies import LabeledSet, LinearHead, Predictor, YesNoHeads
 
@@ -61,6 +62,7 @@ class MultiLabelLearner(TaskLearner[MultiLabelTraining, MultiLabelModel]):
             targets_NC=class_targets(found, len(classes)),
             trusted_N=np.fromiter((c.trusted for c in found), np.bool_, len(found)),
             classes=classes,
+            parents_C=parents_of(project.classes),
         )
 
     @override

@@ -5,6 +5,7 @@ const COMMANDS = "uscnh";
 const KEYS = [..."1234567890", ..."qwertyuiopfghjklzxcvbnm"].filter((key) => !COMMANDS.includes(key));
 const chosen = new Set();
 let standing = null;
+const parents = new Map(config.classes.map((one) => [one.name, one.parent]));
 const classButtons = () => [...document.querySelectorAll("[data-label]")];
 const written = $("written"), score = $("score"), slider = $("slider"), searched = $("search");
 // On a touch screen a field in focus would bring the keyboard up over the item.
@@ -23,7 +24,7 @@ export function whenAnswered(then) {
   if ($("confirm")) $("confirm").addEventListener("click", confirm);
 }
 
-function addClass({ name, description }, place) {
+function addClass({ name, description, parent }, place) {
   const button = document.createElement("button"), label = document.createElement("span");
   button.type = "button";
   button.dataset.label = name;
@@ -32,7 +33,13 @@ function addClass({ name, description }, place) {
     button.dataset.key = key.textContent = KEYS[place];
     button.append(key);
   }
-  label.textContent = name;
+  if (parent) {
+    const above = document.createElement("span");
+    above.className = "above";
+    above.textContent = `${parent}/`;
+    label.append(above);
+  }
+  label.append(parent ? name.slice(parent.length + 1) : name);
   label.dir = "auto";
   if (description) button.title = description;
   button.append(label);
@@ -73,8 +80,15 @@ function mark() {
 
 function choose(label) {
   if (config.kind === "label") return answered({ label });
-  if (chosen.has(label)) chosen.delete(label); else chosen.add(label);
+  if (!chosen.has(label)) for (let name = label; name; name = parents.get(name)) chosen.add(name);
+  else for (const name of [...chosen]) if (isKindOf(name, label)) chosen.delete(name);
   mark();
+}
+
+// Where names are paths, a class brings all that it is a kind of, and takes its kinds away with it.
+function isKindOf(name, other) {
+  while (name && name !== other) name = parents.get(name);
+  return Boolean(name);
 }
 
 // What is looked at again keeps its label.
