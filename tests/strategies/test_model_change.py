@@ -23,7 +23,8 @@ LEVELS, MEMBERS = 5, 4
 
 
 def head(rng: np.random.Generator, classes: int, dimension: int) -> LinearHead:
-    return LinearHead(2 * rng.standard_normal((classes, dimension)), rng.standard_normal(classes))
+    coef, intercept = 2 * rng.standard_normal((classes, dimension)), rng.standard_normal(classes)
+    return LinearHead(coef.astype(np.float32), intercept.astype(np.float32))
 
 
 def probabilities(head: LinearHead, rows: Floats) -> Exact:
