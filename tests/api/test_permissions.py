@@ -77,7 +77,7 @@ ALLOWED = {
     GetOverview           ROD
     ListTexts             ROD
     ListJudgingItems      ROD
-    ListJudges            ROD
+    ListLabelJudges       ROD
     GetAccuracy           ROD
     GetClassShares        ROD
     CompareConsensus      ROD
@@ -95,6 +95,8 @@ ALLOWED = {
     ListFilteredLabels    ROD
     KeepItems             OD
     ListKeptItems         ROD
+    JudgeLabels           OD
+    ListJudges            ROD
     Synthesize            OD
     CreateToken           D
     ListTokens            D

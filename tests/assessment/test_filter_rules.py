@@ -125,3 +125,13 @@ def test_rules_call_functions_of_the_text_that_there_are():
 def test_functions_take_the_text_alone(rule):
     with pytest.raises(RuleError):
         parse(rule, {"rude"})
+
+
+def test_what_nobody_has_judged_is_not_judged_wrong() -> None:
+    wrong = parse("judged_wrong")
+    assert [wrong.holds({"judged_wrong": said}) for said in (True, False, None)] == [True, False, False]
+    reason = "it says so, " * 30
+    assert wrong.why({"judged_wrong": True, "judge_reason": reason}) == f'judged_wrong true, judge_reason "{reason}"'
+    assert not parse("judged_wrong == false").holds({})
+    with pytest.raises(RuleError, match="nobody has judged"):
+        parse("judged_wrong != false")

@@ -303,9 +303,16 @@ class Reports(report_grpc.ReportServiceServicer):
         )
 
     async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
-        return report.GetAnnotatorReportResponse(
-            annotators=[report.AnnotatorReport(annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN)]
+        share = report.Estimate(value=0.8, low=0.7, high=0.9, items=40)
+        apart = report.Estimate(value=-0.1, low=-0.2, high=-0.01, items=40)
+        parts = [
+            report.AnnotatorSlice(value="en", gold_accuracy=share, gold_accuracy_gap=apart),
+            report.AnnotatorSlice(rest=True, agreement=share, few=True),
+        ]
+        found = report.AnnotatorReport(
+            annotator="ann", kind=annotation.ANNOTATOR_KIND_HUMAN, slices=parts if request.by else ()
         )
+        return report.GetAnnotatorReportResponse(annotators=[found])
 
     async def GetOverview(self, request: Any, context: Any) -> Any:
         return report.GetOverviewResponse(overview=report.Overview(project=request.project))

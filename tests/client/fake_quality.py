@@ -26,6 +26,7 @@ class Quality(quality_grpc.QualityServiceServicer):
         self.state = state
         self.filters: dict[str, quality.Filter] = {}
         self.kept: dict[str, quality.KeptItem] = {}
+        self.judged = 0
 
     async def GetAccuracy(self, request: Any, context: Any) -> Any:
         holdout, gold = figure(quality.FIGURE_KIND_HOLDOUT, 0.8), figure(quality.FIGURE_KIND_GOLD, 0.7, anytime=True)
@@ -171,3 +172,38 @@ class Quality(quality_grpc.QualityServiceServicer):
 
     async def ListKeptItems(self, request: Any, context: Any) -> Any:
         return quality.ListKeptItemsResponse(kept=[self.kept[item_id] for item_id in sorted(self.kept)])
+
+    async def JudgeLabels(self, request: Any, context: Any) -> Any:
+        cost = annotation.Cost(tokens=1_000, micro_usd=20_000)
+        quote = quality.JudgingQuote(labels=300, gold=24, low=cost, expected=cost, upper=cost)
+        if request.quote_only:
+            return quality.JudgeLabelsResponse(judge="haiku", quote=quote)
+        self.judged += 1
+        last = self.judged == 2
+        return quality.JudgeLabelsResponse(
+            judge="haiku",
+            quote=quote,
+            right=180,
+            wrong=18,
+            none=2,
+            left=0 if last else 100,
+            cost=cost,
+            problems=[quality.JudgingProblem(problem="refused: general_harms", labels=2)],
+            report=judge_report(),
+        )
+
+    async def ListLabelJudges(self, request: Any, context: Any) -> Any:
+        return quality.ListLabelJudgesResponse(judges=[judge_report()])
+
+
+def judge_report() -> quality.JudgeReport:
+    on_gold = quality.JudgeOnGold(
+        answers=24,
+        accuracy=estimate(0.8),
+        precision=estimate(0.6),
+        recall=estimate(0.5),
+        rejected=estimate(0.1),
+        right_before=estimate(0.7),
+        right_after=estimate(0.75),
+    )
+    return quality.JudgeReport(judge="haiku", right=276, wrong=20, none=4, on_gold=on_gold)

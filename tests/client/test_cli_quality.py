@@ -23,6 +23,13 @@ def test_quality_shows_each_part_of_the_data(cli: Cli, news: str) -> None:
     assert len(cli("quality", "accuracy", news, "--by", "tone", "--output", "json").json["slices"]) == 2
 
 
+def test_annotators_are_told_of_in_each_part_of_the_data(cli: Cli, news: str) -> None:
+    shown = cli("report", news, "--annotators", "--by", "lang").out
+    assert "-10.0 (-20.0 to -1.0)" in shown
+    assert "too few items to tell much" in shown
+    assert "--annotators" in cli("report", news, "--by", "lang").err
+
+
 def test_quality_shows_class_shares(cli: Cli, news: str) -> None:
     assert "20.0% to 40.0%" in cli("quality", "shares", news).out
     assert cli("quality", "shares", news, "--output", "json").json["unanswered_draws"] == 2
@@ -167,3 +174,25 @@ def test_a_plan_is_carried_out_by_a_run(cli: Cli, news: str, state: State) -> No
     assert (route.person_micro_usd, run.spec.limits.micro_usd) == (50_000, 1_500_000)
     wrong = cli(*asked, "--annotator", "mini")
     assert (wrong.code, "name it KIND:NAME" in wrong.err) == (2, True)
+
+
+JUDGE = ("--annotator", "anthropic", "--model", "claude-haiku-4-5")
+
+
+def test_judging_goes_on_until_every_label_has_a_verdict(cli: Cli, news: str) -> None:
+    done = cli("quality", "judge", news, *JUDGE, "--budget-usd", "1")
+    assert "100 labels wait; $0.0200 so far" in done.err
+    assert "$0.0400" in done.out
+    assert "60.0% (50.0% to 70.0%)" in done.out
+    assert "no verdict about 2 labels: refused: general_harms" in done.err
+    assert "20" in cli("quality", "judges", news).out
+
+
+def test_judging_stops_at_its_budget(cli: Cli, news: str) -> None:
+    done = cli("quality", "judge", news, *JUDGE, "--budget-usd", "0.02")
+    assert (done.code, done.err.count("labels wait")) == (1, 1)
+
+
+def test_judging_is_quoted_first(cli: Cli, news: str) -> None:
+    assert "300, 24 of them about gold items" in cli("quality", "judge", news, *JUDGE, "--quote").out
+    assert "an LLM has to judge" in cli("quality", "judge", news, "--annotator", "human").err

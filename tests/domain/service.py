@@ -127,8 +127,10 @@ class Service:
         labels: dict[str, str],
         annotator: str = "mini",
         signals: Mapping[str, float] | None = None,
+        rationale: str = "",
+        kind: AnnotatorKind = AnnotatorKind.LLM,
     ) -> None:
-        """Keep answers of an LLM, outside of any run."""
+        """Keep answers of an LLM, or of somebody else, outside of any run."""
         rows = (await self.parts.pool.pools.find(project.id, list(labels))).tolist()
         batch = Batch(f"by-{annotator}", project.id, "", 0, Component("gold"), 0, 0, 0, self.parts.base.clock.now())
         answers = [
@@ -140,13 +142,14 @@ class Service:
                     Provenance(annotator, answer_key=f"{annotator}/{item_id}"),
                     Label(name),
                     signals=signals or {},
+                    rationale=rationale,
                 ),
             )
             for row, (item_id, name) in zip(rows, labels.items(), strict=True)
         ]
         await self.parts.base.store.write(
             lambda tx: self.parts.labeling.leases.record(
-                tx, project, batch, answers, kind=AnnotatorKind.LLM, trusted=False, reservation=""
+                tx, project, batch, answers, kind=kind, trusted=kind is AnnotatorKind.HUMAN, reservation=""
             )
         )
 

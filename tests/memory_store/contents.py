@@ -15,6 +15,7 @@ from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
 from nextlabel.server.values.labeling.leases import Lease, LeaseItem
+from nextlabel.server.values.labeling.verdicts import LabelVerdict
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.budgets import Budget, Reservation, Window
 from nextlabel.server.values.money.ledger import LedgerEntry
@@ -47,6 +48,7 @@ class Contents:
     advice: dict[tuple[ProjectId, int, str], Advice] = field(default_factory=dict)
     label_filters: dict[tuple[ProjectId, str], LabelFilter] = field(default_factory=dict)
     kept_items: dict[tuple[ProjectId, int], KeptItem] = field(default_factory=dict)
+    label_verdicts: dict[tuple[ProjectId, int, str, str], LabelVerdict] = field(default_factory=dict)
     models: dict[tuple[ProjectId, int], ModelVersion] = field(default_factory=dict)
     runs: dict[str, Run] = field(default_factory=dict)
     run_events: dict[tuple[ProjectId, str, int], RunEvent] = field(default_factory=dict)

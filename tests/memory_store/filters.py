@@ -1,4 +1,4 @@
-"""Filters of labels and kept items in memory."""
+"""Filters of labels, kept items and verdicts in memory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing_extensions import override
 from nextlabel.server.ports.tables.filters import FilterTable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
+from nextlabel.server.values.labeling.verdicts import LabelVerdict
 from tests.memory_store.contents import Contents
 
 
 class MemoryFilters(FilterTable):
-    """Filters and kept items."""
+    """Filters, kept items and verdicts."""
 
     def __init__(self, contents: Contents) -> None:
         self._all = contents
@@ -52,3 +53,18 @@ class MemoryFilters(FilterTable):
     @override
     def kept(self, project: ProjectId) -> Sequence[KeptItem]:
         return [self._all.kept_items[key] for key in sorted(self._all.kept_items) if key[0] == project]
+
+    @override
+    def add_verdicts(self, verdicts: Sequence[LabelVerdict]) -> None:
+        for one in verdicts:
+            self._all.require(one.project)
+            self._all.label_verdicts.setdefault((one.project, one.row, one.judge, one.about), one)
+
+    @override
+    def verdicts(self, project: ProjectId) -> Sequence[LabelVerdict]:
+        found = [one for key, one in self._all.label_verdicts.items() if key[0] == project]
+        return sorted(found, key=lambda one: (one.row, one.judged_at, one.judge, one.about))
+
+    @override
+    def verdict_count(self, project: ProjectId) -> int:
+        return len(self.verdicts(project))

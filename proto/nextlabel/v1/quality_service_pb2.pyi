@@ -2113,3 +2113,355 @@ class GetPoolDriftResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPoolDriftResponse: _TypeAlias = GetPoolDriftResponse  # noqa: Y015
+
+@_typing.final
+class JudgeLabelsRequest(_message.Message):
+    """Request of JudgeLabels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    RULE_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    QUOTE_ONLY_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    rule: _builtins.str
+    """A rule that names the labels to judge, such as `wrong_probability > 0.2`; empty for all that no person gave or
+    confirmed. Up to 1,000 bytes.
+    """
+    most: _builtins.int
+    """Most labels to judge in this call, up to 500; 0 for 200."""
+    quote_only: _builtins.bool
+    """Whether only to say what it would cost to judge all that wait for a verdict."""
+    @_builtins.property
+    def annotator(self) -> _run_service_pb2.AnnotatorSpec:
+        """The LLM that judges: of kind anthropic or openai_compatible. It is asked for a reason wherever it can give one, and is
+        shown no demonstrations. Its verdicts carry its name.
+        """
+
+    @_builtins.property
+    def limit(self) -> _annotation_pb2.Cost:
+        """Most that this call may cost; a dimension that is 0 has no limit of its own."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        project: _builtins.str = ...,
+        annotator: _run_service_pb2.AnnotatorSpec | None = ...,
+        rule: _builtins.str = ...,
+        most: _builtins.int = ...,
+        limit: _annotation_pb2.Cost | None = ...,
+        quote_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "limit", b"limit", "most", b"most", "project", b"project", "quote_only", b"quote_only", "request_id", b"request_id", "rule", b"rule"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeLabelsRequest: _TypeAlias = JudgeLabelsRequest  # noqa: Y015
+
+@_typing.final
+class JudgingQuote(_message.Message):
+    """What judging costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    GOLD_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    ASSUMPTIONS_FIELD_NUMBER: _builtins.int
+    labels: _builtins.int
+    """Labels that it is about."""
+    gold: _builtins.int
+    """Those of them about gold items."""
+    @_builtins.property
+    def low(self) -> _annotation_pb2.Cost:
+        """A figure that it will hardly stay under."""
+
+    @_builtins.property
+    def expected(self) -> _annotation_pb2.Cost:
+        """The expected figure."""
+
+    @_builtins.property
+    def upper(self) -> _annotation_pb2.Cost:
+        """The figure with the longest answers allowed and no cache hits; limits hold whatever it says."""
+
+    @_builtins.property
+    def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the figures assume. For people."""
+
+    def __init__(
+        self,
+        *,
+        labels: _builtins.int = ...,
+        gold: _builtins.int = ...,
+        low: _annotation_pb2.Cost | None = ...,
+        expected: _annotation_pb2.Cost | None = ...,
+        upper: _annotation_pb2.Cost | None = ...,
+        assumptions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "low", b"low", "upper", b"upper"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "expected", b"expected", "gold", b"gold", "labels", b"labels", "low", b"low", "upper", b"upper"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgingQuote: _TypeAlias = JudgingQuote  # noqa: Y015
+
+@_typing.final
+class JudgingProblem(_message.Message):
+    """Why labels have no verdict."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    problem: _builtins.str
+    """What was wrong with the answers, up to 500 characters."""
+    labels: _builtins.int
+    """How many labels have none for that reason."""
+    def __init__(
+        self,
+        *,
+        problem: _builtins.str = ...,
+        labels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgingProblem: _TypeAlias = JudgingProblem  # noqa: Y015
+
+@_typing.final
+class JudgeOnGold(_message.Message):
+    """How right a judge was about answers to gold items, given by others than people. What cannot be told is absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    RIGHT_BEFORE_FIELD_NUMBER: _builtins.int
+    RIGHT_AFTER_FIELD_NUMBER: _builtins.int
+    answers: _builtins.int
+    """Answers that it has judged."""
+    @_builtins.property
+    def accuracy(self) -> _report_service_pb2.Estimate:
+        """Share of verdicts that gold confirms."""
+
+    @_builtins.property
+    def precision(self) -> _report_service_pb2.Estimate:
+        """Of those called wrong, the share that is."""
+
+    @_builtins.property
+    def recall(self) -> _report_service_pb2.Estimate:
+        """Of those that are wrong, the share that is called so."""
+
+    @_builtins.property
+    def rejected(self) -> _report_service_pb2.Estimate:
+        """Of those that are right, the share that is called wrong."""
+
+    @_builtins.property
+    def right_before(self) -> _report_service_pb2.Estimate:
+        """Share of right answers among all."""
+
+    @_builtins.property
+    def right_after(self) -> _report_service_pb2.Estimate:
+        """Share of right answers among those that are not called wrong."""
+
+    def __init__(
+        self,
+        *,
+        answers: _builtins.int = ...,
+        accuracy: _report_service_pb2.Estimate | None = ...,
+        precision: _report_service_pb2.Estimate | None = ...,
+        recall: _report_service_pb2.Estimate | None = ...,
+        rejected: _report_service_pb2.Estimate | None = ...,
+        right_before: _report_service_pb2.Estimate | None = ...,
+        right_after: _report_service_pb2.Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "precision", b"precision", "recall", b"recall", "rejected", b"rejected", "right_after", b"right_after", "right_before", b"right_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "answers", b"answers", "precision", b"precision", "recall", b"recall", "rejected", b"rejected", "right_after", b"right_after", "right_before", b"right_before"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeOnGold: _TypeAlias = JudgeOnGold  # noqa: Y015
+
+@_typing.final
+class JudgeReport(_message.Message):
+    """What a judge has said by the guidelines in force, about labels that there are now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGE_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    WRONG_FIELD_NUMBER: _builtins.int
+    NONE_FIELD_NUMBER: _builtins.int
+    ON_GOLD_FIELD_NUMBER: _builtins.int
+    judge: _builtins.str
+    """Name of the judge."""
+    right: _builtins.int
+    """Labels that it calls right."""
+    wrong: _builtins.int
+    """Labels that it calls wrong."""
+    none: _builtins.int
+    """Labels that it could say nothing about: it refused, or its answers were of no use. They are never filtered."""
+    @_builtins.property
+    def on_gold(self) -> Global___JudgeOnGold:
+        """How right it was about answers to gold items; absent before it has judged any."""
+
+    def __init__(
+        self,
+        *,
+        judge: _builtins.str = ...,
+        right: _builtins.int = ...,
+        wrong: _builtins.int = ...,
+        none: _builtins.int = ...,
+        on_gold: Global___JudgeOnGold | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["on_gold", b"on_gold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judge", b"judge", "none", b"none", "on_gold", b"on_gold", "right", b"right", "wrong", b"wrong"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeReport: _TypeAlias = JudgeReport  # noqa: Y015
+
+@_typing.final
+class JudgeLabelsResponse(_message.Message):
+    """Response of JudgeLabels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGE_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    WRONG_FIELD_NUMBER: _builtins.int
+    NONE_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    PROBLEMS_FIELD_NUMBER: _builtins.int
+    STOPPED_FIELD_NUMBER: _builtins.int
+    REPORT_FIELD_NUMBER: _builtins.int
+    judge: _builtins.str
+    """Name of the judge."""
+    right: _builtins.int
+    """Labels that this call found right, those about gold items included."""
+    wrong: _builtins.int
+    """Labels that it found wrong."""
+    none: _builtins.int
+    """Labels that the judge could say nothing about."""
+    left: _builtins.int
+    """Labels that still wait for a verdict: call again."""
+    stopped: _builtins.str
+    """Why not everything was asked; empty when it was."""
+    @_builtins.property
+    def quote(self) -> Global___JudgingQuote:
+        """What was quoted before anything was asked."""
+
+    @_builtins.property
+    def cost(self) -> _annotation_pb2.Cost:
+        """What this call cost; what an earlier one has paid for costs nothing."""
+
+    @_builtins.property
+    def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgingProblem]:
+        """Why labels have no verdict, the most frequent reasons first, up to 8."""
+
+    @_builtins.property
+    def report(self) -> Global___JudgeReport:
+        """All that the judge has said so far; absent before it has said anything."""
+
+    def __init__(
+        self,
+        *,
+        judge: _builtins.str = ...,
+        quote: Global___JudgingQuote | None = ...,
+        right: _builtins.int = ...,
+        wrong: _builtins.int = ...,
+        none: _builtins.int = ...,
+        left: _builtins.int = ...,
+        cost: _annotation_pb2.Cost | None = ...,
+        problems: _abc.Iterable[Global___JudgingProblem] | None = ...,
+        stopped: _builtins.str = ...,
+        report: Global___JudgeReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "quote", b"quote", "report", b"report"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "judge", b"judge", "left", b"left", "none", b"none", "problems", b"problems", "quote", b"quote", "report", b"report", "right", b"right", "stopped", b"stopped", "wrong", b"wrong"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JudgeLabelsResponse: _TypeAlias = JudgeLabelsResponse  # noqa: Y015
+
+@_typing.final
+class ListLabelJudgesRequest(_message.Message):
+    """Request of ListJudges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    page_size: _builtins.int
+    """Most judges to return, up to 1,000; 0 for 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLabelJudgesRequest: _TypeAlias = ListLabelJudgesRequest  # noqa: Y015
+
+@_typing.final
+class ListLabelJudgesResponse(_message.Message):
+    """Response of ListJudges."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JUDGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty after the last one."""
+    @_builtins.property
+    def judges(self) -> _containers.RepeatedCompositeFieldContainer[Global___JudgeReport]:
+        """The judges, by name."""
+
+    def __init__(
+        self,
+        *,
+        judges: _abc.Iterable[Global___JudgeReport] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["judges", b"judges", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLabelJudgesResponse: _TypeAlias = ListLabelJudgesResponse  # noqa: Y015

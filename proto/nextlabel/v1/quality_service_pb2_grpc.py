@@ -120,6 +120,16 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsResponse.FromString,
                 _registered_method=True)
+        self.JudgeLabels = channel.unary_unary(
+                '/nextlabel.v1.QualityService/JudgeLabels',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.JudgeLabelsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.JudgeLabelsResponse.FromString,
+                _registered_method=True)
+        self.ListLabelJudges = channel.unary_unary(
+                '/nextlabel.v1.QualityService/ListLabelJudges',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListLabelJudgesRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListLabelJudgesResponse.FromString,
+                _registered_method=True)
 
 
 class QualityServiceServicer(object):
@@ -250,6 +260,22 @@ class QualityServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JudgeLabels(self, request, context):
+        """Has an LLM judge labels that no person gave or confirmed, those about gold items first, or quotes it. A filter goes by its
+        verdicts (`judged_wrong`) once it has judged 20 answers about gold items. Verdicts are kept, and what was paid for is found
+        again: a call that was cut off is made again. One call at a time judges in a project.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLabelJudges(self, request, context):
+        """Lists the LLMs that have judged labels, with how right they were about answers to gold items.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QualityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -337,6 +363,16 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.ListKeptItems,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsResponse.SerializeToString,
+            ),
+            'JudgeLabels': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeLabels,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.JudgeLabelsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.JudgeLabelsResponse.SerializeToString,
+            ),
+            'ListLabelJudges': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLabelJudges,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.ListLabelJudgesRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.ListLabelJudgesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -799,6 +835,60 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/ListKeptItems',
             nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.ListKeptItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeLabels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/JudgeLabels',
+            nextlabel_dot_v1_dot_quality__service__pb2.JudgeLabelsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.JudgeLabelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLabelJudges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/ListLabelJudges',
+            nextlabel_dot_v1_dot_quality__service__pb2.ListLabelJudgesRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.ListLabelJudgesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -77,6 +77,13 @@ class QualityServiceStub:
     """Keeps items in use in spite of all filters, those that are set later included; or leaves them to the filters again."""
     ListKeptItems: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListKeptItemsRequest, _quality_service_pb2.ListKeptItemsResponse]
     """Lists the items that are kept in spite of filters, in the order in which they were added to the pool."""
+    JudgeLabels: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.JudgeLabelsRequest, _quality_service_pb2.JudgeLabelsResponse]
+    """Has an LLM judge labels that no person gave or confirmed, those about gold items first, or quotes it. A filter goes by its
+    verdicts (`judged_wrong`) once it has judged 20 answers about gold items. Verdicts are kept, and what was paid for is found
+    again: a call that was cut off is made again. One call at a time judges in a project.
+    """
+    ListLabelJudges: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.ListLabelJudgesRequest, _quality_service_pb2.ListLabelJudgesResponse]
+    """Lists the LLMs that have judged labels, with how right they were about answers to gold items."""
 
 @_typing.type_check_only
 class QualityServiceAsyncStub(QualityServiceStub):
@@ -127,6 +134,13 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Keeps items in use in spite of all filters, those that are set later included; or leaves them to the filters again."""
     ListKeptItems: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListKeptItemsRequest, _quality_service_pb2.ListKeptItemsResponse]  # type: ignore[assignment]
     """Lists the items that are kept in spite of filters, in the order in which they were added to the pool."""
+    JudgeLabels: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.JudgeLabelsRequest, _quality_service_pb2.JudgeLabelsResponse]  # type: ignore[assignment]
+    """Has an LLM judge labels that no person gave or confirmed, those about gold items first, or quotes it. A filter goes by its
+    verdicts (`judged_wrong`) once it has judged 20 answers about gold items. Verdicts are kept, and what was paid for is found
+    again: a call that was cut off is made again. One call at a time judges in a project.
+    """
+    ListLabelJudges: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.ListLabelJudgesRequest, _quality_service_pb2.ListLabelJudgesResponse]  # type: ignore[assignment]
+    """Lists the LLMs that have judged labels, with how right they were about answers to gold items."""
 
 class QualityServiceServicer:
     """What is known of the quality of a project's labels and models."""
@@ -259,5 +273,22 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.ListKeptItemsResponse, _abc.Awaitable[_quality_service_pb2.ListKeptItemsResponse]]:
         """Lists the items that are kept in spite of filters, in the order in which they were added to the pool."""
+
+    def JudgeLabels(
+        self,
+        request: _quality_service_pb2.JudgeLabelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.JudgeLabelsResponse, _abc.Awaitable[_quality_service_pb2.JudgeLabelsResponse]]:
+        """Has an LLM judge labels that no person gave or confirmed, those about gold items first, or quotes it. A filter goes by its
+        verdicts (`judged_wrong`) once it has judged 20 answers about gold items. Verdicts are kept, and what was paid for is found
+        again: a call that was cut off is made again. One call at a time judges in a project.
+        """
+
+    def ListLabelJudges(
+        self,
+        request: _quality_service_pb2.ListLabelJudgesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.ListLabelJudgesResponse, _abc.Awaitable[_quality_service_pb2.ListLabelJudgesResponse]]:
+        """Lists the LLMs that have judged labels, with how right they were about answers to gold items."""
 
 def add_QualityServiceServicer_to_server(servicer: QualityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

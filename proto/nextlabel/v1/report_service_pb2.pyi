@@ -933,6 +933,7 @@ class AnnotatorReport(_message.Message):
     ON_GOLD_FIELD_NUMBER: _builtins.int
     OTHER_MODELS_FIELD_NUMBER: _builtins.int
     SCORING_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
     annotator: _builtins.str
     """Name of the annotator."""
     kind: _annotation_pb2.AnnotatorKind.ValueType
@@ -989,6 +990,10 @@ class AnnotatorReport(_message.Message):
     def scoring(self) -> Global___Scoring:
         """In SCORE projects, how it scores; absent where nothing says that annotators differ, or it shares no items."""
 
+    @_builtins.property
+    def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorSlice]:
+        """The same by a field of the metadata, where `by` named one: the most frequent values first, all rarer ones last, at most 21."""
+
     def __init__(
         self,
         *,
@@ -1008,10 +1013,11 @@ class AnnotatorReport(_message.Message):
         on_gold: Global___GoldComparison | None = ...,
         other_models: _abc.Iterable[_run_service_pb2.ModelCount] | None = ...,
         scoring: Global___Scoring | None = ...,
+        slices: _abc.Iterable[Global___AnnotatorSlice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "calibration_error", b"calibration_error", "canaries", b"canaries", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "raw_calibration_error", b"raw_calibration_error", "scoring", b"scoring"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "other_models", b"other_models", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability", "scoring", b"scoring"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error", "_krippendorff_alpha", b"_krippendorff_alpha", "_raw_calibration_error", b"_raw_calibration_error", "agreement", b"agreement", "alpha", b"alpha", "annotator", b"annotator", "calibration_error", b"calibration_error", "canaries", b"canaries", "classes", b"classes", "cost", b"cost", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "kind", b"kind", "krippendorff_alpha", b"krippendorff_alpha", "on_gold", b"on_gold", "other_models", b"other_models", "raw_calibration_error", b"raw_calibration_error", "reliability", b"reliability", "scoring", b"scoring", "slices", b"slices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__calibration_error: _TypeAlias = _typing.Literal["calibration_error"]  # noqa: Y015
     _WhichOneofArgType__calibration_error: _TypeAlias = _typing.Literal["_calibration_error", b"_calibration_error"]  # noqa: Y015
@@ -1027,6 +1033,80 @@ class AnnotatorReport(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__raw_calibration_error) -> _WhichOneofReturnType__raw_calibration_error | None: ...
 
 Global___AnnotatorReport: _TypeAlias = AnnotatorReport  # noqa: Y015
+
+@_typing.final
+class AnnotatorSlice(_message.Message):
+    """An annotator on the items that have the same value in a field of their metadata. All intervals hold for the slices of the
+    annotator at once (Bonferroni), so that a slice whose gap leaves out 0 is no chance find.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    GOLD_ACCURACY_FIELD_NUMBER: _builtins.int
+    GOLD_ACCURACY_GAP_FIELD_NUMBER: _builtins.int
+    ON_GOLD_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    AGREEMENT_GAP_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    FLEISS_KAPPA_FIELD_NUMBER: _builtins.int
+    FEW_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value, its first 100 characters; empty for items without the field, or with a list or an object in it."""
+    rest: _builtins.bool
+    """All values rarer than the 20 most frequent ones together; `value` is empty then."""
+    few: _builtins.bool
+    """Fewer than 30 gold items and fewer than 30 that others answered too: the figures tell little."""
+    @_builtins.property
+    def gold_accuracy(self) -> Global___Estimate:
+        """Share of answers on gold that are right; absent without gold."""
+
+    @_builtins.property
+    def gold_accuracy_gap(self) -> Global___Estimate:
+        """How far it is above that of all other slices together, negative below; absent where one of both has no gold."""
+
+    @_builtins.property
+    def on_gold(self) -> Global___GoldComparison:
+        """Its newest answers beside the gold items; the classes are left out in projects with more than 20."""
+
+    @_builtins.property
+    def agreement(self) -> Global___Estimate:
+        """Share of answers that agree with other annotators of the same item; absent without overlap."""
+
+    @_builtins.property
+    def agreement_gap(self) -> Global___Estimate:
+        """How far it is above that of all other slices together; absent where one of both has no overlap."""
+
+    @_builtins.property
+    def alpha(self) -> Global___Estimate:
+        """Krippendorff's alpha with others, by the distance that fits the type of answer; absent without overlap."""
+
+    @_builtins.property
+    def fleiss_kappa(self) -> Global___Estimate:
+        """Fleiss' kappa of the items that it shares with others; absent without overlap."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        rest: _builtins.bool = ...,
+        gold_accuracy: Global___Estimate | None = ...,
+        gold_accuracy_gap: Global___Estimate | None = ...,
+        on_gold: Global___GoldComparison | None = ...,
+        agreement: Global___Estimate | None = ...,
+        agreement_gap: Global___Estimate | None = ...,
+        alpha: Global___Estimate | None = ...,
+        fleiss_kappa: Global___Estimate | None = ...,
+        few: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "agreement_gap", b"agreement_gap", "alpha", b"alpha", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "gold_accuracy_gap", b"gold_accuracy_gap", "on_gold", b"on_gold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "agreement_gap", b"agreement_gap", "alpha", b"alpha", "few", b"few", "fleiss_kappa", b"fleiss_kappa", "gold_accuracy", b"gold_accuracy", "gold_accuracy_gap", b"gold_accuracy_gap", "on_gold", b"on_gold", "rest", b"rest", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnotatorSlice: _TypeAlias = AnnotatorSlice  # noqa: Y015
 
 @_typing.final
 class Scoring(_message.Message):
@@ -1148,6 +1228,7 @@ class GetAnnotatorReportRequest(_message.Message):
     ANNOTATOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     annotator: _builtins.str
@@ -1156,6 +1237,10 @@ class GetAnnotatorReportRequest(_message.Message):
     """Most annotators to return, up to 1,000; 0 for as many as one reply holds."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first page. Up to 2,048 bytes."""
+    by: _builtins.str
+    """A field of the items' metadata by which figures are told of each part of the data too; empty for none. A field that no
+    item has which they answered is refused. Up to 256 bytes.
+    """
     def __init__(
         self,
         *,
@@ -1163,10 +1248,11 @@ class GetAnnotatorReportRequest(_message.Message):
         annotator: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "by", b"by", "page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -210,7 +210,7 @@ async def test_class_names_stored_as_typed_get_their_one_form(tmp_path: Path, be
     await store.write(old)
     await store.close()
     with sqlite3.connect(tmp_path / "state.db") as db:
-        for table in ("advice", "label_filters", "kept_items", "run_rows"):
+        for table in ("advice", "label_filters", "kept_items", "run_rows", "label_verdicts"):
             db.execute(f"DROP TABLE {table}")
         for column in ("score_range", "gold_share", "consensus"):
             db.execute(f"ALTER TABLE projects DROP COLUMN {column}")

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from nextlabel.client.messages.names import several
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
+from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import quality_service_pb2 as pb
+from nextlabel.v1.annotation_pb2 import Cost
 from nextlabel.v1.learner_service_pb2 import FilterCount
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceStub
+from nextlabel.v1.run_service_pb2 import AnnotatorSpec
 
 if TYPE_CHECKING:
     from nextlabel.v1.quality_service_pb2_grpc import QualityServiceAsyncStub
@@ -178,4 +181,35 @@ class Quality(Service[Mode, Scope]):
         """The items that are kept in spite of filters."""
         request = pb.ListKeptItemsRequest(project=project)
         async for page in self._connection.pages(self._stub.ListKeptItems, request, lambda page: page.kept):
+            yield page
+
+    @project_call
+    async def judge(
+        self,
+        project: str,
+        *,
+        annotator: AnnotatorSpec,
+        rule: str = "",
+        most: int = 0,
+        limit: Cost | None = None,
+        quote_only: bool = False,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.JudgeLabelsResponse:
+        """Have an LLM judge up to `most` labels (at most 500; 0 for 200), those about gold items first, or quote it.
+
+        `rule` names the labels to judge. Call again while `left` is not 0: what was paid for is found again. A filter
+        such as `judged_wrong` goes by the verdicts once 20 answers about gold items are judged.
+
+        Raises NextlabelError: RESOURCE_EXHAUSTED when `limit` or a budget does not allow a single call.
+        """
+        request = pb.JudgeLabelsRequest(
+            project=project, annotator=annotator, rule=rule, most=most, limit=limit, quote_only=quote_only
+        )
+        return await self._connection.unary(self._stub.JudgeLabels, request, timeout_s=timeout_s)
+
+    @project_stream
+    async def judges(self, project: str) -> AsyncIterator[Sequence[pb.JudgeReport]]:
+        """The LLMs that have judged labels, with how right they were about answers to gold items."""
+        request = pb.ListLabelJudgesRequest(project=project)
+        async for page in self._connection.pages(self._stub.ListLabelJudges, request, lambda page: page.judges):
             yield page

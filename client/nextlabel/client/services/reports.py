@@ -137,9 +137,9 @@ class Reports(Service[Mode, Scope]):
         return (await self._connection.unary(self._stub.RenderPoolMap, request, timeout_s=timeout_s)).content
 
     @project_call
-    async def annotators(self, project: str, *, annotator: str = "") -> Sequence[pb.AnnotatorReport]:
-        """How each annotator does, or one of them."""
-        request = pb.GetAnnotatorReportRequest(project=project, annotator=annotator)
+    async def annotators(self, project: str, *, annotator: str = "", by: str = "") -> Sequence[pb.AnnotatorReport]:
+        """How each annotator does, or one of them; with `by`, a field of the metadata, in each part of the data too."""
+        request = pb.GetAnnotatorReportRequest(project=project, annotator=annotator, by=by)
         pages = self._connection.pages(self._stub.GetAnnotatorReport, request, lambda page: page.annotators)
         return [report async for page in pages for report in page]
 

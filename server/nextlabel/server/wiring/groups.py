@@ -15,6 +15,7 @@ from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
+from nextlabel.server.domain.learning.judging.judging import LabelJudging
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.ingest import Ingest
@@ -22,6 +23,7 @@ from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlices
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
 from nextlabel.server.domain.reports.estimates.random_control import RandomControl
@@ -90,6 +92,7 @@ class LlmParts:
     predictions: AdvisedPredictions
     proposals: GuidelineProposals
     synthesis: SynthesisGate
+    judging: LabelJudging
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,7 @@ class ReportParts:
 
     reports: Reports
     annotators: AnnotatorReports
+    annotator_slices: AnnotatorSlices
     forecasts: Forecasts
     random_control: RandomControl
     rankings: Rankings

@@ -22,10 +22,12 @@ from nextlabel.server.domain.labeling.submissions import Submissions
 from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
 from nextlabel.server.domain.learning.described import DescribedClassesSource
+from nextlabel.server.domain.learning.judging.judging import LabelJudging
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.training_labels.doubts import Doubting
 from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
+from nextlabel.server.domain.learning.training_labels.judges import Judges
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
@@ -36,7 +38,9 @@ from nextlabel.server.domain.pool.pair_making import PairMaking
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
 from nextlabel.server.domain.quality.disagreements import Disagreements
+from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlices
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
+from nextlabel.server.domain.reports.estimates.field_values import FieldValues
 from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
 from nextlabel.server.domain.reports.estimates.random_control import RandomControl
 from nextlabel.server.domain.reports.pool_map.layouts import PoolLayouts
@@ -58,6 +62,7 @@ from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.annotators.advisors import LlmAdvisors
 from nextlabel.server.wiring.annotators.critics import GuidelineCritics
+from nextlabel.server.wiring.annotators.label_judges import LlmJudges
 from nextlabel.server.wiring.annotators.llm_connections import LlmConnections
 from nextlabel.server.wiring.annotators.writers import LlmWriters
 from nextlabel.server.wiring.batch_collection import BatchCollection
@@ -134,11 +139,19 @@ def open_parts(settings: Settings) -> Parts:
     reports = ReportParts(
         reports=told,
         annotators=AnnotatorReports(base.store, labeling.labels, base.workers.callers),
+        annotator_slices=AnnotatorSlices(base.store, labeling.labels, FieldValues(pool.pools), base.workers.callers),
         forecasts=Forecasts(told),
         random_control=RandomControl(base.store, learning, told),
         rankings=Rankings(pool.pools, labeling.labels, learning),
         maps=_maps(base, pool, labeling, learning),
-        quality=quality_parts(base.store, pool.pools, labeling.labels, learning, base.workers.compute),
+        quality=quality_parts(
+            base.store,
+            pool.pools,
+            labeling.labels,
+            learning,
+            judges=llm.judging.judges_on_gold,
+            executor=base.workers.compute,
+        ),
     )
     quality = reports.quality
     in_memory = (labeling.labels, selector, reports.annotators, reports.maps, quality.drift, quality.review.audited)
@@ -278,6 +291,15 @@ def _llm(
             ledgers=projects.ledgers,
             writers=LlmWriters(connections),
             executor=base.workers.compute,
+        ),
+        judging=LabelJudging(
+            store=base.store,
+            filters=learning.filters,
+            judges_on_gold=Judges(base.store, pool.pools, labeling.labels, learning.filters.labeled),
+            projects=projects.projects,
+            ledgers=projects.ledgers,
+            judges=LlmJudges(connections),
+            clock=base.clock,
         ),
     )
 

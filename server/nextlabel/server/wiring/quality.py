@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.training_labels.filter_sets import FilterSets
+from nextlabel.server.domain.learning.training_labels.judges import Judges
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.acceptance import Acceptances
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
@@ -14,6 +15,7 @@ from nextlabel.server.domain.quality.gold_askings import GoldAskings
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.estimates.class_shares import ShareReports
+from nextlabel.server.domain.reports.estimates.field_values import FieldValues
 from nextlabel.server.domain.reports.estimates.slices import SliceReports
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.routing import RoutePlans
@@ -39,10 +41,11 @@ class QualityParts:
     route_plans: RoutePlans
     review: ReviewQueue
     filter_sets: FilterSets
+    judges: Judges
 
 
 def quality_parts(
-    store: StateStore, pools: Pools, labels: Labels, learning: Learning, executor: Executor
+    store: StateStore, pools: Pools, labels: Labels, learning: Learning, *, judges: Judges, executor: Executor
 ) -> QualityParts:
     """Connect them."""
     filters = learning.filters
@@ -52,7 +55,7 @@ def quality_parts(
     accuracy = AccuracyReports(store, pools, labels, learning)
     return QualityParts(
         accuracy=accuracy,
-        slices=SliceReports(store, pools, labels, accuracy),
+        slices=SliceReports(store, FieldValues(pools), labels, accuracy),
         shares=ShareReports(store, pools, labels, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
@@ -69,5 +72,6 @@ def quality_parts(
             audited=AuditedRows(store),
             unlabeled=LeastSureItems(store, pools, deliveries),
         ),
-        filter_sets=FilterSets(store, pools, filters, learning.clock),
+        filter_sets=FilterSets(store, pools, filters, judges, learning.clock),
+        judges=judges,
     )

@@ -57,6 +57,7 @@ ENTRIES = {
     "ExportedModel.classes": 0,  # at most those of a label space
     "ExportedModel.thresholds": CLASSES,
     "GetAccuracyResponse.labels": FEW,
+    "AnnotatorReport.slices": 0,  # cut by bytes
     "GetAccuracyResponse.model": FEW,
     "GetAccuracyResponse.slices": 21,
     "GetClassSharesResponse.shares": CLASSES,
@@ -68,6 +69,8 @@ ENTRIES = {
     "GetDeliveryResponse.items": FEW,
     "GetDeliveryResponse.tested": 21,
     "GetDeliveryResponse.untested": 21,
+    "JudgeLabelsResponse.problems": 8,
+    "JudgingQuote.assumptions": FEW,
     "KeepItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "LabelSpace.classes": 0,  # of a size of its own
     "LearningCurvePoint.measures": FEW,
@@ -112,6 +115,7 @@ BYTES = {
     "Item.text": LIMITS.item_text_bytes,
     "LabelSpace": LIMITS.label_space_bytes + 16 * CLASSES,
     "Lease": values.PAGE_BYTES,
+    "JudgingProblem.problem": 4 * 320,  # characters
     "ModelCount.model": 4 * 200,  # characters
     "Overview.active_runs": values.PAGE_BYTES,
     "Pick.reason": 96,
@@ -121,6 +125,7 @@ BYTES = {
     "PredictWithAdviceResponse.predictions": values.PAGE_BYTES,
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
+    "AnnotatorSlice.value": 4 * 100,  # characters
     "Slice.value": 4 * 100,  # characters
     "SyntheticText.answer": 4 * 2_000,  # characters
     "SyntheticText.attributes": LIMITS.name_bytes + 100,
@@ -245,8 +250,8 @@ def full(api: Api) -> str:
     return project
 
 
-# Of pairs and of texts, which `full` has none of: `test_pairs` and `test_texts` beside cut their pages.
-_ELSEWHERE = {"GetRanking", "ListTexts", "ListJudgingItems", "ListJudges"}
+# Of pairs, of texts and of what an LLM has judged, which `full` has none of: `test_pairs` and `test_texts` cut pages.
+_ELSEWHERE = {"GetRanking", "ListTexts", "ListJudgingItems", "ListJudges", "ListLabelJudges"}
 
 
 @pytest.mark.parametrize("method", [m for m in PAGED if m.name not in _ELSEWHERE], ids=lambda m: m.name)

@@ -11,9 +11,10 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, Record, Tabl
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
-from nextlabel.client.messages.amounts import figure_within, percent, share_within, thousand_right, usd
+from nextlabel.client.messages.amounts import figure_within, percent, points_within, share_within, thousand_right, usd
 from nextlabel.client.messages.curve_points import ON_HOLDOUT, measured
 from nextlabel.client.messages.measures import DECIDED, ERROR, LOG_LOSS, shown_measure
+from nextlabel.client.services.slices import slice_name
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
@@ -68,6 +69,10 @@ def report(
     measure: Annotated[MeasureName, typer.Option(help="Vertical axis of the picture.")] = "accuracy",
     dark: Annotated[bool, typer.Option("--dark", help="Draw the picture light on dark.")] = False,
     annotators: Annotated[bool, typer.Option("--annotators", help="Report how each annotator does instead.")] = False,
+    by: Annotated[
+        str,
+        typer.Option(metavar="FIELD", help="With --annotators: of each part of the data by a field of the metadata."),
+    ] = "",
     forecast: Annotated[
         int | None,
         typer.Option(min=1, metavar="LABELS", help="Forecast what so many more labels would bring."),
@@ -102,8 +107,10 @@ def report(
             content = client.reports.plot(project, runs=runs, form=form, axis=axis, measure=measure, dark=dark)
             plot.write_bytes(content)
             say(f"wrote {plot}")
+        if by and not annotators:
+            raise typer.BadParameter("is given with --annotators", param_hint="--by")
         if annotators:
-            emit_many((plain(one) for one in client.reports.annotators(project)), _ANNOTATOR_COLUMNS, output)
+            _emit_annotators([plain(one) for one in client.reports.annotators(project, by=by)], by, output)
             return
         if forecast is not None or forecast_usd is not None:
             outlook = client.reports.forecast(
@@ -167,6 +174,29 @@ _ANNOTATOR_COLUMNS: TableColumns = {
     "COST": lambda a: usd(a["cost"]["micro_usd"]) if a["cost"] else None,
     "1,000 RIGHT ONES": lambda a: thousand_right(a["cost"], a["gold_accuracy"]),
 }
+
+
+_SLICE_COLUMNS: TableColumns = {
+    "ANNOTATOR": lambda s: s["annotator"],
+    "VALUE": slice_name,
+    "ON GOLD": lambda s: share_within(s["gold_accuracy"]),
+    "AGAINST THE OTHERS": lambda s: points_within(s["gold_accuracy_gap"]),
+    "MACRO-F1": lambda s: share_within(s["on_gold"]["macro_f1"]) if s["on_gold"] else None,
+    "KAPPA": lambda s: figure_within(s["on_gold"]["cohen_kappa"]) if s["on_gold"] else None,
+    "AGREEMENT": lambda s: share_within(s["agreement"]),
+    "AGAINST THE OTHERS ": lambda s: points_within(s["agreement_gap"]),
+    "ALPHA": lambda s: figure_within(s["alpha"]),
+    "FLEISS": lambda s: figure_within(s["fleiss_kappa"]),
+    "NOTE": lambda s: "too few items to tell much" if s["few"] else None,
+}
+
+
+def _emit_annotators(reports: Sequence[Record], by: str, output: Output) -> None:
+    if by:
+        parts = ({"annotator": one["annotator"], **part} for one in reports for part in one["slices"])
+        emit_many(parts, _SLICE_COLUMNS, output)
+    else:
+        emit_many(reports, _ANNOTATOR_COLUMNS, output)
 
 
 def _scoring(found: Record) -> str:

@@ -207,6 +207,8 @@ RULES: dict[str, Rule] = {
                 "ListFilteredLabels": Rule(READERS),
                 "KeepItems": Rule(OPERATORS),
                 "ListKeptItems": Rule(READERS),
+                "JudgeLabels": Rule(OPERATORS),
+                "ListLabelJudges": Rule(READERS),
             },
         )
     ),

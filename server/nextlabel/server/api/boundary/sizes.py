@@ -30,6 +30,7 @@ _BYTES: dict[str, str | int] = {
     "ItemColumns.ids": "item_id_bytes",
     "ItemColumns.texts": "item_text_bytes",
     "ItemIdList.item_ids": "item_id_bytes",
+    "JudgeLabelsRequest.rule": 1_000,
     "LabelClass.description": "class_description_bytes",
     "LabelClass.name": "class_name_bytes",
     "LeaseItemsRequest.annotator": "class_name_bytes",

@@ -12,6 +12,7 @@ from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.assessment.delivery import delivered_label, delivery, delivery_place, delivery_token
 from nextlabel.server.api.messages.assessment.filters import filter_hit, filter_message, filtered_label, kept_item
 from nextlabel.server.api.messages.assessment.gold_askings import gold_asking
+from nextlabel.server.api.messages.assessment.judging import judge_report, judging_request, judging_response
 from nextlabel.server.api.messages.assessment.quality import (
     acceptance,
     arrival,
@@ -24,6 +25,7 @@ from nextlabel.server.api.messages.assessment.routing import route_plan
 from nextlabel.server.api.messages.models import filter_counts
 from nextlabel.server.api.messages.values import fitting, full_page, page, page_size
 from nextlabel.server.api.reading.project_finder import ProjectFinder
+from nextlabel.server.domain.learning.judging.judging import LabelJudging
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.gold_askings import newest_askings
 from nextlabel.server.domain.reports.routing import AnnotatorPrice
@@ -46,6 +48,7 @@ class QualityServicer(QualityServiceServicer):
     finder: ProjectFinder
     replies: Replies
     quality: QualityParts
+    judging: LabelJudging
 
     async def GetAccuracy(self, request: pb.GetAccuracyRequest, context: Any) -> pb.GetAccuracyResponse:
         """Return how accurate the newest model and the labels are."""
@@ -221,3 +224,20 @@ class QualityServicer(QualityServiceServicer):
         found = await self.quality.filter_sets.kept(await self.finder.project(request.project))
         kept, token = full_page(found, request.page_token, request.page_size, kept_item)
         return pb.ListKeptItemsResponse(kept=kept, next_page_token=token)
+
+    async def JudgeLabels(self, request: pb.JudgeLabelsRequest, context: Any) -> pb.JudgeLabelsResponse:
+        """Have an LLM judge labels."""
+        project, wanted = await self.finder.project(request.project), judging_request(request)
+
+        async def judge(slot: ReplySlot[pb.JudgeLabelsResponse]) -> pb.JudgeLabelsResponse:
+            reply = judging_response(await self.judging.judge(project, wanted))
+            await self.store.write(lambda tx: slot.save(tx, reply))
+            return reply
+
+        return await self.replies.around(request, pb.JudgeLabelsResponse, judge)
+
+    async def ListLabelJudges(self, request: pb.ListLabelJudgesRequest, context: Any) -> pb.ListLabelJudgesResponse:
+        """List the judges of labels with how they did on gold."""
+        found = await self.quality.judges.reports(await self.finder.project(request.project))
+        judges, token = page(found, request.page_token, request.page_size, judge_report)
+        return pb.ListLabelJudgesResponse(judges=judges, next_page_token=token)

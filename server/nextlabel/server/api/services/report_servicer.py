@@ -18,6 +18,7 @@ from nextlabel.server.api.messages.runs.events import outcome_counts
 from nextlabel.server.api.messages.values import check_picture_fits, fitting, full_page
 from nextlabel.server.api.reading.project_finder import ProjectFinder
 from nextlabel.server.api.reading.run_messages import RunMessages
+from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlice, AnnotatorSlices
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
 from nextlabel.server.domain.reports.estimates.random_control import RandomControl
@@ -84,6 +85,7 @@ class ReportServicer(ReportServiceServicer):
     finder: ProjectFinder
     reports: Reports
     annotators: AnnotatorReports
+    annotator_slices: AnnotatorSlices
     forecasts: Forecasts
     random_control: RandomControl
     rankings: Rankings
@@ -194,7 +196,15 @@ class ReportServicer(ReportServiceServicer):
         """Return how each annotator does."""
         project = await self.finder.project(request.project)
         found = await self.annotators.of(project, request.annotator)
-        annotators, token = full_page(found, request.page_token, request.page_size, annotator_report)
+        slices: Mapping[str, Sequence[AnnotatorSlice]] = {}
+        if request.by:
+            slices = await self.annotator_slices.of(project, [one.annotator for one in found], request.by)
+        annotators, token = full_page(
+            found,
+            request.page_token,
+            request.page_size,
+            lambda one: annotator_report(one, slices.get(one.annotator, ())),
+        )
         return pb.GetAnnotatorReportResponse(annotators=annotators, next_page_token=token)
 
     async def GetOverview(self, request: pb.GetOverviewRequest, context: Any) -> pb.GetOverviewResponse:

@@ -74,6 +74,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             finder=finder,
             reports=parts.reports.reports,
             annotators=parts.reports.annotators,
+            annotator_slices=parts.reports.annotator_slices,
             forecasts=parts.reports.forecasts,
             random_control=parts.reports.random_control,
             rankings=parts.reports.rankings,
@@ -84,7 +85,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             executor=parts.base.workers.compute,
         ),
         "nextlabel.v1.QualityService": QualityServicer(
-            parts.base.store, parts.pool.pools, finder, replies, parts.reports.quality
+            parts.base.store, parts.pool.pools, finder, replies, parts.reports.quality, parts.llm.judging
         ),
         "nextlabel.v1.SynthesisService": SynthesisServicer(
             store=parts.base.store, finder=finder, replies=replies, synthesis=parts.llm.synthesis

@@ -27,7 +27,7 @@ class ClassAgreement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Labels beside true ones, each figure with its 95 % interval.
+    """Labels beside true ones, each figure with its interval.
 
     ``confusion_CC`` counts items by true class (row) and given class (column), in the order of ``classes``.
     ``kappa`` is Cohen's, None where one label is all there is. ``macro_f1`` is over the classes that occur.
@@ -41,8 +41,12 @@ class Comparison:
     per_class: tuple[ClassAgreement, ...]
 
 
-def compare(true: Sequence[str], given: Sequence[str], classes: Sequence[str]) -> Comparison | None:
+def compare(
+    true: Sequence[str], given: Sequence[str], classes: Sequence[str], error: float = 0.05
+) -> Comparison | None:
     """Compare labels with the true ones; labels outside of ``classes`` are left out; None when nothing is left.
+
+    ``error`` is how often each interval may miss, by default 5 %.
 
     Raises:
         ValueError: there are not as many of the one as of the other.
@@ -58,17 +62,17 @@ def compare(true: Sequence[str], given: Sequence[str], classes: Sequence[str]) -
     return Comparison(
         classes=tuple(classes),
         confusion_CC=confusion_CC,
-        accuracy=wilson_interval(int(np.trace(confusion_CC)), len(pairs)),
-        macro_f1=macro_f1(confusion_CC),
-        kappa=cohen_kappa(confusion_CC),
-        per_class=tuple(_of_class(confusion_CC, c, name) for c, name in enumerate(classes)),
+        accuracy=wilson_interval(int(np.trace(confusion_CC)), len(pairs), error),
+        macro_f1=macro_f1(confusion_CC, error),
+        kappa=cohen_kappa(confusion_CC, error),
+        per_class=tuple(_of_class(confusion_CC, c, name, error) for c, name in enumerate(classes)),
     )
 
 
-def _of_class(confusion_CC: npt.NDArray[np.int64], c: int, name: str) -> ClassAgreement:
+def _of_class(confusion_CC: npt.NDArray[np.int64], c: int, name: str, error: float) -> ClassAgreement:
     hits, true, called = int(confusion_CC[c, c]), int(confusion_CC[c].sum()), int(confusion_CC[:, c].sum())
     return ClassAgreement(
         name,
-        wilson_interval(hits, true) if true else None,
-        wilson_interval(hits, called) if called else None,
+        wilson_interval(hits, true, error) if true else None,
+        wilson_interval(hits, called, error) if called else None,
     )

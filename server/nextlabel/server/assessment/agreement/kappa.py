@@ -13,8 +13,8 @@ from nextlabel.server.assessment.intervals import Estimate, wilson_bounds
 Floats = npt.NDArray[np.float64]
 
 
-def cohen_kappa(confusion_CC: npt.NDArray[np.integer]) -> Estimate | None:
-    """Return Cohen's kappa of two annotators, or of an annotator and gold, with its 95 % interval.
+def cohen_kappa(confusion_CC: npt.NDArray[np.integer], error: float = 0.05) -> Estimate | None:
+    """Return Cohen's kappa of two annotators, or of an annotator and gold, with an interval that misses by ``error``.
 
     ``confusion_CC`` counts items by the label of the first and of the second. None without items, and when both
     gave one label only, where chance agrees fully too.
@@ -28,14 +28,16 @@ def cohen_kappa(confusion_CC: npt.NDArray[np.integer]) -> Estimate | None:
         chance = _cohen_chance(table)
         return float((np.trace(table) / table.sum() - chance) / (1 - chance)) if chance < 1 - 1e-12 else np.nan
 
-    return _at_least_wilson(kappa(counts), float(np.trace(counts) / items), chance, counts, kappa)
+    value, agreed = kappa(counts), float(np.trace(counts) / items)
+    return _bounded(value, agreed, chance, int(items), cell_jackknife(value, counts, kappa, error), error)
 
 
-def fleiss_kappa(counts_NC: npt.NDArray[np.integer]) -> Estimate | None:
-    """Return Fleiss' kappa with its 95 % interval; ``counts_NC`` counts the answers of each item by class.
+def fleiss_kappa(counts_NC: npt.NDArray[np.integer], error: float = 0.05) -> Estimate | None:
+    """Return Fleiss' kappa; ``counts_NC`` counts the answers of each item by class.
 
     Items may have different numbers of answers; those with fewer than two do not count. With the same number each it
-    is Fleiss' own. None without such items and when all answers are the same.
+    is Fleiss' own. None without such items and when all answers are the same. ``error`` is how often the interval may
+    miss, by default 5 %.
     """
     table = np.asarray(counts_NC, np.float64)
     table = table[table.sum(axis=1) > 1]
@@ -56,7 +58,8 @@ def fleiss_kappa(counts_NC: npt.NDArray[np.integer]) -> Estimate | None:
     agreed_without_K = (agreed * items - agreed_K) / max(items - 1, 1.0)
     defined = chance_K < 1 - 1e-12
     without_K = np.where(defined, (agreed_without_K - chance_K) / np.where(defined, 1 - chance_K, 1.0), value)
-    return _bounded(value, agreed, chance, int(items), jackknife_bounds(value, without_K, sizes_K))
+    bounds = jackknife_bounds(value, without_K, sizes_K, error)
+    return _bounded(value, agreed, chance, int(items), bounds, error)
 
 
 def label_counts(units: Sequence[Sequence[str]], classes: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -75,21 +78,18 @@ def _cohen_chance(table: Floats) -> float:
     return float(table.sum(axis=0) @ table.sum(axis=1) / total**2) if total else 1.0
 
 
-def _at_least_wilson(
-    value: float, agreed: float, chance: float, counts_CC: Floats, statistic: Callable[[Floats], float]
+def _bounded(
+    value: float, agreed: float, chance: float, items: int, bounds: tuple[float, float], error: float
 ) -> Estimate:
-    bounds = cell_jackknife(value, counts_CC, statistic)
-    return _bounded(value, agreed, chance, int(counts_CC.sum()), bounds)
-
-
-def _bounded(value: float, agreed: float, chance: float, items: int, bounds: tuple[float, float]) -> Estimate:
     """Widen the jackknife's bounds to what Wilson's interval says of the agreement, chance held as it is."""
-    low, high = ((share - chance) / (1 - chance) for share in wilson_bounds(agreed, items))
+    low, high = ((share - chance) / (1 - chance) for share in wilson_bounds(agreed, items, error))
     return Estimate(value, max(-1.0, min(low, bounds[0])), min(1.0, max(high, bounds[1])), items)
 
 
-def cell_jackknife(value: float, counts_CC: Floats, statistic: Callable[[Floats], float]) -> tuple[float, float]:
-    """Return the 95 % bounds of a statistic of a table of counts; undefined values without an item count as none."""
+def cell_jackknife(
+    value: float, counts_CC: Floats, statistic: Callable[[Floats], float], error: float = 0.05
+) -> tuple[float, float]:
+    """Return the bounds of a statistic of a table of counts; undefined values without an item count as none."""
     without, sizes = [], []
     for i, j in zip(*np.nonzero(counts_CC), strict=True):
         counts_CC[i, j] -= 1
@@ -97,4 +97,4 @@ def cell_jackknife(value: float, counts_CC: Floats, statistic: Callable[[Floats]
         counts_CC[i, j] += 1
         without.append(value if np.isnan(found) else found)
         sizes.append(counts_CC[i, j])
-    return jackknife_bounds(value, np.array(without), np.array(sizes))
+    return jackknife_bounds(value, np.array(without), np.array(sizes), error)

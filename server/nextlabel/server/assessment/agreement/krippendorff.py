@@ -13,15 +13,18 @@ from nextlabel.server.assessment.intervals import Estimate, wilson_bounds
 from nextlabel.server.values.labeling.metric import Metric
 
 
-def krippendorff_alpha(units: Sequence[Sequence[Hashable]], metric: Metric = Metric.NOMINAL) -> Estimate | None:
-    """Return alpha with its 95 % interval, None when it is not defined.
+def krippendorff_alpha(
+    units: Sequence[Sequence[Hashable]], metric: Metric = Metric.NOMINAL, error: float = 0.05
+) -> Estimate | None:
+    """Return alpha with its interval, None when it is not defined.
 
     ``units`` holds the answers that each item was given: labels for nominal, numbers for ordinal and interval, sets
     of labels for MASI. 1 is perfect agreement, 0 what chance gives. Items with fewer than two answers do not count;
     with one answer overall there is no disagreement to measure against.
 
     The interval is the jackknife's over items, never narrower than what Wilson's says of the mean agreement, so that
-    ten items without a disagreement do not prove that there is none.
+    ten items without a disagreement do not prove that there is none. ``error`` is how often it may
+    miss, by default 5 %.
     """
     pairable = [answers for answers in units if len(answers) > 1]
     values: list[Hashable] = list(set(chain.from_iterable(pairable)))
@@ -36,13 +39,14 @@ def krippendorff_alpha(units: Sequence[Sequence[Hashable]], metric: Metric = Met
     # Items with the same answers are one kind: what is counted below is as long as there are kinds, not items.
     kinds_KV, kind_sizes_K = np.unique(counts_UV, axis=0, return_counts=True)
     totals_V = counts_UV.sum(axis=0)
-    return _with_interval(kinds_KV, kind_sizes_K.astype(np.float64), scale_of(metric, values, totals_V))
+    return _with_interval(kinds_KV, kind_sizes_K.astype(np.float64), scale_of(metric, values, totals_V), error)
 
 
 def _with_interval(
     kinds_KV: np.ndarray[tuple[int, int], np.dtype[np.float64]],
     kind_sizes_K: np.ndarray[tuple[int], np.dtype[np.float64]],
     scale: Scale,
+    error: float,
 ) -> Estimate:
     totals_V = kind_sizes_K @ kinds_KV
     answers_K, within_K = kinds_KV.sum(axis=1), scale.sums(kinds_KV)
@@ -57,10 +61,10 @@ def _with_interval(
         1 - (answers - answers_K - 1) * (observed - disagreement_K) / np.where(defined, expected_without_K, 1.0),
         value,
     )
-    low, high = jackknife_bounds(value, without_K, kind_sizes_K)
+    low, high = jackknife_bounds(value, without_K, kind_sizes_K, error)
     items = int(kind_sizes_K.sum())
     mean_gap = observed / (answers * scale.largest)
-    agreed_low, agreed_high = wilson_bounds(1 - min(mean_gap, 1.0), items)
+    agreed_low, agreed_high = wilson_bounds(1 - min(mean_gap, 1.0), items, error)
     gap_to_alpha = (answers - 1) * answers * scale.largest / expected
     low, high = min(low, 1 - (1 - agreed_low) * gap_to_alpha), max(high, 1 - (1 - agreed_high) * gap_to_alpha)
     return Estimate(value, max(-1.0, low), min(1.0, high), items)

@@ -21,8 +21,9 @@ _Holds = Callable[[Facts], bool]
 
 RULE_BYTES: Final = 1_000
 _DEEPEST = 50
-_SHOWN = 60
+_SHOWN, _REASON_SHOWN = 60, 500
 METADATA: Final = "metadata."
+JUDGED_WRONG, JUDGE_REASON = "judged_wrong", "judge_reason"
 TEXT, NUMBER, TRUTH = "a text", "a number", "true or false"
 NAMES: Final = {
     "text": TEXT,
@@ -34,6 +35,8 @@ NAMES: Final = {
     "annotations": NUMBER,
     "trusted": TRUTH,
     "llm_share": NUMBER,
+    JUDGED_WRONG: TRUTH,
+    JUDGE_REASON: TEXT,
     "duplicate_of": TEXT,
     "duplicate_label": TEXT,
     "score": NUMBER,
@@ -71,8 +74,12 @@ class LabelRule:
     functions: tuple[str, ...] = ()
 
     def why(self, facts: Facts) -> str:
-        """Return what the rule went by, such as ``label "spam", confidence 0.41``."""
-        return ", ".join(f"{name} {_shown(facts.get(name))}" for name in self.names)
+        """Return what the rule went by, such as ``label "spam", confidence 0.41``; of a judge also its reason."""
+        told = [name for name in self.names if name != JUDGE_REASON]
+        said = [f"{name} {_shown(facts.get(name))}" for name in told]
+        if JUDGED_WRONG in self.names or JUDGE_REASON in self.names:
+            said.append(f"{JUDGE_REASON} {_shown(facts.get(JUDGE_REASON), _REASON_SHOWN)}")
+        return ", ".join(said)
 
 
 def fact_of(function: str) -> str:
@@ -145,6 +152,11 @@ class _Reader:
             if isinstance(comparison, ast.In | ast.NotIn) and kinds - {TEXT}:
                 raise self._error(
                     operands[place], 'may not stand beside in: a text is looked for in a text, as in "http" in text'
+                )
+            names = {one.id for one in operands[place : place + 2] if isinstance(one, ast.Name)}
+            if isinstance(comparison, ast.NotEq) and JUDGED_WRONG in names:
+                raise self._error(
+                    node, f"would name what nobody has judged too; write {JUDGED_WRONG}, or {JUDGED_WRONG} == false"
                 )
             if isinstance(comparison, ast.Eq | ast.NotEq):
                 self._note_label(operands[place], operands[place + 1])
@@ -276,9 +288,9 @@ def _ordered(order: Callable[[Any, Any], bool], left: Value, right: Value) -> bo
     return numbers and order(left, right)
 
 
-def _shown(value: Value) -> str:
+def _shown(value: Value, most: int = _SHOWN) -> str:
     if isinstance(value, str):
-        return f'"{value if len(value) <= _SHOWN else value[:_SHOWN] + "…"}"'
+        return f'"{value if len(value) <= most else value[:most] + "…"}"'
     if isinstance(value, bool):
         return "true" if value else "false"
     return "none" if value is None else f"{value:.4g}"

@@ -33,6 +33,22 @@ MOST_MODELS = 8
 
 
 @dataclass(frozen=True, slots=True)
+class AnnotatorFigures:
+    """An annotator's newest answers beside the gold items, and beside others' answers, copies left out.
+
+    ``right`` says of answers about gold items whether they are right, and ``same`` of pairs with others' answers
+    whether they are the same, by row.
+    """
+
+    on_gold: Comparison | None
+    agreement: Estimate | None
+    krippendorff_alpha: Estimate | None
+    fleiss_kappa: Estimate | None
+    right: Sequence[tuple[int, bool]]
+    same: Sequence[tuple[int, bool]]
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotatorReport:
     """What one annotator answered and how good it was where that can be told.
 
@@ -69,11 +85,8 @@ def annotator_report(
     canaries: CanaryTally | None,
 ) -> AnnotatorReport:
     """Report on the annotator ``name``, whose annotations are ``annotations``; ``by_row`` has everybody's."""
-    checked = list({a.row: a for a in annotations if a.row in gold and a.label is not None}.values())
-    answered = dict.fromkeys(a.row for a in annotations)
-    shared = [independent(given) for row in answered if len(given := by_row[row]) > 1]
-    shared = [given for given in shared if len(given) > 1 and any(a.annotator == name for a in given)]
-    agreed = [is_same for given in shared for is_same in _agreements(project, name, given)]
+    figures = annotator_figures(project, name, annotations, gold, by_row)
+    checked = _checked(annotations, gold)
     right = {a.id: is_right(a.answer.body, gold[a.row], project) for a in checked}
     raw, delivered = _raw(checked, right), _delivered(checked, right)
     in_use = delivered or raw
@@ -84,10 +97,10 @@ def annotator_report(
         annotator=name,
         kind=annotations[0].kind,
         outcomes=dict(Counter((name, a.outcome) for a in annotations for name in _classes(a))),
-        on_gold=compare([gold[a.row] for a in checked], [a.label or "" for a in checked], project.class_names),
-        agreement=wilson_interval(sum(agreed), len(agreed)) if agreed else None,
-        krippendorff_alpha=_alpha(project.annotation_type, shared),
-        fleiss_kappa=fleiss_kappa(label_counts([[a.label or "" for a in g] for g in shared], project.class_names)),
+        on_gold=figures.on_gold,
+        agreement=figures.agreement,
+        krippendorff_alpha=figures.krippendorff_alpha,
+        fleiss_kappa=figures.fleiss_kappa,
         raw_calibration_error=expected_calibration_error(*raw) if raw else None,
         calibration_error=expected_calibration_error(*delivered) if delivered else None,
         reliability=reliability(*in_use) if in_use else (),
@@ -95,6 +108,35 @@ def annotator_report(
         canaries=canaries if canaries and canaries.asked else None,
         other_models=dict(other_models(a.answer.provenance for a in annotations).most_common(MOST_MODELS)),
     )
+
+
+def annotator_figures(
+    project: Project,
+    name: str,
+    annotations: Sequence[Annotation],
+    gold: Mapping[int, str],
+    by_row: Mapping[int, Sequence[Annotation]],
+    error: float = 0.05,
+) -> AnnotatorFigures:
+    """Return how good the annotator ``name`` is by gold and by others; ``error`` is how often an interval may miss."""
+    checked = _checked(annotations, gold)
+    answered = dict.fromkeys(a.row for a in annotations)
+    shared = [independent(given) for row in answered if len(given := by_row[row]) > 1]
+    shared = [given for given in shared if len(given) > 1 and any(a.annotator == name for a in given)]
+    same = [(given[0].row, is_same) for given in shared for is_same in _agreements(project, name, given)]
+    counts_NC = label_counts([[a.label or "" for a in given] for given in shared], project.class_names)
+    return AnnotatorFigures(
+        on_gold=compare([gold[a.row] for a in checked], [a.label or "" for a in checked], project.class_names, error),
+        agreement=wilson_interval(sum(one for _, one in same), len(same), error) if same else None,
+        krippendorff_alpha=_alpha(project.annotation_type, shared, error),
+        fleiss_kappa=fleiss_kappa(counts_NC, error),
+        right=[(a.row, is_right(a.answer.body, gold[a.row], project)) for a in checked],
+        same=same,
+    )
+
+
+def _checked(annotations: Sequence[Annotation], gold: Mapping[int, str]) -> list[Annotation]:
+    return list({a.row: a for a in annotations if a.row in gold and a.label is not None}.values())
 
 
 def _classes(annotation: Annotation) -> tuple[str, ...]:
@@ -109,13 +151,13 @@ def _agreements(project: Project, name: str, given: Sequence[Annotation]) -> lis
     return [kind.same(mine, body, project) for annotator, body in bodies if mine is not None and annotator != name]
 
 
-def _alpha(annotation_type: AnnotationType, shared: Sequence[Sequence[Annotation]]) -> Estimate | None:
+def _alpha(annotation_type: AnnotationType, shared: Sequence[Sequence[Annotation]], error: float) -> Estimate | None:
     """Return alpha by the distance that fits the type of answer; None where answers cannot be compared."""
     kind = task_type(annotation_type)
     if kind.metric is None:
         return None
     bodies = [[body for a in given if isinstance(body := a.answer.body, kind.body)] for given in shared]
-    return krippendorff_alpha([[kind.compared(body) for body in given] for given in bodies], kind.metric)
+    return krippendorff_alpha([[kind.compared(body) for body in given] for given in bodies], kind.metric, error)
 
 
 _Judged = tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.bool_]]]

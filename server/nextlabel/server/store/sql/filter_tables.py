@@ -1,4 +1,4 @@
-"""The tables of filters of labels, and of items that are kept in spite of them."""
+"""The tables of filters of labels, of items that are kept in spite of them, and of what judges say of labels."""
 
 from sqlalchemy import Table
 
@@ -26,4 +26,16 @@ kept_items = Table(
     column.text("item_id"),
     column.text("kept_by"),
     column.integer("kept_at"),
+)
+
+label_verdicts = Table(
+    "label_verdicts",
+    metadata,
+    column.project(primary_key=True),
+    column.integer("row", primary_key=True),
+    column.text("judge", primary_key=True),
+    column.text("about", primary_key=True),
+    column.text("ruling"),
+    column.text("reason"),
+    column.integer("judged_at"),
 )

@@ -12,6 +12,7 @@ from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, L
 from nextlabel.server.store.sql import column
 from nextlabel.server.store.sql.filter_tables import kept_items as kept_items
 from nextlabel.server.store.sql.filter_tables import label_filters as label_filters
+from nextlabel.server.store.sql.filter_tables import label_verdicts as label_verdicts
 from nextlabel.server.store.sql.table_names import metadata as metadata
 
 UNDROPPED = "NOT dropped"

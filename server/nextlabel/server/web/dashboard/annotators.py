@@ -39,6 +39,7 @@ async def quality(request: Request) -> Response:
         reports=[(report, confusions(report.on_gold)) for report in found.annotators],
         askings=await _askings(request),
         matrix_classes=_MATRIX_CLASSES,
+        by=request.query_params.get("by", "").strip(),
         only=request.query_params.get("annotator", ""),
         next_page=found.next_page_token,
     )
@@ -82,6 +83,7 @@ async def _report(request: Request, rows: int) -> pb.GetAnnotatorReportResponse:
         annotator=request.query_params.get("annotator", ""),
         page_size=rows,
         page_token=request.query_params.get("page", ""),
+        by=request.query_params.get("by", "").strip(),
     )
     found: pb.GetAnnotatorReportResponse = await who.call(who.backend.reports.GetAnnotatorReport, asked)
     return found

@@ -127,6 +127,8 @@ async def _shown(
     who = visitor(request)
     asked = pb.ListFiltersRequest(project=project, page_size=_MOST_FILTERS)
     filters = (await who.call(who.backend.quality.ListFilters, asked)).filters
+    of_judges = pb.ListLabelJudgesRequest(project=project)
+    judges = (await who.call(who.backend.quality.ListLabelJudges, of_judges)).judges
     of_project = projects_pb.GetProjectRequest(project=project)
     classes = (await who.call(who.backend.projects.GetProject, of_project)).project.label_space.classes
     return page(
@@ -135,6 +137,7 @@ async def _shown(
         status=400 if problem else 200,
         project_name=project,
         filters=filters,
+        judges=judges,
         a_class=classes[0].name if classes else "",
         name=name,
         rule=rule,

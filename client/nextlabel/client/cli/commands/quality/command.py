@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.commands.quality import deliver, filters, route
+from nextlabel.client.cli.commands.quality import deliver, filters, judge, route
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -238,8 +238,9 @@ def filter_labels(
     """List the labels that a rule names, and why; nothing is changed.
 
     A rule compares text, label, other_label, confidence, vote_share, wrong_probability, annotations, trusted,
-    llm_share, duplicate_of, duplicate_label and metadata.FIELD with texts in quotes, numbers or none, by ==, !=, <, <=,
-    >, >=, in and not in; and, or, not and parentheses join comparisons; len(text) and lower(text) may stand in them.
+    llm_share, judged_wrong, duplicate_of, duplicate_label and metadata.FIELD with texts in quotes, numbers or none, by
+    ==, !=, <, <=, >, >=, in and not in; and, or, not and parentheses join comparisons; len(text) and lower(text) may
+    stand in them.
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
@@ -251,6 +252,8 @@ def filter_labels(
 app.command("deliver", epilog=deliver.EPILOG)(deliver.deliver)
 app.command("route", epilog=route.EPILOG)(route.route)
 app.add_typer(filters.app, name="filters")
+app.command("judge", epilog=judge.EPILOG)(judge.judge)
+app.command("judges", epilog="Example: nextlabel quality judges news")(judge.judges)
 app.command("filtered", epilog="Example: nextlabel quality filtered news")(filters.filtered)
 app.command("keep", epilog="Example: nextlabel quality keep news item-17 item-18")(filters.keep)
 app.command("kept", epilog="Example: nextlabel quality kept news")(filters.kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nextlabel.server.api.messages.labeling.annotations import annotator_kind, cost_message
 from nextlabel.server.api.messages.runs.events import canary_counts, model_counts, outcome_counts
 from nextlabel.server.api.messages.values import timestamp
@@ -12,6 +14,7 @@ from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.routing.acceptance import Certificate
 from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
+from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlice
 from nextlabel.server.domain.reports.estimates.class_shares import ClassShare
 from nextlabel.server.domain.reports.estimates.slices import Slice
 from nextlabel.server.domain.reports.pool_drift import Arrival
@@ -37,6 +40,10 @@ _REASONS = {
     ReviewReason.AUDIT_FAILURE: quality_service_pb2.REVIEW_REASON_AUDIT_FAILURE,
     ReviewReason.UNLABELED: quality_service_pb2.REVIEW_REASON_UNLABELED,
 }
+
+
+_MOST_SLICED_CLASSES = 20
+"""Classes up to which slices tell of each of them."""
 
 
 def estimate(found: Estimate | None) -> pb.Estimate | None:
@@ -120,8 +127,8 @@ def review_entry(entry: ReviewEntry) -> quality_service_pb2.ReviewEntry:
     )
 
 
-def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:
-    """Return the report on an annotator."""
+def annotator_report(report: AnnotatorReport, slices: Sequence[AnnotatorSlice] = ()) -> pb.AnnotatorReport:
+    """Return the report on an annotator, with its slices where they were asked for."""
     by_class: dict[str, dict[Outcome, int]] = {}
     for (label, outcome), count in report.outcomes.items():
         by_class.setdefault(label, {})[outcome] = count
@@ -148,6 +155,7 @@ def annotator_report(report: AnnotatorReport) -> pb.AnnotatorReport:
         on_gold=None if on_gold is None else _comparison(on_gold),
         other_models=model_counts(report.other_models),
         scoring=None if report.rater is None else _scoring(report.rater),
+        slices=[_annotator_slice(one) for one in slices],
     )
 
 
@@ -155,7 +163,25 @@ def _scoring(rater: Rater) -> pb.Scoring:
     return pb.Scoring(bias=rater.bias, scale=rater.scale, spread=rater.spread, items=rater.items)
 
 
-def _comparison(found: Comparison) -> pb.GoldComparison:
+def _annotator_slice(found: AnnotatorSlice) -> pb.AnnotatorSlice:
+    figures = found.figures
+    return pb.AnnotatorSlice(
+        value=found.value or "",
+        rest=found.value is None,
+        gold_accuracy=None if figures.on_gold is None else estimate(figures.on_gold.accuracy),
+        gold_accuracy_gap=estimate(found.right_gap),
+        on_gold=None if figures.on_gold is None else _comparison(figures.on_gold, most=_MOST_SLICED_CLASSES),
+        agreement=estimate(figures.agreement),
+        agreement_gap=estimate(found.agreement_gap),
+        alpha=estimate(figures.krippendorff_alpha),
+        fleiss_kappa=estimate(figures.fleiss_kappa),
+        few=found.few,
+    )
+
+
+def _comparison(found: Comparison, most: int | None = None) -> pb.GoldComparison:
+    if most is not None and len(found.classes) > most:
+        return pb.GoldComparison(macro_f1=estimate(found.macro_f1), cohen_kappa=estimate(found.kappa))
     return pb.GoldComparison(
         macro_f1=estimate(found.macro_f1),
         cohen_kappa=estimate(found.kappa),

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nextlabel.server.assessment.filters.rules import METADATA
+from nextlabel.server.assessment.filters.rules import JUDGE_REASON, JUDGED_WRONG, METADATA
+from nextlabel.server.domain.learning.training_labels.judges import Judges
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters, NamedLabels
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -31,6 +32,7 @@ class FilterSets:
     store: StateStore
     pools: Pools
     filters: LabelFilters
+    judges: Judges
     clock: Clock
 
     async def tried(self, project: Project, rule: str) -> NamedLabels:
@@ -39,10 +41,13 @@ class FilterSets:
         Raises:
             InvalidArgument: it is no rule, compares the label with what is no class, or asks for a metadata field that
                 no item has.
-            FailedPrecondition: answers of the project's type are neither classes nor scores.
+            FailedPrecondition: answers of the project's type are neither classes nor scores, or the rule goes by judges
+                and gold does not say yet how far each can be trusted.
         """
         found = await self.filters.preview(project, rule)
         parsed = self.filters.parsed(rule)
+        if {JUDGED_WRONG, JUDGE_REASON}.intersection(parsed.names):
+            await self.judges.check_measured(project)
         if parsed.labels and project.annotation_type is AnnotationType.SCORE:
             raise InvalidArgument.field("rule", "answers of this project are scores: compare those, as in score > 4")
         several = project.annotation_type is AnnotationType.MULTI_LABEL

@@ -8,12 +8,22 @@ from functools import partial
 
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.filters.llm_shares import llm_shares
-from nextlabel.server.assessment.filters.rules import METADATA, LabelRule, RuleError, Value, fact_of, parse
+from nextlabel.server.assessment.filters.rules import (
+    JUDGE_REASON,
+    JUDGED_WRONG,
+    METADATA,
+    LabelRule,
+    RuleError,
+    Value,
+    fact_of,
+    parse,
+)
 from nextlabel.server.domain.learning.training_labels.doubts import NO_DOUBTS, Doubting, Doubts
 from nextlabel.server.domain.learning.training_labels.doubts_by_type import JUDGES
 from nextlabel.server.domain.learning.training_labels.function_values import FunctionValues
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
 from nextlabel.server.domain.learning.training_labels.twins import Twins
+from nextlabel.server.domain.learning.training_labels.verdicts import standing_verdicts
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -24,6 +34,7 @@ from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.labeling.filters import LabelFilter
+from nextlabel.server.values.labeling.verdicts import LabelVerdict, Ruling
 from nextlabel.server.values.projects.projects import Project
 
 _BLOCK = 1_000
@@ -104,8 +115,13 @@ class LabelFilters:
 
     async def decided(self, project: Project) -> Hashable:
         """Return what decides beside the labels what is left out: equal as long as nobody has changed any of it."""
-        filters, kept = await self.store.read(lambda tx: _enabled(tx, project.id))
-        return tuple((one.name, one.rule) for one in filters), frozenset(kept)
+
+        def work(tx: Transaction) -> Hashable:
+            filters, kept = _enabled(tx, project.id)
+            judged = (project.guidelines_version, tx.filters.verdict_count(project.id)) if filters else ()
+            return tuple((one.name, one.rule) for one in filters), frozenset(kept), judged
+
+        return await self.store.read(work)
 
     async def training(self, project: Project) -> Labeled:
         """Return what to train on: all labels but those that enabled filters name now.
@@ -152,6 +168,8 @@ class LabelFilters:
         doubts = await self.doubting.of(project, every) if asked.intersection(_JUDGED) else NO_DOUBTS
         copied = await self._copied(project) if asked.intersection(_COMPARED) else {}
         shares = await self._llm_shares(project) if _LLM_SHARE in asked else {}
+        by_judges = asked.intersection((JUDGED_WRONG, JUDGE_REASON))
+        judged = await standing_verdicts(self.store, project, agreed) if by_judges else {}
         found: dict[int, NamedLabel] = {}
         rows = sorted(agreed)
         called = list(dict.fromkeys(name for rule in rules.values() for name in rule.functions))
@@ -161,7 +179,8 @@ class LabelFilters:
             items = await self.pools.items(project.id, block) if reads else None
             labels = [agreed[row] for row in block]
             said = await self._said(called, items or ())
-            hits = await self.executor.run(partial(_hits, rules, labels, _Found(doubts, copied, shares, items, said)))
+            found_out = _Found(doubts, copied, llm_shares=shares, judged=judged, items=items, said=said)
+            hits = await self.executor.run(partial(_hits, rules, labels, found_out))
             found |= {hit.row: hit for hit in hits}
         return NamedLabels(tuple(rules), found, len(rows))
 
@@ -198,6 +217,7 @@ class _Found:
     doubts: Doubts
     copied: Mapping[int, Consensus]
     llm_shares: Mapping[int, float]
+    judged: Mapping[int, LabelVerdict]
     items: Sequence[StoredItem] | None
     said: Mapping[int, Mapping[str, Value]]
 
@@ -237,7 +257,7 @@ def _facts(agreed: Sequence[Consensus], found: _Found) -> Iterator[tuple[Consens
 
 
 def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
-    first = found.copied.get(agreed.row)
+    first, verdict = found.copied.get(agreed.row), found.judged.get(agreed.row)
     if isinstance(agreed.body, Score):
         labels: dict[str, Value] = {
             "score": agreed.body.value,
@@ -257,6 +277,8 @@ def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
         "annotations": agreed.annotations,
         "trusted": agreed.trusted,
         _LLM_SHARE: found.llm_shares.get(agreed.row),
+        JUDGED_WRONG: None if verdict is None else verdict.ruling is Ruling.WRONG,
+        JUDGE_REASON: None if verdict is None else f"{verdict.reason} ({verdict.judge})".lstrip(),
         "duplicate_of": None if first is None else first.item_id,
     }
 

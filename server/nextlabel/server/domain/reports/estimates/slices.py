@@ -12,22 +12,19 @@ import numpy as np
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
-from nextlabel.server.assessment.slices import MOST_SLICES, gap, slices_of, value_of
+from nextlabel.server.assessment.slices import MOST_SLICES, gap
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.estimates.field_values import FieldValues
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.tasks.registry import type_of
-from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.pool import ReferenceItem, Split
 from nextlabel.server.values.projects.projects import Project
 
 MOST_LOOKED_AT: Final = 10_000
 """Items of the holdout, gold items and labels that are looked at, random ones of more."""
 
-_BLOCK = 1_000
-_SHOWN = 20
 T = TypeVar("T")
 
 
@@ -58,9 +55,9 @@ class Slice:
 class SliceReports:
     """Tells figures by slice."""
 
-    def __init__(self, store: StateStore, pools: Pools, labels: Labels, accuracy: AccuracyReports) -> None:
+    def __init__(self, store: StateStore, values: FieldValues, labels: Labels, accuracy: AccuracyReports) -> None:
         self._store = store
-        self._pools = pools
+        self._values = values
         self._labels = labels
         self._accuracy = accuracy
 
@@ -77,12 +74,8 @@ class SliceReports:
         on_gold = _some(await self._accuracy.labels_on_gold(project))
         agreed = _some(await self._agreed(project))
         answered = {row: type_of(one.body).classes(one.body) for row, one in agreed.items()}
-        values = await self._values(project, field, [*holdout, *on_gold, *answered])
-        named = slices_of([*values.values()])
-        error = 0.05 / max(1, len(named) + (len(set(values.values())) > len(named)))
-        of: dict[str | None, list[int]] = {name: [] for name in named}
-        for row, value in values.items():
-            of.setdefault(value if value in of else None, []).append(row)
+        of = await self._values.slices(project, field, [*holdout, *on_gold, *answered])
+        error = 0.05 / max(1, len(of))
         return [
             Slice(
                 value,
@@ -113,22 +106,6 @@ class SliceReports:
             row: is_right(body, item.label, project)
             for (row, item), body in zip(known.items(), predicted, strict=False)
         }
-
-    async def _values(self, project: Project, field: str, rows: Sequence[int]) -> Mapping[int, str]:
-        wanted, fields = sorted(set(rows)), dict[str, None]()
-        found = {}
-        for start in range(0, len(wanted), _BLOCK):
-            for item in await self._pools.items(project.id, wanted[start : start + _BLOCK]):
-                found[item.row] = value_of(item.fields, field)
-                fields |= dict.fromkeys(item.fields)
-        if found and field not in fields:
-            known = ", ".join([*fields][:_SHOWN]) or "no metadata at all"
-            raise InvalidArgument.field(
-                "by",
-                f"{field[:100]}: none of {len(found):,} items of holdout, gold or with a label has this field; "
-                f"there is {known}",
-            )
-        return found
 
 
 def _some(by_row: Mapping[int, T]) -> Mapping[int, T]:

@@ -1,4 +1,4 @@
-"""Filters of labels and kept items in SQL."""
+"""Filters of labels, kept items and verdicts in SQL."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from nextlabel.server.store.sql.records import Row
 from nextlabel.server.store.sql.statements import Connection, Statement, among
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
+from nextlabel.server.values.labeling.verdicts import LabelVerdict
 
 _FILTER = Row(LabelFilter, schema.label_filters)
 _KEPT = Row(KeptItem, schema.kept_items)
+_VERDICT = Row(LabelVerdict, schema.label_verdicts)
 _filters = schema.label_filters.c
 _kept = schema.kept_items.c
+_verdicts = schema.label_verdicts.c
 _KEY = ("project", "name")
 _FIRST = ("created_by", "created_at")
 
@@ -42,9 +45,23 @@ _KEEP = Statement(
 _RELEASE = Statement(sa.delete(schema.kept_items).where(_kept.project == p("project"), among(_kept.row, "rows")))
 _ALL_KEPT = Statement(sa.select(*_KEPT.columns).where(_kept.project == p("project")).order_by(_kept.row))
 
+_ADD_VERDICT = Statement(
+    insert(schema.label_verdicts)
+    .values({c.name: p(c.name) for c in _VERDICT.columns})
+    .on_conflict_do_nothing(index_elements=["project", "row", "judge", "about"])
+)
+_VERDICTS = Statement(
+    sa.select(*_VERDICT.columns)
+    .where(_verdicts.project == p("project"))
+    .order_by(_verdicts.row, _verdicts.judged_at, _verdicts.judge, _verdicts.about)
+)
+_COUNT_VERDICTS = Statement(
+    sa.select(sa.func.count()).select_from(schema.label_verdicts).where(_verdicts.project == p("project"))
+)
+
 
 class SqlFilters(FilterTable):
-    """Filters and kept items."""
+    """Filters, kept items and verdicts."""
 
     def __init__(self, connection: Connection) -> None:
         self._sql = connection
@@ -76,3 +93,16 @@ class SqlFilters(FilterTable):
     @override
     def kept(self, project: ProjectId) -> Sequence[KeptItem]:
         return [_KEPT.load(record) for record in self._sql.all(_ALL_KEPT, {"project": project})]
+
+    @override
+    def add_verdicts(self, verdicts: Sequence[LabelVerdict]) -> None:
+        self._sql.run_many(_ADD_VERDICT, [_VERDICT.bind(verdict) for verdict in verdicts])
+
+    @override
+    def verdicts(self, project: ProjectId) -> Sequence[LabelVerdict]:
+        return [_VERDICT.load(record) for record in self._sql.all(_VERDICTS, {"project": project})]
+
+    @override
+    def verdict_count(self, project: ProjectId) -> int:
+        [count] = self._sql.first(_COUNT_VERDICTS, {"project": project}) or (0,)
+        return int(count)

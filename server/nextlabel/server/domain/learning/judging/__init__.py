@@ -1,0 +1,1 @@
+"""LLMs as judges of labels."""
