@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nextlabel.server.assessment.estimates.figures import FigureKind
+from nextlabel.server.domain.labeling.joined import heard
 from nextlabel.server.domain.labeling.known_rows import KnownRows
-from nextlabel.server.domain.labeling.labels import _heard
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import SubmitStatus
 from nextlabel.server.domain.pool.incoming import IncomingItems
@@ -203,7 +203,7 @@ async def test_scores_of_several_are_joined_by_how_each_scores_on_every_server(s
     error = np.mean([abs(by_id[i] - truth[i]) for i in names[30:]])
     plain = np.mean([abs((min(truth[i] + 2, 5) + truth[i]) / 2 - truth[i]) for i in names[30:]])
     assert error < plain
-    elsewhere = type(labels)(service.parts.base.store, service.parts.base.limits)
+    elsewhere = type(labels)(service.parts.base.store, service.parts.base.limits, service.parts.base.workers.callers)
     assert {r: c.body for r, c in (await elsewhere.consensus(project)).items()} == {
         r: c.body for r, c in agreed.items()
     }
@@ -214,8 +214,8 @@ async def test_scores_of_several_are_joined_by_how_each_scores_on_every_server(s
 
 
 def test_how_annotators_score_is_found_anew_when_a_tenth_more_is_known():
-    heard = [_heard(count) for count in range(5_000)]
-    assert heard[:101] == list(range(101))
-    assert all(later >= earlier for earlier, later in pairwise(heard))
-    assert all(n / 1.12 <= at <= n for n, at in enumerate(heard))
-    assert len(set(heard[101:])) < 45
+    counted = [heard(count) for count in range(5_000)]
+    assert counted[:101] == list(range(101))
+    assert all(later >= earlier for earlier, later in pairwise(counted))
+    assert all(n / 1.12 <= at <= n for n, at in enumerate(counted))
+    assert len(set(counted[101:])) < 45

@@ -43,7 +43,8 @@ class LabeledItem:
     `vote_share` is the share of the votes, in (0, 1], that the label has, and `annotations` how many answers it rests
     on. `soft` has a number in [0, 1] for each class, and is empty where none was asked for or there is no label.
     `filtered_by` names the filters that leave the label out, None where that was not asked for. `interval` holds the
-    true score in 95 % of the cases where the learner gave it; None for all other labels.
+    true score in 95 % of the cases where the learner gave it; None for all other labels. `joined_by` is the way in
+    which annotators' answers were joined, empty without any, None in projects that count votes.
     """
 
     id: str
@@ -62,12 +63,15 @@ class LabeledItem:
     soft: Mapping[str, float] = field(default_factory=dict)
     filtered_by: str | None = None
     interval: tuple[float, float] | None = None
+    joined_by: str | None = None
 
     def columns(self) -> dict[str, Any]:
         """The item as one row: its own columns after ours, soft labels last as `soft.CLASS`."""
         row = {name: getattr(self, name) for name in _OWN}
         if self.filtered_by is not None:
             row["filtered_by"] = self.filtered_by
+        if self.joined_by is not None:
+            row["joined_by"] = self.joined_by
         if self.interval is not None:
             row["low"], row["high"] = self.interval
         for key, value in self.metadata.items():
@@ -75,7 +79,7 @@ class LabeledItem:
         return row | {f"soft.{name}": share for name, share in self.soft.items()}
 
 
-_NOT_ALWAYS = ("metadata", "soft", "filtered_by", "interval")
+_NOT_ALWAYS = ("metadata", "soft", "filtered_by", "interval", "joined_by")
 _OWN = tuple(name for name in LabeledItem.__slots__ if name not in _NOT_ALWAYS)
 
 
@@ -115,6 +119,7 @@ async def labeled_items(
                 _verdict(detail, standing, predicted if ask_learner else {}, review_below),
                 _soft(detail, predicted.get(detail.item.id), classes, soft),
                 left_out.get(detail.item.id, "") if filtered == "mark" else None,
+                joined_by=detail.consensus.method if found.consensus not in ("", "majority") else None,
             )
             for detail in page
         ]
@@ -173,7 +178,9 @@ def _verdict(
     return verdict(consensus, standing.of(item_id), predicted.get(item_id), review_below)
 
 
-def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float], filtered_by: str | None) -> LabeledItem:
+def _labeled(
+    detail: ItemDetail, found: Verdict, soft: Mapping[str, float], filtered_by: str | None, *, joined_by: str | None
+) -> LabeledItem:
     consensus = detail.consensus if detail.HasField("consensus") else None
     return LabeledItem(
         id=detail.item.id,
@@ -191,6 +198,7 @@ def _labeled(detail: ItemDetail, found: Verdict, soft: Mapping[str, float], filt
         metadata=_pair(detail) | plain(detail.item.metadata),
         soft=soft,
         filtered_by=filtered_by,
+        joined_by=joined_by,
         interval=None if found.low is None or found.high is None else (found.low, found.high),
     )
 

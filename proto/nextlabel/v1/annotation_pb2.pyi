@@ -715,6 +715,7 @@ class Consensus(_message.Message):
     ANNOTATION_COUNT_FIELD_NUMBER: _builtins.int
     CANDIDATES_FIELD_NUMBER: _builtins.int
     CONFIDENCE_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
     """The item."""
     probability: _builtins.float
@@ -728,6 +729,11 @@ class Consensus(_message.Message):
     confidence: _builtins.float
     """Probability in [0, 1] that the answer is right: the highest calibrated confidence among annotators that gave it.
     Absent where nothing says so: nobody's confidence is calibrated, annotators disagree, or people answered.
+    """
+    method: _builtins.str
+    """How the answers were joined: a method that QualityService.CompareConsensus names. Unless that is `majority`, the
+    `candidates` are the probabilities of the classes by how often each annotator errs, and the answer is the one with the
+    greatest; of people's answers it is one that somebody gave.
     """
     @_builtins.property
     def answer(self) -> Global___Answer:
@@ -747,10 +753,11 @@ class Consensus(_message.Message):
         annotation_count: _builtins.int = ...,
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         confidence: _builtins.float | None = ...,
+        method: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "answer", b"answer", "confidence", b"confidence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "annotation_count", b"annotation_count", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "item_id", b"item_id", "probability", b"probability", "trusted", b"trusted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "annotation_count", b"annotation_count", "answer", b"answer", "candidates", b"candidates", "confidence", b"confidence", "item_id", b"item_id", "method", b"method", "probability", b"probability", "trusted", b"trusted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015

@@ -99,7 +99,7 @@ class Server:
         self.store = store
         self.pools = Pools(store, arrays, threads)
         self.budgets = Budgets(clock, new_id)
-        self.labels = Labels(store, LIMITS)
+        self.labels = Labels(store, LIMITS, threads)
         self.leases = Leases(clock, new_id, self.budgets, LIMITS)
         self.submissions = Submissions(self.leases)
         self.standings = Standings(store, self.labels, LIMITS)

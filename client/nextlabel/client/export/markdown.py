@@ -156,7 +156,12 @@ def _agreement(sheet: Datasheet) -> str:
     if found.get("missing"):
         return section("How far annotators agree", f"Not known: {plain_text(found['missing'])}.")
     shared = found["shared_items"]
-    said = f"{shared:,} items have answers of several annotators, copies of one answer left out."
+    way = sheet.project.get("consensus") or "majority"
+    chosen = f" (now {found['chosen']})" if way == "auto" and found.get("chosen") else ""
+    said = (
+        f"{shared:,} items have answers of several annotators, copies of one answer left out. Answers about an item "
+        f"are joined by {plain_text(way + chosen)}."
+    )
     rows = [
         [
             plain_text(one["annotator"]),

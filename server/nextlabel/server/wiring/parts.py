@@ -207,7 +207,7 @@ def _projects(base: Foundation) -> ProjectParts:
 
 
 def _labeling(base: Foundation, projects: ProjectParts) -> LabelingParts:
-    labels = Labels(base.store, base.limits)
+    labels = Labels(base.store, base.limits, base.workers.callers)
     leases = Leases(base.clock, new_id, projects.budgets, base.limits)
     return LabelingParts(labels, Standings(base.store, labels, base.limits), leases, Submissions(leases))
 

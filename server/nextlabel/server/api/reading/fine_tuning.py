@@ -183,13 +183,24 @@ class FineTuning:
 
     def _about(self, answered: AnsweredItem) -> Record:
         agreed = answered.consensus
-        return {
-            "item_id": answered.item.item_id,
-            "trusted": answered.trusted,
-            "vote_share": None if agreed is None else agreed.vote_share,
-            "confidence": None if agreed is None else agreed.confidence,
-            "guidelines_version": self.task.guidelines.version,
-        } | _judgement(answered.judged)
+        return (
+            {
+                "item_id": answered.item.item_id,
+                "trusted": answered.trusted,
+                "vote_share": None if agreed is None else agreed.vote_share,
+                "confidence": None if agreed is None else agreed.confidence,
+                "guidelines_version": self.task.guidelines.version,
+            }
+            | _joined_by(agreed)
+            | _judgement(answered.judged)
+        )
+
+
+def _joined_by(agreed: Consensus | None) -> Record:
+    """Return how the answers were joined, where that was by more than votes, and how probable the answer is."""
+    if agreed is None or agreed.probability is None:
+        return {}
+    return {"joined_by": agreed.method, "probability": agreed.probability}
 
 
 def _judgement(judged: JudgedItem | None) -> Record:

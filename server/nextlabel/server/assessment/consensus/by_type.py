@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from nextlabel.server.assessment.consensus.class_votes import class_consensus
+from nextlabel.server.assessment.consensus.joining import Joining
 from nextlabel.server.assessment.consensus.preferences import preference_consensus
 from nextlabel.server.assessment.consensus.raters import RaterModel, Scores, fit_raters
 from nextlabel.server.assessment.consensus.scores import score_consensus
@@ -16,25 +17,28 @@ from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.projects.projects import Project
 
-_Combine = Callable[[Sequence[Annotation], Project, RaterModel | None], Consensus | None]
+_Combine = Callable[[Sequence[Annotation], Project, RaterModel | None, Joining | None], Consensus | None]
 
 _CONSENSUS: Mapping[AnnotationType, _Combine] = {
-    AnnotationType.SINGLE_LABEL: lambda given, project, _: consensus(given, project.class_names),
-    AnnotationType.MULTI_LABEL: lambda given, project, _: class_consensus(given, project.class_names),
-    AnnotationType.SCORE: lambda given, project, raters: score_consensus(given, project.score_range, raters),
-    AnnotationType.PREFERENCE: lambda given, project, _: preference_consensus(given),
+    AnnotationType.SINGLE_LABEL: lambda given, project, _, joining: consensus(given, project.class_names, joining),
+    AnnotationType.MULTI_LABEL: lambda given, project, *_: class_consensus(given, project.class_names),
+    AnnotationType.SCORE: lambda given, project, raters, _: score_consensus(given, project.score_range, raters),
+    AnnotationType.PREFERENCE: lambda given, project, *_: preference_consensus(given),
 }
 
 
 def consensus_of(
-    project: Project, annotations: Sequence[Annotation], raters: RaterModel | None = None
+    project: Project,
+    annotations: Sequence[Annotation],
+    raters: RaterModel | None = None,
+    joining: Joining | None = None,
 ) -> Consensus | None:
     """Return the consensus of one item's annotations; None without a usable one, and for types that have none.
 
-    ``raters`` say how those score who gave scores.
+    ``raters`` say how those score who gave scores, ``joining`` how often those err who gave single labels.
     """
     combine = _CONSENSUS.get(project.annotation_type)
-    return None if combine is None else combine(annotations, project, raters)
+    return None if combine is None else combine(annotations, project, raters, joining)
 
 
 def raters_of(

@@ -13,6 +13,7 @@ from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene, gold_
 from nextlabel.server.assessment.consensus.glad import glad
 from nextlabel.server.assessment.consensus.mace import mace
 from nextlabel.server.assessment.consensus.one_coin import one_coin
+from nextlabel.server.assessment.consensus.panel import Joiner
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 
@@ -22,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 FEWEST_GOLD = 20
 """Gold items that a choice rests on at least."""
 
-_FOLDS = 5
+FOLDS = 5
 
 
 def majority(table: AnswerTable) -> Floats:
@@ -31,14 +32,25 @@ def majority(table: AnswerTable) -> Floats:
     return table.clamped(votes / np.maximum(votes.sum(axis=1, keepdims=True), 1.0))
 
 
-METHODS: Mapping[str, Callable[[AnswerTable], Floats]] = {
-    "dawid_skene": lambda table: dawid_skene(table)[0],
-    "glad": lambda table: glad(table)[0],
+Fit = Callable[[AnswerTable], tuple[Floats, Joiner]]
+
+MODELS: Mapping[str, Fit] = {
+    "dawid_skene": dawid_skene,
+    "glad": glad,
     "gold_weighted": gold_panel,
-    "mace": lambda table: mace(table)[0],
-    "majority": majority,
-    "one_coin": lambda table: one_coin(table)[0],
+    "mace": mace,
+    "one_coin": one_coin,
 }
+"""Models of annotators."""
+
+
+def _probabilities(fit: Fit) -> Callable[[AnswerTable], Floats]:
+    return lambda table: fit(table)[0]
+
+
+METHODS: Mapping[str, Callable[[AnswerTable], Floats]] = dict(
+    sorted({"majority": majority, **{name: _probabilities(fit) for name, fit in MODELS.items()}}.items())
+)
 """Ways to join answers."""
 
 
@@ -113,9 +125,13 @@ def _scores(held_out_nC: Floats, truth_n: Ints) -> Floats:
 def _held_out(table: AnswerTable, gold: Ints, method: Callable[[AnswerTable], Floats]) -> Floats:
     """Return the probabilities of gold items, each found with the other folds' gold only."""
     found = np.empty((len(gold), len(table.classes)))
-    fold_n = np.arange(len(gold)) % _FOLDS
-    for fold in range(_FOLDS):
-        hidden = table.gold_N.copy()
-        hidden[gold[fold_n == fold]] = NO_GOLD
-        found[fold_n == fold] = method(table.with_gold(hidden))[gold[fold_n == fold]]
+    for fold in range(FOLDS):
+        found[fold::FOLDS] = method(without_fold(table, fold))[gold[fold::FOLDS]]
     return found
+
+
+def without_fold(table: AnswerTable, fold: int) -> AnswerTable:
+    """Return the same answers without the gold of one of `FOLDS` folds: every fifth gold item, from ``fold`` on."""
+    hidden = table.gold_N.copy()
+    hidden[np.flatnonzero(table.gold_N != NO_GOLD)[fold::FOLDS]] = NO_GOLD
+    return table.with_gold(hidden)

@@ -50,8 +50,10 @@ def _fitted(table: AnswerTable, counts_WGT: Floats, posterior_NC: Floats, prior_
     )
 
 
-def gold_panel(table: AnswerTable) -> Floats:
-    """Return class probabilities, (N, C), by annotators as gold alone shows them: nothing is learned from agreement.
+def gold_panel(table: AnswerTable) -> tuple[Floats, Panel]:
+    """Return class probabilities, (N, C), by annotators as gold alone shows them, and the panel.
+
+    Nothing is learned from agreement.
 
     Where errors are correlated, what annotators agree on misleads expectation maximisation.
     """
@@ -61,4 +63,4 @@ def gold_panel(table: AnswerTable) -> Floats:
     truth_NC[np.flatnonzero(known), table.gold_N[known]] = 1.0
     counts_KC = np.asarray(table.giving @ truth_NC)
     panel = _fitted(table, counts_KC.reshape(panel_size, classes, classes), truth_NC, PRIOR_ANSWERS)
-    return panel.posteriors(table)
+    return panel.posteriors(table), panel

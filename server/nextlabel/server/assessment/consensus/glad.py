@@ -6,7 +6,8 @@ annotators differ is found to be hard, and then says little about them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from scipy.special import expit
 
 from nextlabel.server.assessment.consensus.expectation_maximisation import expectation_maximisation
 from nextlabel.server.assessment.consensus.panel import normalised
-from nextlabel.server.assessment.consensus.table import AnswerTable
+from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,15 +23,37 @@ PRIOR_MEAN = 1.0
 """Mean of the normal priors, of variance 1, of abilities and of the logarithms of easiness, as in the paper."""
 
 _LONGEST_STEP = 1.0
+_STEPS_OF_ITEM = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Skills:
     """Abilities of W annotators, below 0 where answers are wrong rather than right; easiness of N items, above 0."""
 
+    annotators: tuple[str, ...]
+    classes: tuple[str, ...]
     ability_W: Floats
     easiness_N: Floats
     prior_C: Floats
+
+    def posterior(self, answers: Mapping[str, int]) -> Floats:
+        """Return class probabilities, (C,), of one item from its answers, class position by annotator.
+
+        How easy it is is found from these answers; abilities stay, and who is not known has the mean ability.
+        """
+        place = {name: at for at, name in enumerate(self.annotators) if name in answers}
+        ability_A = np.array([self.ability_W[place[name]] if name in place else PRIOR_MEAN for name in answers])
+        each = np.arange(len(answers))
+        given = np.array(list(answers.values()), np.int64)
+        item = AnswerTable(np.zeros_like(each), each, given, np.array([NO_GOLD]), tuple(answers), self.classes)
+        skills = Skills(item.annotators, self.classes, ability_A, np.full(1, np.exp(PRIOR_MEAN)), self.prior_C)
+        for _ in range(_STEPS_OF_ITEM):
+            right_A = _posterior(item, skills)[0][given]
+            logit_A = ability_A * skills.easiness_N[0]
+            log_easiness_N = _step(np.log(skills.easiness_N), item.item_A, logit_A, logit_A, right_A)
+            skills = replace(skills, easiness_N=np.exp(log_easiness_N))
+        found: Floats = _posterior(item, skills)[0]
+        return found
 
 
 def glad(table: AnswerTable) -> tuple[Floats, Skills]:
@@ -48,7 +71,7 @@ def glad(table: AnswerTable) -> tuple[Floats, Skills]:
         logit_A = ability_W[table.annotator_A] * easiness_A
         log_easiness_N = _step(log_easiness_N, table.item_A, logit_A, logit_A, right_A)
         prior_C = posterior_NC.sum(axis=0) + 1.0
-        return Skills(ability_W, np.exp(log_easiness_N), prior_C / prior_C.sum())
+        return Skills(table.annotators, table.classes, ability_W, np.exp(log_easiness_N), prior_C / prior_C.sum())
 
     return expectation_maximisation(table, fitted, lambda skills: _posterior(table, skills))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +12,14 @@ import numpy.typing as npt
 from nextlabel.server.assessment.consensus.table import AnswerTable
 
 Floats = npt.NDArray[np.float64]
+
+
+class Joiner(Protocol):
+    """What is known of annotators, by which the answers about one item are joined."""
+
+    def posterior(self, answers: Mapping[str, int]) -> Floats:
+        """Return class probabilities, (C,), of one item from its answers, class position by annotator."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +36,7 @@ class Panel:
     log_shared_CC: Floats
     log_prior_C: Floats
 
-    def posterior(self, answers: dict[str, int]) -> Floats:
+    def posterior(self, answers: Mapping[str, int]) -> Floats:
         """Return class probabilities, (C,), of one item from its answers, class position by annotator.
 
         Costs a few additions an answer: nothing is fitted anew.

@@ -42,6 +42,19 @@ class AnswerTable:
         """Return the same answers with other gold."""
         return replace(self, gold_N=gold_N)
 
+    def of(self, items_n: Ints) -> AnswerTable:
+        """Return the answers about n of the items, which ascend."""
+        place_N = np.full(self.items, -1)
+        place_N[items_n] = np.arange(len(items_n))
+        kept_A = place_N[self.item_A] >= 0
+        return replace(
+            self,
+            item_A=place_N[self.item_A[kept_A]],
+            annotator_A=self.annotator_A[kept_A],
+            class_A=self.class_A[kept_A],
+            gold_N=self.gold_N[items_n],
+        )
+
     @cached_property
     def votes(self) -> Floats:
         """How often each item was given each class, (N, C)."""

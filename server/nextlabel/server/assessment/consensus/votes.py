@@ -4,22 +4,26 @@ Trusted annotations (people, replay of known truth) outvote all others: a langua
 Among equals every annotator has one vote, spread over its candidates where it named several; a calibrated
 confidence weighs the vote. That is majority vote: it knows nothing of who errs how often. Models that do, as
 Dawid-Skene, are better where annotators differ, also at three answers an item; they need many items and assume that
-errors are independent, which those of language models are not.
+errors are independent, which those of language models are not. Where a project names one, it takes the place of votes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.assessment.agreement.copies import independent
+from nextlabel.server.assessment.consensus.joining import Joining
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import Body, ConfidenceKind, Label
+from nextlabel.server.values.projects.projects import MAJORITY
 
 TIE = 1e-6
 """Shares of votes that differ by less are even."""
+_NEVER_NONE = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +34,10 @@ class Consensus:
     the label space. ``trusted`` says that only trusted annotations were counted. ``confidence`` is the probability in
     [0, 1] that the answer is right, None where nothing says so: a share of votes does not. ``split`` says that the
     votes are even between this answer and another.
+
+    ``method`` is the way in which the answers were joined. Where that is no count of votes, ``probabilities_C`` are
+    those of the classes by the annotators' errors, and ``probability`` is that of the answer; the share of the votes
+    still says how far annotators differ.
     """
 
     row: int
@@ -41,6 +49,13 @@ class Consensus:
     annotations: int
     confidence: float | None = None
     split: bool = False
+    method: str = MAJORITY
+    probability: float | None = None
+
+    @property
+    def doubt(self) -> float:
+        """How probable it is that the answer is another one, as far as the answers themselves tell."""
+        return 1 - (self.vote_share if self.probability is None else self.probability)
 
     @property
     def label(self) -> str:
@@ -48,11 +63,14 @@ class Consensus:
         return self.body.name if isinstance(self.body, Label) else ""
 
 
-def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Consensus | None:
+def consensus(
+    annotations: Sequence[Annotation], classes: Sequence[str], joining: Joining | None = None
+) -> Consensus | None:
     """Return the consensus of one item's annotations, None when none of them carries a label.
 
     Ties go to the class that comes first in the label space, so that the result is the same on every machine.
-    Only an annotator's newest answer counts.
+    Only an annotator's newest answer counts. ``joining`` says how often annotators err; without it all are equal. The
+    answer of people is always one that one of them gave.
     """
     voters = newest_answers(annotations, Label)
     trusted = [a for a in voters if a.trusted]
@@ -63,19 +81,36 @@ def consensus(annotations: Sequence[Annotation], classes: Sequence[str]) -> Cons
     total = votes.sum()
     if not total:
         return None
-    best = int(votes.argmax())
-    share_C = (votes / total).astype(np.float32)
+    share_C = votes / total
+    joined_C = None if joining is None else _joined(trusted or voters, place, joining)
+    if joined_C is not None and trusted:
+        joined_C = np.where(votes > 0, joined_C + _NEVER_NONE, 0.0)
+        joined_C /= joined_C.sum()
+    known_C = share_C if joined_C is None else joined_C
+    best = int(known_C.argmax())
+    # Whom people should ask is settled by their votes; which model errs less, by what is known of models.
+    even_C = share_C if trusted else known_C
     return Consensus(
         row=voters[0].row,
         item_id=voters[0].item_id,
         body=Label(classes[best]),
-        vote_share=float(votes[best] / total),
-        probabilities_C=share_C,
+        vote_share=float(share_C[best]),
+        probabilities_C=known_C.astype(np.float32),
         trusted=bool(trusted),
         annotations=len(trusted or voters),
         confidence=None if trusted else undisputed_confidence(voters, Label(classes[best])),
-        split=len(trusted or voters) > 1 and bool((share_C > share_C[best] - TIE).sum() > 1),
+        split=len(trusted or voters) > 1 and bool((even_C > even_C.max() - TIE).sum() > 1),
+        method=MAJORITY if joining is None or joined_C is None else joining.method,
+        probability=None if joined_C is None else float(joined_C[best]),
     )
+
+
+def _joined(
+    counted: Sequence[Annotation], place: Mapping[str, int], joining: Joining
+) -> npt.NDArray[np.float64] | None:
+    """Return the class probabilities by how often annotators err, copies left out; None where none names one class."""
+    answers = {a.annotator: place[name] for a in independent(counted) if (name := a.label or "") in place}
+    return joining.probabilities(counted[0].row, answers) if answers else None
 
 
 def newest_answers(annotations: Sequence[Annotation], kind: type[Body]) -> list[Annotation]:

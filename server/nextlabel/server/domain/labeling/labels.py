@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import math
+import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 from nextlabel.server.assessment.consensus.by_type import consensus_of, raters_of
+from nextlabel.server.assessment.consensus.joining import Joining
 from nextlabel.server.assessment.consensus.raters import RaterModel
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.labeling.joined import Due, due, heard, joined_anew
 from nextlabel.server.domain.labeling.needs import need_of
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.ids import ProjectId
@@ -20,10 +25,7 @@ from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.labeling.item_states import ItemNeed
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import ReferenceItem, Split
-from nextlabel.server.values.projects.projects import LabelClass, Project
-
-_HEARD_EACH = 100
-"""Annotations up to which every new one is heard on how annotators score."""
+from nextlabel.server.values.projects.projects import MAJORITY, LabelClass, Project
 
 _MOST_HEARD = 20_000
 
@@ -36,16 +38,27 @@ class _Labels:
     needs: dict[int, ItemNeed] = field(default_factory=dict)
     classes: tuple[LabelClass, ...] = ()
     raters: RaterModel | None = None
-    scores: list[Annotation] = field(default_factory=list)
+    given: list[Annotation] = field(default_factory=list)
     heard: int = 0
+    way: str = MAJORITY
+    way_of: datetime | None = None
+    joining: Joining | None = None
+    joined: Due = field(default_factory=Due)
+    changed: set[int] = field(default_factory=set)
+    fitting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Labels:
-    """The annotations of every project by row, those that were corrected left out, and what they add up to."""
+    """The annotations of every project by row, those that were corrected left out, and what they add up to.
 
-    def __init__(self, store: StateStore, limits: Limits) -> None:
+    Where a project joins answers by a model of its annotators, that is fitted in the executor each time that there are
+    a tenth more answers, and who asks for labels waits for it; in between an answer costs what joining its item costs.
+    """
+
+    def __init__(self, store: StateStore, limits: Limits, executor: Executor) -> None:
         self._store = store
         self._limits = limits
+        self._executor = executor
         self._projects: dict[ProjectId, _Labels] = {}
 
     async def consensus(self, project: Project) -> dict[int, Consensus]:
@@ -64,10 +77,14 @@ class Labels:
         """Return how annotators score, by which scores are joined; None where they do not differ."""
         return (await self._follow(project)).raters
 
-    async def revision(self, project: Project) -> tuple[int, int]:
-        """Return what changes whenever annotations come or classes are added."""
+    async def joining(self, project: Project) -> Joining | None:
+        """Return by what labels are joined; None where votes are counted."""
+        return (await self._follow(project)).joining
+
+    async def revision(self, project: Project) -> tuple[Any, ...]:
+        """Return what changes whenever annotations come, classes are added or answers are joined in another way."""
         known = await self._follow(project)
-        return known.last_id, len(known.classes)
+        return known.last_id, len(known.classes), known.joined
 
     async def needs(self, project: Project) -> dict[int, ItemNeed]:
         """Return what the rows need now whose annotations are of no use."""
@@ -92,7 +109,7 @@ class Labels:
 
         def read(tx: Transaction) -> tuple[Sequence[Annotation], Sequence[ReferenceItem] | None]:
             given = tx.labeling.annotations(project.id, after_id=after)
-            rated_anew = scores and _heard(len(known.scores) + len(given)) != known.heard
+            rated_anew = scores and heard(len(known.given) + len(given)) != known.heard
             return given, tx.pool.references(project.id, Split.GOLD) if rated_anew else None
 
         new, gold = await self._store.read(read)
@@ -105,17 +122,34 @@ class Labels:
             given.append(annotation)
             known.last_id = annotation.id
         changed = dict.fromkeys(a.row for a in fresh)
-        if scores:
-            known.scores += fresh
-            if gold is not None and _rate(project, known, gold):
-                changed = dict.fromkeys(known.by_row)
+        known.given += fresh
+        if scores and gold is not None and _rate(project, known, gold):
+            changed = dict.fromkeys(known.by_row)
         # Classes are only ever added at the end: who still has fewer knows the project as it was.
         if len(project.classes) > len(known.classes):
             known.classes = project.classes
             changed = dict.fromkeys(known.by_row)
+        # A caller may know the project as it was before its way to join answers was changed.
+        if known.way_of is None or project.updated_at > known.way_of:
+            known.way, known.way_of = project.consensus, project.updated_at
+        self._join(project, known, changed)
+        if known.fitting.locked():
+            known.changed.update(changed)
+        if self._due(known) != known.joined:
+            async with known.fitting:
+                if self._due(known) != known.joined:
+                    await self._join_anew(project, known)
+        return known
+
+    def _due(self, known: _Labels) -> Due:
+        return due(known.way, len(known.classes), len(known.given))
+
+    def _join(self, project: Project, known: _Labels, rows: Iterable[int]) -> None:
         as_known = replace(project, classes=known.classes)
-        for row in changed:
-            agreed = consensus_of(as_known, known.by_row[row], known.raters)
+        # What was fitted knows no class that was added since; it is fitted anew at once.
+        joining = known.joining if known.joined.classes == len(known.classes) else None
+        for row in rows:
+            agreed = consensus_of(as_known, known.by_row[row], known.raters, joining)
             if agreed is not None:
                 known.consensus[row] = agreed
             need = need_of(known.by_row[row], known.consensus.get(row), self._limits)
@@ -123,7 +157,20 @@ class Labels:
                 known.needs.pop(row, None)
             else:
                 known.needs[row] = need
-        return known
+
+    async def _join_anew(self, project: Project, known: _Labels) -> None:
+        """Fit on what there is now. What comes meanwhile is joined by the same when that is done."""
+        references = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
+        gold = {item.row: item.label for item in references}
+        fitted = self._due(known)
+        as_known = replace(project, classes=known.classes)
+        first = known.given[: fitted.annotations]
+        by_row = {row: tuple(given) for row, given in known.by_row.items()}
+        known.changed.clear()
+        found = await self._executor.run(lambda: joined_anew(as_known, fitted, first, by_row, gold, self._limits))
+        known.joining, known.joined = found.joining, fitted
+        known.consensus, known.needs = found.consensus, found.needs
+        self._join(project, known, known.changed)
 
 
 def _rate(project: Project, known: _Labels, gold: Sequence[ReferenceItem]) -> bool:
@@ -131,21 +178,13 @@ def _rate(project: Project, known: _Labels, gold: Sequence[ReferenceItem]) -> bo
 
     It rests on the annotations up to there alone, so that every server finds the same.
     """
-    heard = _heard(len(known.scores))
-    if heard == known.heard:
+    rated = heard(len(known.given))
+    if rated == known.heard:
         return False
     kind = task_type(project.annotation_type)
     worths = {r.row: body.value for r in gold if isinstance(body := kind.parsed(r.label), Score)}
     by_row: dict[int, list[Annotation]] = defaultdict(list)
-    for annotation in known.scores[max(0, heard - _MOST_HEARD) : heard]:
+    for annotation in known.given[max(0, rated - _MOST_HEARD) : rated]:
         by_row[annotation.row].append(annotation)
-    before, known.raters, known.heard = known.raters, raters_of(project, by_row, worths), heard
+    before, known.raters, known.heard = known.raters, raters_of(project, by_row, worths), rated
     return known.raters != before
-
-
-def _heard(count: int) -> int:
-    """Return how many of so many annotations say how annotators score: all of few, then as many as each tenth makes."""
-    if count <= _HEARD_EACH:
-        return count
-    steps = math.floor(math.log(count / _HEARD_EACH, 1.1) + 1e-9)
-    return min(count, math.floor(_HEARD_EACH * 1.1**steps))

@@ -149,7 +149,7 @@ class _Known:
         wrong, reasons = doubted, []
         if agreed.vote_share < 1 and agreed.annotations > 1:
             reasons.append(ReviewReason.DISAGREEMENT)
-            wrong = max(wrong, 1 - agreed.vote_share)
+            wrong = max(wrong, agreed.doubt)
         if agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE:
             reasons.append(ReviewReason.LOW_CONFIDENCE)
             wrong = max(wrong, 1 - agreed.confidence)

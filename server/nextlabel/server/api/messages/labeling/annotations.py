@@ -132,5 +132,6 @@ def consensus_message(consensus: Consensus, project: Project) -> pb.Consensus:
         confidence=consensus.confidence,
         trusted=consensus.trusted,
         annotation_count=consensus.annotations,
+        method=consensus.method,
         candidates=[pb.Candidate(label=name, probability=share) for name, share in shares if share > 0],
     )

@@ -109,10 +109,9 @@ class Deliveries:
             raise InvalidArgument.field("accuracy", f"strictly between 0 and 1, got {accuracy:g}")
         async with self._finding:
             pool = await self.pools.open(project.id)
-            by_row = await self.labels.rows(project)
             newest = await self.store.read(lambda tx: tx.models.latest(project.id))
             version = newest.version if newest else 0
-            last = max((given[-1].id for given in by_row.values() if given), default=0)
+            last = await self.labels.revision(project)
             gold = len(pool.gold)
             state = (project.id, version, last, pool.index.next_row, len(pool.deleted), gold, accuracy)
             key = hashlib.sha256(repr(state).encode()).hexdigest()[:24]
@@ -159,6 +158,7 @@ class Deliveries:
             gold=gold,
             predicted_N=predicted_N,
             learned_gold=learned_gold,
+            joining=await self.labels.joining(project),
         )
         return found, version if not np.isnan(predicted_N).all() else 0
 

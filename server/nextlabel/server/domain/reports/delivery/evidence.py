@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.by_type import consensus_of
+from nextlabel.server.assessment.consensus.joining import Joining
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.assessment.routing.sources import SourceScores, calibrator_of
 from nextlabel.server.domain.learning.suggestions import LEARNER
@@ -34,7 +35,8 @@ class DeliveryEvidence:
 
     ``rows_n`` are the items that are labeled, ascending: all but deleted, holdout and gold ones; ``asked_n`` those of
     them that can be asked about. ``predicted_N`` has the learner's probability of its label for every row there is, NaN
-    without one, and ``learned_gold`` its labels of gold items; ``gold`` the true ones.
+    without one, and ``learned_gold`` its labels of gold items; ``gold`` the true ones. ``joining`` is by what answers
+    were joined, None for votes.
     """
 
     project: Project
@@ -46,6 +48,7 @@ class DeliveryEvidence:
     gold: Mapping[int, str]
     predicted_N: Floats
     learned_gold: Mapping[int, Body]
+    joining: Joining | None = None
 
     def by_people(self) -> npt.NDArray[np.bool_]:
         """Return for n rows whether people have labeled them."""
@@ -118,7 +121,7 @@ class DeliveryEvidence:
         scores, right = [], []
         for row, label in self.gold.items():
             given = [a for a in self.by_row.get(row, ()) if not a.trusted]
-            agreed = consensus_of(self.project, given)
+            agreed = consensus_of(self.project, given, joining=self.joining)
             if agreed is not None:
                 scores.append(vote_score(agreed, given))
                 right.append(is_right(agreed.body, label, self.project))

@@ -112,11 +112,11 @@ class AccuracyReports:
     async def labels_on_gold(self, project: Project) -> Mapping[int, bool]:
         """Return whether the label that LLMs and learner gave is right, by row of the gold items that have one."""
         gold = await self._store.read(lambda tx: tx.pool.references(project.id, Split.GOLD))
-        by_row = await self._labels.rows(project)
+        by_row, joining = await self._labels.rows(project), await self._labels.joining(project)
         found = {}
         for item in gold:
             given = [a for a in by_row.get(item.row, ()) if not a.trusted]
-            agreed = consensus_of(project, given)
+            agreed = consensus_of(project, given, joining=joining)
             if agreed is not None:
                 found[item.row] = is_right(agreed.body, item.label, project)
         return found

@@ -1,0 +1,68 @@
+"""The way in which a project's answers are joined, ready for one item at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, choose, without_fold
+from nextlabel.server.assessment.consensus.panel import Joiner
+from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.values.projects.projects import CHOSEN
+
+Floats = npt.NDArray[np.float64]
+
+MOST_COMPARED = 20_000
+"""Answers on which ways to join are compared; a fit is needed for every fold of gold and every way."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Joining:
+    """A model of annotators that was fitted on answers, by its ``method``.
+
+    A gold item of fold f, which ``folds`` say by row, is joined by ``unseen[f]``, which has not seen its gold: what is
+    measured on gold is what happens to all others.
+    """
+
+    method: str
+    joiner: Joiner
+    unseen: Sequence[Joiner]
+    folds: Mapping[int, int]
+
+    def probabilities(self, row: int, answers: Mapping[str, int]) -> Floats:
+        """Return class probabilities, (C,), of an item from its answers, class position by annotator.
+
+        A few additions an answer: nothing is fitted anew.
+        """
+        fold = self.folds.get(row)
+        return (self.joiner if fold is None else self.unseen[fold]).posterior(answers)
+
+
+def joining_of(table: AnswerTable, rows: Sequence[int], way: str) -> Joining | None:
+    """Fit a way to join answers, or the one that is chosen; ``rows`` are those of the table's items.
+
+    None for the majority of votes, which has nothing to fit, and where there are no answers.
+    """
+    if not table.items:
+        return None
+    method = choose(_some(table)).method if way == CHOSEN else way
+    if method not in MODELS:
+        return None
+    fit = MODELS[method]
+    gold = np.flatnonzero(table.gold_N != NO_GOLD).tolist()
+    folds = {rows[item]: at % FOLDS for at, item in enumerate(gold)}
+    unseen = [fit(without_fold(table, fold))[1] for fold in range(min(FOLDS, len(gold)))]
+    return Joining(method, fit(table)[1], unseen, folds)
+
+
+def _some(table: AnswerTable) -> AnswerTable:
+    """Return gold items and random others, the same each time, with about as many answers as are compared."""
+    if len(table.item_A) <= MOST_COMPARED:
+        return table
+    order = np.random.default_rng(0).permutation(table.items)
+    order = order[np.argsort(table.gold_N[order] == NO_GOLD, kind="stable")]
+    answers_N = np.bincount(table.item_A, minlength=table.items)
+    return table.of(np.sort(order[np.cumsum(answers_N[order]) <= MOST_COMPARED]))
