@@ -492,6 +492,7 @@ class LeaseItemsRequest(_message.Message):
     TTL_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
     SHOW_ANSWERS_FIELD_NUMBER: _builtins.int
+    UNLABELED_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
@@ -506,6 +507,10 @@ class LeaseItemsRequest(_message.Message):
     """
     show_answers: _builtins.bool
     """With `review`: also tell what label each item has, and what others answered, in `LeasedItem.doubted`."""
+    unlabeled: _builtins.int
+    """With `review`: have items without a label compete with the labels, by what a look is expected to gain; up to so many,
+    at most 1,000, as `unlabeled` of QualityService.ListReview. What is picked for those who label is not among them.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long the lease lasts; absent for the project's default."""
@@ -520,10 +525,11 @@ class LeaseItemsRequest(_message.Message):
         ttl: _duration_pb2.Duration | None = ...,
         review: _builtins.bool = ...,
         show_answers: _builtins.bool = ...,
+        unlabeled: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "show_answers", b"show_answers", "ttl", b"ttl"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "show_answers", b"show_answers", "ttl", b"ttl", "unlabeled", b"unlabeled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

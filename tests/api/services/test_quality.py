@@ -1,5 +1,7 @@
 """Quality through the API."""
 
+from typing import Any
+
 import grpc
 import pytest
 
@@ -89,6 +91,47 @@ def test_a_wrong_label_is_listed_leased_once_and_gone_after_a_look(api: Api) -> 
     )
     left = api.quality.ListReview(pb.ListReviewRequest(project=project))
     assert "item-0" not in {entry.item_id for entry in left.entries}
+
+
+def test_new_items_are_leased_by_the_review_list_to_one_person_each(api: Api) -> None:
+    project = api.filled(60)
+    api.submit(project, "ann", range(20, 60))
+    api.learner.Train(learner_pb.TrainRequest(project=project))
+
+    def reviewed(annotator: str, **more: Any) -> labeling_pb.Lease:
+        request = labeling_pb.LeaseItemsRequest(project=project, annotator=annotator, count=12, review=True, **more)
+        return api.labeling.LeaseItems(request).lease
+
+    listed = api.quality.ListReview(pb.ListReviewRequest(project=project, annotator="bob", unlabeled=20)).entries
+    assert not reviewed("bob").items
+    held = [reviewed(name, unlabeled=20, show_answers=True) for name in ("bob", "cid")]
+    assert [entry.item.id for entry in held[0].items] == [entry.item_id for entry in listed[:12]]
+    assert {entry.pick.reason for lease in held for entry in lease.items} == {"review: unlabeled"}
+    assert not any(entry.HasField("doubted") for entry in held[0].items)
+    by_review = {entry.item.id for lease in held for entry in lease.items}
+    assert len(by_review) == 20
+    # Who labels gets none of them, and what is picked for who labels is on no review lease.
+    api.labeling.ReleaseLease(labeling_pb.ReleaseLeaseRequest(project=project, lease_id=held[1].lease_id))
+    labeled = api.labeling.LeaseItems(labeling_pb.LeaseItemsRequest(project=project, annotator="dan", count=4)).lease
+    taken = {entry.item.id for entry in labeled.items}
+    assert len(taken) == 4
+    assert not taken & {entry.item.id for entry in held[0].items}
+    assert not reviewed("cid", unlabeled=20).items
+    first = held[0].items[0].item.id
+    answer = labeling_pb.SubmittedAnnotation(item_id=first, answer=label("cold"))
+    api.labeling.SubmitAnnotations(
+        labeling_pb.SubmitAnnotationsRequest(project=project, lease_id=held[0].lease_id, annotations=[answer])
+    )
+    left = api.quality.ListReview(pb.ListReviewRequest(project=project, unlabeled=20)).entries
+    assert pb.REVIEW_REASON_UNLABELED not in {r for entry in left if entry.item_id == first for r in entry.reasons}
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"unlabeled": 5}, {"unlabeled": -1, "review": True}, {"unlabeled": 1_001, "review": True}]
+)
+def test_new_items_are_asked_for_with_reviews_and_within_bounds(api: Api, wanted: dict[str, Any]) -> None:
+    request = labeling_pb.LeaseItemsRequest(project=api.filled(1), annotator="ann", count=1, **wanted)
+    assert refusal(lambda: api.labeling.LeaseItems(request)) == (grpc.StatusCode.INVALID_ARGUMENT, ["unlabeled"])
 
 
 def test_answers_of_others_are_shown_to_who_asks_and_to_nobody_who_labels(api: Api) -> None:

@@ -67,13 +67,15 @@ class Labeling(Service[Mode, Scope]):
         ttl_s: float | None = None,
         review: bool = False,
         show_answers: bool = False,
+        unlabeled: int = 0,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.Lease:
         """Give an annotator up to `count` (at most 1,000) items to answer.
 
         Picks a new query batch when nothing is open. A lease without items, and without an id, means that there
         is nothing for this annotator to answer. With `review` they are answered ones that are worth another look,
-        as `quality.review` lists them; `show_answers` tells in `doubted` what label each has and who answered what.
+        as `quality.review` lists them; `show_answers` tells in `doubted` what label each has and who answered what,
+        and up to `unlabeled` items without a label compete with them by what a look is expected to gain.
         """
         request = pb.LeaseItemsRequest(
             project=project,
@@ -82,6 +84,7 @@ class Labeling(Service[Mode, Scope]):
             ttl=duration(ttl_s),
             review=review,
             show_answers=show_answers,
+            unlabeled=unlabeled,
         )
         return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
 

@@ -50,6 +50,7 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.selection.leasing import Leasing
+from nextlabel.server.domain.selection.review_queue import MOST_UNLABELED
 from nextlabel.server.domain.selection.reviewing import Reviewing
 from nextlabel.server.domain.selection.selector import Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -120,6 +121,10 @@ class LabelingServicer(LabelingServiceServicer):
         annotator = current_call().principal.answers_as(request.annotator)
         if request.show_answers and not request.review:
             raise InvalidArgument.field("show_answers", "answers of others are shown with `review` only")
+        most_unlabeled = MOST_UNLABELED if request.review else 0
+        if not 0 <= request.unlabeled <= most_unlabeled:
+            only = "" if request.review else "; leases without `review` are of new items anyway"
+            raise InvalidArgument.field("unlabeled", f"from 0 to {most_unlabeled:,}, got {request.unlabeled}{only}")
         slot = self.replies.slot(request, pb.LeaseItemsResponse)
         gold = () if request.review else await self.slipped_gold.of(project)
 
@@ -153,7 +158,7 @@ class LabelingServicer(LabelingServiceServicer):
             return None if leased is None else saved(tx, leased)
 
         if request.review:
-            response = await self.reviewing.lease(project, annotator, request.count, review)
+            response = await self.reviewing.lease(project, annotator, request.count, review, request.unlabeled)
         else:
             response = await self.leasing.lease(project, annotator, request.count, work)
         if response is None:

@@ -29,13 +29,13 @@ from nextlabel.server.domain.learning.judging.judging import LabelJudging
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.gold_askings import newest_askings
 from nextlabel.server.domain.reports.routing import AnnotatorPrice
+from nextlabel.server.domain.selection.review_queue import MOST_UNLABELED
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.wiring.quality import QualityParts
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.quality_service_pb2_grpc import QualityServiceServicer
 
-MOST_UNLABELED = 1_000
 """Items without a label that a review list names at most."""
 
 

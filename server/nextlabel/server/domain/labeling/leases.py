@@ -106,7 +106,8 @@ class Leases:
     ) -> Leased | None:
         """Record a batch that was made for one annotator, and hand up to ``count`` picks over; None when none is left.
 
-        What somebody has on lease, what the annotator has answered, and what was deleted meanwhile is left out.
+        What somebody has on lease, what the annotator has answered, and what was deleted meanwhile is left out; so are
+        items without an answer that are picked for who labels.
 
         Raises:
             InvalidArgument: a field is out of its range.
@@ -118,7 +119,11 @@ class Leases:
         tx.labeling.answering(project.id, annotator)
         rows = [pick.row for pick in picks]
         barred = {*tx.labeling.leased_rows(project.id), *tx.pool.deleted_rows(project.id, rows)}
-        barred |= {a.row for a in tx.labeling.annotations(project.id, rows=rows, annotator=annotator)}
+        given = tx.labeling.annotations(project.id, rows=rows)
+        barred |= {a.row for a in given if a.annotator == annotator}
+        # Who labels may be about to lease what is picked: a row that this transaction does not see on lease yet.
+        answered = {a.row for a in given if a.outcome.reaches_learner}
+        barred |= {*tx.labeling.open_rows(project.id, project.overlap)} - answered
         keep = [pick for pick in picks if pick.row not in barred][:count]
         if not keep:
             return None

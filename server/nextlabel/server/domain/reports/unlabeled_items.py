@@ -26,13 +26,15 @@ class LeastSureItems:
     deliveries: Deliveries
 
     async def least_sure(self, project: Project, annotator: str, most: int) -> Sequence[ReviewEntry]:
-        """Return up to ``most`` of them, none that is on lease or that ``annotator`` has answered; none without a
-        model.
+        """Return up to ``most`` of them, none that is on lease, picked for who labels, or answered by ``annotator``;
+        none without a model.
 
         It takes one pass over the pool.
         """
         evidence, version = await self.deliveries.evidence(project)
-        leased = await self.store.read(lambda tx: set(tx.labeling.leased_rows(project.id)))
+        leased = await self.store.read(
+            lambda tx: {*tx.labeling.leased_rows(project.id), *tx.labeling.open_rows(project.id, project.overlap)}
+        )
         own = {row for row, given in evidence.by_row.items() if annotator in {a.annotator for a in given}}
         barred = np.fromiter({*evidence.consensus, *leased, *own}, np.int64)
         open_n = evidence.asked_n[~np.isin(evidence.asked_n, barred)]

@@ -25,6 +25,8 @@ from nextlabel.server.values.projects.projects import Project
 REVIEW = "review"
 """Name of what picks the batches of reviews."""
 LOW_CONFIDENCE = 0.8
+MOST_UNLABELED = 1_000
+"""Items without a label that may be on the list."""
 
 
 class UnlabeledItems(Protocol):
@@ -72,7 +74,9 @@ class ReviewQueue:
         found = []
         for row in known.agreed:
             given = known.given.get(row, ())
-            looked_at = any(a.batch in reviewed and a.outcome.reaches_learner for a in given)
+            useful = [a for a in given if a.outcome.reaches_learner]
+            # Whoever answered an item that had no label gave what others may look at.
+            looked_at = any(a.batch in reviewed for a in useful) and len({a.annotator for a in useful}) > 1
             own = bool(annotator) and any(a.annotator == annotator for a in given)
             if row not in unusable and row not in leased and not looked_at and not own:
                 entry = known.entry(row)

@@ -28,14 +28,21 @@ class Reviewing:
     new_id: Callable[[], str]
 
     async def lease(
-        self, project: Project, annotator: str, count: int, work: Callable[[Transaction, Batch, Sequence[Pick]], T]
+        self,
+        project: Project,
+        annotator: str,
+        count: int,
+        work: Callable[[Transaction, Batch, Sequence[Pick]], T],
+        unlabeled: int = 0,
     ) -> T | None:
         """Return what ``work``, which leases up to ``count`` picks of a batch, returns; there may be none to lease.
+
+        Up to ``unlabeled`` items without a label compete with the labels for the places.
 
         Raises:
             FailedPrecondition: no learner is trained on annotations of the project's type.
         """
-        entries = (await self.queue.entries(project, annotator))[: max(0, count)]
+        entries = (await self.queue.entries(project, annotator, unlabeled))[: max(0, count)]
         pool = await self.pools.open(project.id)
         batch = Batch(
             id=self.new_id(),

@@ -33,6 +33,9 @@ def label(
     show_answers: Annotated[
         bool, typer.Option("--show-answers", help="With --review: tell what label an item has, and who answered what.")
     ] = False,
+    unlabeled: Annotated[
+        int, typer.Option(min=0, help="With --review: up to so many new items compete with the labels.")
+    ] = 0,
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
@@ -47,10 +50,18 @@ def label(
     """
     if show_answers and not review:
         raise typer.BadParameter("answers of others are shown with --review only", param_hint="--show-answers")
+    if unlabeled and not review:
+        raise typer.BadParameter("new items are what is leased without --review anyway", param_hint="--unlabeled")
     if answers_from is None:
         with session(ctx).connect() as client:
             label_in_terminal(
-                client, project, annotator=annotator, count=count, review=review, show_answers=show_answers
+                client,
+                project,
+                annotator=annotator,
+                count=count,
+                review=review,
+                show_answers=show_answers,
+                unlabeled=unlabeled,
             )
         return
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)

@@ -21,11 +21,18 @@ if TYPE_CHECKING:
 
 
 def label_in_terminal(
-    client: "Client", project: str, *, annotator: str, count: int, review: bool = False, show_answers: bool = False
+    client: "Client",
+    project: str,
+    *,
+    annotator: str,
+    count: int,
+    review: bool = False,
+    show_answers: bool = False,
+    unlabeled: int = 0,
 ) -> None:
     """Lease items, show them, store each answer at once; until nothing is left or the annotator quits."""
     settings = client.projects.get(project)
-    desk = _Desk(client, settings, annotator, inputs_of(settings), review, show_answers)
+    desk = _Desk(client, settings, annotator, inputs_of(settings), review, show_answers, unlabeled)
     while True:
         with desk.leased(count) as lease:
             if not lease.items:
@@ -44,6 +51,7 @@ class _Desk:
     inputs: Inputs
     review: bool = False
     show_answers: bool = False
+    unlabeled: int = 0
     answered: set[str] = field(default_factory=set)
     _done: list["LeasedItem"] = field(default_factory=list)
 
@@ -56,7 +64,11 @@ class _Desk:
         """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
         labeling = self.client.project(self.settings.name).labeling
         lease = labeling.lease(
-            annotator=self.annotator, count=count, review=self.review, show_answers=self.show_answers
+            annotator=self.annotator,
+            count=count,
+            review=self.review,
+            show_answers=self.show_answers,
+            unlabeled=self.unlabeled,
         )
         try:
             yield lease
