@@ -57,7 +57,7 @@ def main() -> None:
         folder = Path(name)
         figures = {
             "fsync_ms": bare_fsync_ms(folder),
-            "pool": pool_rates(str(folder / "pool"), options.rows),
+            "pool": pool_rates(LancePoolStore(str(folder / "pool")), options.rows),
             "state": asyncio.run(state_rate(options.state_url or f"sqlite:///{folder}/state.db", options.cycles)),
             "load_average": os.getloadavg()[0],
         }
@@ -76,8 +76,7 @@ def bare_fsync_ms(folder: Path) -> float:
     return round(median(took) * 1e3, 2)
 
 
-def pool_rates(root: str, rows: int) -> dict[str, float]:
-    pool = LancePoolStore(root)
+def pool_rates(pool: LancePoolStore, rows: int) -> dict[str, float]:
     batches = list(pool_batches(rows))
     commits = []
     start = time.perf_counter()

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from nextlabel.server.ports.pool_store import NewItems, PoolStore, StoredItem
+from nextlabel.server.store.lance_pool.file_cache import FileCache
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.values.errors import InvalidArgument, NotFound
 from nextlabel.server.values.ids import ProjectId
@@ -14,12 +15,15 @@ P = ProjectId("p1")
 D = 8
 
 
-@pytest.fixture(params=["memory", "lance", "s3"])
+@pytest.fixture(params=["memory", "lance", "s3", "cached s3"])
 def pool(request: pytest.FixtureRequest, tmp_path: Path) -> PoolStore:
     """An empty PoolStore of every kind and in every place."""
     if request.param == "memory":
         return MemoryPoolStore()
-    return LancePoolStore(request.getfixturevalue("s3_url") if request.param == "s3" else str(tmp_path / "pool"))
+    if request.param == "lance":
+        return LancePoolStore(str(tmp_path / "pool"))
+    cache = FileCache(tmp_path / "cache", 1 << 20) if "cached" in request.param else None
+    return LancePoolStore(request.getfixturevalue("s3_url"), cache=cache)
 
 
 def new_items(rows: Sequence[int], version: str = "") -> NewItems:

@@ -49,6 +49,9 @@ class StoreSettings(Section):
     pool_url: str | None = None
     """PoolStore: a folder, by default in the data directory, or `s3://BUCKET/PREFIX`; it never holds credentials."""
 
+    pool_cache_gb: float = Field(default=10.0, ge=0.0, le=1e6)
+    """Gigabytes of a bucket's embeddings that are kept in the data directory once they were read; 0 for none."""
+
     replies_kept_s: Seconds = 86_400.0
     """How long the answers to mutating calls are kept for repetition."""
 

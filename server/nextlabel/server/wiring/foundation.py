@@ -14,6 +14,7 @@ from nextlabel.server.compute.threads import Threads
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings.settings import Settings
+from nextlabel.server.store.lance_pool.file_cache import FileCache
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
 from nextlabel.server.system.background import Background
@@ -84,7 +85,7 @@ def open_foundation(settings: Settings) -> Foundation:
         settings=settings,
         store=open_state_store(url, shared=settings.workers > 1),
         # Whoever holds the data directory makes the folders in it.
-        arrays=LancePoolStore(settings.pool_root, keep_versions=keep_versions),
+        arrays=LancePoolStore(settings.pool_root, keep_versions=keep_versions, cache=_cache(settings)),
         clock=SystemClock(),
         limits=settings.limits.limits(),
         signals=Signals(),
@@ -98,6 +99,11 @@ def open_foundation(settings: Settings) -> Foundation:
         alone=alone,
         cluster=cluster,
     )
+
+
+def _cache(settings: Settings) -> FileCache | None:
+    limit_bytes = int(settings.store.pool_cache_gb * 1e9)
+    return FileCache(settings.data_dir / "pool-cache", limit_bytes) if limit_bytes else None
 
 
 def _report(work: str, error: BaseException) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import lance
@@ -27,11 +28,14 @@ from nextlabel.server.ports.pool_store import (
     Rows,
     StoredItem,
 )
+from nextlabel.server.store.lance_pool.cached_scan import CachedTable
 from nextlabel.server.store.lance_pool.durable_files import sync_folder
+from nextlabel.server.store.lance_pool.file_cache import FileCache
 from nextlabel.server.store.lance_pool.fragments import fragments_of, matrix_of
 from nextlabel.server.store.lance_pool.s3 import SCHEME, S3Pool
 from nextlabel.server.store.lance_pool.store_errors import store_errors
 from nextlabel.server.store.lance_pool.table import LanceTable, Snapshot, scan
+from nextlabel.server.store.lance_pool.table_files import ObjectFiles
 from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.values.errors import InvalidArgument, NotFound, Unavailable
 from nextlabel.server.values.ids import ProjectId
@@ -61,7 +65,7 @@ class LancePoolStore(PoolStore):
     """Projects are folders under ``root``: a path, ``file://…``, ``s3://…`` or another URL that Lance knows.
 
     With several server processes on one ``root``, ``keep_versions`` must be longer than their longest scan; with one
-    it may be zero.
+    it may be zero. Embeddings of an object store that are scanned are kept in ``cache``.
 
     Raises:
         InvalidArgument: the URL names no bucket.
@@ -69,7 +73,8 @@ class LancePoolStore(PoolStore):
         Unavailable: the local root cannot be created.
     """
 
-    def __init__(self, root: str, *, keep_versions: timedelta = timedelta(0)) -> None:
+    def __init__(self, root: str, *, keep_versions: timedelta = timedelta(0), cache: FileCache | None = None) -> None:
+        self._cache = cache
         self._keep_versions = keep_versions
         self._directory = _local(root)
         self._root = str(self._directory) if self._directory else root.rstrip("/")
@@ -176,8 +181,14 @@ class LancePoolStore(PoolStore):
     def scan_embeddings(self, project: ProjectId, block_rows: int = 16_384) -> Iterator[EmbeddingBlock]:
         with self._tables(project).embeddings.scanning() as snapshot:
             if snapshot is not None:
-                for batch in scan(snapshot.dataset, ("row", "vector"), block_rows):
+                for batch in self._scanner(project)(snapshot.dataset, ("row", "vector"), block_rows):
                     yield EmbeddingBlock(batch.column("row").to_numpy(), matrix_of(batch.column("vector")))
+
+    def _scanner(self, project: ProjectId) -> Callable[[Any, Sequence[str], int], Iterator[pa.RecordBatch]]:
+        if self._cache is None or self._directory:
+            return scan
+        files = ObjectFiles(self._uri(project, "embeddings"), self._options)
+        return CachedTable(self._cache, _folder(project), files).scan
 
     @override
     def embeddings(self, project: ProjectId, rows: Sequence[int]) -> Float16Matrix:
@@ -236,6 +247,8 @@ class LancePoolStore(PoolStore):
         if tables:
             tables.items.settle()
             tables.embeddings.settle()
+        if self._cache:
+            self._cache.forget_all(_folder(project))
         if self._directory:
             remove_folder(self._directory / _folder(project))
             sync_folder(self._directory)

@@ -264,7 +264,13 @@ def _predicates(runs: RowRuns) -> Iterator[str]:
 
 
 def scan(
-    dataset: Any, columns: Sequence[str], batch_rows: int, offset: int = 0, limit: int | None = None
+    dataset: Any,
+    columns: Sequence[str],
+    batch_rows: int,
+    offset: int = 0,
+    limit: int | None = None,
+    *,
+    fragments: list[Any] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Stream columns in the dataset's order with little read ahead: memory stays flat in the number of rows."""
     scanner = dataset.scanner(
@@ -276,6 +282,7 @@ def scan(
         scan_in_order=True,
         offset=offset or None,
         limit=limit,
+        fragments=fragments,
     )
     with store_errors():
         yield from scanner.to_batches()

@@ -77,6 +77,20 @@ class ObjectFiles(TableFiles):
         self._uri = uri
         self._options = options
 
+    def download(self, name: str, place: Path) -> None:
+        """Copy an object to a file.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            OSError: it cannot be read, or the file not be written.
+        """
+        try:
+            self._session.download_file(name, str(place))
+        except OSError as error:
+            if "not found" in str(error):
+                raise FileNotFoundError(name) from error
+            raise
+
     @cached_property
     def _session(self) -> Any:
         return LanceFileSession(self._uri, dict(self._options or {}))
@@ -84,12 +98,7 @@ class ObjectFiles(TableFiles):
     @override
     def chunks(self, name: str) -> Iterator[bytes]:
         with tempfile.NamedTemporaryFile(prefix="nextlabel-") as copy:
-            try:
-                self._session.download_file(name, copy.name)
-            except OSError as error:
-                if "not found" in str(error):
-                    raise FileNotFoundError(name) from error
-                raise
+            self.download(name, Path(copy.name))
             while part := copy.read(_CHUNK):
                 yield part
 
