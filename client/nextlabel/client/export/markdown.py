@@ -157,10 +157,12 @@ def _agreement(sheet: Datasheet) -> str:
         return section("How far annotators agree", f"Not known: {plain_text(found['missing'])}.")
     shared = found["shared_items"]
     way = sheet.project.get("consensus") or "majority"
-    chosen = f" (now {found['chosen']})" if way == "auto" and found.get("chosen") else ""
+    joined = (
+        "the way that gold and agreement speak for, as `joined_by` of each item says" if way == "auto" else f"`{way}`"
+    )
     said = (
         f"{shared:,} items have answers of several annotators, copies of one answer left out. Answers about an item "
-        f"are joined by {plain_text(way + chosen)}."
+        f"are joined by {joined}."
     )
     rows = [
         [
