@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE, log_probabilities
-from nextlabel.server.assessment.ranking.rewards import USUAL_SPREAD, Comparisons, rank
+from nextlabel.server.assessment.ranking.rewards import USUAL_SPREAD, Comparisons, RankingModel, rank
 
 SKILLS, POSITIONS = np.array([1.2, 0.8, 0.0]), np.array([0.0, 1.0, 0.0])
 
@@ -33,7 +33,8 @@ def test_it_finds_the_order_the_skills_and_who_likes_what_comes_first() -> None:
     assert abs(found.skill_W[2]) < 0.25
     off = (found.position_W - POSITIONS) / found.position_error_W
     assert (np.abs(off) < 3).all()
-    assert found.log_tie == pytest.approx(-0.5, abs=0.25)
+    assert np.log(found.tie_odds) == pytest.approx(-0.5, abs=0.25)
+    assert found.model is RankingModel.DAVIDSON
     scale = np.polyfit(found.reward_T, true, 1)[0]
     centred = scale * (found.reward_T - found.reward_T.mean()) - (true - true.mean())
     assert np.mean(np.abs(centred) < 1.96 * scale * found.error_T) > 0.85
@@ -80,3 +81,34 @@ def test_a_text_that_was_never_compared_stays_where_it_is_expected() -> None:
     assert plain.error_T[0] < USUAL_SPREAD
     tied = rank(Comparisons(np.array([0]), np.array([1]), np.array([TIE]), np.array([0]), 2, 1))
     assert tied.reward_T == pytest.approx([0, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize("model", RankingModel)
+@pytest.mark.parametrize("log_tie", [-2.0, 0.3])
+def test_models_tell_probabilities_and_how_they_change(model: RankingModel, log_tie: float) -> None:
+    advantage = np.linspace(-6, 6, 25)
+    log_n3 = model.log_probabilities(advantage, log_tie)
+    np.testing.assert_allclose(np.exp(log_n3).sum(axis=1), 1, rtol=1e-9)
+    np.testing.assert_allclose(log_n3, log_n3[::-1, ::-1], rtol=1e-9)
+    by_advantage, by_tie = model.slopes(advantage, log_tie)
+    step = 1e-5
+    for found, up, down in (
+        (by_advantage, (advantage + step, log_tie), (advantage - step, log_tie)),
+        (by_tie, (advantage, log_tie + step), (advantage, log_tie - step)),
+    ):
+        expected = (model.log_probabilities(*up) - model.log_probabilities(*down)) / (2 * step)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_texts_that_look_as_good_as_normal_noise_makes_them_are_told_by_thurstone() -> None:
+    rng = np.random.default_rng(4)
+    reward, answers = 3 * rng.standard_normal(12), 6_000
+    first = rng.integers(0, 12, answers)
+    second = (first + rng.integers(1, 12, answers)) % 12
+    seen = reward[first] - reward[second] + rng.standard_normal(answers)
+    answer = np.where(np.abs(seen) < 0.5, TIE, np.where(seen > 0, FIRST, SECOND))
+    given = Comparisons(first, second, answer, np.zeros(answers, np.int64), 12, 1)
+    found = rank(given)
+    assert found.model is RankingModel.THURSTONE
+    assert spearmanr(found.reward_T, reward).statistic > 0.98
+    assert np.isfinite(model_extremes := np.array([found.reward_T.max(), found.error_T.max()])).all(), model_extremes

@@ -84,3 +84,23 @@ def test_every_strategy_picks_a_batch(name: str, embeddings: Floats, heads: Comp
         pytest.skip("asks again about answers")
     picked = strategy.select(ArrayPool(embeddings[30:]), 10, given).rows_k
     assert len(set(picked.tolist())) == 10
+
+
+def test_the_dueling_bandit_compares_what_may_be_the_best(rng: np.random.Generator) -> None:
+    """Members agree that the first texts are good: pairs of them come first, and never a pair of bad ones."""
+    texts = np.zeros((30, SIDE), np.float32)
+    texts[:, 0] = np.linspace(1, -1, 30)
+    texts[:, 1:] = 0.01 * rng.standard_normal((30, SIDE - 1))
+    sides = np.array([(a, b) for a in range(30) for b in range(a + 1, 30)])
+    pairs = np.hstack([texts[sides[:, 0]], texts[sides[:, 1]]]).astype(np.float32)
+
+    def member() -> LinearHead:
+        reward = np.concatenate([[5.0], rng.standard_normal(SIDE - 1)])
+        both = np.concatenate([reward, -reward]) / 2
+        return LinearHead(np.stack([both, 0 * both, -both]).astype(np.float32), np.zeros(3, np.float32))
+
+    committee = [member() for _ in range(5)]
+    given = SelectionContext(predictor=ComparisonHead(committee[0], PENALTY), committee=committee, seed=3)
+    picked = get_strategy("double_thompson").select(ArrayPool(pairs), 10, given).rows_k
+    assert sides[picked].max() <= 6
+    assert sides[picked][0].tolist() == [0, 1]

@@ -108,6 +108,30 @@ CURVE_MEASURE_MACRO_F1: CurveMeasure.ValueType  # 2
 """Macro-F1 on the holdout."""
 Global___CurveMeasure: _TypeAlias = CurveMeasure  # noqa: Y015
 
+class _RankingModel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RankingModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RankingModel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RANKING_MODEL_UNSPECIFIED: _RankingModel.ValueType  # 0
+    """Not told."""
+    RANKING_MODEL_DAVIDSON: _RankingModel.ValueType  # 1
+    """Davidson's: log-odds, as in the Bradley-Terry model, with ties."""
+    RANKING_MODEL_THURSTONE: _RankingModel.ValueType  # 2
+    """Thurstone's, case V, with ties: normal noise, and a tie below a threshold."""
+
+class RankingModel(_RankingModel, metaclass=_RankingModelEnumTypeWrapper):
+    """How answers about pairs come of rewards."""
+
+RANKING_MODEL_UNSPECIFIED: RankingModel.ValueType  # 0
+"""Not told."""
+RANKING_MODEL_DAVIDSON: RankingModel.ValueType  # 1
+"""Davidson's: log-odds, as in the Bradley-Terry model, with ties."""
+RANKING_MODEL_THURSTONE: RankingModel.ValueType  # 2
+"""Thurstone's, case V, with ties: normal noise, and a tie below a threshold."""
+Global___RankingModel: _TypeAlias = RankingModel  # noqa: Y015
+
 class _MapColor:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -560,10 +584,13 @@ class GetRankingResponse(_message.Message):
     ANNOTATORS_FIELD_NUMBER: _builtins.int
     TIE_ODDS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
     tie_odds: _builtins.float
     """Odds of a tie between equal texts against one of them being preferred, Davidson's ν."""
     next_page_token: _builtins.str
     """Token of the next page; empty on the last."""
+    model: Global___RankingModel.ValueType
+    """The model of answers, the one that foresaw answers left out best."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedText]:
         """The texts, the best first."""
@@ -579,10 +606,11 @@ class GetRankingResponse(_message.Message):
         annotators: _abc.Iterable[Global___RankingAnnotator] | None = ...,
         tie_odds: _builtins.float = ...,
         next_page_token: _builtins.str = ...,
+        model: Global___RankingModel.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "next_page_token", b"next_page_token", "texts", b"texts", "tie_odds", b"tie_odds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "model", b"model", "next_page_token", b"next_page_token", "texts", b"texts", "tie_odds", b"tie_odds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

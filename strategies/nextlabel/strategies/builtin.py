@@ -17,6 +17,7 @@ from nextlabel.strategies.pickers.category_vectors import CategoryVectors
 from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMeans
 from nextlabel.strategies.pickers.coverage import Herding, ProbCover
 from nextlabel.strategies.pickers.d_optimal import DOptimal
+from nextlabel.strategies.pickers.double_thompson import DoubleThompson
 from nextlabel.strategies.pickers.greedy_distance import KCenter, RankedBatch
 from nextlabel.strategies.pickers.improved_greedy import ImprovedGreedySampling
 from nextlabel.strategies.pickers.power import PowerSample
@@ -171,6 +172,13 @@ def badge(shortlist: int = 0) -> Strategy:
     return _setwise("badge", Badge(), None, shortlist, "gradient far from other picks")
 
 
+def double_thompson(sample: int = 5000) -> Strategy:
+    """Pairs of texts of which either may be the best (a dueling bandit)."""
+    _at_least("double_thompson", "sample", sample, 1)
+    size = ShortlistSize(4, sample)
+    return ScoreAndPick("double_thompson", DoubleThompson(), None, size, "may be the best", {"sample": sample})
+
+
 def d_optimal(prior: float = 0.1, sample: int = 5000) -> Strategy:
     """Answers narrow the learner's coefficients down most (Bayesian D-optimal design)."""
     _positive("d_optimal", "prior", prior)
@@ -316,6 +324,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         cluster_margin,
         dropquery,
         d_optimal,
+        double_thompson,
         igs,
         balanced_margin,
         distinct_margin,

@@ -120,6 +120,8 @@ def report(
             return
         if ranking:
             found = plain(client.reports.ranking(project, by_learner=by_learner))
+            if found["model"]:
+                say(f"by {found['model'].capitalize()}'s model, which foresaw answers left out best")
             for annotator in found["annotators"]:
                 say(_of_annotator(annotator))
             emit_many(found["texts"], _RANKING_COLUMNS, output)

@@ -166,6 +166,7 @@ class ReportServicer(ReportServiceServicer):
             texts=texts,
             annotators=map(ranking_annotator, annotators),
             tie_odds=found.tie,
+            model=RANKING_MODELS[found.model],
             next_page_token=token,
         )
 

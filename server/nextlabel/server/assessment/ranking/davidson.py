@@ -31,6 +31,13 @@ def log_probabilities(advantage_n: Float64, log_tie: float) -> Float64:
     return np.asarray(log_softmax(logits_n3, axis=1))
 
 
+def slopes(advantage_n: Float64, log_tie: float) -> tuple[Float64, Float64]:
+    """Return how the logarithms change with the advantage and with ``log_tie``, (n, 3) each."""
+    probabilities_n3 = np.exp(log_probabilities(advantage_n, log_tie))
+    tied_3 = np.arange(3) == TIE
+    return SIDES - (probabilities_n3 @ SIDES)[:, None], tied_3 - probabilities_n3[:, [TIE]]
+
+
 def curvature(advantage_n: Float64, log_tie: float) -> Float64:
     """Return the information that an answer about each of n pairs gives of its advantage, (n,), at most 1/4.
 

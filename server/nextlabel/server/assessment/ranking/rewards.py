@@ -1,20 +1,23 @@
 """How texts rank that several people and models compared, two at a time.
 
-Davidson's model of each answer, in which an annotator's skill multiplies how much better a text is, as discrimination
-does in item response theory, and what comes first has a bonus of the annotator's own. A skill of 0 is guessing, one
-below 0 is answering the wrong way round. Rewards, skills and bonuses have normal priors, which keep a text that always
-won finite and give all of it a scale: the usual skill is 1.
+Each answer comes by Davidson's model or Thurstone's, whichever foresees answers left out better. An annotator's skill
+multiplies how much better a text is, as discrimination does in item response theory, and what comes first has a bonus
+of the annotator's own. A skill of 0 is guessing, one below 0 is answering the wrong way round. Rewards, skills and
+bonuses have normal priors, which keep a text that always won finite and give all of it a scale: the usual skill is 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nextlabel.server.assessment.ranking.davidson import KNOWN_OF_TIES, SIDES, TIE, curvature, log_probabilities
+from nextlabel.server.assessment.ranking import davidson, thurstone
+from nextlabel.server.assessment.ranking.davidson import FIRST, KNOWN_OF_TIES, TIE
 
 Float64 = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,6 +30,26 @@ SPREAD_OF_SKILL = 0.5
 SPREAD_OF_POSITION = 0.5
 FOLDS = 5
 FEWEST_TO_CHOOSE = 20
+
+
+class RankingModel(StrEnum):
+    """How answers come of rewards."""
+
+    DAVIDSON = "davidson"
+    THURSTONE = "thurstone"
+
+    @property
+    def log_probabilities(self) -> Callable[[Float64, float], Float64]:
+        """Logarithms of the probabilities of first, tie and second, (n, 3), by advantages, (n,), and ``log_tie``."""
+        return _OF_MODEL[self].log_probabilities
+
+    @property
+    def slopes(self) -> Callable[[Float64, float], tuple[Float64, Float64]]:
+        """How these change with the advantages and with ``log_tie``, (n, 3) each."""
+        return _OF_MODEL[self].slopes
+
+
+_OF_MODEL = {RankingModel.DAVIDSON: davidson, RankingModel.THURSTONE: thurstone}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,20 +83,23 @@ class Ranking:
     """What comparisons say.
 
     Attributes:
-        reward_T: of each text: log-odds of it against one of reward 0, for an annotator of skill 1.
+        model: which one foresees answers best.
+        reward_T: of each text: log-odds of it against one of reward 0, for an annotator of skill 1; nearly so by
+            Thurstone's model.
         error_T: standard error of each reward, given the skills.
         skill_W: what each annotator's answers are worth.
         position_W: log-odds that each annotator adds to the text shown first; ``position_error_W`` their standard
             errors.
-        log_tie: logarithm of Davidson's ν.
+        tie_odds: odds of a tie between equal texts against one of them being preferred; Davidson's ν.
     """
 
+    model: RankingModel
     reward_T: Float64
     error_T: Float64
     skill_W: Float64
     position_W: Float64
     position_error_W: Float64
-    log_tie: float
+    tie_odds: float
 
 
 def rank(given: Comparisons, expected_T: Float64 | None = None) -> Ranking:
@@ -85,10 +111,12 @@ def rank(given: Comparisons, expected_T: Float64 | None = None) -> Ranking:
     How far rewards may be from that is chosen by the log loss on answers left out.
     """
     expected = np.zeros(given.texts) if expected_T is None else expected_T
-    spread = _spread(given, expected)
-    found = _fit(given, expected, spread)
+    model, spread = _chosen(given, expected)
+    found = _fit(given, expected, spread, model)
     advantage_M = found.advantage(given)
-    told_M = curvature(advantage_M, found.log_tie)
+    by_advantage_M3, _ = model.slopes(advantage_M, found.log_tie)
+    told_M = (np.exp(model.log_probabilities(advantage_M, found.log_tie)) * by_advantage_M3**2).sum(axis=1)
+    equal_3 = model.log_probabilities(np.zeros(1), found.log_tie)[0]
     weights_M = told_M * found.skill_W[given.annotator_M] ** 2
     information_TT = np.diag(np.full(given.texts, spread**-2))
     np.add.at(information_TT, (given.first_M, given.first_M), weights_M)
@@ -97,12 +125,13 @@ def rank(given: Comparisons, expected_T: Float64 | None = None) -> Ranking:
     np.add.at(information_TT, (given.second_M, given.first_M), -weights_M)
     told_W = np.bincount(given.annotator_M, told_M, given.annotators) + SPREAD_OF_POSITION**-2
     return Ranking(
+        model=model,
         reward_T=found.reward_T,
         error_T=np.sqrt(np.diag(np.linalg.inv(information_TT))),
         skill_W=found.skill_W,
         position_W=found.position_W,
         position_error_W=1 / np.sqrt(told_W),
-        log_tie=found.log_tie,
+        tie_odds=float(np.exp(equal_3[TIE] - equal_3[FIRST])),
     )
 
 
@@ -118,21 +147,27 @@ class _Fitted:
         return self.skill_W[given.annotator_M] * difference_M + self.position_W[given.annotator_M]
 
 
-def _spread(given: Comparisons, expected_T: Float64) -> float:
+def _chosen(given: Comparisons, expected_T: Float64) -> tuple[RankingModel, float]:
+    """Return the model and the spread that foresee answers left out best; the spread is Davidson's."""
     if len(given) < FEWEST_TO_CHOOSE:
-        return USUAL_SPREAD
-    order = np.random.default_rng(0).permutation(len(given))
-    losses = np.zeros(len(SPREADS))
+        return RankingModel.DAVIDSON, USUAL_SPREAD
+    losses = [_loss_left_out(given, expected_T, spread, RankingModel.DAVIDSON) for spread in SPREADS]
+    spread = SPREADS[int(np.argmin(losses))]
+    other = _loss_left_out(given, expected_T, spread, RankingModel.THURSTONE)
+    return RankingModel.THURSTONE if other < min(losses) else RankingModel.DAVIDSON, spread
+
+
+def _loss_left_out(given: Comparisons, expected_T: Float64, spread: float, model: RankingModel) -> float:
+    order, loss = np.random.default_rng(0).permutation(len(given)), 0.0
     for fold in range(FOLDS):
         out, kept = given.take(order[fold::FOLDS]), given.take(np.delete(order, np.s_[fold::FOLDS]))
-        for place, spread in enumerate(SPREADS):
-            found = _fit(kept, expected_T, spread)
-            log_m3 = log_probabilities(found.advantage(out), found.log_tie)
-            losses[place] -= log_m3[np.arange(len(out)), out.answer_M].sum()
-    return SPREADS[int(losses.argmin())]
+        found = _fit(kept, expected_T, spread, model)
+        log_m3 = model.log_probabilities(found.advantage(out), found.log_tie)
+        loss -= float(log_m3[np.arange(len(out)), out.answer_M].sum())
+    return loss
 
 
-def _fit(given: Comparisons, expected_T: Float64, spread: float) -> _Fitted:
+def _fit(given: Comparisons, expected_T: Float64, spread: float, model: RankingModel) -> _Fitted:
     texts, annotators = given.texts, given.annotators
     given_M3 = np.eye(3)[given.answer_M]
 
@@ -144,10 +179,12 @@ def _fit(given: Comparisons, expected_T: Float64, spread: float) -> _Fitted:
 
     def loss(parameters: Float64) -> tuple[float, Float64]:
         now = parts(parameters)
-        log_M3 = log_probabilities(now.advantage(given), now.log_tie)
-        equal_3 = log_probabilities(np.zeros(1), now.log_tie)[0]
-        off_M3 = np.exp(log_M3) - given_M3
-        slope_M = off_M3 @ SIDES
+        advantage_M = now.advantage(given)
+        log_M3 = model.log_probabilities(advantage_M, now.log_tie)
+        equal_3 = model.log_probabilities(np.zeros(1), now.log_tie)[0]
+        by_advantage_M3, by_tie_M3 = model.slopes(advantage_M, now.log_tie)
+        slope_M = -(given_M3 * by_advantage_M3).sum(axis=1)
+        tie_slope = -(given_M3 * by_tie_M3).sum() - KNOWN_OF_TIES @ model.slopes(np.zeros(1), now.log_tie)[1][0]
         through_M = slope_M * now.skill_W[given.annotator_M]
         difference_M = now.reward_T[given.first_M] - now.reward_T[given.second_M]
         by_text = np.bincount(given.first_M, through_M, texts) - np.bincount(given.second_M, through_M, texts)
@@ -156,7 +193,7 @@ def _fit(given: Comparisons, expected_T: Float64, spread: float) -> _Fitted:
                 spread * by_text,
                 SPREAD_OF_SKILL * np.bincount(given.annotator_M, slope_M * difference_M, annotators),
                 SPREAD_OF_POSITION * np.bincount(given.annotator_M, slope_M, annotators),
-                [off_M3[:, TIE].sum() + KNOWN_OF_TIES.sum() * np.exp(equal_3[TIE]) - KNOWN_OF_TIES[TIE]],
+                [tie_slope],
             ]
         )
         gradient[:-1] += parameters[:-1]

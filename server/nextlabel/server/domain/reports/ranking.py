@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.votes import newest_answers
 from nextlabel.server.assessment.intervals import Estimate
-from nextlabel.server.assessment.ranking.rewards import Comparisons, rank
+from nextlabel.server.assessment.ranking.rewards import Comparisons, RankingModel, rank
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
@@ -47,11 +47,16 @@ class RankingAnnotator:
 
 @dataclass(frozen=True, slots=True)
 class TextRanking:
-    """Texts, the best first, and annotators, those with most answers first; ``tie`` is Davidson's ν."""
+    """Texts, the best first, and annotators, those with most answers first.
+
+    ``tie`` are the odds of a tie between equal texts against one of them being preferred; ``model`` is what foresaw
+    answers best.
+    """
 
     texts: Sequence[RankedText]
     annotators: Sequence[RankingAnnotator]
     tie: float
+    model: RankingModel
 
 
 class Rankings:
@@ -156,8 +161,8 @@ def _ranked(
         return RankingAnnotator(names[w], float(found.skill_W[w]), position)
 
     by_answers = _descending(of_annotators.astype(np.float64))
-    tie = float(np.exp(found.log_tie))
-    return TextRanking(list(map(text, _descending(found.reward_T))), list(map(annotator_of, by_answers)), tie)
+    ranked = list(map(text, _descending(found.reward_T)))
+    return TextRanking(ranked, list(map(annotator_of, by_answers)), found.tie_odds, found.model)
 
 
 def _descending(values_n: npt.NDArray[np.float64]) -> list[int]:

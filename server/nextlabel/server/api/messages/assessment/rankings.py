@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from nextlabel.server.api.messages.assessment.quality import estimate
 from nextlabel.server.api.messages.values import beginning
+from nextlabel.server.assessment.ranking.rewards import RankingModel
 from nextlabel.server.domain.reports.ranking import RankedText, RankingAnnotator
 from nextlabel.v1 import report_service_pb2 as pb
 
+RANKING_MODELS = {
+    RankingModel.DAVIDSON: pb.RANKING_MODEL_DAVIDSON,
+    RankingModel.THURSTONE: pb.RANKING_MODEL_THURSTONE,
+}
 MOST_ANNOTATORS = 100
 TEXT_BYTES = 1_024
 
