@@ -10,12 +10,16 @@ from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """An item that an annotator labeled otherwise than gold or a person; ``rationale`` is the annotator's."""
+    """An item that an annotator labeled otherwise than gold or a person.
+
+    ``rationale`` is the annotator's, ``critiques`` are what people said of a text that it wrote.
+    """
 
     item: ItemToAnnotate
     given: Body
     trusted: Body
     rationale: str = ""
+    critiques: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

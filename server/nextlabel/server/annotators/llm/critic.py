@@ -117,21 +117,30 @@ def _redacted(shown: Disagreement) -> Disagreement:
         given=redactor.body(shown.given),
         trusted=redactor.body(shown.trusted),
         rationale=redactor.redact(shown.rationale),
+        critiques=tuple(map(redactor.redact, shown.critiques)),
     )
 
 
 def _material(task: Task, disagreements: Sequence[Disagreement], fence: Fence) -> str:
-    blocks = [
-        f"{fence.wrap(one.item.text[:_MAX_ITEM_CHARACTERS])}\n"
-        f"Annotator: {_shown(one.given, fence)}\nRight: {_shown(one.trusted, fence)}"
-        + (f"\nThe annotator's reason:\n{fence.wrap(one.rationale)}" if one.rationale else "")
-        for one in disagreements
-    ]
-    mistakes = "\n\n".join(blocks)
+    mistakes = "\n\n".join(_mistake(one, fence) for one in disagreements)
+    labels = f"Labels:\n{label_lines(task.labels)}\n\n" if task.labels else ""
     return (
-        f"{fence.explain()}\n\nGuidelines:\n{task.guidelines.text}\n\nLabels:\n{label_lines(task.labels)}\n\n"
+        f"{fence.explain()}\n\nGuidelines:\n{task.guidelines.text}\n\n{labels}"
         f"Mistakes:\n\n{mistakes}\n\nGive the critique and the amended guidelines."
     )
+
+
+def _mistake(one: Disagreement, fence: Fence) -> str:
+    item = one.item
+    parts = [fence.wrap(item.text[:_MAX_ITEM_CHARACTERS])] if item.text or item.alternatives is None else []
+    if item.alternatives is not None:
+        first, second = (fence.wrap(text[:_MAX_ITEM_CHARACTERS]) for text in item.alternatives)
+        parts.append(f"First:\n{first}\nSecond:\n{second}")
+    parts.append(f"Annotator: {_shown(one.given, fence)}\nRight: {_shown(one.trusted, fence)}")
+    if one.rationale:
+        parts.append(f"The annotator's reason:\n{fence.wrap(one.rationale)}")
+    parts += [f"What a person said of it:\n{fence.wrap(critique)}" for critique in one.critiques]
+    return "\n".join(parts)
 
 
 def _shown(body: Body, fence: Fence) -> str:

@@ -6,7 +6,7 @@ effect is measured, so that neither this proposal nor later ones were made from 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.assessment.intervals import paired_difference
@@ -21,8 +21,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
-from nextlabel.server.values.labeling.answers import Body
-from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
+from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.guidelines import Guidelines as Codebook
@@ -142,7 +141,11 @@ class GuidelineProposals:
             after = await critic.answers(amended, items)
         except (BudgetExhausted, AnnotatorStopped) as reason:
             return None, f"the measurement was cut off: {reason.message}"
-        return _effect(items, truth, before, after, ledger.spent - spent), ""
+        right = [
+            [(body := said.get(i.item_id)) is not None and kind.same(body, truth[i.item_id], project) for i in items]
+            for said in (before, after)
+        ]
+        return _effect(*right, ledger.spent - spent), ""
 
 
 def _check(request: ProposalRequest) -> None:
@@ -187,17 +190,9 @@ def _no_disagreement(annotator: LlmOptions, task: Task, compared: Sequence[Compa
     )
 
 
-def _effect(
-    items: Sequence[ItemToAnnotate],
-    truth: Mapping[str, Body],
-    before: Mapping[str, Body],
-    after: Mapping[str, Body],
-    cost: Cost,
-) -> GuidelinesEffect:
-    was = [before.get(item.item_id) == truth[item.item_id] for item in items]
-    is_now = [after.get(item.item_id) == truth[item.item_id] for item in items]
+def _effect(was: Sequence[bool], is_now: Sequence[bool], cost: Cost) -> GuidelinesEffect:
     gained = sum(now and not then for then, now in zip(was, is_now, strict=True))
     lost = sum(then and not now for then, now in zip(was, is_now, strict=True))
-    difference = paired_difference(gained, lost, len(items))
-    n = len(items)
+    n = len(was)
+    difference = paired_difference(gained, lost, n)
     return GuidelinesEffect(n, sum(was) / n, sum(is_now) / n, difference.low, difference.high, cost)

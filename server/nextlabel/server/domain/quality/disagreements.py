@@ -13,7 +13,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.critiques import Disagreement
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Body, Label
+from nextlabel.server.values.labeling.answers import Body, Label, Text
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
 from nextlabel.server.values.pool import ReferenceItem
 from nextlabel.server.values.projects.projects import Project
@@ -21,16 +21,17 @@ from nextlabel.server.values.projects.projects import Project
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """An annotation beside the trusted answer about its item."""
+    """An annotation beside the trusted answer about its item.
+
+    ``differs`` says that they are not the same answer, as far as right and wrong are concerned. ``critiques`` is what
+    people said of a text that was given.
+    """
 
     annotation: Annotation
     given: Body
     trusted: Body
-
-    @property
-    def differs(self) -> bool:
-        """True when the annotator did not give the trusted answer."""
-        return self.given != self.trusted
+    differs: bool
+    critiques: tuple[str, ...] = ()
 
 
 class Disagreements:
@@ -58,8 +59,10 @@ class Disagreements:
         for row, given in (await self._labels.rows(project)).items():
             answer = _last_answer(given, annotator, guidelines_hash)
             trusted = kind.parsed(gold[row].label) if row in gold else _agreed_by_people(given)
-            if row not in unusable and trusted is not None and answer is not None and answer.answer.body is not None:
-                found.append(Compared(answer, answer.answer.body, trusted))
+            body = None if answer is None else answer.answer.body
+            if row not in unusable and trusted is not None and answer is not None and body is not None:
+                differs = not kind.same(body, trusted, project)
+                found.append(Compared(answer, body, trusted, differs, _critiques(body, given)))
         return found
 
     async def right_on_gold(
@@ -77,10 +80,9 @@ class Disagreements:
         chosen = {c.annotation.row: c for c in _spread(mistakes, most)}
         items = await self._pools.to_annotate(project.id, list(chosen))
         return [
-            Disagreement(
-                item, chosen[item.row].given, chosen[item.row].trusted, chosen[item.row].annotation.answer.rationale
-            )
+            Disagreement(item, one.given, one.trusted, one.annotation.answer.rationale, one.critiques)
             for item in items
+            for one in [chosen[item.row]]
         ]
 
 
@@ -90,6 +92,12 @@ def _last_answer(given: Sequence[Annotation], annotator: str, guidelines_hash: s
         if annotation.annotator == annotator and source.guidelines_hash == guidelines_hash and annotation.answer.body:
             return annotation
     return None
+
+
+def _critiques(body: Body, given: Sequence[Annotation]) -> tuple[str, ...]:
+    """Return what people said of a text, who wrote another one in its stead."""
+    reviews = [review for a in given if a.kind is AnnotatorKind.HUMAN for review in a.answer.reviews]
+    return tuple(r.critique for r in reviews if isinstance(body, Text) and r.text == body.text)
 
 
 def _agreed_by_people(given: Sequence[Annotation]) -> Body | None:
