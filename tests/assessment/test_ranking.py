@@ -111,4 +111,4 @@ def test_texts_that_look_as_good_as_normal_noise_makes_them_are_told_by_thurston
     found = rank(given)
     assert found.model is RankingModel.THURSTONE
     assert spearmanr(found.reward_T, reward).statistic > 0.98
-    assert np.isfinite(model_extremes := np.array([found.reward_T.max(), found.error_T.max()])).all(), model_extremes
+    assert np.isfinite(found.error_T).all()

@@ -39,8 +39,8 @@ class DoubleThompson:
         picked = np.empty(k, np.int64)
         for step in range(k):
             one, other = rng.choice(len(rewards_T2m), 2, replace=False)
-            sides_m = [rewards_T2m[one, side] + rewards_T2m[other, 1 - side] for side in (0, 1)]
-            values_m = np.rint(np.maximum(*sides_m) / VALUE_GRID)
+            straight_m, turned_m = (rewards_T2m[one, side] + rewards_T2m[other, 1 - side] for side in (0, 1))
+            values_m = np.rint(np.maximum(straight_m, turned_m) / VALUE_GRID)
             best = picked[step] = first_of_best(np.where(left_m, values_m, -np.inf), everything, candidates)
             left_m[best] = False
         return Picks(picked)

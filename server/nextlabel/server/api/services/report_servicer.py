@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from nextlabel.server.api.messages.assessment.quality import annotator_report, arrival, estimate
-from nextlabel.server.api.messages.assessment.rankings import MOST_ANNOTATORS, ranked_text, ranking_annotator
+from nextlabel.server.api.messages.assessment.rankings import (
+    MOST_ANNOTATORS,
+    RANKING_MODELS,
+    ranked_text,
+    ranking_annotator,
+)
 from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message

@@ -34,8 +34,8 @@ def log_probabilities(advantage_n: Float64, log_tie: float) -> Float64:
 def slopes(advantage_n: Float64, log_tie: float) -> tuple[Float64, Float64]:
     """Return how the logarithms change with the advantage and with ``log_tie``, (n, 3) each."""
     probabilities_n3 = np.exp(log_probabilities(advantage_n, log_tie))
-    tied_3 = np.arange(3) == TIE
-    return SIDES - (probabilities_n3 @ SIDES)[:, None], tied_3 - probabilities_n3[:, [TIE]]
+    by_advantage_n3 = SIDES - (probabilities_n3 @ SIDES)[:, None]
+    return by_advantage_n3, np.eye(3)[TIE] - probabilities_n3[:, [TIE]]
 
 
 def curvature(advantage_n: Float64, log_tie: float) -> Float64:

@@ -8,7 +8,7 @@ bonuses have normal priors, which keep a text that always won finite and give al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,15 +41,22 @@ class RankingModel(StrEnum):
     @property
     def log_probabilities(self) -> Callable[[Float64, float], Float64]:
         """Logarithms of the probabilities of first, tie and second, (n, 3), by advantages, (n,), and ``log_tie``."""
-        return _OF_MODEL[self].log_probabilities
+        return _LOG_PROBABILITIES[self]
 
     @property
     def slopes(self) -> Callable[[Float64, float], tuple[Float64, Float64]]:
         """How these change with the advantages and with ``log_tie``, (n, 3) each."""
-        return _OF_MODEL[self].slopes
+        return _SLOPES[self]
 
 
-_OF_MODEL = {RankingModel.DAVIDSON: davidson, RankingModel.THURSTONE: thurstone}
+_LOG_PROBABILITIES: Mapping[RankingModel, Callable[[Float64, float], Float64]] = {
+    RankingModel.DAVIDSON: davidson.log_probabilities,
+    RankingModel.THURSTONE: thurstone.log_probabilities,
+}
+_SLOPES: Mapping[RankingModel, Callable[[Float64, float], tuple[Float64, Float64]]] = {
+    RankingModel.DAVIDSON: davidson.slopes,
+    RankingModel.THURSTONE: thurstone.slopes,
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ effect is measured, so that neither this proposal nor later ones were made from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.assessment.intervals import paired_difference
@@ -21,6 +21,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.critiques import Critique, Disagreement
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, FailedPrecondition, InvalidArgument
+from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.pool import ReferenceItem
@@ -141,11 +142,12 @@ class GuidelineProposals:
             after = await critic.answers(amended, items)
         except (BudgetExhausted, AnnotatorStopped) as reason:
             return None, f"the measurement was cut off: {reason.message}"
-        right = [
-            [(body := said.get(i.item_id)) is not None and kind.same(body, truth[i.item_id], project) for i in items]
-            for said in (before, after)
-        ]
-        return _effect(*right, ledger.spent - spent), ""
+
+        def right(said: Mapping[str, Body]) -> list[bool]:
+            given = [(said.get(item.item_id), truth[item.item_id]) for item in items]
+            return [body is not None and kind.same(body, true, project) for body, true in given]
+
+        return _effect(right(before), right(after), ledger.spent - spent), ""
 
 
 def _check(request: ProposalRequest) -> None:
