@@ -120,10 +120,8 @@ def report(
             return
         if ranking:
             found = plain(client.reports.ranking(project, by_learner=by_learner))
-            if found["model"]:
-                say(f"by {found['model'].capitalize()}'s model, which foresaw answers left out best")
-            for annotator in found["annotators"]:
-                say(_of_annotator(annotator))
+            for line in _beside_ranking(found):
+                say(line)
             emit_many(found["texts"], _RANKING_COLUMNS, output)
             return
         if against_random:
@@ -147,6 +145,11 @@ _RANKING_COLUMNS: TableColumns = {
     "95 % INTERVAL": lambda t: f"{t['reward']['low']:.2f} to {t['reward']['high']:.2f}",
     "ANSWERS": lambda t: t["reward"]["items"],
 }
+
+
+def _beside_ranking(found: Record) -> list[str]:
+    model = f"by {found['model'].capitalize()}'s model, which foresaw answers left out best" if found["model"] else ""
+    return [line for line in (model, *map(_of_annotator, found["annotators"])) if line]
 
 
 def _of_annotator(found: Record) -> str:
