@@ -16,7 +16,7 @@ OWN = {
     "train": "Train the learner on the labels so far and show the new model version.",
     "models": "List the model versions, newest first: how good each is, and what annotators' advice is worth to it.",
     "model": "Take a trained model along: files that predict without nextlabel.",
-    "synthesize": "Have an LLM write texts of a class, and judge each before you use it.",
+    "synthesize": "Have an LLM write texts of a class or score, and judge each before you use it.",
     "texts": "See what was written of items, have it judged, and find the best.",
     "export": "Export items or annotations, to a file in the form that its ending names, or to stdout as JSON Lines.",
     "mcp": "Offer tools of the Model Context Protocol, so that an assistant can label and start runs.",
@@ -33,5 +33,6 @@ SERVER = {
     "backup": "Back up a data directory while it is served.",
     "restore": "Restore a backup.",
     "local-llm": "Serve a small LLM on this machine.",
+    "tune-local": "Tune a small LLM on a project's answers, and measure it on gold.",
 }
 """The commands of the server, which is an extra."""
