@@ -27,7 +27,7 @@ from tests.tuning.tiny import tiny_model
 
 COLD, WARM = ("snow", "ice", "frost", "sleet"), ("sun", "sand", "heat", "palm")
 WORDS = ("today", "here", "again", "there", "much", "more", "soon", "late")
-QUICK = TuningSettings(method=Method.FULL, epochs=12, learning_rate=1e-2, checkpoint_every=5)
+QUICK = TuningSettings(method=Method.FULL, epochs=10, learning_rate=3e-3, checkpoint_every=5)
 
 
 def task_of(kind: AnnotationType = AnnotationType.SINGLE_LABEL) -> Task:
@@ -177,7 +177,7 @@ def test_several_labels_and_scores_are_learned_as_they_are_asked(
 
 
 def test_adapters_are_merged_into_a_model_of_its_own(base: Path, tmp_path: Path) -> None:
-    settings = TuningSettings(Method.LORA, epochs=12, learning_rate=3e-2, checkpoint_every=5)
+    settings = TuningSettings(Method.LORA, epochs=10, learning_rate=3e-2, checkpoint_every=5)
     found = tune(tuning(base, settings=settings), ModelFolders(tmp_path), Told())
     assert weights(found.folder).keys() == weights(base).keys()
     assert found.manifest["gold"]["gain"]["value"] > 0
@@ -210,7 +210,7 @@ def test_what_cannot_be_tuned_is_refused_with_the_reason(
     base: Path, tmp_path: Path, changes: dict[str, Any], error: type[DomainError], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        tune(tuning(base, **changes), ModelFolders(tmp_path / "models"), Told())
+        tune(tuning(**{"base": base, **changes}), ModelFolders(tmp_path / "models"), Told())
     assert not list(tmp_path.rglob("v*"))
 
 
