@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.client import Client
-from nextlabel.server.api.messages.answers import body_of
+from nextlabel.server.api.messages.labeling.answers import body_of
 from nextlabel.server.api.messages.projects import new_project
 from nextlabel.server.tuning.examples import Form
 from nextlabel.server.tuning.measuring import GoldItem
