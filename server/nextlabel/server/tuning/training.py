@@ -96,7 +96,7 @@ def tuned(
             group["lr"] = settings.learning_rate * (1 - step / steps)
         loss = _loss(model, [pairs[i] for i in chosen], [reference[i] for i in chosen] if reference else [], settings)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(weights.values(), 1.0)
         optimizer.step()
         losses = [*losses, float(loss.detach())][-per_epoch:]
