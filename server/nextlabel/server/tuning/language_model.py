@@ -81,7 +81,7 @@ def load_language_model(name: str) -> LanguageModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # loading takes no time that is worth a bar, and saving none either
+    disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         # Neither code nor pickles of strangers are run.
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
