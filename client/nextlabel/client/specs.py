@@ -152,6 +152,7 @@ def run_spec(
     item_ids: Sequence[str] = (),
     below_confidence: float = 0.0,
     gold_every: int = 0,
+    gold_hours: float = 0.0,
     gold_items: int = 0,
     gold_alert_only: bool = False,
 ) -> RunSpec:
@@ -170,12 +171,13 @@ def run_spec(
     With `item_ids`, 10,000 at most, it asks about these items only; with `below_confidence`, in (0, 1], about those of
     which the learner is less sure than that when the run begins. Such a run draws no audit items.
 
-    With `gold_every` an LLM is asked about `gold_items` gold items again, 100 if not given, after so many answers;
+    With `gold_every` an LLM is asked about `gold_items` gold items again, 100 if not given, after so many answers, and
+    with `gold_hours` before a round where its newest answers about gold are older than that;
     where it has become worse the run ends, or goes on with an alarm if `gold_alert_only`.
 
     Raises ValueError for a budget that buys nothing.
     """
-    replay = (gold_every, gold_items, gold_alert_only)
+    replay = (gold_every, gold_hours, gold_items, gold_alert_only)
     return RunSpec(
         annotator=annotator,
         strategy=strategy_spec(strategy, strategy_params),
@@ -194,5 +196,7 @@ def run_spec(
         advice=advice,
         train_while_asking=train_while_asking,
         items=ItemScope(item_ids=item_ids, below_confidence=below_confidence) if item_ids or below_confidence else None,
-        gold_replay=GoldReplay(every=gold_every, items=gold_items, alert_only=gold_alert_only) if any(replay) else None,
+        gold_replay=GoldReplay(every=gold_every, hours=gold_hours, items=gold_items, alert_only=gold_alert_only)
+        if any(replay)
+        else None,
     )

@@ -690,6 +690,7 @@ class GoldReplay(_message.Message):
     EVERY_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     ALERT_ONLY_FIELD_NUMBER: _builtins.int
+    HOURS_FIELD_NUMBER: _builtins.int
     every: _builtins.int
     """Answers of the annotator between two times that it is asked, from 1 to 1,000,000; 0 for asking only when the run begins
     and model, prompt or guidelines are not those of the answers there are.
@@ -697,17 +698,22 @@ class GoldReplay(_message.Message):
     items: _builtins.int
     """Gold items a time, up to 1,000, those first that were asked most often; 0 for 100."""
     alert_only: _builtins.bool
-    """Go on with an alarm in the events. Otherwise a run in which `every` is set ends with ANNOTATOR_UNRELIABLE."""
+    """Go on with an alarm in the events. Otherwise a run in which `every` or `hours` is set ends with ANNOTATOR_UNRELIABLE."""
+    hours: _builtins.float
+    """Hours between two times that it is asked, up to 8,760, by the time of its newest answer about gold in whatever run; 0 for no
+    such schedule. It is looked at before each round.
+    """
     def __init__(
         self,
         *,
         every: _builtins.int = ...,
         items: _builtins.int = ...,
         alert_only: _builtins.bool = ...,
+        hours: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_only", b"alert_only", "every", b"every", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_only", b"alert_only", "every", b"every", "hours", b"hours", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,6 +1,7 @@
 """Gold that is asked again: on schedule, after changes, and what a run does where an annotator has become worse."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,23 @@ async def test_only_llms_that_label_are_asked_again_within_limits(service: LlmSe
             await replaying(service, project, replay)
     with pytest.raises(InvalidArgument, match="only LLMs that label items"):
         await service.replay_run(project, {}, annotator=service.people, gold_replay=GoldReplay(every=5))
+
+
+async def test_gold_is_asked_again_when_hours_have_passed_in_whatever_run(
+    service: LlmService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = await service.filled(gold=True)
+    first = await replaying(service, project, GoldReplay(hours=24), limit=Cost(labels=8, micro_usd=10_000_000))
+    assert not await happenings(service, first)
+    clock, now = service.parts.base.clock, service.parts.base.clock.now()
+    monkeypatch.setattr(type(clock), "now", lambda self: now + timedelta(hours=25))
+    second = await replaying(service, project, GoldReplay(hours=24), limit=Cost(labels=16, micro_usd=10_000_000))
+    # Before its first round, and not before the next ones: the new answers are of today.
+    assert [one.items for one in await happenings(service, second)] == [len(GOLD)]
+    assert service.asked("text of g3") == 2
+
+
+async def test_hours_beyond_a_year_are_refused(service: LlmService) -> None:
+    project = await service.filled(gold=True)
+    with pytest.raises(InvalidArgument, match="from 0 to 8,760"):
+        await replaying(service, project, GoldReplay(hours=9_000))

@@ -102,20 +102,27 @@ class Counts:
             self._count(item)
             yield item
 
+    def row(self, row: Record) -> None:
+        """Count an item that was written as a row."""
+        self._add(row["source"], row["label"], row["review"])
+
     def _count(self, item: LabeledItem) -> None:
-        if item.source == REFERENCE:
+        self._add(item.source, item.label, item.review)
+
+    def _add(self, source: str, given: Any, review: str) -> None:
+        if source == REFERENCE:
             return
-        self.labeled_by[self._who(item)] += 1
-        for label in item.label if isinstance(item.label, list) else [item.label]:
+        self.labeled_by[self._who(source)] += 1
+        for label in given if isinstance(given, list) else [given]:
             # Texts and numbers are as many as items.
             if isinstance(label, str) and len(label) <= _LONGEST_CLASS:
                 self.classes[label] += 1
-        self.to_review += bool(item.review) and item.source != NOBODY
+        self.to_review += bool(review) and source != NOBODY
 
-    def _who(self, item: LabeledItem) -> str:
-        if item.source == NOBODY or item.source in _PREDICTED:
-            return _PREDICTED.get(item.source, item.source)
-        kinds = {self._kinds.get(name, MIXED) for name in item.source.split(", ")}
+    def _who(self, source: str) -> str:
+        if source == NOBODY or source in _PREDICTED:
+            return _PREDICTED.get(source, source)
+        kinds = {self._kinds.get(name, MIXED) for name in source.split(", ")}
         if PEOPLE in kinds:
             return PEOPLE
         return kinds.pop() if len(kinds) == 1 else MIXED

@@ -230,5 +230,5 @@ def _added(quotes: Sequence[RunQuote]) -> RunQuote:
 
 
 def _replayed(replay: GoldReplay, gold: int, labels: int) -> int:
-    """Return how many questions about gold items that were asked before come with so many labels."""
+    """Return how many questions about gold items that were asked before come with so many labels, whatever it takes."""
     return labels // replay.every * min(replay.items or GOLD_ITEMS, gold) if replay.every else 0

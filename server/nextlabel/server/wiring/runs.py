@@ -113,7 +113,7 @@ def run_parts(
             clock=base.clock,
             new_id=new_id,
         ),
-        gold_replays=GoldReplays(base.store, gold_checks, reports.quality.gold_askings, log),
+        gold_replays=GoldReplays(base.store, gold_checks, reports.quality.gold_askings, log, base.clock),
         people_checks=people_checks,
         annotation=annotation,
         annotators=annotators,

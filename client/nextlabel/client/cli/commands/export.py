@@ -36,7 +36,8 @@ _WHY_NONE: Mapping[str, str] = {
 }
 
 _OF_BEST = ("sft", "dpo", "reward")
-_OF_ITEMS = ("label-studio", "argilla", "datasheet")
+_OF_ITEMS = ("label-studio", "argilla", "datasheet", "hand-over")
+_SLICED = ("datasheet", "hand-over")
 
 _PANEL = "With --per item"
 
@@ -49,11 +50,12 @@ def export(
         typer.Option(help="What a row is: an annotation with its provenance, or an item with its label."),
     ] = "annotation",
     form: Annotated[
-        Literal["records", "sft", "dpo", "reward", "rationale", "label-studio", "argilla", "datasheet"],
+        Literal["records", "sft", "dpo", "reward", "rationale", "label-studio", "argilla", "datasheet", "hand-over"],
         typer.Option(
             "--form",
             help="What rows hold: annotations, data to tune LLMs on, or items for another labeling tool. A datasheet "
-            "says where the labels come from: as .md, .json, or in a folder with them.",
+            "says where the labels come from: as .md, .json, or in a folder with them. A hand-over is a folder that a "
+            "reviewer can check: with costs, provenance, and a script that computes each number from the rows.",
         ),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",
@@ -91,7 +93,8 @@ def export(
     by: Annotated[
         str,
         typer.Option(
-            metavar="FIELD", help="With --form datasheet: accuracy and classes in each part of the data by this field."
+            metavar="FIELD",
+            help="With --form datasheet or hand-over: accuracy and classes of each part of the data.",
         ),
     ] = "",
     to: Annotated[
@@ -107,13 +110,15 @@ def export(
     _check(per, form, run, to, asks_learner=learner, soft=soft)
     if judged_by and form not in _OF_BEST:
         raise typer.BadParameter(f"it goes with --form {', '.join(_OF_BEST)}", param_hint="--judged-by")
-    if by and form != "datasheet":
-        raise typer.BadParameter("it goes with --form datasheet", param_hint="--by")
+    if by and form not in _SLICED:
+        raise typer.BadParameter("it goes with --form datasheet or hand-over", param_hint="--by")
     with session(ctx).connect() as client:
         chosen = client.project(project)
         found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below, filtered=filtered)
         items = (item for item in found if item.trusted or not trusted_only)
         match form:
+            case "hand-over":
+                _handover_out(chosen, items, to, filtered, by)
             case "datasheet":
                 _datasheet_out(chosen, items, to, filtered, by)
             case "label-studio" | "argilla":
@@ -147,6 +152,9 @@ def _check(per: str, form: str, run: str, to: Path | None, *, asks_learner: bool
         from nextlabel.client.export.release import check_release
 
         check_release(to)
+    elif form == "hand-over":
+        if to is None or to.suffix:
+            raise typer.BadParameter("a hand-over is a folder: give its name, without an ending", param_hint="--to")
     elif to is not None and form not in _OF_ITEMS:
         check_ending(to)
 
@@ -184,6 +192,22 @@ def _datasheet_out(
         typer.echo(markdown(datasheet(project, items, filtered, by=by)))
     else:
         say(f"wrote {write_release(project, items, to, filtered, by=by)}")
+
+
+def _handover_out(
+    project: "ProjectHandle[Blocking]",
+    items: Iterable["LabeledItem"],
+    to: Path | None,
+    filtered: "FilteredName",
+    by: str,
+) -> None:
+    from nextlabel.client.export.handover.folder import write_handover
+
+    if to is not None:
+        written, went_on = write_handover(project, items, to, filtered, by=by)
+        if went_on:
+            say("went on with the files of a command that was cut off")
+        say(f"wrote {written:,} items to {to}; python {to / 'recompute.py'} computes its numbers from the rows")
 
 
 def _to_tool(

@@ -131,6 +131,16 @@ def start(
             rich_help_panel=_GOLD,
         ),
     ] = 0,
+    gold_hours: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            show_default=False,
+            metavar="HOURS",
+            help="The same where its newest answers about gold, of any run, are older than that.",
+            rich_help_panel=_GOLD,
+        ),
+    ] = 0.0,
     gold_items: Annotated[
         int, typer.Option(min=0, show_default=False, help="Gold items a time. (default: 100)", rich_help_panel=_GOLD)
     ] = 0,
@@ -199,6 +209,7 @@ def start(
             item_ids=_ids(items),
             below_confidence=below_confidence,
             gold_every=gold_every,
+            gold_hours=gold_hours,
             gold_items=gold_items,
             gold_alert_only=gold_alert_only,
         )

@@ -37,6 +37,7 @@ from nextlabel.server.values.runs.events import Happening, RunEnded, RunEvent, R
 from nextlabel.server.values.runs.runs import GoldReplay, Run, RunSpec, RunState, StopReason
 
 MOST_BETWEEN = 1_000_000
+MOST_HOURS = 8_760
 """Most answers between two times that gold is asked."""
 MOST_REPLAYED = 1_000
 """Most gold items that are asked again at a time."""
@@ -244,6 +245,11 @@ class Runs:
                     "gold_replay.items",
                     not 0 <= spec.gold_replay.items <= MOST_REPLAYED,
                     f"from 0 to {MOST_REPLAYED:,}, got {spec.gold_replay.items}",
+                ),
+                (
+                    "gold_replay.hours",
+                    not 0 <= spec.gold_replay.hours <= MOST_HOURS,
+                    f"from 0 to {MOST_HOURS:,}, got {spec.gold_replay.hours:g}",
                 ),
                 (
                     "gold_replay",

@@ -79,7 +79,7 @@ class ItemScope:
 
 @dataclass(frozen=True, slots=True)
 class GoldReplay:
-    """Gold items are asked again after every ``every`` answers, ``items`` of them, 0 of either for never.
+    """Gold items are asked again after every ``every`` answers and every ``hours``, ``items`` of them, 0 for never.
 
     Where the answers have become worse the run ends, or goes on with an alarm if ``alert_only``.
     """
@@ -87,6 +87,12 @@ class GoldReplay:
     every: int = 0
     items: int = 0
     alert_only: bool = False
+    hours: float = 0.0
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether gold is asked again without a change of model, prompt or guidelines."""
+        return bool(self.every or self.hours)
 
 
 @dataclass(frozen=True, slots=True)

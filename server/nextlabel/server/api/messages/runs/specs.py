@@ -73,7 +73,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         advice=message.advice,
         train_while_asking=message.train_while_asking,
         items=scope,
-        gold_replay=GoldReplay(message.gold_replay.every, message.gold_replay.items, message.gold_replay.alert_only),
+        gold_replay=_replay_of(message.gold_replay),
     )
 
 
@@ -101,8 +101,12 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
     )
 
 
+def _replay_of(message: pb.GoldReplay) -> GoldReplay:
+    return GoldReplay(message.every, message.items, message.alert_only, message.hours)
+
+
 def _gold_replay(replay: GoldReplay) -> pb.GoldReplay:
-    return pb.GoldReplay(every=replay.every, items=replay.items, alert_only=replay.alert_only)
+    return pb.GoldReplay(every=replay.every, items=replay.items, alert_only=replay.alert_only, hours=replay.hours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from nextlabel.server.domain.quality.gold_askings import GoldAsking, GoldAskings
 from nextlabel.server.domain.runs.checking.gold_checks import GOLD_ITEMS, GoldChecks
@@ -10,6 +11,7 @@ from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.run_annotators import RunAnnotator
 from nextlabel.server.ports.state_store import StateStore
+from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.events import GoldReplayed
@@ -24,6 +26,7 @@ class GoldReplays:
     checks: GoldChecks
     askings: GoldAskings
     log: RunLog
+    clock: Clock
 
     async def begin(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
         """Have gold answered that is not yet; return the end of a run whose annotator a change has made worse."""
@@ -34,9 +37,9 @@ class GoldReplays:
         return await self._compared(project, run, source, before)
 
     async def when_due(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
-        """Have gold answered again if so many answers have come since; return why the run ends, if it does."""
+        """Have gold answered again if so many answers or hours have come since; return why the run ends, if it does."""
         wanted = run.spec.gold_replay
-        if source.calibration is None or not wanted.every or not await self._is_due(project, run, source):
+        if source.calibration is None or not wanted.scheduled or not await self._is_due(project, run, source):
             return None
         before = len(await self.askings.of(project, source.annotator.name))
         try:
@@ -46,17 +49,26 @@ class GoldReplays:
         return await self._compared(project, run, source, before)
 
     async def _is_due(self, project: Project, run: Run, source: RunAnnotator) -> bool:
-        """Whether the annotator has given so many answers since it was last asked about gold, in this run or before."""
-        name, every = source.annotator.name, run.spec.gold_replay.every
+        """Whether so many answers or hours have come since the annotator was last asked about gold, in whatever run.
+
+        The time is that of its newest answer about gold, which is kept: who goes on after a crash asks no second time.
+        """
+        name, wanted = source.annotator.name, run.spec.gold_replay
         gold = sorted((await self.checks.pools.open(project.id)).gold)
         if not gold:
             return False
         asked = await self.store.read(lambda tx: tx.labeling.annotations(project.id, rows=gold, annotator=name))
-        last = max((a.id for a in asked), default=0)
+        newest = max(asked, key=lambda a: a.id, default=None)
+        if newest and wanted.hours and self.clock.now() - newest.created_at >= timedelta(hours=wanted.hours):
+            return True
+        if not wanted.every:
+            return False
         since = await self.store.read(
-            lambda tx: tx.labeling.annotations(project.id, annotator=name, after_id=last, limit=every)
+            lambda tx: tx.labeling.annotations(
+                project.id, annotator=name, after_id=newest.id if newest else 0, limit=wanted.every
+            )
         )
-        return len(since) >= every
+        return len(since) >= wanted.every
 
     async def _compared(self, project: Project, run: Run, source: RunAnnotator, before: int) -> End | None:
         """Tell how the newest answers compare with the earlier ones; return the end that follows, if one does."""
@@ -70,7 +82,7 @@ class GoldReplays:
         )
         await self.log.note(run, happened)
         wanted = run.spec.gold_replay
-        if not evidence.fallen or not wanted.every or wanted.alert_only:
+        if not evidence.fallen or not wanted.scheduled or wanted.alert_only:
             return None
         return End(StopReason.ANNOTATOR_UNRELIABLE, f"{said}; fix it, or start a run that only alerts")
 
