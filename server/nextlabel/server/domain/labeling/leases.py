@@ -115,8 +115,10 @@ class Leases:
         """
         ttl = self._checked_lease(annotator, count, project.lease_ttl_s if ttl_s is None else ttl_s)
         self.expire(tx, project.id)
-        tx.budgets.lock(project.id)  # Who leases such batches at the same time waits, and sees what is taken.
+        # The annotator's lock before that of the budget, as everywhere: the other way round two calls could wait for
+        # each other. Who leases such batches at the same time waits, and sees what is taken.
         tx.labeling.answering(project.id, annotator)
+        tx.budgets.lock(project.id)
         rows = [pick.row for pick in picks]
         barred = {*tx.labeling.leased_rows(project.id), *tx.pool.deleted_rows(project.id, rows)}
         given = tx.labeling.annotations(project.id, rows=rows)
