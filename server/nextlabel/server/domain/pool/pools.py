@@ -18,6 +18,7 @@ from nextlabel.server.domain.pool.soundness import damage, damaged_items
 from nextlabel.server.ports.pool_store import PoolStore, Rows, StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
+from nextlabel.server.system.shared_reads import SharedReads
 from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate
@@ -35,6 +36,7 @@ class KnownPool:
     deleted: set[int] = field(default_factory=set)
     last_deletion: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    deletion_reads: SharedReads[None] = field(default_factory=SharedReads)
 
     def add_references(self, items: Sequence[ReferenceItem]) -> None:
         """Take note of items apart, such as holdout and gold ones."""
@@ -135,6 +137,9 @@ class Pools:
         await self._executor.run(lambda: self._load_keys(pool, committed))
 
     async def _follow_deletions(self, pool: KnownPool) -> None:
+        await pool.deletion_reads.get(pool.project, lambda: self._read_deletions(pool))
+
+    async def _read_deletions(self, pool: KnownPool) -> None:
         known = pool.last_deletion
 
         def news(tx: Transaction) -> tuple[int, Sequence[int]]:
