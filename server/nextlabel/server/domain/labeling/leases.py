@@ -231,10 +231,14 @@ class Leases:
     def end(self, tx: Transaction, lease: Lease, state: LeaseState) -> int:
         """End an active lease: its unanswered items, whose number is returned, and its labels are free again."""
         unanswered = [i for i in tx.labeling.lease_items(lease.id) if not i.answered]
-        tx.labeling.free_slots([(i.batch, i.row) for i in unanswered])
-        tx.labeling.set_lease(lease.id, state, lease.expires_at)
+        self.close(tx, lease, state, unanswered)
         self.budgets.release(tx, lease.reservation)
         return len(unanswered)
+
+    def close(self, tx: Transaction, lease: Lease, state: LeaseState, unanswered: Sequence[LeaseItem]) -> None:
+        """End an active lease of which so much is unanswered, and whose labels the caller settles."""
+        tx.labeling.free_slots([(i.batch, i.row) for i in unanswered])
+        tx.labeling.set_lease(lease.id, state, lease.expires_at)
 
     def owned_lease(self, tx: Transaction, project: Project, lease_id: str) -> Lease:
         """Return a lease of this project, or raise NotFound."""

@@ -183,13 +183,11 @@ class Submissions:
         new = tx.labeling.add_annotations([self._annotation(project, call, u, batches) for u in usable])
         taken = [u for u, is_new in zip(usable, new, strict=True) if is_new]
         paid = Cost(labels=sum(u.costs for u in taken))
+        self._move_slots(tx, call, taken)
         if own:
             self.labeling.budgets.settle(tx, own, paid)
-        elif call.lease is not None and paid.labels:
-            self.labeling.budgets.settle(tx, call.lease.reservation, paid, close=False)
-        self._move_slots(tx, call, taken)
-        if call.lease_pays:
-            self._mark_answered(tx, call, usable)
+        elif call.lease_pays:
+            self._mark_answered(tx, call, usable, paid)
         for u, is_new in zip(usable, new, strict=True):
             results[u.index] = _result(call, u, is_new)
 
@@ -247,13 +245,19 @@ class Submissions:
         else:
             tx.labeling.take_slots(slots([u for u in taken if u.costs]))
 
-    def _mark_answered(self, tx: Transaction, call: _Call, usable: Sequence[_Usable]) -> None:
-        """Mark items of the lease as answered; end it when nothing is left on it but deleted items."""
+    def _mark_answered(self, tx: Transaction, call: _Call, usable: Sequence[_Usable], paid: Cost) -> None:
+        """Mark items of the lease as answered and book them; end it when nothing is left on it but deleted items."""
         assert call.lease is not None
         rows = {u.row for u in usable}
         tx.labeling.mark_answered(call.lease.id, sorted(rows))
-        if all(i.answered or i.row in rows or i.row in call.deleted for i in call.leased.values()):
-            self.labeling.end(tx, call.lease, LeaseState.DONE)
+        left = [i for i in call.leased.values() if not (i.answered or i.row in rows)]
+        done = all(i.row in call.deleted for i in left)
+        if done:
+            self.labeling.close(tx, call.lease, LeaseState.DONE, left)
+        if paid.labels:
+            self.labeling.budgets.settle(tx, call.lease.reservation, paid, close=done)
+        elif done:
+            self.labeling.budgets.release(tx, call.lease.reservation)
 
 
 def _check(

@@ -216,6 +216,8 @@ class SqlLabeling(LabelingTable):
         self._move_slots(picks, 1)
 
     def _move_slots(self, picks: Sequence[tuple[str, int]], change: int) -> None:
+        if not picks:
+            return
         # In one order for all callers, so that two of them cannot deadlock over row locks.
         params = [{"of_batch": batch, "of_row": row, "change": change} for batch, row in sorted(picks)]
         self._sql.run_many(_MOVE_SLOT, params)
