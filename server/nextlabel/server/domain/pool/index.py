@@ -61,6 +61,8 @@ class PoolIndex:
         """Return rows (−1 where an id is unknown) and content hashes of n ids."""
         large, recent = self._runs
         rows, contents = large.find(keys_n)
+        if not len(recent.keys):
+            return rows, contents
         recent_rows, recent_contents = recent.find(keys_n)
         found = recent_rows >= 0
         rows[found] = recent_rows[found]
@@ -100,7 +102,7 @@ class _Run:
         rows = np.full(len(keys_n), -1, np.int64)
         contents = np.zeros(len(keys_n), np.uint64)
         if len(self.keys):
-            at = np.minimum(np.searchsorted(self.keys, keys_n), len(self.keys) - 1)
+            at = np.minimum(self.keys.searchsorted(keys_n), len(self.keys) - 1)
             hit = self.keys[at] == keys_n
             rows[hit] = self.rows[at[hit]]
             contents[hit] = self.contents[at[hit]]

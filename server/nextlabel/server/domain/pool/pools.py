@@ -12,8 +12,9 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.domain.pool.grouped_reads import GroupedReads
+from nextlabel.server.domain.pool.grouped_reads import MOST_ROWS, GroupedReads
 from nextlabel.server.domain.pool.index import Hashes, PoolIndex, hash_texts
+from nextlabel.server.domain.pool.recent_items import RecentItems
 from nextlabel.server.domain.pool.soundness import damage, damaged_items
 from nextlabel.server.ports.pool_store import PoolStore, Rows, StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
@@ -37,6 +38,7 @@ class KnownPool:
     last_deletion: int = 0
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     deletion_reads: SharedReads[None] = field(default_factory=SharedReads)
+    recent: RecentItems = field(default_factory=RecentItems)
 
     def add_references(self, items: Sequence[ReferenceItem]) -> None:
         """Take note of items apart, such as holdout and gold ones."""
@@ -48,6 +50,7 @@ class KnownPool:
     def forget(self, rows: Sequence[int]) -> None:
         """Take note of deleted rows."""
         self.deleted.update(rows)
+        self.recent.forget(rows)
         gone = [self.references.pop(row) for row in rows if row in self.references]
         if any(item.split.has_answer for item in gone):
             kept = self.references.values()
@@ -213,10 +216,17 @@ class Pools:
             DataLoss: one is not what was committed.
         """
         pool = await self.open(project)
-        found = await self._reads[project].items([row for row in rows if row not in pool.deleted])
-        if damaged := pool.damaged(found):
-            raise damage(damaged)
-        return found
+        wanted = [row for row in rows if row not in pool.deleted]
+        items = pool.recent.among(wanted)
+        if missing := [row for row in wanted if row not in items]:
+            found = await self._reads[project].items(missing)
+            if damaged := pool.damaged(found):
+                raise damage(damaged)
+            if len(rows) <= MOST_ROWS:
+                # What is not in the index yet could not be checked; what was deleted meanwhile must not come back.
+                pool.recent.keep(i for i in found if i.row < pool.index.next_row and i.row not in pool.deleted)
+            items |= {item.row: item for item in found}
+        return [items[row] for row in wanted if row in items]
 
     async def _read_items(self, project: ProjectId, rows: Sequence[int]) -> Sequence[StoredItem]:
         return await self._executor.run(lambda: self.arrays.items(project, rows))
