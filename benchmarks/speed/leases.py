@@ -161,7 +161,8 @@ def main() -> None:
         print(f"{name} p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     bare = calls_a_second(options.annotators, 5.0, options.channels)
     print(f"bare grpc.aio: {bare:.0f} empty calls/s, so at most {bare / 2:.0f} cycles/s")
-    print(f"cores used: servers {server:.2f}, annotators {annotators:.2f}")
+    each = server * options.seconds / max(1, load.cycles) * 1_000
+    print(f"cores used: servers {server:.2f}, annotators {annotators:.2f}; {each:.1f} ms of the servers' CPU a cycle")
     print(f"{load.empty} annotators ran out of items; {load.violations} items on more leases than the overlap")
     sys.exit(1 if load.violations else 0)
 
