@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, LargeBinary, Table, Text
 
 from nextlabel.server.store.sql import column
+from nextlabel.server.store.sql.call_tables import access_tokens as access_tokens
+from nextlabel.server.store.sql.call_tables import replies as replies
 from nextlabel.server.store.sql.filter_tables import kept_items as kept_items
 from nextlabel.server.store.sql.filter_tables import label_filters as label_filters
 from nextlabel.server.store.sql.filter_tables import label_verdicts as label_verdicts
@@ -372,30 +374,4 @@ batch_intents = Table(
     column.text("intent_id"),
     column.text("intent"),
     Index(None, "project", "intent_id", unique=True),
-)
-
-access_tokens = Table(
-    "access_tokens",
-    metadata,
-    column.seq(),
-    column.text("id", unique=True),
-    column.text("token_hash", unique=True),
-    column.text("name"),
-    column.text("role"),
-    column.text("project"),
-    column.integer("created_at"),
-    column.text("annotators", server_default="[]"),
-    Column("expires_at", BigInteger),
-    Column("revoked_at", BigInteger),
-)
-
-replies = Table(
-    "replies",
-    metadata,
-    column.text("request_id", primary_key=True),
-    column.text("principal", primary_key=True),
-    column.text("method"),
-    column.text("fingerprint"),
-    Column("reply", LargeBinary, nullable=False),
-    column.integer("created_at", index=True),
 )
