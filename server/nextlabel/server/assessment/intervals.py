@@ -35,7 +35,7 @@ def wilson_interval(hits: int, n: int, error: float = 0.05) -> Estimate:
 
 def wilson_bounds(share: float, n: float, error: float = 0.05) -> tuple[float, float]:
     """Return the bounds of Wilson's interval for a share of ``n`` items, of which neither need be a whole number."""
-    z = _z(error)
+    z = quantile(error)
     squared = z * z
     centre = (share + squared / (2 * n)) / (1 + squared / n)
     half = z * sqrt(share * (1 - share) / n + squared / (4 * n * n)) / (1 + squared / n)
@@ -55,9 +55,10 @@ def paired_difference(gained: int, lost: int, n: int, error: float = 0.05) -> Es
     if n < 1 or gained < 0 or lost < 0 or gained + lost > n:
         raise ValueError(f"{gained} gained and {lost} lost of {n}; none may be negative, nor their sum above n")
     up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
-    half = _z(error) * sqrt((up + down - (up - down) ** 2) / (n + 2))
+    half = quantile(error) * sqrt((up + down - (up - down) ** 2) / (n + 2))
     return Estimate((gained - lost) / n, max(-1.0, up - down - half), min(1.0, up - down + half), n)
 
 
-def _z(error: float) -> float:
+def quantile(error: float) -> float:
+    """Return how many standard errors an interval reaches to both sides that may miss with ``error``."""
     return _Z_95 if error == 0.05 else NormalDist().inv_cdf(1 - error / 2)

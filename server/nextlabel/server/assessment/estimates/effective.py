@@ -6,21 +6,22 @@ import math
 
 from scipy.special import stdtrit
 
-from nextlabel.server.assessment.intervals import Estimate, wilson_bounds
-
-_Z_95 = 1.959963984540054
+from nextlabel.server.assessment.intervals import Estimate, quantile, wilson_bounds
 
 
-def share_estimate(value: float, variance: float, items: int, fallback_size: float, freedom: int) -> Estimate:
+def share_estimate(
+    value: float, variance: float, items: int, fallback_size: float, freedom: int, error: float = 0.05
+) -> Estimate:
     """Return a share in [0, 1] with Wilson's interval at its effective sample size (Korn and Graubard 1998).
 
     The effective size is that of a simple sample with the same variance, made smaller by what estimating the variance
     with ``freedom`` degrees of freedom costs (Student's quantile instead of the normal one). Where nothing varied (no
-    error was seen) there is none, and ``fallback_size`` stands in for it.
+    error was seen) there is none, and ``fallback_size`` stands in for it. ``error`` is how often the interval may miss.
     """
     bounded = min(max(value, 0.0), 1.0)
     spread = bounded * (1 - bounded)
     known_spread = 0 < variance < math.inf and spread > 0
-    size = spread / variance * (_Z_95 / float(stdtrit(freedom, 0.975))) ** 2 if known_spread else fallback_size
-    low, high = wilson_bounds(bounded, max(size, 1.0))
+    dearer = (quantile(error) / float(stdtrit(freedom, 1 - error / 2))) ** 2
+    size = spread / variance * dearer if known_spread else fallback_size
+    low, high = wilson_bounds(bounded, max(size, 1.0), error)
     return Estimate(value, min(low, value), max(high, value), items)

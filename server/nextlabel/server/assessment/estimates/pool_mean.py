@@ -80,14 +80,14 @@ class Draws:
         return mean, spread * len(self) / (len(self) - 1) if len(self) > 1 else np.inf
 
 
-def pool_mean(draws: Draws, values_S: npt.ArrayLike, *, share: bool = False) -> Estimate:
+def pool_mean(draws: Draws, values_S: npt.ArrayLike, *, share: bool = False, error: float = 0.05) -> Estimate:
     """Return the mean of a value over the pool, unbiased whatever else was looked at in between.
 
     ``values_S`` are the values of all items looked at, up to the last draw at least. With ``share`` they are 0 or 1
-    and the interval is Wilson's at the effective sample size; else it is Student's.
+    and the interval is Wilson's at the effective sample size; else it is Student's. ``error`` is how often it may miss.
     """
     mean, variance = draws.mean_and_variance(np.asarray(values_S, np.float64))
     if share:
-        return share_estimate(mean, variance, len(draws), draws.size_when_alike, len(draws) - 1)
-    half = float(stdtrit(len(draws) - 1, 0.975)) * variance**0.5 if len(draws) > 1 else np.inf
+        return share_estimate(mean, variance, len(draws), draws.size_when_alike, len(draws) - 1, error)
+    half = float(stdtrit(len(draws) - 1, 1 - error / 2)) * variance**0.5 if len(draws) > 1 else np.inf
     return Estimate(mean, mean - half, mean + half, len(draws))

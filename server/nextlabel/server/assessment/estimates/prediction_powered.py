@@ -48,12 +48,12 @@ class Predictions:
 
 
 def prediction_powered_mean(
-    draws: Draws, values_S: npt.ArrayLike, predictions: Predictions, *, share: bool = False
+    draws: Draws, values_S: npt.ArrayLike, predictions: Predictions, *, share: bool = False, error: float = 0.05
 ) -> Estimate:
     """Return the mean of a value over the pool, never with a wider interval than people's labels alone give.
 
     ``values_S`` are people's labels of the items looked at, of which ``draws`` were drawn at random. ``share`` says
-    that labels are 0 or 1.
+    that labels are 0 or 1, ``error`` how often the interval may miss.
 
     Raises:
         ValueError: there is not one prediction for each item looked at.
@@ -61,7 +61,7 @@ def prediction_powered_mean(
     values = np.asarray(values_S, np.float64)
     if len(values) != len(predictions.seen_S):
         raise ValueError(f"{len(values)} labels with {len(predictions.seen_S)} predictions; expected one each")
-    alone = pool_mean(draws, values, share=share)
+    alone = pool_mean(draws, values, share=share, error=error)
     drawn = values[draws.positions_M]
     weight = tuned_weight(drawn, predictions.seen_S[draws.positions_M], predictions.sample_U)
     # Where people gave one answer only, nothing shows that predictions help.
@@ -70,7 +70,7 @@ def prediction_powered_mean(
     mean, variance = draws.mean_and_variance(values - weight * predictions.seen_S)
     # The weight was estimated too: one degree of freedom more.
     variance = variance * (len(draws) - 1) / (len(draws) - 2) + weight**2 * predictions.variance
-    joined = _with_interval(mean + weight * predictions.mean, variance, draws, share)
+    joined = _with_interval(mean + weight * predictions.mean, variance, draws, share, error)
     return joined if joined.high - joined.low < alone.high - alone.low else alone
 
 
@@ -84,9 +84,9 @@ def tuned_weight(labels_n: Floats, predictions_n: Floats, predictions_N: Floats)
     return max(0.0, together / spread)
 
 
-def _with_interval(value: float, variance: float, draws: Draws, share: bool) -> Estimate:
+def _with_interval(value: float, variance: float, draws: Draws, share: bool, error: float) -> Estimate:
     freedom = len(draws) - 2
     if share:
-        return share_estimate(value, variance, len(draws), draws.size_when_alike, freedom)
-    half = float(stdtrit(freedom, 0.975)) * variance**0.5
+        return share_estimate(value, variance, len(draws), draws.size_when_alike, freedom, error)
+    half = float(stdtrit(freedom, 1 - error / 2)) * variance**0.5
     return Estimate(value, value - half, value + half, len(draws))

@@ -56,11 +56,11 @@ class SampledBatch:
         return self.known + self.candidates
 
 
-def weighted_share(batches: Sequence[SampledBatch]) -> Estimate | None:
+def weighted_share(batches: Sequence[SampledBatch], error: float = 0.05) -> Estimate | None:
     """Return the share of hits among candidates and known items with its 95 % interval; None where that would not hold.
 
     It holds when the weights are worth at least 30 uniform draws (Kish 1965), and a third of the picks.
-    A value may lie a little outside [0, 1], as unbiased guesses do; the bounds do not.
+    ``error`` is how often it may miss. A value may lie a little outside [0, 1], as unbiased guesses do; the bounds do not.
 
     Raises:
         ValueError: there is no batch.
@@ -79,4 +79,4 @@ def weighted_share(batches: Sequence[SampledBatch]) -> Estimate | None:
     value = float(weights @ hits) + sum(p * b.known_hits / b.items for p, b in zip(parts, batches, strict=True))
     unknown = sum(p * b.candidates / b.items for p, b in zip(parts, batches, strict=True))
     variance = float(weights**2 @ (hits * (1 - probabilities))) + _UNSEEN * (unknown / effective) ** 2
-    return share_estimate(value, variance, items, effective, items - 1)
+    return share_estimate(value, variance, items, effective, items - 1, error)
