@@ -17,6 +17,7 @@ from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitt
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
 from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.learners.advice.features import Opinion, advice_features
 
 CACHE = Path(tempfile.gettempdir()) / "assess-cache"
 COUNTS = (100, 200, 400)
@@ -27,7 +28,7 @@ Rows = npt.NDArray[np.int64]
 def table(data: Path, sims: int) -> str:
     """Return ratios of human labels for the same width, 1 being people alone, and coverage."""
     labels, said, embeddings = _politeness(data)
-    strong, none = np.column_stack([said > 0.5, said]).astype(np.float64), np.zeros((len(said), 1))
+    strong, none = _as_advice(said), np.zeros((len(said), 1))
     useless = np.random.default_rng(5).random(len(said))
     methods: dict[str, Callable[[Rows, Rows], Estimate]] = {
         "PPI++ on the LLM's score": lambda a, b: _joined(labels, said, a, b),
@@ -78,6 +79,12 @@ def _cross_fitted(labels: Floats, strong: Floats, weak: Floats, labeled: Rows, o
     of_labeled, of_others = cross_fitted(known_n, labels[labeled], known_N)
     known = Predictions(of_labeled, of_others, len(others))
     return prediction_powered_mean(_draws(len(labeled), len(labels)), labels[labeled], known, share=True)
+
+
+def _as_advice(said: Floats) -> Floats:
+    """Return the LLM's answers in the columns that the service makes of advice."""
+    opinions = [{"gpt-4o": Opinion({int(p > 0.5): 1.0}, max(p, 1 - p))} for p in said.tolist()]
+    return advice_features(opinions, ("gpt-4o",), 2).features_NF.astype(np.float64)
 
 
 def _politeness(data: Path) -> tuple[Floats, Floats, Floats]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look
+from nextlabel.server.assessment.estimates.anytime import anytime_share, error_of_look, error_watched
 from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
@@ -183,6 +183,17 @@ def test_a_label_does_not_predict_itself():
     assert cross_fitted(features(weak), changed, features(others))[0][7] == pytest.approx(of_labeled[7])
 
 
+def test_many_numbers_are_predicted_as_one_by_one():
+    rng = np.random.default_rng(3)
+    weak, strong, others = rng.normal(size=(30, 8)), rng.normal(size=(30, 2)), rng.normal(size=(50, 8))
+    labels = np.column_stack([strong[:, 0] + rng.normal(size=30), weak[:, 1], rng.random(30) < 0.3])
+    labeled, unlabeled = features(weak, strong), features(others, rng.normal(size=(50, 2)))
+    together = cross_fitted(labeled, labels, unlabeled)
+    apart = [cross_fitted(labeled, labels[:, k], unlabeled) for k in range(3)]
+    for part in (0, 1):
+        np.testing.assert_allclose(together[part], np.column_stack([one[part] for one in apart]), atol=1e-9)
+
+
 def test_weak_columns_do_not_drown_a_strong_one():
     rng = np.random.default_rng(2)
     truth = rng.normal(size=2000)
@@ -212,6 +223,34 @@ def test_a_watched_interval_lies_around_the_share_and_is_the_wider(n, data):
     watched, once = anytime_share(hits, n), wilson_interval(hits, n)
     assert 0 <= watched.low <= hits / n <= watched.high <= 1
     assert watched.high - watched.low >= once.high - once.low - 0.05
+
+
+def test_an_interval_that_is_watched_holds_for_the_mean_of_chances_that_change():
+    rng = np.random.default_rng(6)
+    chances = np.linspace(0.55, 0.95, 400)
+    missed = 0
+    for _ in range(200):
+        hits = np.cumsum(rng.random(400) < chances)
+        looks = [(chances[:n].mean(), anytime_share(int(hits[n - 1]), n)) for n in range(10, 401, 10)]
+        missed += any(not e.low <= mean <= e.high for mean, e in looks)
+    assert missed <= 10
+
+
+def test_means_that_are_watched_hold_at_all_looks_together():
+    rng = np.random.default_rng(7)
+    missed, fooled = 0, 0
+    for _ in range(150):
+        values = (rng.random(300) < 0.3).astype(float)
+        for once in (False, True):
+            held = True
+            for n in range(20, 301, 20):
+                draws = Draws.uniform(range(n), range(100_000, 100_000 - n, -1))
+                found = pool_mean(draws, values[:n], share=True, error=0.05 if once else error_watched(n))
+                held &= found.low <= 0.3 <= found.high
+            missed += not (held or once)
+            fooled += once and not held
+    assert missed <= 7
+    assert fooled > 20
 
 
 def test_all_looks_spend_the_error_once():

@@ -44,7 +44,8 @@ class Quality(quality_grpc.QualityServiceServicer):
             mean = figure(quality.FIGURE_KIND_AUDIT, 3.25)
             return quality.GetClassSharesResponse(mean_score=[mean], draws=50)
         share = quality.ClassShare(label="sports", figures=[figure(quality.FIGURE_KIND_AUDIT, 0.3)])
-        return quality.GetClassSharesResponse(shares=[share], draws=50, unanswered_draws=2)
+        slices = [quality.SliceShares(value="<b>", draws=5, shares=[share])] if request.by else []
+        return quality.GetClassSharesResponse(shares=[share], draws=50, unanswered_draws=2, slices=slices)
 
     async def GetPoolDrift(self, request: Any, context: Any) -> Any:
         quiet = report.Arrival(texts=300, earlier_texts=1_000, pairs=276, told_apart=0.51)

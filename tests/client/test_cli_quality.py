@@ -35,6 +35,13 @@ def test_quality_shows_class_shares(cli: Cli, news: str) -> None:
     assert cli("quality", "shares", news, "--output", "json").json["unanswered_draws"] == 2
 
 
+def test_quality_shows_class_shares_of_parts_of_the_pool(cli: Cli, news: str) -> None:
+    shown = cli("quality", "shares", news, "--by", "tone").out
+    assert "<b>" in shown
+    assert "20.0% to 40.0%" in shown
+    assert cli("quality", "shares", news, "--by", "tone", "--output", "json").json["slices"][0]["draws"] == 5
+
+
 def test_quality_shows_the_mean_score_as_a_number(cli: Cli, news: str) -> None:
     shown = cli("quality", "shares", "stars").out
     assert "mean score" in shown

@@ -97,6 +97,7 @@ class Service:
         texts: Sequence[str] | None = None,
         labels: Sequence[str] | None = None,
         embedded_as: Sequence[str] | None = None,
+        metadata: Sequence[str] | None = None,
         split: Split = Split.POOL,
         upload: str = "upload",
         sequence: int = 1,
@@ -105,7 +106,7 @@ class Service:
         incoming = IncomingItems(
             item_ids=list(ids),
             texts=list(texts or [f"text of {i}" for i in ids]),
-            metadata=[""] * len(ids),
+            metadata=list(metadata or [""] * len(ids)),
             splits=[split] * len(ids),
             labels=list(known) if split is not Split.POOL else [""] * len(ids),
             embeddings_nD=vectors(embedded_as or known),

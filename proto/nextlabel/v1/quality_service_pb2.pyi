@@ -42,7 +42,9 @@ class _FigureKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FigureKind
     FIGURE_KIND_WEIGHTED: _FigureKind.ValueType  # 4
     """Estimated from draws of unequal probability, weighted by it (LURE)."""
     FIGURE_KIND_PREDICTION_POWERED: _FigureKind.ValueType  # 5
-    """Labels by people and predictions joined (PPI++), never with a wider interval than people alone."""
+    """Labels by people and predictions joined (PPI++), never with a wider interval than people alone. Of a model's accuracy
+    it is predicted which items are right.
+    """
 
 class FigureKind(_FigureKind, metaclass=_FigureKindEnumTypeWrapper):
     """Where a figure comes from, which decides what it may be used for."""
@@ -58,7 +60,9 @@ FIGURE_KIND_AUDIT: FigureKind.ValueType  # 3
 FIGURE_KIND_WEIGHTED: FigureKind.ValueType  # 4
 """Estimated from draws of unequal probability, weighted by it (LURE)."""
 FIGURE_KIND_PREDICTION_POWERED: FigureKind.ValueType  # 5
-"""Labels by people and predictions joined (PPI++), never with a wider interval than people alone."""
+"""Labels by people and predictions joined (PPI++), never with a wider interval than people alone. Of a model's accuracy
+it is predicted which items are right.
+"""
 Global___FigureKind: _TypeAlias = FigureKind  # noqa: Y015
 
 class _LabelSource:
@@ -366,16 +370,22 @@ class GetClassSharesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
+    by: _builtins.str
+    """A field of the items' metadata by which figures are told of each part of the pool too; empty for none. A field that
+    neither the items looked at nor those that stand for the others have is refused. Up to 256 bytes.
+    """
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
+        by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -410,6 +420,50 @@ class ClassShare(_message.Message):
 Global___ClassShare: _TypeAlias = ClassShare  # noqa: Y015
 
 @_typing.final
+class SliceShares(_message.Message):
+    """What is told of the items of the pool that have the same value in a field of their metadata. Its intervals are for one
+    look, and each holds by itself.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    REST_FIELD_NUMBER: _builtins.int
+    DRAWS_FIELD_NUMBER: _builtins.int
+    SHARES_FIELD_NUMBER: _builtins.int
+    MEAN_SCORE_FIELD_NUMBER: _builtins.int
+    value: _builtins.str
+    """The value, its first 100 characters; empty for items without the field, or with a list or an object in it."""
+    rest: _builtins.bool
+    """All values rarer than the 20 most frequent ones together; `value` is empty then."""
+    draws: _builtins.int
+    """Uniform draws of the slice with a label by people."""
+    @_builtins.property
+    def shares(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassShare]:
+        """The 20 most frequent classes of the slice, the most frequent first."""
+
+    @_builtins.property
+    def mean_score(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
+        """In SCORE projects, instead of shares: the mean score of the slice."""
+
+    def __init__(
+        self,
+        *,
+        value: _builtins.str = ...,
+        rest: _builtins.bool = ...,
+        draws: _builtins.int = ...,
+        shares: _abc.Iterable[Global___ClassShare] | None = ...,
+        mean_score: _abc.Iterable[Global___Figure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws", b"draws", "mean_score", b"mean_score", "rest", b"rest", "shares", b"shares", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SliceShares: _TypeAlias = SliceShares  # noqa: Y015
+
+@_typing.final
 class GetClassSharesResponse(_message.Message):
     """Response of GetClassShares."""
 
@@ -419,6 +473,7 @@ class GetClassSharesResponse(_message.Message):
     DRAWS_FIELD_NUMBER: _builtins.int
     UNANSWERED_DRAWS_FIELD_NUMBER: _builtins.int
     MEAN_SCORE_FIELD_NUMBER: _builtins.int
+    SLICES_FIELD_NUMBER: _builtins.int
     draws: _builtins.int
     """Uniform draws with a label by people that the figures rest on."""
     unanswered_draws: _builtins.int
@@ -431,6 +486,12 @@ class GetClassSharesResponse(_message.Message):
     def mean_score(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
         """In SCORE projects, instead of shares: the mean score of the pool, by every way there is to tell."""
 
+    @_builtins.property
+    def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___SliceShares]:
+        """Parts of the pool by the field that was asked for, those that have a draw: the most frequent first, all rarer ones
+        together last; at most 21.
+        """
+
     def __init__(
         self,
         *,
@@ -438,10 +499,11 @@ class GetClassSharesResponse(_message.Message):
         draws: _builtins.int = ...,
         unanswered_draws: _builtins.int = ...,
         mean_score: _abc.Iterable[Global___Figure] | None = ...,
+        slices: _abc.Iterable[Global___SliceShares] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws", b"draws", "mean_score", b"mean_score", "shares", b"shares", "unanswered_draws", b"unanswered_draws"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draws", b"draws", "mean_score", b"mean_score", "shares", b"shares", "slices", b"slices", "unanswered_draws", b"unanswered_draws"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

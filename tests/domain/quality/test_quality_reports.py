@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
@@ -5,6 +7,9 @@ from nextlabel.server.assessment.estimates.figures import FigureKind
 from nextlabel.server.domain.reports.estimates.accuracy import Accuracy
 from nextlabel.server.domain.reports.estimates.audit_stream import audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import chosen_batches
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.labeling.advice import Advice
+from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Label, Outcome, Provenance
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
@@ -54,8 +59,9 @@ async def test_class_shares_are_told_from_the_draws_with_intervals(service):
         assert share.figures[0].kind is FigureKind.AUDIT
         for figure in share.figures:
             assert figure.estimate.low - 0.05 <= truth <= figure.estimate.high + 0.05
-        widths = [f.estimate.high - f.estimate.low for f in share.figures]
-        assert widths == sorted(widths, reverse=True)
+        for anytime in (False, True):
+            widths = [f.estimate.high - f.estimate.low for f in share.figures if f.anytime is anytime]
+            assert widths == sorted(widths, reverse=True)
 
 
 async def test_without_draws_no_share_is_told(service):
@@ -72,9 +78,15 @@ async def test_accuracy_says_its_kind_and_whether_it_may_be_watched(service):
     await run(service, project, 60)
     found = await service.parts.reports.quality.accuracy.accuracy(project)
     kinds = [(f.kind, f.anytime, f.estimate.items) for f in found.model]
-    assert kinds == [(FigureKind.HOLDOUT, False, 30), (FigureKind.HOLDOUT, True, 30), (FigureKind.AUDIT, False, 20)]
-    once, watched = found.model[0].estimate, found.model[1].estimate
-    assert watched.low < once.low <= once.value <= once.high <= watched.high
+    # The model is right on all it was judged by, so that nothing shows that predictions of it help.
+    assert kinds == [
+        (FigureKind.HOLDOUT, False, 30),
+        (FigureKind.HOLDOUT, True, 30),
+        (FigureKind.AUDIT, False, 20),
+        (FigureKind.AUDIT, True, 20),
+    ]
+    for once, watched in (found.model[:2], found.model[2:]):
+        assert watched.estimate.low < once.estimate.low <= once.estimate.high <= watched.estimate.high
     assert found.labels == ()
 
 
@@ -83,7 +95,9 @@ async def test_models_are_judged_by_what_sampling_strategies_chose_where_weights
     mild = Component("power_margin", {"beta": 0.01})
     await service.replay_run(project, TRUTH, limit=Cost(labels=100), audit_share=0.2, batch_size=20, strategy=mild)
     found = (await service.parts.reports.quality.accuracy.accuracy(project)).model
-    weighted = {f.kind: f for f in found}[FigureKind.WEIGHTED]
+    weighted, watched = (f for f in found if f.kind is FigureKind.WEIGHTED)
+    assert watched.anytime
+    assert watched.estimate.low < weighted.estimate.low
     # The first batch had no model; each of the other four chose 16 items beside 4 draws.
     assert (weighted.anytime, weighted.estimate.items) == (False, 64)
     assert 0 <= weighted.estimate.low <= weighted.estimate.value
@@ -93,7 +107,7 @@ async def test_models_are_judged_by_what_sampling_strategies_chose_where_weights
     shares = (await service.parts.reports.quality.shares.shares(project)).shares
     for share in shares:
         truth = np.mean([label == share.label for label in TRUTH.values()])
-        figure = {f.kind: f for f in share.figures}[FigureKind.WEIGHTED].estimate
+        figure = next(f for f in share.figures if f.kind is FigureKind.WEIGHTED and not f.anytime).estimate
         assert figure.items == 64
         assert figure.low - 0.05 <= truth <= figure.high + 0.05
 
@@ -132,3 +146,47 @@ async def test_ways_to_join_answers_are_compared_on_gold(service):
     assert (found.shared_items, found.gold_items) == (60, 60)
     assert found.chosen != "majority"
     assert found.methods["majority"].estimate.value < 0.5 < found.methods[found.chosen].estimate.low
+
+
+async def test_advice_about_all_items_makes_shares_and_accuracy_narrower(service):
+    project = await filled(service)
+    await run(service, project, 100)
+
+    async def widths():
+        shares = (await service.parts.reports.quality.shares.shares(project)).shares
+        return [min(f.estimate.high - f.estimate.low for f in share.figures) for share in shares]
+
+    async def advise(rows):
+        said = [(row, TRUTH[IDS[row - 30]]) for row in rows]
+        await service.parts.base.store.write(
+            lambda tx: tx.advice.put([advice(project, row, label) for row, label in said])
+        )
+
+    alone = await widths()
+    stream = await service.parts.base.store.read(lambda tx: audit_stream(tx, project.id))
+    await advise(stream.picked_rows)
+    # Who was asked about picked items alone cannot stand for the others.
+    assert await widths() == alone
+    await advise(range(30, 330))
+    assert all(with_advice < 0.8 * width for with_advice, width in zip(await widths(), alone, strict=True))
+
+
+def advice(project, row, label):
+    said = {"confidence": 0.9, "confidence_kind": ConfidenceKind.UNCALIBRATED}
+    answer = Answer(Outcome.LABEL, Provenance("gpt"), Label(label), **said)
+    return Advice(project.id, row, IDS[row - 30], "gpt", answer, run="", created_at=datetime.now(UTC))
+
+
+async def test_shares_are_told_by_slice(service):
+    project = await service.create()
+    await service.add(project, IDS, labels=list(TRUTH.values()), metadata=[f'{{"odd": {n % 2}}}' for n in range(300)])
+    await run(service, project, 120)
+    found = await service.parts.reports.quality.shares.shares(project, by="odd")
+    assert {one.value for one in found.slices} == {"0", "1"}
+    assert sum(one.draws for one in found.slices) == found.draws
+    odd = next(one for one in found.slices if one.value == "1")
+    assert odd.shares[0].label == CLASSES[0]
+    assert odd.shares[0].figures[0].estimate.value == pytest.approx(1.0)
+    assert not any(f.anytime for share in odd.shares for f in share.figures)
+    with pytest.raises(InvalidArgument, match="lang: none of 300 items"):
+        await service.parts.reports.quality.shares.shares(project, by="lang")

@@ -33,9 +33,12 @@ class Quality(Service[Mode, Scope]):
         return await self._connection.unary(self._stub.GetAccuracy, pb.GetAccuracyRequest(project=project, by=by))
 
     @project_call
-    async def class_shares(self, project: str) -> pb.GetClassSharesResponse:
-        """The share of each class in the pool, or its mean score, from the audit stream's labels by people."""
-        return await self._connection.unary(self._stub.GetClassShares, pb.GetClassSharesRequest(project=project))
+    async def class_shares(self, project: str, *, by: str = "") -> pb.GetClassSharesResponse:
+        """The share of each class in the pool, or its mean score, from the audit stream's labels by people.
+
+        With `by`, a field of the items' metadata, also in each part of the pool (`slices`).
+        """
+        return await self._connection.unary(self._stub.GetClassShares, pb.GetClassSharesRequest(project=project, by=by))
 
     @project_call
     async def consensus(self, project: str) -> pb.CompareConsensusResponse:

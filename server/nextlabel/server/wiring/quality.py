@@ -56,7 +56,7 @@ def quality_parts(
     return QualityParts(
         accuracy=accuracy,
         slices=SliceReports(store, FieldValues(pools), labels, accuracy),
-        shares=ShareReports(store, pools, labels, executor),
+        shares=ShareReports(store, pools, labels, learning.advice, executor),
         consensus=ConsensusMethods(store, labels, executor),
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),

@@ -20,6 +20,7 @@ from nextlabel.server.api.messages.assessment.quality import (
     figure,
     review_entry,
     slice_message,
+    slice_shares,
 )
 from nextlabel.server.api.messages.assessment.routing import route_plan
 from nextlabel.server.api.messages.models import filter_counts
@@ -63,12 +64,13 @@ class QualityServicer(QualityServiceServicer):
 
     async def GetClassShares(self, request: pb.GetClassSharesRequest, context: Any) -> pb.GetClassSharesResponse:
         """Return the share of each class in the pool."""
-        found = await self.quality.shares.shares(await self.finder.project(request.project))
+        found = await self.quality.shares.shares(await self.finder.project(request.project), request.by)
         return pb.GetClassSharesResponse(
             shares=[class_share(one) for one in found.shares],
             draws=found.draws,
             unanswered_draws=found.unanswered_draws,
             mean_score=[figure(one) for one in found.mean],
+            slices=[slice_shares(one) for one in found.slices],
         )
 
     async def GetPoolDrift(self, request: pb.GetPoolDriftRequest, context: Any) -> pb.GetPoolDriftResponse:

@@ -45,11 +45,11 @@ def anytime_share(hits: int, n: int, error: float = 1 - CONFIDENCE) -> Estimate:
 def error_watched(n: int, error: float = 1 - CONFIDENCE) -> float:
     """Return the error of an ordinary interval of n draws that is as wide as one which may be watched.
 
-    An asymptotic confidence sequence (Waudby-Smith et al. 2021, arXiv 2103.06476, theorem 2.2): intervals of this error
-    at every n miss at any look with ``error``, for means whose guesses are nearly normal once there are some tens of them.
+    An asymptotic confidence sequence (Waudby-Smith et al. 2021, arXiv 2103.06476, theorem 2.2): intervals of this
+    error at every n miss at any look with ``error``, where a mean of some tens of guesses is nearly normal.
 
     >>> round(error_watched(100), 4), round(error_watched(10_000), 5)
-    (0.0024, 0.0006)
+    (0.0024, 0.00035)
 
     Raises:
         ValueError: n is below 1.

@@ -90,9 +90,7 @@ class _Ridge:
         return np.asarray((kernel - self.center_n) @ self.weights_nK + self.mean_K)
 
 
-def _best(
-    strong_nn: Floats, weak_nn: Floats, labels_nK: Floats
-) -> Iterator[tuple[npt.NDArray[np.int64], _Ridge]]:
+def _best(strong_nn: Floats, weak_nn: Floats, labels_nK: Floats) -> Iterator[tuple[npt.NDArray[np.int64], _Ridge]]:
     """Return models with the numbers, by position, that each predicts best."""
     useful = _SHRINKAGES if strong_nn.any() else (1.0,)
     models = [_fit(strong_nn, weak_nn, labels_nK, shrinkage) for shrinkage in useful]

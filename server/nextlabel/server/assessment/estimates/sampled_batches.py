@@ -60,7 +60,8 @@ def weighted_share(batches: Sequence[SampledBatch], error: float = 0.05) -> Esti
     """Return the share of hits among candidates and known items with its 95 % interval; None where that would not hold.
 
     It holds when the weights are worth at least 30 uniform draws (Kish 1965), and a third of the picks.
-    ``error`` is how often it may miss. A value may lie a little outside [0, 1], as unbiased guesses do; the bounds do not.
+    ``error`` is how often it may miss. A value may lie a little outside [0, 1], as unbiased guesses do; the bounds do
+    not.
 
     Raises:
         ValueError: there is no batch.

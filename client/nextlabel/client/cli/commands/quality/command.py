@@ -65,8 +65,17 @@ def accuracy(
         emit_many(_named({"model": found["model"], "labels": found["labels"]}), _COLUMNS, output)
 
 
-@app.command(epilog="Example: nextlabel quality shares news --output json")
-def shares(ctx: typer.Context, project: ProjectArgument, output: OutputOption = Output.TABLE) -> None:
+@app.command(
+    epilog="Examples: nextlabel quality shares news --output json;  nextlabel quality shares news --by language"
+)
+def shares(
+    ctx: typer.Context,
+    project: ProjectArgument,
+    by: Annotated[
+        str, typer.Option(metavar="FIELD", help="A field of the metadata: show each part of the pool by it instead.")
+    ] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Show how frequent each class is in the pool, by labels of the audit stream, with predictions, and by choices.
 
     In projects of scores it is the mean score of the pool.
@@ -74,13 +83,21 @@ def shares(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
-        found = plain(client.quality.class_shares(project))
+        found = plain(client.quality.class_shares(project, by=by))
     if output is Output.JSON:
         emit_one(found, output)
-    elif found["mean_score"]:
-        emit_many(_named({"mean score": found["mean_score"]}), _OF_SCORES, output)
+        return
+    columns = _OF_SCORES if found["mean_score"] else _COLUMNS
+    if by:
+        rows = [{**row, "part": slice_name(part)} for part in found["slices"] for row in _shares(part)]
+        emit_many(rows, {"PART": lambda f: f["part"], **columns}, output)
     else:
-        emit_many(_named({share["label"]: share["figures"] for share in found["shares"]}), _COLUMNS, output)
+        emit_many(_shares(found), columns, output)
+
+
+def _shares(found: Record) -> list[Record]:
+    of = {share["label"]: share["figures"] for share in found["shares"]}
+    return _named({"mean score": found["mean_score"]} if found["mean_score"] else of)
 
 
 @app.command(epilog="Example: nextlabel quality consensus news")

@@ -15,7 +15,7 @@ from nextlabel.server.assessment.routing.acceptance import Certificate
 from nextlabel.server.domain.quality.acceptance import Acceptance
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlice
-from nextlabel.server.domain.reports.estimates.class_shares import ClassShare
+from nextlabel.server.domain.reports.estimates.class_shares import ClassShare, SliceShares
 from nextlabel.server.domain.reports.estimates.slices import Slice
 from nextlabel.server.domain.reports.pool_drift import Arrival
 from nextlabel.server.values.labeling.answers import Outcome
@@ -61,6 +61,17 @@ def figure(found: Figure) -> quality_service_pb2.Figure:
 def class_share(found: ClassShare) -> quality_service_pb2.ClassShare:
     """Return the share of a class."""
     return quality_service_pb2.ClassShare(label=found.label, figures=[figure(one) for one in found.figures])
+
+
+def slice_shares(found: SliceShares) -> quality_service_pb2.SliceShares:
+    """Return what is told of the items of the pool with the same value in a field."""
+    return quality_service_pb2.SliceShares(
+        value=found.value or "",
+        rest=found.value is None,
+        draws=found.draws,
+        shares=[class_share(one) for one in found.shares],
+        mean_score=[figure(one) for one in found.mean],
+    )
 
 
 def slice_message(found: Slice) -> quality_service_pb2.Slice:

@@ -18,6 +18,8 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import chosen_batches
+from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
+from nextlabel.server.domain.reports.estimates.predicted_accuracy import Judgement, PredictedAccuracy
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.tasks.registry import task_type
@@ -47,6 +49,7 @@ class AccuracyReports:
         self._pools = pools
         self._labels = labels
         self._learning = learning
+        self._predicted = PredictedAccuracy(pools, learning, PoolFeatures(pools, learning.advice))
 
     async def accuracy(self, project: Project) -> Accuracy:
         """Return the figures of a project."""
@@ -58,7 +61,8 @@ class AccuracyReports:
         """Judge models by the draws made before they could be trained on them.
 
         The draws of a batch are uniform among what nobody has looked at, so this is the accuracy there, of the last
-        few models taken together.
+        few models taken together. Each such window begins a sequence of looks of its own, and all windows share the
+        error of those figures that may be watched.
         """
         stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
@@ -67,12 +71,22 @@ class AccuracyReports:
         for draw in stream.draws:
             if draw.model_version and draw.row in agreed and agreed[draw.row].trusted and draw.row not in deleted:
                 judged[draw.model_version].append(draw)
-        hits = [
-            right
-            for version in sorted(judged)[-RECENT_MODELS:]
-            for right in await self._right(project, version, {d.row: agreed[d.row].body for d in judged[version]})
+        versions = sorted(judged)
+        recent = versions[-RECENT_MODELS:]
+        right = {
+            version: await self._right(project, version, {d.row: agreed[d.row].body for d in judged[version]})
+            for version in recent
+        }
+        hits = [one for found in right.values() for one in found]
+        if not hits:
+            return []
+        error = error_of_look(len(versions) - len(recent) + 1)
+        counted = [
+            Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits))),
+            Figure(FigureKind.AUDIT, anytime_share(sum(hits), len(hits), error), anytime=True),
         ]
-        return [Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits)))] if hits else []
+        judgements = [Judgement(version, judged[version], right[version]) for version in recent if right[version]]
+        return [*counted, *await self._predicted.figures(project, stream, judgements, error)]
 
     async def _on_chosen(self, project: Project) -> Sequence[Figure]:
         """Judge the last few models by what they chose, weighted by its probabilities: the same figure as on the draws.
@@ -90,10 +104,14 @@ class AccuracyReports:
             if right:
                 wrong_k = ~np.array(right, np.bool_)
                 judged.append(SampledBatch(wrong_k, np.array(batch.probabilities), batch.candidates))
-        wrong = weighted_share(judged) if judged else None
-        if wrong is None:
+        once = weighted_share(judged) if judged else None
+        watched = weighted_share(judged, error_of_look(len(known))) if judged else None
+        if once is None or watched is None:
             return []
-        return [Figure(FigureKind.WEIGHTED, Estimate(1 - wrong.value, 1 - wrong.high, 1 - wrong.low, wrong.items))]
+        return [
+            Figure(FigureKind.WEIGHTED, _complement(once)),
+            Figure(FigureKind.WEIGHTED, _complement(watched), anytime=True),
+        ]
 
     async def answers(self, project: Project, version: int, rows: Sequence[int]) -> Sequence[Body]:
         """Return what a model says of rows; nothing where its file is damaged."""
@@ -125,6 +143,10 @@ class AccuracyReports:
         found = await self.labels_on_gold(project)
         hits = sum(found.values())
         return [Figure(FigureKind.GOLD, anytime_share(hits, len(found)), anytime=True)] if found else []
+
+
+def _complement(wrong: Estimate) -> Estimate:
+    return Estimate(1 - wrong.value, 1 - wrong.high, 1 - wrong.low, wrong.items)
 
 
 def _on_holdout(versions: Sequence[ModelVersion]) -> Sequence[Figure]:

@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
+from nextlabel.server.assessment.estimates.anytime import error_of_look
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
-from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
-from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+from nextlabel.server.assessment.estimates.pool_mean import Draws
+from nextlabel.server.assessment.estimates.pool_survey import FEWEST_FOR_PREDICTIONS, PoolSurvey
 from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
-from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.assessment.slices import MOST_SLICES, slices_of
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import ChosenBatch, chosen_batches
+from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
+from nextlabel.server.domain.reports.estimates.slices import field_values
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import type_of
@@ -31,7 +34,6 @@ Float64 = npt.NDArray[np.float64]
 MAX_SAMPLE = 10_000
 """Items of the pool whose predictions stand for all; more would narrow no interval by a visible amount."""
 
-FEWEST_FOR_PREDICTIONS = 20
 _SAME_POOL = 0.99
 
 
@@ -47,37 +49,50 @@ class ClassShare:
 class ClassShares:
     """The shares of all classes; they rest on ``draws``, and ``unanswered_draws`` wait for people.
 
-    ``mean`` is the mean score instead where scores are asked for, by every way there is to tell.
+    ``mean`` is the mean score instead where scores are asked for, by every way there is to tell. ``slices`` tells the
+    same of parts of the pool.
     """
 
     shares: tuple[ClassShare, ...]
     draws: int
     unanswered_draws: int
     mean: tuple[Figure, ...] = ()
+    slices: tuple[SliceShares, ...] = ()
 
-    def joined(self, weighted: Mapping[str, Figure | None]) -> ClassShares:
-        """Return them with a figure more for those classes that have one."""
-        shares = [
-            ClassShare(one.label, one.figures if (more := weighted[one.label]) is None else (*one.figures, more))
-            for one in self.shares
-        ]
-        return ClassShares(tuple(shares), self.draws, self.unanswered_draws)
+
+@dataclass(frozen=True, slots=True)
+class SliceShares:
+    """The shares of the most frequent classes, or the mean score, of the items that have the same value in a field.
+
+    ``value`` is None for all rarer values together.
+    """
+
+    value: str | None
+    draws: int
+    shares: tuple[ClassShare, ...]
+    mean: tuple[Figure, ...]
 
 
 class ShareReports:
     """Estimates class shares; arrays are worked on in the executor."""
 
-    def __init__(self, store: StateStore, pools: Pools, labels: Labels, executor: Executor) -> None:
+    def __init__(
+        self, store: StateStore, pools: Pools, labels: Labels, advice: AdviceSource, executor: Executor
+    ) -> None:
         self._store = store
         self._pools = pools
         self._labels = labels
+        self._features = PoolFeatures(pools, advice)
         self._executor = executor
 
-    async def shares(self, project: Project) -> ClassShares:
+    async def shares(self, project: Project, by: str = "") -> ClassShares:
         """Estimate the share of each class, or the mean score; without a usable draw, there are no figures.
+
+        With ``by``, a field of the metadata, they are estimated for each of its values too.
 
         Raises:
             FailedPrecondition: the project has neither classes nor scores.
+            InvalidArgument: none of the items looked at has the field.
         """
         scores = project.annotation_type is AnnotationType.SCORE
         if not project.classes and not scores:
@@ -91,50 +106,58 @@ class ShareReports:
         agreed = await self._labels.consensus(project)
         trusted = {row: type_of(found.body).classes(found.body) for row, found in agreed.items() if found.trusted}
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
-        worth = {r: c.body.value for r, c in agreed.items() if c.trusted and isinstance(c.body, Score)}
         usable = _usable(stream, trusted)
         waiting = sum(d.row not in trusted and d.row not in deleted for d in stream.draws)
         if not usable:
             return ClassShares(tuple(ClassShare(name, ()) for name in project.class_names), 0, waiting)
         seen = stream.picked_rows[: usable[-1].picks_before + 1]
-        embeddings = await self._embeddings(project, usable, seen, deleted)
         if scores:
-            values_S = np.array([worth[row] for row in seen], np.float64)
-            mean = await self._executor.run(lambda: _mean_score(project, usable, values_S, embeddings))
-            return ClassShares((), len(usable), waiting, mean)
+            worth = {r: c.body.value for r, c in agreed.items() if c.trusted and isinstance(c.body, Score)}
+            values_SK = np.array([[worth[row]] for row in seen], np.float64)
+        else:
+            values_SK = np.array([[name in trusted[row] for name in project.class_names] for row in seen], np.float64)
+        sample, others = await self._others(project, seen)
+        survey = await self._survey(project, usable, seen, values_SK, sample, others, deleted)
+        values = await field_values(self._pools, project, by, [*seen, *sample]) if by else {}
         picked = _of_whole_pool(chosen, stream, trusted, usable[-1].pool_size)
         looked_at = [trusted.get(row, ()) for row in stream.picked_rows]
-        return await self._executor.run(
-            lambda: _shares(project, usable, [trusted[r] for r in seen], embeddings, waiting).joined(
-                {name: _weighted(name, picked, trusted, looked_at) for name in project.class_names}
-            )
-        )
 
-    async def _embeddings(
-        self, project: Project, usable: Sequence[AuditedItem], seen: Sequence[int], deleted: set[int]
-    ) -> _Embeddings | None:
-        """Return what predictions are made from; None with too few draws, or while items wait for embeddings."""
-        waiting = await self._store.read(lambda tx: tx.pool.segments(project.id, embedded=False))
-        if len(usable) < FEWEST_FOR_PREDICTIONS or waiting or deleted.intersection(seen):
-            return None
+        def told() -> ClassShares:
+            slices = _by_slice(project, survey, _of(values, seen), _of(values, sample)) if by else ()
+            if scores:
+                return ClassShares((), len(usable), waiting, _mean_score(project, survey, watched=True), tuple(slices))
+            shares = [
+                ClassShare(name, (*figures, *_weighted(name, picked, trusted, looked_at)))
+                for name, figures in zip(project.class_names, _shares(survey, watched=True), strict=True)
+            ]
+            return ClassShares(tuple(shares), len(usable), waiting, (), tuple(slices))
+
+        return await self._executor.run(told)
+
+    async def _others(self, project: Project, seen: Sequence[int]) -> tuple[Sequence[int], int]:
+        """Return a uniform sample of the rows that nobody has looked at, and how many there are."""
         pool = await self._pools.open(project.id)
         excluded = np.union1d(pool.unusable_rows(), np.fromiter(seen, np.int64, len(seen)))
         others = np.setdiff1d(np.arange(pool.index.next_row), excluded)
-        if not len(others):
-            return None
-        sample = np.sort(np.random.default_rng(len(others)).permutation(others)[:MAX_SAMPLE])
-        of_seen = await self._pools.embeddings(project.id, list(seen))
-        of_sample = await self._pools.embeddings(project.id, sample.tolist())
-        return _Embeddings(of_seen.astype(np.float64), of_sample.astype(np.float64), len(others))
+        return np.sort(np.random.default_rng(len(others)).permutation(others)[:MAX_SAMPLE]).tolist(), len(others)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Embeddings:
-    """Embeddings of the items looked at and of a sample of the ``others``."""
-
-    seen_SD: npt.NDArray[np.float64]
-    sample_UD: npt.NDArray[np.float64]
-    others: int
+    async def _survey(
+        self,
+        project: Project,
+        usable: Sequence[AuditedItem],
+        seen: Sequence[int],
+        values_SK: Float64,
+        sample: Sequence[int],
+        others: int,
+        deleted: set[int],
+    ) -> PoolSurvey:
+        """Return the survey, without predictions where there are few draws, or while items wait for embeddings."""
+        draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
+        waiting = await self._store.read(lambda tx: tx.pool.segments(project.id, embedded=False))
+        if len(usable) < FEWEST_FOR_PREDICTIONS or waiting or deleted.intersection(seen) or not sample:
+            return PoolSurvey.alone(draws, values_SK, len(sample), others)
+        of_seen, of_sample = await self._features.of(project, seen, sample)
+        return await self._executor.run(lambda: PoolSurvey.predicted(draws, values_SK, of_seen, of_sample, others))
 
 
 def _usable(stream: AuditStream, trusted: Mapping[int, tuple[str, ...]]) -> Sequence[AuditedItem]:
@@ -166,8 +189,8 @@ def _weighted(
     chosen: Sequence[ChosenBatch],
     trusted: Mapping[int, tuple[str, ...]],
     looked_at: Sequence[tuple[str, ...]],
-) -> Figure | None:
-    """Return a class's share by what strategies chose, weighted by its probabilities (LURE); None where none holds."""
+) -> Sequence[Figure]:
+    """Return a class's share by what strategies chose, weighted by its probabilities (LURE); none where none holds."""
     batches = [
         SampledBatch(
             hits_k=np.array([name in trusted[row] for row in one.rows], np.bool_),
@@ -179,60 +202,48 @@ def _weighted(
         for one in chosen
         if one.candidates - one.audited >= len(one.rows)
     ]
-    found = weighted_share(batches) if batches else None
-    return None if found is None else Figure(FigureKind.WEIGHTED, found)
+    once = weighted_share(batches) if batches else None
+    watched = weighted_share(batches, error_of_look(len(batches))) if batches else None
+    if once is None or watched is None:
+        return ()
+    return Figure(FigureKind.WEIGHTED, once), Figure(FigureKind.WEIGHTED, watched, anytime=True)
 
 
-def _shares(
-    project: Project,
-    usable: Sequence[AuditedItem],
-    seen: Sequence[tuple[str, ...]],
-    embeddings: _Embeddings | None,
-    waiting: int,
-) -> ClassShares:
-    shares = []
-    for name in project.class_names:
-        values_S = np.array([name in labels for labels in seen], np.float64)
-        found = _told(usable, values_S, embeddings, share=True)
-        shares.append(ClassShare(name, tuple(Figure(kind, one) for kind, one in found.items())))
-    return ClassShares(tuple(shares), len(usable), waiting)
+def _shares(survey: PoolSurvey, *, watched: bool) -> Sequence[tuple[Figure, ...]]:
+    return [survey.figures(column, share=True, watched=watched) for column in range(survey.values_SK.shape[1])]
 
 
-def _mean_score(
-    project: Project, usable: Sequence[AuditedItem], values_S: Float64, embeddings: _Embeddings | None
-) -> tuple[Figure, ...]:
-    """Return the mean score of the pool; an interval ends where the range does."""
+def _mean_score(project: Project, survey: PoolSurvey, *, watched: bool) -> tuple[Figure, ...]:
+    """Return the mean score; an interval ends where the range does."""
     low, high = project.score_range.minimum, project.score_range.maximum
     return tuple(
-        Figure(kind, replace(one, low=max(one.low, low), high=min(one.high, high)))
-        for kind, one in _told(usable, values_S, embeddings, share=False).items()
+        replace(one, estimate=replace(one.estimate, low=max(one.estimate.low, low), high=min(one.estimate.high, high)))
+        for one in survey.figures(0, share=False, watched=watched)
     )
 
 
-def _told(
-    usable: Sequence[AuditedItem], values_S: Float64, embeddings: _Embeddings | None, *, share: bool
-) -> dict[FigureKind, Estimate]:
-    """Return the mean of a value over the pool by the draws alone, and with predictions where these say more."""
-    draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
-    alone = pool_mean(draws, values_S, share=share)
-    found = {FigureKind.AUDIT: alone}
-    if embeddings is not None:
-        joined = prediction_powered_mean(draws, values_S, _predictions(draws, values_S, embeddings), share=share)
-        if joined != alone:
-            found[FigureKind.PREDICTION_POWERED] = joined
+def _of(values: Mapping[int, str], rows: Sequence[int]) -> Sequence[str]:
+    return [values.get(row, "") for row in rows]
+
+
+def _by_slice(
+    project: Project, survey: PoolSurvey, of_seen: Sequence[str], of_sample: Sequence[str]
+) -> Sequence[SliceShares]:
+    """Return the figures of each value that was drawn, the most frequent values first and all rarer ones last."""
+    named = slices_of([*of_seen, *of_sample])
+    seen_S, sample_U = (np.array([v if v in named else None for v in part], object) for part in (of_seen, of_sample))
+    found = []
+    for value in (*named, None):
+        part = survey.part(np.equal(seen_S, value), np.equal(sample_U, value))
+        if part is None:
+            continue
+        if project.annotation_type is AnnotationType.SCORE:
+            found.append(SliceShares(value, len(part.draws), (), _mean_score(project, part, watched=False)))
+            continue
+        shares = [
+            ClassShare(name, figures)
+            for name, figures in zip(project.class_names, _shares(part, watched=False), strict=True)
+        ]
+        shares.sort(key=lambda one: -one.figures[0].estimate.value)
+        found.append(SliceShares(value, len(part.draws), tuple(shares[:MOST_SLICES]), ()))
     return found
-
-
-def _predictions(draws: Draws, values_S: npt.NDArray[np.float64], embeddings: _Embeddings) -> Predictions:
-    """Predict from the draws alone: which other items were looked at depends on labels."""
-    drawn = draws.positions_M
-    rest = np.setdiff1d(np.arange(len(values_S)), drawn)
-    targets = np.concatenate([embeddings.seen_SD[rest], embeddings.sample_UD])
-    of_drawn, of_targets = cross_fitted(_features(embeddings.seen_SD[drawn]), values_S[drawn], _features(targets))
-    seen_S = np.empty(len(values_S))
-    seen_S[drawn], seen_S[rest] = of_drawn, of_targets[: len(rest)]
-    return Predictions(seen_S, of_targets[len(rest) :], embeddings.others)
-
-
-def _features(embeddings_nD: npt.NDArray[np.float64]) -> Features:
-    return Features(np.zeros((len(embeddings_nD), 0)), embeddings_nD)

@@ -1,0 +1,98 @@
+"""Means of a pool, and of its parts, from uniform draws that people labeled and from predictions of everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.assessment.estimates.anytime import error_watched
+from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
+from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
+from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
+from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+
+Floats = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+FEWEST_FOR_PREDICTIONS = 20
+"""Draws from which on predictions are made of them."""
+
+_COLUMNS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PoolSurvey:
+    """K numbers, such as whether each of K classes applies, of the S items looked at, in their order.
+
+    ``draws`` were drawn among them at random. Of the ``others``, which nobody looked at, U are a uniform sample.
+    ``predicted_SK`` and ``sample_UK`` are predictions, each made without the item's own label, with no columns where
+    there are none.
+    """
+
+    draws: Draws
+    values_SK: Floats
+    predicted_SK: Floats
+    sample_UK: Floats
+    others: int
+
+    @classmethod
+    def alone(cls, draws: Draws, values_SK: Floats, sample: int, others: int) -> Self:
+        """Return a survey without predictions; ``sample`` of the others stand for all."""
+        return cls(draws, values_SK, np.empty((len(values_SK), 0)), np.empty((sample, 0)), others)
+
+    @classmethod
+    def predicted(cls, draws: Draws, values_SK: Floats, seen: Features, sample: Features, others: int) -> Self:
+        """Return a survey with predictions from the draws alone: which other items were looked at depends on labels."""
+        drawn = draws.positions_M
+        rest = np.setdiff1d(np.arange(len(values_SK)), drawn)
+        targets = Features(
+            np.concatenate([seen.strong_nS[rest], sample.strong_nS]),
+            np.concatenate([seen.weak_nD[rest], sample.weak_nD]),
+        )
+        of_drawn = Features(seen.strong_nS[drawn], seen.weak_nD[drawn])
+        predicted_SK = np.empty(values_SK.shape)
+        sample_UK = np.empty((len(sample), values_SK.shape[1]))
+        for start in range(0, values_SK.shape[1], _COLUMNS_AT_ONCE):
+            columns = slice(start, start + _COLUMNS_AT_ONCE)
+            predicted_SK[drawn, columns], of_targets = cross_fitted(of_drawn, values_SK[drawn, columns], targets)
+            predicted_SK[rest, columns], sample_UK[:, columns] = of_targets[: len(rest)], of_targets[len(rest) :]
+        return cls(draws, values_SK, predicted_SK, sample_UK, others)
+
+    def part(self, seen_S: Bool, sample_U: Bool) -> PoolSurvey | None:
+        """Return the survey of a part of the pool, told by which items are in it; None without a draw.
+
+        Draws are uniform within a part too. How many others it has is taken from the sample.
+        """
+        drawn = self.draws.positions_M[seen_S[self.draws.positions_M]]
+        if not len(drawn):
+            return None
+        positions_M = (np.cumsum(seen_S) - 1)[drawn]
+        others = round(self.others * float(sample_U.mean())) if len(sample_U) else 0
+        draws = Draws.uniform(positions_M, int(seen_S.sum()) + others - positions_M)
+        # Predictions of a part that the sample has nothing of cannot stand for it.
+        kept = slice(None) if sample_U.any() or not others else slice(0, 0)
+        return PoolSurvey(
+            draws, self.values_SK[seen_S], self.predicted_SK[seen_S, kept], self.sample_UK[sample_U, kept], others
+        )
+
+    def figures(self, column: int, *, share: bool, watched: bool, error: float = 0.05) -> tuple[Figure, ...]:
+        """Return the mean of a number by people's labels alone, and joined with predictions where that says more.
+
+        ``share`` says that the number is 0 or 1. ``watched`` adds to each an interval that misses at any
+        look with ``error``.
+        """
+        values_S = self.values_SK[:, column]
+        found: dict[FigureKind, list[Figure]] = {FigureKind.AUDIT: [], FigureKind.PREDICTION_POWERED: []}
+        for anytime in (False, True) if watched else (False,):
+            spent = error_watched(len(self.draws), error) if anytime else 0.05
+            alone = pool_mean(self.draws, values_S, share=share, error=spent)
+            found[FigureKind.AUDIT].append(Figure(FigureKind.AUDIT, alone, anytime))
+            if self.predicted_SK.shape[1] and len(self.draws) >= FEWEST_FOR_PREDICTIONS:
+                known = Predictions(self.predicted_SK[:, column], self.sample_UK[:, column], self.others)
+                joined = prediction_powered_mean(self.draws, values_S, known, share=share, error=spent)
+                if joined != alone:
+                    found[FigureKind.PREDICTION_POWERED].append(Figure(FigureKind.PREDICTION_POWERED, joined, anytime))
+        return (*found[FigureKind.AUDIT], *found[FigureKind.PREDICTION_POWERED])

@@ -1,0 +1,72 @@
+"""Surveys of a pool and its parts against what is true of them."""
+
+import numpy as np
+import pytest
+
+from nextlabel.server.assessment.estimates.cross_fit import Features
+from nextlabel.server.assessment.estimates.figures import FigureKind
+from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
+from nextlabel.server.assessment.estimates.pool_survey import PoolSurvey
+
+
+def surveyed(rng, *, greedy=True, helpful=True, n=120, pool=600):
+    """A pool of two parts of which every other item looked at was drawn, and the others were picked for their label."""
+    part = rng.random(pool) < 0.3
+    truth = (rng.random(pool) < np.where(part, 0.6, 0.2)).astype(float)
+    left, seen, positions, remaining = list(rng.permutation(pool)), [], [], []
+    while len(seen) < n:
+        positions.append(len(seen))
+        remaining.append(len(left))
+        seen.append(left.pop(rng.integers(len(left))))
+        if greedy:
+            seen.append(left.pop(int(np.argmax(truth[left]))))
+    strong = (truth + 0.3 * rng.normal(size=pool) if helpful else rng.normal(size=pool))[:, None]
+    draws = Draws.uniform(positions, remaining)
+    known = [Features(strong[rows], np.zeros((len(rows), 1))) for rows in (seen, left)]
+    return part, truth, seen, left, PoolSurvey.predicted(draws, truth[seen][:, None], *known, len(left))
+
+
+def test_a_part_of_the_pool_is_told_as_a_pool_of_its_own():
+    part, truth, seen, left, survey = surveyed(np.random.default_rng(0))
+    found = survey.part(part[seen], part[left])
+    mine = [row for row in seen if part[row]]
+    drawn = [row for m, row in enumerate(seen) if m % 2 == 0 and part[row]]
+    positions = np.array([mine.index(row) for row in drawn])
+    draws = Draws.uniform(positions, part.sum() - positions)
+    assert len(found.draws) == len(drawn)
+    assert found.others == part[left].sum()
+    assert found.figures(0, share=True, watched=False)[0].estimate == pool_mean(draws, truth[mine], share=True)
+    nothing = np.zeros(len(seen), bool)
+    assert survey.part(nothing, part[left]) is None
+
+
+def test_parts_are_right_on_average_although_others_were_picked_by_their_labels():
+    rng = np.random.default_rng(1)
+    errors, held = [], []
+    for _ in range(80):
+        part, truth, seen, left, survey = surveyed(rng)
+        joined = survey.part(part[seen], part[left]).figures(0, share=True, watched=False)[-1].estimate
+        errors.append(joined.value - truth[part].mean())
+        held.append(joined.low <= truth[part].mean() <= joined.high)
+    assert abs(np.mean(errors)) < 3 * np.std(errors) / len(errors) ** 0.5
+    assert np.mean(held) > 0.87
+
+
+@pytest.mark.parametrize("helpful", [True, False])
+def test_predictions_are_told_where_they_say_more_and_are_never_wider(helpful):
+    part, _, seen, left, survey = surveyed(np.random.default_rng(2), helpful=helpful)
+    for one in (survey, survey.part(part[seen], part[left])):
+        figures = one.figures(0, share=True, watched=True)
+        width = {(f.kind, f.anytime): f.estimate.high - f.estimate.low for f in figures}
+        for anytime in (False, True):
+            alone = width[FigureKind.AUDIT, anytime]
+            assert width.get((FigureKind.PREDICTION_POWERED, anytime), alone) <= alone
+        assert width[FigureKind.AUDIT, False] < width[FigureKind.AUDIT, True]
+        if helpful:
+            assert width[FigureKind.PREDICTION_POWERED, False] < 0.7 * width[FigureKind.AUDIT, False]
+
+
+def test_a_part_that_the_sample_has_nothing_of_is_told_without_predictions():
+    _, _, seen, left, survey = surveyed(np.random.default_rng(3))
+    found = survey.part(np.arange(len(seen)) < 60, np.zeros(len(left), bool))
+    assert [f.kind for f in found.figures(0, share=True, watched=False)] == [FigureKind.AUDIT]
