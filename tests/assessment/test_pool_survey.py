@@ -66,7 +66,8 @@ def test_predictions_are_told_where_they_say_more_and_are_never_wider(helpful):
             assert width[FigureKind.PREDICTION_POWERED, False] < 0.7 * width[FigureKind.AUDIT, False]
 
 
-def test_a_part_that_the_sample_has_nothing_of_is_told_without_predictions():
-    _, _, seen, left, survey = surveyed(np.random.default_rng(3))
-    found = survey.part(np.arange(len(seen)) < 60, np.zeros(len(left), bool))
-    assert [f.kind for f in found.figures(0, share=True, watched=False)] == [FigureKind.AUDIT]
+def test_a_part_of_which_everything_was_looked_at_is_known():
+    _, _, _, left, survey = surveyed(np.random.default_rng(3), n=20)
+    alone = survey.part(np.arange(20) < 3, np.zeros(len(left), bool))
+    assert alone.others == 0
+    assert alone.figures(0, share=True, watched=False)[0].estimate.value <= 1

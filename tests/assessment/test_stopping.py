@@ -8,6 +8,7 @@ from nextlabel.server.assessment.estimates.anytime import error_of_look
 from nextlabel.server.assessment.stopping.change import Change, change_between, f_change_bound
 from nextlabel.server.assessment.stopping.forecast import forecast
 from nextlabel.server.assessment.stopping.target import lower_bound, provable
+from nextlabel.server.assessment.stopping.worth import next_labels
 
 
 @pytest.mark.parametrize(("right", "n", "look"), [(1, 1, 1), (95, 100, 1), (95, 100, 10), (300, 300, 4), (1, 50, 30)])
@@ -110,3 +111,31 @@ def test_a_flat_curve_gains_nothing():
     assert found is not None
     assert abs(found.gain.value) < 0.01
     assert found.accuracy.high == 1
+
+
+def test_labels_are_worth_it_while_the_upper_end_of_their_gain_is_worth_their_cost():
+    labels = list(range(20, 520, 20))
+    curve = [0.9 - 2.0 * n**-0.7 for n in labels]
+    found = next_labels(labels, curve, 300, 50_000, 1_000_000)
+    assert (found.labels, found.micro_usd) == (200, 10_000_000)
+    assert found.most_micro_usd == pytest.approx(100 * found.gain.high * 1_000_000)
+    break_even = 200 * 50_000 / (100 * found.gain.high)
+    assert next_labels(labels, curve, 300, 50_000, 1.01 * break_even).worth_it
+    # The forecasts of the two rounds before were a little higher; a value well below all of them is not worth it.
+    assert not next_labels(labels, curve, 300, 50_000, 0.5 * break_even).worth_it
+
+
+def test_a_single_flat_round_stops_nothing():
+    labels = list(range(20, 420, 20))
+    flat = [0.9] * len(labels)
+    rising = [0.5 + 0.02 * n for n in range(len(labels))]
+    price = 0.01
+    assert not next_labels(labels, flat, 300, price, 1.0).worth_it
+    assert next_labels(labels, [*rising[:-1], rising[-2]], 300, price, 1.0).worth_it
+
+
+@pytest.mark.parametrize("points", [0, 1, 5, 6])
+def test_with_too_few_points_nothing_is_said_of_the_next_labels(points):
+    labels = list(range(20, 20 + 20 * points, 20))
+    assert next_labels(labels, [0.5] * points, 100, 1.0, 1.0) is None
+    assert next_labels([*range(20, 160, 20)], [0.5] * 7, 100, 1.0, 1.0) is not None

@@ -145,6 +145,8 @@ def run_spec(
     plateau_rounds: int = 0,
     plateau_gain: float = 0.0,
     stable_kappa: float = 0.0,
+    point_usd: float = 0.0,
+    label_usd: float = 0.0,
     max_rounds: int = 0,
     seed: int = 0,
     advice: bool = False,
@@ -160,7 +162,9 @@ def run_spec(
 
     The run ends when a budget is used up; when the lower bound of accuracy or macro-F1 on the holdout, in (0, 1],
     reaches a target; when `plateau_rounds` can have gained less than `plateau_gain` only, which is .01 if not given;
-    when the predictions of successive models agree by a kappa of `stable_kappa`, .99 say; or after `max_rounds`.
+    when the predictions of successive models agree by a kappa of `stable_kappa`, .99 say; when even the most that 200
+    more labels are forecast to gain is worth less than they cost, at `point_usd` for a point of accuracy and, for the
+    time of people, `label_usd` for a label beyond what the books say; or after `max_rounds`.
 
     With `advice`, answers are kept as advice beside every item instead of as labels: the learner weighs them by what
     trusted labels say of them.
@@ -190,6 +194,8 @@ def run_spec(
             plateau_rounds=plateau_rounds,
             plateau_gain=plateau_gain,
             stable_kappa=stable_kappa,
+            point_micro_usd=round(point_usd * MICRO_USD),
+            label_micro_usd=round(label_usd * MICRO_USD),
         ),
         max_rounds=max_rounds,
         seed=seed,

@@ -99,6 +99,8 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     """The steps of its plan are done."""
     STOP_REASON_PROMISE_BROKEN: _StopReason.ValueType  # 13
     """A step of its plan turned out otherwise than gold had said, or the project has changed; `detail` says how."""
+    STOP_REASON_NOT_WORTH: _StopReason.ValueType  # 14
+    """What more labels can be expected to bring is worth less than they cost; `detail` has both."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """Why a run ended."""
@@ -131,6 +133,8 @@ STOP_REASON_CARRIED_OUT: StopReason.ValueType  # 12
 """The steps of its plan are done."""
 STOP_REASON_PROMISE_BROKEN: StopReason.ValueType  # 13
 """A step of its plan turned out otherwise than gold had said, or the project has changed; `detail` says how."""
+STOP_REASON_NOT_WORTH: StopReason.ValueType  # 14
+"""What more labels can be expected to bring is worth less than they cost; `detail` has both."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 class _DemonstrationSelection:
@@ -612,6 +616,8 @@ class Targets(_message.Message):
     PLATEAU_ROUNDS_FIELD_NUMBER: _builtins.int
     PLATEAU_GAIN_FIELD_NUMBER: _builtins.int
     STABLE_KAPPA_FIELD_NUMBER: _builtins.int
+    POINT_MICRO_USD_FIELD_NUMBER: _builtins.int
+    LABEL_MICRO_USD_FIELD_NUMBER: _builtins.int
     accuracy: _builtins.float
     """Accuracy, in (0, 1], that the lower bound on the holdout has to reach; 0 for none."""
     macro_f1: _builtins.float
@@ -626,6 +632,15 @@ class Targets(_message.Message):
     """Cohen's kappa between the predictions of successive models for 2,000 items of the pool, mean of three rounds, from
     which on they count as stable, in (0, 1]; 0 for none. Needs no holdout. 0.99 suits batches of some twenty items.
     """
+    point_micro_usd: _builtins.int
+    """What a point of accuracy (.01) is worth, in micro-dollars: the run ends when even the upper end of what 200 more labels
+    are forecast to gain is worth less than they cost, three rounds in a row. Needs a holdout, and models of five numbers of
+    labels; 0 for none.
+    """
+    label_micro_usd: _builtins.int
+    """What a label costs beyond what the books of the run say, in micro-dollars: the time of people. It has to be above 0 where
+    people or known labels answer.
+    """
     def __init__(
         self,
         *,
@@ -634,10 +649,12 @@ class Targets(_message.Message):
         plateau_rounds: _builtins.int = ...,
         plateau_gain: _builtins.float = ...,
         stable_kappa: _builtins.float = ...,
+        point_micro_usd: _builtins.int = ...,
+        label_micro_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "macro_f1", b"macro_f1", "plateau_gain", b"plateau_gain", "plateau_rounds", b"plateau_rounds", "stable_kappa", b"stable_kappa"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "label_micro_usd", b"label_micro_usd", "macro_f1", b"macro_f1", "plateau_gain", b"plateau_gain", "plateau_rounds", b"plateau_rounds", "point_micro_usd", b"point_micro_usd", "stable_kappa", b"stable_kappa"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -14,7 +14,7 @@ from nextlabel.server.values.labeling.answers import Text
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import AnthropicOptions, LearnerOptions, PromptOptions
-from nextlabel.server.values.runs.runs import ItemScope, Plateau, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import ItemScope, Plateau, RunSpec, RunState, StopReason, Worth
 from tests.domain.service import Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.store import values as v
@@ -107,6 +107,7 @@ async def test_what_is_answered_and_deleted_stands_in_nobodys_way(service):
         ({"target_macro_f1": 0.9}, "targets.macro_f1"),
         ({"plateau": Plateau(3, 0.1)}, "targets.plateau_rounds"),
         ({"stable_kappa": 0.9}, "targets.stable_kappa"),
+        ({"worth": Worth(1, 1)}, "targets.point_micro_usd"),
         ({"advice": True}, "advice"),
         ({"train_while_asking": True}, "train_while_asking"),
         ({"annotator": LearnerOptions()}, "annotator"),

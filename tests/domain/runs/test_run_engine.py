@@ -17,7 +17,7 @@ from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import HumanOptions, ReplayOptions
 from nextlabel.server.values.runs.events import BatchSelected, CurvePointAdded, ModelTrained, TargetStated
-from nextlabel.server.values.runs.runs import Plateau, RunState, StopReason
+from nextlabel.server.values.runs.runs import Plateau, RunState, StopReason, Worth
 from tests.domain.service import CLASSES, Service
 
 IDS = [f"i{n}" for n in range(60)]
@@ -133,6 +133,8 @@ async def test_holdout_and_gold_are_neither_asked_nor_trained_on(service):
         ({"target_macro_f1": 0.5, "limit": Cost()}, StopReason.TARGET),
         ({"stable_kappa": 0.5, "limit": Cost()}, StopReason.STABLE),
         ({"plateau": Plateau(1, 0.9), "limit": Cost()}, StopReason.PLATEAU),
+        ({"worth": Worth(1, 1_000_000), "limit": Cost()}, StopReason.NOT_WORTH),
+        ({"worth": Worth(1_000_000_000, 1), "limit": Cost()}, StopReason.POOL_EMPTY),
     ],
 )
 async def test_a_run_ends_for_the_stated_reason(service, changes, reason):
@@ -157,6 +159,13 @@ async def test_the_end_of_a_run_says_what_going_on_would_bring(service):
     assert "forecast" not in few.message
     enough = await service.replay_run(project, TRUTH, max_rounds=5, limit=Cost())
     assert "200 more labels are forecast to gain" in enough.message
+
+
+async def test_a_run_says_what_labels_cost_and_what_they_could_bring(service):
+    run = await service.replay_run(await filled(service), TRUTH, limit=Cost(), worth=Worth(10_000, 50_000))
+    assert "200 more labels cost about $10.00" in run.message
+    assert "at $0.01 a point, 3 rounds in a row" in run.message
+    assert "200 more labels are forecast to gain" in run.message
 
 
 def after_first_training(monkeypatch, change):

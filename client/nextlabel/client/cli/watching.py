@@ -34,6 +34,7 @@ ENDINGS = {
     "target": "a target is reached",
     "plateau": "the learning curve has flattened",
     "stable": "successive models hardly differ",
+    "not_worth": "more labels are not worth what they cost",
     "pool_empty": "nothing is left to label",
     "items_left": "items are left without a useful answer",
     "max_rounds": "all its rounds are done",

@@ -112,6 +112,24 @@ def start(
             rich_help_panel=_LIMITS,
         ),
     ] = 0.0,
+    point_usd: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="What a point of accuracy is worth: end when 200 more labels cost more than they can bring.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = 0.0,
+    label_usd: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            show_default=False,
+            help="What a label costs beyond what is paid for answers: the time of people. For --point-usd.",
+            rich_help_panel=_LIMITS,
+        ),
+    ] = 0.0,
     max_rounds: Annotated[
         int, typer.Option(min=0, show_default=False, help="Most rounds.", rich_help_panel=_LIMITS)
     ] = 0,
@@ -202,6 +220,8 @@ def start(
             plateau_rounds=plateau_rounds,
             plateau_gain=plateau_gain,
             stable_kappa=stable_kappa,
+            point_usd=point_usd,
+            label_usd=label_usd,
             train_while_asking=train_while_asking,
             max_rounds=max_rounds,
             seed=seed,

@@ -72,11 +72,7 @@ class PoolSurvey:
         positions_M = (np.cumsum(seen_S) - 1)[drawn]
         others = round(self.others * float(sample_U.mean())) if len(sample_U) else 0
         draws = Draws.uniform(positions_M, int(seen_S.sum()) + others - positions_M)
-        # Predictions of a part that the sample has nothing of cannot stand for it.
-        kept = slice(None) if sample_U.any() or not others else slice(0, 0)
-        return PoolSurvey(
-            draws, self.values_SK[seen_S], self.predicted_SK[seen_S, kept], self.sample_UK[sample_U, kept], others
-        )
+        return PoolSurvey(draws, self.values_SK[seen_S], self.predicted_SK[seen_S], self.sample_UK[sample_U], others)
 
     def figures(self, column: int, *, share: bool, watched: bool, error: float = 0.05) -> tuple[Figure, ...]:
         """Return the mean of a number by people's labels alone, and joined with predictions where that says more.

@@ -28,6 +28,7 @@ def check_collecting(project: Project, spec: RunSpec) -> None:
             ("targets.macro_f1", spec.target_macro_f1 > 0, "end the run by a budget or max_rounds"),
             ("targets.plateau_rounds", spec.plateau.rounds > 0, "end the run by a budget or max_rounds"),
             ("targets.stable_kappa", spec.stable_kappa > 0, "end the run by a budget or max_rounds"),
+            ("targets.point_micro_usd", spec.worth.point_micro_usd > 0, "end the run by a budget or max_rounds"),
             ("advice", spec.advice, "keep the answers as annotations"),
             ("train_while_asking", spec.train_while_asking, "leave it out"),
             ("annotator", isinstance(spec.annotator, LearnerOptions), "ask people or an LLM"),

@@ -37,6 +37,7 @@ _IN_ORDER = (
     StopReason.TARGET,
     StopReason.PLATEAU,
     StopReason.STABLE,
+    StopReason.NOT_WORTH,
     StopReason.MAX_ROUNDS,
     StopReason.STOPPED,
 )

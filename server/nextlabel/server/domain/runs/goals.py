@@ -11,6 +11,7 @@ import numpy as np
 from nextlabel.server.assessment.estimates.anytime import error_of_look
 from nextlabel.server.assessment.stopping.change import f_change_bound
 from nextlabel.server.assessment.stopping.target import Provable, lower_bound, provable
+from nextlabel.server.assessment.stopping.worth import ROUNDS, next_labels
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.runs.endings import End
 from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
@@ -46,6 +47,7 @@ class Goals:
             await self._target(project, spec, models)
             or await self._plateau(project, spec, models)
             or await self._stable(project, spec, models)
+            or await self._not_worth(spec, models)
         )
 
     async def statements(self, project: Project, run: Run) -> Sequence[TargetStated]:
@@ -101,6 +103,30 @@ class Goals:
             f"successive models agree on {changes[-1].sampled:,} items of the pool with a kappa of {kappa:.4f}, and "
             f"{spec.stable_kappa:g} counts as stable: no round changed more than {differing:.1%} of the predictions, "
             f"nor an F-measure by more than {f_change_bound(kappa):.3f}",
+        )
+
+    async def _not_worth(self, spec: RunSpec, models: Sequence[ModelVersion]) -> End | None:
+        if not spec.worth.point_micro_usd:
+            return None
+        judged = [m for m in models if m.accuracy is not None and m.evaluation.get("items")]
+        price = models[-1].label_micro_usd + spec.worth.label_micro_usd
+        found = await self.changes.learning.executor.run(
+            lambda: next_labels(
+                [m.known_labels for m in judged],
+                [m.accuracy or 0.0 for m in judged],
+                int(judged[-1].evaluation["items"]) if judged else 0,
+                price,
+                spec.worth.point_micro_usd,
+            )
+        )
+        if found is None or found.worth_it:
+            return None
+        return End(
+            StopReason.NOT_WORTH,
+            f"{found.labels} more labels cost about ${found.micro_usd / 1e6:.2f}, and at most "
+            f"{100 * found.gain.high:.1f} points, which are what they can be expected to gain, are worth "
+            f"${found.most_micro_usd / 1e6:.2f} at ${spec.worth.point_micro_usd / 1e6:g} a point, "
+            f"{ROUNDS} rounds in a row",
         )
 
 

@@ -49,7 +49,8 @@ class LabelQuotes:
         }
         known = {name: bound for name, bound in bounds.items() if bound is not None}
         most = Cost(labels=min(known.values()) // texts * texts)
-        ends_early = spec.target_accuracy or spec.target_macro_f1 or spec.plateau.rounds or spec.stable_kappa
+        goals = (spec.target_accuracy, spec.target_macro_f1, spec.plateau.rounds, spec.stable_kappa)
+        ends_early = any(goals) or spec.worth.point_micro_usd
         low = Cost(labels=min(spec.batch_size * texts, most.labels)) if ends_early else most
         return RunQuote(low, most, most, [f"{bound} {name}" for name, bound in known.items()])
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nextlabel.server.assessment.routing.cascades import PERSON
 from nextlabel.server.assessment.routing.plans import MOST_ANNOTATORS
 from nextlabel.server.values.runs.annotator_options import RouteOptions, annotator_name
-from nextlabel.server.values.runs.runs import RunSpec
+from nextlabel.server.values.runs.runs import RunSpec, Worth
 
 
 def route_violations(spec: RunSpec) -> Sequence[tuple[str, str]]:
@@ -23,7 +23,7 @@ def route_violations(spec: RunSpec) -> Sequence[tuple[str, str]]:
         (f"{route}.members", len(names) > MOST_ANNOTATORS, f"at most {MOST_ANNOTATORS}, got {len(names)}"),
         (f"{route}.person_micro_usd", options.person_micro_usd < 0, "must not be negative"),
         ("limits.micro_usd", spec.limit.micro_usd <= 0, "a plan is made for a budget: say how much money it may take"),
-        ("targets", any(targets), planned),
+        ("targets", any(targets) or spec.worth != Worth(), planned),
         ("audit_share", spec.audit_share > 0, planned),
         ("max_rounds", spec.max_rounds > 0, planned),
         ("items", bool(spec.items), planned),

@@ -13,6 +13,7 @@ from nextlabel.server.domain.reports.routing import check_routable
 from nextlabel.server.domain.runs.collecting import check_collecting
 from nextlabel.server.domain.runs.route_rules import route_violations
 from nextlabel.server.domain.runs.scopes import LISTED, check_scope, listed_rows, scope_violations
+from nextlabel.server.domain.runs.worth_rules import worth_violations
 from nextlabel.server.domain.selection.llm_strategies import llm_strategy
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.ports.system import Clock
@@ -214,6 +215,7 @@ class Runs:
                 ("targets.plateau_rounds", spec.plateau.rounds < 0, "must not be negative"),
                 ("targets.plateau_gain", not 0 <= spec.plateau.min_gain <= 1, "from 0 to 1"),
                 ("targets.stable_kappa", not 0 <= spec.stable_kappa <= 1, "from 0 to 1"),
+                *worth_violations(spec),
                 ("max_rounds", spec.max_rounds < 0, "must not be negative"),
                 *((f"limits.{d.value}", spec.limit.amount(d) < 0, "must not be negative") for d in BudgetDimension),
                 (

@@ -42,6 +42,7 @@ class StopReason(StrEnum):
     TARGET = "target"
     PLATEAU = "plateau"
     STABLE = "stable"
+    NOT_WORTH = "not_worth"
     POOL_EMPTY = "pool_empty"
     ITEMS_LEFT = "items_left"
     MAX_ROUNDS = "max_rounds"
@@ -59,6 +60,17 @@ class Plateau:
 
     rounds: int = 0
     min_gain: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a point of accuracy is worth, and what a label costs beyond what the books say of it; 0 for no goal.
+
+    Both in micro-dollars.
+    """
+
+    point_micro_usd: int = 0
+    label_micro_usd: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ class RunSpec:
     ``stable_kappa`` is the agreement of successive models' predictions from which on they count as stable. With
     ``train_while_asking`` a batch is picked and asked while the model of the one before it is being trained.
     Where ``advice`` is set, answers are kept as advice beside the items, and buy no labels. ``items`` says which ones
-    may be asked about, ``gold_replay`` how often gold items are asked again.
+    may be asked about, ``gold_replay`` how often gold items are asked again, ``worth`` what labels have to bring.
     """
 
     annotator: AnnotatorChoice
@@ -120,6 +132,7 @@ class RunSpec:
     train_while_asking: bool = False
     items: ItemScope = ItemScope()
     gold_replay: GoldReplay = GoldReplay()
+    worth: Worth = Worth()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import RouteOptions
-from nextlabel.server.values.runs.runs import GoldReplay, ItemScope, Plateau, Run, RunSpec, RunState, StopReason
+from nextlabel.server.values.runs.runs import GoldReplay, ItemScope, Plateau, Run, RunSpec, RunState, StopReason, Worth
 from nextlabel.v1 import run_service_pb2 as pb
 
 DEFAULT_BATCH = 20
@@ -33,6 +33,7 @@ STOP_REASONS = {
     StopReason.TARGET: pb.STOP_REASON_TARGET,
     StopReason.PLATEAU: pb.STOP_REASON_PLATEAU,
     StopReason.STABLE: pb.STOP_REASON_STABLE,
+    StopReason.NOT_WORTH: pb.STOP_REASON_NOT_WORTH,
     StopReason.POOL_EMPTY: pb.STOP_REASON_POOL_EMPTY,
     StopReason.MAX_ROUNDS: pb.STOP_REASON_MAX_ROUNDS,
     StopReason.STOPPED: pb.STOP_REASON_STOPPED,
@@ -74,6 +75,7 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         train_while_asking=message.train_while_asking,
         items=scope,
         gold_replay=_replay_of(message.gold_replay),
+        worth=Worth(targets.point_micro_usd, targets.label_micro_usd),
     )
 
 
@@ -91,6 +93,8 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
             plateau_rounds=spec.plateau.rounds,
             plateau_gain=spec.plateau.min_gain,
             stable_kappa=spec.stable_kappa,
+            point_micro_usd=spec.worth.point_micro_usd,
+            label_micro_usd=spec.worth.label_micro_usd,
         ),
         max_rounds=spec.max_rounds,
         seed=spec.seed,
