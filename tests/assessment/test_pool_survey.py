@@ -13,7 +13,9 @@ def surveyed(rng, *, greedy=True, helpful=True, n=120, pool=600):
     """A pool of two parts of which every other item looked at was drawn, and the others were picked for their label."""
     part = rng.random(pool) < 0.3
     truth = (rng.random(pool) < np.where(part, 0.6, 0.2)).astype(float)
-    left, seen, positions, remaining = list(rng.permutation(pool)), [], [], []
+    left: list[int] = rng.permutation(pool).tolist()
+    seen: list[int] = []
+    positions, remaining = [], []
     while len(seen) < n:
         positions.append(len(seen))
         remaining.append(len(left))
@@ -22,8 +24,9 @@ def surveyed(rng, *, greedy=True, helpful=True, n=120, pool=600):
             seen.append(left.pop(int(np.argmax(truth[left]))))
     strong = (truth + 0.3 * rng.normal(size=pool) if helpful else rng.normal(size=pool))[:, None]
     draws = Draws.uniform(positions, remaining)
-    known = [Features(strong[rows], np.zeros((len(rows), 1))) for rows in (seen, left)]
-    return part, truth, seen, left, PoolSurvey.predicted(draws, truth[seen][:, None], *known, len(left))
+    of_seen, of_left = (Features(strong[rows], np.zeros((len(rows), 1))) for rows in (seen, left))
+    survey = PoolSurvey.predicted(draws, truth[seen][:, None], of_seen, of_left, len(left))
+    return part, truth, seen, left, survey
 
 
 def test_a_part_of_the_pool_is_told_as_a_pool_of_its_own():

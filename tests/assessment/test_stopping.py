@@ -113,16 +113,22 @@ def test_a_flat_curve_gains_nothing():
     assert found.accuracy.high == 1
 
 
+def told(labels, curve, label_micro_usd, point_micro_usd):
+    found = next_labels(labels, curve, 300, label_micro_usd, point_micro_usd)
+    assert found is not None
+    return found
+
+
 def test_labels_are_worth_it_while_the_upper_end_of_their_gain_is_worth_their_cost():
     labels = list(range(20, 520, 20))
     curve = [0.9 - 2.0 * n**-0.7 for n in labels]
-    found = next_labels(labels, curve, 300, 50_000, 1_000_000)
+    found = told(labels, curve, 50_000, 1_000_000)
     assert (found.labels, found.micro_usd) == (200, 10_000_000)
     assert found.most_micro_usd == pytest.approx(100 * found.gain.high * 1_000_000)
     break_even = 200 * 50_000 / (100 * found.gain.high)
-    assert next_labels(labels, curve, 300, 50_000, 1.01 * break_even).worth_it
+    assert told(labels, curve, 50_000, 1.01 * break_even).worth_it
     # The forecasts of the two rounds before were a little higher; a value well below all of them is not worth it.
-    assert not next_labels(labels, curve, 300, 50_000, 0.5 * break_even).worth_it
+    assert not told(labels, curve, 50_000, 0.5 * break_even).worth_it
 
 
 def test_a_single_flat_round_stops_nothing():
@@ -130,8 +136,8 @@ def test_a_single_flat_round_stops_nothing():
     flat = [0.9] * len(labels)
     rising = [0.5 + 0.02 * n for n in range(len(labels))]
     price = 0.01
-    assert not next_labels(labels, flat, 300, price, 1.0).worth_it
-    assert next_labels(labels, [*rising[:-1], rising[-2]], 300, price, 1.0).worth_it
+    assert not told(labels, flat, price, 1.0).worth_it
+    assert told(labels, [*rising[:-1], rising[-2]], price, 1.0).worth_it
 
 
 @pytest.mark.parametrize("points", [0, 1, 5, 6])

@@ -172,8 +172,8 @@ async def test_advice_about_all_items_makes_shares_and_accuracy_narrower(service
 
 
 def advice(project, row, label):
-    said = {"confidence": 0.9, "confidence_kind": ConfidenceKind.UNCALIBRATED}
-    answer = Answer(Outcome.LABEL, Provenance("gpt"), Label(label), **said)
+    provenance, unsure = Provenance("gpt"), ConfidenceKind.UNCALIBRATED
+    answer = Answer(Outcome.LABEL, provenance, Label(label), confidence=0.9, confidence_kind=unsure)
     return Advice(project.id, row, IDS[row - 30], "gpt", answer, run="", created_at=datetime.now(UTC))
 
 

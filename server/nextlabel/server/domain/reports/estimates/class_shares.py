@@ -231,10 +231,12 @@ def _by_slice(
 ) -> Sequence[SliceShares]:
     """Return the figures of each value that was drawn, the most frequent values first and all rarer ones last."""
     named = slices_of([*of_seen, *of_sample])
-    seen_S, sample_U = (np.array([v if v in named else None for v in part], object) for part in (of_seen, of_sample))
+    rest = len(named)
+    place = {value: number for number, value in enumerate(named)}
+    seen_S, sample_U = (np.array([place.get(v, rest) for v in part], np.int64) for part in (of_seen, of_sample))
     found = []
-    for value in (*named, None):
-        part = survey.part(np.equal(seen_S, value), np.equal(sample_U, value))
+    for number, value in enumerate((*named, None)):
+        part = survey.part(seen_S == number, sample_U == number)
         if part is None:
             continue
         if project.annotation_type is AnnotationType.SCORE:

@@ -96,7 +96,7 @@ class PredictedAccuracy:
         rows = rows[await self.learning.samples.embedded(project.id, rows)]
         if len(rows) * SAME_POOL > first.remaining:
             return []
-        return np.sort(np.random.default_rng(len(rows)).permutation(rows)[:size]).tolist()
+        return list(map(int, np.sort(np.random.default_rng(len(rows)).permutation(rows)[:size])))
 
     async def _features(
         self, project: Project, version: int, drawn: Sequence[int], sample: Sequence[int]
