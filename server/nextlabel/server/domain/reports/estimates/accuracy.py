@@ -86,7 +86,7 @@ class AccuracyReports:
             Figure(FigureKind.AUDIT, anytime_share(sum(hits), len(hits), error), anytime=True),
         ]
         judgements = [Judgement(version, judged[version], right[version]) for version in recent if right[version]]
-        return [*counted, *await self._predicted.figures(project, stream, judgements, error)]
+        return [*counted, *await self._predicted.figures(project, stream, judgements, counted, error)]
 
     async def _on_chosen(self, project: Project) -> Sequence[Figure]:
         """Judge the last few models by what they chose, weighted by its probabilities: the same figure as on the draws.

@@ -13,14 +13,14 @@ from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.estimates.pool_mean import Draws
 from nextlabel.server.assessment.estimates.pool_survey import FEWEST_FOR_PREDICTIONS, PoolSurvey
 from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
-from nextlabel.server.assessment.slices import MOST_SLICES, slices_of
+from nextlabel.server.assessment.slices import MOST_SLICES
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import ChosenBatch, chosen_batches
+from nextlabel.server.domain.reports.estimates.field_values import FieldValues
 from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
-from nextlabel.server.domain.reports.estimates.slices import field_values
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import type_of
@@ -82,6 +82,7 @@ class ShareReports:
         self._store = store
         self._pools = pools
         self._labels = labels
+        self._values = FieldValues(pools)
         self._features = PoolFeatures(pools, advice)
         self._executor = executor
 
@@ -118,12 +119,12 @@ class ShareReports:
             values_SK = np.array([[name in trusted[row] for name in project.class_names] for row in seen], np.float64)
         sample, others = await self._others(project, seen)
         survey = await self._survey(project, usable, seen, values_SK, sample, others, deleted)
-        values = await field_values(self._pools, project, by, [*seen, *sample]) if by else {}
+        parts = await self._values.slices(project, by, [*seen, *sample]) if by else {}
         picked = _of_whole_pool(chosen, stream, trusted, usable[-1].pool_size)
         looked_at = [trusted.get(row, ()) for row in stream.picked_rows]
 
         def told() -> ClassShares:
-            slices = _by_slice(project, survey, _of(values, seen), _of(values, sample)) if by else ()
+            slices = _by_slice(project, survey, parts, seen, sample)
             if scores:
                 return ClassShares((), len(usable), waiting, _mean_score(project, survey, watched=True), tuple(slices))
             shares = [
@@ -222,21 +223,17 @@ def _mean_score(project: Project, survey: PoolSurvey, *, watched: bool) -> tuple
     )
 
 
-def _of(values: Mapping[int, str], rows: Sequence[int]) -> Sequence[str]:
-    return [values.get(row, "") for row in rows]
-
-
 def _by_slice(
-    project: Project, survey: PoolSurvey, of_seen: Sequence[str], of_sample: Sequence[str]
+    project: Project,
+    survey: PoolSurvey,
+    parts: Mapping[str | None, Sequence[int]],
+    seen: Sequence[int],
+    sample: Sequence[int],
 ) -> Sequence[SliceShares]:
     """Return the figures of each value that was drawn, the most frequent values first and all rarer ones last."""
-    named = slices_of([*of_seen, *of_sample])
-    rest = len(named)
-    place = {value: number for number, value in enumerate(named)}
-    seen_S, sample_U = (np.array([place.get(v, rest) for v in part], np.int64) for part in (of_seen, of_sample))
     found = []
-    for number, value in enumerate((*named, None)):
-        part = survey.part(seen_S == number, sample_U == number)
+    for value, rows in parts.items():
+        part = survey.part(np.isin(seen, rows), np.isin(sample, rows))
         if part is None:
             continue
         if project.annotation_type is AnnotationType.SCORE:

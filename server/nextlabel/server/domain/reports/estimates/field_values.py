@@ -36,8 +36,7 @@ class FieldValues:
             known = ", ".join([*fields][:_SHOWN]) or "no metadata at all"
             raise InvalidArgument.field(
                 "by",
-                f"{field[:100]}: none of {len(values):,} items of holdout, gold or with a label has this field; "
-                f"there is {known}",
+                f"{field[:100]}: none of {len(values):,} items that were looked at has this field; there is {known}",
             )
         found: dict[str | None, list[int]] = {name: [] for name in slices_of([*values.values()])}
         for row, value in values.items():

@@ -55,11 +55,16 @@ class PredictedAccuracy:
     known: PoolFeatures
 
     async def figures(
-        self, project: Project, stream: AuditStream, judged: Sequence[Judgement], error: float
+        self,
+        project: Project,
+        stream: AuditStream,
+        judged: Sequence[Judgement],
+        counted: Sequence[Figure],
+        error: float,
     ) -> Sequence[Figure]:
-        """Return the accuracy of the models taken together, for one look and watched; nothing where it says no more.
+        """Return the accuracy of the models taken together, for one look and watched, where that says more than counts.
 
-        ``error`` is how often the watched one may miss.
+        ``counted`` are the figures by draws alone, ``error`` is how often the watched one may miss.
         """
         count = sum(len(one.right) for one in judged)
         if count < FEWEST_FOR_PREDICTIONS:
@@ -81,7 +86,9 @@ class PredictedAccuracy:
             lambda: PoolSurvey.predicted(draws, values_S1, _stacked(drawn), _stacked(sampled), others)
         )
         found = survey.figures(0, share=True, watched=True, error=error)
-        return [one for one in found if one.kind is FigureKind.PREDICTION_POWERED]
+        width = {one.anytime: _width(one) for one in counted}
+        joined = [one for one in found if one.kind is FigureKind.PREDICTION_POWERED]
+        return [one for one in joined if _width(one) < width[one.anytime]]
 
     async def _could_be_drawn(
         self, project: Project, stream: AuditStream, first: AuditedItem, size: int
@@ -113,6 +120,10 @@ class PredictedAccuracy:
             columns = [_certainty(answers), _classes(project, probabilities_nC), _agreement(project, answers, advised)]
             found.append(Features(np.hstack(columns), embeddings_nD.astype(np.float64)))
         return found
+
+
+def _width(found: Figure) -> float:
+    return found.estimate.high - found.estimate.low
 
 
 def _stacked(parts: Sequence[Features]) -> Features:
