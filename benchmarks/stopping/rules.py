@@ -12,6 +12,7 @@ from benchmarks.stopping.traces import BATCH, Trace
 from nextlabel.server.assessment.stopping.change import Change, change_between
 from nextlabel.server.assessment.stopping.forecast import forecast
 from nextlabel.server.assessment.stopping.target import lower_bound
+from nextlabel.server.assessment.stopping.worth import next_labels
 
 Int64 = npt.NDArray[np.int64]
 
@@ -80,6 +81,17 @@ def _stable(kappa: float) -> Rule:
     return rule
 
 
+def _not_worth(points_per_100: float) -> Rule:
+    """Stop where 100 labels cost as much as so many points of accuracy are worth, and can gain less than that."""
+
+    def rule(run: Watched, at: int) -> bool:
+        labels, readings = run.labels[: at + 1].tolist(), run.readings[: at + 1].tolist()
+        found = next_labels(labels, readings, len(run.holdout_H), points_per_100 / 100, 1.0)
+        return found is not None and not found.worth_it
+
+    return rule
+
+
 RULES: Mapping[str, Rule] = {
     "bare readings, 3 rounds gain < .01": _bare_plateau(3, 0.01),
     "bare readings, 5 rounds gain < .005": _bare_plateau(5, 0.005),
@@ -87,6 +99,9 @@ RULES: Mapping[str, Rule] = {
     "plateau_rounds 5, plateau_gain .02": _plateau(5, 0.02),
     "stable_kappa .99": _stable(0.99),
     "stable_kappa .98": _stable(0.98),
+    "point_usd, 100 labels cost half a point": _not_worth(0.5),
+    "point_usd, 100 labels cost a point": _not_worth(1.0),
+    "point_usd, 100 labels cost two points": _not_worth(2.0),
 }
 
 

@@ -118,7 +118,7 @@ class ShareReports:
         else:
             values_SK = np.array([[name in trusted[row] for name in project.class_names] for row in seen], np.float64)
         sample, others = await self._others(project, seen)
-        survey = await self._survey(project, usable, seen, values_SK, sample, others, deleted)
+        survey = await self._survey(project, usable, seen, values_SK, sample=sample, others=others, deleted=deleted)
         parts = await self._values.slices(project, by, [*seen, *sample]) if by else {}
         picked = _of_whole_pool(chosen, stream, trusted, usable[-1].pool_size)
         looked_at = [trusted.get(row, ()) for row in stream.picked_rows]
@@ -148,6 +148,7 @@ class ShareReports:
         usable: Sequence[AuditedItem],
         seen: Sequence[int],
         values_SK: Float64,
+        *,
         sample: Sequence[int],
         others: int,
         deleted: set[int],
