@@ -731,7 +731,7 @@ class Consensus(_message.Message):
     Absent where nothing says so: nobody's confidence is calibrated, annotators disagree, or people answered.
     """
     method: _builtins.str
-    """How the answers were joined: a method that QualityService.CompareConsensus names. Unless that is `majority`, the
+    """How the answers were joined: as Project.consensus names methods. Unless that is `majority`, the
     `candidates` are the probabilities of the classes by how often each annotator errs, and the answer is the one with the
     greatest; of people's answers it is one that somebody gave.
     """

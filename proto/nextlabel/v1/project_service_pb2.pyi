@@ -301,8 +301,9 @@ class Project(_message.Message):
     """
     consensus: _builtins.str
     """How the answers about an item are joined, in SINGLE_LABEL projects: a method that QualityService.CompareConsensus
-    names, or `auto` for the one that it chooses; empty for `majority`. Answers of people are joined among themselves,
-    and outvote all others. Up to 256 bytes.
+    names, `crowdlab` for the one that it chooses with the learner as one more voice, or `auto` for what gold and
+    agreement speak for; empty for `majority`. Answers of people are joined among themselves, and outvote all others. Up
+    to 256 bytes.
     """
     @_builtins.property
     def label_space(self) -> Global___LabelSpace:

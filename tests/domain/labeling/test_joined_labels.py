@@ -11,11 +11,15 @@ import numpy as np
 import pytest
 
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.text_learners import TextLearners
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.pool import ReferenceItem, Split
+from nextlabel.server.values.pool import ReferenceItem, Segment, Split
 from nextlabel.server.values.projects.projects import LabelClass, Project
+from tests.memory_store.pool_store import MemoryPoolStore
 from tests.memory_store.state_store import MemoryStateStore
 from tests.store import values as v
 
@@ -132,3 +136,38 @@ async def test_a_class_that_is_added_is_joined_with_the_others(store: MemoryStat
     await add(store, [answered(500, name, "d") for name in ACCURACIES])
     assert (await joined(labels, wider))[500][0] == "d"
     assert all(len(c.probabilities_C) == 4 for c in (await labels.consensus(wider)).values())
+
+
+async def learning(store: MemoryStateStore, truth: Sequence[str], embedded: bool) -> MemoryPoolStore:
+    """A pool whose texts tell the class in nine cases of ten."""
+    arrays, names = MemoryPoolStore(), [f"item-{row}" for row in range(ITEMS)]
+    arrays.append_items(PROJECT.id, 0, NewItems(names, names, ["{}"] * ITEMS, np.arange(ITEMS, dtype=np.uint64)))
+    told = ["abc".index(label) if n % 10 else n % 3 for n, label in enumerate(truth)]
+    vectors = np.eye(3)[told] + np.random.default_rng(2).normal(size=(ITEMS, 3)) * 0.1
+    arrays.append_embeddings(PROJECT.id, np.arange(ITEMS), vectors.astype(np.float16))
+    segment = Segment(PROJECT.id, 0, ITEMS, embedded, PROJECT.created_at)
+    await store.write(lambda tx: tx.pool.add_segment(segment))
+    return arrays
+
+
+async def test_the_learner_has_a_voice_once_texts_are_embedded_and_never_against_a_person(
+    store: MemoryStateStore, truth: Sequence[str]
+) -> None:
+    hearing = replace(PROJECT, consensus="crowdlab")
+    pools = Pools(store, await learning(store, truth, embedded=False), Here())
+    poor = [one for one in answers(truth) if one.annotator != "good"]
+    await add(store, poor)
+    labels = Labels(store, Limits(), Here(), TextLearners(pools))
+    before = await joined(labels, hearing)
+    assert "crowdlab" not in {method for _, method, _ in before.values()}
+    await store.write(lambda tx: tx.pool.mark_embedded(PROJECT.id, 0))
+    after = await joined(labels, hearing)
+    assert {method for _, method, _ in after.values()} == {"crowdlab"}
+    assert [np.mean([found[row][0] == label for row, label in enumerate(truth)]) for found in (before, after)] == [
+        pytest.approx(0.55, abs=0.1),
+        pytest.approx(0.92, abs=0.05),
+    ]
+    assert await joined(Labels(store, Limits(), Here(), TextLearners(pools)), hearing) == after
+    by_people = {row: next(c for c in "abc" if c != after[row][0]) for row in (5, 50)}
+    await add(store, [answered(row, "ann", said, person=True) for row, said in by_people.items()])
+    assert {row: (await joined(labels, hearing))[row][0] for row in by_people} == by_people

@@ -22,7 +22,9 @@ GoldShareOption = Annotated[
 ConsensusOption = Annotated[
     str | None,
     typer.Option(
-        "--consensus", metavar="WAY", help="How answers are joined: majority, auto or a name of quality consensus."
+        "--consensus",
+        metavar="WAY",
+        help="How answers are joined: majority, auto, crowdlab or a name of quality consensus.",
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]

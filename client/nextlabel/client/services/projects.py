@@ -119,8 +119,8 @@ class Projects(OneProject[Mode, OfServer]):
         1, and the step between scores where not every number is one. The server embeds the texts with
         `embedding_model`, unless `embeddings_given`: then every item comes with an embedding of `dimension` numbers.
         `gold_share` (up to 0.5) of the places on people's leases go to gold items that they cannot tell from others.
-        `consensus` is how answers are joined: majority (the default), auto, one_coin, mace, glad, dawid_skene or
-        gold_weighted.
+        `consensus` is how answers are joined: majority (the default), auto, crowdlab, one_coin, mace, glad,
+        dawid_skene or gold_weighted.
 
         Raises NextlabelError: ALREADY_EXISTS when the name is taken, INVALID_ARGUMENT with the wrong fields.
         """

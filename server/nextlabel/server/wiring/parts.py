@@ -19,6 +19,7 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.labeling.leases import Leases
 from nextlabel.server.domain.labeling.standing import Standings
 from nextlabel.server.domain.labeling.submissions import Submissions
+from nextlabel.server.domain.labeling.text_learners import TextLearners
 from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.learning.advised_predictions import AdvisedPredictions
 from nextlabel.server.domain.learning.described import DescribedClassesSource
@@ -131,7 +132,7 @@ def open_parts(settings: Settings) -> Parts:
     base = open_foundation(settings)
     pool = _pool(base)
     projects = _projects(base)
-    labeling = _labeling(base, projects)
+    labeling = _labeling(base, pool, projects)
     learning = _learning(base, pool, projects, labeling)
     llm = _llm(base, pool, projects, labeling, learning)
     selector = _selector(base, pool, labeling, learning, llm.advisors)
@@ -206,8 +207,8 @@ def _projects(base: Foundation) -> ProjectParts:
     return ProjectParts(projects, budgets, Ledgers(base.store, budgets, base.clock))
 
 
-def _labeling(base: Foundation, projects: ProjectParts) -> LabelingParts:
-    labels = Labels(base.store, base.limits, base.workers.callers)
+def _labeling(base: Foundation, pool: PoolParts, projects: ProjectParts) -> LabelingParts:
+    labels = Labels(base.store, base.limits, base.workers.callers, TextLearners(pool.pools))
     leases = Leases(base.clock, new_id, projects.budgets, base.limits)
     return LabelingParts(labels, Standings(base.store, labels, base.limits), leases, Submissions(leases))
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.assessment.consensus.crowdlab import Weights, learned_weights, with_learner
 from nextlabel.server.assessment.consensus.dawid_skene import dawid_skene, gold_panel
 from nextlabel.server.assessment.consensus.glad import glad
 from nextlabel.server.assessment.consensus.mace import mace
@@ -58,38 +57,31 @@ METHODS: Mapping[str, Callable[[AnswerTable], Floats]] = dict(
 class Chosen:
     """The way that was chosen, what each got right of gold that it had not seen, and the result.
 
-    ``probabilities_NC`` are the class probabilities of all items; ``weights`` say how much the learner counts.
+    ``probabilities_NC`` are the class probabilities of all items.
     """
 
     method: str
     on_gold: Mapping[str, Estimate]
-    weights: Weights
     probabilities_NC: Floats
 
 
-def choose(table: AnswerTable, learner_NC: Floats | None = None) -> Chosen:
+def choose(table: AnswerTable) -> Chosen:
     """Join the answers in the way that is right most often on gold which it has not seen.
 
-    With fewer than `FEWEST_GOLD` gold items nothing can be compared: then the way that explains the answers best, and
-    the learner stays out. Where errors are correlated, as those of LLMs are, only gold can tell: the annotators agree
-    on what is wrong.
+    With fewer than `FEWEST_GOLD` gold items nothing can be compared: then the way that explains the answers best. Where
+    errors are correlated, as those of LLMs are, only gold can tell: the annotators agree on what is wrong.
     """
     gold = np.flatnonzero(table.gold_N != NO_GOLD)
     preferred = _explains_best(table)
     if len(gold) < FEWEST_GOLD:
-        return Chosen(preferred, {}, Weights(), METHODS[preferred](table))
+        return Chosen(preferred, {}, METHODS[preferred](table))
     truth = table.gold_N[gold]
     held_out = {name: _held_out(table, gold, method) for name, method in METHODS.items()}
-    method = _clearly_best({name: _scores(found, truth) for name, found in held_out.items()}, preferred)
-    joined, weights = METHODS[method](table), Weights()
-    if learner_NC is not None:
-        weights = learned_weights(held_out[method], learner_NC[gold], truth)
-    if learner_NC is not None and weights.learner:
-        joined = table.clamped(with_learner(joined, learner_NC, weights))
+    method = _clearly_best({name: scores(found, truth) for name, found in held_out.items()}, preferred)
     on_gold = {
         name: wilson_interval(int((found.argmax(axis=1) == truth).sum()), len(gold)) for name, found in held_out.items()
     }
-    return Chosen(method, on_gold, weights, joined)
+    return Chosen(method, on_gold, METHODS[method](table))
 
 
 def _explains_best(table: AnswerTable) -> str:
@@ -107,14 +99,19 @@ def _explains_best(table: AnswerTable) -> str:
     return max(likelihoods, key=lambda name: likelihoods[name][0] - likelihoods[name][1] * price)
 
 
-def _clearly_best(scores: Mapping[str, Floats], preferred: str) -> str:
+def _clearly_best(found: Mapping[str, Floats], preferred: str) -> str:
     """Return the best way, or the preferred one unless the best beats it by more than the difference's own error."""
-    best = max(scores, key=lambda name: float(scores[name].mean()))
-    gain_n = scores[best] - scores[preferred]
-    return best if gain_n.mean() > gain_n.std() / len(gain_n) ** 0.5 else preferred
+    best = max(found, key=lambda name: float(found[name].mean()))
+    return best if clearly_better(found[best], found[preferred]) else preferred
 
 
-def _scores(held_out_nC: Floats, truth_n: Ints) -> Floats:
+def clearly_better(scores_n: Floats, than_n: Floats) -> bool:
+    """Return whether the scores of n items beat others on the mean by more than the difference's standard error."""
+    gain_n = scores_n - than_n
+    return bool(gain_n.mean() > gain_n.std() / len(gain_n) ** 0.5)
+
+
+def scores(held_out_nC: Floats, truth_n: Ints) -> Floats:
     """Return for n items 1 where right, in part where tied for the most; a little less for being surely wrong."""
     tied_nC = held_out_nC >= held_out_nC.max(axis=1, keepdims=True) - 1e-9
     at = (np.arange(len(truth_n)), truth_n)

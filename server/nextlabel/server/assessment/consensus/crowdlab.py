@@ -1,16 +1,22 @@
 """Annotators and the learner together, in the manner of CROWDLAB (Goh et al. 2022, arXiv 2210.06812).
 
-The learner has seen the text, and is one more voter, whose weight is what it has earned.
+The learner has seen the text, and is one more voice, whose weight is what it has earned.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.assessment.consensus.choice import FEWEST_GOLD, FOLDS, clearly_better, scores
+from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 _POWERS = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 
 
@@ -33,12 +39,86 @@ def with_learner(posterior_NC: Floats, learner_NC: Floats, weights: Weights) -> 
 
 
 def learned_weights(posterior_nC: Floats, learner_nC: Floats, gold_n: npt.NDArray[np.int64]) -> Weights:
-    """Return the weights under which n gold items are most likely, whose posterior must not know their gold.
-
-    Without gold the learner stays out.
-    """
-    if not len(gold_n):
-        return Weights()
+    """Return the weights under which n gold items, at least one, are most likely; the posterior must not know them."""
     at = (np.arange(len(gold_n)), gold_n)
     pairs = [Weights(own, learner) for own in _POWERS for learner in _POWERS if own or learner]
     return max(pairs, key=lambda w: float(np.log(with_learner(posterior_nC, learner_nC, w)[at]).mean()))
+
+
+class Learner(Protocol):
+    """Learns classes from what it knows of items, such as their texts, and judges others."""
+
+    @property
+    def rows(self) -> Ints:
+        """The rows that it can be fitted on and can judge, ascending."""
+        ...
+
+    def judged(self, fitted_n: Ints, class_n: Ints, judged_m: Ints) -> Floats:
+        """Return class probabilities, (m, C), of m rows, after a fit on n rows with their class positions."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LearnerVoice:
+    """What the learner says of items by row, each said without the item's own answers and gold, and what it counts.
+
+    Items of gold in fold f are joined by ``unseen[f]``, which was found without their gold.
+    """
+
+    said: Mapping[int, Floats]
+    weights: Weights
+    unseen: Sequence[Weights]
+
+    def joined_with(self, posterior_C: Floats, row: int, fold: int | None) -> Floats:
+        """Return the class probabilities of an item, (C,), that the answers' and the learner's come to."""
+        said_C = self.said.get(row)
+        weights = self.weights if fold is None else self.unseen[fold]
+        if said_C is None or not weights.learner:
+            return posterior_C
+        joined_C: Floats = with_learner(posterior_C[None], said_C[None], weights)[0]
+        return joined_C
+
+
+def learner_voice(
+    table: AnswerTable, rows: Sequence[int], unseen_NC: Sequence[Floats], learner: Learner, *, earned: bool
+) -> LearnerVoice | None:
+    """Return the learner's voice about a table's items, which are at ``rows``.
+
+    ``unseen_NC`` are the annotators' class probabilities without the gold of each fold. The learner judges a fold's
+    items after a fit on the others' most probable classes; its weight is that under which gold is most likely. With
+    ``earned`` it gets a voice only where that is right clearly more often on gold that the weight was not found on.
+
+    None with fewer than `FEWEST_GOLD` gold items that it knows something of.
+    """
+    gold = np.flatnonzero(table.gold_N != NO_GOLD)
+    row_N = np.asarray(rows, np.int64)
+    known_N = np.isin(row_N, learner.rows)
+    if len(gold) < FEWEST_GOLD or known_N[gold].sum() < FEWEST_GOLD:
+        return None
+    fold_N = np.random.default_rng(0).permutation(table.items) % FOLDS
+    fold_N[gold] = np.arange(len(gold)) % FOLDS
+    said_NC = np.full((table.items, len(table.classes)), np.nan)
+    for fold, posterior_NC in enumerate(unseen_NC):
+        fitted, judged = np.flatnonzero(known_N & (fold_N != fold)), np.flatnonzero(known_N & (fold_N == fold))
+        said_NC[judged] = learner.judged(row_N[fitted], posterior_NC[fitted].argmax(axis=1), row_N[judged])
+    measured = gold[known_N[gold]]
+    truth, fold_n = table.gold_N[measured], fold_N[measured]
+    posterior_nC = np.stack([unseen_NC[fold][item] for fold, item in zip(fold_n, measured, strict=True)])
+    unseen = [
+        learned_weights(posterior_nC[fold_n != fold], said_NC[measured][fold_n != fold], truth[fold_n != fold])
+        for fold in range(FOLDS)
+    ]
+    voice = LearnerVoice(
+        {int(row_N[item]): said_NC[item] for item in np.flatnonzero(known_N)},
+        learned_weights(posterior_nC, said_NC[measured], truth),
+        unseen,
+    )
+    with_it_nC = np.stack(
+        [
+            voice.joined_with(posterior_C, int(row_N[item]), int(fold))
+            for posterior_C, item, fold in zip(posterior_nC, measured, fold_n, strict=True)
+        ]
+    )
+    if earned and not clearly_better(scores(with_it_nC, truth), scores(posterior_nC, truth)):
+        return None
+    return voice

@@ -9,19 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, choose, without_fold
+from nextlabel.server.assessment.consensus.crowdlab import Learner, LearnerVoice, learner_voice
 from nextlabel.server.assessment.consensus.panel import Joiner
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
-from nextlabel.server.values.projects.projects import CHOSEN
+from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB
 
 Floats = npt.NDArray[np.float64]
 
 MOST_COMPARED = 20_000
 """Answers on which ways to join are compared; a fit is needed for every fold of gold and every way."""
+_LIKE_VOTES = "one_coin"
+"""The model that is nearest to counting votes, which gives no probabilities for the learner to stand beside."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joining:
-    """A model of annotators that was fitted on answers, by its ``method``.
+    """A model of annotators that was fitted on answers, and the learner's ``voice`` where it has one.
 
     A gold item of fold f, which ``folds`` say by row, is joined by ``unseen[f]``, which has not seen its gold: what is
     measured on gold is what happens to all others.
@@ -31,6 +34,7 @@ class Joining:
     joiner: Joiner
     unseen: Sequence[Joiner]
     folds: Mapping[int, int]
+    voice: LearnerVoice | None = None
 
     def probabilities(self, row: int, answers: Mapping[str, int]) -> Floats:
         """Return class probabilities, (C,), of an item from its answers, class position by annotator.
@@ -38,24 +42,33 @@ class Joining:
         A few additions an answer: nothing is fitted anew.
         """
         fold = self.folds.get(row)
-        return (self.joiner if fold is None else self.unseen[fold]).posterior(answers)
+        found = (self.joiner if fold is None else self.unseen[fold]).posterior(answers)
+        return found if self.voice is None else self.voice.joined_with(found, row, fold)
 
 
-def joining_of(table: AnswerTable, rows: Sequence[int], way: str) -> Joining | None:
+def joining_of(table: AnswerTable, rows: Sequence[int], way: str, learner: Learner | None = None) -> Joining | None:
     """Fit a way to join answers, or the one that is chosen; ``rows`` are those of the table's items.
 
-    None for the majority of votes, which has nothing to fit, and where there are no answers.
+    The ``learner`` is heard beside the chosen model where the way is `CROWDLAB`, and where one is chosen and gold says
+    that it is right clearly more often. None for the majority of votes, which has nothing to fit, and where there are
+    no answers.
     """
     if not table.items:
         return None
-    method = choose(_some(table)).method if way == CHOSEN else way
+    method = choose(_some(table)).method if way in (CHOSEN, CROWDLAB) else way
+    if method not in MODELS and way == CROWDLAB:
+        method = _LIKE_VOTES
     if method not in MODELS:
         return None
     fit = MODELS[method]
     gold = np.flatnonzero(table.gold_N != NO_GOLD).tolist()
     folds = {rows[item]: at % FOLDS for at, item in enumerate(gold)}
-    unseen = [fit(without_fold(table, fold))[1] for fold in range(min(FOLDS, len(gold)))]
-    return Joining(method, fit(table)[1], unseen, folds)
+    unseen = [fit(without_fold(table, fold)) for fold in range(min(FOLDS, len(gold)))]
+    voice = None
+    if learner is not None and way in (CHOSEN, CROWDLAB):
+        voice = learner_voice(table, rows, [joined_NC for joined_NC, _ in unseen], learner, earned=way == CHOSEN)
+    heard = CROWDLAB if voice is not None else method
+    return Joining(heard, fit(table)[1], [joiner for _, joiner in unseen], folds, voice)
 
 
 def _some(table: AnswerTable) -> AnswerTable:

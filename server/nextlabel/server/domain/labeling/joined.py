@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.assessment.consensus.by_type import consensus_of
+from nextlabel.server.assessment.consensus.crowdlab import Learner
 from nextlabel.server.assessment.consensus.joining import Joining, joining_of
 from nextlabel.server.assessment.consensus.table import answer_table
 from nextlabel.server.assessment.consensus.votes import Consensus
@@ -15,12 +16,14 @@ from nextlabel.server.domain.labeling.needs import need_of
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.item_states import ItemNeed
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.projects.projects import MAJORITY, Project
+from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB, MAJORITY, Project
 
 _HEARD_EACH = 100
 """Annotations up to which every new one is heard."""
-_MOST_JOINED = 200_000
+MOST_JOINED = 200_000
 """Annotations that annotators are judged by, the newest ones."""
+HEARING_LEARNER = (CHOSEN, CROWDLAB)
+"""Ways to join answers in which the learner may have a voice."""
 
 
 def heard(count: int) -> int:
@@ -39,12 +42,14 @@ def heard(count: int) -> int:
 class Due:
     """What a fit rests on: the project's way, its classes, and so many of the first annotations.
 
-    Every server that has the same finds the same.
+    ``embedded`` says that a learner can be heard, as all items that those are about have embeddings. Every server that
+    has the same finds the same.
     """
 
     way: str = MAJORITY
     classes: int = 0
     annotations: int = 0
+    embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,9 +61,17 @@ class Joined:
     needs: dict[int, ItemNeed]
 
 
-def due(way: str, classes: int, annotations: int) -> Due:
-    """Return what a fit would rest on now; votes need none."""
-    return Due() if way == MAJORITY else Due(way, classes, heard(annotations))
+def due(way: str, classes: int, reached: Sequence[int], embedded_below: int) -> Due:
+    """Return what a fit would rest on now; votes need none.
+
+    ``reached`` has for each annotation the highest row up to there, and rows below ``embedded_below`` have embeddings:
+    0 where no learner is heard.
+    """
+    if way == MAJORITY:
+        return Due()
+    annotations = heard(len(reached))
+    hearing = way in HEARING_LEARNER and annotations > 0
+    return Due(way, classes, annotations, hearing and reached[annotations - 1] < embedded_below)
 
 
 def joined_anew(
@@ -67,13 +80,15 @@ def joined_anew(
     first: Sequence[Annotation],
     by_row: Mapping[int, Sequence[Annotation]],
     gold: Mapping[int, str],
+    *,
     limits: Limits,
+    learner: Learner | None = None,
 ) -> Joined:
     """Fit on the ``first`` annotations, and join all answers; takes seconds where there are many."""
     joining = None
     if fitted.way != MAJORITY:
-        table, rows = answer_table(_standing(first[-_MOST_JOINED:]), gold, project.class_names)
-        joining = joining_of(table, rows, fitted.way)
+        table, rows = answer_table(_standing(first[-MOST_JOINED:]), gold, project.class_names)
+        joining = joining_of(table, rows, fitted.way, learner)
     consensus: dict[int, Consensus] = {}
     needs: dict[int, ItemNeed] = {}
     for row, given in by_row.items():

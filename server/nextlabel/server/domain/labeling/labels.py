@@ -13,8 +13,9 @@ from nextlabel.server.assessment.consensus.by_type import consensus_of, raters_o
 from nextlabel.server.assessment.consensus.joining import Joining
 from nextlabel.server.assessment.consensus.raters import RaterModel
 from nextlabel.server.assessment.consensus.votes import Consensus
-from nextlabel.server.domain.labeling.joined import Due, due, heard, joined_anew
+from nextlabel.server.domain.labeling.joined import HEARING_LEARNER, MOST_JOINED, Due, due, heard, joined_anew
 from nextlabel.server.domain.labeling.needs import need_of
+from nextlabel.server.domain.labeling.text_learners import TextLearners
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import task_type
@@ -39,6 +40,8 @@ class _Labels:
     classes: tuple[LabelClass, ...] = ()
     raters: RaterModel | None = None
     given: list[Annotation] = field(default_factory=list)
+    reached: list[int] = field(default_factory=list)
+    embedded_below: int = 0
     heard: int = 0
     way: str = MAJORITY
     way_of: datetime | None = None
@@ -53,12 +56,16 @@ class Labels:
 
     Where a project joins answers by a model of its annotators, that is fitted in the executor each time that there are
     a tenth more answers, and who asks for labels waits for it; in between an answer costs what joining its item costs.
+    ``learners`` give the learner a voice; without them it has none.
     """
 
-    def __init__(self, store: StateStore, limits: Limits, executor: Executor) -> None:
+    def __init__(
+        self, store: StateStore, limits: Limits, executor: Executor, learners: TextLearners | None = None
+    ) -> None:
         self._store = store
         self._limits = limits
         self._executor = executor
+        self._learners = learners
         self._projects: dict[ProjectId, _Labels] = {}
 
     async def consensus(self, project: Project) -> dict[int, Consensus]:
@@ -107,12 +114,15 @@ class Labels:
         after = known.last_id
         scores = project.annotation_type is AnnotationType.SCORE
 
-        def read(tx: Transaction) -> tuple[Sequence[Annotation], Sequence[ReferenceItem] | None]:
+        hearing = self._learners is not None and project.consensus in HEARING_LEARNER
+
+        def read(tx: Transaction) -> tuple[Sequence[Annotation], Sequence[ReferenceItem] | None, int]:
             given = tx.labeling.annotations(project.id, after_id=after)
             rated_anew = scores and heard(len(known.given) + len(given)) != known.heard
-            return given, tx.pool.references(project.id, Split.GOLD) if rated_anew else None
+            references = tx.pool.references(project.id, Split.GOLD) if rated_anew else None
+            return given, references, _embedded_below(tx, project.id) if hearing else 0
 
-        new, gold = await self._store.read(read)
+        new, gold, embedded_below = await self._store.read(read)
         # Another caller may have taken the same annotations in while this one was reading.
         fresh = [a for a in new if a.id > known.last_id]
         for annotation in fresh:
@@ -123,6 +133,8 @@ class Labels:
             known.last_id = annotation.id
         changed = dict.fromkeys(a.row for a in fresh)
         known.given += fresh
+        _reach(known, fresh)
+        known.embedded_below = max(known.embedded_below, embedded_below)
         if scores and gold is not None and _rate(project, known, gold):
             changed = dict.fromkeys(known.by_row)
         # Classes are only ever added at the end: who still has fewer knows the project as it was.
@@ -142,7 +154,7 @@ class Labels:
         return known
 
     def _due(self, known: _Labels) -> Due:
-        return due(known.way, len(known.classes), len(known.given))
+        return due(known.way, len(known.classes), known.reached, known.embedded_below)
 
     def _join(self, project: Project, known: _Labels, rows: Iterable[int]) -> None:
         as_known = replace(project, classes=known.classes)
@@ -167,10 +179,26 @@ class Labels:
         first = known.given[: fitted.annotations]
         by_row = {row: tuple(given) for row, given in known.by_row.items()}
         known.changed.clear()
-        found = await self._executor.run(lambda: joined_anew(as_known, fitted, first, by_row, gold, self._limits))
+        learner = None
+        if fitted.embedded and self._learners is not None:
+            answered = first[-MOST_JOINED:]
+            learner = await self._learners.of(project.id, fitted.classes, answered, list(gold))
+        found = await self._executor.run(
+            lambda: joined_anew(as_known, fitted, first, by_row, gold, limits=self._limits, learner=learner)
+        )
         known.joining, known.joined = found.joining, fitted
         known.consensus, known.needs = found.consensus, found.needs
         self._join(project, known, known.changed)
+
+
+def _reach(known: _Labels, fresh: Sequence[Annotation]) -> None:
+    for annotation in fresh:
+        known.reached.append(max(annotation.row, known.reached[-1] if known.reached else 0))
+
+
+def _embedded_below(tx: Transaction, project: ProjectId) -> int:
+    waiting = tx.pool.segments(project, embedded=False)
+    return min((segment.first_row for segment in waiting), default=tx.pool.committed_rows(project))
 
 
 def _rate(project: Project, known: _Labels, gold: Sequence[ReferenceItem]) -> bool:

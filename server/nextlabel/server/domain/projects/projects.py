@@ -25,7 +25,7 @@ from nextlabel.server.values.projects.guidelines import (
     GuidelinesVersion,
 )
 from nextlabel.server.values.projects.label_paths import SEPARATOR, as_paths, path_problem
-from nextlabel.server.values.projects.projects import CHOSEN, MAJORITY, Component, LabelClass, Project
+from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB, MAJORITY, Component, LabelClass, Project
 from nextlabel.server.values.projects.score_range import ScoreRange
 
 _MOST_GOLD = 0.5
@@ -346,7 +346,7 @@ def _range_violations(project: Project, limits: Limits) -> list[tuple[str, str]]
 
 def _consensus_problem(project: Project) -> str:
     """Return what is wrong with the way to join answers; '' when nothing is."""
-    allowed = (CHOSEN, *METHODS) if task_type(project.annotation_type).one_class else (MAJORITY,)
+    allowed = (CHOSEN, CROWDLAB, *METHODS) if task_type(project.annotation_type).one_class else (MAJORITY,)
     if project.consensus in allowed:
         return ""
     of_type = f"one of {', '.join(allowed)} in projects of {project.annotation_type.value} annotations"

@@ -31,6 +31,8 @@ MAJORITY = "majority"
 """The way to join answers that supposes nothing of the annotators."""
 CHOSEN = "auto"
 """The way to join answers that gold and agreement speak for."""
+CROWDLAB = "crowdlab"
+"""The way to join answers in which the learner has a voice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""What a learner makes of the texts of items that annotators have answered, for the way of joining that hears it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
+from nextlabel.server.learners.threads import TRAINING_THREADS
+from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.values.errors import NotFound
+from nextlabel.server.values.ids import ProjectId
+from nextlabel.server.values.labeling.annotations import Annotation
+
+MOST_LEARNED = 10_000
+"""Items that the learner is fitted on and heard about: gold first, then those that were answered last."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextLearner:
+    """Logistic regressions on the embeddings of n items, (n, D), which are at ascending ``rows``."""
+
+    rows: Rows
+    embeddings_nD: npt.NDArray[np.float16]
+    classes: int
+
+    def judged(self, fitted_n: Rows, class_n: npt.NDArray[np.int64], judged_m: Rows) -> npt.NDArray[np.float64]:
+        """Return class probabilities, (m, C), of m rows, after a fit on n rows with their class positions."""
+        fitted_nD = self._embeddings(fitted_n)
+        with TRAINING_THREADS.bounded():
+            head = fit_logistic(fitted_nD, class_n, np.ones(len(class_n), np.float32), LogisticSettings(self.classes))
+            return head.predict_proba(self._embeddings(judged_m)).astype(np.float64)
+
+    def _embeddings(self, rows_n: Rows) -> npt.NDArray[np.float32]:
+        return self.embeddings_nD[np.searchsorted(self.rows, rows_n)].astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class TextLearners:
+    """Reads what a learner is fitted on."""
+
+    pools: Pools
+
+    async def of(
+        self, project: ProjectId, classes: int, answered: Sequence[Annotation], gold: Sequence[int]
+    ) -> TextLearner | None:
+        """Return a learner for the answered items, which are embedded; None where they are deleted meanwhile."""
+        deleted = (await self.pools.open(project)).deleted
+        newest = dict.fromkeys(a.row for a in reversed(answered) if a.row not in deleted)
+        first = [row for row in gold if row in newest]
+        rows = sorted([*dict.fromkeys([*first, *newest])][:MOST_LEARNED])
+        if not rows:
+            return None
+        try:
+            embeddings_nD = await self.pools.embeddings(project, rows)
+        except NotFound:
+            return None
+        return TextLearner(np.array(rows, np.int64), embeddings_nD, classes)
