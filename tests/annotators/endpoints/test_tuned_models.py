@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 import uvicorn
+from starlette.testclient import TestClient
 
 from nextlabel.server.annotators.endpoints.decisions import DecisionEndpoint
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection
@@ -97,6 +98,29 @@ async def test_nobody_without_the_key_is_answered(make_annotator: MakeAnnotator)
     with served(model) as url, pytest.raises(Exception, match=r"401|key|credential"):
         await collect(decider(make_annotator, url, "guessed"), make_task(), make_items(1))
     assert model.asked == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "says"),
+    [
+        (b"{", 400, "body: Invalid JSON"),
+        (b"[" * 100_000, 400, "body: "),
+        (b'{"questions": []}', 400, "input: Field required; questions: List should have at least 1 item"),
+        (b'{"input": "x", "questions": [{"type": "essay"}]}', 400, "questions.0: "),
+        (
+            b'{"input": "x", "questions": [{"type": "choice", "choices": [{}]}]}',
+            400,
+            "questions.0.choice.choices.0.value",
+        ),
+        (b"x" * 5_000_000, 413, "4000000"),
+    ],
+)
+def test_a_request_that_asks_nothing_is_told_where_it_is_wrong(body: bytes, status: int, says: str) -> None:
+    model = Model()
+    client = TestClient(decision_server(cast("LanguageModel", model), "local/mails-1", "secret"))
+    reply = client.post("/v1/decisions", content=body, headers={"authorization": "Bearer secret"})
+    assert (reply.status_code, model.asked) == (status, [])
+    assert says in reply.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,6 +19,41 @@ from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition
 
 _MOST_BYTES = 4_000_000
+_MOST_PROBLEMS = 8
+
+
+class _Asked(BaseModel):
+    name: str = ""
+    instructions: str = ""
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+
+class _Predicate(_Asked):
+    type: Literal["predicate"]
+
+
+class _Value(BaseModel):
+    value: str
+
+
+class _Choice(_Asked):
+    type: Literal["choice"]
+    choices: list[_Value] = Field(min_length=1)
+
+
+class _Level(BaseModel):
+    label: str
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+
+class _Score(_Asked):
+    type: Literal["score"]
+    levels: list[_Level] = Field(min_length=1)
+
+
+class _Decisions(BaseModel):
+    input: str
+    questions: list[Annotated[_Predicate | _Choice | _Score, Field(discriminator="type")]] = Field(min_length=1)
 
 
 def check_served(found: TunedModel, *, untested: bool) -> None:
@@ -54,33 +89,48 @@ def decision_server(model: LanguageModel, name: str, key: str) -> Starlette:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), key.encode()):
             return _error(401, "wrong key")
-        body = await request.body()
-        if len(body) > _MOST_BYTES:
+        body = await _body(request)
+        if body is None:
             return _error(413, f"at most {_MOST_BYTES} bytes")
         try:
-            asked = json.loads(body)
-            user, questions = str(asked["input"]), list(asked["questions"])
-            answers = await run_in_threadpool(lambda: [_answer(model, user, question) for question in questions])
-        except (ValueError, KeyError, TypeError) as problem:
-            return _error(400, f"no request for decisions: {problem!r:.200}")
-        tokens = len(model.tokenizer(user)["input_ids"])
-        usage = {"input_tokens": tokens, "output_tokens": len(questions)}
+            asked = _Decisions.model_validate_json(body)
+        except ValidationError as problems:
+            return _error(400, "; ".join(_where(problem) for problem in problems.errors()[:_MOST_PROBLEMS]))
+        answers = await run_in_threadpool(lambda: [_answer(model, asked.input, one) for one in asked.questions])
+        tokens = len(model.tokenizer(asked.input)["input_ids"])
+        usage = {"input_tokens": tokens, "output_tokens": len(answers)}
         return JSONResponse({"id": "decision", "model": name, "answers": answers, "usage": usage})
 
     return Starlette(routes=[Route("/v1/decisions", decide, methods=["POST"])])
 
 
-def _answer(model: LanguageModel, user: str, question: dict[str, Any]) -> dict[str, Any]:
-    kind, system = question["type"], str(question.get("instructions", ""))
-    said = {"type": kind, "name": question["name"]}
-    if kind == "predicate":
-        return {**said, "probability": applies(model, system, user)}
-    options, key = (question["choices"], "value") if kind == "choice" else (question["levels"], "label")
-    values = [str(option[key]) for option in options]
-    shares = model.distribution(system, user, values)
+async def _body(request: Request) -> bytes | None:
+    """Return what was sent, None as soon as it is more than is taken."""
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > _MOST_BYTES:
+            return None
+    return b"".join(parts)
+
+
+def _where(problem: Any) -> str:
+    return f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}"
+
+
+def _answer(model: LanguageModel, user: str, question: _Predicate | _Choice | _Score) -> dict[str, Any]:
+    said = {"type": question.type, "name": question.name}
+    if isinstance(question, _Predicate):
+        return {**said, "probability": applies(model, question.instructions, user)}
+    if isinstance(question, _Choice):
+        values, key = [one.value for one in question.choices], "value"
+    else:
+        values, key = [one.label for one in question.levels], "label"
+    shares = model.distribution(question.instructions, user, values)
     probabilities = [{key: value, "probability": p} for value, p in zip(values, shares, strict=True)]
     best = values[max(range(len(values)), key=shares.__getitem__)]
-    return {**said, "probabilities": probabilities} | ({"choice": best} if kind == "choice" else {})
+    return {**said, "probabilities": probabilities} | ({"choice": best} if isinstance(question, _Choice) else {})
 
 
 def _error(status: int, message: str) -> JSONResponse:
