@@ -170,6 +170,7 @@ def test_an_answer_that_comes_twice_counts_once_and_bad_ones_say_what_is_wrong(g
             ({"answers": [{"item_id": "i", "answer": {"label": 3}}]}, "answers[0].answer.label"),
             ({"answers": [{"item_id": 3, "answer": {"label": "plain"}}]}, "item_id"),
             ({"answers": [{"item_id": "i", "answer": {"labels": ["a"], "score": 1}}]}, "answers[0].answer"),
+            ({"answers": [{"item_id": "i", "answer": {"label": "plain"}, "critiques": ["x"]}]}, "answers[0].critiques"),
             ({"request_id": ["x"], "answers": []}, "request_id"),
         ):
             refused = client.post(f"/api/projects/{name}/submit", json={**call, **wrong})

@@ -6,16 +6,16 @@ import json
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from nextlabel.client import connect
 from nextlabel.v1 import annotation_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from tests.api.services.conftest import GIVEN, batch, header, items, request_id
 from tests.web.conftest import Server, violations, visitor
-from tests.web.test_labeling_page import project_of
+from tests.web.test_labeling_page import project_of, stored
 from tests.web.test_pages import HOSTILE
-from tests.web.visits import WAIT_MS, Visit
+from tests.web.visits import WAIT_MS, Visit, all_saved
 
 
 def test_candidates_of_strangers_stand_side_by_side_as_text(server: Server) -> None:
@@ -69,3 +69,62 @@ def test_texts_and_their_judging_are_accessible_and_fit_a_phone(browser: Browser
         found = Axe().run(page).response["violations"]
         assert not found, f"{path}: {json.dumps(found)[:2_000]}"
     assert not visit.complaints
+
+
+def criticise(page: Page, author: str, critique: str, better: str) -> None:
+    """Say what is wrong with the text of an author and write a better one, by keyboard alone."""
+    page.locator(".side-by-side li", has_text=author).locator(".criticise summary").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.matches('[data-candidate]')")
+    page.keyboard.insert_text(critique)
+    page.locator("[name=instead]").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(better)
+    page.keyboard.press("Control+Enter")
+
+
+def test_a_text_is_criticised_by_keyboard_and_nothing_is_lost_without_a_connection(
+    browser: Browser, server: Server
+) -> None:
+    texts, criticised = project_of(server, "text", ("Where is it?",)), f"{HOSTILE}\nby bob"
+    with connect(f"127.0.0.1:{server.port}") as client:
+        client.labeling.submit(texts, {"item-0": criticised}, annotator="bob")
+    visit = Visit(browser, server)
+    page = visit.open(f"/projects/{texts}/texts")
+    visit.context.set_offline(True)
+    criticise(page, "by bob", HOSTILE, "Tomorrow.")
+    page.wait_for_selector("#connection:not([hidden])", timeout=WAIT_MS)
+    assert not [one for one in stored(server, texts) if one.provenance.annotator == "ann"]
+    visit.context.set_offline(False)
+    all_saved(page)
+    (kept,) = (one for one in stored(server, texts) if one.provenance.annotator == "ann")
+    assert (kept.answer.text.text, kept.reviews[0].text, kept.reviews[0].critique, kept.reviews[0].critic) == (
+        "Tomorrow.",
+        criticised,
+        HOSTILE.strip(),
+        "ann",
+    )
+    page.reload()
+    assert HOSTILE.strip() in (page.text_content("text=Written instead of 1 text >> xpath=..") or "")
+    assert page.input_value("[data-candidate]") == HOSTILE.strip()
+    assert page.input_value("[name=instead]") == "Tomorrow."
+    assert not visit.complaints
+
+
+def test_a_critique_that_is_refused_stays_in_its_field_and_is_told_why(browser: Browser, server: Server) -> None:
+    texts = project_of(server, "text", ("Where is it?",))
+    with connect(f"127.0.0.1:{server.port}") as client:
+        client.labeling.submit(texts, {"item-0": "Gone, said bob."}, annotator="bob")
+    page = Visit(browser, server).open(f"/projects/{texts}/texts")
+    criticise(page, "said bob", " ", "Tomorrow.")
+    page.wait_for_selector("text=Say what has to be changed", timeout=WAIT_MS)
+    page.fill("[data-candidate]", "x" * 16_385)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("text=/critiques.*16,?384 bytes/", timeout=WAIT_MS)
+    all_saved(page)
+    assert page.input_value("[data-candidate]") == "x" * 16_385
+    page.fill("[data-candidate]", "Say when.")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#trouble", state="hidden", timeout=WAIT_MS)
+    all_saved(page)
+    assert {one.provenance.annotator for one in stored(server, texts)} == {"ann", "bob"}

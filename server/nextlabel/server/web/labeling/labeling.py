@@ -116,7 +116,8 @@ async def _awaiting_embedding(request: Request) -> int:
 async def submit(request: Request) -> Response:
     """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment, confidence}]}``.
 
-    ``{item_id, skip: true}`` passes an item on to others. A second answer about an item corrects the first.
+    ``{item_id, skip: true}`` passes an item on to others. A second answer about an item corrects the first. A text may
+    come with ``critiques: [{text, critique}]`` of the texts that it stands instead of.
     """
     asked = await _json(request)
     answers = asked.get("answers")
@@ -204,7 +205,15 @@ def _submitted(given: Mapping[str, Any], path: str) -> pb.SubmittedAnnotation:
         submitted.confidence = confidence
     elif confidence is not None:
         raise InvalidArgument.field(f"{path}.confidence", "expected a number from 0 to 1")
+    submitted.critiques.extend(_critiques(given, path))
     return submitted
+
+
+def _critiques(given: Mapping[str, Any], path: str) -> list[pb.TextCritique]:
+    said = given.get("critiques", [])
+    if not isinstance(said, list) or not all(isinstance(one, Mapping) for one in said):
+        raise InvalidArgument.field(f"{path}.critiques", "expected a list of {'text': …, 'critique': …}")
+    return [pb.TextCritique(text=_text(one, "text"), critique=_text(one, "critique")) for one in said]
 
 
 async def _json(request: Request) -> Mapping[str, Any]:

@@ -28,12 +28,13 @@ export function put(entry) {
 export async function send() {
   if (sending) return;
   sending = true;
+  let batch = [];
   try {
     for (;;) {
       const waiting = await everything("outbox");
       if (!waiting.length) break;
       // What was once sent together goes again as it was: the same id, the same answers.
-      const batch = waiting[0].request_id
+      batch = waiting[0].request_id
         ? waiting.filter((entry) => entry.request_id === waiting[0].request_id)
         : await together(waiting);
       const { request_id, lease_id } = batch[0];
@@ -46,7 +47,7 @@ export async function send() {
     }
   } catch (error) {
     if (mayPass(error)) connected(error);
-    else { trouble(error.message); await setAside(); }
+    else { trouble(error.message); await setAside(batch); }
   } finally {
     sending = false;
     countWaiting();
@@ -61,8 +62,8 @@ async function together(waiting) {
 }
 
 // A lease that the server does not know any more: the answers stand without it.
-async function setAside() {
-  for (const entry of await everything("outbox")) {
+async function setAside(batch) {
+  for (const entry of batch) {
     if (entry.lease_id) await keep("outbox", { ...entry, lease_id: "", request_id: "" });
     else await drop("outbox", entry.key);
   }
