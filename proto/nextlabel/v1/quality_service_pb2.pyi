@@ -1107,6 +1107,7 @@ class DeliveredLabel(_message.Message):
     CONFIDENCE_KIND_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     LOOK_FIELD_NUMBER: _builtins.int
+    JOINED_BY_FIELD_NUMBER: _builtins.int
     source: Global___LabelSource.ValueType
     """Whose label it is."""
     confidence: _builtins.float
@@ -1117,6 +1118,10 @@ class DeliveredLabel(_message.Message):
     """What the threshold of the certificate is compared with; absent where the label is not the accepted source's."""
     look: Global___LookReason.ValueType
     """Why a person should look at it; UNSPECIFIED where none has to."""
+    joined_by: _builtins.str
+    """How annotators' answers were joined to the label, as Consensus.method says it; empty where it is that of one annotator,
+    of the model or a reference, or there is none.
+    """
     @_builtins.property
     def item(self) -> _pool_pb2.Item:
         """The item."""
@@ -1140,10 +1145,11 @@ class DeliveredLabel(_message.Message):
         confidence_kind: _annotation_pb2.ConfidenceKind.ValueType = ...,
         score: _builtins.float | None = ...,
         look: Global___LookReason.ValueType = ...,
+        joined_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_score", b"_score", "answer", b"answer", "confidence", b"confidence", "item", b"item", "score", b"score"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_score", b"_score", "annotators", b"annotators", "answer", b"answer", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "item", b"item", "look", b"look", "score", b"score", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_confidence", b"_confidence", "_score", b"_score", "annotators", b"annotators", "answer", b"answer", "confidence", b"confidence", "confidence_kind", b"confidence_kind", "item", b"item", "joined_by", b"joined_by", "look", b"look", "score", b"score", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__confidence: _TypeAlias = _typing.Literal["confidence"]  # noqa: Y015
     _WhichOneofArgType__confidence: _TypeAlias = _typing.Literal["_confidence", b"_confidence"]  # noqa: Y015

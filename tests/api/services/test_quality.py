@@ -245,7 +245,8 @@ def test_every_item_is_delivered_page_by_page(api: Api) -> None:
         request.page_token = page.next_page_token
     assert [one.item.id for one in labels] == [f"item-{n}" for n in range(50)]
     assert all(one.answer.single_label.label == true_class(n) for n, one in enumerate(labels))
-    assert labels[0].annotators == ["ann"]
+    assert (list(labels[0].annotators), labels[0].joined_by) == (["ann"], "majority")
+    assert {one.joined_by for one in labels if one.source != pb.LABEL_SOURCE_PEOPLE} == {""}
     assert (labels[30].source, labels[30].look) == (pb.LABEL_SOURCE_LEARNER, pb.LOOK_REASON_UNPROVEN)
     assert labels[45].source == pb.LABEL_SOURCE_REFERENCE
     strange = pb.ListDeliveredLabelsRequest(project=project, page_token="bm8=")

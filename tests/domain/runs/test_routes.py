@@ -5,10 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nextlabel.server.assessment.routing.cascades import PERSON
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
+from nextlabel.server.domain.runs.routes.open_items import RouteStandings
+from nextlabel.server.domain.runs.routes.planning import PlannedRoutes
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.labeling.answers import Label
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
+from nextlabel.server.values.labeling.answers import Answer, Label, Outcome, Provenance
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
@@ -16,6 +20,7 @@ from nextlabel.server.values.runs.annotator_options import ReplayOptions, RouteM
 from nextlabel.server.values.runs.events import RoutePlanned, RouteStepStarted
 from nextlabel.server.values.runs.runs import Plateau, RunSpec, RunState, StopReason
 from tests.domain.service import CLASSES, Service
+from tests.store import values as v
 
 IDS = [f"i{n}" for n in range(120)]
 GOLD = [f"g{n}" for n in range(60)]
@@ -190,3 +195,38 @@ async def test_what_no_route_can_do_is_refused(service):
             runs.check(project, wanted)
     run = await start(service, project, spec(RouteOptions((), 5)))
     assert "no model yet" in (await service.ended(run.id)).message
+
+
+async def test_people_come_first_to_what_a_look_is_expected_to_mend(service):
+    project = await prepared(service)
+    parts = service.parts
+    answered = {one.item_id for one in (await parts.labeling.labels.consensus(project)).values()}
+    names = [item for item in IDS if item not in answered][:12]
+    rows = (await parts.pool.pools.find(project.id, names)).tolist()
+    given = [(n, "cheap", CLASSES[0]) for n in range(6)]
+    given += [(n, "strong", CLASSES[0] if n % 2 else CLASSES[1]) for n in range(6)]
+    annotations = [
+        replace(
+            v.annotation(rows[n], annotator),
+            project=project.id,
+            item_id=names[n],
+            label=said,
+            answer=Answer(Outcome.LABEL, Provenance(annotator), body=Label(said)),
+            kind=AnnotatorKind.LLM,
+            trusted=False,
+            batch="",
+        )
+        for n, annotator, said in given
+    ]
+    await parts.base.store.write(lambda tx: tx.labeling.add_annotations(annotations))
+    quality = parts.reports.quality
+    standings = RouteStandings(parts.pool.pools, parts.labeling.labels, quality.deliveries, quality.review)
+    evidence, version = await quality.deliveries.evidence(project)
+    said = RoutePlanned(((PERSON,),), (12,), version, "", 0.9, 0.8, 1.0, 0, {})
+    run = await start(service, project, spec(RouteOptions((), 5)))
+    found = await standings.open_for(project, run, PlannedRoutes(said, [np.array(rows)]), PERSON)
+    wrong = {row: 1 - evidence.predicted_N[row] for row in rows[6:]}
+    # Of two LLMs that differ one is wrong; what both say nothing speaks against.
+    wrong |= {rows[n]: 0.0 if n % 2 else 0.5 for n in range(6)}
+    assert [wrong[row] for row in found.tolist()] == pytest.approx(sorted(wrong.values(), reverse=True))
+    assert set(found.tolist()) == set(rows)

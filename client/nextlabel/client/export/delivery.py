@@ -14,7 +14,8 @@ def delivered_rows(found: pb.GetDeliveryResponse, labels: Iterable[pb.DeliveredL
 
     `accepted_by` names the source whose certificate the label is accepted under, with the promise, the threshold, the
     gold items above it and the lowest accuracy that they leave possible; empty for other labels. `look` says why a
-    person should look, empty where none has to.
+    person should look, empty where none has to. `joined_by` is the way in which annotators' answers were joined, empty
+    for labels that are no consensus.
     """
     proven = next((one.certificate for one in found.tested if one.annotator == found.accepted_by), None)
     for one in labels:
@@ -27,6 +28,7 @@ def delivered_rows(found: pb.GetDeliveryResponse, labels: Iterable[pb.DeliveredL
             "confidence_kind": enum_name(one, "confidence_kind") if one.HasField("confidence") else "",
             "source": enum_name(one, "source"),
             "annotators": ", ".join(one.annotators),
+            "joined_by": one.joined_by,
             "look": enum_name(one, "look").replace("_", " ") if one.look else "",
             "accepted_by": found.accepted_by if is_proven else "",
             "promised_accuracy": found.accuracy if is_proven else None,

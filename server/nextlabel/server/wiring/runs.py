@@ -104,7 +104,7 @@ def run_parts(
         routing=Routing(
             store=base.store,
             planning=RoutePlanning(base.store, reports.quality.route_plans, projects.budgets, log),
-            standings=RouteStandings(pool.pools, labeling.labels, reports.quality.deliveries),
+            standings=RouteStandings(pool.pools, labeling.labels, reports.quality.deliveries, reports.quality.review),
             rounds=rounds,
             gold_checks=gold_checks,
             annotation=annotation,

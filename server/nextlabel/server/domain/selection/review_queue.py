@@ -89,6 +89,20 @@ class ReviewQueue:
         known = await self._known(project)
         return {row: known.label(row) for row in rows if row in known.agreed}
 
+    async def gains(self, project: Project, rows: Sequence[int], learned_wrong: Mapping[int, float]) -> Sequence[float]:
+        """Return by how many right labels a person's look at each row is expected to change what there is.
+
+        What orders the list, also for rows that are on none: those without a label are wrong as often as
+        ``learned_wrong`` says the learner is, certainly where it says nothing.
+        """
+        known = await self._known(project)
+        return [
+            known.gain(row)
+            if row in known.agreed
+            else expected_gain(learned_wrong.get(row, 1.0), known.person_accuracy)
+            for row in rows
+        ]
+
     async def _known(self, project: Project) -> _Known:
         return _Known(
             agreed=await self.labels.consensus(project),
@@ -116,6 +130,14 @@ class ReviewQueue:
 def _voices(agreed: Consensus) -> int:
     """Return how many people the next one stands beside: none where there is no label of theirs, or it decides."""
     return agreed.annotations if agreed.trusted and not agreed.split else 0
+
+
+def _disputed(agreed: Consensus) -> bool:
+    return agreed.vote_share < 1 and agreed.annotations > 1
+
+
+def _unsure(agreed: Consensus) -> bool:
+    return agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE
 
 
 def _review_batches(tx: Transaction, project: ProjectId) -> set[str]:
@@ -149,18 +171,15 @@ class _Known:
     def entry(self, row: int) -> ReviewEntry | None:
         """Return what there is against the label of a row; None when there is nothing."""
         agreed, known = self.agreed[row], self.label(row)
-        doubted = self.doubts.wrong.get(row, 0.0) if self.doubts.hold(row, agreed.label) else 0.0
-        wrong, reasons = doubted, []
-        if agreed.vote_share < 1 and agreed.annotations > 1:
+        reasons = []
+        if _disputed(agreed):
             reasons.append(ReviewReason.DISAGREEMENT)
-            wrong = max(wrong, agreed.doubt)
-        if agreed.confidence is not None and agreed.confidence < LOW_CONFIDENCE:
+        if _unsure(agreed):
             reasons.append(ReviewReason.LOW_CONFIDENCE)
-            wrong = max(wrong, 1 - agreed.confidence)
         asked_llm = any(a.kind is AnnotatorKind.LLM for a in self.given.get(row, ()))
         if known.other_label and not agreed.trusted and asked_llm:
             reasons.append(ReviewReason.AGAINST_LEARNER)
-        if doubted > 0.5:
+        if self._doubted(row) > 0.5:
             reasons.append(ReviewReason.SUSPECT)
         if known.filtered_by:
             reasons.append(ReviewReason.FILTERED)
@@ -173,11 +192,28 @@ class _Known:
             agreed.item_id,
             agreed.label,
             known.other_label,
-            wrong,
+            self.wrong_probability(row),
             tuple(reasons),
             filtered_by=known.filtered_by,
-            gain=expected_gain(wrong, self.person_accuracy, _voices(agreed)),
+            gain=self.gain(row),
         )
+
+    def wrong_probability(self, row: int) -> float:
+        """Return how probably the label of a row is wrong, as far as anything speaks against it."""
+        agreed = self.agreed[row]
+        said = [self._doubted(row)]
+        if _disputed(agreed):
+            said.append(agreed.doubt)
+        if agreed.confidence is not None and _unsure(agreed):
+            said.append(1 - agreed.confidence)
+        return max(said)
+
+    def gain(self, row: int) -> float:
+        """Return what a person's look at a label is expected to bring."""
+        return expected_gain(self.wrong_probability(row), self.person_accuracy, _voices(self.agreed[row]))
+
+    def _doubted(self, row: int) -> float:
+        return self.doubts.wrong.get(row, 0.0) if self.doubts.hold(row, self.agreed[row].label) else 0.0
 
     def _contradicted(self, agreed: Consensus) -> bool:
         """Return whether a model's answer is another one than the label that people have given."""

@@ -71,6 +71,7 @@ def delivered_label(found: DeliveredItem, reference: ReferenceItem | None, proje
         confidence_kind=confidence_kind(labeled.kind),
         score=labeled.score,
         look=pb.LOOK_REASON_UNSPECIFIED if labeled.look is None else _LOOKS[labeled.look],
+        joined_by=labeled.joined_by,
     )
 
 

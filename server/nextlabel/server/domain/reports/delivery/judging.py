@@ -53,7 +53,7 @@ class Judge:
         """Return the label of an item that is not of the holdout or gold."""
         if agreed is not None and agreed.trusted:
             names = sorted({a.annotator for a in given if a.trusted and a.answer.body == agreed.body})
-            return DeliveredLabel(agreed.body, LabelSource.PEOPLE, names)
+            return DeliveredLabel(agreed.body, LabelSource.PEOPLE, names, joined_by=agreed.method)
         proven = self._proven(row, predicted)
         if proven is not None:
             return proven
@@ -111,12 +111,19 @@ class Judge:
 def _voted(agreed: Consensus, given: Sequence[Annotation], look: LookReason) -> DeliveredLabel:
     voters = [a for a in given if a.answer.body == agreed.body]
     names = sorted({a.annotator for a in voters or given if a.answer.body is not None})
-    if agreed.confidence is not None:
-        confidence, kind = agreed.confidence, ConfidenceKind.CALIBRATED
-        return DeliveredLabel(agreed.body, LabelSource.LLM, names, confidence=confidence, kind=kind, look=look)
-    raw = [a.answer.confidence for a in voters if a.answer.confidence is not None]
-    kind = ConfidenceKind.UNCALIBRATED if raw else ConfidenceKind.NONE
-    return DeliveredLabel(agreed.body, LabelSource.LLM, names, confidence=max(raw, default=None), kind=kind, look=look)
+    confidence, kind = agreed.confidence, ConfidenceKind.CALIBRATED
+    if confidence is None:
+        raw = [a.answer.confidence for a in voters if a.answer.confidence is not None]
+        confidence, kind = max(raw, default=None), ConfidenceKind.UNCALIBRATED if raw else ConfidenceKind.NONE
+    return DeliveredLabel(
+        body=agreed.body,
+        source=LabelSource.LLM,
+        annotators=names,
+        confidence=confidence,
+        kind=kind,
+        look=look,
+        joined_by=agreed.method,
+    )
 
 
 def summarize(evidence: DeliveryEvidence, promise: Promise, spent: Cost, version: int) -> Judge:

@@ -47,7 +47,8 @@ class DeliveredLabel:
 
     ``confidence`` is in [0, 1], None where nothing says how sure the label is, as for that of a person. ``score`` is
     what the certificate's threshold is compared with, None where the label is not the proven source's. ``look`` says
-    why a person should look; None for labels of people, references and those of the accepted set.
+    why a person should look; None for labels of people, references and those of the accepted set. ``joined_by``
+    names the way in which annotators' answers were joined to the label, '' where none were.
     """
 
     body: Body | None
@@ -57,6 +58,7 @@ class DeliveredLabel:
     kind: ConfidenceKind = ConfidenceKind.NONE
     score: float | None = None
     look: LookReason | None = None
+    joined_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

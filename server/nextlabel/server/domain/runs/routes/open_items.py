@@ -14,6 +14,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.routing import gold_answers
 from nextlabel.server.domain.runs.routes.planning import PlannedRoutes
+from nextlabel.server.domain.selection.review_queue import ReviewQueue
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.projects.projects import Project
@@ -40,20 +41,25 @@ class RouteStandings:
     pools: Pools
     labels: Labels
     deliveries: Deliveries
+    review: ReviewQueue
 
     async def open_for(self, project: Project, run: Run, planned: PlannedRoutes, member: str) -> Rows:
         """Return the rows that a member is to be asked about, those first of which the learner is least sure.
 
-        What people have labeled meanwhile, and what was deleted, is not open.
+        People come first to those where a look is expected to bring most, by what orders the review list. What people
+        have labeled meanwhile, and what was deleted, is not open.
         """
         learned = await self._learned(project, planned, member)
         given = await self._given(project, run)
         done = await self.done(project)
-        found: list[tuple[float, int]] = []
+        found: list[int] = []
         for way, rows in _ways_of(planned, member):
             _, open_n = _followed(way[: way.index(member)], rows, learned, given)
-            found += [(learned.sure.get(row, 0.0), row) for row in rows[open_n].tolist() if row not in done]
-        return np.array([row for _, row in sorted(found)], np.int64)
+            found += [row for row in rows[open_n].tolist() if row not in done]
+        wrong = {row: 1 - sure for row, sure in learned.sure.items()}
+        gains = await self.review.gains(project, found, wrong) if member == PERSON else [0.0] * len(found)
+        first = sorted(zip(found, gains, strict=True), key=lambda one: (-one[1], learned.sure.get(one[0], 0.0), one[0]))
+        return np.array([row for row, _ in first], np.int64)
 
     async def contradictions(self, project: Project, run: Run, planned: PlannedRoutes, member: str) -> Contradictions:
         """Return how often a member's answers repeated no label given before, and how often on gold."""
