@@ -84,6 +84,7 @@ ALLOWED = {
     CertifyLabels         ROD
     GetPoolDrift          ROD
     GetAnnotatorDrift     ROD
+    CompareAnnotators     ROD
     GetDelivery           ROD
     ListDeliveredLabels   ROD
     QuoteRoutes            ROD

@@ -62,6 +62,23 @@ class Quality(quality_grpc.QualityServiceServicer):
         )
         return quality.GetAnnotatorDriftResponse(askings=[first, second])
 
+    async def CompareAnnotators(self, request: Any, context: Any) -> Any:
+        told = request.successor == "opus"
+        return quality.CompareAnnotatorsResponse(
+            items=50,
+            both_right=35,
+            only_annotator_right=1,
+            only_successor_right=9 if told else 2,
+            annotator_accuracy=estimate(0.72),
+            successor_accuracy=estimate(0.88 if told else 0.74),
+            difference=estimate(0.16 if told else 0.02),
+            p_value=0.02 if told else 1.0,
+            told_apart=told,
+            gold_needed=310,
+            gold_items=80,
+            unanswered=30,
+        )
+
     async def CompareConsensus(self, request: Any, context: Any) -> Any:
         method = quality.ConsensusMethod(name="mace", on_gold=figure(quality.FIGURE_KIND_GOLD, 0.6))
         return quality.CompareConsensusResponse(methods=[method], chosen="mace", shared_items=9, gold_items=50)

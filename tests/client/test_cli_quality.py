@@ -162,6 +162,18 @@ def test_quality_says_which_annotators_became_worse_on_gold(cli: Cli, news: str)
     assert [one["change"] and one["change"]["fallen"] for one in found] == [None, True]
 
 
+def test_quality_says_whether_gold_tells_two_annotators_apart(cli: Cli, news: str) -> None:
+    asked = ("quality", "compare", news, "--annotator", "haiku", "--with")
+    shown = cli(*asked, "opus")
+    assert all(said in shown.out for said in ("haiku", "opus", "72.0%", "88.0%"))
+    assert "+16.0 (+6.0 to +26.0) (p = 0.02); it is right more often" in shown.err
+    assert "opus has not answered 30 gold items that haiku has answered" in shown.err
+    few = cli(*asked, "sonnet").err
+    assert "50 gold items cannot tell them apart: a difference of 5 points takes about 310" in few
+    found = cli(*asked, "opus", "--output", "json").json
+    assert (found["only_annotator_right"], found["only_successor_right"], found["told_apart"]) == (1, 9, True)
+
+
 def test_a_plan_is_carried_out_by_a_run(cli: Cli, news: str, state: State) -> None:
     asked = (
         "quality",

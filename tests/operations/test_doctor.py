@@ -1,10 +1,11 @@
 import json
 import sqlite3
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from nextlabel.server.operations.doctor import check_settings, check_space, examine
+from nextlabel.server.operations.doctor import check_models, check_settings, check_space, examine
 from nextlabel.server.operations.doctor_state import check_state
 from nextlabel.server.operations.findings import Check, Status
 from nextlabel.server.settings.settings import load_settings
@@ -110,6 +111,16 @@ def test_the_summary_of_the_settings_holds_no_secret(data_dir: Path):
     assert "hidden" not in told
     assert "user:***@db" in told
     assert "Anthropic key set" in told
+
+
+def test_models_that_retire_are_named_before_and_after_their_day(data_dir: Path):
+    settings = settings_of(data_dir)
+    (quiet,) = check_models(settings, date(2026, 9, 1))
+    assert "retire" not in quiet.message
+    (soon,) = check_models(settings, date(2026, 11, 1))
+    assert "claude-sonnet-4-5*: the model retires on 2026-11-30" in soon.message
+    (past,) = check_models(settings, date(2027, 1, 1))
+    assert "claude-sonnet-4-5*: the model was retired on 2026-11-30" in past.message
 
 
 def test_the_command_prints_every_check_as_json_and_fails_with_one_of_them(

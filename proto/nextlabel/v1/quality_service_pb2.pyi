@@ -866,6 +866,110 @@ class GetAnnotatorDriftResponse(_message.Message):
 Global___GetAnnotatorDriftResponse: _TypeAlias = GetAnnotatorDriftResponse  # noqa: Y015
 
 @_typing.final
+class CompareAnnotatorsRequest(_message.Message):
+    """Request of CompareAnnotators."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    annotator: _builtins.str
+    """Name of the annotator that is in use. Up to 256 bytes."""
+    successor: _builtins.str
+    """Name of the one that might take its place. Up to 256 bytes."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        annotator: _builtins.str = ...,
+        successor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "project", b"project", "successor", b"successor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareAnnotatorsRequest: _TypeAlias = CompareAnnotatorsRequest  # noqa: Y015
+
+@_typing.final
+class CompareAnnotatorsResponse(_message.Message):
+    """Response of CompareAnnotators. An answer that says nothing of the item counts as wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    BOTH_RIGHT_FIELD_NUMBER: _builtins.int
+    ONLY_ANNOTATOR_RIGHT_FIELD_NUMBER: _builtins.int
+    ONLY_SUCCESSOR_RIGHT_FIELD_NUMBER: _builtins.int
+    ANNOTATOR_ACCURACY_FIELD_NUMBER: _builtins.int
+    SUCCESSOR_ACCURACY_FIELD_NUMBER: _builtins.int
+    DIFFERENCE_FIELD_NUMBER: _builtins.int
+    P_VALUE_FIELD_NUMBER: _builtins.int
+    TOLD_APART_FIELD_NUMBER: _builtins.int
+    GOLD_NEEDED_FIELD_NUMBER: _builtins.int
+    GOLD_ITEMS_FIELD_NUMBER: _builtins.int
+    UNANSWERED_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Gold items that both have answered."""
+    both_right: _builtins.int
+    """Those of them that both answered right."""
+    only_annotator_right: _builtins.int
+    """Those that only the annotator answered right."""
+    only_successor_right: _builtins.int
+    """Those that only the successor answered right."""
+    p_value: _builtins.float
+    """How probable such a difference, or a greater one, is between annotators that are right equally often: the exact test of
+    McNemar (1947), two-sided.
+    """
+    told_apart: _builtins.bool
+    """The p-value is below 0.05: one of them is right more often."""
+    gold_needed: _builtins.int
+    """About how many gold items tell a difference of 5 points apart in 4 of 5 cases (Connor 1987)."""
+    gold_items: _builtins.int
+    """Gold items of the project."""
+    unanswered: _builtins.int
+    """Gold items that the annotator has answered and the successor has not."""
+    @_builtins.property
+    def annotator_accuracy(self) -> _report_service_pb2.Estimate:
+        """Accuracy of the annotator on these items."""
+
+    @_builtins.property
+    def successor_accuracy(self) -> _report_service_pb2.Estimate:
+        """Accuracy of the successor on these items."""
+
+    @_builtins.property
+    def difference(self) -> _report_service_pb2.Estimate:
+        """Accuracy of the successor less that of the annotator, paired by item (Bonett and Price 2012)."""
+
+    def __init__(
+        self,
+        *,
+        items: _builtins.int = ...,
+        both_right: _builtins.int = ...,
+        only_annotator_right: _builtins.int = ...,
+        only_successor_right: _builtins.int = ...,
+        annotator_accuracy: _report_service_pb2.Estimate | None = ...,
+        successor_accuracy: _report_service_pb2.Estimate | None = ...,
+        difference: _report_service_pb2.Estimate | None = ...,
+        p_value: _builtins.float = ...,
+        told_apart: _builtins.bool = ...,
+        gold_needed: _builtins.int = ...,
+        gold_items: _builtins.int = ...,
+        unanswered: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["annotator_accuracy", b"annotator_accuracy", "difference", b"difference", "successor_accuracy", b"successor_accuracy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator_accuracy", b"annotator_accuracy", "both_right", b"both_right", "difference", b"difference", "gold_items", b"gold_items", "gold_needed", b"gold_needed", "items", b"items", "only_annotator_right", b"only_annotator_right", "only_successor_right", b"only_successor_right", "p_value", b"p_value", "successor_accuracy", b"successor_accuracy", "told_apart", b"told_apart", "unanswered", b"unanswered"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareAnnotatorsResponse: _TypeAlias = CompareAnnotatorsResponse  # noqa: Y015
+
+@_typing.final
 class GetDeliveryRequest(_message.Message):
     """Request of GetDelivery."""
 

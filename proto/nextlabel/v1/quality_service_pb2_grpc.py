@@ -65,6 +65,11 @@ class QualityServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftResponse.FromString,
                 _registered_method=True)
+        self.CompareAnnotators = channel.unary_unary(
+                '/nextlabel.v1.QualityService/CompareAnnotators',
+                request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareAnnotatorsRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareAnnotatorsResponse.FromString,
+                _registered_method=True)
         self.GetDelivery = channel.unary_unary(
                 '/nextlabel.v1.QualityService/GetDelivery',
                 request_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetDeliveryRequest.SerializeToString,
@@ -173,6 +178,15 @@ class QualityServiceServicer(object):
 
     def GetAnnotatorDrift(self, request, context):
         """Tells how annotators answered gold items each time that they were asked, and whether one has become worse.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareAnnotators(self, request, context):
+        """Compares two annotators by their newest answers about the same gold items, before one takes the place of the other. Asks
+        nobody: a run asks its annotator about gold when it starts. FAILED_PRECONDITION, with the reason NO_GOLD, where no gold
+        item has an answer of both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -308,6 +322,11 @@ def add_QualityServiceServicer_to_server(servicer, server):
                     servicer.GetAnnotatorDrift,
                     request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftResponse.SerializeToString,
+            ),
+            'CompareAnnotators': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareAnnotators,
+                    request_deserializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareAnnotatorsRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_quality__service__pb2.CompareAnnotatorsResponse.SerializeToString,
             ),
             'GetDelivery': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDelivery,
@@ -538,6 +557,33 @@ class QualityService(object):
             '/nextlabel.v1.QualityService/GetAnnotatorDrift',
             nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftRequest.SerializeToString,
             nextlabel_dot_v1_dot_quality__service__pb2.GetAnnotatorDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareAnnotators(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.QualityService/CompareAnnotators',
+            nextlabel_dot_v1_dot_quality__service__pb2.CompareAnnotatorsRequest.SerializeToString,
+            nextlabel_dot_v1_dot_quality__service__pb2.CompareAnnotatorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

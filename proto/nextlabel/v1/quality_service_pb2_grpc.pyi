@@ -45,6 +45,11 @@ class QualityServiceStub:
     """Tells whether the texts that came to the pool are like those that were there before."""
     GetAnnotatorDrift: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetAnnotatorDriftRequest, _quality_service_pb2.GetAnnotatorDriftResponse]
     """Tells how annotators answered gold items each time that they were asked, and whether one has become worse."""
+    CompareAnnotators: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.CompareAnnotatorsRequest, _quality_service_pb2.CompareAnnotatorsResponse]
+    """Compares two annotators by their newest answers about the same gold items, before one takes the place of the other. Asks
+    nobody: a run asks its annotator about gold when it starts. FAILED_PRECONDITION, with the reason NO_GOLD, where no gold
+    item has an answer of both.
+    """
     GetDelivery: _grpc.UnaryUnaryMultiCallable[_quality_service_pb2.GetDeliveryRequest, _quality_service_pb2.GetDeliveryResponse]
     """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
     a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
@@ -102,6 +107,11 @@ class QualityServiceAsyncStub(QualityServiceStub):
     """Tells whether the texts that came to the pool are like those that were there before."""
     GetAnnotatorDrift: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetAnnotatorDriftRequest, _quality_service_pb2.GetAnnotatorDriftResponse]  # type: ignore[assignment]
     """Tells how annotators answered gold items each time that they were asked, and whether one has become worse."""
+    CompareAnnotators: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.CompareAnnotatorsRequest, _quality_service_pb2.CompareAnnotatorsResponse]  # type: ignore[assignment]
+    """Compares two annotators by their newest answers about the same gold items, before one takes the place of the other. Asks
+    nobody: a run asks its annotator about gold when it starts. FAILED_PRECONDITION, with the reason NO_GOLD, where no gold
+    item has an answer of both.
+    """
     GetDelivery: _aio.UnaryUnaryMultiCallable[_quality_service_pb2.GetDeliveryRequest, _quality_service_pb2.GetDeliveryResponse]  # type: ignore[assignment]
     """Tells what the labels of the whole pool are worth, from people, LLMs and the learner together: how many may stand under
     a promise that gold proves, who gave them, how accurate all are expected to be, and what they cost.
@@ -186,6 +196,16 @@ class QualityServiceServicer:
         context: _ServicerContext,
     ) -> _typing.Union[_quality_service_pb2.GetAnnotatorDriftResponse, _abc.Awaitable[_quality_service_pb2.GetAnnotatorDriftResponse]]:
         """Tells how annotators answered gold items each time that they were asked, and whether one has become worse."""
+
+    def CompareAnnotators(
+        self,
+        request: _quality_service_pb2.CompareAnnotatorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_quality_service_pb2.CompareAnnotatorsResponse, _abc.Awaitable[_quality_service_pb2.CompareAnnotatorsResponse]]:
+        """Compares two annotators by their newest answers about the same gold items, before one takes the place of the other. Asks
+        nobody: a run asks its annotator about gold when it starts. FAILED_PRECONDITION, with the reason NO_GOLD, where no gold
+        item has an answer of both.
+        """
 
     def GetDelivery(
         self,

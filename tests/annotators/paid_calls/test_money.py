@@ -215,7 +215,12 @@ def test_models_near_or_past_their_retirement_and_unchecked_prices_are_warned_ab
     )
     assert "retires on 2026-11-30" in price.warnings(date(2026, 11, 29))[0]
     assert "was retired on 2026-11-30" in price.warnings(date(2026, 11, 30))[0]
-    own.write_text(own.read_text().replace("2026-11-30", '"soon"'))
+    own.write_text(own.read_text().replace("verified", 'replaced_by = "new"\nverified'))
+    assert "new takes its place" in load_prices(own).price_of("old").warnings(date(2026, 11, 29))[0]
+    own.write_text(own.read_text().replace('"new"', "5"))
+    with pytest.raises(InvalidArgument, match="replaced_by must be the name of a model"):
+        load_prices(own)
+    own.write_text(own.read_text().replace("= 5", '= "new"').replace("2026-11-30", '"soon"'))
     with pytest.raises(InvalidArgument, match="retires must be a date"):
         load_prices(own)
 

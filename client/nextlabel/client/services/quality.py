@@ -63,6 +63,16 @@ class Quality(Service[Mode, Scope]):
         return await self._connection.unary(self._stub.GetAnnotatorDrift, request)
 
     @project_call
+    async def compare(self, project: str, *, annotator: str, successor: str) -> pb.CompareAnnotatorsResponse:
+        """How two annotators did on the same gold items, before `successor` takes the place of `annotator`.
+
+        Nobody is asked: a run asks its annotator about gold when it starts. Raises NextlabelError FAILED_PRECONDITION,
+        with the reason NO_GOLD, where no gold item has an answer of both.
+        """
+        request = pb.CompareAnnotatorsRequest(project=project, annotator=annotator, successor=successor)
+        return await self._connection.unary(self._stub.CompareAnnotators, request)
+
+    @project_call
     async def delivery(self, project: str, *, accuracy: float = 0.95) -> pb.GetDeliveryResponse:
         """What the labels of the whole pool are worth, and how many stand under the promise of this accuracy."""
         request = pb.GetDeliveryRequest(project=project, accuracy=accuracy)

@@ -8,12 +8,15 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from nextlabel.server.annotators.paid_calls.pricing import load_prices
 from nextlabel.server.operations.doctor_state import check_state
-from nextlabel.server.operations.findings import Check, fail, ok, warn
+from nextlabel.server.operations.findings import Check, fail, guarded, ok, warn
 from nextlabel.server.settings.settings import Settings
 
 MIN_FREE_BYTES = 100 * 2**20
@@ -26,6 +29,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield check_processor()
     yield check_embedder(settings)
     yield from check_settings(settings)
+    yield from guarded("models", lambda: check_models(settings, datetime.now(UTC).date()))
     yield from check_directory(settings.data_dir)
     yield from check_state(settings)
 
@@ -88,6 +92,18 @@ def check_settings(settings: Settings) -> Iterator[Check]:
         file = getattr(settings.tls, name)
         if file is not None and not os.access(file, os.R_OK):
             yield fail("settings", f"tls.{name}: {file} cannot be read")
+
+
+def check_models(settings: Settings, today: date) -> Iterator[Check]:
+    """Name the models of the price table that retire soon or have retired."""
+    table = load_prices(settings.annotators.prices)
+    ending = [
+        f"{name}: {warning}"
+        for name, price in sorted(table.prices.items())
+        if price.retires is not None
+        for warning in replace(price, verified=True).warnings(today)
+    ]
+    yield ok("models", "; ".join([f"{len(table.prices)} with prices, as of {table.as_of}", *ending]))
 
 
 def check_directory(directory: Path) -> Iterator[Check]:

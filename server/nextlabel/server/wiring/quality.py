@@ -10,6 +10,7 @@ from nextlabel.server.domain.learning.training_labels.filter_sets import FilterS
 from nextlabel.server.domain.learning.training_labels.judges import Judges
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.quality.acceptance import Acceptances
+from nextlabel.server.domain.quality.annotator_comparisons import AnnotatorComparisons
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.quality.gold_askings import GoldAskings
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
@@ -37,6 +38,7 @@ class QualityParts:
     acceptance: Acceptances
     drift: PoolDrift
     gold_askings: GoldAskings
+    annotator_comparisons: AnnotatorComparisons
     deliveries: Deliveries
     route_plans: RoutePlans
     review: ReviewQueue
@@ -61,6 +63,7 @@ def quality_parts(
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),
         gold_askings=GoldAskings(store),
+        annotator_comparisons=AnnotatorComparisons(store),
         deliveries=deliveries,
         route_plans=RoutePlans(deliveries, executor),
         review=ReviewQueue(

@@ -27,8 +27,8 @@ class Price:
     """Prices of one model in US dollars per million tokens, that is, micro-dollars per token.
 
     `thinking_tokens` is the room that the model needs for thinking before it answers. `retires` is the day from which
-    on the provider no longer answers for the model, None while none is announced. `verified` False says that a figure
-    was not read on the provider's own pages.
+    on the provider no longer answers for the model, None while none is announced; `replaced_by` is the model to use
+    then, '' where none is named. `verified` False says that a figure was not read on the provider's own pages.
     """
 
     input: Decimal
@@ -43,6 +43,7 @@ class Price:
     long_prompt_input: Decimal = Decimal(0)
     long_prompt_output: Decimal = Decimal(0)
     retires: date | None = None
+    replaced_by: str = ""
     verified: bool = True
 
     def micro_usd(self, usage: Usage, *, ttl: CacheTtl = CacheTtl.FIVE_MINUTES, batch: bool = False) -> int:
@@ -60,12 +61,18 @@ class Price:
         """What to tell whoever is about to rely on the model or on its price; empty when there is nothing."""
         found = []
         if self.retires is not None and self.retires <= today:
-            found.append(f"the model was retired on {self.retires}: the provider refuses it; choose another one")
+            found.append(f"the model was retired on {self.retires}: the provider refuses it; {self._instead()}")
         elif self.retires is not None and self.retires - today <= _RETIRES_SOON:
-            found.append(f"the model retires on {self.retires}: the provider refuses it from then on")
+            found.append(
+                f"the model retires on {self.retires}: the provider refuses it from then on; {self._instead()}, "
+                "measured before by: nextlabel quality compare"
+            )
         if not self.verified:
             found.append("the price was not checked against the provider's own list: the bill may differ")
         return tuple(found)
+
+    def _instead(self) -> str:
+        return f"{self.replaced_by} takes its place" if self.replaced_by else "choose another one"
 
     def _rates(self, prompt_tokens: int) -> tuple[Decimal, Decimal]:
         if self.long_prompt_above is not None and prompt_tokens > self.long_prompt_above:
@@ -139,13 +146,16 @@ def _priced(data: Mapping[str, Any], source: str) -> PriceTable:
 
 def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> Price:
     merged = {**defaults, **entry}
-    allowed = {"input", "output", "long_prompt", "thinking_tokens", "retires", "verified", *_SHARED}
+    allowed = {"input", "output", "long_prompt", "thinking_tokens", "retires", "replaced_by", "verified", *_SHARED}
     field = f'models."{name}"'
     if unknown := set(merged) - allowed:
         raise InvalidArgument.field(field, f"unknown keys {sorted(unknown)}; allowed: {sorted(allowed)}")
     if missing := {"input", "output", *_SHARED} - set(merged):
         raise InvalidArgument.field(field, f"keys {sorted(missing)} are missing, here and in [defaults]")
     retires, verified = merged.pop("retires", None), merged.pop("verified", True)
+    replaced_by = merged.pop("replaced_by", "")
+    if not isinstance(replaced_by, str):
+        raise InvalidArgument.field(field, f"replaced_by must be the name of a model, got {replaced_by!r}")
     if not isinstance(verified, bool) or (retires is not None and type(retires) is not date):
         raise InvalidArgument.field(field, "retires must be a date such as 2026-11-30, verified true or false")
     long_prompt = merged.pop("long_prompt", {})
@@ -167,5 +177,6 @@ def _price(name: str, entry: Mapping[str, Any], defaults: Mapping[str, Any]) -> 
         long_prompt_input=Decimal(long_prompt.get("input", 0)),
         long_prompt_output=Decimal(long_prompt.get("output", 0)),
         retires=retires,
+        replaced_by=replaced_by,
         verified=verified,
     )

@@ -196,6 +196,7 @@ RULES: dict[str, Rule] = {
                 "CertifyLabels": Rule(READERS),
                 "GetPoolDrift": Rule(READERS),
                 "GetAnnotatorDrift": Rule(READERS),
+                "CompareAnnotators": Rule(READERS),
                 "GetDelivery": Rule(READERS),
                 "ListDeliveredLabels": Rule(READERS),
                 "QuoteRoutes": Rule(READERS),

@@ -15,6 +15,7 @@ from nextlabel.server.api.messages.assessment.gold_askings import gold_asking
 from nextlabel.server.api.messages.assessment.judging import judge_report, judging_request, judging_response
 from nextlabel.server.api.messages.assessment.quality import (
     acceptance,
+    annotator_comparison,
     arrival,
     class_share,
     figure,
@@ -85,6 +86,15 @@ class QualityServicer(QualityServiceServicer):
         project = await self.finder.project(request.project)
         found = newest_askings(await self.quality.gold_askings.of(project, request.annotator))
         return pb.GetAnnotatorDriftResponse(askings=[gold_asking(one) for one in found])
+
+    async def CompareAnnotators(
+        self, request: pb.CompareAnnotatorsRequest, context: Any
+    ) -> pb.CompareAnnotatorsResponse:
+        """Compare two annotators by their answers about the same gold items."""
+        project = await self.finder.project(request.project)
+        return annotator_comparison(
+            await self.quality.annotator_comparisons.compare(project, request.annotator, request.successor)
+        )
 
     async def CompareConsensus(self, request: pb.CompareConsensusRequest, context: Any) -> pb.CompareConsensusResponse:
         """Compare ways to join the answers of several annotators."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.commands.quality import deliver, filters, judge, route
+from nextlabel.client.cli.commands.quality import compare, deliver, filters, judge, route
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
@@ -266,6 +266,7 @@ def filter_labels(
         emit_many((plain(hit) for hit in islice(hits, limit)), _FILTER_COLUMNS, output)
 
 
+app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("deliver", epilog=deliver.EPILOG)(deliver.deliver)
 app.command("route", epilog=route.EPILOG)(route.route)
 app.add_typer(filters.app, name="filters")

@@ -13,6 +13,7 @@ from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.routing.acceptance import Certificate
 from nextlabel.server.domain.quality.acceptance import Acceptance
+from nextlabel.server.domain.quality.annotator_comparisons import AnnotatorComparison
 from nextlabel.server.domain.reports.annotator_reports import AnnotatorReport
 from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlice
 from nextlabel.server.domain.reports.estimates.class_shares import ClassShare, SliceShares
@@ -122,6 +123,25 @@ def acceptance(found: Acceptance) -> quality_service_pb2.CertifyLabelsResponse:
         people_at_least=possible.people_at_least,
         missing_gold=possible.gold_missing,
         labels=found.answers,
+    )
+
+
+def annotator_comparison(found: AnnotatorComparison) -> quality_service_pb2.CompareAnnotatorsResponse:
+    """Return how two annotators did on the same gold items."""
+    paired = found.paired
+    return quality_service_pb2.CompareAnnotatorsResponse(
+        items=paired.items,
+        both_right=paired.both,
+        only_annotator_right=paired.first,
+        only_successor_right=paired.second,
+        annotator_accuracy=estimate(paired.of_first),
+        successor_accuracy=estimate(paired.of_second),
+        difference=estimate(paired.difference),
+        p_value=paired.p_value,
+        told_apart=paired.told_apart,
+        gold_needed=paired.gold_needed,
+        gold_items=found.gold,
+        unanswered=found.unanswered,
     )
 
 
