@@ -118,7 +118,7 @@ def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption
     )
 
 
-@app.command(epilog="Example: nextlabel quality certify news --annotator claude-haiku-4-5 --accuracy 0.9")
+@app.command(epilog="Example: nextlabel quality certify news --annotator anthropic:claude-haiku-4-5 --accuracy 0.9")
 def certify(
     ctx: typer.Context,
     project: ProjectArgument,
