@@ -12,7 +12,9 @@ from urllib.parse import urljoin
 import httpx2
 import pytest
 
+from nextlabel.client import connect
 from tests.web.conftest import Server, visitor
+from tests.web.test_labeling_page import project_of
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"""["'(]((?:/static/|\./|/manifest|/worker)[\w./-]+)["')]""")
@@ -45,6 +47,14 @@ def named_files(client: httpx2.Client, path: str) -> dict[str, int]:
     return found
 
 
+def written(server: Server) -> str:
+    """A project of texts, with a text to criticise."""
+    project = project_of(server, "text", ("Where is it?",))
+    with connect(f"127.0.0.1:{server.port}") as client:
+        client.labeling.submit(project, {"item-0": "Gone."}, annotator="bob")
+    return project
+
+
 def test_the_labeling_page_is_served_from_the_built_wheel(
     unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +71,7 @@ def test_the_labeling_page_is_served_from_the_built_wheel(
             files: dict[str, int] = {}
             for page in PAGES:
                 files |= named_files(client, f"/projects/{project}{page}")
+            files |= named_files(client, f"/projects/{written(server)}/texts")
     finally:
         server.stop()
     assert all(files.values())
