@@ -57,6 +57,8 @@ def test_texts_and_their_judging_are_accessible_and_fit_a_phone(browser: Browser
         item = next(client.pool.list(judged)).item.id
         for judge in ("tom", "sue"):
             client.labeling.submit(judged, {item: "a"}, annotator=judge)
+        # A page hands pairs out once they are embedded, and the model may have to be loaded for that.
+        next(status for status in client.pool.watch(judged) if not status.counts.awaiting_embedding)
     visit = Visit(browser, server, scheme=scheme, width=PHONE)
     for path, wanted in (
         (f"/projects/{texts}/texts", ".side-by-side"),
