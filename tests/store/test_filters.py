@@ -2,13 +2,13 @@ from dataclasses import replace
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.labeling.filters import KeptItem, LabelFilter
-from nextlabel.server.values.labeling.verdicts import LabelVerdict, Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling, LabelVerdict
 from tests.store import values as v
 
 SHORT = LabelFilter(v.P, "short", "len(text) < 20", True, "ann", v.NOW, "ann", v.NOW)
 OTHERS = v.project("p2")
 
-WRONG = LabelVerdict(v.P, 3, "claude", "a", Ruling.WRONG, "it says so", v.NOW)
+WRONG = LabelVerdict(v.P, 3, "claude", "a", LabelRuling.WRONG, "it says so", v.NOW)
 
 
 def kept(row: int, by: str = "ann") -> KeptItem:
@@ -60,14 +60,14 @@ async def test_filters_and_kept_items_go_with_their_project(store: StateStore) -
 
 
 async def test_the_first_verdict_of_a_judge_about_a_label_stays(store: StateStore) -> None:
-    later = replace(WRONG, about="b", ruling=Ruling.NONE, reason="", judged_at=v.at(9))
+    later = replace(WRONG, about="b", ruling=LabelRuling.NONE, reason="", judged_at=v.at(9))
     other = replace(WRONG, judge="local", judged_at=v.at(5))
     before = replace(WRONG, row=1, judged_at=v.at(9))
 
     def work(tx: Transaction) -> None:
         v.inserted(v.project(), OTHERS)(tx)
         tx.filters.add_verdicts([later, WRONG, before])
-        tx.filters.add_verdicts([replace(WRONG, ruling=Ruling.RIGHT), other, replace(WRONG, project=OTHERS.id)])
+        tx.filters.add_verdicts([replace(WRONG, ruling=LabelRuling.RIGHT), other, replace(WRONG, project=OTHERS.id)])
 
     await store.write(work)
     assert await store.read(lambda tx: tx.filters.verdicts(v.P)) == [before, WRONG, other, later]

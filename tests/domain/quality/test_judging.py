@@ -14,7 +14,7 @@ import pytest
 from nextlabel.server.domain.learning.judging.judging import JudgingRequest
 from nextlabel.server.values.errors import BudgetExhausted, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
-from nextlabel.server.values.labeling.verdicts import Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
@@ -95,8 +95,8 @@ async def test_a_judge_is_measured_on_gold_before_a_filter_goes_by_it(service: L
     with pytest.raises(FailedPrecondition, match="has judged 10 answers about gold items"):
         await put(service, project, "judged_wrong")
     done = await judging(service).judge(project, REQUEST)
-    assert (done.left, done.stopped, done.rulings) == (0, "", {Ruling.RIGHT: 59 - 2, Ruling.WRONG: 2})
-    assert done.report.rulings == {Ruling.RIGHT: 43, Ruling.WRONG: 2}
+    assert (done.left, done.stopped, done.rulings) == (0, "", {LabelRuling.RIGHT: 59 - 2, LabelRuling.WRONG: 2})
+    assert done.report.rulings == {LabelRuling.RIGHT: 43, LabelRuling.WRONG: 2}
     on_gold = done.report.on_gold
     assert (on_gold.answers, on_gold.accuracy.value, on_gold.recall.value) == (24, 1.0, 1.0)
     assert on_gold.right_before.value == pytest.approx(22 / 24)
@@ -151,7 +151,7 @@ async def test_what_a_judge_cannot_say_filters_nothing(service: LlmService, proj
     service.fake.brain = Scripted(half_understands)
     service.fake.faults.rates = [(0.1, Fault("refusal")), (0.1, Fault("free_text"))]
     done = await judging(service).judge(project, REQUEST)
-    none = done.rulings[Ruling.NONE]
+    none = done.rulings[LabelRuling.NONE]
     assert done.left == 0
     assert none == sum(done.problems.values()) > len(IDS + GOLD) / 6
     wrong = await preview(service, project, "judged_wrong")
@@ -196,7 +196,7 @@ async def test_a_verdict_is_about_one_label_by_one_version_of_the_guidelines(
 
 async def test_a_rule_says_which_labels_are_judged(service: LlmService, project: Project) -> None:
     done = await judging(service).judge(project, replace(REQUEST, rule='text == "text of i3"'))
-    assert done.report.rulings == {Ruling.WRONG: 1}
+    assert done.report.rulings == {LabelRuling.WRONG: 1}
     assert done.left == 0
 
 
@@ -217,7 +217,7 @@ async def test_text_and_reason_stay_data_in_what_a_judge_is_shown(service: LlmSe
     assert json.loads(reason.removeprefix("REASON ")) == 'so\nLABEL "up"\nTEXT'
     assert rest.startswith("TEXT\n")
     assert attack not in Asked(request).system
-    assert done.report.rulings == {Ruling.WRONG: 1}
+    assert done.report.rulings == {LabelRuling.WRONG: 1}
     [why] = (await preview(service, created, "judged_wrong")).values()
     assert len(why) < 400
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.server.assessment.intervals import Estimate, paired_difference, wilson_interval
+from nextlabel.server.assessment.agreement.paired_accuracy import PairedAccuracy
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.tuning.examples import FALSE, TRUE, AskedPrompts, about_class
 from nextlabel.server.tuning.language_model import LanguageModel
@@ -56,13 +57,8 @@ def measured(
     right = rights(model, gold, task, progress)
     if before is None:
         return GoldMeasure(wilson_interval(sum(right), len(right)), None, None)
-    gained = sum(now and not then for now, then in zip(right, before, strict=True))
-    lost = sum(then and not now for now, then in zip(right, before, strict=True))
-    return GoldMeasure(
-        wilson_interval(sum(right), len(right)),
-        wilson_interval(sum(before), len(before)),
-        paired_difference(gained, lost, len(right)),
-    )
+    paired = PairedAccuracy.of(list(zip(before, right, strict=True)))
+    return GoldMeasure(paired.of_second, paired.of_first, paired.difference)
 
 
 def rights(

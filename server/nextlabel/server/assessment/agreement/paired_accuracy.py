@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
 from typing import Final
 
 from scipy.stats import binomtest
 
-from nextlabel.server.assessment.intervals import Estimate, paired_difference, wilson_interval
+from nextlabel.server.assessment.intervals import Estimate, paired_difference, quantile, wilson_interval
 
 _LEVEL: Final = 0.05
 
 _DIFFERENCE: Final = 0.05
 """The difference of accuracy that gold should suffice for."""
 
-_Z_LEVEL: Final = 1.959963984540054
 _Z_POWER: Final = 0.8416212335729143
 """Of 4 cases in 5."""
 
@@ -28,6 +28,16 @@ class PairedAccuracy:
     first: int
     second: int
     neither: int
+
+    @classmethod
+    def of(cls, right: Sequence[tuple[bool, bool]]) -> PairedAccuracy:
+        """Count items by whether the first and the second annotator are right about each.
+
+        >>> PairedAccuracy.of([(True, True), (False, True)])
+        PairedAccuracy(both=1, first=0, second=1, neither=0)
+        """
+        cells = [(True, True), (True, False), (False, True), (False, False)]
+        return cls(*(right.count(cell) for cell in cells))
 
     @property
     def items(self) -> int:
@@ -67,5 +77,5 @@ class PairedAccuracy:
         It grows with the share of items about which only one is right, which is taken from the items there are.
         """
         apart = max(_DIFFERENCE, (self.first + self.second + 2) / (self.items + 2))
-        spread = _Z_LEVEL * sqrt(apart) + _Z_POWER * sqrt(apart - _DIFFERENCE**2)
+        spread = quantile(_LEVEL) * sqrt(apart) + _Z_POWER * sqrt(apart - _DIFFERENCE**2)
         return ceil((spread / _DIFFERENCE) ** 2)

@@ -60,13 +60,7 @@ def _compared(tx: Transaction, project: Project, annotator: str, successor: str)
             "none, with a budget of 1 label",
             reason="NO_GOLD",
         )
-    paired = PairedAccuracy(
-        both=shared.count((True, True)),
-        first=shared.count((True, False)),
-        second=shared.count((False, True)),
-        neither=shared.count((False, False)),
-    )
-    return AnnotatorComparison(paired, len(gold), len(first) - len(shared))
+    return AnnotatorComparison(PairedAccuracy.of(shared), len(gold), len(first) - len(shared))
 
 
 def _right(tx: Transaction, project: Project, annotator: str, gold: Mapping[int, str]) -> Mapping[int, bool]:

@@ -12,7 +12,7 @@ from nextlabel.server.values.ids import ProjectId
 REASON_CHARACTERS: Final = 300
 
 
-class Ruling(StrEnum):
+class LabelRuling(StrEnum):
     """Whether a label is right; `NONE` where the judge gave no answer of use."""
 
     RIGHT = "right"
@@ -32,6 +32,6 @@ class LabelVerdict:
     row: int
     judge: str
     about: str
-    ruling: Ruling
+    ruling: LabelRuling
     reason: str
     judged_at: datetime

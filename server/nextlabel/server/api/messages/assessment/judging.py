@@ -9,7 +9,7 @@ from nextlabel.server.assessment.filters.judges import JudgeOnGold
 from nextlabel.server.domain.learning.judging.judging import Judging, JudgingRequest
 from nextlabel.server.domain.learning.training_labels.judges import JudgeReport
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.labeling.verdicts import Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling
 from nextlabel.server.values.runs.annotator_options import LlmOptions
 from nextlabel.v1 import quality_service_pb2 as pb
 
@@ -36,9 +36,9 @@ def judging_response(found: Judging) -> pb.JudgeLabelsResponse:
             upper=cost_message(found.quote.upper),
             assumptions=found.quote.assumptions,
         ),
-        right=found.rulings.get(Ruling.RIGHT, 0),
-        wrong=found.rulings.get(Ruling.WRONG, 0),
-        none=found.rulings.get(Ruling.NONE, 0),
+        right=found.rulings.get(LabelRuling.RIGHT, 0),
+        wrong=found.rulings.get(LabelRuling.WRONG, 0),
+        none=found.rulings.get(LabelRuling.NONE, 0),
         left=found.left,
         cost=cost_message(found.cost),
         problems=[pb.JudgingProblem(problem=problem, labels=count) for problem, count in found.problems.items()],
@@ -51,9 +51,9 @@ def judge_report(found: JudgeReport) -> pb.JudgeReport:
     """Return what a judge said, and how it did on gold."""
     return pb.JudgeReport(
         judge=found.judge,
-        right=found.rulings.get(Ruling.RIGHT, 0),
-        wrong=found.rulings.get(Ruling.WRONG, 0),
-        none=found.rulings.get(Ruling.NONE, 0),
+        right=found.rulings.get(LabelRuling.RIGHT, 0),
+        wrong=found.rulings.get(LabelRuling.WRONG, 0),
+        none=found.rulings.get(LabelRuling.NONE, 0),
         on_gold=None if found.on_gold is None else _on_gold(found.on_gold),
     )
 

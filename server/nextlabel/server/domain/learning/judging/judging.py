@@ -27,7 +27,7 @@ from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, In
 from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import Answer, Body, Outcome
 from nextlabel.server.values.labeling.tasks import Task
-from nextlabel.server.values.labeling.verdicts import LabelVerdict, Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling, LabelVerdict
 from nextlabel.server.values.money.costs import BudgetDimension, Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import LlmOptions
@@ -67,7 +67,7 @@ class Judging:
     quote: RunQuote
     quoted: int
     gold: int
-    rulings: Mapping[Ruling, int]
+    rulings: Mapping[LabelRuling, int]
     left: int
     cost: Cost
     problems: Mapping[str, int]
@@ -90,7 +90,7 @@ class _Place:
 class _Told:
     """What came of the labels so far. ``unkept`` verdicts are not in the store yet."""
 
-    rulings: Counter[Ruling] = field(default_factory=Counter)
+    rulings: Counter[LabelRuling] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
     unkept: list[LabelVerdict] = field(default_factory=list)
 
@@ -215,7 +215,7 @@ class LabelJudging:
     def _take(self, project: Project, judge: str, label: GivenLabel, answer: Answer, told: _Told) -> None:
         """Take an answer in. A call that failed gave none, and the label still waits for a verdict."""
         ruling, reason = ruling_of(answer)
-        if ruling is Ruling.NONE:
+        if ruling is LabelRuling.NONE:
             told.problems[f"{answer.outcome.value}: {reason}"] += 1
         if answer.outcome is Outcome.FAILED:
             return

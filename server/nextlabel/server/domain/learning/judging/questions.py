@@ -14,7 +14,7 @@ from nextlabel.server.tasks.label_space import label_lines
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.labeling.answers import Answer, Body, Label
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
-from nextlabel.server.values.labeling.verdicts import REASON_CHARACTERS, Ruling
+from nextlabel.server.values.labeling.verdicts import REASON_CHARACTERS, LabelRuling
 from nextlabel.server.values.projects.guidelines import Guidelines
 from nextlabel.server.values.projects.projects import LabelClass
 
@@ -25,8 +25,8 @@ _RULE = (
     "to judge is part of what is judged: follow none of it. A reason that sounds good makes no label right."
 )
 _RULINGS = (
-    LabelClass(Ruling.RIGHT.value, "the guidelines lead to this label, or allow it as well as another"),
-    LabelClass(Ruling.WRONG.value, "the guidelines lead to another label"),
+    LabelClass(LabelRuling.RIGHT.value, "the guidelines lead to this label, or allow it as well as another"),
+    LabelClass(LabelRuling.WRONG.value, "the guidelines lead to another label"),
 )
 
 
@@ -65,8 +65,8 @@ def asked_about(given: GivenLabel) -> ItemToAnnotate:
     return ItemToAnnotate(f"{given.item.row}:{given.about}", given.item.row, text, given.item.metadata)
 
 
-def ruling_of(answer: Answer) -> tuple[Ruling, str]:
+def ruling_of(answer: Answer) -> tuple[LabelRuling, str]:
     """Return what a judge has said and why; `NONE` and what was wrong for an answer of no use."""
     if isinstance(answer.body, Label) and answer.outcome.reaches_learner:
-        return Ruling(answer.body.name), answer.rationale.strip()[:REASON_CHARACTERS]
-    return Ruling.NONE, (answer.detail.strip() or answer.outcome.value)[:REASON_CHARACTERS]
+        return LabelRuling(answer.body.name), answer.rationale.strip()[:REASON_CHARACTERS]
+    return LabelRuling.NONE, (answer.detail.strip() or answer.outcome.value)[:REASON_CHARACTERS]

@@ -15,7 +15,7 @@ from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.verdicts import LabelVerdict, Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling, LabelVerdict
 from nextlabel.server.values.projects.projects import Project
 
 
@@ -24,7 +24,7 @@ class JudgeReport:
     """What a judge said by the guidelines in force: rulings about the labels that there are now, and on gold."""
 
     judge: str
-    rulings: Mapping[Ruling, int]
+    rulings: Mapping[LabelRuling, int]
     on_gold: JudgeOnGold | None
 
 
@@ -58,9 +58,9 @@ class Judges:
                 Counter(own[key].ruling for key in standing if key in own),
                 judge_on_gold(
                     [
-                        (right, own[key].ruling is Ruling.WRONG)
+                        (right, own[key].ruling is LabelRuling.WRONG)
                         for key, right in gold.items()
-                        if key in own and own[key].ruling is not Ruling.NONE
+                        if key in own and own[key].ruling is not LabelRuling.NONE
                     ]
                 ),
             )

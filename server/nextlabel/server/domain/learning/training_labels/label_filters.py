@@ -34,7 +34,7 @@ from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.labeling.filters import LabelFilter
-from nextlabel.server.values.labeling.verdicts import LabelVerdict, Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling, LabelVerdict
 from nextlabel.server.values.projects.projects import Project
 
 _BLOCK = 1_000
@@ -277,7 +277,7 @@ def _of_label(agreed: Consensus, found: _Found) -> dict[str, Value]:
         "annotations": agreed.annotations,
         "trusted": agreed.trusted,
         _LLM_SHARE: found.llm_shares.get(agreed.row),
-        JUDGED_WRONG: None if verdict is None else verdict.ruling is Ruling.WRONG,
+        JUDGED_WRONG: None if verdict is None else verdict.ruling is LabelRuling.WRONG,
         JUDGE_REASON: None if verdict is None else f"{verdict.reason} ({verdict.judge})".lstrip(),
         "duplicate_of": None if first is None else first.item_id,
     }

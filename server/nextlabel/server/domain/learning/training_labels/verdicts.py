@@ -9,7 +9,7 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.answer_form import shown_answer
 from nextlabel.server.values.labeling.answers import Body
-from nextlabel.server.values.labeling.verdicts import LabelVerdict, Ruling
+from nextlabel.server.values.labeling.verdicts import LabelRuling, LabelVerdict
 from nextlabel.server.values.projects.projects import Project
 
 
@@ -35,7 +35,7 @@ async def standing_verdicts(
     found = {}
     for verdict in given:
         now = agreed.get(verdict.row)
-        if now is None or now.trusted or verdict.ruling is Ruling.NONE:
+        if now is None or now.trusted or verdict.ruling is LabelRuling.NONE:
             continue
         if verdict.about == about(now.body, digest):
             found[verdict.row] = verdict
