@@ -7,13 +7,13 @@ from statistics import NormalDist
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import logsumexp
 
 from nextlabel.server.assessment.intervals import Estimate
 
 CONFIDENCE = 0.95
 _STAKES = np.geomspace(0.02, 5.0, 14)
 _BETS = np.concatenate([-_STAKES[::-1], _STAKES])
+_PAYOFFS = np.expm1(_BETS)
 _NARROWEST_AT = 100
 """Number of draws at which an asymptotic sequence is tuned to be narrowest."""
 
@@ -34,7 +34,7 @@ def anytime_share(hits: int, n: int, error: float = 1 - CONFIDENCE) -> Estimate:
     bound, value, edge = log(len(_BETS) / error), hits / n, 1e-12
 
     def excess(share: float) -> float:
-        return float(logsumexp(_BETS * hits - n * np.log1p(share * np.expm1(_BETS)))) - bound
+        return float(np.logaddexp.reduce(_BETS * hits - n * np.log1p(share * _PAYOFFS))) - bound
 
     middle = min(max(value, edge), 1 - edge)
     low = 0.0 if hits == 0 or excess(edge) < 0 else brentq(excess, edge, middle)
