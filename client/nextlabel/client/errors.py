@@ -89,8 +89,12 @@ def nextlabel_error(error: grpc.aio.AioRpcError, server: str, reference: str = "
 
 def may_resume(error: grpc.aio.AioRpcError) -> bool:
     """Whether a stream that ended with `error` may be opened again: the server went away or was restarted."""
-    ended_while_sending = error.code() is grpc.StatusCode.INTERNAL and error.details() == _ENDED_WHILE_SENDING
-    return error.code() is grpc.StatusCode.UNAVAILABLE or ended_while_sending
+    return error.code() is grpc.StatusCode.UNAVAILABLE or ended_while_sending(error)
+
+
+def ended_while_sending(error: grpc.aio.AioRpcError) -> bool:
+    """Whether gRPC says only that a message could not be sent any more, and not how the call ended."""
+    return error.code() is grpc.StatusCode.INTERNAL and error.details() == _ENDED_WHILE_SENDING
 
 
 def raise_from(error: grpc.aio.AioRpcError, server: str, reference: str = "") -> NoReturn:
@@ -116,6 +120,6 @@ def _message(error: grpc.aio.AioRpcError, server: str, *, from_service: bool) ->
         )
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"the server at {server} did not answer in time; pass a longer timeout_s or try again"
-    if details == _ENDED_WHILE_SENDING:
+    if ended_while_sending(error):
         return f"the server at {server} ended the call before everything was sent; try again"
     return details

@@ -11,6 +11,7 @@ from nextlabel.client.errors import NextlabelError
 from nextlabel.client.messages.enums import enum_name
 from nextlabel.client.messages.item_batches import EncodedBatch, RejectedItem
 from nextlabel.client.transport.connection import Backoff, Connection
+from nextlabel.client.transport.statuses import ServerStatus
 from nextlabel.client.transport.threads import ThreadReader
 from nextlabel.v1.pool_service_pb2 import AddItemsHeader, AddItemsRequest, AddItemsResponse
 
@@ -105,6 +106,7 @@ class Upload:
         """One stream; False when it was cut off, after a pause before the next one."""
         headers = self._connection.headers()
         call = self._stub.AddItems(metadata=headers.metadata)
+        status = ServerStatus(call)
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         sender = asyncio.create_task(self._send(call, opened, source))
         try:
@@ -116,7 +118,7 @@ class Upload:
                 if not opened.done():
                     opened.set_result(None)
         except grpc.aio.AioRpcError as error:
-            await backoff.wait_or_raise(error, self._connection.target.server, headers.reference)
+            await backoff.wait_or_raise(await status.behind(error), self._connection.target.server, headers.reference)
             return False
         finally:
             sender.cancel()

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from nextlabel.client.errors import ClosedError, may_resume, nextlabel_error, raise_from
 from nextlabel.client.transport.channel import Tls, open_channel
 from nextlabel.client.transport.references import CallHeaders
+from nextlabel.client.transport.statuses import ServerStatus
 from nextlabel.client.transport.threads import ThreadReader
 from nextlabel.v1.project_service_pb2 import GetProjectRequest
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
@@ -207,12 +208,12 @@ class Connection:
         self.check_open()
         sender, headers = _Sender(requests), self.headers()
         call = method(sender, metadata=headers.metadata)
+        status = ServerStatus(call)
         try:
             async for response in call:
-                sender.answered.set()
                 yield response
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.target.server, headers.reference)
+            raise_from(await status.behind(error), self.target.server, headers.reference)
         except asyncio.CancelledError:
             sender.raise_source_error()
             raise
@@ -230,11 +231,12 @@ class Connection:
         """The response to a stream of requests, which are made in a thread."""
         self.check_open()
         sender, headers = _Sender(requests), self.headers()
-        sender.answered.set()
+        call = method(sender, timeout=timeout_s, metadata=headers.metadata)
+        status = ServerStatus(call)
         try:
-            return await method(sender, timeout=timeout_s, metadata=headers.metadata)
+            return await call
         except grpc.aio.AioRpcError as error:
-            raise_from(error, self.target.server, headers.reference)
+            raise_from(await status.behind(error), self.target.server, headers.reference)
         except asyncio.CancelledError:
             sender.raise_source_error()
             raise
@@ -257,22 +259,16 @@ class Connection:
 class _Sender(AsyncIterator[Request]):
     """The requests of a stream. An error of their source makes gRPC cancel the call; it is kept for the caller.
 
-    Only the first request goes out until it is `answered`: a call that ends while it is being sent to loses the
-    error that the server sent, and most errors are about what the first request says.
-
     gRPC asks for them in a task of its own, and forgets it when the server ends the call: `close` ends it.
     """
 
     def __init__(self, requests: Iterator[Request]) -> None:
-        self.answered = asyncio.Event()
         self._reader = ThreadReader(requests, ahead=2)
         self._source_error: Exception | None = None
         self._asking: asyncio.Task[Any] | None = None
         self._is_closed = False
 
     async def __anext__(self) -> Request:
-        if self._asking is not None:
-            await self.answered.wait()
         self._asking = asyncio.current_task()
         try:
             request = None if self._is_closed else await self._reader.next()
