@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.assessment import (
     consensus,
     coverage,
+    crowdlab,
     drift,
     gold_drift,
     prediction_powered,
@@ -29,6 +30,7 @@ SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
     "ppi": prediction_powered.table,
     "consensus": consensus.table,
+    "crowdlab": crowdlab.table,
     "routing": routing.table,
     "drift": drift.table,
     "gold_drift": gold_drift.table,

@@ -41,20 +41,20 @@ def _panel_row(name: str, seeds: int, peer: str) -> list[object]:
         answers, truth = panel(name, seed, GOLD)
         scored = answers.gold_N == NO_GOLD
         for method, join in METHODS.items():
-            found[method].append(_right(join(answers), truth, scored))
-        found["chosen"].append(_right(choose(answers).probabilities_NC, truth, scored))
-        for method, accuracy in _of_peers(peer, answers, truth).items():
+            found[method].append(right(join(answers), truth, scored))
+        found["chosen"].append(right(choose(answers).probabilities_NC, truth, scored))
+        for method, accuracy in of_peers(peer, answers, truth).items():
             peers.setdefault(method, []).append(accuracy)
     best = max(peers, key=lambda m: float(np.mean(peers[m]))) if peers else ""
     own = [float(np.mean(values)) for values in found.values()]
     return [name, *own, float(np.mean(peers[best])) if best else float("nan"), best]
 
 
-def _right(probabilities_NC: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> float:
+def right(probabilities_NC: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> float:
     return float((probabilities_NC.argmax(axis=1) == truth)[scored].mean())
 
 
-def _of_peers(python: str, answers: AnswerTable, truth: np.ndarray) -> dict[str, float]:
+def of_peers(python: str, answers: AnswerTable, truth: np.ndarray) -> dict[str, float]:
     if not python:
         return {}
     with tempfile.TemporaryDirectory() as folder:

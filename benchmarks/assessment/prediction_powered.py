@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.assessment.report import markdown
-from benchmarks.learners.labeled_sets import load_set
+from benchmarks.learners.labeled_sets import load_fresh_rows, load_set
 from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitted
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
@@ -90,13 +88,8 @@ def _as_advice(said: Floats) -> Floats:
 def _politeness(data: Path) -> tuple[Floats, Floats, Floats]:
     folder = data / "politeness_gpt4o"
     embeddings = load_set(folder, CACHE).train_embeddings_ND.astype(np.float64)
-    with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    with gzip.open(folder / "test.jsonl.gz", "rt", encoding="utf-8") as lines:
-        test = {json.loads(line)["text"].lower() for line in lines}
-    rows = [row for row in rows if row["text"].lower() not in test]
+    rows = load_fresh_rows(folder)
     labels = np.array([row["label"] == "polite" for row in rows], np.float64)
-    said = np.array(
-        [r["llm_confidence"] if r["llm_label"] == "polite" else 1 - r["llm_confidence"] for r in rows], np.float64
-    )
+    sure = np.array([row["llm_confidence"] for row in rows], np.float64)
+    said = np.where([row["llm_label"] == "polite" for row in rows], sure, 1 - sure)
     return labels, said, embeddings

@@ -58,6 +58,12 @@ def load_class_names(data: LabeledSet, cache: Path) -> NDArray[np.float32]:
     return np.asarray(np.load(ready), np.float32)
 
 
+def load_fresh_rows(folder: Path) -> list[dict[str, str]]:
+    """The training rows that a `LabeledSet` has, in its order, with all that the file says of them."""
+    test_texts = {row["text"].lower() for row in load_rows(folder / "test.jsonl.gz")}
+    return [row for row in load_rows(folder / "train.jsonl.gz") if row["text"].lower() not in test_texts]
+
+
 def load_texts(folder: Path) -> list[str]:
     """The training texts of a set, in order."""
     return [row["text"] for row in load_rows(folder / "train.jsonl.gz")]

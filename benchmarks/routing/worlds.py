@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.learners.labeled_sets import LabeledSet, load_set
+from benchmarks.learners.labeled_sets import LabeledSet, load_fresh_rows, load_set
 from nextlabel.server.assessment.routing.cascades import GoldAnswers
 from nextlabel.server.learners.single_label.learner import train
 from nextlabel.server.learners.specification import parse_learner_spec
@@ -103,8 +101,4 @@ def loaded(folder: Path, kept: Path) -> LabeledSet:
 
 def _real(folder: Path, labeled: LabeledSet) -> Int64:
     place = {name: number for number, name in enumerate(labeled.classes)}
-    with gzip.open(folder / "test.jsonl.gz", "rt", encoding="utf-8") as lines:
-        test = {json.loads(line)["text"].lower() for line in lines}
-    with gzip.open(folder / "train.jsonl.gz", "rt", encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines]
-    return np.array([place.get(row["llm_label"], -1) for row in rows if row["text"].lower() not in test], np.int64)
+    return np.array([place.get(row["llm_label"], -1) for row in load_fresh_rows(folder)], np.int64)

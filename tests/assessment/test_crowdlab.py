@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, without_fold
 from nextlabel.server.assessment.consensus.crowdlab import LearnerVoice, learned_weights, learner_voice
-from nextlabel.server.assessment.consensus.joining import Joining, joining_of
+from nextlabel.server.assessment.consensus.joining import Joining, compared_ways, joining_of
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 from tests.assessment.test_consensus_models import simulated, table
 
@@ -101,7 +101,7 @@ def test_a_learner_never_hears_the_gold_that_it_is_measured_on(item, shift):
 
 def voice(answers: AnswerTable, learner: Centroids) -> LearnerVoice:
     unseen_NC = [MODELS["gold_weighted"](without_fold(answers, fold))[0] for fold in range(FOLDS)]
-    found = learner_voice(answers, ROWS, unseen_NC, learner, earned=False)
+    found = learner_voice(answers, ROWS, unseen_NC, learner)
     assert found is not None
     return found
 
@@ -118,6 +118,16 @@ def test_gold_says_whether_the_learner_is_heard():
     assert right(joined(answers, "crowdlab", useless), truth, said, unseen) > alone - 0.03
     without_gold = panel([0.6, 0.55], gold=19)[2]
     assert joined(without_gold, "crowdlab", Centroids(texts(truth, 2.0))).voice is None
+
+
+@pytest.mark.parametrize("signal", [2.0, 0.0])
+def test_ways_are_compared_with_the_learner_by_the_gold_that_each_has_not_seen(signal):
+    truth, said, answers = panel([0.6, 0.55])
+    found = compared_ways(answers, ROWS, Centroids(texts(truth, signal)))
+    heard = joined(answers, "crowdlab", Centroids(texts(truth, signal)))
+    assert found.on_gold["crowdlab"].value == pytest.approx(right(heard, truth, said, range(GOLD)))
+    assert found.suits == joined(answers, "auto", Centroids(texts(truth, signal))).method
+    assert "crowdlab" not in compared_ways(answers, ROWS).on_gold
 
 
 def test_an_item_that_the_learner_knows_nothing_of_is_joined_without_it():

@@ -184,6 +184,42 @@ def test_a_label_does_not_predict_itself():
     assert cross_fitted(features(weak), changed, features(others))[0][7] == pytest.approx(of_labeled[7])
 
 
+def ridge_by_hand(columns, labels, penalty, asked):
+    middle = columns.mean(axis=0)
+    inside = (columns - middle).T @ (columns - middle) + penalty * np.eye(columns.shape[1])
+    slopes = np.linalg.solve(inside, (columns - middle).T @ (labels - labels.mean()))
+    return labels.mean() + (asked - middle) @ slopes
+
+
+@pytest.mark.parametrize("items", [6, 22])
+def test_each_fold_is_predicted_by_a_ridge_regression_of_the_others(items):
+    rng = np.random.default_rng(4)
+    weak, strong = rng.normal(size=(items + 5, 3)), rng.normal(size=(items + 5, 1))
+    labels = (strong[:, 0] + weak[:, 0] + rng.normal(size=items + 5))[:items]
+    blocks = [block - block.mean(axis=0) for block in (strong, weak)]
+    strong_part, weak_part = (block / ((block**2).sum() / len(block)) ** 0.5 for block in blocks)
+    fold = np.arange(items) % 20
+    of_labeled, of_others = np.empty(items), []
+    for each in range(min(items, 20)):
+        kept = np.flatnonzero(fold != each)
+        tried = []
+        for shrinkage, penalty in itertools.product((0.0, 0.1, 0.3, 1.0), np.logspace(-2, 3, 11)):
+            columns = np.hstack([strong_part, shrinkage * weak_part])
+            errors = [
+                ridge_by_hand(columns[rest], labels[rest], penalty, columns[one]) - labels[one]
+                for one, rest in ((one, kept[kept != one]) for one in kept)
+            ]
+            tried.append((np.square(errors).mean(), columns, penalty))
+        _, columns, penalty = min(tried, key=lambda one: one[0])
+        found = ridge_by_hand(columns[kept], labels[kept], penalty, columns)
+        of_labeled[fold == each] = found[:items][fold == each]
+        of_others.append(found[items:])
+    given_items, others = (features(weak[at], strong[at]) for at in (slice(items), slice(items, None)))
+    found_labeled, found_others = cross_fitted(given_items, labels, others)
+    np.testing.assert_allclose(found_labeled, of_labeled, atol=1e-8)
+    np.testing.assert_allclose(found_others, np.mean(of_others, axis=0), atol=1e-8)
+
+
 def test_many_numbers_are_predicted_as_one_by_one():
     rng = np.random.default_rng(3)
     weak, strong, others = rng.normal(size=(30, 8)), rng.normal(size=(30, 2)), rng.normal(size=(50, 8))

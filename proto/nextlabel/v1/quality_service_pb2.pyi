@@ -533,7 +533,7 @@ Global___CompareConsensusRequest: _TypeAlias = CompareConsensusRequest  # noqa: 
 
 @_typing.final
 class ConsensusMethod(_message.Message):
-    """A way to join answers: majority, one_coin, mace, glad, dawid_skene, or gold_weighted."""
+    """A way to join answers: majority, one_coin, mace, glad, dawid_skene, gold_weighted, or crowdlab."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -543,7 +543,9 @@ class ConsensusMethod(_message.Message):
     """Its name."""
     @_builtins.property
     def on_gold(self) -> Global___Figure:
-        """Share of gold items that it gets right without having seen their gold; absent with fewer than 20 gold items."""
+        """Share of gold items that it gets right without having seen their gold; absent with fewer than 20 gold items, and for
+        crowdlab until all answered items are embedded.
+        """
 
     def __init__(
         self,

@@ -146,6 +146,7 @@ async def test_ways_to_join_answers_are_compared_on_gold(service):
     assert (found.shared_items, found.gold_items) == (60, 60)
     assert found.chosen != "majority"
     assert found.methods["majority"].estimate.value < 0.5 < found.methods[found.chosen].estimate.low
+    assert found.methods["crowdlab"].estimate.items == 60
 
 
 async def test_advice_about_all_items_makes_shares_and_accuracy_narrower(service):

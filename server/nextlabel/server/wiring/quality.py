@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.text_learners import TextLearners
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.training_labels.filter_sets import FilterSets
 from nextlabel.server.domain.learning.training_labels.judges import Judges
@@ -59,7 +60,7 @@ def quality_parts(
         accuracy=accuracy,
         slices=SliceReports(store, FieldValues(pools), labels, accuracy),
         shares=ShareReports(store, pools, labels, learning.advice, executor),
-        consensus=ConsensusMethods(store, labels, executor),
+        consensus=ConsensusMethods(store, labels, executor, TextLearners(pools)),
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),
         gold_askings=GoldAskings(store),

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.choice import FEWEST_GOLD, FOLDS, clearly_better, scores
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -45,6 +46,14 @@ def learned_weights(posterior_nC: Floats, learner_nC: Floats, gold_n: npt.NDArra
     return max(pairs, key=lambda w: float(np.log(with_learner(posterior_nC, learner_nC, w)[at]).mean()))
 
 
+def joined_by(weights: Weights, posterior_C: Floats, said_C: Floats) -> Floats:
+    """Return the class probabilities of one item, (C,); those of the annotators where the learner weighs nothing."""
+    if not weights.learner:
+        return posterior_C
+    joined_C: Floats = with_learner(posterior_C[None], said_C[None], weights)[0]
+    return joined_C
+
+
 class Learner(Protocol):
     """Learns classes from what it knows of items, such as their texts, and judges others."""
 
@@ -62,31 +71,30 @@ class Learner(Protocol):
 class LearnerVoice:
     """What the learner says of items by row, each said without the item's own answers and gold, and what it counts.
 
-    Items of gold in fold f are joined by ``unseen[f]``, which was found without their gold.
+    Items of gold in fold f are joined by ``unseen[f]``, which was found without their gold. ``on_gold`` is the share of
+    gold items that is right so; ``earned`` says that it is right clearly more often than without the learner.
     """
 
     said: Mapping[int, Floats]
     weights: Weights
     unseen: Sequence[Weights]
+    on_gold: Estimate
+    earned: bool
 
     def joined_with(self, posterior_C: Floats, row: int, fold: int | None) -> Floats:
         """Return the class probabilities of an item, (C,), that the answers' and the learner's come to."""
         said_C = self.said.get(row)
         weights = self.weights if fold is None else self.unseen[fold]
-        if said_C is None or not weights.learner:
-            return posterior_C
-        joined_C: Floats = with_learner(posterior_C[None], said_C[None], weights)[0]
-        return joined_C
+        return posterior_C if said_C is None else joined_by(weights, posterior_C, said_C)
 
 
 def learner_voice(
-    table: AnswerTable, rows: Sequence[int], unseen_NC: Sequence[Floats], learner: Learner, *, earned: bool
+    table: AnswerTable, rows: Sequence[int], unseen_NC: Sequence[Floats], learner: Learner
 ) -> LearnerVoice | None:
     """Return the learner's voice about a table's items, which are at ``rows``.
 
     ``unseen_NC`` are the annotators' class probabilities without the gold of each fold. The learner judges a fold's
-    items after a fit on the others' most probable classes; its weight is that under which gold is most likely. With
-    ``earned`` it gets a voice only where that is right clearly more often on gold that the weight was not found on.
+    items after a fit on the others' most probable classes; its weight is that under which gold is most likely.
 
     None with fewer than `FEWEST_GOLD` gold items that it knows something of.
     """
@@ -108,17 +116,16 @@ def learner_voice(
         learned_weights(posterior_nC[fold_n != fold], said_NC[measured][fold_n != fold], truth[fold_n != fold])
         for fold in range(FOLDS)
     ]
-    voice = LearnerVoice(
+    with_it_nC = np.stack(
+        [
+            joined_by(unseen[fold], posterior_C, said_C)
+            for posterior_C, said_C, fold in zip(posterior_nC, said_NC[measured], fold_n, strict=True)
+        ]
+    )
+    return LearnerVoice(
         {int(row_N[item]): said_NC[item] for item in np.flatnonzero(known_N)},
         learned_weights(posterior_nC, said_NC[measured], truth),
         unseen,
+        wilson_interval(int((with_it_nC.argmax(axis=1) == truth).sum()), len(truth)),
+        clearly_better(scores(with_it_nC, truth), scores(posterior_nC, truth)),
     )
-    with_it_nC = np.stack(
-        [
-            voice.joined_with(posterior_C, int(row_N[item]), int(fold))
-            for posterior_C, item, fold in zip(posterior_nC, measured, fold_n, strict=True)
-        ]
-    )
-    if earned and not clearly_better(scores(with_it_nC, truth), scores(posterior_nC, truth)):
-        return None
-    return voice

@@ -12,6 +12,7 @@ from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, choose, 
 from nextlabel.server.assessment.consensus.crowdlab import Learner, LearnerVoice, learner_voice
 from nextlabel.server.assessment.consensus.panel import Joiner
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB
 
 Floats = npt.NDArray[np.float64]
@@ -56,17 +57,49 @@ def joining_of(table: AnswerTable, rows: Sequence[int], way: str, learner: Learn
     if not table.items:
         return None
     method = choose(_some(table)).method if way in (CHOSEN, CROWDLAB) else way
-    if method not in MODELS and way == CROWDLAB:
-        method = _LIKE_VOTES
+    if way == CROWDLAB:
+        method = _beside_learner(method)
     if method not in MODELS:
         return None
+    hears = learner if way in (CHOSEN, CROWDLAB) else None
+    return _fitted(table, rows, method, hears, only_earned=way == CHOSEN)
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedWays:
+    """What each way to join answers gets right of gold that it has not seen, where there is enough; which one suits."""
+
+    on_gold: Mapping[str, Estimate]
+    suits: str
+
+
+def compared_ways(table: AnswerTable, rows: Sequence[int], learner: Learner | None = None) -> ComparedWays:
+    """Compare all ways to join answers, with `CROWDLAB` among them where the ``learner`` can be heard.
+
+    The one that suits is that which `joining_of` takes where it may choose. There is an answer at least.
+    """
+    found = choose(_some(table))
+    joining = None if learner is None else _fitted(table, rows, _beside_learner(found.method), learner)
+    if joining is None or joining.voice is None:
+        return ComparedWays(found.on_gold, found.method)
+    heard = joining.voice.earned and found.method in MODELS
+    return ComparedWays({**found.on_gold, CROWDLAB: joining.voice.on_gold}, CROWDLAB if heard else found.method)
+
+
+def _beside_learner(method: str) -> str:
+    return method if method in MODELS else _LIKE_VOTES
+
+
+def _fitted(
+    table: AnswerTable, rows: Sequence[int], method: str, learner: Learner | None, *, only_earned: bool = False
+) -> Joining:
     fit = MODELS[method]
     gold = np.flatnonzero(table.gold_N != NO_GOLD).tolist()
     folds = {rows[item]: at % FOLDS for at, item in enumerate(gold)}
     unseen = [fit(without_fold(table, fold)) for fold in range(min(FOLDS, len(gold)))]
-    voice = None
-    if learner is not None and way in (CHOSEN, CROWDLAB):
-        voice = learner_voice(table, rows, [joined_NC for joined_NC, _ in unseen], learner, earned=way == CHOSEN)
+    voice = None if learner is None else learner_voice(table, rows, [joined_NC for joined_NC, _ in unseen], learner)
+    if voice is not None and only_earned and not voice.earned:
+        voice = None
     heard = CROWDLAB if voice is not None else method
     return Joining(heard, fit(table)[1], [joiner for _, joiner in unseen], folds, voice)
 

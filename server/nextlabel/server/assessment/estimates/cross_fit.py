@@ -1,8 +1,11 @@
-"""Predictions of people's labels that were made without looking at them."""
+"""Predictions of people's labels that were made without looking at them.
+
+Ridge regressions without each fold, and their leave-one-out errors, come in closed form from one decomposition of the
+kernel of all labels (Cawley 2006, Leave-One-Out Cross-Validation Based Model Selection Criteria for Weighted LS-SVMs).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +13,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-_MOST_FOLDS, _FEWEST_FOLDS = 20, 5
-_LABELS_TIMES_FOLDS = 4_000
+_FOLDS = 20
 _SHRINKAGES = (0.0, 0.1, 0.3, 1.0)
 _PENALTIES = np.logspace(-2, 3, 11)
 
@@ -33,8 +35,7 @@ def cross_fitted(labeled: Features, labels_nK: npt.ArrayLike, others: Features) 
     Ridge regression, of K numbers an item at once or of one, (n,). How much the weak columns are shrunk beside the
     strong ones, and the penalty, are those with the least leave-one-out error among each fold's own labels: hundreds
     of weak columns would drown a strong one. Folds go by position: have the labeled items in an order that says
-    nothing. Few labels are parted into more folds, so that hardly one is lost to a fit. Labels may be 0 and 1, or
-    numbers.
+    nothing. There are twenty, so that hardly a label is lost to a fit. Labels may be 0 and 1, or numbers.
 
     Raises:
         ValueError: there are not as many labels as labeled rows, or fewer than four.
@@ -45,84 +46,101 @@ def cross_fitted(labeled: Features, labels_nK: npt.ArrayLike, others: Features) 
     columns_nK = labels.reshape(len(labels), -1)
     strong_n, strong_N = _scaled(labeled.strong_nS, others.strong_nS)
     weak_n, weak_N = _scaled(labeled.weak_nD, others.weak_nD)
-    inside = (strong_n @ strong_n.T, weak_n @ weak_n.T)
-    towards = (strong_N @ strong_n.T, weak_N @ weak_n.T)
-    count = _folds(len(labels))
-    fold_n = np.arange(len(labels)) % count
+    strong_nn, weak_nn = strong_n @ strong_n.T, weak_n @ weak_n.T
+    shrinkages = _SHRINKAGES if strong_nn.any() and weak_nn.any() else (1.0,)
+    folds = _Folds.of(len(labels))
+    found = [_fit(folds, strong_nn + shrinkage**2 * weak_nn, columns_nK) for shrinkage in shrinkages]
+    best_FK = np.argmin([models.error_FK for models in found], axis=0)
     of_labeled, of_others = np.empty(columns_nK.shape), np.zeros((len(others), columns_nK.shape[1]))
-    for fold in range(count):
-        train, held_out = np.flatnonzero(fold_n != fold), np.flatnonzero(fold_n == fold)
-        strong_nn, weak_nn = (kernel[np.ix_(train, train)] for kernel in inside)
-        for columns, model in _best(strong_nn, weak_nn, columns_nK[train]):
-            of_labeled[np.ix_(held_out, columns)] = model.predict(*(k[np.ix_(held_out, train)] for k in inside))
-            of_others[:, columns] += model.predict(*(kernel[:, train] for kernel in towards)) / count
+    for place, (shrinkage, models) in enumerate(zip(shrinkages, found, strict=True)):
+        is_best_FK = best_FK == place
+        of_labeled = np.where(is_best_FK[folds.fold_n], models.held_out_nK, of_labeled)
+        weights_nK = (models.weights_FnK * is_best_FK[:, None]).mean(axis=0)
+        of_others += strong_N @ (strong_n.T @ weights_nK) + shrinkage**2 * (weak_N @ (weak_n.T @ weights_nK))
+        of_others += (models.level_FK * is_best_FK).mean(axis=0)
     return of_labeled.reshape(labels.shape), of_others.reshape(len(others), *labels.shape[1:])
 
 
-def _folds(labels: int) -> int:
-    """Return into how many folds labels are parted; each costs a fit, whose time grows with the cube of the labels."""
-    return min(labels, _MOST_FOLDS, max(_FEWEST_FOLDS, _LABELS_TIMES_FOLDS // labels))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Folds:
+    """F folds of m places each for n items, every F-th in the same fold; ``fold_n`` says in which an item is.
+
+    ``place_n`` is an item's place among the P = F x m; the places that are left over are nobody's.
+    """
+
+    fold_n: npt.NDArray[np.int64]
+    place_n: npt.NDArray[np.int64]
+    count: int
+    size: int
+
+    @classmethod
+    def of(cls, items: int) -> _Folds:
+        """Return at most twenty folds that differ by one item at most."""
+        count = min(items, _FOLDS)
+        size = -(-items // count)
+        item_n = np.arange(items)
+        return cls(item_n % count, item_n % count * size + item_n // count, count, size)
+
+    def spread(self, values_nX: Floats) -> Floats:
+        """Return the rows at their places, (P, X), with zeros at nobody's."""
+        found = np.zeros((self.count * self.size, values_nX.shape[1]))
+        found[self.place_n] = values_nX
+        return found
+
+    @property
+    def kept(self) -> Floats:
+        """How many items are in all other folds, (F,)."""
+        return np.asarray(len(self.fold_n) - np.bincount(self.fold_n), np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ridge:
-    """Ridge regressions of K numbers in their dual form: a weight of each of n training items for each."""
+class _Models:
+    """Ridge regressions of K numbers, one without each of F folds of n items, in their dual form.
 
-    shrinkage: float
-    weights_nK: Floats
-    center_n: Floats
-    mean_K: Floats
-    error_K: Floats
+    A model predicts its level plus the inner products with the n items by their weights, 0 for its own fold.
+    ``error_FK`` is the leave-one-out error among the others, ``held_out_nK`` what is predicted without an item's fold.
+    """
 
-    def of(self, columns: npt.NDArray[np.int64]) -> _Ridge:
-        """Return those of some of the numbers."""
-        return _Ridge(
-            self.shrinkage,
-            self.weights_nK[:, columns],
-            self.center_n,
-            self.mean_K[columns],
-            self.error_K[columns],
-        )
-
-    def predict(self, strong_mn: Floats, weak_mn: Floats) -> Floats:
-        """Return predictions for m items, (m, K), from inner products with the training items."""
-        kernel = strong_mn + self.shrinkage**2 * weak_mn
-        return np.asarray((kernel - self.center_n) @ self.weights_nK + self.mean_K)
+    error_FK: Floats
+    weights_FnK: Floats
+    level_FK: Floats
+    held_out_nK: Floats
 
 
-def _best(strong_nn: Floats, weak_nn: Floats, labels_nK: Floats) -> Iterator[tuple[npt.NDArray[np.int64], _Ridge]]:
-    """Return models with the numbers, by position, that each predicts best."""
-    useful = _SHRINKAGES if strong_nn.any() else (1.0,)
-    models = [_fit(strong_nn, weak_nn, labels_nK, shrinkage) for shrinkage in useful]
-    best_K = np.argmin([model.error_K for model in models], axis=0)
-    for place in np.unique(best_K).tolist():
-        columns = np.flatnonzero(best_K == place)
-        yield columns, models[place].of(columns)
-
-
-def _fit(strong_nn: Floats, weak_nn: Floats, labels_nK: Floats, shrinkage: float) -> _Ridge:
-    """Fit with the penalties of the least leave-one-out error, which a single decomposition gives for all of them."""
-    kernel = strong_nn + shrinkage**2 * weak_nn
-    center_n = kernel.mean(axis=0)
-    centered = kernel - center_n - center_n[:, None] + center_n.mean()
-    values_n, vectors_nn = np.linalg.eigh(centered)
+def _fit(folds: _Folds, kernel_nn: Floats, labels_nK: Floats) -> _Models:
+    """Fit each model and number with the penalty of the least leave-one-out error."""
+    n, K = labels_nK.shape
+    F, m, P = folds.count, folds.size, folds.count * folds.size
+    center_n = kernel_nn.mean(axis=0)
+    values_n, vectors_nn = np.linalg.eigh(kernel_nn - center_n - center_n[:, None] + center_n.mean())
     values_n = np.maximum(values_n, 0.0)
-    n, residuals_nK = len(labels_nK), labels_nK - labels_nK.mean(axis=0)
-    turned_nK = vectors_nn.T @ residuals_nK
-    kept_Pn = values_n / (values_n + _PENALTIES[:, None])
-    leverage_Pn = kept_Pn @ (vectors_nn**2).T + 1 / n
-    error_PK = np.array(
-        [
-            (((residuals_nK - vectors_nn @ (kept_n[:, None] * turned_nK)) / room_n[:, None]) ** 2).mean(axis=0)
-            for kept_n, room_n in zip(kept_Pn, np.maximum(1 - leverage_Pn, 1e-6), strict=True)
-        ]
-    )
-    best_K = error_PK.argmin(axis=0)
-    weights_nK = vectors_nn @ (turned_nK / (values_n[:, None] + _PENALTIES[best_K]))
-    # Predictions center the training side only by what is common to all; the weights add up to zero.
-    return _Ridge(
-        shrinkage, weights_nK - weights_nK.mean(axis=0), center_n, labels_nK.mean(axis=0), error_PK.min(axis=0)
-    )
+    vectors_Pn, labels_PK, ones_P1 = (folds.spread(each) for each in (vectors_nn, labels_nK, np.ones((n, 1))))
+    nobody = np.flatnonzero(ones_P1 == 0)
+    own = np.arange(F)
+    error_FK, weights_FPK, residual_FmK = np.full((F, K), np.inf), np.zeros((F, P, K)), np.zeros((F, m, K))
+    for penalty in _PENALTIES:
+        # What turns labels into weights, the intercept without a penalty.
+        turning_PP = (vectors_Pn / (values_n + penalty)) @ vectors_Pn.T - ones_P1 @ ones_P1.T / (n * penalty)
+        turning_PP[nobody, nobody] = 1.0
+        turned_PK = turning_PP @ labels_PK
+        rows_FmP, blocks_Fmm = turning_PP.reshape(F, m, P), turning_PP.reshape(F, m, F, m)[own, :, own]
+        missed_FmK = np.linalg.solve(blocks_Fmm, turned_PK.reshape(F, m, K))
+        without_FPK = turned_PK - rows_FmP.transpose(0, 2, 1) @ missed_FmK
+        room_FP = np.diag(turning_PP) - (rows_FmP * np.linalg.solve(blocks_Fmm, rows_FmP)).sum(axis=1)
+        without_FPK.reshape(F, F, m, K)[own, own] = 0.0
+        room_FP.reshape(F, F, m)[own, own] = 1.0
+        left_FPK = without_FPK / np.maximum(room_FP, 1e-6 / penalty)[:, :, None]
+        found_FK = (left_FPK**2).sum(axis=1) / folds.kept[:, None]
+        better_F1K = (found_FK < error_FK)[:, None]
+        error_FK = np.minimum(error_FK, found_FK)
+        weights_FPK = np.where(better_F1K, without_FPK, weights_FPK)
+        residual_FmK = np.where(better_F1K, missed_FmK, residual_FmK)
+    held_out_nK = labels_nK - residual_FmK.reshape(P, K)[folds.place_n]
+    weights_FnK = weights_FPK[:, folds.place_n]
+    is_other_Fn = folds.fold_n != own[:, None]
+    level_Fn = (is_other_Fn @ kernel_nn) / folds.kept[:, None]
+    level_FK = (is_other_Fn @ labels_nK) / folds.kept[:, None] - np.einsum("fn,fnk->fk", level_Fn, weights_FnK)
+    return _Models(error_FK, weights_FnK, level_FK, held_out_nK)
 
 
 def _scaled(labeled_nF: Floats, others_NF: Floats) -> tuple[Floats, Floats]:

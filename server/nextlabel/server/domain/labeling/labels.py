@@ -15,7 +15,7 @@ from nextlabel.server.assessment.consensus.raters import RaterModel
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.joined import HEARING_LEARNER, MOST_JOINED, Due, due, heard, joined_anew
 from nextlabel.server.domain.labeling.needs import need_of
-from nextlabel.server.domain.labeling.text_learners import TextLearners
+from nextlabel.server.domain.labeling.text_learners import TextLearners, embedded_below
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import task_type
@@ -120,9 +120,9 @@ class Labels:
             given = tx.labeling.annotations(project.id, after_id=after)
             rated_anew = scores and heard(len(known.given) + len(given)) != known.heard
             references = tx.pool.references(project.id, Split.GOLD) if rated_anew else None
-            return given, references, _embedded_below(tx, project.id) if hearing else 0
+            return given, references, embedded_below(tx, project.id) if hearing else 0
 
-        new, gold, embedded_below = await self._store.read(read)
+        new, gold, embedded = await self._store.read(read)
         # Another caller may have taken the same annotations in while this one was reading.
         fresh = [a for a in new if a.id > known.last_id]
         for annotation in fresh:
@@ -134,7 +134,7 @@ class Labels:
         changed = dict.fromkeys(a.row for a in fresh)
         known.given += fresh
         _reach(known, fresh)
-        known.embedded_below = max(known.embedded_below, embedded_below)
+        known.embedded_below = max(known.embedded_below, embedded)
         if scores and gold is not None and _rate(project, known, gold):
             changed = dict.fromkeys(known.by_row)
         # Classes are only ever added at the end: who still has fewer knows the project as it was.
@@ -194,11 +194,6 @@ class Labels:
 def _reach(known: _Labels, fresh: Sequence[Annotation]) -> None:
     for annotation in fresh:
         known.reached.append(max(annotation.row, known.reached[-1] if known.reached else 0))
-
-
-def _embedded_below(tx: Transaction, project: ProjectId) -> int:
-    waiting = tx.pool.segments(project, embedded=False)
-    return min((segment.first_row for segment in waiting), default=tx.pool.committed_rows(project))
 
 
 def _rate(project: Project, known: _Labels, gold: Sequence[ReferenceItem]) -> bool:

@@ -12,6 +12,7 @@ from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
 from nextlabel.server.learners.threads import TRAINING_THREADS
 from nextlabel.server.ports.pool_store import Rows
+from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.annotations import Annotation
@@ -60,3 +61,9 @@ class TextLearners:
         except NotFound:
             return None
         return TextLearner(np.array(rows, np.int64), embeddings_nD, classes)
+
+
+def embedded_below(tx: Transaction, project: ProjectId) -> int:
+    """Return the row below which all of a project's items have embeddings."""
+    waiting = tx.pool.segments(project, embedded=False)
+    return min((segment.first_row for segment in waiting), default=tx.pool.committed_rows(project))
