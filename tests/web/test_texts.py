@@ -126,7 +126,15 @@ def test_a_critique_that_is_refused_stays_in_its_field_and_is_told_why(browser: 
     all_saved(page)
     assert page.input_value("[data-candidate]") == "x" * 16_385
     page.fill("[data-candidate]", "Say when.")
-    page.keyboard.press("Control+Enter")
+    page.fill("[name=instead]", "")
+    page.press("[data-candidate]", "Control+Enter")
     page.wait_for_selector("#trouble", state="hidden", timeout=WAIT_MS)
     all_saved(page)
-    assert {one.provenance.annotator for one in stored(server, texts)} == {"ann", "bob"}
+    (for_others,) = (one for one in stored(server, texts) if one.provenance.annotator == "ann")
+    assert not for_others.HasField("answer")
+    assert (for_others.reviews[0].critique, for_others.reviews[0].text) == ("Say when.", "Gone, said bob.")
+    page.reload()
+    page.wait_for_selector("text=on it: Say when.", timeout=WAIT_MS)
+    page.click("text=writes criticised texts anew")
+    assert page.is_checked("[name=criticised]")
+    assert page.input_value("[name=kind]") == "anthropic"

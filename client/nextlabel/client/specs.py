@@ -153,6 +153,7 @@ def run_spec(
     train_while_asking: bool = False,
     item_ids: Sequence[str] = (),
     below_confidence: float = 0.0,
+    criticised: bool = False,
     gold_every: int = 0,
     gold_hours: float = 0.0,
     gold_items: int = 0,
@@ -174,6 +175,8 @@ def run_spec(
 
     With `item_ids`, 10,000 at most, it asks about these items only; with `below_confidence`, in (0, 1], about those of
     which the learner is less sure than that when the run begins. Such a run draws no audit items.
+
+    With `criticised` an LLM writes texts anew that people criticised, by what they said.
 
     With `gold_every` an LLM is asked about `gold_items` gold items again, 100 if not given, after so many answers, and
     with `gold_hours` before a round where its newest answers about gold are older than that;
@@ -201,7 +204,9 @@ def run_spec(
         seed=seed,
         advice=advice,
         train_while_asking=train_while_asking,
-        items=ItemScope(item_ids=item_ids, below_confidence=below_confidence) if item_ids or below_confidence else None,
+        items=ItemScope(item_ids=item_ids, below_confidence=below_confidence, criticised=criticised)
+        if item_ids or below_confidence or criticised
+        else None,
         gold_replay=GoldReplay(every=gold_every, hours=gold_hours, items=gold_items, alert_only=gold_alert_only)
         if any(replay)
         else None,

@@ -571,7 +571,7 @@ Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
 @_typing.final
 class TextReview(_message.Message):
-    """What a model said of a text before it was written anew, or when it was content with it."""
+    """What a model or a person said of a text before it was written anew, or when a model was content with it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -582,7 +582,7 @@ class TextReview(_message.Message):
     text: _builtins.str
     """The text, as it was then."""
     critique: _builtins.str
-    """What has to be changed in it, up to 2,000 characters of a model; empty where nothing has to."""
+    """What has to be changed in it, up to 2,000 characters of a model and 16,384 bytes of a person; empty where nothing has to."""
     critic: _builtins.str
     """Model or person that said so."""
     satisfied: _builtins.bool
@@ -662,7 +662,7 @@ class Annotation(_message.Message):
 
     @_builtins.property
     def reviews(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextReview]:
-        """How a text was refined, a round each, the oldest first; up to 5."""
+        """How a text was refined, the oldest first: what people said first, up to 10, then a round of a model each, up to 5."""
 
     def __init__(
         self,

@@ -700,8 +700,8 @@ class SubmittedAnnotation(_message.Message):
 
     @_builtins.property
     def critiques(self) -> _containers.RepeatedCompositeFieldContainer[Global___TextCritique]:
-        """What is wrong with texts that others wrote of the item: the answer is written in their stead. In TEXT projects only,
-        at most 10.
+        """What is wrong with texts that others wrote of the item: the answer is written in their stead. With `skip` somebody else is
+        to write them anew, and the annotator's own text stays as it is. In TEXT projects only, at most 10.
         """
 
     def __init__(

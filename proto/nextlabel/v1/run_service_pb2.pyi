@@ -669,12 +669,19 @@ class ItemScope(_message.Message):
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     BELOW_CONFIDENCE_FIELD_NUMBER: _builtins.int
     LISTED_FIELD_NUMBER: _builtins.int
+    CRITICISED_FIELD_NUMBER: _builtins.int
     below_confidence: _builtins.float
     """The learner is less sure than this of their labels, in (0, 1], or has no label for them; 0 for whatever it is. Looked up
     once, when the run begins, as the calibrated confidence that ListDeliveredLabels gives. Needs a model.
     """
     listed: _builtins.int
     """How many `item_ids` were listed. Only in replies."""
+    criticised: _builtins.bool
+    """Have texts written anew that people criticised and that no model has written anew by that, in projects of texts, by an LLM:
+    instead of what is asked otherwise. What people said takes the place of the critic in the first of `refine_rounds`, which
+    there is always. The new text stands instead of the one that was criticised where that is of the same annotator, and buys no
+    label then; otherwise it is kept beside it. `reviews` of the annotation say who said what.
+    """
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of items, at most 10,000; empty for all. Replies leave them out and give `listed`. NOT_FOUND for an id that the pool
@@ -687,10 +694,11 @@ class ItemScope(_message.Message):
         item_ids: _abc.Iterable[_builtins.str] | None = ...,
         below_confidence: _builtins.float = ...,
         listed: _builtins.int = ...,
+        criticised: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_confidence", b"below_confidence", "item_ids", b"item_ids", "listed", b"listed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_confidence", b"below_confidence", "criticised", b"criticised", "item_ids", b"item_ids", "listed", b"listed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

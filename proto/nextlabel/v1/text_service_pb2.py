@@ -27,33 +27,33 @@ from nextlabel.v1 import pool_pb2 as nextlabel_dot_v1_dot_pool__pb2
 from nextlabel.v1 import report_service_pb2 as nextlabel_dot_v1_dot_report__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnextlabel/v1/text_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a\x17nextlabel/v1/pool.proto\x1a!nextlabel/v1/report_service.proto\"\xb2\x02\n\rCandidateText\x12\x15\n\rannotation_id\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x33\n\x0e\x61nnotator_kind\x18\x03 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12\x0c\n\x04text\x18\x04 \x01(\t\x12 \n\x04\x63ost\x18\x05 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x0c\n\x04\x62\x65st\x18\x06 \x01(\x08\x12\x12\n\x05merit\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0b\n\x03won\x18\x08 \x01(\x05\x12\x0c\n\x04tied\x18\t \x01(\x05\x12\x0c\n\x04lost\x18\n \x01(\x05\x12\x12\n\njudgements\x18\x0b \x01(\x05\x12)\n\x07reviews\x18\x0c \x03(\x0b\x32\x18.nextlabel.v1.TextReviewB\x08\n\x06_merit\"]\n\x0bWrittenItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\ncandidates\x18\x03 \x03(\x0b\x32\x1b.nextlabel.v1.CandidateText\"]\n\x10ListTextsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tjudged_by\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x11ListTextsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.WrittenItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x17ListJudgingItemsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12&\n\x07judging\x18\x02 \x01(\x0e\x32\x15.nextlabel.v1.Judging\x12\x16\n\x0epairs_per_item\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"V\n\x18ListJudgingItemsResponse\x12!\n\x05items\x18\x01 \x03(\x0b\x32\x12.nextlabel.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x02\n\tTextJudge\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x33\n\x0e\x61nnotator_kind\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12\x0f\n\x07\x61nswers\x18\x03 \x01(\x03\x12 \n\x04\x63ost\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12)\n\tagreement\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12+\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0fpreferred_first\x18\x07 \x01(\x03\x12\x18\n\x10preferred_second\x18\x08 \x01(\x03\"K\n\x11ListJudgesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x12ListJudgesResponse\x12\'\n\x06judges\x18\x01 \x03(\x0b\x32\x17.nextlabel.v1.TextJudge\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*M\n\x07Judging\x12\x17\n\x13JUDGING_UNSPECIFIED\x10\x00\x12\x16\n\x12JUDGING_PREFERENCE\x10\x01\x12\x11\n\rJUDGING_SCORE\x10\x02\x32\x8f\x02\n\x0bTextService\x12L\n\tListTexts\x12\x1e.nextlabel.v1.ListTextsRequest\x1a\x1f.nextlabel.v1.ListTextsResponse\x12\x61\n\x10ListJudgingItems\x12%.nextlabel.v1.ListJudgingItemsRequest\x1a&.nextlabel.v1.ListJudgingItemsResponse\x12O\n\nListJudges\x12\x1f.nextlabel.v1.ListJudgesRequest\x1a .nextlabel.v1.ListJudgesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fnextlabel/v1/text_service.proto\x12\x0cnextlabel.v1\x1a\x1dnextlabel/v1/annotation.proto\x1a\x17nextlabel/v1/pool.proto\x1a!nextlabel/v1/report_service.proto\"\xdf\x02\n\rCandidateText\x12\x15\n\rannotation_id\x18\x01 \x01(\t\x12\x11\n\tannotator\x18\x02 \x01(\t\x12\x33\n\x0e\x61nnotator_kind\x18\x03 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12\x0c\n\x04text\x18\x04 \x01(\t\x12 \n\x04\x63ost\x18\x05 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12\x0c\n\x04\x62\x65st\x18\x06 \x01(\x08\x12\x12\n\x05merit\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x0b\n\x03won\x18\x08 \x01(\x05\x12\x0c\n\x04tied\x18\t \x01(\x05\x12\x0c\n\x04lost\x18\n \x01(\x05\x12\x12\n\njudgements\x18\x0b \x01(\x05\x12)\n\x07reviews\x18\x0c \x03(\x0b\x32\x18.nextlabel.v1.TextReview\x12+\n\tcritiques\x18\r \x03(\x0b\x32\x18.nextlabel.v1.TextReviewB\x08\n\x06_merit\"]\n\x0bWrittenItem\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12/\n\ncandidates\x18\x03 \x03(\x0b\x32\x1b.nextlabel.v1.CandidateText\"]\n\x10ListTextsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tjudged_by\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"V\n\x11ListTextsResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.nextlabel.v1.WrittenItem\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x01\n\x17ListJudgingItemsRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12&\n\x07judging\x18\x02 \x01(\x0e\x32\x15.nextlabel.v1.Judging\x12\x16\n\x0epairs_per_item\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"V\n\x18ListJudgingItemsResponse\x12!\n\x05items\x18\x01 \x03(\x0b\x32\x12.nextlabel.v1.Item\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x91\x02\n\tTextJudge\x12\x11\n\tannotator\x18\x01 \x01(\t\x12\x33\n\x0e\x61nnotator_kind\x18\x02 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12\x0f\n\x07\x61nswers\x18\x03 \x01(\x03\x12 \n\x04\x63ost\x18\x04 \x01(\x0b\x32\x12.nextlabel.v1.Cost\x12)\n\tagreement\x18\x05 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12+\n\x0b\x63onsistency\x18\x06 \x01(\x0b\x32\x16.nextlabel.v1.Estimate\x12\x17\n\x0fpreferred_first\x18\x07 \x01(\x03\x12\x18\n\x10preferred_second\x18\x08 \x01(\x03\"K\n\x11ListJudgesRequest\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"V\n\x12ListJudgesResponse\x12\'\n\x06judges\x18\x01 \x03(\x0b\x32\x17.nextlabel.v1.TextJudge\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*M\n\x07Judging\x12\x17\n\x13JUDGING_UNSPECIFIED\x10\x00\x12\x16\n\x12JUDGING_PREFERENCE\x10\x01\x12\x11\n\rJUDGING_SCORE\x10\x02\x32\x8f\x02\n\x0bTextService\x12L\n\tListTexts\x12\x1e.nextlabel.v1.ListTextsRequest\x1a\x1f.nextlabel.v1.ListTextsResponse\x12\x61\n\x10ListJudgingItems\x12%.nextlabel.v1.ListJudgingItemsRequest\x1a&.nextlabel.v1.ListJudgingItemsResponse\x12O\n\nListJudges\x12\x1f.nextlabel.v1.ListJudgesRequest\x1a .nextlabel.v1.ListJudgesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'nextlabel.v1.text_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JUDGING']._serialized_start=1404
-  _globals['_JUDGING']._serialized_end=1481
+  _globals['_JUDGING']._serialized_start=1449
+  _globals['_JUDGING']._serialized_end=1526
   _globals['_CANDIDATETEXT']._serialized_start=141
-  _globals['_CANDIDATETEXT']._serialized_end=447
-  _globals['_WRITTENITEM']._serialized_start=449
-  _globals['_WRITTENITEM']._serialized_end=542
-  _globals['_LISTTEXTSREQUEST']._serialized_start=544
-  _globals['_LISTTEXTSREQUEST']._serialized_end=637
-  _globals['_LISTTEXTSRESPONSE']._serialized_start=639
-  _globals['_LISTTEXTSRESPONSE']._serialized_end=725
-  _globals['_LISTJUDGINGITEMSREQUEST']._serialized_start=728
-  _globals['_LISTJUDGINGITEMSREQUEST']._serialized_end=873
-  _globals['_LISTJUDGINGITEMSRESPONSE']._serialized_start=875
-  _globals['_LISTJUDGINGITEMSRESPONSE']._serialized_end=961
-  _globals['_TEXTJUDGE']._serialized_start=964
-  _globals['_TEXTJUDGE']._serialized_end=1237
-  _globals['_LISTJUDGESREQUEST']._serialized_start=1239
-  _globals['_LISTJUDGESREQUEST']._serialized_end=1314
-  _globals['_LISTJUDGESRESPONSE']._serialized_start=1316
-  _globals['_LISTJUDGESRESPONSE']._serialized_end=1402
-  _globals['_TEXTSERVICE']._serialized_start=1484
-  _globals['_TEXTSERVICE']._serialized_end=1755
+  _globals['_CANDIDATETEXT']._serialized_end=492
+  _globals['_WRITTENITEM']._serialized_start=494
+  _globals['_WRITTENITEM']._serialized_end=587
+  _globals['_LISTTEXTSREQUEST']._serialized_start=589
+  _globals['_LISTTEXTSREQUEST']._serialized_end=682
+  _globals['_LISTTEXTSRESPONSE']._serialized_start=684
+  _globals['_LISTTEXTSRESPONSE']._serialized_end=770
+  _globals['_LISTJUDGINGITEMSREQUEST']._serialized_start=773
+  _globals['_LISTJUDGINGITEMSREQUEST']._serialized_end=918
+  _globals['_LISTJUDGINGITEMSRESPONSE']._serialized_start=920
+  _globals['_LISTJUDGINGITEMSRESPONSE']._serialized_end=1006
+  _globals['_TEXTJUDGE']._serialized_start=1009
+  _globals['_TEXTJUDGE']._serialized_end=1282
+  _globals['_LISTJUDGESREQUEST']._serialized_start=1284
+  _globals['_LISTJUDGESREQUEST']._serialized_end=1359
+  _globals['_LISTJUDGESRESPONSE']._serialized_start=1361
+  _globals['_LISTJUDGESRESPONSE']._serialized_end=1447
+  _globals['_TEXTSERVICE']._serialized_start=1529
+  _globals['_TEXTSERVICE']._serialized_end=1800
 # @@protoc_insertion_point(module_scope)

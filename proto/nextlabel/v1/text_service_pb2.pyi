@@ -64,6 +64,7 @@ class CandidateText(_message.Message):
     LOST_FIELD_NUMBER: _builtins.int
     JUDGEMENTS_FIELD_NUMBER: _builtins.int
     REVIEWS_FIELD_NUMBER: _builtins.int
+    CRITIQUES_FIELD_NUMBER: _builtins.int
     annotation_id: _builtins.str
     """Id of its annotation."""
     annotator: _builtins.str
@@ -92,7 +93,11 @@ class CandidateText(_message.Message):
 
     @_builtins.property
     def reviews(self) -> _containers.RepeatedCompositeFieldContainer[_annotation_pb2.TextReview]:
-        """How it was refined, a round each, the oldest first; up to 5."""
+        """How it was refined, the oldest first: what people said first, up to 10, then a round of a model each, up to 5."""
+
+    @_builtins.property
+    def critiques(self) -> _containers.RepeatedCompositeFieldContainer[_annotation_pb2.TextReview]:
+        """What people say of it, the oldest first, without its text; the newest 10 at most."""
 
     def __init__(
         self,
@@ -109,10 +114,11 @@ class CandidateText(_message.Message):
         lost: _builtins.int = ...,
         judgements: _builtins.int = ...,
         reviews: _abc.Iterable[_annotation_pb2.TextReview] | None = ...,
+        critiques: _abc.Iterable[_annotation_pb2.TextReview] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_merit", b"_merit", "cost", b"cost", "merit", b"merit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_merit", b"_merit", "annotation_id", b"annotation_id", "annotator", b"annotator", "annotator_kind", b"annotator_kind", "best", b"best", "cost", b"cost", "judgements", b"judgements", "lost", b"lost", "merit", b"merit", "reviews", b"reviews", "text", b"text", "tied", b"tied", "won", b"won"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_merit", b"_merit", "annotation_id", b"annotation_id", "annotator", b"annotator", "annotator_kind", b"annotator_kind", "best", b"best", "cost", b"cost", "critiques", b"critiques", "judgements", b"judgements", "lost", b"lost", "merit", b"merit", "reviews", b"reviews", "text", b"text", "tied", b"tied", "won", b"won"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__merit: _TypeAlias = _typing.Literal["merit"]  # noqa: Y015
     _WhichOneofArgType__merit: _TypeAlias = _typing.Literal["_merit", b"_merit"]  # noqa: Y015

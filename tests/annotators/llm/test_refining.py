@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import BudgetExhausted
 from nextlabel.server.values.labeling.answers import Answer, Outcome, Text, TextReview
-from nextlabel.server.values.labeling.tasks import ItemToAnnotate
+from nextlabel.server.values.labeling.tasks import CriticisedText, ItemToAnnotate
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.runs.annotator_options import Marking
 from tests.annotators.attacks import attacks
@@ -210,3 +211,16 @@ async def test_personal_data_stays_out_of_every_round_and_comes_back(
     assert "ann@example.com" not in json.dumps(fake.requests)
     assert answer.body == Text("We write to ann@example.com.")
     assert answer.reviews[0] == TextReview("We write to ann@example.com.", "Do not write to ann@example.com.", "stern")
+
+
+@pytest.mark.parametrize(("rounds", "calls", "said"), [(0, 1, 0), (1, 1, 0), (2, 3, 1), (3, 5, 2)])
+async def test_what_people_said_is_the_first_round_and_holds_in_those_after(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, ledger: MemoryLedger, rounds: int, calls: int, said: int
+) -> None:
+    fake.brain = Author()
+    item = replace(make_items(1)[0], earlier=CriticisedText("version 1", "Name the shop."))
+    answer = await one(refining(make_annotator, fake, ledger, rounds), item)
+    assert (len(fake.requests), len(answer.reviews)) == (calls, said)
+    assert all("Name the shop." in Asked(request).user for request in fake.requests)
+    assert answer.body == Text(f"version {2 + said}")
+    assert answer.provenance.cost == ledger.spent

@@ -238,3 +238,26 @@ def test_a_person_criticises_a_text_and_writes_a_better_one(api: Api) -> None:
     )
     (result,) = api.labeling.SubmitAnnotations(request).results
     assert "critiques are about texts of others" in result.message
+
+
+def test_a_text_that_is_criticised_for_others_to_write_anew_shows_what_was_said_of_it(api: Api) -> None:
+    name = project(api, annotation_pb2.ANNOTATION_TYPE_TEXT)
+    add(api, name, [pool_pb2.Item(id="i", text="Write.")])
+    answered(api, name, "bob", {"i": text("Hi!")})
+    answered(api, name, "eve", {"i": text("Hello!")})
+
+    def criticise(who: str, critique: str) -> labeling.SubmitResult:
+        said = [labeling.TextCritique(text="Hi!", critique=critique)]
+        one = labeling.SubmittedAnnotation(item_id="i", skip=True, critiques=said)
+        request = labeling.SubmitAnnotationsRequest(
+            request_id=request_id(), project=name, annotator=who, annotations=[one]
+        )
+        return api.labeling.SubmitAnnotations(request).results[0]
+
+    assert criticise("ann", "Too short.").status == labeling.SUBMIT_STATUS_SKIPPED
+    assert criticise("ann", "Too short.").status == labeling.SUBMIT_STATUS_DUPLICATE
+    assert criticise("ann", "Too loud.").status == labeling.SUBMIT_STATUS_SKIPPED
+    assert criticise("eve", "Rude.").status == labeling.SUBMIT_STATUS_CORRECTED
+    (found,) = listed(api, name).values()
+    shown = [(one.text, [(said.critique, said.critic, said.text) for said in one.critiques]) for one in found]
+    assert shown == [("Hi!", [("Too loud.", "ann", ""), ("Rude.", "eve", "")]), ("Hello!", [])]

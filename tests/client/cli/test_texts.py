@@ -74,3 +74,13 @@ def test_a_person_criticises_a_text_by_its_id(cli: Cli, news: str, client: Clien
     refused = cli("texts", "criticise", news, item, "--of", "99", *said)
     assert refused.code == 2
     assert "has this id: 1, 2" in " ".join(refused.err.split())
+
+
+def test_a_critique_alone_is_for_an_llm_to_write_by(cli: Cli, news: str, client: Client, state: State) -> None:
+    listed = cli("texts", "list", news, "--output", "json").json
+    item, which = listed[0]["item_id"], listed[0]["annotation_id"]
+    client.pool.add(news, [{"id": item, "text": "Write."}])
+    done = cli("texts", "criticise", news, item, "--of", which, "--critique", "Too short.", "--annotator", "ann")
+    assert (done.code, f"nextlabel run start {news} --criticised" in done.err) == (0, True), done.err
+    started = cli("run", "start", news, "--criticised", "--annotator", "anthropic", "--model", "m", "--quote")
+    assert started.code == 0, started.err

@@ -142,6 +142,25 @@ class Labeling(Service[Mode, Scope]):
         skipped = [pb.SubmittedAnnotation(item_id=item_id, skip=True) for item_id in several(item_ids, "item_ids")]
         return await self._submitted(project, skipped, annotator, lease_id)
 
+    @project_call
+    async def criticise(
+        self, project: str, critiques: Mapping[str, Mapping[str, str]], *, annotator: str
+    ) -> list[pb.SubmitResult]:
+        """Say what is wrong with texts that others wrote, for somebody else to write them anew.
+
+        `critiques` map item ids to texts, each with what is wrong with it, up to 10 an item; they stand instead of
+        those that this annotator gave before. What it wrote itself stays as it is.
+        """
+        said = [
+            pb.SubmittedAnnotation(
+                item_id=item_id,
+                skip=True,
+                critiques=[pb.TextCritique(text=text, critique=critique) for text, critique in of_item.items()],
+            )
+            for item_id, of_item in critiques.items()
+        ]
+        return await self._submitted(project, said, annotator, "")
+
     async def _submitted(
         self, project: str, answers: Iterable[pb.SubmittedAnnotation], annotator: str, lease_id: str
     ) -> list[pb.SubmitResult]:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from nextlabel.server.annotators.llm.text_critic import Criticism, TextCritic
+from nextlabel.server.annotators.llm.text_critic import Criticism, TextCritic, rounds_left
 from nextlabel.server.ports.annotators import Annotator
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.labeling.answers import Answer, Provenance, Text, TextReview
@@ -59,6 +59,8 @@ class _Draft:
 class RefiningAnnotator:
     """Implements `Annotator`: the texts of `writer`, each criticised and written anew in at most `rounds` rounds.
 
+    Items that come with an earlier answer, which people criticised, have had the first of them.
+
     An answer holds the last text, with what was written before and said about it in `reviews`, and costs what all of
     it has cost. When money runs out, the newest texts are yielded; when the annotator is stopped otherwise, those under
     way are found again where it is asked again.
@@ -84,7 +86,7 @@ class RefiningAnnotator:
             async with aclosing(self._written(task, items, drafts)) as finished:
                 async for draft in finished:
                     yield draft.item, draft.answer
-            for _ in range(self._rounds):
+            for _ in range(rounds_left(self._rounds, items)):
                 async with aclosing(self._round(task, drafts)) as finished:
                     async for draft in finished:
                         yield draft.item, draft.answer
@@ -163,10 +165,13 @@ class RefiningAnnotator:
 
 
 def _to_rewrite(drafts: Mapping[str, _Draft]) -> list[ItemToAnnotate]:
-    return [
-        replace(draft.item, earlier=CriticisedText(draft.text, draft.answer.reviews[-1].critique))
-        for draft in drafts.values()
-    ]
+    return [replace(draft.item, earlier=CriticisedText(draft.text, _asked_of(draft))) for draft in drafts.values()]
+
+
+def _asked_of(draft: _Draft) -> str:
+    """Return what people have asked for, which still holds, and what the critic asks for now."""
+    by_people = [] if draft.item.earlier is None else [draft.item.earlier.critique]
+    return "\n".join([*by_people, draft.answer.reviews[-1].critique])
 
 
 def _with(source: Provenance, usage: Usage, cost: Cost, latency_ms: float) -> Provenance:

@@ -19,6 +19,7 @@ from nextlabel.server.domain.runs.checking.gold_checks import GOLD_ITEMS
 from nextlabel.server.domain.runs.checking.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
 from nextlabel.server.domain.selection.llm_strategies import CHOOSING, LlmStrategy, llm_strategy
+from nextlabel.server.domain.texts.criticised import CriticisedTexts
 from nextlabel.server.ports.quotes import RunQuote
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
@@ -69,11 +70,14 @@ class AllQuotes:
     lookups: ProjectLookups
     connections: LlmConnections
     people_checks: PeopleChecks
+    criticised: CriticisedTexts
 
     async def quote(self, project: Project, spec: RunSpec, sample_items: int) -> RunQuote:
         """Return an estimate: labels by what the run may buy, tokens and money by a sample of the pool's items."""
         if isinstance(spec.annotator, RouteOptions):
             raise InvalidArgument.field("spec.annotator.route", "QuoteRoutes plans what routes ask and cost")
+        if spec.items.criticised and isinstance(spec.annotator, LlmOptions):
+            return await self._rewriting(project, spec, spec.annotator, sample_items)
         bound = await self.labels.quote(project, spec, sample_items)
         llm = None if spec.advice else llm_strategy(spec.strategy)
         if not bound.upper.labels or not (isinstance(spec.annotator, LlmOptions) or llm):
@@ -92,6 +96,25 @@ class AllQuotes:
             quotes.append(await self._shortlists(project, spec, llm, bound, sample))
         total = _added(quotes)
         return _without_labels(total) if spec.advice else total
+
+    async def _rewriting(self, project: Project, spec: RunSpec, annotator: LlmOptions, sample_items: int) -> RunQuote:
+        """Quote the criticised texts; those that stand instead of others buy no label."""
+        waiting = await self.criticised.waiting(project, annotator.annotator_name)
+        labels = Cost(labels=sum(not one.corrects for one in waiting))
+        said = (
+            f"{len(waiting)} texts that people criticised, {labels.labels} of which are kept beside others for a label"
+        )
+        quotes = [RunQuote(labels, labels, labels, [*self._warnings([annotator]), said])]
+        earlier = {one.row: one.earlier for one in waiting[:_SAMPLED_ITEMS]}
+        found = await self.pools.to_annotate(project.id, list(earlier))
+        if found:
+            task = await self.store.read(lambda tx: self.projects.task(tx, project))
+            items = [replace(item, earlier=earlier[item.row]) for item in found]
+            sample = _Sample(task, items, sample_items or _COUNTED_REQUESTS, spec.seed)
+            amounts = _Amounts(len(waiting), len(waiting), len(waiting))
+            batches = annotator.prompt.message_batches
+            quotes.append(await self._items(project, annotator, amounts, sample, batches=batches))
+        return _added(quotes)
 
     def _warnings(self, asked: Sequence[LlmOptions]) -> Sequence[str]:
         prices, today = load_prices(self.connections.settings.prices), self.clock.now().date()

@@ -13,6 +13,7 @@ from nextlabel.server.domain.runs.driver import RunDriver
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.label_quotes import LabelQuotes
+from nextlabel.server.domain.runs.rewriting import RewritingRuns
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.open_items import RouteStandings
 from nextlabel.server.domain.runs.routes.planning import RoutePlanning
@@ -21,6 +22,7 @@ from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.runs.scopes import Scopes
 from nextlabel.server.domain.selection.selector import strategy_of
+from nextlabel.server.domain.texts.criticised import CriticisedTexts
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.annotators.of_runs import RunAnnotators, check_annotator
 from nextlabel.server.wiring.foundation import Foundation
@@ -65,7 +67,8 @@ def run_parts(
         budgets=projects.budgets,
         log=log,
     )
-    scopes = Scopes(base.store, pool.pools, reports.quality.deliveries)
+    criticised = CriticisedTexts(base.store, pool.pools, labeling.labels)
+    scopes = Scopes(base.store, pool.pools, reports.quality.deliveries, criticised)
     rounds = Rounds(
         store=base.store,
         selector=learned.selector,
@@ -98,6 +101,16 @@ def run_parts(
             labels=labeling.labels,
             annotation=annotation,
             rounds=rounds,
+            log=log,
+            clock=base.clock,
+        ),
+        rewriting=RewritingRuns(
+            store=base.store,
+            texts=criticised,
+            annotation=annotation,
+            scopes=scopes,
+            leases=labeling.leases,
+            budgets=projects.budgets,
             log=log,
             clock=base.clock,
         ),
@@ -139,5 +152,6 @@ def run_parts(
         lookups=llm.lookups,
         connections=llm.connections,
         people_checks=people_checks,
+        criticised=criticised,
     )
     return RunParts(runs, engine, scopes, quotes)

@@ -43,7 +43,7 @@ ENTRIES = {
     "AdviceUse.advisors": FEW,
     "AdviceUse.scores": 3,
     "AddItemsResponse.errors": LIMITS.batch_items,
-    "Annotation.reviews": 5,
+    "Annotation.reviews": 15,
     "AnnotationProgress.other_models": FEW,
     "AnnotationProgress.outcomes": FEW,
     "BatchSelected.picks": LIMITS.query_batch,
@@ -138,7 +138,7 @@ BYTES = {
     "TextPair.a": LIMITS.item_text_bytes,
     "TextPair.b": LIMITS.item_text_bytes,
     "TextResponse.text": LIMITS.item_text_bytes,
-    "TextReview.critique": 4 * 2_000,  # characters
+    "TextReview.critique": LIMITS.feedback_bytes,
     "TextReview.text": LIMITS.item_text_bytes,
 }
 STRUCTS = {"google.protobuf.Struct": LIMITS.parameters_bytes, "google.protobuf.Value": 1_024}

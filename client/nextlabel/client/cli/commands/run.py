@@ -185,6 +185,14 @@ def start(
             rich_help_panel=_SCOPE,
         ),
     ] = 0.0,
+    criticised: Annotated[
+        bool,
+        typer.Option(
+            "--criticised",
+            help="Have an LLM write texts anew that people criticised, by what they said.",
+            rich_help_panel=_SCOPE,
+        ),
+    ] = False,
     quote: Annotated[bool, typer.Option("--quote", help="Estimate the cost and start nothing.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay and show the rounds until the run ends.")] = False,
     output: OutputOption = Output.TABLE,
@@ -228,6 +236,7 @@ def start(
             advice=advice,
             item_ids=_ids(items),
             below_confidence=below_confidence,
+            criticised=criticised,
             gold_every=gold_every,
             gold_hours=gold_hours,
             gold_items=gold_items,

@@ -1,7 +1,7 @@
 """`nextlabel texts`: candidate texts, who judges them, and the best of each item."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +12,9 @@ from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.messages.amounts import share_within, usd
 from nextlabel.client.upload import rejections
+
+if TYPE_CHECKING:
+    from nextlabel.v1.text_service_pb2 import WrittenItem
 
 app = typer.Typer(help="See what was written of items, have it judged, and find the best.", no_args_is_help=True)
 
@@ -108,23 +111,32 @@ def criticise(
     item_id: Annotated[str, typer.Argument(metavar="ITEM", help="The item that the text is about.")],
     of: Annotated[str, typer.Option(metavar="ID", help="The text: its id in texts list.")],
     critique: Annotated[str, typer.Option(help="What has to be changed in it.")],
-    text: Annotated[str, typer.Option(help="What you write in its stead.")],
     annotator: Annotated[str, typer.Option(metavar="NAME", help="Who says so.")],
+    text: Annotated[
+        str, typer.Option(show_default=False, help="What you write in its stead. (default: a run writes it anew)")
+    ] = "",
 ) -> None:
-    """Say what is wrong with a text, and write a better one."""
+    """Say what is wrong with a text, and write a better one or have an LLM do it."""
     with session(ctx).connect() as client:
         written = next((item for item in client.texts.list(project) if item.item_id == item_id), None)
         candidates = {one.annotation_id: one.text for one in written.candidates} if written else {}
         if of not in candidates:
             known = ", ".join(candidates) or "nothing was written of it"
             raise typer.BadParameter(f"no text of item {item_id} has this id: {known}", param_hint="--of")
-        (result,) = client.labeling.submit(
-            project, {item_id: text}, annotator=annotator, critiques={item_id: {candidates[of]: critique}}
-        )
+        said = {item_id: {**_said_before(written, annotator), candidates[of]: critique}}
+        if text:
+            (result,) = client.labeling.submit(project, {item_id: text}, annotator=annotator, critiques=said)
+        else:
+            (result,) = client.labeling.criticise(project, said, annotator=annotator)
     if result.message:
         say(f"refused: {result.message}")
         raise typer.Exit(1)
-    say(f"kept as the text of {annotator}; export --form dpo sets it against the one that you criticised")
+    if text:
+        say(f"kept as the text of {annotator}; export --form dpo sets it against the one that you criticised")
+    else:
+        say(
+            f"kept; to have it written anew: nextlabel run start {project} --criticised --annotator anthropic --model …"
+        )
 
 
 @app.command(epilog="Example: nextlabel texts judges replies-judged")
@@ -134,6 +146,12 @@ def judges(ctx: typer.Context, project: ProjectArgument, output: OutputOption = 
         from nextlabel.client.messages.plain import plain
 
         emit_many((plain(one) for one in client.texts.judges(project)), _JUDGES, output)
+
+
+def _said_before(written: "WrittenItem | None", annotator: str) -> dict[str, str]:
+    """What an annotator says of the texts of an item by now: all of it is given anew with each critique."""
+    candidates = written.candidates if written else ()
+    return {one.text: said.critique for one in candidates for said in one.critiques if said.critic == annotator}
 
 
 def _pairs(text: Record) -> str | None:

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from nextlabel.server.annotators.endpoints.wire import Endpoint
 from nextlabel.server.annotators.llm.quoting import Quote, RequestQuote, quote_request
-from nextlabel.server.annotators.llm.text_critic import CRITIQUE_TOKENS, USUAL_CRITIQUE, TextCritic
+from nextlabel.server.annotators.llm.text_critic import CRITIQUE_TOKENS, USUAL_CRITIQUE, TextCritic, rounds_left
 from nextlabel.server.annotators.paid_calls.metering import cost_of
 from nextlabel.server.annotators.paid_calls.pricing import Price
 from nextlabel.server.annotators.prompting.marking import NO_CODE
@@ -31,18 +31,19 @@ class Refinement:
 
     async def added_to(self, written: Quote, task: Task, sample: Sequence[ItemToAnnotate]) -> Quote:
         """Return the quote of texts that are refined: a critique of each at least, all rounds at most."""
-        if not written.items:
+        rounds = rounds_left(self.rounds, sample)
+        if not written.items or not rounds:
             return written
         usual = str(usual_answer(task, AnswerForm())["text"])
         critiques = [await self._critique(task, item, usual) for item in sample]
         longest = await self._critique(task, sample[0], "x" * self.text_tokens)
-        most = self.rounds * written.items
+        most = rounds * written.items
         revised = cost_of(self.price, Usage(input_tokens=self.text_tokens + CRITIQUE_TOKENS), None)
 
         def cost(of_texts: Cost, share: float, critique: Sequence[Cost]) -> Cost:
             tokens, money = (fmean(getattr(one, name) for one in critique) for name in ("tokens", "micro_usd"))
-            criticised = max(1.0, share * self.rounds) * written.items
-            anew = share * self.rounds
+            criticised = max(1.0, share * rounds) * written.items
+            anew = share * rounds
             return Cost(
                 tokens=round(of_texts.tokens * (1 + anew) + tokens * criticised),
                 micro_usd=round(of_texts.micro_usd * (1 + anew) + money * criticised),

@@ -1,7 +1,7 @@
 """The LLM as critic of texts: it says what keeps an answer from what the guidelines ask, until it is content."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from nextlabel.server.annotators.endpoints.wire import Failure, ModelRequest, Reply, Stop
@@ -65,14 +65,25 @@ class TextCritic:
     def request(self, task: Task, item: ItemToAnnotate, text: str, code: str) -> ModelRequest:
         """The call that `criticise` makes, its data fenced by `code`."""
         fence = Fence(code, self.marking)
+        shown = [fence.explain(), f"Asked:\n{fence.wrap(item.text)}"]
+        if item.earlier is not None:
+            shown.append(
+                f"People said of an earlier answer, and it has to be heeded:\n{fence.wrap(item.earlier.critique)}"
+            )
+        shown += [f"Answer:\n{fence.wrap(text)}", "Review it."]
         return ModelRequest(
             model=self.settings.model,
             system=f"{_SYSTEM}\n\nGuidelines:\n{task.guidelines.text}",
-            user=f"{fence.explain()}\n\nAsked:\n{fence.wrap(item.text)}\n\nAnswer:\n{fence.wrap(text)}\n\nReview it.",
+            user="\n\n".join(shown),
             schema=closed_object({"critique": {"type": "string"}, "satisfied": {"type": "boolean"}}),
             max_output_tokens=(self.settings.thinking_tokens or 0) + CRITIQUE_TOKENS,
             effort=self.settings.effort,
         )
+
+
+def rounds_left(rounds: int, items: Sequence[ItemToAnnotate]) -> int:
+    """Return in how many of so many rounds a critic is asked: the first is that of people who criticised already."""
+    return max(0, rounds - all(item.earlier is not None for item in items))
 
 
 def _read(reply: Reply, cost: Cost) -> Criticism:

@@ -9,7 +9,7 @@ from nextlabel.server.domain.texts.judges import TextJudge
 from nextlabel.server.domain.texts.judging_items import JudgingItem
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.v1 import pool_pb2
+from nextlabel.v1 import annotation_pb2, pool_pb2
 from nextlabel.v1 import text_service_pb2 as pb
 
 _JUDGINGS = {
@@ -50,7 +50,10 @@ def _candidate(found: JudgedText, *, best: bool) -> pb.CandidateText:
         tied=found.tied,
         lost=found.lost,
         judgements=found.judgements,
-        reviews=reviews(annotation.answer),
+        reviews=reviews(annotation.answer.reviews),
+        critiques=[
+            annotation_pb2.TextReview(critique=one.critique, critic=one.critic) for one in found.candidate.critiques
+        ],
     )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nextlabel.server.tasks.answer_form import body_problem, completed
+from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.labeling.answers import (
     Answer,
     Body,
     ConfidenceKind,
     Outcome,
     Provenance,
-    Text,
     TextReview,
 )
 from nextlabel.server.values.projects.projects import Project
@@ -22,7 +22,8 @@ from nextlabel.server.values.projects.projects import Project
 class Submission:
     """One answer of a person or a program about one item; without a ``body`` the item is passed on to others.
 
-    ``critiques`` are texts of others, each with what is wrong with it: the answer is written in their stead.
+    ``critiques`` are texts of others, each with what is wrong with it: a ``body`` is written in their stead, without
+    one somebody else is to write them anew.
     """
 
     item_id: str
@@ -35,6 +36,15 @@ class Submission:
     def completed(self, project: Project) -> Submission:
         """Return the same with what the answer implies by the label space."""
         return self if self.body is None else replace(self, body=completed(self.body, project))
+
+    def beside(self, own: Answer | None) -> Submission:
+        """Return the same with the annotator's ``own`` answer, which critiques alone leave as it is."""
+        return replace(self, body=own.body) if own and self.critiques and self.body is None else self
+
+    def repeats(self, own: Answer) -> bool:
+        """Whether it says no more than the annotator's ``own`` answer does."""
+        said = {(one.text, one.critique) for one in own.reviews}
+        return own.body == self.body and (not self.critiques or said == set(self.critiques))
 
     def answer(self, annotator: str) -> Answer:
         """Return the answer as it is kept."""
@@ -56,8 +66,8 @@ def problem_of(submission: Submission, project: Project) -> str:
         return problem
     if submission.confidence is not None and not 0.0 <= submission.confidence <= 1.0:
         return f"a confidence lies from 0 to 1, got {submission.confidence:g}"
-    if submission.critiques and not isinstance(submission.body, Text):
-        return "critiques are about texts of others, and come with a text that is written in their stead"
+    if submission.critiques and not task_type(project.annotation_type).writes_text:
+        return "critiques are about texts of others, in projects of texts"
     if not all(text.strip() and critique.strip() for text, critique in submission.critiques):
         return "a critique names the text that it is about and says what is wrong with it"
     return ""

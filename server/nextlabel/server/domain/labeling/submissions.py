@@ -272,9 +272,10 @@ def _check(
     leased = call.leased.get(item_id)
     row = leased.row if leased else known.rows.get(item_id, -1)
     before = call.before.get(row)
+    submission = submission.beside(before.answer if before else None)
     if problem := _problem(project, call, known, submission, row) or _clash(submission, before, taken.get(row)):
         return SubmitResult(item_id, SubmitStatus.REFUSED, problem)
-    if row in taken or (before is not None and before.answer.body == submission.body):
+    if row in taken or (before is not None and submission.repeats(before.answer)):
         return SubmitResult(item_id, SubmitStatus.DUPLICATE, f"{call.annotator} has given this answer already")
     usable = _Usable(index, submission, row, leased, before)
     # Whoever else has answered a gold item, what this annotator says of it tells of this annotator.

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from nextlabel.server.assessment.answering_models import other_models
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -18,6 +19,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.labeling.answers import Answer, Outcome
 from nextlabel.server.values.labeling.batches import Batch, Pick
+from nextlabel.server.values.labeling.tasks import CriticisedText
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.server.values.runs.annotator_options import texts_an_item
@@ -100,13 +102,17 @@ class BatchAnnotation:
         keep: Callable[[Transaction, Sequence[Answered]], None],
         *,
         asking: int = 0,
+        earlier: Mapping[int, CriticisedText] = MappingProxyType({}),
     ) -> None:
         """Have rows answered, for the time ``asking``, and each answer kept by ``keep`` as it comes.
+
+        ``earlier`` has, by row, what is to be written anew.
 
         Raises:
             BudgetExhausted, AnnotatorStopped: after everything that was answered is kept.
         """
-        items = await self.pools.to_annotate(project.id, rows)
+        found = await self.pools.to_annotate(project.id, rows)
+        items = [replace(item, earlier=earlier.get(item.row)) for item in found] if earlier else found
         task = replace(await self.store.read(lambda tx: self.projects.task(tx, project)), asking=asking)
         progress = _Progress(total=len(items) * texts_an_item(run.spec.annotator))
         pending: list[Answered] = []

@@ -18,6 +18,7 @@ from nextlabel.server.domain.runs.checking.gold_replays import GoldReplays
 from nextlabel.server.domain.runs.checking.people_checks import PeopleChecks
 from nextlabel.server.domain.runs.endings import HALTED, End, end_by, is_halt
 from nextlabel.server.domain.runs.goals import Goals
+from nextlabel.server.domain.runs.rewriting import RewritingRuns
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.routing import Routing
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
@@ -55,6 +56,7 @@ class RunDriver:
     people_checks: PeopleChecks
     annotation: BatchAnnotation
     advising: Advising
+    rewriting: RewritingRuns
     routing: Routing
     annotators: AnnotatorSource
     embedding: Embedding
@@ -111,6 +113,8 @@ class RunDriver:
         try:
             if run.spec.advice:
                 return await self.advising.drive(project, run, source)
+            if run.spec.items.criticised:
+                return await self.rewriting.drive(project, run, source)
             return await self._drive_rounds(project, run, source)
         finally:
             await source.annotator.close()

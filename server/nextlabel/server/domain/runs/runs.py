@@ -11,6 +11,7 @@ from nextlabel.server.domain.learning.types.task_learners import learns
 from nextlabel.server.domain.quality.canary_runs import check_canaries
 from nextlabel.server.domain.reports.routing import check_routable
 from nextlabel.server.domain.runs.collecting import check_collecting
+from nextlabel.server.domain.runs.rewriting_rules import check_rewriting
 from nextlabel.server.domain.runs.route_rules import route_violations
 from nextlabel.server.domain.runs.scopes import LISTED, check_scope, listed_rows, scope_violations
 from nextlabel.server.domain.runs.worth_rules import worth_violations
@@ -100,6 +101,7 @@ class Runs:
     def check(self, project: Project, spec: RunSpec) -> None:
         """Check what a run is to do, as far as that can be told without what is stored; raises what `start` does."""
         self._check(spec)
+        check_rewriting(project, spec)
         if not learns(project):
             check_collecting(project, spec)
         elif spec.target_macro_f1 and not task_type(project.annotation_type).needs_classes:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
+from nextlabel.server.domain.texts.criticised import CriticisedTexts
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.errors import FailedPrecondition, NotFound
@@ -31,6 +32,7 @@ class Scopes:
     store: StateStore
     pools: Pools
     deliveries: Deliveries
+    criticised: CriticisedTexts
 
     async def found(self, project: Project, item_ids: Sequence[str]) -> Mapping[str, int]:
         """Return the rows of items that a run is to be confined to, -1 for those that the pool does not have."""
@@ -50,10 +52,14 @@ class Scopes:
 
     async def size(self, project: Project, spec: RunSpec) -> int:
         """Return how many items a run that has not begun would be confined to, at most."""
-        below = len(await self._within(project, spec, None)) if spec.items.below else spec.items.listed
+        looked_up = spec.items.below or spec.items.criticised
+        below = len(await self._within(project, spec, None)) if looked_up else spec.items.listed
         return min(below, spec.items.listed) if spec.items.listed else below
 
     async def _within(self, project: Project, spec: RunSpec, listed: Rows | None) -> Rows:
+        if spec.items.criticised:
+            rows = await self.criticised.rows(project)
+            return rows if listed is None else np.intersect1d(rows, listed)
         if not spec.items.below:
             return np.zeros(0, np.int64) if listed is None else listed
         evidence, _ = await self.deliveries.evidence(project)

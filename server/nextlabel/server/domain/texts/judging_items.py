@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from nextlabel.server.assessment.consensus.votes import newest_answers
-from nextlabel.server.values.labeling.annotations import Annotation
-from nextlabel.server.values.labeling.answers import Text
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
+from nextlabel.server.values.labeling.answers import MOST_CRITIQUES, Text, TextReview
 from nextlabel.server.values.pairs import TextPair
 
 MOST_CANDIDATES = 45
@@ -17,10 +17,11 @@ MOST_CANDIDATES = 45
 
 @dataclass(frozen=True, slots=True)
 class WrittenCandidate:
-    """A text that somebody wrote of an item."""
+    """A text that somebody wrote of an item, and what people said of it, the oldest first."""
 
     annotation: Annotation
     text: str
+    critiques: tuple[TextReview, ...] = ()
 
     @property
     def number(self) -> int:
@@ -42,8 +43,14 @@ def candidates(annotations: Sequence[Annotation]) -> list[WrittenCandidate]:
     by_text: dict[str, WrittenCandidate] = {}
     for annotation in sorted(newest_answers(annotations, Text), key=lambda a: a.id):
         if isinstance(body := annotation.answer.body, Text):
-            by_text.setdefault(body.text, WrittenCandidate(annotation, body.text))
+            by_text.setdefault(body.text, WrittenCandidate(annotation, body.text, by_people(annotations, body.text)))
     return list(by_text.values())[:MOST_CANDIDATES]
+
+
+def by_people(annotations: Sequence[Annotation], text: str) -> tuple[TextReview, ...]:
+    """Return what people say of a text by the annotations of its item, the newest 10 at most."""
+    said = [one for a in annotations if a.kind is AnnotatorKind.HUMAN for one in a.answer.reviews if one.text == text]
+    return tuple(said[-MOST_CRITIQUES:])
 
 
 def pairs_of(written: Sequence[WrittenCandidate], most: int = 0) -> list[tuple[WrittenCandidate, WrittenCandidate]]:

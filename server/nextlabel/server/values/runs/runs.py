@@ -78,15 +78,17 @@ class ItemScope:
     """Which items a run may ask about; all of the pool, unless something is said.
 
     ``listed`` of them were named when it was started, 0 for no list. The learner's confidence was below ``below``, in
-    (0, 1], when it began; 0 for whatever it was. Where both are set, both hold.
+    (0, 1], when it began; 0 for whatever it was. With ``criticised``, texts that people criticised are written anew.
+    Where several are set, all hold.
     """
 
     listed: int = 0
     below: float = 0.0
+    criticised: bool = False
 
     def __bool__(self) -> bool:
         """Whether the run is confined to a part of the pool."""
-        return bool(self.listed or self.below)
+        return bool(self.listed or self.below or self.criticised)
 
 
 @dataclass(frozen=True, slots=True)

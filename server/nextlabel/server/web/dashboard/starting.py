@@ -12,12 +12,26 @@ from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import run_service_pb2 as pb
 
-_FIELDS = ("kind", "model", "base_url", "batch_size", "labels", "usd", "max_rounds", "accuracy", "guard")
+_FIELDS = (
+    "kind",
+    "model",
+    "base_url",
+    "batch_size",
+    "labels",
+    "usd",
+    "max_rounds",
+    "accuracy",
+    "criticised",
+    "refine_rounds",
+    "guard",
+)
 
 
 async def form(request: Request) -> Response:
     """Ask what the run is to do."""
-    return await _show(request, {"kind": "human", "batch_size": "20"})
+    criticised = request.query_params.get("criticised", "")
+    kind = "anthropic" if criticised else "human"
+    return await _show(request, {"kind": kind, "batch_size": "20", "criticised": criticised})
 
 
 async def quote_or_start(request: Request) -> Response:
@@ -49,14 +63,18 @@ def _spec(filled: FormData) -> pb.RunSpec:
         spec.limits.micro_usd = micro_usd
     if accuracy := _number(filled, "accuracy"):
         spec.targets.accuracy = accuracy
+    if filled.get("criticised"):
+        spec.items.criticised = True
+    prompt = pb.PromptOptions(refine_rounds=_whole(filled, "refine_rounds"))
     model, base_url = str(filled.get("model", "")).strip(), str(filled.get("base_url", "")).strip()
     match filled.get("kind"):
         case "human":
             spec.annotator.human.SetInParent()
         case "anthropic":
-            spec.annotator.anthropic.MergeFrom(pb.AnthropicAnnotator(model=model, base_url=base_url))
+            spec.annotator.anthropic.MergeFrom(pb.AnthropicAnnotator(model=model, base_url=base_url, prompt=prompt))
         case "openai_compatible":
-            spec.annotator.openai_compatible.MergeFrom(pb.OpenAiCompatibleAnnotator(model=model, base_url=base_url))
+            asked = pb.OpenAiCompatibleAnnotator(model=model, base_url=base_url, prompt=prompt)
+            spec.annotator.openai_compatible.MergeFrom(asked)
         case kind:
             raise InvalidArgument.field("kind", f"human, anthropic or openai_compatible, got {kind!r}")
     return spec

@@ -50,5 +50,7 @@ def _criticisable(item: pb.WrittenItem, annotator: str) -> dict[str, Any]:
         "id": item.item_id,
         "texts": [one.text for one in item.candidates],
         "own": own.text,
-        "said": {review.text: review.critique for review in own.reviews},
+        "said": {
+            one.text: said.critique for one in item.candidates for said in one.critiques if said.critic == annotator
+        },
     }

@@ -117,7 +117,8 @@ async def submit(request: Request) -> Response:
     """Take answers: ``{request_id, annotator, lease_id, answers: [{item_id, answer, comment, confidence}]}``.
 
     ``{item_id, skip: true}`` passes an item on to others. A second answer about an item corrects the first. A text may
-    come with ``critiques: [{text, critique}]`` of the texts that it stands instead of.
+    come with ``critiques: [{text, critique}]`` of the texts that it stands instead of; passed on with them, the item is
+    for somebody else to write of.
     """
     asked = await _json(request)
     answers = asked.get("answers")
@@ -193,7 +194,7 @@ def _shown(leased: pb.LeasedItem) -> dict[str, Any]:
 
 def _submitted(given: Mapping[str, Any], path: str) -> pb.SubmittedAnnotation:
     if given.get("skip") is True:
-        return pb.SubmittedAnnotation(item_id=_text(given, "item_id"), skip=True)
+        return pb.SubmittedAnnotation(item_id=_text(given, "item_id"), skip=True, critiques=_critiques(given, path))
     answer = given.get("answer")
     if not isinstance(answer, Mapping):
         raise InvalidArgument.field(f"{path}.answer", "expected an object such as {'label': 'billing'}")

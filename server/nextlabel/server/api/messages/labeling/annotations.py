@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nextlabel.server.api.messages.labeling.answers import answer_message
 from nextlabel.server.api.messages.values import duration, timestamp
 from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
-from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Outcome
+from nextlabel.server.values.labeling.answers import ConfidenceKind, Outcome, TextReview
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2 as pb
@@ -76,7 +78,7 @@ def annotation_message(annotation: Annotation) -> pb.Annotation:
         detail=answer.detail,
         create_time=timestamp(annotation.created_at),
         corrects=str(annotation.corrects) if annotation.corrects else "",
-        reviews=reviews(answer),
+        reviews=reviews(answer.reviews),
     )
     if answer.rationale:
         message.rationale = answer.rationale
@@ -85,11 +87,10 @@ def annotation_message(annotation: Annotation) -> pb.Annotation:
     return message
 
 
-def reviews(answer: Answer) -> list[pb.TextReview]:
-    """Return how a text was refined."""
+def reviews(said: Sequence[TextReview]) -> list[pb.TextReview]:
+    """Return what was said of texts."""
     return [
-        pb.TextReview(text=one.text, critique=one.critique, critic=one.critic, satisfied=one.satisfied)
-        for one in answer.reviews
+        pb.TextReview(text=one.text, critique=one.critique, critic=one.critic, satisfied=one.satisfied) for one in said
     ]
 
 

@@ -56,7 +56,8 @@ def run_spec_of(message: pb.RunSpec, project: Project) -> RunSpec:
         raise InvalidArgument.field("spec.seed", f"must not be negative, got {message.seed}")
     targets = message.targets
     annotator = annotator_of(message.annotator)
-    scope = ItemScope(len(set(message.items.item_ids)), message.items.below_confidence)
+    asked = message.items
+    scope = ItemScope(len(set(asked.item_ids)), asked.below_confidence, asked.criticised)
     in_turn = isinstance(annotator, RouteOptions)
     audit_share = 0.0 if scope or in_turn else project.audit_share
     return RunSpec(
@@ -100,9 +101,13 @@ def run_spec_message(spec: RunSpec) -> pb.RunSpec:
         seed=spec.seed,
         advice=spec.advice,
         train_while_asking=spec.train_while_asking,
-        items=pb.ItemScope(below_confidence=spec.items.below, listed=spec.items.listed) if spec.items else None,
+        items=_item_scope(spec.items) if spec.items else None,
         gold_replay=_gold_replay(spec.gold_replay) if spec.gold_replay != GoldReplay() else None,
     )
+
+
+def _item_scope(scope: ItemScope) -> pb.ItemScope:
+    return pb.ItemScope(below_confidence=scope.below, listed=scope.listed, criticised=scope.criticised)
 
 
 def _replay_of(message: pb.GoldReplay) -> GoldReplay:

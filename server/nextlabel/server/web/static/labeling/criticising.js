@@ -27,7 +27,8 @@ function criticise(form, item) {
   trouble("");
   $("kept").hidden = false;
   // On its own, so that others do not suffer where it is refused; the form keeps what was typed.
-  const said = { answer: { text: form.elements.instead.value }, critiques };
+  const instead = form.elements.instead.value;
+  const said = instead.trim() ? { answer: { text: instead }, critiques } : { skip: true, critiques };
   put({ item_id: item.id, lease_id: "", request_id: crypto.randomUUID(), said });
 }
 
