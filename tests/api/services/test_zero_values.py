@@ -13,6 +13,7 @@ from nextlabel.v1 import project_service_pb2
 from tests.api.services.conftest import Api
 
 FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS}
+FAULTS |= {grpc.StatusCode.DEADLINE_EXCEEDED}
 # They go on until their caller leaves, or take away what the others are tried on.
 LEFT_OUT = {"WatchPool", "WatchRun", "DeleteProject"}
 KEPT = (

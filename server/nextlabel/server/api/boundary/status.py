@@ -4,6 +4,7 @@ What the domain raises is written for callers and passes, cut to a size that fit
 fault of the server: the caller gets a reference, the log gets the rest.
 """
 
+import errno
 from collections.abc import Mapping
 
 from google.protobuf import any_pb2, duration_pb2
@@ -63,8 +64,24 @@ def error_status(error: Exception, method: str, reference: str) -> status_pb2.St
     if isinstance(error, OverdueRequestError):
         message = f"no request came within {error.seconds:g} s of the beginning of the call; send it with the call"
         return _status(code_pb2.DEADLINE_EXCEEDED, message, "REQUEST_OVERDUE")
+    if isinstance(error, OSError) and (refused := _of_the_machine(error)):
+        return _domain_status(refused)
     message = f"internal error; the server's log has the details under reference {reference}"
     return _status(code_pb2.INTERNAL, message, "INTERNAL")
+
+
+def _of_the_machine(error: OSError) -> errors.DomainError | None:
+    """What the operator has to see to; None where that does not follow from the error."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return errors.Unavailable(
+            "the server has as many files open as the system lets it; raise the limit (ulimit -n), then repeat",
+            reason="TOO_MANY_OPEN_FILES",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return errors.ResourceExhausted(
+            "a disk of the server is full; free space, then repeat", quota="disk", reason="DISK_FULL"
+        )
+    return None
 
 
 def _domain_status(error: errors.DomainError) -> status_pb2.Status:
