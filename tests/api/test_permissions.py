@@ -70,6 +70,7 @@ ALLOWED = {
     RenderLearningCurve   ROD
     GetForecast           ROD
     GetRandomControl      OD
+    GetSourceCurves       OD
     GetRanking            ROD
     GetPoolMap            ROD
     RenderPoolMap         ROD

@@ -252,6 +252,8 @@ class Reports(report_grpc.ReportServiceServicer):
         ]
         points[1].accuracy_interval.CopyFrom(curve.Interval(low=0.5, high=0.75))
         points[1].holdout_items = 30
+        for kind, labels in ((annotation.ANNOTATOR_KIND_HUMAN, 5), (annotation.ANNOTATOR_KIND_LLM, 15)):
+            points[1].sources.add(source=kind, labels=labels)
         return report.GetLearningCurveResponse(
             learning_curve=report.LearningCurve(project=request.project, points=points)
         )
@@ -287,6 +289,36 @@ class Reports(report_grpc.ReportServiceServicer):
             saved_labels=saved,
             label_micro_usd=2_000,
             reached=True,
+        )
+
+    async def GetSourceCurves(self, request: Any, context: Any) -> Any:
+        share = report.Estimate(value=0.8, low=0.7, high=0.9, items=200)
+        gain = report.Estimate(value=0.02, low=-0.01, high=0.05, items=200)
+        bought = report.BoughtAccuracy(
+            labels=request.more_labels or 200,
+            micro_usd=request.more_micro_usd,
+            accuracy=share,
+            gain=gain,
+            labels_a_point=report.PointCost(value=100.0, low=40.0),
+            money_a_point=report.PointCost(value=250_000.0, low=100_000.0),
+        )
+        lost = report.BoughtAccuracy(labels=30, accuracy=share, gain=gain, labels_a_point=report.PointCost(low=40.0))
+        return report.GetSourceCurvesResponse(
+            curves=[
+                report.SourceCurve(
+                    labels=60,
+                    micro_usd=60 * request.person_micro_usd,
+                    points=[report.SourcePoint(labels=60, accuracy=share)],
+                    last_half=lost,
+                    more_labels=bought,
+                    more_money=bought,
+                    matched_accuracy=share,
+                    matched_gain=gain,
+                ),
+                report.SourceCurve(source=annotation.ANNOTATOR_KIND_HUMAN, labels=5),
+            ],
+            matched_labels=60,
+            holdout_items=200,
         )
 
     async def GetRanking(self, request: Any, context: Any) -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -13,6 +15,7 @@ from nextlabel.server.plots.palettes import DARK
 from nextlabel.server.web.app import web_app
 from nextlabel.server.web.boundary.backend import Backend
 from nextlabel.server.web.dashboard.curves import points_as_csv
+from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
@@ -59,6 +62,17 @@ def test_what_no_holdout_measured_is_empty_and_no_points_are_a_heading() -> None
     assert len(points_as_csv([]).splitlines()) == 1
 
 
+async def page_over(path: str, **answers: Callable[..., Any]) -> str:
+    """A page over a service that has nothing but some answers about reports."""
+    backend = Backend(grpc.aio.insecure_channel("127.0.0.1:1"), "the server")
+    backend.__dict__["reports"] = SimpleNamespace(**answers)
+    transport = httpx2.ASGITransport(web_app(backend, frozenset({"127.0.0.1"})))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        shown = (await client.get(path)).text
+    await backend.close()
+    return shown
+
+
 @pytest.mark.parametrize(("reached", "saved"), [(True, "<dd>40 <small>-10 to 90"), (False, "<dd>at most 40 <small>")])
 async def test_what_choosing_saved_is_shown_with_its_interval(reached: bool, saved: str) -> None:
     async def compared(request: pb.GetRandomControlRequest, **_: Any) -> pb.GetRandomControlResponse:
@@ -72,16 +86,49 @@ async def test_what_choosing_saved_is_shown_with_its_interval(reached: bool, sav
             reached=reached,
         )
 
-    class Reports:
-        GetRandomControl = staticmethod(compared)
-
-    backend = Backend(grpc.aio.insecure_channel("127.0.0.1:1"), "the server")
-    backend.__dict__["reports"] = Reports()
-    transport = httpx2.ASGITransport(web_app(backend, frozenset({"127.0.0.1"})))
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        shown = (await client.get("/projects/tickets/control")).text
-    await backend.close()
+    shown = await page_over("/projects/tickets/control", GetRandomControl=compared)
     assert saved in shown
     assert "+5.0 points <small>-1.0 to +11.0" in shown
     assert "$2.00 <small>$-0.50 to $4.50" in shown
     assert not violations(shown)
+
+
+async def test_what_labels_of_each_source_bought_is_drawn_and_told(server: Server) -> None:
+    def estimate(value: float) -> pb.Estimate:
+        return pb.Estimate(value=value, low=value - 0.05, high=value + 0.05, items=200)
+
+    def bought(value: float | None) -> pb.BoughtAccuracy:
+        cost = pb.PointCost(value=value, low=12.0)
+        return pb.BoughtAccuracy(
+            labels=200, micro_usd=400_000, accuracy=estimate(0.8), gain=estimate(0.02), labels_a_point=cost
+        )
+
+    async def curves(request: pb.GetSourceCurvesRequest, **_: Any) -> pb.GetSourceCurvesResponse:
+        assert request.person_micro_usd == 50_000
+        points = [
+            pb.SourcePoint(labels=labels, micro_usd=50_000 * labels, accuracy=estimate(labels / 100))
+            for labels in (20, 40)
+        ]
+        people = pb.SourceCurve(
+            source=annotation_pb2.ANNOTATOR_KIND_HUMAN,
+            labels=40,
+            micro_usd=2_000_000,
+            points=points,
+            last_half=bought(None),
+            more_labels=bought(50.0),
+        )
+        return pb.GetSourceCurvesResponse(
+            curves=[people, pb.SourceCurve(source=annotation_pb2.ANNOTATOR_KIND_LLM, labels=3)], holdout_items=200
+        )
+
+    shown = await page_over("/projects/tickets/sources?person=0.05", GetSourceCurves=curves)
+    assert 'points="256.0,200.0 466.0,10.0"' in shown  # twice the labels, and the curve fills the height
+    assert shown.count("<svg") == 2  # over labels and over dollars
+    for said in ("nothing gained (from 12) labels", "50 (from 12) labels", "+2.0 points <small>-3.0 to +7.0", "$2.00"):
+        assert said in shown
+    assert "fewer than 20 labels" in shown
+    assert not violations(shown)
+    with visitor(server) as client:
+        project = server.api().filled(3)
+        assert "no embedded holdout items" in client.get(f"/projects/{project}/sources").text
+        assert client.get(f"/projects/{project}/sources?person=much").status_code == 400

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from nextlabel.v1 import annotation_pb2 as nextlabel_dot_v1_dot_annotation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/learning_curve.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"%\n\x08Interval\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"\xad\x03\n\x12LearningCurvePoint\x12\x0e\n\x06labels\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\x12\x11\n\tmicro_usd\x18\x03 \x01(\x03\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\x12\x10\n\x08macro_f1\x18\x06 \x01(\x01\x12\x15\n\rmodel_version\x18\x07 \x01(\x03\x12\x15\n\rholdout_items\x18\x08 \x01(\x03\x12(\n\x04time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x11\x61\x63\x63uracy_interval\x18\n \x01(\x0b\x32\x16.nextlabel.v1.Interval\x12\x31\n\x11macro_f1_interval\x18\x0b \x01(\x0b\x32\x16.nextlabel.v1.Interval\x12@\n\x08measures\x18\x0c \x03(\x0b\x32..nextlabel.v1.LearningCurvePoint.MeasuresEntry\x1a/\n\rMeasuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!nextlabel/v1/learning_curve.proto\x12\x0cnextlabel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dnextlabel/v1/annotation.proto\"%\n\x08Interval\x12\x0b\n\x03low\x18\x01 \x01(\x01\x12\x0c\n\x04high\x18\x02 \x01(\x01\"K\n\x0cSourceLabels\x12+\n\x06source\x18\x01 \x01(\x0e\x32\x1b.nextlabel.v1.AnnotatorKind\x12\x0e\n\x06labels\x18\x02 \x01(\x03\"\xda\x03\n\x12LearningCurvePoint\x12\x0e\n\x06labels\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\x12\x11\n\tmicro_usd\x18\x03 \x01(\x03\x12\x0f\n\x07seconds\x18\x04 \x01(\x01\x12\x10\n\x08\x61\x63\x63uracy\x18\x05 \x01(\x01\x12\x10\n\x08macro_f1\x18\x06 \x01(\x01\x12\x15\n\rmodel_version\x18\x07 \x01(\x03\x12\x15\n\rholdout_items\x18\x08 \x01(\x03\x12(\n\x04time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x11\x61\x63\x63uracy_interval\x18\n \x01(\x0b\x32\x16.nextlabel.v1.Interval\x12\x31\n\x11macro_f1_interval\x18\x0b \x01(\x0b\x32\x16.nextlabel.v1.Interval\x12@\n\x08measures\x18\x0c \x03(\x0b\x32..nextlabel.v1.LearningCurvePoint.MeasuresEntry\x12+\n\x07sources\x18\r \x03(\x0b\x32\x1a.nextlabel.v1.SourceLabels\x1a/\n\rMeasuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,10 +35,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LEARNINGCURVEPOINT_MEASURESENTRY']._loaded_options = None
   _globals['_LEARNINGCURVEPOINT_MEASURESENTRY']._serialized_options = b'8\001'
-  _globals['_INTERVAL']._serialized_start=84
-  _globals['_INTERVAL']._serialized_end=121
-  _globals['_LEARNINGCURVEPOINT']._serialized_start=124
-  _globals['_LEARNINGCURVEPOINT']._serialized_end=553
-  _globals['_LEARNINGCURVEPOINT_MEASURESENTRY']._serialized_start=506
-  _globals['_LEARNINGCURVEPOINT_MEASURESENTRY']._serialized_end=553
+  _globals['_INTERVAL']._serialized_start=115
+  _globals['_INTERVAL']._serialized_end=152
+  _globals['_SOURCELABELS']._serialized_start=154
+  _globals['_SOURCELABELS']._serialized_end=229
+  _globals['_LEARNINGCURVEPOINT']._serialized_start=232
+  _globals['_LEARNINGCURVEPOINT']._serialized_end=706
+  _globals['_LEARNINGCURVEPOINT_MEASURESENTRY']._serialized_start=659
+  _globals['_LEARNINGCURVEPOINT_MEASURESENTRY']._serialized_end=706
 # @@protoc_insertion_point(module_scope)

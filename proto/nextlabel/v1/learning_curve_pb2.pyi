@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from nextlabel.v1 import annotation_pb2 as _annotation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -44,6 +45,32 @@ class Interval(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Interval: _TypeAlias = Interval  # noqa: Y015
+
+@_typing.final
+class SourceLabels(_message.Message):
+    """Labels by whose they are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    source: _annotation_pb2.AnnotatorKind.ValueType
+    """Whose."""
+    labels: _builtins.int
+    """Labels."""
+    def __init__(
+        self,
+        *,
+        source: _annotation_pb2.AnnotatorKind.ValueType = ...,
+        labels: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceLabels: _TypeAlias = SourceLabels  # noqa: Y015
 
 @_typing.final
 class LearningCurvePoint(_message.Message):
@@ -83,6 +110,7 @@ class LearningCurvePoint(_message.Message):
     ACCURACY_INTERVAL_FIELD_NUMBER: _builtins.int
     MACRO_F1_INTERVAL_FIELD_NUMBER: _builtins.int
     MEASURES_FIELD_NUMBER: _builtins.int
+    SOURCES_FIELD_NUMBER: _builtins.int
     labels: _builtins.int
     """Labels that the learner knew: those it was trained on, and those that filters left out, which were paid for too."""
     tokens: _builtins.int
@@ -117,6 +145,12 @@ class LearningCurvePoint(_message.Message):
     def measures(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Further measures, as in Evaluation."""
 
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceLabels]:
+        """Labels that it was trained on, by whose they are: where trusted annotators answered, theirs; else, of several kinds, a
+        person's before a replay's, an LLM's and the learner's. Empty in points from before this was kept.
+        """
+
     def __init__(
         self,
         *,
@@ -132,10 +166,11 @@ class LearningCurvePoint(_message.Message):
         accuracy_interval: Global___Interval | None = ...,
         macro_f1_interval: Global___Interval | None = ...,
         measures: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        sources: _abc.Iterable[Global___SourceLabels] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy_interval", b"accuracy_interval", "macro_f1_interval", b"macro_f1_interval", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_interval", b"accuracy_interval", "holdout_items", b"holdout_items", "labels", b"labels", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "measures", b"measures", "micro_usd", b"micro_usd", "model_version", b"model_version", "seconds", b"seconds", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "accuracy_interval", b"accuracy_interval", "holdout_items", b"holdout_items", "labels", b"labels", "macro_f1", b"macro_f1", "macro_f1_interval", b"macro_f1_interval", "measures", b"measures", "micro_usd", b"micro_usd", "model_version", b"model_version", "seconds", b"seconds", "sources", b"sources", "time", b"time", "tokens", b"tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -477,6 +477,265 @@ class GetRandomControlResponse(_message.Message):
 Global___GetRandomControlResponse: _TypeAlias = GetRandomControlResponse  # noqa: Y015
 
 @_typing.final
+class GetSourceCurvesRequest(_message.Message):
+    """Request of GetSourceCurves."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    MORE_LABELS_FIELD_NUMBER: _builtins.int
+    MORE_MICRO_USD_FIELD_NUMBER: _builtins.int
+    PERSON_MICRO_USD_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """Name of the project. Up to 256 bytes."""
+    more_labels: _builtins.int
+    """Labels more to forecast for, up to 1,000,000; 0 for 200."""
+    more_micro_usd: _builtins.int
+    """Millionths of a US dollar more to forecast for, at what a label of the source has cost; 0 for 5 dollars."""
+    person_micro_usd: _builtins.int
+    """What a label by a person costs, in millionths of a US dollar, as the books do not know it."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        more_labels: _builtins.int = ...,
+        more_micro_usd: _builtins.int = ...,
+        person_micro_usd: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more_labels", b"more_labels", "more_micro_usd", b"more_micro_usd", "person_micro_usd", b"person_micro_usd", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSourceCurvesRequest: _TypeAlias = GetSourceCurvesRequest  # noqa: Y015
+
+@_typing.final
+class PointCost(_message.Message):
+    """What one point of accuracy (0.01) takes, with its 95 % interval."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """Absent where nothing was gained."""
+    low: _builtins.float
+    """Lower end; absent where even the most that may have been gained is nothing."""
+    high: _builtins.float
+    """Upper end; absent where it cannot be told that anything was gained: there is no upper bound."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.float | None = ...,
+        low: _builtins.float | None = ...,
+        high: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
+    _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
+    _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
+    _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___PointCost: _TypeAlias = PointCost  # noqa: Y015
+
+@_typing.final
+class SourcePoint(_message.Message):
+    """A learner of the first labels of a source."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    labels: _builtins.int
+    """How many labels."""
+    micro_usd: _builtins.int
+    """What they cost, all answers of the source up to there included, in millionths of a US dollar."""
+    @_builtins.property
+    def accuracy(self) -> Global___Estimate:
+        """Its accuracy on the holdout, for one look."""
+
+    def __init__(
+        self,
+        *,
+        labels: _builtins.int = ...,
+        micro_usd: _builtins.int = ...,
+        accuracy: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "labels", b"labels", "micro_usd", b"micro_usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourcePoint: _TypeAlias = SourcePoint  # noqa: Y015
+
+@_typing.final
+class BoughtAccuracy(_message.Message):
+    """What labels gained, or are forecast to gain."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    ACCURACY_FIELD_NUMBER: _builtins.int
+    GAIN_FIELD_NUMBER: _builtins.int
+    LABELS_A_POINT_FIELD_NUMBER: _builtins.int
+    MONEY_A_POINT_FIELD_NUMBER: _builtins.int
+    labels: _builtins.int
+    """The labels."""
+    micro_usd: _builtins.int
+    """What they cost, in millionths of a US dollar."""
+    @_builtins.property
+    def accuracy(self) -> Global___Estimate:
+        """The accuracy that it came to, or comes to, with its 95 % interval."""
+
+    @_builtins.property
+    def gain(self) -> Global___Estimate:
+        """What that is more than without them, with its 95 % interval."""
+
+    @_builtins.property
+    def labels_a_point(self) -> Global___PointCost:
+        """Labels that one point takes."""
+
+    @_builtins.property
+    def money_a_point(self) -> Global___PointCost:
+        """Millionths of a US dollar that one point takes; absent where labels cost nothing."""
+
+    def __init__(
+        self,
+        *,
+        labels: _builtins.int = ...,
+        micro_usd: _builtins.int = ...,
+        accuracy: Global___Estimate | None = ...,
+        gain: Global___Estimate | None = ...,
+        labels_a_point: Global___PointCost | None = ...,
+        money_a_point: Global___PointCost | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "gain", b"gain", "labels_a_point", b"labels_a_point", "money_a_point", b"money_a_point"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accuracy", b"accuracy", "gain", b"gain", "labels", b"labels", "labels_a_point", b"labels_a_point", "micro_usd", b"micro_usd", "money_a_point", b"money_a_point"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BoughtAccuracy: _TypeAlias = BoughtAccuracy  # noqa: Y015
+
+@_typing.final
+class SourceCurve(_message.Message):
+    """What the labels of one source are worth."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    MICRO_USD_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    LAST_HALF_FIELD_NUMBER: _builtins.int
+    MORE_LABELS_FIELD_NUMBER: _builtins.int
+    MORE_MONEY_FIELD_NUMBER: _builtins.int
+    MATCHED_ACCURACY_FIELD_NUMBER: _builtins.int
+    MATCHED_GAIN_FIELD_NUMBER: _builtins.int
+    source: _annotation_pb2.AnnotatorKind.ValueType
+    """Whose labels; unspecified for all together, as they are joined."""
+    labels: _builtins.int
+    """Labels of pool items."""
+    micro_usd: _builtins.int
+    """What all answers of the source cost, those included that came to no label, in millionths of a US dollar."""
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourcePoint]:
+        """Learners of its first labels, in the order in which they came, each trained from nothing; of more than 5,000 labels
+        the first 5,000 count. Empty with fewer than 20 labels of embedded items; what follows is absent then.
+        """
+
+    @_builtins.property
+    def last_half(self) -> Global___BoughtAccuracy:
+        """What the second half of these labels brought."""
+
+    @_builtins.property
+    def more_labels(self) -> Global___BoughtAccuracy:
+        """What so many more labels would bring."""
+
+    @_builtins.property
+    def more_money(self) -> Global___BoughtAccuracy:
+        """What so much more money would bring; absent where labels cost nothing."""
+
+    @_builtins.property
+    def matched_accuracy(self) -> Global___Estimate:
+        """Accuracy with `matched_labels` labels, for one look; absent where sources are not compared."""
+
+    @_builtins.property
+    def matched_gain(self) -> Global___Estimate:
+        """What that is above the first source with as many labels; absent for the first one."""
+
+    def __init__(
+        self,
+        *,
+        source: _annotation_pb2.AnnotatorKind.ValueType = ...,
+        labels: _builtins.int = ...,
+        micro_usd: _builtins.int = ...,
+        points: _abc.Iterable[Global___SourcePoint] | None = ...,
+        last_half: Global___BoughtAccuracy | None = ...,
+        more_labels: Global___BoughtAccuracy | None = ...,
+        more_money: Global___BoughtAccuracy | None = ...,
+        matched_accuracy: Global___Estimate | None = ...,
+        matched_gain: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_half", b"last_half", "matched_accuracy", b"matched_accuracy", "matched_gain", b"matched_gain", "more_labels", b"more_labels", "more_money", b"more_money"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "last_half", b"last_half", "matched_accuracy", b"matched_accuracy", "matched_gain", b"matched_gain", "micro_usd", b"micro_usd", "more_labels", b"more_labels", "more_money", b"more_money", "points", b"points", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SourceCurve: _TypeAlias = SourceCurve  # noqa: Y015
+
+@_typing.final
+class GetSourceCurvesResponse(_message.Message):
+    """Response of GetSourceCurves. Intervals of what was gained hold both which items are on the holdout and which labels
+    happened to be there.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURVES_FIELD_NUMBER: _builtins.int
+    MATCHED_LABELS_FIELD_NUMBER: _builtins.int
+    HOLDOUT_ITEMS_FIELD_NUMBER: _builtins.int
+    matched_labels: _builtins.int
+    """Labels with which sources are compared, as many as the one with fewest has; 0 where there is one alone."""
+    holdout_items: _builtins.int
+    """Holdout items that learners were judged on."""
+    @_builtins.property
+    def curves(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceCurve]:
+        """The sources, all together first where there are several; then people, replays, LLMs and the learner."""
+
+    def __init__(
+        self,
+        *,
+        curves: _abc.Iterable[Global___SourceCurve] | None = ...,
+        matched_labels: _builtins.int = ...,
+        holdout_items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["curves", b"curves", "holdout_items", b"holdout_items", "matched_labels", b"matched_labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSourceCurvesResponse: _TypeAlias = GetSourceCurvesResponse  # noqa: Y015
+
+@_typing.final
 class GetRankingRequest(_message.Message):
     """Request of GetRanking."""
 

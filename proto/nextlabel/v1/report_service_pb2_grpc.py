@@ -55,6 +55,11 @@ class ReportServiceStub(object):
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.SerializeToString,
                 response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.FromString,
                 _registered_method=True)
+        self.GetSourceCurves = channel.unary_unary(
+                '/nextlabel.v1.ReportService/GetSourceCurves',
+                request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetSourceCurvesRequest.SerializeToString,
+                response_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetSourceCurvesResponse.FromString,
+                _registered_method=True)
         self.GetRanking = channel.unary_unary(
                 '/nextlabel.v1.ReportService/GetRanking',
                 request_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRankingRequest.SerializeToString,
@@ -110,6 +115,16 @@ class ReportServiceServicer(object):
     def GetRandomControl(self, request, context):
         """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
         some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSourceCurves(self, request, context):
+        """Returns what labels of people, of LLMs, of replays and of the learner bought, each by themselves and all together:
+        learning curves, what a point of accuracy cost, and what more labels or money would bring. Trains about a dozen learners
+        for each source unless nothing has changed since the last call, so it may take a while; calls wait for each other.
+        FAILED_PRECONDITION with the reason NO_EVALUATION_ITEMS without a holdout, TOO_FEW_LABELS where no source has 20 labels.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +189,11 @@ def add_ReportServiceServicer_to_server(servicer, server):
                     servicer.GetRandomControl,
                     request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.FromString,
                     response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.SerializeToString,
+            ),
+            'GetSourceCurves': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSourceCurves,
+                    request_deserializer=nextlabel_dot_v1_dot_report__service__pb2.GetSourceCurvesRequest.FromString,
+                    response_serializer=nextlabel_dot_v1_dot_report__service__pb2.GetSourceCurvesResponse.SerializeToString,
             ),
             'GetRanking': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRanking,
@@ -310,6 +330,33 @@ class ReportService(object):
             '/nextlabel.v1.ReportService/GetRandomControl',
             nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlRequest.SerializeToString,
             nextlabel_dot_v1_dot_report__service__pb2.GetRandomControlResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSourceCurves(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nextlabel.v1.ReportService/GetSourceCurves',
+            nextlabel_dot_v1_dot_report__service__pb2.GetSourceCurvesRequest.SerializeToString,
+            nextlabel_dot_v1_dot_report__service__pb2.GetSourceCurvesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,12 @@ class ReportServiceStub:
     """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
     some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
     """
+    GetSourceCurves: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetSourceCurvesRequest, _report_service_pb2.GetSourceCurvesResponse]
+    """Returns what labels of people, of LLMs, of replays and of the learner bought, each by themselves and all together:
+    learning curves, what a point of accuracy cost, and what more labels or money would bring. Trains about a dozen learners
+    for each source unless nothing has changed since the last call, so it may take a while; calls wait for each other.
+    FAILED_PRECONDITION with the reason NO_EVALUATION_ITEMS without a holdout, TOO_FEW_LABELS where no source has 20 labels.
+    """
     GetRanking: _grpc.UnaryUnaryMultiCallable[_report_service_pb2.GetRankingRequest, _report_service_pb2.GetRankingResponse]
     """Returns how the texts of a project of preferences rank by the answers about pairs of the pool, the best first. Texts
     of equal wording are one, whichever pairs they stand in. At most 2,000 texts are ranked.
@@ -72,6 +78,12 @@ class ReportServiceAsyncStub(ReportServiceStub):
     GetRandomControl: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetRandomControlRequest, _report_service_pb2.GetRandomControlResponse]  # type: ignore[assignment]
     """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
     some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+    """
+    GetSourceCurves: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetSourceCurvesRequest, _report_service_pb2.GetSourceCurvesResponse]  # type: ignore[assignment]
+    """Returns what labels of people, of LLMs, of replays and of the learner bought, each by themselves and all together:
+    learning curves, what a point of accuracy cost, and what more labels or money would bring. Trains about a dozen learners
+    for each source unless nothing has changed since the last call, so it may take a while; calls wait for each other.
+    FAILED_PRECONDITION with the reason NO_EVALUATION_ITEMS without a holdout, TOO_FEW_LABELS where no source has 20 labels.
     """
     GetRanking: _aio.UnaryUnaryMultiCallable[_report_service_pb2.GetRankingRequest, _report_service_pb2.GetRankingResponse]  # type: ignore[assignment]
     """Returns how the texts of a project of preferences rank by the answers about pairs of the pool, the best first. Texts
@@ -119,6 +131,17 @@ class ReportServiceServicer:
     ) -> _typing.Union[_report_service_pb2.GetRandomControlResponse, _abc.Awaitable[_report_service_pb2.GetRandomControlResponse]]:
         """Compares the labels that strategies chose with as many audit draws, which are random: what choosing saved. Trains
         some twenty learners, so it takes a while; calls wait for each other. Needs a holdout and 20 labels of each kind.
+        """
+
+    def GetSourceCurves(
+        self,
+        request: _report_service_pb2.GetSourceCurvesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_report_service_pb2.GetSourceCurvesResponse, _abc.Awaitable[_report_service_pb2.GetSourceCurvesResponse]]:
+        """Returns what labels of people, of LLMs, of replays and of the learner bought, each by themselves and all together:
+        learning curves, what a point of accuracy cost, and what more labels or money would bring. Trains about a dozen learners
+        for each source unless nothing has changed since the last call, so it may take a while; calls wait for each other.
+        FAILED_PRECONDITION with the reason NO_EVALUATION_ITEMS without a holdout, TOO_FEW_LABELS where no source has 20 labels.
         """
 
     def GetRanking(

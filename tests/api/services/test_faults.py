@@ -34,6 +34,7 @@ OF_THE_INSIDE = re.compile(r"(?<!\w)/|Errno|Exception|Traceback|Lance|\.py\b|os 
 NOT_HERE = {"Embed", "ProposeGuidelines", "CertifyLabels", "AcceptGuidelines", "RejectGuidelines", "GetUpload"}
 NOT_HERE |= {"CloseReservation", "GetForecast", "GetRandomControl", "GetRanking", "JudgeLabels", "Synthesize"}
 NOT_HERE |= {"ListTexts", "ListJudgingItems", "ListJudges"}  # of projects of texts
+NOT_HERE |= {"GetSourceCurves"}  # of a holdout
 NOT_HERE |= {"QuoteRoutes", "CompareAnnotators"}  # they need gold too
 NOT_HERE |= {"PredictWithAdvice"}  # it needs an LLM that advised
 NOT_HERE |= {"PauseRun", "ResumeRun"}  # the fault may have ended the run

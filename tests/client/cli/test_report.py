@@ -38,6 +38,22 @@ def test_the_report_says_what_choosing_saved(cli: Cli, news: str) -> None:
     assert cli("report", news, "--against-random", "-o", "json").json["reached"] is True
 
 
+def test_the_report_says_what_labels_of_each_source_bought(cli: Cli, news: str) -> None:
+    shown = cli("report", news, "--sources", "--more-labels", "300", "--more-usd", "2.5", "--person-usd", "0.05")
+    for said in (
+        "$3.0000",
+        "nothing gained (from 40) labels",
+        "300 MORE WOULD GAIN",
+        "100 (from 40) labels, $0.2500 (from $0.1000)",
+        "+2.0 (-1.0 to +5.0) for $2.5000, 300 labels",
+        "fewer than 20 labels",
+    ):
+        assert said in shown.out
+    assert "on 200 holdout items" in shown.err
+    assert cli("report", news, "--sources", "-o", "json").json["curves"][1]["source"] == "human"
+    assert "people 25%, LLMs 75%" in cli("report", news).out
+
+
 def test_the_report_forecasts_what_more_labels_or_dollars_would_bring(cli: Cli, news: str) -> None:
     assert "+2.0 points (-1.0 to +5.0)" in cli("report", news, "--forecast", "20").out
     assert cli("report", news, "--forecast-usd", "5", "-o", "json").json["more_labels"] == 50

@@ -1,6 +1,6 @@
 """Amounts and estimates as people read them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 
 def usd(micro_usd: int) -> str:
@@ -73,3 +73,33 @@ def points_within(estimate: Mapping[str, float] | None) -> str | None:
     if estimate is None:
         return None
     return "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * estimate[name] for name in ("value", "low", "high")))
+
+
+def count_within(cost: Mapping[str, float | None]) -> str:
+    """What a point of accuracy takes, with its 95 % interval, whose upper end there may not be.
+
+    >>> count_within({"value": 50.0, "low": 20.0, "high": None}), count_within({"value": 5.0, "low": 4.0, "high": 8.0})
+    ('50 (from 20)', '5 (4 to 8)')
+    >>> count_within({"value": None, "low": 20.0, "high": None})
+    'nothing gained (from 20)'
+    >>> count_within({"value": None, "low": None, "high": None})
+    'nothing gained'
+    """
+    return _cost_within(cost, lambda amount: f"{amount:,.0f}")
+
+
+def usd_within(cost: Mapping[str, float | None]) -> str:
+    """The same of millionths of a US dollar.
+
+    >>> usd_within({"value": 50_000.0, "low": 20_000.0, "high": None})
+    '$0.0500 (from $0.0200)'
+    """
+    return _cost_within(cost, lambda amount: usd(round(amount)))
+
+
+def _cost_within(cost: Mapping[str, float | None], shown: Callable[[float], str]) -> str:
+    value, low, high = cost["value"], cost["low"], cost["high"]
+    said = "nothing gained" if value is None else shown(value)
+    if low is None:
+        return said
+    return f"{said} (from {shown(low)})" if high is None else f"{said} ({shown(low)} to {shown(high)})"

@@ -87,6 +87,29 @@ class Reports(Service[Mode, Scope]):
         return await self._connection.unary(self._stub.GetRandomControl, request, timeout_s=timeout_s)
 
     @project_call
+    async def source_curves(
+        self,
+        project: str,
+        *,
+        more_labels: int = 0,
+        more_usd: float = 0.0,
+        person_usd: float = 0.0,
+        timeout_s: float = LONG_CALL_S,
+    ) -> pb.GetSourceCurvesResponse:
+        """What labels of people, of LLMs and of others bought: curves, what a point of accuracy cost, and forecasts.
+
+        Forecasts are for 200 labels and 5 dollars more unless said otherwise; `person_usd` is what a label by a person
+        costs. Needs a holdout, and trains learners when labels have come since the last call.
+        """
+        request = pb.GetSourceCurvesRequest(
+            project=project,
+            more_labels=more_labels,
+            more_micro_usd=round(more_usd * 1_000_000),
+            person_micro_usd=round(person_usd * 1_000_000),
+        )
+        return await self._connection.unary(self._stub.GetSourceCurves, request, timeout_s=timeout_s)
+
+    @project_call
     async def ranking(
         self, project: str, *, by_learner: bool = False, timeout_s: float = LONG_CALL_S
     ) -> pb.GetRankingResponse:

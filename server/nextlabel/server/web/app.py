@@ -30,6 +30,7 @@ from nextlabel.server.web.dashboard import (
     live,
     maps,
     pages,
+    source_curves,
     starting,
     texts,
 )
@@ -60,6 +61,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/curve.csv", curves.table),
         Route(f"{project}/curve.{{form}}", curves.picture),
         Route(f"{project}/control", curves.control),
+        Route(f"{project}/sources", source_curves.sources),
         Route(f"{project}/datasheet", datasheets.show),
         Route(f"{project}/datasheet/text", datasheets.text),
         Route(f"{project}/datasheet.{{form}}", datasheets.download),

@@ -27,6 +27,7 @@ from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlices
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
 from nextlabel.server.domain.reports.estimates.random_control import RandomControl
+from nextlabel.server.domain.reports.estimates.source_curves import SourceCurves
 from nextlabel.server.domain.reports.pool_map.points import PoolMaps
 from nextlabel.server.domain.reports.ranking import Rankings
 from nextlabel.server.domain.reports.reports import Reports
@@ -114,6 +115,7 @@ class ReportParts:
     annotator_slices: AnnotatorSlices
     forecasts: Forecasts
     random_control: RandomControl
+    source_curves: SourceCurves
     rankings: Rankings
     maps: PoolMaps
     quality: QualityParts

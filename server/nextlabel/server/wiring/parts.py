@@ -43,7 +43,9 @@ from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlices
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.estimates.field_values import FieldValues
 from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
+from nextlabel.server.domain.reports.estimates.label_trials import LabelTrials
 from nextlabel.server.domain.reports.estimates.random_control import RandomControl
+from nextlabel.server.domain.reports.estimates.source_curves import SourceCurves
 from nextlabel.server.domain.reports.pool_map.layouts import PoolLayouts
 from nextlabel.server.domain.reports.pool_map.points import PoolMaps
 from nextlabel.server.domain.reports.ranking import Rankings
@@ -136,13 +138,16 @@ def open_parts(settings: Settings) -> Parts:
     learning = _learning(base, pool, projects, labeling)
     llm = _llm(base, pool, projects, labeling, learning)
     selector = _selector(base, pool, labeling, learning, llm.advisors)
+    trials = LabelTrials(learning)
+    source_curves = SourceCurves(trials, learning.filters.labeled)
     told = Reports(base.store, labeling.labels, labeling.standings)
     reports = ReportParts(
         reports=told,
         annotators=AnnotatorReports(base.store, labeling.labels, base.workers.callers),
         annotator_slices=AnnotatorSlices(base.store, labeling.labels, FieldValues(pool.pools), base.workers.callers),
         forecasts=Forecasts(told),
-        random_control=RandomControl(base.store, learning, told),
+        random_control=RandomControl(base.store, trials, told),
+        source_curves=source_curves,
         rankings=Rankings(pool.pools, labeling.labels, learning),
         maps=_maps(base, pool, labeling, learning),
         quality=quality_parts(
@@ -155,7 +160,15 @@ def open_parts(settings: Settings) -> Parts:
         ),
     )
     quality = reports.quality
-    in_memory = (labeling.labels, selector, reports.annotators, reports.maps, quality.drift, quality.review.audited)
+    in_memory = (
+        labeling.labels,
+        selector,
+        reports.annotators,
+        reports.maps,
+        source_curves,
+        quality.drift,
+        quality.review.audited,
+    )
     removal = Removal(base.store, in_memory, learning, pool.pools)
     learned = LearningParts(learning, selector)
     return Parts(

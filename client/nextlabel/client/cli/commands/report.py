@@ -8,6 +8,7 @@ import typer
 
 from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
+from nextlabel.client.cli.output.sources import shares_by_source, source_columns
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
@@ -18,7 +19,8 @@ from nextlabel.client.services.slices import slice_name
 
 EPILOG = (
     "Examples: nextlabel report news --output json;  nextlabel report news --plot curve.svg --axis usd;  "
-    "nextlabel report news --forecast 200;  nextlabel report news --against-random;  nextlabel report tone --ranking"
+    "nextlabel report news --forecast 200;  nextlabel report news --against-random;  "
+    "nextlabel report news --sources --person-usd 0.05;  nextlabel report tone --ranking"
 )
 
 
@@ -29,12 +31,14 @@ _POINT = (
     "seconds",
     *ON_HOLDOUT,
     "measures",
+    "sources",
     "holdout_items",
     "model_version",
 )
 
 _COLUMNS: TableColumns = {
     "LABELS": lambda p: p["labels"],
+    "OF THEM": lambda p: shares_by_source(p["sources"]),
     "TOKENS": lambda p: p["tokens"],
     "COST": lambda p: usd(p["micro_usd"]),
     "SECONDS": lambda p: f"{p['seconds']:,.1f}",
@@ -84,6 +88,21 @@ def report(
         bool,
         typer.Option("--against-random", help="Report what choosing items saved against drawing them at random."),
     ] = False,
+    sources: Annotated[
+        bool,
+        typer.Option(
+            "--sources", help="Report what labels of people, of LLMs and of others bought, each by themselves."
+        ),
+    ] = False,
+    more_labels: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="With --sources: so many more labels to forecast for.")
+    ] = 200,
+    more_usd: Annotated[
+        float, typer.Option(min=0.000001, help="With --sources: that many more US dollars to forecast for.")
+    ] = 5.0,
+    person_usd: Annotated[
+        float, typer.Option(min=0, help="With --sources: what a label by a person costs in US dollars.")
+    ] = 0.0,
     ranking: Annotated[
         bool, typer.Option("--ranking", help="Report how texts rank by preferences between them.")
     ] = False,
@@ -118,11 +137,14 @@ def report(
             )
             emit_one(plain(outlook), output, shown=_outlook(plain(outlook)))
             return
+        if sources:
+            found = plain(
+                client.reports.source_curves(project, more_labels=more_labels, more_usd=more_usd, person_usd=person_usd)
+            )
+            _emit_sources(found, output)
+            return
         if ranking:
-            found = plain(client.reports.ranking(project, by_learner=by_learner))
-            for line in _beside_ranking(found):
-                say(line)
-            emit_many(found["texts"], _RANKING_COLUMNS, output)
+            _emit_ranking(plain(client.reports.ranking(project, by_learner=by_learner)), output)
             return
         if against_random:
             found = plain(client.reports.random_control(project))
@@ -131,6 +153,10 @@ def report(
         if len(runs) > 1 and plot is None:
             raise typer.BadParameter("several runs can only be drawn; give --plot", param_hint="--run")
         curve = plain(client.reports.learning_curve(project, run=runs[0] if len(runs) == 1 else ""))
+    _emit_curve(project, curve, output)
+
+
+def _emit_curve(project: str, curve: Record, output: Output) -> None:
     points = [{name: point[name] for name in _POINT} for point in map(measured, curve["points"])]
     if output is Output.JSON:
         named = {"project": project, "run": curve["run"], "strategy": curve["strategy"]}
@@ -139,12 +165,26 @@ def report(
         emit_many(points, _columns_of(points), output)
 
 
+def _emit_sources(found: Record, output: Output) -> None:
+    if output is Output.TABLE:
+        emit_many(found["curves"], source_columns(found), output)
+        say(f"95 % intervals, on {found['holdout_items']:,} holdout items; a point is 1 % of accuracy")
+    else:
+        emit_one(found, output)
+
+
 _RANKING_COLUMNS: TableColumns = {
     "TEXT": lambda t: t["text"],
     "REWARD": lambda t: f"{t['reward']['value']:.2f}",
     "95 % INTERVAL": lambda t: f"{t['reward']['low']:.2f} to {t['reward']['high']:.2f}",
     "ANSWERS": lambda t: t["reward"]["items"],
 }
+
+
+def _emit_ranking(found: Record, output: Output) -> None:
+    for line in _beside_ranking(found):
+        say(line)
+    emit_many(found["texts"], _RANKING_COLUMNS, output)
 
 
 def _beside_ranking(found: Record) -> list[str]:

@@ -178,6 +178,7 @@ RULES: dict[str, Rule] = {
                 "RenderLearningCurve": Rule(READERS),
                 "GetForecast": Rule(READERS),
                 "GetRandomControl": Rule(OPERATORS),
+                "GetSourceCurves": Rule(OPERATORS),
                 "GetRanking": Rule(READERS),
                 "GetPoolMap": Rule(READERS),
                 "RenderPoolMap": Rule(READERS),

@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.api.messages.labeling.annotations import annotator_kind
 from nextlabel.server.api.messages.labeling.answers import answer_message
 from nextlabel.server.api.messages.values import full_page, learner_settings, timestamp
 from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.learners.candidates.advice_choice import AdviceUse
 from nextlabel.server.learners.evaluation import ClassEvaluation, Evaluation
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import learner_service_pb2 as pb
-from nextlabel.v1.learning_curve_pb2 import Interval, LearningCurvePoint
+from nextlabel.v1.learning_curve_pb2 import Interval, LearningCurvePoint, SourceLabels
 
 # Probability, tags and lengths beside the name of a class; what a prediction rests on is among them.
 _BESIDE_LABEL_BYTES = 24
@@ -137,6 +139,10 @@ def curve_point(version: ModelVersion) -> LearningCurvePoint:
         accuracy_interval=_interval(version, "accuracy_interval"),
         macro_f1_interval=_interval(version, "macro_f1_interval"),
         measures=version.evaluation.get("measures", {}),
+        sources=[
+            SourceLabels(source=annotator_kind(AnnotatorKind(kind)), labels=labels)
+            for kind, labels in version.description.get("sources", {}).items()
+        ],
     )
 
 

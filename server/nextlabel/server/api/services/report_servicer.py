@@ -15,6 +15,7 @@ from nextlabel.server.api.messages.assessment.rankings import (
     ranked_text,
     ranking_annotator,
 )
+from nextlabel.server.api.messages.assessment.source_curves import ahead_of, source_curves
 from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message
@@ -27,6 +28,7 @@ from nextlabel.server.domain.reports.annotator_slices import AnnotatorSlice, Ann
 from nextlabel.server.domain.reports.annotators import AnnotatorReports
 from nextlabel.server.domain.reports.estimates.forecasts import Forecasts
 from nextlabel.server.domain.reports.estimates.random_control import RandomControl
+from nextlabel.server.domain.reports.estimates.source_curves import SourceCurves
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.pool_map.points import PoolMaps
 from nextlabel.server.domain.reports.ranking import Rankings
@@ -93,6 +95,7 @@ class ReportServicer(ReportServiceServicer):
     annotator_slices: AnnotatorSlices
     forecasts: Forecasts
     random_control: RandomControl
+    source_curves: SourceCurves
     rankings: Rankings
     maps: PoolMaps
     drift: PoolDrift
@@ -160,6 +163,11 @@ class ReportServicer(ReportServiceServicer):
             label_micro_usd=found.label_micro_usd,
             reached=found.savings.reached,
         )
+
+    async def GetSourceCurves(self, request: pb.GetSourceCurvesRequest, context: Any) -> pb.GetSourceCurvesResponse:
+        """Return what the labels of each source bought."""
+        project = await self.finder.project(request.project)
+        return source_curves(await self.source_curves.of(project, ahead_of(request)))
 
     async def GetRanking(self, request: pb.GetRankingRequest, context: Any) -> pb.GetRankingResponse:
         """Return how texts rank by comparisons."""

@@ -77,6 +77,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             annotator_slices=parts.reports.annotator_slices,
             forecasts=parts.reports.forecasts,
             random_control=parts.reports.random_control,
+            source_curves=parts.reports.source_curves,
             rankings=parts.reports.rankings,
             maps=parts.reports.maps,
             drift=parts.reports.quality.drift,

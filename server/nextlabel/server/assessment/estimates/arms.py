@@ -79,10 +79,7 @@ def savings(chosen: LabelArm, at_random: LabelArm, seed: int = 0) -> Savings:
     (count,) = at_random.labels
     ours, theirs = chosen.right_Kn[list(chosen.labels).index(count)], at_random.right_Kn[0]
     n = len(theirs)
-    paired = paired_difference(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), n)
-    half = sqrt(((paired.high - paired.low) / 2) ** 2 + _Z**2 * (chosen.luck**2 + at_random.luck**2))
-    middle = (paired.high + paired.low) / 2
-    gain = Estimate(paired.value, max(-1.0, middle - half), min(1.0, middle + half), n)
+    gain = gain_of(theirs, ours, sqrt(chosen.luck**2 + at_random.luck**2))
     needed, reached = _needed(chosen.labels, chosen.right_Kn.mean(axis=1), float(theirs.mean()))
     rng = np.random.default_rng(seed)
     weights_Rn = rng.multinomial(n, np.full(n, 1 / n), _RESAMPLES) / n
@@ -98,6 +95,19 @@ def savings(chosen: LabelArm, at_random: LabelArm, seed: int = 0) -> Savings:
         saved=Estimate(count - needed, count - high, count - low, n),
         reached=reached,
     )
+
+
+def gain_of(before_n: Bool, after_n: Bool, luck: float) -> Estimate:
+    """Return how much more of the same n items the second learner predicts right than the first.
+
+    ``luck`` is the standard deviation of that difference by the labels that happened to be there, which the interval
+    holds beside the chance of the items.
+    """
+    n = len(before_n)
+    paired = paired_difference(int((after_n & ~before_n).sum()), int((before_n & ~after_n).sum()), n)
+    half = sqrt(((paired.high - paired.low) / 2) ** 2 + (_Z * luck) ** 2)
+    middle = (paired.high + paired.low) / 2
+    return Estimate(paired.value, max(-1.0, middle - half), min(1.0, middle + half), n)
 
 
 def _needed(labels: Sequence[int], accuracy_K: Float, target: float) -> tuple[float, bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from nextlabel.server.system.folders import remove_folder
 from nextlabel.server.system.tracing import traced
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from nextlabel.server.values.ids import JsonObject, ProjectId
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
@@ -95,6 +96,7 @@ class Learning:
             _check_labels(project, labeled)
             latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
+            sources = await self.filters.labeled.sources(project, labeled.rows_N.tolist())
             sample = await self.samples.of_pool(project)
             spec = learner_spec(project)
             beside = Beside(
@@ -117,6 +119,7 @@ class Learning:
                     run=run,
                     round_number=round_number,
                     labeled=labeled,
+                    sources=sources,
                 )
                 if also is not None:
                     also(tx, published)
@@ -254,6 +257,7 @@ class Learning:
         run: str,
         round_number: int,
         labeled: Labeled,
+        sources: Mapping[AnnotatorKind, int],
     ) -> ModelVersion:
         now = self.clock.now()
         started = tx.runs.get(run) if run else None
@@ -271,6 +275,7 @@ class Learning:
                 "trusted_labels": description.trusted,
                 "warm_start": description.warm,
                 "labels_awaiting_embedding": labeled.waiting,
+                "sources": {kind.value: labels for kind, labels in sources.items()},
                 "advice": kept_use(description.advice),
                 **_filtered(labeled),
             },

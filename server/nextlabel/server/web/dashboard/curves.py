@@ -23,7 +23,8 @@ from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
 _AXES = {"labels": pb.CURVE_AXIS_LABELS, "usd": pb.CURVE_AXIS_USD, "seconds": pb.CURVE_AXIS_SECONDS}
 _MEASURES = {"accuracy": pb.CURVE_MEASURE_ACCURACY, "macro_f1": pb.CURVE_MEASURE_MACRO_F1}
 _FORMS = {"svg": pb.PLOT_FORMAT_SVG, "png": pb.PLOT_FORMAT_PNG}
-_NO_CONTROL = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
+NOT_COMPARED = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
+"""Codes of errors that say why labels are not compared, which the page then shows."""
 _SPENT = ("labels", "tokens", "micro_usd", "seconds")
 _ON_HOLDOUT = (
     "accuracy",
@@ -74,7 +75,7 @@ async def control(request: Request) -> Response:
     try:
         found = await who.call(who.backend.reports.GetRandomControl, asked, LONG_CALL_S)
     except NextlabelError as error:
-        if error.code.name not in _NO_CONTROL:
+        if error.code.name not in NOT_COMPARED:
             raise
         return page(request, "control.html", why_none=error.message)
     return page(request, "control.html", found=found)

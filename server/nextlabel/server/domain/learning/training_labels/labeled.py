@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.assessment.label_sources import SOURCES, source_of
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.types.task_learners import task_learner
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.labeling.annotations import AnnotatorKind
 from nextlabel.server.values.projects.projects import Project
 
 
@@ -63,16 +66,22 @@ class LabeledItems:
 
     async def usable(self, project: Project) -> dict[int, Consensus]:
         """Return the consensus of pool items by row (never of holdout, gold or deleted ones)."""
+        return await self.of_pool(project, await self.labels.consensus(project))
+
+    async def of_pool(self, project: Project, agreed: Mapping[int, Consensus]) -> dict[int, Consensus]:
+        """Return those of some consensus labels that are of pool items."""
         pool = await self.pools.open(project.id)
         known = set(project.class_names)
         # A caller may know the project as it was before a class was added that has labels already.
-        agreed = {
-            row: found
-            for row, found in (await self.labels.consensus(project)).items()
-            if known.issuperset(type_of(found.body).classes(found.body))
-        }
-        rows = np.fromiter(agreed, np.int64, len(agreed))
+        named = [row for row, found in agreed.items() if known.issuperset(type_of(found.body).classes(found.body))]
+        rows = np.array(named, np.int64)
         return {row: agreed[row] for row in rows[~np.isin(rows, pool.unusable_rows())].tolist()}
+
+    async def sources(self, project: Project, rows: Iterable[int]) -> Mapping[AnnotatorKind, int]:
+        """Count the labels of some rows by whose they are; sources without any are left out."""
+        by_row = await self.labels.rows(project)
+        found = Counter(source_of(by_row.get(row, ())) for row in rows)
+        return {kind: found[kind] for kind in SOURCES if found[kind]}
 
     async def every(self, project: Project) -> Labeled:
         """Return all consensus labels of embedded pool items, those that filters name included.
@@ -80,8 +89,15 @@ class LabeledItems:
         Raises:
             FailedPrecondition: the project's annotation type has no learner.
         """
+        return await self.embedded(project, await self.usable(project))
+
+    async def embedded(self, project: Project, agreed: Mapping[int, Consensus]) -> Labeled:
+        """Return some consensus labels, those of embedded items, in their order.
+
+        Raises:
+            FailedPrecondition: the project's annotation type has no learner.
+        """
         learner = task_learner(project)
-        agreed = await self.usable(project)
         rows = np.fromiter(agreed, np.int64, len(agreed))
         embedded = await self.samples.embedded(project.id, rows)
         waiting = len(rows) - int(embedded.sum())

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
-from nextlabel.server.assessment.estimates.arms import Bool, Places, Savings, arm_of, savings
-from nextlabel.server.domain.learning.learning import Learning
-from nextlabel.server.domain.learning.samples import EvaluationSet
+from nextlabel.server.assessment.estimates.arms import Places, Savings, arm_of, savings
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
-from nextlabel.server.domain.learning.types.task_learner import AnyTaskLearner, Beside
-from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.reports.estimates.audit_stream import AuditStream, audit_stream
+from nextlabel.server.domain.reports.estimates.label_trials import LabelTrials
 from nextlabel.server.domain.reports.reports import Reports
-from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import FailedPrecondition
-from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 
 FEWEST_LABELS = 20
@@ -44,9 +37,8 @@ class RandomControl:
     """Trains learners on chosen labels and on audit draws alone, and compares them on the holdout."""
 
     store: StateStore
-    learning: Learning
+    trials: LabelTrials
     reports: Reports
-    _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     async def compare(self, project: Project) -> ControlledSavings:
         """Compare the arms; one project is worked on at a time, as this trains some twenty learners.
@@ -56,10 +48,9 @@ class RandomControl:
         Raises:
             FailedPrecondition: the annotation type has no learner, an arm has too few labels, or there is no holdout.
         """
-        learner, spec = task_learner(project), learner_spec(project)
-        async with self._turn:
+        async with self.trials.turn:
             stream = await self.store.read(lambda tx: audit_stream(tx, project.id))
-            labeled = await self.learning.every_label(project)
+            labeled = await self.trials.learning.every_label(project)
             chosen, at_random = _arms(stream, labeled)
             count = min(len(chosen), len(at_random), _MOST_LABELS)
             if count < FEWEST_LABELS:
@@ -69,44 +60,14 @@ class RandomControl:
                     "audit share above 0",
                     reason="TOO_FEW_AUDIT_LABELS",
                 )
-            samples = self.learning.samples
-            holdout = await samples.evaluation_set(project, Split.HOLDOUT, project.class_names)
-            if holdout is None:
-                raise FailedPrecondition(
-                    f"project {project.name} has no embedded holdout items to compare on; add some with their labels",
-                    reason="NO_EVALUATION_ITEMS",
-                )
-            beside = Beside(await samples.of_pool(project), await self.learning.descriptions.of(project), None)
-            trial = _Trial(learner, spec, labeled, beside, holdout, project)
-            found = await self.learning.executor.run(
+            trial = await self.trials.of(project, labeled, await self.trials.holdout(project))
+            found = await self.trials.learning.executor.run(
                 lambda: savings(
                     arm_of(trial.right, chosen, count, _SHARES), arm_of(trial.right, at_random, count, (1.0,))
                 )
             )
         curve = await self.reports.learning_curve(project)
         return ControlledSavings(count, found, round(curve[-1].label_micro_usd) if curve else 0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Trains learners on some of the labels, each from nothing, and judges them."""
-
-    learner: AnyTaskLearner
-    spec: LearnerSpec
-    labeled: Labeled
-    beside: Beside
-    holdout: EvaluationSet
-    project: Project
-
-    def right(self, places: Places) -> Bool:
-        """Which holdout items a learner of these labels predicts right."""
-        some = np.sort(places)
-        consensus = [self.labeled.consensus[place] for place in some.tolist()]
-        training = self.learner.training(self.labeled.embeddings_ND[some], consensus, self.project)
-        model = self.learner.train(training, self.beside, self.spec, 0, None)
-        answers = self.learner.predict(model, self.holdout.embeddings_nD, None).answers
-        kind, bodies = task_type(self.project.annotation_type), self.holdout.bodies
-        return np.array([kind.same(a.body, b, self.project) for a, b in zip(answers, bodies, strict=True)], np.bool_)
 
 
 def _arms(stream: AuditStream, labeled: Labeled) -> tuple[Places, Places]:

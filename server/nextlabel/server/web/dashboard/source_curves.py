@@ -1,0 +1,118 @@
+"""What the labels of each source bought: a part of the overview, with its curves drawn into the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nextlabel.client.errors import NextlabelError
+from nextlabel.client.messages.amounts import count_within, usd_within
+from nextlabel.client.messages.plain import plain
+from nextlabel.client.transport.connection import LONG_CALL_S
+from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
+from nextlabel.server.web.dashboard.curves import NOT_COMPARED
+from nextlabel.server.web.words.figures import count, dollars
+from nextlabel.v1 import annotation_pb2
+from nextlabel.v1 import report_service_pb2 as pb
+
+_NAMES = {
+    annotation_pb2.ANNOTATOR_KIND_HUMAN: "people",
+    annotation_pb2.ANNOTATOR_KIND_REPLAY: "replay",
+    annotation_pb2.ANNOTATOR_KIND_LLM: "LLMs",
+    annotation_pb2.ANNOTATOR_KIND_LEARNER: "learner",
+}
+_LEFT, _TOP, _WIDTH, _HEIGHT = 46.0, 10.0, 420.0, 190.0
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnLine:
+    """The curve of one source: the name of its kind, the points of its line, and where the last one stands."""
+
+    name: str
+    place: int
+    points: str
+    last: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Curves in the space of a picture; ``least`` and ``most`` are the accuracies at its lower and upper edge."""
+
+    lines: Sequence[DrawnLine]
+    least: float
+    most: float
+    farthest: str
+    of: str
+
+
+async def sources(request: Request) -> Response:
+    """Return what the labels of each source bought, or why that is not known."""
+    who = visitor(request)
+    asked = pb.GetSourceCurvesRequest(
+        project=request.path_params["project"], person_micro_usd=_micro_usd(request.query_params.get("person", ""))
+    )
+    try:
+        found = await who.call(who.backend.reports.GetSourceCurves, asked, LONG_CALL_S)
+    except NextlabelError as error:
+        if error.code.name not in NOT_COMPARED:
+            raise
+        return page(request, "sources.html", why_none=error.message)
+    drawn = [curve for curve in found.curves if curve.points]
+    drawings = [_drawing(drawn, lambda point: point.labels, count, "labels")]
+    if paid := [curve for curve in drawn if curve.points[-1].micro_usd]:
+        drawings.append(_drawing(paid, lambda point: point.micro_usd, dollars, "dollars"))
+    return page(request, "sources.html", found=found, name=source_name, a_point=_a_point, drawings=drawings)
+
+
+def source_name(source: int) -> str:
+    """Return whose labels something is about."""
+    return _NAMES.get(source, "all")  # type: ignore[call-overload, no-any-return]
+
+
+def _micro_usd(dollars: str) -> int:
+    try:
+        amount = float(dollars.strip() or "0")
+    except ValueError:
+        amount = -1.0
+    if not 0 <= amount < 1e6:
+        raise InvalidArgument.field("person", f"expected an amount of dollars such as 0.05; got {dollars!r}")
+    return round(amount * 1e6)
+
+
+def _a_point(bought: pb.BoughtAccuracy) -> str:
+    """Return what a point of accuracy takes, in labels and in money."""
+    said = count_within(plain(bought.labels_a_point))
+    labels = said if said == "nothing gained" else f"{said} labels"
+    if not bought.HasField("money_a_point") or not bought.labels_a_point.HasField("value"):
+        return labels
+    return f"{labels}, {usd_within(plain(bought.money_a_point))}"
+
+
+def _drawing(
+    curves: Sequence[pb.SourceCurve], x_of: Callable[[pb.SourcePoint], int], shown: Callable[[int], str], of: str
+) -> Drawing:
+    """Return lines over what ``x_of`` says, with accuracies that fill the height of the picture."""
+    seen = [point.accuracy.value for curve in curves for point in curve.points]
+    least, most = min(seen), max(seen)
+    span = max(most - least, 0.01)
+    farthest = max(x_of(curve.points[-1]) for curve in curves) or 1
+
+    def at(point: pb.SourcePoint) -> tuple[float, float]:
+        x = _LEFT + _WIDTH * x_of(point) / farthest
+        return round(x, 1), round(_TOP + _HEIGHT * (1 - (point.accuracy.value - least) / span), 1)
+
+    lines = [
+        DrawnLine(
+            name=source_name(curve.source),
+            place=curve.source,
+            points=" ".join(f"{x},{y}" for x, y in map(at, curve.points)),
+            last=at(curve.points[-1]),
+        )
+        for curve in curves
+    ]
+    return Drawing(lines, least, least + span, shown(farthest), of)
