@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+STOP_S = 120.0
+"""How long a server may take to end in order."""
+
 
 @dataclass(frozen=True, slots=True)
 class OwnServer:
@@ -55,7 +58,12 @@ def own_server(
     finally:
         signal.signal(signal.SIGTERM, before)
         server.terminate()
-        server.wait()
+        try:
+            server.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            # It loses nothing that was acknowledged.
+            server.kill()
+            server.wait()
         for pipe in (server.stdin, server.stdout):
             if pipe:
                 pipe.close()
