@@ -22,6 +22,7 @@ from nextlabel.server.web.boundary.backend import Backend
 from nextlabel.server.web.boundary.protection import Protection
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.dashboard import (
+    accuracy,
     annotators,
     creating,
     curves,
@@ -60,6 +61,10 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/figures", pages.overview_figures),
         Route(f"{project}/curve.csv", curves.table),
         Route(f"{project}/curve.{{form}}", curves.picture),
+        Route(f"{project}/accuracy", accuracy.show),
+        Route(f"{project}/accuracy/model", accuracy.accuracy),
+        Route(f"{project}/accuracy/shares", accuracy.shares),
+        Route(f"{project}/accuracy/joining", accuracy.joining),
         Route(f"{project}/control", curves.control),
         Route(f"{project}/sources", source_curves.sources),
         Route(f"{project}/datasheet", datasheets.show),

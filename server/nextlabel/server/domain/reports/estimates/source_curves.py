@@ -264,8 +264,8 @@ def _curve(source: _Source, first: _Source, matched: int, ahead: Ahead) -> Sourc
     ]
     count = arm.labels[-1]
     half = list(arm.labels).index(round(count / 2))
-    # The labels of both learners are by chance what they are; half of them are the same.
-    gain = gain_of(arm.right_Kn[half], arm.right_Kn[-1], sqrt(2) * arm.luck)
+    # How far the learner of a half is from that of all is what the luck was measured by (delete-half jackknife).
+    gain = gain_of(arm.right_Kn[half], arm.right_Kn[-1], arm.luck)
     last = Bought(count - arm.labels[half], points[-1].micro_usd - points[half].micro_usd, points[-1].accuracy, gain)
     price = points[-1].micro_usd / count
     beside, against = _beside(arm, first, matched)

@@ -1,0 +1,152 @@
+"""How good model and labels are, and how frequent classes are in the pool: every figure with its kind and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from nextlabel.client.errors import NextlabelError
+from nextlabel.client.transport.connection import LONG_CALL_S
+from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.sessions import visitor
+from nextlabel.server.web.dashboard.curves import NOT_COMPARED
+from nextlabel.v1 import project_service_pb2 as projects_pb
+from nextlabel.v1 import quality_service_pb2 as pb
+from nextlabel.v1.report_service_pb2 import Estimate
+
+_KINDS = {
+    pb.FIGURE_KIND_HOLDOUT: "holdout",
+    pb.FIGURE_KIND_GOLD: "gold",
+    pb.FIGURE_KIND_AUDIT: "audit draws",
+    pb.FIGURE_KIND_WEIGHTED: "chosen, weighted",
+    pb.FIGURE_KIND_PREDICTION_POWERED: "draws and predictions",
+}
+_MOST_CLASSES = 30
+_LEFT = 222
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A figure of one kind: for one look, and with the interval that may be watched; one of both may be missing."""
+
+    of: str
+    kind: str
+    once: Estimate | None
+    watched: Estimate | None
+
+    @property
+    def estimate(self) -> Estimate:
+        """The figure itself, which is the same in both."""
+        found = self.once or self.watched
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Places of figures from left to right in a picture whose scale begins at ``least`` and ends at ``most``."""
+
+    least: float
+    most: float
+
+    def x(self, value: float) -> float:
+        """Return where a figure stands, in the units of the picture."""
+        return round(_LEFT + 280 * (value - self.least) / (self.most - self.least), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Figures below each other on one scale, which are ``shown`` as people read them."""
+
+    rows: Sequence[Told]
+    scale: Scale
+    shown: Callable[[float], str]
+
+
+async def show(request: Request) -> Response:
+    """Show the page, which asks for its parts itself."""
+    name = request.path_params["project"]
+    who = visitor(request)
+    await who.call(who.backend.projects.GetProject, projects_pb.GetProjectRequest(project=name))
+    return page(request, "accuracy.html", project_name=name, by=_by(request))
+
+
+async def accuracy(request: Request) -> Response:
+    """Return the part with the accuracies of the newest model and of the labels, and those of parts of the data."""
+    who, by = visitor(request), _by(request)
+    asked = pb.GetAccuracyRequest(project=request.path_params["project"], by=by)
+    found = await _or_why(who.call(who.backend.quality.GetAccuracy, asked, LONG_CALL_S))
+    if isinstance(found, str):
+        return page(request, "accuracy_part.html", why_none=found)
+    rows = [*told("model", found.model), *told("labels", found.labels)]
+    return page(request, "accuracy_part.html", picture=_shares_picture(rows, 1.0), slices=found.slices, by=by)
+
+
+async def shares(request: Request) -> Response:
+    """Return the part with the shares of classes in the pool, or its mean score, and those of parts of the pool."""
+    who, by = visitor(request), _by(request)
+    asked = pb.GetClassSharesRequest(project=request.path_params["project"], by=by)
+    found = await _or_why(who.call(who.backend.quality.GetClassShares, asked, LONG_CALL_S))
+    if isinstance(found, str):
+        return page(request, "shares_part.html", why_none=found)
+    slices = [(one, _of_pool(one)) for one in found.slices]
+    return page(request, "shares_part.html", found=found, picture=_of_pool(found), slices=slices, by=by)
+
+
+async def joining(request: Request) -> Response:
+    """Return the part with the ways to join answers, compared on gold."""
+    who = visitor(request)
+    asked = pb.CompareConsensusRequest(project=request.path_params["project"])
+    found = await _or_why(who.call(who.backend.quality.CompareConsensus, asked, LONG_CALL_S))
+    if isinstance(found, str):
+        return page(request, "joining_part.html", why_none=found)
+    rows = [row for one in found.methods if one.HasField("on_gold") for row in told(one.name, [one.on_gold])]
+    return page(request, "joining_part.html", found=found, picture=_shares_picture(rows, 1.0))
+
+
+def told(of: str, figures: Iterable[pb.Figure]) -> list[Told]:
+    """Return figures by their kind, in their order, each once."""
+    by_kind: dict[int, dict[bool, Estimate]] = {}
+    for one in figures:
+        by_kind.setdefault(one.kind, {})[one.anytime] = one.estimate
+    return [
+        Told(of, _KINDS.get(kind, str(kind)), both.get(False), both.get(True))  # type: ignore[call-overload]
+        for kind, both in by_kind.items()
+    ]
+
+
+def _of_pool(found: pb.GetClassSharesResponse | pb.SliceShares) -> Picture | None:
+    """Return a picture of mean scores, or of the shares of the most frequent classes."""
+    if found.mean_score:
+        rows = told("mean score", found.mean_score)
+        ends = [end for one in rows for each in (one.once, one.watched) if each for end in (each.low, each.high)]
+        return Picture(rows, Scale(min(ends), max(max(ends), min(ends) + 1e-6)), lambda value: f"{value:.3g}")
+    known = [one for one in found.shares if one.figures]
+    most = sorted(known, key=lambda one: -one.figures[0].estimate.value)[:_MOST_CLASSES]
+    return _shares_picture([row for one in most for row in told(one.label, one.figures)])
+
+
+def _shares_picture(rows: Sequence[Told], most: float = 0.0) -> Picture | None:
+    """Return shares on a scale from 0 to ``most``, or to the highest end of an interval; None without any."""
+    if not rows:
+        return None
+    most = most or max(each.high for one in rows for each in (one.once, one.watched) if each)
+    return Picture(rows, Scale(0.0, most), lambda value: f"{100 * value:.1f} %")
+
+
+def _by(request: Request) -> str:
+    return request.query_params.get("by", "").strip()
+
+
+async def _or_why(call: Any) -> Any:
+    """Return what a call brings, or the sentence of the service that says why it brings nothing."""
+    try:
+        return await call
+    except NextlabelError as error:
+        if error.code.name not in NOT_COMPARED:
+            raise
+        return error.message
