@@ -9,7 +9,7 @@ from nextlabel.strategies.testing import StrategyConformance
 
 DRAWS_AMONG_EQUALS = {
     *("random", "power_margin", "power_bald", "badge", "typiclust", "kmeans", "margin_kmeans"),
-    *("cluster_margin", "dropquery"),
+    *("cluster_margin", "dropquery", "difficulty"),
 }
 BYTES_PER_ROW = {"k_center": 80, "ranked_batch": 100, "badge": 80, "active_lab": 600}
 """Exact pickers over the whole pool keep a few numbers a row, ActiveLab some for each answer; all others nothing."""

@@ -8,6 +8,7 @@ import pytest
 from nextlabel.strategies import (
     Annotations,
     ArrayPool,
+    Difficulties,
     LabeledSet,
     LinearHead,
     PoolError,
@@ -130,6 +131,17 @@ def test_active_lab_equals_cleanlab_s(seed: int, several: bool, monkeypatch: pyt
     probabilities = head.predict_proba(embeddings.astype(np.float64))
     answered, new = get_active_learning_scores(said, probabilities[: len(said)], probabilities[len(said) :])
     np.testing.assert_allclose(found, 1 - np.concatenate([answered, new]), atol=1e-5)
+
+
+def test_difficulty_is_the_mean_of_the_nearest_that_it_is_known_of(
+    embeddings: Floats, rng: np.random.Generator
+) -> None:
+    known, values = embeddings[:40], rng.random(40)
+    context = SelectionContext(difficulties=Difficulties(known, values))
+    nearest = ((embeddings[:, None] - known[None]) ** 2).sum(axis=2).argsort(axis=1)[:, :10]
+    np.testing.assert_allclose(scores("difficulty", embeddings, context), values[nearest].mean(axis=1), atol=1e-5)
+    with pytest.raises(PoolError, match="from 0 to 1"):
+        Difficulties(known, values + 1)
 
 
 def test_annotations_of_unequal_length_are_refused() -> None:

@@ -21,6 +21,7 @@ from nextlabel.strategies.composition.audit import with_audit
 from nextlabel.strategies.composition.handover import Handover
 from nextlabel.strategies.composition.neighbours import NeighbourCandidates
 from nextlabel.strategies.context import LabeledSet, Need, SelectionContext
+from nextlabel.strategies.difficulties import Difficulties
 from nextlabel.strategies.errors import (
     NotFiniteError,
     ParameterError,
@@ -64,6 +65,7 @@ __all__ = [
     "Candidates",
     "ComparisonHead",
     "Description",
+    "Difficulties",
     "Entropy",
     "Floats",
     "Handover",

@@ -29,6 +29,7 @@ from nextlabel.strategies.scorer import Scorer
 from nextlabel.strategies.scorers.active_lab import ActiveLab
 from nextlabel.strategies.scorers.committee import Bald, ConsensusEntropy, MaxDisagreement, VoteEntropy
 from nextlabel.strategies.scorers.contrastive import Contrastive
+from nextlabel.strategies.scorers.difficulty import ExpectedDifficulty
 from nextlabel.strategies.scorers.dropout import DropInconsistency
 from nextlabel.strategies.scorers.geometry import Density, DistanceToLabeled
 from nextlabel.strategies.scorers.label_cardinality import LabelCardinality
@@ -37,8 +38,10 @@ from nextlabel.strategies.scorers.power import Power
 from nextlabel.strategies.scorers.random import Random
 from nextlabel.strategies.scorers.relabel import AnnotatorDisagreement
 from nextlabel.strategies.scorers.uncertainty import Entropy, LeastConfidence, Margin, MinMargin, Ratio
-from nextlabel.strategies.strategy import ScoreAndPick, ShortlistSize, Strategy
+from nextlabel.strategies.strategy import ParameterValue, ScoreAndPick, ShortlistSize, Strategy
 
+DIFFICULTY_BY = ("texts", "scores", "judges")
+"""What `difficulty` goes by: how far an item's texts differ, how low the best was scored, how far judges differ."""
 TOP = ShortlistSize(per_pick=1, extra=1)
 
 
@@ -280,6 +283,23 @@ def distinct_margin(similarity: float = 0.95) -> Strategy:
     )
 
 
+def difficulty(by: str = "texts", judged_by: str = "", neighbors: int = 10, per_pick: int = 10) -> Strategy:
+    """Prompts like those whose texts differ, were judged low, or that judges disagree about; for projects of texts."""
+    if by not in DIFFICULTY_BY:
+        raise ParameterError(f"strategy 'difficulty': by is {by!r}; must be one of {', '.join(DIFFICULTY_BY)}")
+    if (by == DIFFICULTY_BY[0]) == bool(judged_by):
+        needs = (
+            "goes with by=scores and by=judges" if judged_by else f"by={by} needs the project in which texts are judged"
+        )
+        raise ParameterError(f"strategy 'difficulty': judged_by is {judged_by!r}; {needs}")
+    _at_least("difficulty", "neighbors", neighbors, 1)
+    _at_least("difficulty", "per_pick", per_pick, 1)
+    params: dict[str, ParameterValue] = {"by": by, "judged_by": judged_by, "neighbors": neighbors, "per_pick": per_pick}
+    size, scorer = ShortlistSize(per_pick, at_least=2), ExpectedDifficulty(neighbors)
+    picker = KMeans(weighted=True, offset=0)
+    return ScoreAndPick("difficulty", picker, scorer, size, "like difficult prompts", params)
+
+
 def learner_annotator_disagreement() -> Strategy:
     """Answered rows whose answers the learner does not believe: ask again."""
     return _top("learner_annotator_disagreement", AnnotatorDisagreement(), "learner doubts the answer")
@@ -328,6 +348,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         igs,
         balanced_margin,
         distinct_margin,
+        difficulty,
         learner_annotator_disagreement,
         active_lab,
     )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nextlabel.strategies.annotations import Annotations
 from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
+from nextlabel.strategies.difficulties import Difficulties
 from nextlabel.strategies.errors import PoolError, UnmetNeedError
 from nextlabel.strategies.heads import LinearHead, Predictor
 from nextlabel.strategies.passes.nearest import NearestLabeled
@@ -24,6 +25,7 @@ class Need(StrEnum):
     EMBEDDINGS = "embeddings"
     LABELED = "labeled"
     ANNOTATOR_LABELS = "annotator_labels"
+    DIFFICULTIES = "difficulties"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class SelectionContext:
         committee: bootstrap members of the learner with the same classes, for disagreement scorers.
         labeled: what is labeled so far; None and an empty set mean the same.
         annotations: answers already given about pool rows, for relabeling.
+        difficulties: how difficult rows were that texts were written of.
         nearest: distances to the labeled set kept between rounds; without it they are computed anew.
         seed: all randomness of the selection; give each round its own.
     """
@@ -75,6 +78,7 @@ class SelectionContext:
     annotations: Annotations | None = None
     nearest: NearestLabeled | None = None
     seed: int = 0
+    difficulties: Difficulties | None = None
 
     @property
     def labeled_embeddings(self) -> Floats:
@@ -108,6 +112,12 @@ class SelectionContext:
             raise UnmetNeedError("annotations: None; this strategy works on items that annotators answered")
         return self.annotations
 
+    def require_difficulties(self) -> Difficulties:
+        """Return the difficulties or raise UnmetNeedError."""
+        if self.difficulties is None or len(self.difficulties) == 0:
+            raise UnmetNeedError("difficulties: none; this strategy goes by texts that were written or judged")
+        return self.difficulties
+
     def missing(self, needs: frozenset[Need]) -> list[Need]:
         """Return the inputs of ``needs`` that are not here, sorted."""
         present = {
@@ -116,6 +126,7 @@ class SelectionContext:
             Need.EMBEDDINGS: True,
             Need.LABELED: self.labeled is not None and len(self.labeled) > 0,
             Need.ANNOTATOR_LABELS: self.annotations is not None,
+            Need.DIFFICULTIES: self.difficulties is not None and len(self.difficulties) > 0,
         }
         return sorted(need for need in needs if not present[need])
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from nextlabel.strategies.annotations import Annotations
 from nextlabel.strategies.arithmetic.arrays import Array, Floats
 from nextlabel.strategies.context import LabeledSet, SelectionContext
+from nextlabel.strategies.difficulties import Difficulties
 from nextlabel.strategies.errors import NotFiniteError, ParameterError, UnmetNeedError
 from nextlabel.strategies.heads import LinearHead
 from nextlabel.strategies.pool import ArrayPool, Block
@@ -102,7 +104,7 @@ class StrategyConformance:
         ids = [f"item-{(7 * i) % 40:02d}" for i in range(40)]
         embeddings_ND = np.repeat(example_embeddings(1), 40, axis=0)
         context = example_context(embeddings_ND)
-        context = SelectionContext(context.predictor, context.committee, context.labeled, _annotations(40, 40, 1))
+        context = replace(context, annotations=_annotations(40, 40, 1))
         batch = self.make_strategy().select(ArrayPool(embeddings_ND, item_ids=ids), 6, context)
         assert sorted(ids[row] for row in batch.rows_k) == [f"item-{i:02d}" for i in range(6)]
 
@@ -220,6 +222,7 @@ def example_context(
         labeled=LabeledSet(example_embeddings(13), rng.integers(0, n_classes, 13)),
         annotations=Annotations(rows_N[annotations.rows_A], annotations.annotators_A, annotations.classes_A),
         seed=11,
+        difficulties=Difficulties(example_embeddings(13), np.linspace(0, 1, 13)),
     )
 
 

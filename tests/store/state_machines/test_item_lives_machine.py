@@ -50,6 +50,7 @@ from nextlabel.server.domain.selection.askable import Askable
 from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.selector import Query, Selector
+from nextlabel.server.ports.difficulties import DifficultySource
 from nextlabel.server.ports.pool_store import NewItems
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
@@ -128,11 +129,12 @@ class Server:
             advice=AdviceSource(store),
         )
         pairs: PairMaking = None  # type: ignore[assignment]  # no items here are texts to rank
+        difficulties: DifficultySource = None  # type: ignore[assignment]  # no strategy here goes by them
         advised: AdvisedSelection = None  # type: ignore[assignment]  # no strategy here asks an LLM
         self.selector = Selector(
             store=store,
             pools=self.pools,
-            contexts=KnownContexts(store, self.labels, learning, threads),
+            contexts=KnownContexts(store, self.labels, learning, threads, difficulties),
             askable=self.askable,
             pairs=pairs,
             advised=advised,

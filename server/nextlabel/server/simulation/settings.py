@@ -97,6 +97,10 @@ def check_strategies(names: Sequence[str]) -> tuple[str, ...]:
             raise InvalidArgument.field(
                 "strategies", f"{name!r} chooses by the answers of several annotators, which a simulation has not"
             )
+        if Need.DIFFICULTIES in needs:
+            raise InvalidArgument.field(
+                "strategies", f"{name!r} chooses by texts that were written or judged, which a simulation has not"
+            )
     return tuple(dict.fromkeys((BASELINE, *names)))
 
 

@@ -57,6 +57,8 @@ from nextlabel.server.domain.selection.known_context import KnownContexts
 from nextlabel.server.domain.selection.selector import Selector, strategy_of
 from nextlabel.server.domain.synthesis.real_texts import RealTextSource
 from nextlabel.server.domain.synthesis.synthesis import SynthesisGate
+from nextlabel.server.domain.texts.difficulties import TextDifficulties
+from nextlabel.server.domain.texts.judgements import Judgements
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
 from nextlabel.server.learners.embedding.spread import SpreadEmbedder
@@ -326,7 +328,13 @@ def _selector(
     return Selector(
         store=base.store,
         pools=pool.pools,
-        contexts=KnownContexts(base.store, labeling.labels, learning, base.workers.compute),
+        contexts=KnownContexts(
+            base.store,
+            labeling.labels,
+            learning,
+            base.workers.compute,
+            TextDifficulties(base.store, labeling.labels, Judgements(pool.pools, labeling.labels)),
+        ),
         askable=Askable(base.store, base.arrays, labeling.standings, base.limits, rows),
         pairs=pool.pairs,
         advised=AdvisedSelection(pool.pools, labeling.labels, base.workers.compute, advisors),

@@ -18,6 +18,8 @@ from nextlabel.server.api.reading.run_messages import RunMessages
 from nextlabel.server.domain.runs.engine import RunEngine
 from nextlabel.server.domain.runs.runs import Runs
 from nextlabel.server.domain.runs.scopes import Scopes
+from nextlabel.server.domain.selection.known_context import KnownContexts
+from nextlabel.server.domain.selection.selector import strategy_of
 from nextlabel.server.ports.quotes import RunQuotes
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
@@ -45,6 +47,7 @@ class RunServicer(RunServiceServicer):
     engine: RunEngine
     messages: RunMessages
     scopes: Scopes
+    contexts: KnownContexts
     quotes: RunQuotes
     signals: Signals
 
@@ -53,6 +56,7 @@ class RunServicer(RunServiceServicer):
         project = await self.finder.project(request.project)
         spec = run_spec_of(request.spec, project)
         listed = await self.scopes.found(project, request.spec.items.item_ids)
+        await self.contexts.check(project, strategy_of(spec.strategy))
 
         def work(tx: Transaction) -> pb.StartRunResponse:
             run = self.runs.start(tx, project, spec, listed)

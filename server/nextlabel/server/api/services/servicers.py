@@ -65,6 +65,7 @@ def servicers(parts: Parts) -> dict[str, object]:
             engine=parts.runs.engine,
             messages=run_messages,
             scopes=parts.runs.scopes,
+            contexts=parts.learning.selector.contexts,
             quotes=parts.runs.quotes,
             signals=parts.base.signals,
         ),

@@ -35,7 +35,7 @@ def check_collecting(project: Project, spec: RunSpec) -> None:
             (
                 "strategy",
                 _rests_on_model(spec.strategy),
-                f"{spec.strategy.name!r} needs one; take default, max_herding, typiclust, k_center or random",
+                f"{spec.strategy.name!r} needs one; take default, max_herding, typiclust, difficulty or random",
             ),
         )
         if asked

@@ -11,11 +11,12 @@ from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.types.task_learners import learns, task_learner
 from nextlabel.server.domain.selection.context import selection_context
+from nextlabel.server.ports.difficulties import DifficultySource
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.strategies import Annotations, LabeledSet, NearestLabeled, Need, SelectionContext, Strategy
+from nextlabel.strategies import Annotations, Difficulties, LabeledSet, NearestLabeled, Need, SelectionContext, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,21 @@ class KnownContexts:
     labels: Labels
     learning: Learning
     executor: Executor
+    difficulties: DifficultySource
     _nearest: defaultdict[ProjectId, NearestLabeled] = field(
         init=False, default_factory=lambda: defaultdict(NearestLabeled)
     )
 
     async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
-        """Return what the strategy may know, and the version of the model in it (0 without one)."""
+        """Return what the strategy may know, and the version of the model in it (0 without one).
+
+        Raises:
+            FailedPrecondition: the strategy goes by what was difficult, and nothing is known of that.
+        """
+        difficulties = await self._difficulties(project, strategy)
         if not learns(project):
             answered = await self._answered(project) if strategy.needs else None
-            return SelectionContext(labeled=answered, seed=seed), 0
+            return SelectionContext(labeled=answered, seed=seed, difficulties=difficulties), 0
         latest = await self.store.read(lambda tx: tx.models.latest(project.id))
         learner = task_learner(project)
         labeled = await self.learning.labeled(project)
@@ -65,6 +72,26 @@ class KnownContexts:
         rows = rows[await self.learning.samples.embedded(project.id, rows)]
         embeddings_LD = await self.learning.pools.embeddings(project.id, rows.tolist())
         return LabeledSet(embeddings_LD.astype(np.float32), np.zeros(len(rows), np.int64))
+
+    async def check(self, project: Project, strategy: Strategy) -> None:
+        """Check that there is what a strategy goes by that has nothing to fall back on.
+
+        Raises:
+            FailedPrecondition: there is not.
+        """
+        if Need.DIFFICULTIES in strategy.needs:
+            await self.difficulties.of(project, strategy.params)
+
+    async def _difficulties(self, project: Project, strategy: Strategy) -> Difficulties | None:
+        if Need.DIFFICULTIES not in strategy.needs:
+            return None
+        values = await self.difficulties.of(project, strategy.params)
+        rows = np.array(sorted(values), np.int64)
+        rows = rows[await self.learning.samples.embedded(project.id, rows)]
+        embeddings_LD = await self.learning.pools.embeddings(project.id, rows.tolist())
+        return Difficulties(
+            embeddings_LD.astype(np.float32), np.array([values[row] for row in rows.tolist()], np.float64)
+        )
 
     async def _annotations(self, project: Project) -> Annotations:
         place = {name: i for i, name in enumerate(project.class_names)}

@@ -13,6 +13,7 @@ from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import Preference, PreferredAlternative, Score
 from nextlabel.server.values.projects.projects import Project
 
@@ -127,6 +128,23 @@ class Judgements:
         judged = _by_pairs if by_pairs else _by_scores
         return [JudgedItem(item, judged(item, texts, said)) for item, texts in written]
 
+    async def answers(
+        self, project: Project, rows: Sequence[int], judging: Project
+    ) -> Mapping[int, Sequence[Sequence[Annotation]]]:
+        """Return what judges answered about the texts of items as they are now, by row: about each text or pair.
+
+        Raises:
+            FailedPrecondition: no texts are written in the one project, or judged in the other.
+        """
+        check_texts(project)
+        check_judging(judging)
+        by_pairs = judging.annotation_type is AnnotationType.PREFERENCE
+        given, judged = await self.labels.rows(project), await self.labels.rows(judging)
+        written = [(item, candidates(given.get(item.row, ()))) for item in await self.pools.items(project.id, rows)]
+        said = await self._said(judging, [texts for _, texts in written], by_pairs)
+        about = _pairs_about if by_pairs else _scored_about
+        return {item.row: [judged[said[name][0].row] for name in about(item, texts, said)] for item, texts in written}
+
     async def _said(
         self, judging: Project, written: Sequence[Sequence[WrittenCandidate]], by_pairs: bool
     ) -> Mapping[str, tuple[StoredItem, Consensus]]:
@@ -144,6 +162,29 @@ def _ids(texts: Sequence[WrittenCandidate]) -> list[str]:
 
 def _pair_ids(texts: Sequence[WrittenCandidate]) -> list[str]:
     return [pair_id(one, other) for one in texts for other in texts if one is not other]
+
+
+def _pairs_about(
+    item: StoredItem, texts: Sequence[WrittenCandidate], said: Mapping[str, tuple[StoredItem, Consensus]]
+) -> list[str]:
+    """Return the ids of the judging items of which each is about two texts as they are."""
+    return [
+        pair_id(one, other)
+        for one in texts
+        for other in texts
+        if (found := said.get(pair_id(one, other))) and _is_about(found[0], item, one, other)
+    ]
+
+
+def _scored_about(
+    item: StoredItem, texts: Sequence[WrittenCandidate], said: Mapping[str, tuple[StoredItem, Consensus]]
+) -> list[str]:
+    """Return the ids of the judging items of which each is about a text as it is."""
+    return [
+        str(one.number)
+        for one in texts
+        if (found := said.get(str(one.number))) and found[0].text == to_score(item.text, one.text)
+    ]
 
 
 def _by_pairs(
