@@ -1,11 +1,11 @@
-"""Whether the strategy `difficulty` finds what is difficult: texts that a real LLM labeled wrong, beside other strategies.
+"""Whether the strategy `difficulty` finds what is difficult: texts that a real LLM labeled wrong.
 
     python -m benchmarks.strategies.difficulty DATA_DIR --seeds 10
 
-``DATA_DIR`` holds ``train.jsonl.gz`` with ``text``, ``label`` and ``llm_label``. Of ``--known`` texts, drawn by the seed, it is
-known whether the LLM was wrong (difficulty 1); then ``--picks`` of all others are chosen. ``wrong`` is the share of the picks
-that the LLM labeled wrong, the mean over the seeds, ``low`` and ``high`` the interval of its difference from `random` by the
-bootstrap over the seeds.
+``DATA_DIR`` holds ``train.jsonl.gz`` with ``text``, ``label`` and ``llm_label``. Of ``--known`` texts, drawn by the
+seed, it is known whether the LLM was wrong (difficulty 1); then ``--picks`` of all others are chosen. ``wrong`` is the
+share of the picks that the LLM labeled wrong, the mean over the seeds, ``low`` and ``high`` the interval of its
+difference from `random` by the bootstrap over the seeds.
 """
 
 from __future__ import annotations

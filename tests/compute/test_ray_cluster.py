@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -16,6 +17,7 @@ from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.strategies import (
     Annotations,
+    Difficulties,
     LabeledSet,
     LinearHead,
     Margin,
@@ -62,7 +64,8 @@ def context(store):
     heads = [LinearHead(rng.standard_normal((4, DIMENSION), np.float32), np.zeros(4, np.float32)) for _ in range(4)]
     labeled = LabeledSet(store.embeddings("p1", range(30)).astype(np.float32), rng.integers(0, 4, 30))
     answers = Annotations(np.arange(30), rng.integers(0, 4, 30), rng.integers(0, 3, 30))
-    return SelectionContext(heads[0], heads[1:], labeled, answers, seed=5)
+    difficulties = Difficulties(labeled.embeddings_LD, rng.random(30))
+    return SelectionContext(heads[0], heads[1:], labeled, answers, seed=5, difficulties=difficulties)
 
 
 def here(store, fragments):
@@ -93,9 +96,7 @@ def test_every_strategy_picks_what_it_picks_on_one_machine(store, context, clust
     """One test, so that the tests that share a cluster stay together."""
 
     def select(name, pool):
-        fresh = SelectionContext(
-            context.predictor, context.committee, context.labeled, context.annotations, NearestLabeled(), context.seed
-        )
+        fresh = replace(context, nearest=NearestLabeled())
         return with_audit(smaller(name), 0.2).select(pool, 12, fresh)
 
     for name in strategy_names():

@@ -10,6 +10,7 @@ import numpy as np
 from nextlabel.strategies import (
     Annotations,
     ArrayPool,
+    Difficulties,
     LabeledSet,
     LinearHead,
     SelectionContext,
@@ -46,6 +47,7 @@ def context(pool_ND: Floats) -> SelectionContext:
         labeled=LabeledSet(pool_ND[rng.permutation(ROWS)[:60]], rng.integers(0, CLASSES, 60)),
         annotations=Annotations(answered, rng.integers(0, 3, 900), rng.integers(0, CLASSES, 900)),
         seed=8,
+        difficulties=Difficulties(pool_ND[rng.permutation(ROWS)[:60]], rng.random(60)),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from nextlabel.strategies import (
     ArrayPool,
     ComparisonHead,
+    Difficulties,
     LabeledSet,
     LinearHead,
     Need,
@@ -84,6 +85,7 @@ def test_every_strategy_picks_a_batch(name: str, embeddings: Floats, heads: Comp
         predictor=heads,
         committee=[heads.linear, heads.linear],
         labeled=LabeledSet(embeddings[:30], np.arange(30) % 3),
+        difficulties=Difficulties(embeddings[:30], np.linspace(0, 1, 30)),
     )
     picked = strategy.select(ArrayPool(embeddings[30:]), 10, given).rows_k
     assert len(set(picked.tolist())) == 10

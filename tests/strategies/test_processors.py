@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def test_equal_rows_score_equally_wherever_they_stand(name: str, n: int, height:
     few = example_embeddings(9)
     which = np.random.default_rng(seed).integers(0, 9, n)
     context = example_context(few, n_classes=5)
-    context = SelectionContext(context.predictor, context.committee, context.labeled, None, seed=seed)
+    context = replace(context, annotations=None, seed=seed)
     if "annotator_labels" in get_strategy(name).needs:
         pytest.skip("scores by the row's answers")
     with pytest.MonkeyPatch.context() as patch, threadpool_limits(threads):
