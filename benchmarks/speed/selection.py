@@ -5,6 +5,8 @@
     python -m benchmarks.speed.selection --strategy k_center --n 1000000 --later-round
     python -m benchmarks.speed.selection --strategy margin --classes 77 --dtype bfloat16
     python -m benchmarks.speed.selection --strategy margin --dtype bfloat16 --set DATA_DIR/clinc10
+    python -m benchmarks.speed.selection --strategy default --type multi_label --classes 28
+    python -m benchmarks.speed.selection --strategy default --type preference --d 768
 
 Pool, labeled set, classifier and committee are made before the clock starts. Everything uses 2 threads.
 
@@ -12,14 +14,18 @@ Pool, labeled set, classifier and committee are made before the clock starts. Ev
   cpu_s          CPU seconds of the same runs (all threads), median; load1 = 1-minute load average
   base_mb        peak resident memory before the first run (imports, pool, learner)
   peak_mb        the same after it;  extra_mb = peak_mb - base_mb
-  bare_pass_s    median wall seconds of X[block] @ W.T over float32 blocks of 8192 rows
+  bare_pass_s    median wall seconds of X[block] @ W.T over float32 blocks of 8192 rows, each run beside one of select
+  bare_pass_cpu_s  CPU seconds of the same
   bare_matvec_s  median wall seconds of X @ w
-  per_bare_pass, per_bare_matvec   select_s divided by them
+  per_bare_pass, per_bare_matvec   select_s divided by them;  cpu_per_bare_pass = cpu_s / bare_pass_cpu_s, which other
+                 work on the machine moves less
   as_float32     of a pool in another type: picks shared with the float32 pool, and with float32 arithmetic on the
                  rounded pool
 
 Without native bfloat16 (AVX-512 BF16) a pool of that type is slower by what emulating it costs, which stderr says.
 
+``--type`` takes the learner of another annotation type (see typed_contexts.py); a pair's embedding is of both texts,
+and W what strategies see of that learner: the heads of all classes, of the levels of a score, of first, tie and second.
 ``--set`` takes the rows of a labeled set (see labeled_sets.py) instead of made-up ones.
 """
 
@@ -32,13 +38,14 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.learners.labeled_sets import load_set
+from benchmarks.speed.typed_contexts import TYPES, typed_context
 from nextlabel.strategies import (
     ArrayPool,
     LabeledSet,
@@ -112,24 +119,20 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def median_s(run: Callable[[], object], repeat: int) -> tuple[float, float]:
-    """Return (wall, CPU) seconds, medians."""
-    walls, cpus = [], []
+def medians_s(runs: Sequence[Callable[[], object]], repeat: int) -> list[tuple[float, float]]:
+    """Return (wall, CPU) seconds of each, medians; the runs take turns, so that other work meets all of them."""
+    taken: list[list[tuple[float, float]]] = [[] for _ in runs]
     for _ in range(repeat):
-        wall, cpu = time.perf_counter(), time.process_time()
-        run()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return statistics.median(walls), statistics.median(cpus)
+        for run, own in zip(runs, taken, strict=True):
+            wall, cpu = time.perf_counter(), time.process_time()
+            run()
+            own.append((time.perf_counter() - wall, time.process_time() - cpu))
+    return [tuple(map(statistics.median, zip(*own, strict=True))) for own in taken]
 
 
-def bare_times(embeddings: Floats, coef: Floats, repeat: int) -> tuple[float, float]:
-    def bare_pass() -> None:
-        for start in range(0, len(embeddings), BARE_ROWS):
-            embeddings[start : start + BARE_ROWS] @ coef.T
-
-    vector = coef[0].copy()
-    return median_s(bare_pass, repeat)[0], median_s(lambda: embeddings @ vector, repeat)[0]
+def bare_pass(embeddings: Floats, coef: Floats) -> None:
+    for start in range(0, len(embeddings), BARE_ROWS):
+        embeddings[start : start + BARE_ROWS] @ coef.T
 
 
 def main() -> None:
@@ -141,24 +144,32 @@ def main() -> None:
     else:
         embeddings, classes = make_data(N_LABELED + a.n, a.d, a.classes)
     labeled = embeddings[:N_LABELED].copy()
-    context = make_context(labeled, classes[:N_LABELED], a.classes, committee)
-    source: Array = embeddings[N_LABELED:]
-    pool = ArrayPool(as_dtype(source, a.dtype))
     params = {} if a.shortlist is None else {"shortlist": a.shortlist}
     strategy = get_strategy(a.strategy, **params)
+    if a.type == "single_label":
+        context = make_context(labeled, classes[:N_LABELED], a.classes, committee)
+    else:
+        context = typed_context(a.type, strategy, labeled, classes[:N_LABELED], a.classes)
+    source: Array = embeddings[N_LABELED:]
+    pool = ArrayPool(as_dtype(source, a.dtype))
     if a.later_round:
         context = second_round(pool, labeled, classes[:N_LABELED], context, a.batch)
     base = peak_mb()
     batch = strategy.select(pool, a.batch, context)
     peak = peak_mb()
-    wall, cpu = median_s(lambda: strategy.select(pool, a.batch, context), a.repeat)
     assert context.predictor is not None
     assert context.predictor.linear is not None
-    bare_pass, bare_matvec = bare_times(source, context.predictor.linear.coef_CD, a.repeat)
+    coef = context.predictor.linear.coef_CD
+    vector = coef[0].copy()
+    (wall, cpu), (bare, bare_cpu), (bare_matvec, _) = medians_s(
+        (lambda: strategy.select(pool, a.batch, context), lambda: bare_pass(source, coef), lambda: source @ vector),
+        a.repeat,
+    )
     picked = batch.rows_k
     figures = {
         "peer": "nextlabel",
         "label": a.label,
+        "type": a.type,
         "strategy": a.strategy,
         "n": a.n,
         "d": a.d,
@@ -175,9 +186,11 @@ def main() -> None:
         "base_mb": round(base),
         "peak_mb": round(peak),
         "extra_mb": round(peak - base),
-        "bare_pass_s": round(bare_pass, 4),
+        "bare_pass_s": round(bare, 4),
+        "bare_pass_cpu_s": round(bare_cpu, 4),
         "bare_matvec_s": round(bare_matvec, 4),
-        "per_bare_pass": round(wall / bare_pass, 2),
+        "per_bare_pass": round(wall / bare, 2),
+        "cpu_per_bare_pass": round(cpu / bare_cpu, 2),
         "per_bare_matvec": round(wall / bare_matvec, 2),
     }
     if a.dtype != "float32":
@@ -213,6 +226,7 @@ class _Replayed(NearestLabeled):
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strategy", choices=strategy_names(), required=True)
+    parser.add_argument("--type", choices=("single_label", *TYPES), default="single_label")
     parser.add_argument("--set", type=Path, help="folder of a labeled set")
     parser.add_argument("--n", type=int, default=1_000_000)
     parser.add_argument("--d", type=int, default=384)

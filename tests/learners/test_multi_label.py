@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
+from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.multi_label.cuts import shared_cut, tuned_cuts
 from nextlabel.server.learners.multi_label.evaluation import evaluate_multi_label
 from nextlabel.server.learners.multi_label.heads import Answers, fit_heads
 from nextlabel.server.learners.multi_label.learner import train_multi_label, train_multi_label_committee
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.multi_label.rivals import fitted_rivals
 from nextlabel.server.learners.multi_label.training import MultiLabelTraining
 from nextlabel.server.learners.persistence import load_model, save_model
 from nextlabel.server.learners.specification import parse_learner_spec
@@ -84,6 +88,41 @@ def test_answers_of_an_llm_count_less_than_those_of_people() -> None:
     twice, people = np.concatenate([POINTS[:100]] * 2), np.arange(200) < 100
     split = train_multi_label(MultiLabelTraining(twice, targets, people, CLASSES), DEFAULT, 0, None)
     assert ((split.predict_proba(POINTS[100:])[:, :3] > 0.5) == TRUTH[100:, :3]).mean() > 0.8
+
+
+def test_where_an_item_is_surely_of_one_class_doubtful_others_are_less_probable() -> None:
+    """One class an item, which no regression of one class knows: what the others say makes up for it."""
+    rng = np.random.default_rng(1)
+    truth = np.eye(6, dtype=np.bool_)[rng.integers(0, 6, 900)]
+    logits, frequencies = 6 * truth - 4 + 2 * rng.normal(size=truth.shape), np.zeros(6, np.float32)
+    found = fitted_rivals(logits[:300], truth[:300], frequencies)
+    assert found is not None
+    assert found.weight < -0.2
+    alone = found.scaled(TrainedHead(np.eye(6, dtype=np.float32), frequencies)).logits(logits[300:].astype(np.float32))
+
+    def log_loss(given: NDArray[np.floating]) -> float:
+        return float(np.logaddexp(0, np.where(truth[300:], -given, given)).mean())
+
+    assert log_loss(found.moved(alone)) < 0.9 * min(log_loss(alone), log_loss(logits[300:]))
+
+
+def test_classes_that_say_nothing_of_each_other_stay_as_they_are() -> None:
+    rng = np.random.default_rng(2)
+    logits, frequencies = 2 * rng.normal(size=(600, 5)), np.array([0.5, 0, -1, 0, 1], np.float32)
+    truth = rng.random(logits.shape) < expit(logits + frequencies)
+    found = fitted_rivals(logits, truth, frequencies)
+    assert found is not None
+    assert abs(found.weight) < 0.1
+    assert found.slope == pytest.approx(1, abs=0.15)
+    one = fitted_rivals(logits[:, :1], truth[:, :1], frequencies[:1])
+    assert one is None  # a single class has no rival
+
+
+def test_a_committee_is_as_steep_as_the_model(model: MultiLabelModel) -> None:
+    assert model.rivals is not None
+    members = train_multi_label_committee(training(200, DESCRIBED), model, 5, 0)
+    steep = np.mean([np.linalg.norm(member.coef_CD) for member in members])
+    assert steep == pytest.approx(np.linalg.norm(model.turning.coef_CD), rel=0.2)
 
 
 def test_a_model_comes_back_from_its_file_as_it_was(model: MultiLabelModel, tmp_path: Path) -> None:

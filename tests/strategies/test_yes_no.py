@@ -66,3 +66,17 @@ def test_every_strategy_picks_a_batch(name: str, embeddings: Floats, heads: YesN
         pytest.skip("needs answers by annotators")
     batch = strategy.select(ArrayPool(embeddings[40:]), 8, context)
     assert len(set(batch.rows_k.tolist())) == 8
+
+
+def test_rows_that_promise_a_rare_class_are_sought_in_all_of_a_large_pool(
+    rng: np.random.Generator, heads: YesNoHeads
+) -> None:
+    embeddings = 0.1 * rng.standard_normal((9_000, 16)).astype(np.float32)
+    labels = np.array([12, 12, 12, 3, 12, 12, 12])
+    known = LabeledSet(embeddings[: labels.sum()], np.repeat(np.arange(CLASSES + 1), labels))
+    context = SelectionContext(heads, labeled=known, seed=3)
+    sought = get_strategy("default", sample=10).shortlist(ArrayPool(embeddings), 4, context).rows_m[16:]
+    odds = yes(heads, embeddings) / (1 - yes(heads, embeddings))
+    promise = odds[:, 2] / (1 + odds.sum(axis=1))
+    assert set(sought) <= set(np.argsort(-promise)[:40].tolist())
+    assert len(sought) > 30

@@ -27,6 +27,7 @@ from nextlabel.server.learners.candidates.description import (
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.multi_label.rivals import Rivals
 from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.scores.model import ScoreModel
 from nextlabel.server.learners.scores.ordinal import OrdinalHead
@@ -134,7 +135,8 @@ def _to_record(model: TrainedModel) -> dict[str, Any]:
     head = model.head if isinstance(model, MultiLabelModel) else model.linear
     record["linear"] = None if head is None else {"coef": head.coef_CD, "intercept": head.intercept_C}
     if isinstance(model, MultiLabelModel):
-        return {**record, "cuts": model.cuts_C, "parents": list(model.parents_C)}
+        rivals = None if model.rivals is None else asdict(model.rivals)
+        return {**record, "cuts": model.cuts_C, "parents": list(model.parents_C), "rivals": rivals}
     blend = None if model.blend is None else _blend_record(model.blend)
     return {**record, "estimator": model.estimator, "blend": blend}
 
@@ -153,7 +155,9 @@ def _from_record(record: dict[str, Any]) -> TrainedModel:
         return PreferenceModel(spec, coef_D, log_tie, penalty, description)
     if "cuts" in record and linear is not None:
         parents = tuple(record.get("parents", ()))
-        return MultiLabelModel(classes, spec, linear, np.asarray(record["cuts"]), description, parents)
+        rivals = None if record.get("rivals") is None else Rivals(**record["rivals"])
+        cuts_C = np.asarray(record["cuts"])
+        return MultiLabelModel(classes, spec, linear, cuts_C, description, parents_C=parents, rivals=rivals)
     blend = None if record.get("blend") is None else _blend(record["blend"])
     return Model(classes, spec, linear, record["estimator"], description, blend)
 

@@ -1,4 +1,4 @@
-"""Training a multi-label model: heads on answers and on what the label space says, then a cut for every class."""
+"""Training a multi-label model: heads on answers and the label space, what rivals are worth, a cut for every class."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nextlabel.server.learners.multi_label.cuts import tuned_cuts
 from nextlabel.server.learners.multi_label.heads import Answers, fit_heads
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.multi_label.names import expected_heads
+from nextlabel.server.learners.multi_label.rivals import Rivals, fitted_rivals
 from nextlabel.server.learners.multi_label.training import MultiLabelTraining
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.threads import TRAINING_THREADS
@@ -48,10 +49,9 @@ def train_multi_label(
         recipe = Recipe.of(spec, training)
         head = recipe.fit(training.answers, start)
         cuts_C = np.zeros(training.n_classes, np.float32)
+        rivals: Rivals | None = None
         if spec.estimator == "default":
-            cuts_C = _cuts(training, recipe, head, seed)
-            shift_C = recipe.frequency_shift(training.answers)
-            head, cuts_C = TrainedHead(head.coef_CD, head.intercept_C + shift_C), cuts_C + shift_C
+            head, cuts_C, rivals = _judged(training, recipe, head, seed)
     description = TrainingDescription(
         choice=None,
         labels=len(training),
@@ -59,7 +59,15 @@ def train_multi_label(
         warm=start is not None,
         seconds=time.perf_counter() - started,
     )
-    return MultiLabelModel(training.classes, spec, head, cuts_C, description, training.parents_C)
+    return MultiLabelModel(
+        classes=training.classes,
+        spec=spec,
+        head=head,
+        cuts_C=cuts_C,
+        description=description,
+        parents_C=training.parents_C,
+        rivals=rivals,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +107,20 @@ class Recipe:
         return np.asarray(np.log(odds_C), np.float32)
 
 
-def _cuts(training: MultiLabelTraining, recipe: Recipe, head: TrainedHead, seed: int) -> NDArray[np.float32]:
-    """Tune cuts on the trusted answers, where they are enough, else on all; with too few they stay at even odds."""
+def _judged(
+    training: MultiLabelTraining, recipe: Recipe, head: TrainedHead, seed: int
+) -> tuple[TrainedHead, NDArray[np.float32], Rivals | None]:
+    """Return heads, cuts and rivals by what heads say of answers that they had not seen.
+
+    These are the trusted ones, where they are enough, else all; with too few cuts stay at even odds. Classes that are
+    kinds of each other are no rivals.
+    """
     rng = np.random.default_rng(seed)
     trusted = np.flatnonzero(training.trusted_N)
     judged = rng.permutation(trusted if len(trusted) >= ENOUGH_TRUSTED else len(training))[:MOST_TO_TUNE]
+    frequencies_C = recipe.frequency_shift(training.answers)
     if len(judged) < FEWEST_TO_TUNE:
-        return np.zeros(training.n_classes, np.float32)
+        return TrainedHead(head.coef_CD, head.intercept_C + frequencies_C), frequencies_C, None
     answers = training.answers
     everything = np.arange(len(training))
     logits_nC = np.empty((len(judged), training.n_classes))
@@ -113,7 +128,13 @@ def _cuts(training: MultiLabelTraining, recipe: Recipe, head: TrainedHead, seed:
         held_out = judged[fold::FOLDS]
         without = recipe.fit(answers.take(np.setdiff1d(everything, held_out)), head)
         logits_nC[fold::FOLDS] = without.logits(training.embeddings_ND[held_out])
-    return tuned_cuts(logits_nC, training.targets_NC[judged] > 0.5)
+    truth_nC = training.targets_NC[judged] > 0.5
+    rivals = None if training.has_kinds else fitted_rivals(logits_nC, truth_nC, frequencies_C)
+    if rivals is None:
+        cuts_C = tuned_cuts(logits_nC, truth_nC) + frequencies_C
+        return TrainedHead(head.coef_CD, head.intercept_C + frequencies_C), cuts_C, None
+    moved_nC = rivals.moved(rivals.slope * logits_nC + rivals.level + frequencies_C) - frequencies_C
+    return rivals.scaled(head), tuned_cuts(moved_nC, truth_nC) + frequencies_C, rivals
 
 
 def starting_heads(previous: MultiLabelModel | None, training: MultiLabelTraining) -> TrainedHead | None:
@@ -135,12 +156,16 @@ def train_multi_label_committee(
     rng = np.random.default_rng(seed)
     recipe = Recipe.of(model.spec, training)
     start = starting_heads(model, training)
-    shift_C = recipe.frequency_shift(training.answers) if model.spec.estimator == "default" else 0
+    frequencies_C = recipe.frequency_shift(training.answers)
+    if model.spec.estimator != "default":
+        frequencies_C = np.zeros_like(frequencies_C)
     cuts_C = np.pad(model.cuts_C, (0, training.n_classes - model.n_classes))
+    slope, level = (1.0, 0.0) if model.rivals is None else (model.rivals.slope, model.rivals.level)
     heads = []
     with TRAINING_THREADS.bounded():
         for _ in range(members):
             sample = training.take(rng.integers(0, len(training), len(training)))
             head = recipe.fit(sample.answers, start)
-            heads.append(TrainedHead(head.coef_CD, head.intercept_C + shift_C - cuts_C))
+            intercept_C = slope * head.intercept_C + level + frequencies_C - cuts_C
+            heads.append(TrainedHead(np.float32(slope) * head.coef_CD, intercept_C.astype(np.float32)))
     return tuple(heads)

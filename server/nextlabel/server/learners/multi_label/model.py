@@ -13,6 +13,7 @@ from scipy.special import expit
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.multi_label.rivals import Rivals
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
@@ -25,8 +26,9 @@ class MultiLabelModel:
 
     Attributes:
         head: log-odds of every class, each by itself.
-        cuts_C: float32, the log-odds above which a class is given.
+        cuts_C: float32, the log-odds above which a class is given, after rivals have counted.
         parents_C: the place of the class that each one is a kind of, -1 for none; empty where no class is one.
+        rivals: what the other classes of an item add to the log-odds of each one; None where they say nothing.
         blend: none; advice about several classes has no say yet.
     """
 
@@ -36,6 +38,7 @@ class MultiLabelModel:
     cuts_C: Float32
     description: TrainingDescription
     parents_C: tuple[int, ...] = ()
+    rivals: Rivals | None = None
     blend: None = None
 
     @property
@@ -45,7 +48,7 @@ class MultiLabelModel:
 
     @property
     def turning(self) -> TrainedHead:
-        """The heads moved so that a class is given where its logit is above 0."""
+        """The heads moved so that a class is given where its logit is above 0, beside rivals as strong as usual."""
         return TrainedHead(self.head.coef_CD, self.head.intercept_C - self.cuts_C)
 
     def predict_proba(self, embeddings_nD: NDArray[np.floating], advice: AdviceFeatures | None = None) -> Float32:
@@ -53,7 +56,10 @@ class MultiLabelModel:
 
         A class is at least as probable as each kind of it.
         """
-        own_nC = np.asarray(expit(self.head.logits(np.asarray(embeddings_nD, np.float32))), np.float32)
+        logits_nC: NDArray[np.floating] = self.head.logits(np.asarray(embeddings_nD, np.float32))
+        if self.rivals is not None:
+            logits_nC = self.rivals.moved(logits_nC)
+        own_nC = np.asarray(expit(logits_nC), np.float32)
         return raised(own_nC, self.parents_C)
 
     def hears(self, advice: AdviceFeatures | None) -> bool:

@@ -58,6 +58,11 @@ class MultiLabelTraining:
         return len(self.classes)
 
     @property
+    def has_kinds(self) -> bool:
+        """Whether any class is a kind of another one."""
+        return any(parent >= 0 for parent in self.parents_C)
+
+    @property
     def answers(self) -> Answers:
         """The answers with their weights; trusted ones count in full."""
         weights_NC = np.repeat(counted(self.trusted_N)[:, None], self.n_classes, axis=1)

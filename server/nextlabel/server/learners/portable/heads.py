@@ -12,6 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.multi_label.model import MultiLabelModel
+from nextlabel.server.learners.multi_label.rivals import Rivals
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.learners.portable.graph import INPUT, PROBABILITIES, SCORES, Graph
 from nextlabel.server.learners.preferences.model import PreferenceModel
@@ -38,7 +39,10 @@ def head_file(model: TrainedModel, dimension: int) -> bytes:
         )
     graph = Graph(dimension, PROBABILITIES, model.n_classes)
     if isinstance(model, MultiLabelModel):
-        graph.add("Sigmoid", _logits(graph, model.head), name=PROBABILITIES)
+        logits = _logits(graph, model.head)
+        if model.rivals is not None:
+            logits = _moved_by_rivals(graph, model.rivals, logits)
+        graph.add("Sigmoid", logits, name=PROBABILITIES)
     elif model.linear is not None:
         graph.add("Softmax", _logits(graph, model.linear), name=PROBABILITIES, axis=1)
     elif isinstance(model.estimator, IncrementalSgd):
@@ -85,6 +89,16 @@ def _score_shares(graph: Graph, model: ScoreModel) -> str:
 def _logits(graph: Graph, head: TrainedHead) -> str:
     coef, intercept = graph.constant(head.coef_CD, np.float32), graph.constant(head.intercept_C, np.float32)
     return str(graph.add("Gemm", INPUT, coef, intercept, transB=1))
+
+
+def _moved_by_rivals(graph: Graph, rivals: Rivals, logits: str) -> str:
+    single = np.float32
+    alike = graph.add("Sub", logits, graph.constant(rivals.frequencies_C, single))
+    best_two, _ = graph.add("TopK", alike, graph.constant([2], np.int64), axis=1, outputs=2)
+    best, second = graph.add("Split", best_two, axis=1, outputs=2)
+    rival = graph.add("Where", graph.add("Equal", alike, best), second, best)
+    above_usual = graph.add("Sub", rival, graph.constant(rivals.usual, single))
+    return str(graph.add("Add", logits, graph.add("Mul", above_usual, graph.constant(rivals.weight, single))))
 
 
 def _one_against_rest(graph: Graph, sgd: IncrementalSgd, n_classes: int) -> None:
