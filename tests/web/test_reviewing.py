@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import labeling_service_pb2 as labeling_pb
+from nextlabel.v1 import learner_service_pb2 as learner_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 from tests.api.services.conftest import Api, label
 from tests.web.conftest import ADMIN, Server, visitor
@@ -131,6 +132,31 @@ def test_items_of_one_mode_are_not_shown_in_the_other(browser: Browser, server: 
     assert int(page.inner_text("#text").rsplit(" ", 1)[1]) >= DISPUTED
     page.click("text=Review doubtful labels")
     assert shown(page) == reviewed
+
+
+def test_new_items_come_among_doubtful_labels_by_one_key(browser: Browser, server: Server) -> None:
+    api, project = disputed(server)
+    api.submit(project, "eve", (5, 6))
+    api.learner.Train(learner_pb.TrainRequest(project=project))
+    visit = Visit(browser, server)
+    page = visit.open(f"/projects/{project}/review")
+    shown(page)
+    page.keyboard.press("m")
+    page.wait_for_url("**/review?with=new")
+    looked_at = [decide(page, "1")]
+    while not page.locator("#reason:visible").count():
+        new = "Not labeled yet" in page.inner_text("#why")
+        assert page.locator("#confirm:visible").count() == (0 if new else 1)
+        item = decide(page, "1")
+        assert new == (int(item.removeprefix("item-")) >= DISPUTED + 2)
+        looked_at.append(item)
+        page.wait_for_selector("#card:not([hidden]), #reason:visible", timeout=WAIT_MS)
+    all_saved(page)
+    assert {*looked_at} == {f"item-{n}" for n in range(12) if n not in (5, 6)}
+    assert {(item, name) for item, name, _ in answers_of(api, project, "ann")} == {(item, "cold") for item in looked_at}
+    page.keyboard.press("m")
+    page.wait_for_url("**/review")
+    assert not visit.complaints
 
 
 def test_where_nothing_can_be_reviewed_the_page_says_so(browser: Browser, server: Server) -> None:

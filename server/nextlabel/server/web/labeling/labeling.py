@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from nextlabel.client.errors import NextlabelError
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.label_paths import SEPARATOR
+from nextlabel.server.web.boundary.choices import one_of
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.boundary.sessions import session_of, visitor
 from nextlabel.server.web.labeling.reviewing import doubted_value
@@ -23,6 +24,8 @@ from nextlabel.v1 import project_service_pb2 as projects_pb
 
 PREFETCH = 12
 """Items on a lease of the page."""
+MIXED_UNLABELED = 50
+"""New items, of which the learner is least sure, that compete with doubtful labels where somebody reviews both."""
 
 _PASSING = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"})
 _NOTHING_TO_GIVE = frozenset({"NO_REVIEW_QUEUE", "BUDGET_EXHAUSTED"})
@@ -31,15 +34,16 @@ _REFUSED = pb.SUBMIT_STATUS_REFUSED
 
 async def label_page(request: Request) -> Response:
     """Show the page for one project: what has no label yet."""
-    return await _show(request, review=False)
+    return await _show(request)
 
 
 async def review_page(request: Request) -> Response:
-    """Show the page for one project: labels that are worth another look."""
-    return await _show(request, review=True)
+    """Show the page for one project: labels that are worth another look; ``with=new`` puts new items among them."""
+    with_new = one_of({"": False, "new": True}, request.query_params.get("with", ""), "with")
+    return await _show(request, review=True, unlabeled=MIXED_UNLABELED if with_new else 0)
 
 
-async def _show(request: Request, *, review: bool) -> Response:
+async def _show(request: Request, *, review: bool = False, unlabeled: int = 0) -> Response:
     name = request.path_params["project"]
     if not session_of(request).name:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
@@ -60,6 +64,7 @@ async def _show(request: Request, *, review: bool) -> Response:
         "step": score.step or "any",
         "prefetch": PREFETCH,
         "review": review,
+        "unlabeled": unlabeled,
         # An answer about a gold item is no label: counting those would tell which items were gold.
         "progress": not review and not project.gold_share,
     }
@@ -72,8 +77,9 @@ def _class(c: projects_pb.LabelClass, *, paths: bool) -> dict[str, str]:
 
 
 async def lease(request: Request) -> Response:
-    """Give the page items to show: ``{request_id, annotator, review}``.
+    """Give the page items to show: ``{request_id, annotator, review, unlabeled}``.
 
+    ``unlabeled`` is how many new items compete with the labels that are reviewed.
     Without any, it says how many are being embedded, or in ``message`` why nothing can be given.
     """
     asked = await _json(request)
@@ -85,6 +91,7 @@ async def lease(request: Request) -> Response:
         count=PREFETCH,
         review=review,
         show_answers=review,
+        unlabeled=_count(asked, "unlabeled"),
     )
     who = visitor(request)
     try:
@@ -225,6 +232,13 @@ async def _json(request: Request) -> Mapping[str, Any]:
     if not isinstance(asked, Mapping):
         raise InvalidArgument.field("body", "expected a JSON object")
     return asked
+
+
+def _count(asked: Mapping[str, Any], field: str) -> int:
+    value = asked.get(field, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise InvalidArgument.field(field, "expected a whole number, at least 0")
+    return value
 
 
 def _text(asked: Mapping[str, Any], field: str) -> str:

@@ -1,7 +1,7 @@
 // The answer under way, for each kind of answer: classes, a score, a preference, a text.
 import { $, config } from "./kept.js";
 
-const COMMANDS = "uscnh";
+const COMMANDS = "uscnhm";
 const KEYS = [..."1234567890", ..."qwertyuiopfghjklzxcvbnm"].filter((key) => !COMMANDS.includes(key));
 const chosen = new Set();
 let standing = null;

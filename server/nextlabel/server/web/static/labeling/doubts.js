@@ -17,8 +17,12 @@ function answered({ annotator, kind, answer, confidence, rationale }) {
 }
 
 export function showDoubts(doubted) {
-  $("doubted").hidden = !doubted;
-  if (!doubted) return;
+  $("doubted").hidden = false;
+  $("given").replaceChildren();
+  if (!doubted) {
+    line($("why"), "", "Not labeled yet", ": the learner is so unsure of it that a look is worth as much as at a doubtful label.");
+    return;
+  }
   const sure = doubted.confidence === null ? "" : ` (${percent(doubted.confidence)})`;
   line($("why"), "Labeled ", doubted.label, `${sure}. Why it is here: ${doubted.why}.`);
   const said = doubted.answers.map(answered);

@@ -16,7 +16,7 @@ async function fetchItems() {
   if (state.asking || state.queue.length > config.prefetch / 2) return;
   state.asking = true;
   try {
-    const given = await post("lease", { request_id: leaseId, annotator: config.annotator, review: config.review });
+    const given = await post("lease", { request_id: leaseId, annotator: config.annotator, review: config.review, unlabeled: config.unlabeled });
     leaseId = crypto.randomUUID();
     connected(null);
     state.empty = given.items.length === 0 && !given.awaiting_embedding;
@@ -120,6 +120,7 @@ function undo() {
 
 const COMMANDS = {
   Backspace: undo, u: undo, s: skip, " ": skip, n: () => beSure(!state.halfSure), c: () => $("comment").focus(),
+  m: () => $("mix") && $("mix").click(),
   "/": () => $("search") && $("search").focus(),
   h: () => { $("help").open = !$("help").open; }, "?": () => { $("help").open = !$("help").open; },
 };
@@ -158,7 +159,7 @@ async function start() {
   const answered = new Set((await everything("outbox")).map((entry) => entry.item_id));
   for (const item of await everything("items")) {
     if (answered.has(item.id) || item.expires_at < Date.now()) await drop("items", item.id);
-    else if (Boolean(item.review) === config.review) state.queue.push(item);
+    else if (Boolean(item.review) === config.review && (item.doubted || !config.review || config.unlabeled)) state.queue.push(item);
   }
   countWaiting();
   next();
