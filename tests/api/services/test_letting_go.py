@@ -24,43 +24,44 @@ WAIT_S = 60.0
 @contextmanager
 def nothing_collected() -> Iterator[None]:
     gc.collect()
+    # What is there already, of all tests before this one, is not looked at again.
+    gc.freeze()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.unfreeze()
 
 
 def calls_held() -> int:
-    """How many calls of servers in this process still have a context."""
+    """How many calls of servers in this process still have a context, of those since collecting was stopped."""
     return Counter(type(held).__name__ for held in gc.get_objects())["_ServicerContext"]
 
 
-def held_beyond(before: int) -> int:
-    """How many calls more than before are held, once those that have just been answered are over."""
+def still_held() -> int:
+    """How many calls are held once those that have just been answered are over."""
     over = time.monotonic() + WAIT_S
-    while calls_held() > before and time.monotonic() < over:
+    while calls_held() and time.monotonic() < over:
         time.sleep(0.02)
-    return calls_held() - before
+    return calls_held()
 
 
 def test_answered_calls_are_free_without_a_collection(api: Api) -> None:
     project = api.filled(20, holdout=4)
     api.submit(project, "ann", range(10))
     with nothing_collected():
-        before = calls_held()
         codes = {
             method.name: answer(api, method, nothing_but_the_project(method, project))
             for method in METHODS
             if method.name not in LEFT_OUT
         }
         assert codes["ListItems"] is codes["ExportAnnotations"] is grpc.StatusCode.OK
-        assert held_beyond(before) <= 0
+        assert still_held() == 0
 
 
 def test_refused_calls_are_free_without_a_collection(api: Api) -> None:
     with nothing_collected():
-        before = calls_held()
         for method in METHODS:
             if method.name not in ENDLESS:
                 assert answer(api, method, nothing_but_the_project(method, "nowhere")) not in FAULTS, method.name
@@ -70,13 +71,12 @@ def test_refused_calls_are_free_without_a_collection(api: Api) -> None:
                 with pytest.raises(grpc.RpcError) as refused:
                     call(MALFORMED, timeout=WAIT_S)
                 assert refused.value.code() is not grpc.StatusCode.DEADLINE_EXCEEDED, rpc.path
-        assert held_beyond(before) <= 0
+        assert still_held() == 0
 
 
 def test_a_watcher_who_left_is_free_without_a_collection(api: Api) -> None:
     project = api.filled(5)
     with nothing_collected():
-        before = calls_held()
         for method in METHODS:
             if method.name in ENDLESS:
                 watch: Any = api.channel.unary_stream(f"/{method.containing_service.full_name}/{method.name}")
@@ -85,4 +85,4 @@ def test_a_watcher_who_left_is_free_without_a_collection(api: Api) -> None:
                     watching = watch(request)
                     watching.initial_metadata()
                     watching.cancel()
-        assert held_beyond(before) <= 0
+        assert still_held() == 0
