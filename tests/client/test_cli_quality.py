@@ -174,6 +174,29 @@ def test_quality_says_whether_gold_tells_two_annotators_apart(cli: Cli, news: st
     assert (found["only_annotator_right"], found["only_successor_right"], found["told_apart"]) == (1, 9, True)
 
 
+def test_a_successor_is_asked_as_the_annotator_was_within_a_budget(cli: Cli, news: str, state: State) -> None:
+    started = cli(
+        "run", "start", news, "--annotator", "anthropic", "--model", "old", "--rationale", "--budget-labels", "4"
+    )
+    assert started.code == 0
+    asked = ("quality", "compare", news, "--annotator", "anthropic:old", "--ask", "new", "--with", "opus")
+    assert cli(*asked).code == 2  # without a budget
+    quoted = cli(*asked, "--quote", "-o", "json").json
+    assert quoted["expected"]["micro_usd"] == 120_000
+    assert len(state.run_specs) == 1
+    shown = cli(*asked, "--gold", "60", "--budget-usd", "0.5")
+    assert "asking opus costs about $0.1200, at most $0.1200" in shown.err
+    assert "it is right more often" in shown.err
+    spec = state.run_specs[-1]
+    assert (spec.annotator.name, spec.annotator.anthropic.model) == ("opus", "new")
+    assert spec.annotator.anthropic.prompt == state.run_specs[0].annotator.anthropic.prompt
+    assert (spec.gold_replay.only, spec.gold_replay.items, spec.limits.micro_usd) == (True, 60, 500_000)
+    unknown = cli("quality", "compare", news, "--annotator", "gpt", "--ask", "new", "--budget-usd", "1")
+    assert unknown.code == 2
+    assert "no run of" in unknown.err
+    assert cli("quality", "compare", news, "--annotator", "anthropic:old").code == 2
+
+
 def test_a_plan_is_carried_out_by_a_run(cli: Cli, news: str, state: State) -> None:
     asked = (
         "quality",

@@ -158,6 +158,7 @@ def run_spec(
     gold_hours: float = 0.0,
     gold_items: int = 0,
     gold_alert_only: bool = False,
+    gold_only: bool = False,
 ) -> RunSpec:
     """A run with this annotator; what is not given is left to the project or has no limit.
 
@@ -180,11 +181,12 @@ def run_spec(
 
     With `gold_every` an LLM is asked about `gold_items` gold items again, 100 if not given, after so many answers, and
     with `gold_hours` before a round where its newest answers about gold are older than that;
-    where it has become worse the run ends, or goes on with an alarm if `gold_alert_only`.
+    where it has become worse the run ends, or goes on with an alarm if `gold_alert_only`. With `gold_only` it is asked
+    about up to `gold_items` gold items that it has not answered, and about nothing else.
 
     Raises ValueError for a budget that buys nothing.
     """
-    replay = (gold_every, gold_hours, gold_items, gold_alert_only)
+    replay = (gold_every, gold_hours, gold_items, gold_alert_only, gold_only)
     return RunSpec(
         annotator=annotator,
         strategy=strategy_spec(strategy, strategy_params),
@@ -207,7 +209,9 @@ def run_spec(
         items=ItemScope(item_ids=item_ids, below_confidence=below_confidence, criticised=criticised)
         if item_ids or below_confidence or criticised
         else None,
-        gold_replay=GoldReplay(every=gold_every, hours=gold_hours, items=gold_items, alert_only=gold_alert_only)
+        gold_replay=GoldReplay(
+            every=gold_every, hours=gold_hours, items=gold_items, alert_only=gold_alert_only, only=gold_only
+        )
         if any(replay)
         else None,
     )

@@ -96,7 +96,7 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     STOP_REASON_STABLE: _StopReason.ValueType  # 11
     """The predictions of successive models hardly differ any more."""
     STOP_REASON_CARRIED_OUT: _StopReason.ValueType  # 12
-    """The steps of its plan are done."""
+    """The steps of its plan are done, or gold was all that it was to ask about."""
     STOP_REASON_PROMISE_BROKEN: _StopReason.ValueType  # 13
     """A step of its plan turned out otherwise than gold had said, or the project has changed; `detail` says how."""
     STOP_REASON_NOT_WORTH: _StopReason.ValueType  # 14
@@ -130,7 +130,7 @@ STOP_REASON_ITEMS_LEFT: StopReason.ValueType  # 10
 STOP_REASON_STABLE: StopReason.ValueType  # 11
 """The predictions of successive models hardly differ any more."""
 STOP_REASON_CARRIED_OUT: StopReason.ValueType  # 12
-"""The steps of its plan are done."""
+"""The steps of its plan are done, or gold was all that it was to ask about."""
 STOP_REASON_PROMISE_BROKEN: StopReason.ValueType  # 13
 """A step of its plan turned out otherwise than gold had said, or the project has changed; `detail` says how."""
 STOP_REASON_NOT_WORTH: StopReason.ValueType  # 14
@@ -716,6 +716,7 @@ class GoldReplay(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     ALERT_ONLY_FIELD_NUMBER: _builtins.int
     HOURS_FIELD_NUMBER: _builtins.int
+    ONLY_FIELD_NUMBER: _builtins.int
     every: _builtins.int
     """Answers of the annotator between two times that it is asked, from 1 to 1,000,000; 0 for asking only when the run begins
     and model, prompt or guidelines are not those of the answers there are.
@@ -728,6 +729,10 @@ class GoldReplay(_message.Message):
     """Hours between two times that it is asked, up to 8,760, by the time of its newest answer about gold in whatever run; 0 for no
     such schedule. It is looked at before each round.
     """
+    only: _builtins.bool
+    """Ask about up to `items` gold items that the annotator has not answered under the same guidelines, as the same model and to
+    the same prompt, and about nothing else: the run then ends with CARRIED_OUT, and buys no label.
+    """
     def __init__(
         self,
         *,
@@ -735,10 +740,11 @@ class GoldReplay(_message.Message):
         items: _builtins.int = ...,
         alert_only: _builtins.bool = ...,
         hours: _builtins.float = ...,
+        only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_only", b"alert_only", "every", b"every", "hours", b"hours", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alert_only", b"alert_only", "every", b"every", "hours", b"hours", "items", b"items", "only", b"only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -124,11 +124,32 @@ async def test_what_a_replay_may_not_spend_ends_the_run_by_its_budget(service: L
     assert "label" not in run.message
 
 
+async def test_a_run_may_ask_about_gold_alone_within_its_budget(service: LlmService) -> None:
+    project = await service.filled(gold=True)
+    spec = {"limit": Cost(micro_usd=10_000_000), "annotator": AnthropicOptions(MODEL, name="successor")}
+    run = await replaying(service, project, GoldReplay(items=5, only=True), **spec)
+    assert (run.stop_reason, run.message) == (StopReason.CARRIED_OUT, "successor has answered 5 gold items")
+    # What was answered is not asked about again, and the pool is left alone.
+    rest = await replaying(service, project, GoldReplay(only=True), **spec)
+    assert rest.message == f"successor has answered {len(GOLD)} gold items"
+    assert service.asked("text of g0") == 1
+    given = await service.parts.labeling.labels.by_annotator(project)
+    assert len(given["successor"]) == len(GOLD)
+    assert not len((await service.parts.learning.learning.labeled(project)).rows_N)
+    quote = await service.parts.runs.quotes.quote(project, rest.spec, 0)
+    assert quote.upper.labels == 0
+    assert 0 < quote.expected.micro_usd <= quote.upper.micro_usd
+    poor = {**spec, "annotator": AnthropicOptions(MODEL, name="poor"), "limit": Cost(micro_usd=1)}
+    stopped = await replaying(service, project, GoldReplay(only=True), **poor)
+    assert stopped.stop_reason is StopReason.BUDGET
+
+
 async def test_only_llms_that_label_are_asked_again_within_limits(service: LlmService) -> None:
     project = await service.filled(gold=True)
     for replay, said in (
         (GoldReplay(every=-1), "gold_replay.every: from 0"),
         (GoldReplay(every=5, items=1_001), "gold_replay.items: from 0"),
+        (GoldReplay(every=5, only=True), "gold_replay.only: such a run ends"),
     ):
         with pytest.raises(InvalidArgument, match=said):
             await replaying(service, project, replay)

@@ -80,7 +80,7 @@ class AllQuotes:
             return await self._rewriting(project, spec, spec.annotator, sample_items)
         bound = await self.labels.quote(project, spec, sample_items)
         llm = None if spec.advice else llm_strategy(spec.strategy)
-        if not bound.upper.labels or not (isinstance(spec.annotator, LlmOptions) or llm):
+        if not (bound.upper.labels or spec.gold_replay.only) or not (isinstance(spec.annotator, LlmOptions) or llm):
             return _without_labels(bound) if spec.advice else bound
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         items = await self._sampled(project, spec.seed)
@@ -126,8 +126,8 @@ class AllQuotes:
     ) -> RunQuote:
         """Quote the items to annotate, the canaries among them, and what is checked first."""
         pool = await self.pools.open(project.id)
-        gold = min(GOLD_ITEMS, len(pool.gold))
-        by_people = len(await self.people_checks.shared(project, annotator.annotator_name))
+        gold = min((replay.items if replay.only else 0) or GOLD_ITEMS, len(pool.gold))
+        by_people = 0 if replay.only else len(await self.people_checks.shared(project, annotator.annotator_name))
         checked = gold + by_people
         asked = 1.0 + annotator.prompt.canary_share
         again = _replayed(replay, gold, bound.upper.labels)

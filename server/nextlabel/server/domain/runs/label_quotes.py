@@ -32,6 +32,8 @@ class LabelQuotes:
 
         For a run that collects advice, the items that it asks about stand for labels, of which it buys none.
         """
+        if spec.gold_replay.only:
+            return RunQuote(Cost(), Cost(), Cost(), ["the run asks about gold items alone, which buys no label"])
         if spec.advice:
             return await self._advice(project, spec)
         askable = (await self.reports.pool_counts(project)).askable

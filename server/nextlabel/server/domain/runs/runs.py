@@ -256,6 +256,11 @@ class Runs:
                     f"from 0 to {MOST_HOURS:,}, got {spec.gold_replay.hours:g}",
                 ),
                 (
+                    "gold_replay.only",
+                    spec.gold_replay.only and spec.gold_replay.scheduled,
+                    "such a run ends before anything is due again: leave out every and hours",
+                ),
+                (
                     "gold_replay",
                     spec.gold_replay != GoldReplay() and (spec.advice or not isinstance(spec.annotator, LlmOptions)),
                     "only LLMs that label items are asked about gold again: leave it out",

@@ -95,13 +95,15 @@ class ItemScope:
 class GoldReplay:
     """Gold items are asked again after every ``every`` answers and every ``hours``, ``items`` of them, 0 for never.
 
-    Where the answers have become worse the run ends, or goes on with an alarm if ``alert_only``.
+    Where the answers have become worse the run ends, or goes on with an alarm if ``alert_only``. With ``only`` the run
+    asks about up to ``items`` gold items that its annotator has not answered, 0 for 100, and about nothing else.
     """
 
     every: int = 0
     items: int = 0
     alert_only: bool = False
     hours: float = 0.0
+    only: bool = False
 
     @property
     def scheduled(self) -> bool:

@@ -111,11 +111,23 @@ def _item_scope(scope: ItemScope) -> pb.ItemScope:
 
 
 def _replay_of(message: pb.GoldReplay) -> GoldReplay:
-    return GoldReplay(message.every, message.items, message.alert_only, message.hours)
+    return GoldReplay(
+        every=message.every,
+        items=message.items,
+        alert_only=message.alert_only,
+        hours=message.hours,
+        only=message.only,
+    )
 
 
 def _gold_replay(replay: GoldReplay) -> pb.GoldReplay:
-    return pb.GoldReplay(every=replay.every, items=replay.items, alert_only=replay.alert_only, hours=replay.hours)
+    return pb.GoldReplay(
+        every=replay.every,
+        items=replay.items,
+        alert_only=replay.alert_only,
+        hours=replay.hours,
+        only=replay.only,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,26 +30,33 @@ class GoldChecks:
     projects: Projects
     batches: CheckBatches
 
-    async def check(self, project: Project, run: Run, source: RunAnnotator) -> None:
-        """Have up to 100 gold items answered that the annotator has not seen, and fit its calibration on all it has.
+    async def check(self, project: Project, run: Run, source: RunAnnotator, most: int = GOLD_ITEMS) -> None:
+        """Have up to ``most`` gold items answered that the annotator has not seen, and fit its calibration on all.
 
         Their cost counts against the budgets, their labels do not: they never train.
         """
         if source.calibration is not None:
-            await self._fit(project, source, await self.ask(project, run, source))
+            await self._fit(project, source, await self.ask(project, run, source, most))
 
-    async def ask(self, project: Project, run: Run, source: RunAnnotator) -> Mapping[int, Annotation]:
-        """Have up to 100 gold items answered that the annotator has not seen; return its answers about gold, by row.
+    async def ask(
+        self, project: Project, run: Run, source: RunAnnotator, most: int = GOLD_ITEMS
+    ) -> Mapping[int, Annotation]:
+        """Have up to ``most`` gold items answered that the annotator has not seen; return its answers by row.
 
         What it answered under other guidelines, as another model or to another prompt, it has not seen.
         """
         gold = (await self.pools.open(project.id)).gold
         answered = await self._answers(project, run, source, gold)
-        missing = [item for row, item in gold.items() if row not in answered][:GOLD_ITEMS]
+        missing = [item for row, item in gold.items() if row not in answered][:most]
         if missing:
             await self._ask(project, run, source, missing)
             answered = await self._answers(project, run, source, gold)
         return answered
+
+    async def answered(self, project: Project, run: Run, source: RunAnnotator) -> int:
+        """Count the gold items that the annotator has answered as it is asked now."""
+        gold = (await self.pools.open(project.id)).gold
+        return len(await self._answers(project, run, source, gold))
 
     async def ask_again(self, project: Project, run: Run, source: RunAnnotator, items: int) -> None:
         """Have up to so many gold items answered anew, those first that were answered most often, and fit on all."""

@@ -29,12 +29,20 @@ class GoldReplays:
     clock: Clock
 
     async def begin(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
-        """Have gold answered that is not yet; return the end of a run whose annotator a change has made worse."""
+        """Have gold answered that is not yet; return the end of a run whose annotator a change has made worse.
+
+        A run that is to ask about gold alone ends here, too.
+        """
         if source.calibration is None:
             return None
         before = len(await self.askings.of(project, source.annotator.name))
-        await self.checks.check(project, run, source)
-        return await self._compared(project, run, source, before)
+        wanted = run.spec.gold_replay
+        await self.checks.check(project, run, source, (wanted.items if wanted.only else 0) or GOLD_ITEMS)
+        fallen = await self._compared(project, run, source, before)
+        if fallen is not None or not wanted.only:
+            return fallen
+        answered = await self.checks.answered(project, run, source)
+        return End(StopReason.CARRIED_OUT, f"{source.annotator.name} has answered {answered:,} gold items")
 
     async def when_due(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
         """Have gold answered again if so many answers or hours have come since; return why the run ends, if it does."""
