@@ -155,6 +155,7 @@ class Runs(run_grpc.RunServiceServicer):
             project=request.project,
             spec=request.spec,
             state=run.RUN_STATE_RUNNING,
+            warnings=["old: the model retires"] if request.spec.annotator.anthropic.model == "old" else (),
         )
         self.state.runs[started.run_id] = started
         return run.StartRunResponse(run=started)

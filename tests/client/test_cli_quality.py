@@ -179,6 +179,7 @@ def test_a_successor_is_asked_as_the_annotator_was_within_a_budget(cli: Cli, new
         "run", "start", news, "--annotator", "anthropic", "--model", "old", "--rationale", "--budget-labels", "4"
     )
     assert started.code == 0
+    assert "WARNING: old: the model retires" in started.err
     asked = ("quality", "compare", news, "--annotator", "anthropic:old", "--ask", "new", "--with", "opus")
     assert cli(*asked).code == 2  # without a budget
     quoted = cli(*asked, "--quote", "-o", "json").json

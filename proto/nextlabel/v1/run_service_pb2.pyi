@@ -853,6 +853,7 @@ class Run(_message.Message):
     LATEST_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Id that the server gave."""
     project: _builtins.str
@@ -889,6 +890,10 @@ class Run(_message.Message):
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """When it ended; absent as long as it has not."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What whoever relies on its models should know: which of them retire soon or have retired, and what takes their place."""
+
     def __init__(
         self,
         *,
@@ -904,10 +909,11 @@ class Run(_message.Message):
         latest: _learning_curve_pb2.LearningCurvePoint | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "latest", b"latest", "reserved", b"reserved", "spec", b"spec", "spent", b"spent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "detail", b"detail", "end_time", b"end_time", "latest", b"latest", "project", b"project", "reserved", b"reserved", "rounds", b"rounds", "run_id", b"run_id", "spec", b"spec", "spent", b"spent", "state", b"state", "stop_reason", b"stop_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "detail", b"detail", "end_time", b"end_time", "latest", b"latest", "project", b"project", "reserved", b"reserved", "rounds", b"rounds", "run_id", b"run_id", "spec", b"spec", "spent", b"spent", "state", b"state", "stop_reason", b"stop_reason", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

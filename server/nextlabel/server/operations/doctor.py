@@ -8,7 +8,6 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -98,10 +97,7 @@ def check_models(settings: Settings, today: date) -> Iterator[Check]:
     """Name the models of the price table that retire soon or have retired."""
     table = load_prices(settings.annotators.prices)
     ending = [
-        f"{name}: {warning}"
-        for name, price in sorted(table.prices.items())
-        if price.retires is not None
-        for warning in replace(price, verified=True).warnings(today)
+        f"{name}: {warning}" for name, price in sorted(table.prices.items()) if (warning := price.retirement(today))
     ]
     yield ok("models", "; ".join([f"{len(table.prices)} with prices, as of {table.as_of}", *ending]))
 

@@ -40,6 +40,7 @@ from nextlabel.server.ports.quotes import RunQuotes
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.wiring.annotators.advisors import LlmAdvisors
 from nextlabel.server.wiring.annotators.llm_connections import LlmConnections
+from nextlabel.server.wiring.annotators.retirements import Retirements
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import QualityParts
 
@@ -104,6 +105,7 @@ class RunParts:
     engine: RunEngine
     scopes: Scopes
     quotes: RunQuotes
+    retirements: Retirements
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from nextlabel.server.domain.selection.selector import strategy_of
 from nextlabel.server.domain.texts.criticised import CriticisedTexts
 from nextlabel.server.values.ids import new_id
 from nextlabel.server.wiring.annotators.of_runs import RunAnnotators, check_annotator
+from nextlabel.server.wiring.annotators.retirements import Retirements
 from nextlabel.server.wiring.foundation import Foundation
 from nextlabel.server.wiring.groups import (
     LabelingParts,
@@ -154,4 +155,5 @@ def run_parts(
         people_checks=people_checks,
         criticised=criticised,
     )
-    return RunParts(runs, engine, scopes, quotes)
+    retirements = Retirements(base.settings.annotators.prices, base.clock)
+    return RunParts(runs, engine, scopes, quotes, retirements)

@@ -76,7 +76,9 @@ ENTRIES = {
     "JudgingQuote.assumptions": FEW,
     "KeepItemsResponse.unknown_item_ids": LIMITS.batch_items,
     "LabelSpace.classes": 0,  # of a size of its own
+    "GetSourceCurvesResponse.curves": 5,
     "LearningCurvePoint.measures": FEW,
+    "LearningCurvePoint.sources": 4,
     "Lease.items": 0,  # cut by bytes
     "ModelVersion.filters": 50,
     "QuoteRoutesResponse.prices": 4,
@@ -86,7 +88,9 @@ ENTRIES = {
     "RouteAnnotator.members": 4,
     "RoutePlanned.routes": 32,
     "RouteStep.asked": 5,
+    "Run.warnings": 4,
     "Slice.classes": 20,
+    "SourceCurve.points": 7,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes
     "Overview.drifted": FEW,
@@ -128,6 +132,7 @@ BYTES = {
     "PredictWithAdviceResponse.predictions": values.PAGE_BYTES,
     "PromptOptions.template": LIMITS.template_bytes,
     "PromptOptions.base_url": LIMITS.address_bytes,
+    "Run.warnings": 2 * LIMITS.name_bytes + 300,
     "AnnotatorSlice.value": 4 * 100,  # characters
     "Slice.value": 4 * 100,  # characters
     "SyntheticText.answer": 4 * 2_000,  # characters

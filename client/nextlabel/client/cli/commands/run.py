@@ -246,10 +246,13 @@ def start(
             emit_one(plain(client.runs.quote(project, spec)), output)
             return
         run = client.runs.start(project, spec)
+        started = run.get()
+        for warning in started.warnings:
+            say(f"WARNING: {warning}")
         if watch:
             say(f"started run {run.run_id}")
             raise typer.Exit(watch_run(client, project, run.run_id, output))
-        _show(plain(run.get()), output)
+        _show(plain(started), output)
 
 
 @app.command(

@@ -59,17 +59,19 @@ class Price:
 
     def warnings(self, today: date) -> tuple[str, ...]:
         """What to tell whoever is about to rely on the model or on its price; empty when there is nothing."""
-        found = []
-        if self.retires is not None and self.retires <= today:
-            found.append(f"the model was retired on {self.retires}: the provider refuses it; {self._instead()}")
-        elif self.retires is not None and self.retires - today <= _RETIRES_SOON:
-            found.append(
-                f"the model retires on {self.retires}: the provider refuses it from then on; {self._instead()}, "
-                "measured before by: nextlabel quality compare"
-            )
-        if not self.verified:
-            found.append("the price was not checked against the provider's own list: the bill may differ")
-        return tuple(found)
+        unchecked = "the price was not checked against the provider's own list: the bill may differ"
+        return tuple(said for said in (self.retirement(today), "" if self.verified else unchecked) if said)
+
+    def retirement(self, today: date) -> str:
+        """Say that the model retires soon, or has retired; '' where it does not."""
+        if self.retires is None or self.retires - today > _RETIRES_SOON:
+            return ""
+        if self.retires <= today:
+            return f"the model was retired on {self.retires}: the provider refuses it; {self._instead()}"
+        return (
+            f"the model retires on {self.retires}: the provider refuses it from then on; {self._instead()}, "
+            "measured before by: nextlabel quality compare"
+        )
 
     def _instead(self) -> str:
         return f"{self.replaced_by} takes its place" if self.replaced_by else "choose another one"

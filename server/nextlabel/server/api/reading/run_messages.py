@@ -10,7 +10,7 @@ from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.server.values.runs.runs import Run
+from nextlabel.server.values.runs.runs import Run, RunSpec
 from nextlabel.v1 import run_service_pb2 as pb
 
 
@@ -20,6 +20,7 @@ class RunMessages:
 
     store: StateStore
     budgets: Budgets
+    warnings_of: Callable[[RunSpec], Sequence[str]]
 
     async def messages(self, project: Project, runs: Sequence[Run]) -> Sequence[pb.Run]:
         """Return the messages of runs as they stand now."""
@@ -38,6 +39,7 @@ class RunMessages:
 
         def message(run: Run) -> pb.Run:
             spent = self.budgets.spent(tx, project.id, run.id)
-            return run_message(run, project, RunStanding(spent, reserved.get(run.id, Cost()), newest.get(run.id)))
+            standing = RunStanding(spent, reserved.get(run.id, Cost()), newest.get(run.id), self.warnings_of(run.spec))
+            return run_message(run, project, standing)
 
         return message

@@ -51,7 +51,7 @@ def servicers(parts: Parts) -> dict[str, object]:
     """Return the servicer of every service by its full name."""
     replies = Replies(parts.base.store, parts.base.clock)
     finder = ProjectFinder(parts.base.store, parts.projects.projects)
-    run_messages = RunMessages(parts.base.store, parts.projects.budgets)
+    run_messages = RunMessages(parts.base.store, parts.projects.budgets, parts.runs.retirements.of)
     return {
         "nextlabel.v1.ProjectService": _projects(parts, replies, finder),
         "nextlabel.v1.PoolService": _pool(parts, replies, finder),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -72,10 +72,17 @@ async def _overview(request: Request) -> dict[str, Any]:
         "figures": figures,
         "points": curve.learning_curve.points,
         "runs": runs,
+        "warnings": standing_warnings(runs),
         "turns": {run.run_id: _TURNS.get(run.state, ()) for run in runs},
         "budgets": [(budget, pace(budget, runs, now)) for budget in budgets.budgets if not budget.run],
         "annotators": quality.annotators,
     }
+
+
+def standing_warnings(runs: Sequence[runs_pb.Run]) -> list[str]:
+    """Return what is to be known of the models of the newest run and of those that have not ended, each once."""
+    in_use = [run for place, run in enumerate(runs) if not place or run.state in _TURNS]
+    return list(dict.fromkeys(warning for run in in_use for warning in run.warnings))
 
 
 async def items(request: Request) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nextlabel.server.api.messages.labeling.annotations import cost_message, cost_of
@@ -132,11 +133,12 @@ def _gold_replay(replay: GoldReplay) -> pb.GoldReplay:
 
 @dataclass(frozen=True, slots=True)
 class RunStanding:
-    """What the books and the learning curve say about a run."""
+    """What the books and the learning curve say about a run, and what is to be known of the models that it asks."""
 
     spent: Cost
     reserved: Cost
     latest: ModelVersion | None
+    warnings: Sequence[str] = ()
 
 
 def run_message(run: Run, project: Project, standing: RunStanding) -> pb.Run:
@@ -154,4 +156,5 @@ def run_message(run: Run, project: Project, standing: RunStanding) -> pb.Run:
         latest=None if standing.latest is None else curve_point(standing.latest),
         create_time=timestamp(run.created_at),
         end_time=timestamp(run.ended_at),
+        warnings=standing.warnings,
     )
