@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,41 +37,46 @@ def table(_data: Path, sims: int) -> str:
 
 def _panel_row(name: str, seeds: int, peer: str) -> list[object]:
     found: dict[str, list[float]] = {method: [] for method in (*METHODS, "chosen")}
-    peers: dict[str, list[float]] = {}
-    for seed in range(seeds):
-        answers, truth = panel(name, seed, GOLD)
+    panels = [panel(name, seed, GOLD) for seed in range(seeds)]
+    for answers, truth in panels:
         scored = answers.gold_N == NO_GOLD
         for method, join in METHODS.items():
             found[method].append(right(join(answers), truth, scored))
         found["chosen"].append(right(choose(answers).probabilities_NC, truth, scored))
-        for method, accuracy in of_peers(peer, answers, truth).items():
-            peers.setdefault(method, []).append(accuracy)
-    best = max(peers, key=lambda m: float(np.mean(peers[m]))) if peers else ""
-    own = [float(np.mean(values)) for values in found.values()]
-    return [name, *own, float(np.mean(peers[best])) if best else float("nan"), best]
+    return [name, *(float(np.mean(values)) for values in found.values()), *best_peer(of_peers(peer, panels))]
 
 
 def right(probabilities_NC: np.ndarray, truth: np.ndarray, scored: np.ndarray) -> float:
+    """Return the share of the scored items whose most probable class is true."""
     return float((probabilities_NC.argmax(axis=1) == truth)[scored].mean())
 
 
-def of_peers(python: str, answers: AnswerTable, truth: np.ndarray) -> dict[str, float]:
+def of_peers(python: str, panels: Sequence[tuple[AnswerTable, np.ndarray]]) -> list[dict[str, float]]:
+    """Return what crowd-kit's methods get right of panels of answers with truth; nothing without a Python that has it."""
     if not python:
-        return {}
+        return [{} for _ in panels]
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "answers.npz"
-        np.savez(
-            file,
-            item=answers.item_A,
-            annotator=answers.annotator_A,
-            label=answers.class_A,
-            gold=answers.gold_N,
-            truth=truth,
-        )
+        files = [Path(folder) / f"{number}.npz" for number in range(len(panels))]
+        for file, (answers, truth) in zip(files, panels, strict=True):
+            np.savez(
+                file,
+                item=answers.item_A,
+                annotator=answers.annotator_A,
+                label=answers.class_A,
+                gold=answers.gold_N,
+                truth=truth,
+            )
         script = Path(__file__).with_name("crowdkit_peer.py")
-        done = subprocess.run([python, script, file], capture_output=True, text=True, check=True)
-    scores: dict[str, float] = json.loads(done.stdout)
+        done = subprocess.run([python, script, *files], capture_output=True, text=True, check=True)
+    scores: list[dict[str, float]] = json.loads(done.stdout)
     return scores
+
+
+def best_peer(measured: Sequence[Mapping[str, float]]) -> tuple[float, str]:
+    """Return the mean accuracy of the method that is best on the mean of panels, in hindsight, and its name."""
+    means = {method: float(np.mean([one[method] for one in measured])) for method in measured[0]}
+    best = max(means, key=lambda method: means[method], default="")
+    return means.get(best, float("nan")), best
 
 
 def _cost() -> str:

@@ -1,4 +1,4 @@
-"""Run by a Python that has crowd-kit: prints its methods' accuracies on a panel as JSON."""
+"""Run by a Python that has crowd-kit: prints what its methods get right of panels as JSON, one object for each file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from crowdkit.aggregation import GLAD, MACE, DawidSkene, MajorityVote, OneCoinDawidSkene
 
 
-def main(path: str) -> None:
+def measured(path: str) -> dict[str, float]:
     """Measure on items without gold."""
     found = np.load(path)
     data = pd.DataFrame({"task": found["item"], "worker": found["annotator"], "label": found["label"]})
@@ -31,8 +31,8 @@ def main(path: str) -> None:
     for name, fit in ways.items():
         labels = fit().reindex(scored)
         scores[name] = float((labels.to_numpy() == found["truth"][scored]).mean())
-    sys.stdout.write(json.dumps(scores))
+    return scores
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    sys.stdout.write(json.dumps([measured(path) for path in sys.argv[1:]]))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from benchmarks.assessment.consensus import of_peers, right
+from benchmarks.assessment.consensus import best_peer, of_peers, right
 from benchmarks.assessment.prediction_powered import CACHE
 from benchmarks.assessment.report import markdown
 from benchmarks.learners.labeled_sets import LabeledSet, load_fresh_rows, load_set
@@ -125,8 +125,7 @@ def table(data: Path, sims: int) -> str:
 
 def _measured(texts: Texts, make: Panel, seeds: int) -> list[object]:
     found: defaultdict[str, list[float]] = defaultdict(list)
-    peers: defaultdict[str, list[float]] = defaultdict(list)
-    python = os.environ.get("NEXTLABEL_PEER_PYTHON", "")
+    panels = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         rows = np.sort(rng.permutation(len(texts.true_N))[:ITEMS])
@@ -140,11 +139,9 @@ def _measured(texts: Texts, make: Panel, seeds: int) -> list[object]:
         for way in JOINED:
             found[way].append(right(_joined(answers, rows, way, learner), true, scored))
         found["cleanlab"].append(_cleanlab(texts, rows, said_NW, true, scored))
-        for method, accuracy in of_peers(python, answers, true).items():
-            peers[method].append(accuracy)
-    best = max(peers, key=lambda m: float(np.mean(peers[m])), default="")
-    own = [float(np.mean(values)) for values in found.values()]
-    return [*own, float(np.mean(peers[best])) if best else float("nan"), best]
+        panels.append((answers, true))
+    peers = of_peers(os.environ.get("NEXTLABEL_PEER_PYTHON", ""), panels)
+    return [*(float(np.mean(values)) for values in found.values()), *best_peer(peers)]
 
 
 def _joined(answers: AnswerTable, rows: Ints, way: str, learner: TextLearner) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.learners.advice.features import Opinion, advice_features
 
 CACHE = Path(tempfile.gettempdir()) / "assess-cache"
-COUNTS = (100, 200, 400)
+COUNTS = (100, 200)
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 

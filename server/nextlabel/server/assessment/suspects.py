@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating]
 Int64 = npt.NDArray[np.int64]
+_Near = tuple[Int64, Int64, npt.NDArray[np.float64]]
 
 _NEIGHBOURS = 15
 _BLOCK = 1_000
@@ -29,9 +30,23 @@ def neighbour_shares(
     so that no share is 0.
     """
     known_K = np.arange(len(labels_N)) if known_N is None else np.flatnonzero(known_N)
-    shares_NC = np.full((len(labels_N), classes), 0.3 / classes)
-    for rows_nk, found_nk, weights_nk in _nearest(embeddings_ND, known_K):
-        np.add.at(shares_NC, (rows_nk, labels_N[known_K][found_nk]), weights_nk)
+    near = _nearest(embeddings_ND, embeddings_ND[known_K], known_K)
+    return _shares(near, len(embeddings_ND), labels_N[known_K], classes)
+
+
+def shares_among(embeddings_MD: Floats, known_KD: Floats, labels_K: Int64, classes: int) -> npt.NDArray[np.float64]:
+    """Return the shares, (M, C), among the nearest of K known items that are none of these M.
+
+    As `neighbour_shares`.
+    """
+    near = _nearest(embeddings_MD, known_KD, np.zeros(0, np.int64))
+    return _shares(near, len(embeddings_MD), labels_K, classes)
+
+
+def _shares(near: Iterator[_Near], items: int, labels_K: Int64, classes: int) -> npt.NDArray[np.float64]:
+    shares_NC = np.full((items, classes), 0.3 / classes)
+    for rows_nk, found_nk, weights_nk in near:
+        np.add.at(shares_NC, (rows_nk, labels_K[found_nk]), weights_nk)
     return np.asarray(shares_NC / shares_NC.sum(axis=1, keepdims=True))
 
 
@@ -45,20 +60,21 @@ def neighbour_rates(
     known_K = np.arange(len(given_NC)) if known_N is None else np.flatnonzero(known_N)
     given_KC = given_NC[known_K].astype(np.float64)
     rates_NC, total_N = np.full(given_NC.shape, 0.15), np.full(len(given_NC), 0.3)
-    for rows_nk, found_nk, weights_nk in _nearest(embeddings_ND, known_K):
+    for rows_nk, found_nk, weights_nk in _nearest(embeddings_ND, embeddings_ND[known_K], known_K):
         rates_NC[rows_nk[:, 0]] += np.einsum("nk,nkc->nc", weights_nk, given_KC[found_nk])
         total_N[rows_nk[:, 0]] += weights_nk.sum(axis=1)
     return np.asarray(rates_NC / total_N[:, None])
 
 
-def _nearest(embeddings_ND: Floats, known_K: Int64) -> Iterator[tuple[Int64, Int64, npt.NDArray[np.float64]]]:
-    """Yield, for n items at a time, their rows, the places of the nearest k of the known, and weights, (n, k)."""
-    lengths_N = np.linalg.norm(embeddings_ND, axis=1, keepdims=True)
-    units_ND = np.asarray(embeddings_ND / np.where(lengths_N > 0, lengths_N, 1), np.float32)
+def _nearest(embeddings_ND: Floats, known_KD: Floats, own_K: Int64) -> Iterator[_Near]:
+    """Yield, for n items at a time, their rows, the places of the nearest k of the known, and weights, (n, k).
+
+    ``own_K`` are the rows of the known items among the N, which are not their own neighbours; empty where none is.
+    """
+    units_ND, others_KD = _units(embeddings_ND), _units(known_KD)
     place_N = np.full(len(units_ND), -1)
-    place_N[known_K] = np.arange(len(known_K))
-    others_KD = units_ND[known_K]
-    nearest = min(_NEIGHBOURS, len(known_K) - 1)
+    place_N[own_K] = np.arange(len(own_K))
+    nearest = min(_NEIGHBOURS, len(others_KD) - (1 if len(own_K) else 0))
     for start in range(0, len(units_ND) if nearest > 0 else 0, _BLOCK):
         near_nK = units_ND[start : start + _BLOCK] @ others_KD.T
         own_n = place_N[start : start + _BLOCK]
@@ -67,6 +83,11 @@ def _nearest(embeddings_ND: Floats, known_K: Int64) -> Iterator[tuple[Int64, Int
         found_nk = np.argpartition(-near_nK, nearest - 1, axis=1)[:, :nearest]
         weights_nk = np.clip(np.take_along_axis(near_nK, found_nk, axis=1), 0, None) ** _SHARPNESS
         yield np.broadcast_to(start + np.arange(len(near_nK))[:, None], found_nk.shape), found_nk, weights_nk
+
+
+def _units(embeddings_ND: Floats) -> npt.NDArray[np.float32]:
+    lengths_N = np.linalg.norm(embeddings_ND, axis=1, keepdims=True)
+    return np.asarray(embeddings_ND / np.where(lengths_N > 0, lengths_N, 1), np.float32)
 
 
 def joined(learner_NC: Floats, neighbours_NC: Floats) -> npt.NDArray[np.float64]:
