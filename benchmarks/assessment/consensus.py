@@ -52,7 +52,7 @@ def right(probabilities_NC: np.ndarray, truth: np.ndarray, scored: np.ndarray) -
 
 
 def of_peers(python: str, panels: Sequence[tuple[AnswerTable, np.ndarray]]) -> list[dict[str, float]]:
-    """Return what crowd-kit's methods get right of panels of answers with truth; nothing without a Python that has it."""
+    """Return what crowd-kit's methods get right of panels of answers with truth; nothing where no Python has it."""
     if not python:
         return [{} for _ in panels]
     with tempfile.TemporaryDirectory() as folder:

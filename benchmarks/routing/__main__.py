@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.routing import money, promises, reviews
+from benchmarks.routing import money, promises, reviews, voices
 
 
 def main() -> None:
@@ -22,10 +22,13 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--sims", type=int, default=500)
-    parser.add_argument("--only", choices=("money", "reviews", "promises"))
+    parser.add_argument("--only", choices=("money", "reviews", "voices", "promises"))
     args = parser.parse_args()
     if args.only in (None, "reviews"):
         sys.stdout.write(reviews.table(args.data, args.cache, args.seeds) + "\n\n")
+        sys.stdout.flush()
+    if args.only in (None, "voices"):
+        sys.stdout.write(voices.table(args.data, args.cache, args.seeds) + "\n\n")
         sys.stdout.flush()
     if args.only in (None, "money"):
         sys.stdout.write(money.table(args.data, args.cache, args.seeds) + "\n\n")
