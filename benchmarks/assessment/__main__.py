@@ -20,6 +20,7 @@ from benchmarks.assessment import (
     crowdlab,
     drift,
     gold_drift,
+    predicted_slices,
     prediction_powered,
     routing,
     wrong_labels,
@@ -29,6 +30,7 @@ from benchmarks.assessment import (
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
     "ppi": prediction_powered.table,
+    "ppi_slices": predicted_slices.table,
     "consensus": consensus.table,
     "crowdlab": crowdlab.table,
     "routing": routing.table,

@@ -112,7 +112,7 @@ def table(data: Path, sims: int) -> str:
     """Return accuracies on items without gold, of every way."""
     rows = []
     for name in SETS:
-        texts = _texts(data / name)
+        texts = texts_of(data / name)
         for panel, make in {**PANELS, **(REAL_PANELS if name == REAL else {})}.items():
             rows.append([name, panel, *_measured(texts, make, min(SEEDS, sims))])
     figures = np.array([row[2:-1] for row in rows], np.float64)
@@ -205,7 +205,8 @@ def _folds_for(place_N: Ints) -> list[tuple[Ints, Ints]]:
     return [(everything[(fold_N != fold) | alone], everything[fold_N == fold]) for fold in range(5)]
 
 
-def _texts(folder: Path) -> Texts:
+def texts_of(folder: Path) -> Texts:
+    """Return the training texts of a set."""
     labeled = load_set(folder, CACHE)
     embeddings_ND, true_N = labeled.train_embeddings_ND, labeled.train_labels_N
     told_NC = LogisticRegression(max_iter=200).fit(embeddings_ND, true_N).predict_proba(embeddings_ND)

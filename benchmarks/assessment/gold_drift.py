@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ FALL = 0.05
 GOLD = 200
 EARLIER = (1, 2, 3, 4, 6, 8)
 DEVIATES = (0.0, 0.005, 0.01, 0.03)
+UNSTEADY = ((0.1, 0.5), (0.1, 0.7), (0.2, 0.7))
+"""Share of items of an unsteady type, and how often each of these is right whenever it is asked about."""
 _QUIET = 10
 
 Bools = npt.NDArray[np.bool_]
@@ -24,9 +27,12 @@ Bools = npt.NDArray[np.bool_]
 def table(_data: Path, sims: int) -> str:
     """Return the gold answers until an alarm, and the false alarms of gold asked again and of steps of plans."""
     rng = np.random.default_rng(0)
-    rows = [_row(rng, deviates, earlier, sims) for deviates in DEVIATES for earlier in EARLIER]
+    rows = [_row(_Habits(deviates), earlier, sims, rng) for deviates in DEVIATES for earlier in EARLIER]
+    unsteady = [_row(_Habits(0.0, *kind), earlier, sims, rng) for kind in UNSTEADY for earlier in EARLIER]
     columns = (
         "an answer differs from the usual one",
+        "unsteady items",
+        "right about them",
         "asked before",
         "alarm within 100",
         f"within {GOLD}",
@@ -34,28 +40,44 @@ def table(_data: Path, sims: int) -> str:
         "false alarms",
     )
     title = f"{FALL:.0%} fewer gold items right, of {ACCURACY:.0%}: {sims} changes, {_QUIET * sims} quiet checks a row"
-    asked = markdown(title, columns, rows)
+    asked = markdown(title, columns, [*rows, *unsteady])
     return f"{asked}\n\n{_steps(rng, _QUIET * sims)}"
 
 
-def _row(rng: np.random.Generator, deviates: float, earlier: int, sims: int) -> tuple[object, ...]:
-    first = np.array([_first_alarm(*_answers(rng, deviates, earlier, FALL)) for _ in range(sims)])
-    quiet = [_evidence(*_answers(rng, deviates, earlier, 0.0), 100) for _ in range(_QUIET * sims)]
+@dataclass(frozen=True, slots=True)
+class _Habits:
+    """How often an answer differs from the usual one, and a type of items on which there is no usual one."""
+
+    deviates: float
+    unsteady: float = 0.0
+    right_there: float = 0.5
+
+    def answers(self, rng: np.random.Generator, earlier: int, fall: float) -> tuple[Bools, Bools]:
+        """Return which answers are right, of before (GOLD, earlier) and of now.
+
+        A fall is one of the steady items, of which as many turn wrong and a point of all turns right.
+        """
+        right = ACCURACY - self.unsteady * self.right_there
+        unsteady_G = rng.random(GOLD) < self.unsteady
+        right_G = rng.random(GOLD) < right / (1 - self.unsteady)
+        before_Ge = right_G[:, None] ^ (rng.random((GOLD, earlier)) < self.deviates)
+        if fall:
+            lost_G = rng.random(GOLD) < (fall + 0.01) / right
+            won_G = rng.random(GOLD) < 0.01 / (1 - self.unsteady - right)
+            right_G = np.where(right_G, ~lost_G, won_G)
+        now_G = right_G ^ (rng.random(GOLD) < self.deviates)
+        any_Ge = rng.random((GOLD, earlier + 1)) < self.right_there
+        return np.where(unsteady_G[:, None], any_Ge[:, 1:], before_Ge), np.where(unsteady_G, any_Ge[:, 0], now_G)
+
+
+def _row(habits: _Habits, earlier: int, sims: int, rng: np.random.Generator) -> tuple[object, ...]:
+    first = np.array([_first_alarm(*habits.answers(rng, earlier, FALL)) for _ in range(sims)])
+    quiet = [_evidence(*habits.answers(rng, earlier, 0.0), 100) for _ in range(_QUIET * sims)]
     median = float(np.median(first))
     shown = f"{median:.0f}" if np.isfinite(median) else f"above {GOLD}"
     within = float((first <= 100).mean()), float((first <= GOLD).mean())
-    return deviates, earlier, *within, shown, f"{np.mean(quiet):.5f}"
-
-
-def _answers(rng: np.random.Generator, deviates: float, earlier: int, fall: float) -> tuple[Bools, Bools]:
-    """Return which answers are right, of before (GOLD, earlier) and of now; a point of the items turns right too."""
-    right_G = rng.random(GOLD) < ACCURACY
-    before_Ge = right_G[:, None] ^ (rng.random((GOLD, earlier)) < deviates)
-    if fall:
-        lost_G = rng.random(GOLD) < (fall + 0.01) / ACCURACY
-        won_G = rng.random(GOLD) < 0.01 / (1 - ACCURACY)
-        right_G = np.where(right_G, ~lost_G, won_G)
-    return before_Ge, right_G ^ (rng.random(GOLD) < deviates)
+    kind = (habits.unsteady, habits.right_there) if habits.unsteady else ("–", "–")
+    return habits.deviates, *kind, earlier, *within, shown, f"{np.mean(quiet):.5f}"
 
 
 def _evidence(before_Ge: Bools, now_G: Bools, items: int) -> bool:

@@ -29,6 +29,7 @@ def table(data: Path, sims: int) -> str:
     strong, none = _as_advice(said), np.zeros((len(said), 1))
     useless = np.random.default_rng(5).random(len(said))
     methods: dict[str, Callable[[Rows, Rows], Estimate]] = {
+        "people alone": lambda a, _: pool_mean(_draws(len(a), len(labels)), labels[a], share=True),
         "PPI++ on the LLM's score": lambda a, b: _joined(labels, said, a, b),
         "PPI++ on a useless score": lambda a, b: _joined(labels, useless, a, b),
         "PPI++ cross-fitted on the LLM's answer": lambda a, b: _cross_fitted(labels, strong, none, a, b),

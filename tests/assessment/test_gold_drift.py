@@ -49,6 +49,18 @@ def test_five_points_less_are_seen_in_a_hundred_answers_of_a_steady_annotator():
     assert np.median([one.fallen for one in found]) == 1
 
 
+def test_five_points_less_are_seen_beside_a_type_of_items_that_is_answered_now_one_way_now_the_other():
+    def unsteady(rng, falls):
+        steady = [one for one in asked(rng, 110, 8, falls=falls) if rng.random() < 0.9]
+        hard = [RepeatedAnswers(tuple((rng.random(8) < 0.7).tolist()), bool(rng.random() < 0.7)) for _ in range(10)]
+        both = (steady + hard)[:100]
+        return paired_evidence([both[n] for n in rng.permutation(len(both))])
+
+    rng = np.random.default_rng(3)
+    assert np.mean([unsteady(rng, 0.05).fallen for _ in range(100)]) > 0.6
+    assert sum(unsteady(rng, 0.0).fallen for _ in range(300)) <= 2
+
+
 def test_what_has_become_better_or_was_mostly_wrong_raises_no_alarm():
     better = [RepeatedAnswers((False,) * 6, True)] * 50 + [RepeatedAnswers((True,) * 6, True)] * 50
     assert not paired_evidence(better).fallen

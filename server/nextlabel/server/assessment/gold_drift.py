@@ -3,7 +3,8 @@
 If nothing has changed, the answers about an item could have come in any order, so that of ``n`` of them with ``k``
 wrong ones the newest is wrong with a probability of k / n. Bettors raise the odds of that; each stake is fair given
 ``k`` and ``n``, and a wealth that began as 1 ever exceeds 1 / error with a probability of at most ``error`` (Ville
-1939). Items that are mostly wrong are not bet on, since a fall does not show there. The bets are those of conditional
+1939). Items that are mostly wrong are not bet on, since a fall does not show there, and high odds not on those that are
+answered now one way, now the other: there they lose what they win on steady ones. The bets are those of conditional
 logistic regression (Breslow and Day 1980) as e-values (Ramdas, Grünwald, Vovk and Shafer 2023, arXiv 2210.01948).
 """
 
@@ -19,6 +20,8 @@ FALSE_ALARMS = 0.001
 """Probability that asking again raises an alarm while nothing has changed, an asking."""
 
 _ODDS_B = np.array([4.0, 16.0, 64.0])
+_STEADY_B = np.array([1 / 2, 1 / 6, 1 / 6])
+"""Share of wrong answers up to which each bettor bets on an item; all do with a single wrong one, of two or more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ def paired_evidence(answers: Sequence[RepeatedAnswers]) -> PairedEvidence:
         + np.log(of_n)[:, None]
         - np.log(odds_1B * wrong_of_n[:, None] + (of_n - wrong_of_n)[:, None])
     )
-    gains_nB[2 * wrong_of_n > of_n] = 0.0
+    # Who bets goes by how many answers are wrong, the new one among them, and not by which: that keeps a stake fair.
+    gains_nB[wrong_of_n[:, None] > np.maximum(_STEADY_B * of_n[:, None], 1.0)] = 0.0
     log_wealth_n = np.logaddexp.reduce(np.cumsum(gains_nB, axis=0), axis=1) - np.log(len(_ODDS_B))
     return PairedEvidence(
         items=len(answers),
