@@ -44,18 +44,32 @@ def precision(heads: ComparisonHead, pairs: Floats) -> Exact:
     return total
 
 
-@pytest.mark.parametrize("name", ["d_optimal", "default"])
-def test_each_pick_adds_most_to_the_determinant_of_the_precision(
-    embeddings: Floats, heads: ComparisonHead, name: str
-) -> None:
+def test_each_pick_adds_most_to_the_determinant_of_the_precision(embeddings: Floats, heads: ComparisonHead) -> None:
     pool, labeled = embeddings[:60], embeddings[60:75]
-    picks = get_strategy(name).select(ArrayPool(pool), 6, context(heads, labeled)).rows_k
+    picks = get_strategy("d_optimal").select(ArrayPool(pool), 6, context(heads, labeled)).rows_k
     known = labeled
     for pick in picks:
-        left = [row for row in range(60) if not (known[:, None] == pool[row]).all(axis=2).any()]
+        left = rows_left(pool, known)
         gained = [np.linalg.slogdet(precision(heads, np.vstack([known, pool[row]])))[1] for row in left]
         assert left[int(np.argmax(gained))] == pick
         known = np.vstack([known, pool[pick]])
+
+
+@pytest.mark.parametrize("name", ["bait", "default"])
+def test_each_pick_leaves_least_to_be_lost_on_the_pool(embeddings: Floats, heads: ComparisonHead, name: str) -> None:
+    pool, labeled = embeddings[:60], embeddings[60:75]
+    picks = get_strategy(name).select(ArrayPool(pool), 6, context(heads, labeled)).rows_k
+    of_pool = precision(heads, pool) - precision(heads, pool[:0])
+    known = labeled
+    for pick in picks:
+        left = rows_left(pool, known)
+        lost = [np.trace(np.linalg.solve(precision(heads, np.vstack([known, pool[row]])), of_pool)) for row in left]
+        assert left[int(np.argmin(lost))] == pick
+        known = np.vstack([known, pool[pick]])
+
+
+def rows_left(pool: Floats, known: Floats) -> list[int]:
+    return [row for row in range(len(pool)) if not (known[:, None] == pool[row]).all(axis=2).any()]
 
 
 def test_which_side_stands_first_does_not_matter(embeddings: Floats, heads: ComparisonHead) -> None:
@@ -69,9 +83,15 @@ def test_which_side_stands_first_does_not_matter(embeddings: Floats, heads: Comp
     np.testing.assert_array_equal(one, other)
 
 
-def test_before_there_is_a_learner_the_default_covers_the_pool(embeddings: Floats) -> None:
-    batch = get_strategy("default").select(ArrayPool(embeddings), 20, context(None, embeddings[:0]))
-    assert set(batch.reasons_k or ()) == {"covers uncertain region"}
+def test_before_there_is_a_learner_pairs_are_picked_by_how_their_sides_differ(embeddings: Floats) -> None:
+    """Where all pairs but some are of texts that are alike, an answer about those some tells anything at all."""
+    alike = embeddings.copy()
+    alike[8:, SIDE:] = alike[8:, :SIDE]
+    unknown = SelectionContext(pairs=True)
+    assert set(get_strategy("default").select(ArrayPool(alike), 8, unknown).rows_k) == set(range(8))
+    rows = get_strategy("default").select(ArrayPool(embeddings), 20, unknown).rows_k
+    turned = np.roll(embeddings, SIDE, axis=1)
+    np.testing.assert_array_equal(rows, get_strategy("default").select(ArrayPool(turned), 20, unknown).rows_k)
 
 
 # Strategies of annotators' labels ask again about what is answered; pairs of a pool are not.

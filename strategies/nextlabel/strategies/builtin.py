@@ -13,6 +13,7 @@ from nextlabel.strategies.composition.unless_pairs import UnlessPairs
 from nextlabel.strategies.composition.unless_tied import UnlessTied
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.badge import Badge
+from nextlabel.strategies.pickers.bait import Bait
 from nextlabel.strategies.pickers.category_vectors import CategoryVectors
 from nextlabel.strategies.pickers.clusters import ClusterMargin, DropQuery, KMeans
 from nextlabel.strategies.pickers.coverage import Herding, ProbCover
@@ -54,7 +55,7 @@ def default(sample: int = 5000, scale: float = 0.42, power: float = 2.0, ramp: f
     picker = Herding(scale, Worth(power, ramp))
     params = {"sample": sample, "scale": scale, "power": power, "ramp": ramp}
     covering = ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
-    return UnlessPairs(SoughtInAll(covering), d_optimal(sample=sample))
+    return UnlessPairs(SoughtInAll(covering), bait(sample=sample))
 
 
 def random() -> Strategy:
@@ -188,6 +189,14 @@ def d_optimal(prior: float = 0.1, sample: int = 5000) -> Strategy:
     _at_least("d_optimal", "sample", sample, 1)
     params = {"prior": prior, "sample": sample}
     return ScoreAndPick("d_optimal", DOptimal(prior), None, ShortlistSize(4, sample), "narrows the learner", params)
+
+
+def bait(prior: float = 0.3, sample: int = 5000) -> Strategy:
+    """Answers tell most about what the whole pool is like (Fisher information); the default of pairs."""
+    _positive("bait", "prior", prior)
+    _at_least("bait", "sample", sample, 1)
+    params = {"prior": prior, "sample": sample}
+    return ScoreAndPick("bait", Bait(prior), None, ShortlistSize(4, sample), "tells most about the pool", params)
 
 
 def igs(sample: int = 5000) -> Strategy:
@@ -344,6 +353,7 @@ BUILT_IN: Mapping[str, Callable[..., Strategy]] = {
         cluster_margin,
         dropquery,
         d_optimal,
+        bait,
         double_thompson,
         igs,
         balanced_margin,

@@ -69,6 +69,8 @@ class SelectionContext:
         annotations: answers already given about pool rows, for relabeling.
         difficulties: how difficult rows were that texts were written of.
         nearest: distances to the labeled set kept between rounds; without it they are computed anew.
+        pairs: whether rows are pairs, whose embedding is that of both sides, one after the other; a `ComparisonHead`
+            says so too.
         seed: all randomness of the selection; give each round its own.
     """
 
@@ -79,6 +81,7 @@ class SelectionContext:
     nearest: NearestLabeled | None = None
     seed: int = 0
     difficulties: Difficulties | None = None
+    pairs: bool = False
 
     @property
     def labeled_embeddings(self) -> Floats:

@@ -170,11 +170,6 @@ class ComparisonHead:
         """Return the probabilities of first, neither and second, shape (n, 3)."""
         return self.choice.predict_proba(embeddings_nD)
 
-    def differences(self, embeddings_nD: Exact) -> Exact:
-        """Return how the first side of each pair differs from the second, shape (n, D / 2)."""
-        half = embeddings_nD.shape[1] // 2
-        return np.asarray(embeddings_nD[:, :half] - embeddings_nD[:, half:])
-
     def information(self, embeddings_nD: Exact) -> Exact:
         """Return what an answer about each pair tells of the difference of its rewards, shape (n,), at most 1/4.
 
@@ -183,6 +178,12 @@ class ComparisonHead:
         probabilities_nC = to_numpy(self.predict_proba(embeddings_nD)).astype(np.float64)
         first_n, second_n = probabilities_nC[:, 0], probabilities_nC[:, 2]
         return np.asarray((first_n + second_n - (first_n - second_n) ** 2) / 4)
+
+
+def sides_apart(embeddings_nD: Exact) -> Exact:
+    """Return how the first side of each of n pairs differs from the second, shape (n, D / 2)."""
+    half = embeddings_nD.shape[1] // 2
+    return np.asarray(embeddings_nD[:, :half] - embeddings_nD[:, half:])
 
 
 def predictor_logits(predictor: Predictor, embeddings_nD: Array) -> Array:

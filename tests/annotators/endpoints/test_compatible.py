@@ -17,8 +17,9 @@ from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.llm.label_scores import BatchCalibratedAnnotator, batch_calibrated, label_distribution
 from nextlabel.server.annotators.paid_calls.pricing import load_prices
+from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import AnnotatorStopped, FailedPrecondition, InvalidArgument, Unavailable
-from nextlabel.server.values.labeling.answers import Label, Outcome
+from nextlabel.server.values.labeling.answers import Label, MultiLabel, Outcome
 from tests.annotators.ledger import MemoryLedger
 from tests.annotators.serving import serving
 from tests.annotators.shop import LABELS, collect, make_items, make_task
@@ -43,7 +44,8 @@ class Server:
         self.headers.append(dict(request.headers))
         if self.status != 200:
             return web.json_response({"error": {"message": "no", "type": "x"}}, status=self.status)
-        label = params["response_format"]["json_schema"]["schema"]["properties"]["label"]["enum"][0]
+        properties = params["response_format"]["json_schema"]["schema"]["properties"]
+        label = properties["label"]["enum"][0] if "label" in properties else ""
         content = self.text if self.text is not None else json.dumps({"label": label})
         choice: dict[str, Any] = {"message": {"content": content}, "finish_reason": "stop"}
         if params.get("logprobs"):
@@ -123,6 +125,15 @@ async def test_token_probabilities_become_a_confidence(make_compatible: MakeAnno
     assert answer.signals == {"logprob": pytest.approx(0.75)}
     assert [candidate.label for candidate in answer.candidates] == ["billing", "shipping", "other"]
     assert answer.outcome is Outcome.LABEL
+
+
+async def test_nothing_is_said_of_the_tokens_of_long_answers(make_compatible: MakeAnnotator, server: Server) -> None:
+    """A thousand alternatives to each of their tokens would be more than a reply may have."""
+    server.text = json.dumps({"labels": ["billing"]})
+    task = make_task(annotation_type=AnnotationType.MULTI_LABEL)
+    answers = await collect(make_compatible(options={"logprobs": True}), task, make_items(1))
+    assert [answer.body for answer in answers.values()] == [MultiLabel(("billing",))]
+    assert "logprobs" not in server.requests[0]
 
 
 def chosen(token: str, **alternatives: float) -> TokenChoice:

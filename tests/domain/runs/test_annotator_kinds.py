@@ -40,7 +40,7 @@ from tests.domain.service import CLASSES, Service
 IDS = [f"i{n}" for n in range(60)]
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
 GATEWAY = "http://127.0.0.1:9"
-REQUEST = ModelRequest("m", "system", "user", {}, 10)
+REQUEST = ModelRequest("m", "system", "user", {}, 10, label_tokens=True)
 
 
 @pytest.fixture

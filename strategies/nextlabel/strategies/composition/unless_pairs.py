@@ -1,4 +1,4 @@
-"""Another strategy where the learner compares pairs."""
+"""Another strategy where rows are pairs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nextlabel.strategies.strategy import Strategy
 
 @dataclass(frozen=True, slots=True)
 class UnlessPairs(Around):
-    """Uses another strategy once there is a learner of pairs, of which embeddings side by side say little.
+    """Uses another strategy for pairs, of which embeddings side by side say little.
 
     Attributes:
-        inner: the strategy for everything else, and before there is a learner.
+        inner: the strategy for everything else.
         of_pairs: the strategy for pairs.
     """
 
@@ -34,4 +34,4 @@ class UnlessPairs(Around):
         return self._current(context).pick(candidates, k, context)
 
     def _current(self, context: SelectionContext) -> Strategy:
-        return self.of_pairs if isinstance(context.predictor, ComparisonHead) else self.inner
+        return self.of_pairs if context.pairs or isinstance(context.predictor, ComparisonHead) else self.inner

@@ -113,7 +113,7 @@ class OpenAiEndpoint:
             parameters |= {"temperature": self._settings.sample_temperature, "seed": request.sample}
         elif self._settings.temperature is not None:
             parameters["temperature"] = self._settings.temperature
-        if self._settings.logprobs:
+        if self._settings.logprobs and request.label_tokens:
             parameters |= {"logprobs": True, "top_logprobs": self._settings.top_logprobs}
         return parameters
 

@@ -27,7 +27,8 @@ class ModelRequest:
     """One call: `system` is cacheable and comes first. `cache_ttl` None asks for no prompt caching.
 
     `score_levels` are the scores to choose from, for endpoints that take no other; empty where no score is asked for.
-    `sample` is above 0 where an answer that differs from those of lower numbers is wanted.
+    `label_tokens` asks for what else the tokens of a label might have been, of endpoints that say so; it makes replies
+    large. `sample` is above 0 where an answer that differs from those of lower numbers is wanted.
     """
 
     model: str
@@ -38,6 +39,7 @@ class ModelRequest:
     cache_ttl: CacheTtl | None = None
     effort: str | None = None
     score_levels: tuple[float, ...] = ()
+    label_tokens: bool = False
     sample: int = 0
 
     def worst_usage(self) -> Usage:

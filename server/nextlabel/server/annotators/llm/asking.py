@@ -249,6 +249,7 @@ class ModelAsker:
             cache_ttl=self._warming.useful_ttl(prompt.system, self._settings.cache_ttl),
             effort=self._settings.effort,
             score_levels=self._builder.task.score_levels,
+            label_tokens=len(prompt.ids) == 1 and task_type(self._builder.task.annotation_type).one_class,
             sample=self._settings.sample,
         )
 

@@ -35,5 +35,6 @@ def selection_context(
         labeled=learner.labeled_set(training),
         annotations=annotations,
         nearest=nearest,
+        pairs=learner.compares_pairs,
         seed=seed,
     )

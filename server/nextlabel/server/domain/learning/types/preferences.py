@@ -44,6 +44,11 @@ class PreferenceLearner(TaskLearner[PreferenceTraining, PreferenceModel]):
     def unused_parameters(self) -> Collection[str]:
         return specification.ESTIMATORS["default"]
 
+    @property
+    @override
+    def compares_pairs(self) -> bool:
+        return True
+
     @override
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> PreferenceTraining:
         return PreferenceTraining(

@@ -73,6 +73,11 @@ class TaskLearner(Protocol[T, M]):
         """The parameters of estimators that have no part in it."""
         return ()
 
+    @property
+    def compares_pairs(self) -> bool:
+        """Whether an item is a pair, its embedding that of both texts, one after the other."""
+        return False
+
     def training(self, embeddings_ND: Floats, found: Sequence[Consensus], project: Project) -> T:
         """Return the training set of N embedded items with their consensus."""
         ...
