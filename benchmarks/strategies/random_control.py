@@ -43,17 +43,21 @@ def one_run(data: LabeledSet, labels: int, seed: int) -> Savings:
     rng = np.random.default_rng(seed)
     places = rng.permutation(len(data.train_labels_N))
     held_out = rng.permutation(len(data.test_labels_M))[:HOLDOUT]
-    embeddings_hD, true_h = data.test_embeddings_MD[held_out], data.test_labels_M[held_out]
 
     def judge(some: Places) -> Bool:
-        weights = np.ones(len(some), np.float32)
-        settings = LogisticSettings(len(data.classes))
-        head = fit_logistic(data.train_embeddings_ND[some], data.train_labels_N[some], weights, settings)
-        return np.asarray(head.logits(embeddings_hD).argmax(axis=1) == true_h)
+        return right_on_test(data, places=some)[held_out]
 
     at_random = arm_of(judge, places[:labels], labels, (1.0,))
     chosen = arm_of(judge, places[labels : 5 * labels], labels, SHARES)
     return savings(chosen, at_random, seed)
+
+
+def right_on_test(data: LabeledSet, places: Places) -> Bool:
+    """Which items of the test set a logistic regression on some labels predicts right."""
+    weights = np.ones(len(places), np.float32)
+    settings = LogisticSettings(len(data.classes))
+    head = fit_logistic(data.train_embeddings_ND[places], data.train_labels_N[places], weights, settings)
+    return np.asarray(head.logits(data.test_embeddings_MD).argmax(axis=1) == data.test_labels_M)
 
 
 if __name__ == "__main__":
