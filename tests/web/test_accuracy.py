@@ -91,6 +91,36 @@ async def test_ways_to_join_answers_are_compared_on_gold() -> None:
     assert "70.0 % to 90.0 %" in shown
 
 
+async def test_what_a_promise_leaves_to_people_is_told_of_each_source() -> None:
+    async def delivery(request: pb.GetDeliveryRequest, **_: Any) -> pb.GetDeliveryResponse:
+        assert request.accuracy == 0.9
+        proof = pb.Certificate(threshold=0.75, gold_items=80, right=79, lower_bound=0.93)
+        share = Estimate(value=0.8, low=0.7, high=0.9, items=100)
+        return pb.GetDeliveryResponse(
+            accuracy=0.9,
+            tested=[
+                pb.TestedSource(annotator="<i>mini", certificate=proof, accuracy=share, labels=400),
+                pb.TestedSource(annotator="learner", accuracy=share, missing_gold=35),
+            ],
+            untested=[pb.UntestedSource(annotator="other", why="it was asked about a part")],
+            accepted_by="<i>mini",
+            items=[
+                pb.SourceCount(source=pb.LABEL_SOURCE_LLM, items=700),
+                pb.SourceCount(source=pb.LABEL_SOURCE_NOBODY, items=20),
+            ],
+            accepted=400,
+            expected_accuracy=share,
+        )
+
+    shown = await part("delivery?promise=90", GetDelivery=delivery)
+    assert "400 <small>of 720 labels, under the promise that 90.0 % are right" in shown
+    assert "<strong>&lt;i&gt;mini</strong>: 400 labels with a score from 0.750 hold the promise: 79 of 80" in shown
+    assert "35 more gold items are needed" in shown
+    assert "other was not tested: it was asked about a part" in shown
+    assert shown.count("<circle") == 3
+    assert "above 0 and below 100" in await part("delivery?promise=100", GetDelivery=delivery)
+
+
 def test_what_cannot_be_told_says_why(server: Server) -> None:
     api = server.api()
     project = api.filled(3)

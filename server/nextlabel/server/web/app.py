@@ -65,6 +65,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/accuracy/model", accuracy.accuracy),
         Route(f"{project}/accuracy/shares", accuracy.shares),
         Route(f"{project}/accuracy/joining", accuracy.joining),
+        Route(f"{project}/accuracy/delivery", accuracy.delivery),
         Route(f"{project}/control", curves.control),
         Route(f"{project}/sources", source_curves.sources),
         Route(f"{project}/datasheet", datasheets.show),

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from nextlabel.client.errors import NextlabelError
 from nextlabel.client.transport.connection import LONG_CALL_S
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.server.web.dashboard.curves import NOT_COMPARED
@@ -24,6 +25,11 @@ _KINDS = {
     pb.FIGURE_KIND_AUDIT: "audit draws",
     pb.FIGURE_KIND_WEIGHTED: "chosen, weighted",
     pb.FIGURE_KIND_PREDICTION_POWERED: "draws and predictions",
+}
+_SOURCES = {
+    pb.LABEL_SOURCE_PEOPLE: "people",
+    pb.LABEL_SOURCE_LLM: "LLMs",
+    pb.LABEL_SOURCE_LEARNER: "learner",
 }
 _MOST_CLASSES = 30
 _LEFT = 222
@@ -106,6 +112,33 @@ async def joining(request: Request) -> Response:
         return page(request, "joining_part.html", why_none=found)
     rows = [row for one in found.methods if one.HasField("on_gold") for row in told(one.name, [one.on_gold])]
     return page(request, "joining_part.html", found=found, picture=_shares_picture(rows, 1.0))
+
+
+async def delivery(request: Request) -> Response:
+    """Return the part with what all labels of the pool are worth together, and which may stand under a promise."""
+    who, promise = visitor(request), _share(request.query_params.get("promise", "95"))
+    asked = pb.GetDeliveryRequest(project=request.path_params["project"], accuracy=promise)
+    found = await _or_why(who.call(who.backend.quality.GetDelivery, asked, LONG_CALL_S))
+    if isinstance(found, str):
+        return page(request, "delivery_part.html", why_none=found)
+    rows = [Told(one.annotator, "gold", one.accuracy, None) for one in found.tested]
+    if found.HasField("expected_accuracy"):
+        rows.insert(0, Told("all labels", "expected", found.expected_accuracy, None))
+    items = [(_SOURCES.get(one.source, "nobody"), one.items) for one in found.items if one.items]
+    total = sum(count for _, count in items)
+    return page(
+        request, "delivery_part.html", found=found, picture=_shares_picture(rows, 1.0), items=items, total=total
+    )
+
+
+def _share(percent: str) -> float:
+    try:
+        share = float(percent) / 100
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise InvalidArgument.field("promise", f"expected per cent, above 0 and below 100; got {percent!r}")
+    return share
 
 
 def told(of: str, figures: Iterable[pb.Figure]) -> list[Told]:
