@@ -24,3 +24,13 @@ def test_classes_that_are_named_say_how_they_are_spelled() -> None:
 def test_labels_that_are_no_class_in_any_spelling_are_named() -> None:
     with pytest.raises(InvalidArgument, match="'billling', 'n/a'; name them too"):
         asked("single_label", ["billing", "other"], None, ["Billing", "billling", "n/a"])
+
+
+def test_paths_bring_the_classes_that_they_are_kinds_of() -> None:
+    wanted = asked("multi_label", ["animal/cat", "plant"], None, [["Animal/Cat"], ["animal"]], paths=True)
+    assert ([*wanted.classes], wanted.paths) == (["animal", "animal/cat", "plant"], True)
+    assert [*asked("multi_label", [], None, [["animal/cat"]], paths=True).classes] == ["animal", "animal/cat"]
+    with pytest.raises(InvalidArgument, match="give --type multi_label"):
+        asked("single_label", ["animal/cat", "plant"], None, [], paths=True)
+    with pytest.raises(InvalidArgument, match="a part of a path must not be empty"):
+        asked("multi_label", ["animal/", "plant"], None, [], paths=True)

@@ -25,10 +25,10 @@ ROWS = "Nr;Nachricht;Thema\n" + "".join(
 )
 
 
-def created(server: Server) -> str:
+def created(server: Server, **fields: str) -> str:
     name = f"made-{request_id()[:8]}"
     with visitor(server, token=ADMIN) as client:
-        form = {"name": name, "classes": "billing\r\n\r\nother\r\n", "guidelines": "Money is billing."}
+        form = {"name": name, "classes": "billing\r\n\r\nother\r\n", "guidelines": "Money is billing.", **fields}
         answer = client.post("/new", data=form)
         assert answer.status_code == 200, answer.text
         assert answer.url.path == f"/projects/{name}/add"
@@ -156,3 +156,28 @@ async def test_a_server_that_does_not_answer_in_time_leaves_what_was_written_and
     assert answer.status_code == 503
     assert "create it again in a moment" in answer.text
     assert all(kept in answer.text for kept in written.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "known"),
+    [("several", ["a/b", "c"], 40), ("paths", ["a", "a/b", "c"], 40)],
+)
+def test_several_classes_and_paths_are_made_and_filled_by_the_browser_alone(
+    guarded: Server, kind: str, classes: list[str], known: int
+) -> None:
+    name = created(guarded, kind=kind, classes="a/b\nc")
+    request = project_service_pb2.GetProjectRequest(project=name)
+    made = guarded.api().projects.GetProject(request, metadata=(("authorization", f"Bearer {ADMIN}"),)).project
+    assert [one.name for one in made.label_space.classes] == classes
+    assert made.label_space.paths == (kind == "paths")
+    rows = "text,labels\n" + "".join(f"item {n},{('a/b', 'a/b|c')[n % 2]}\n" for n in range(known))
+    status, page = added(guarded, name, "items.csv", rows.encode(), label="labels", evaluate="20")
+    assert status == 200, page
+    pool, holdout, labeled = counts(guarded, name)
+    assert (pool + holdout, labeled + holdout) == (known, known)
+
+
+def test_a_kind_that_the_form_does_not_have_is_refused(guarded: Server) -> None:
+    with visitor(guarded, token=ADMIN) as client:
+        answer = client.post("/new", data={"name": "spans", "kind": "spans", "classes": "a\nb"})
+    assert (answer.status_code, "one of one, several, paths" in answer.text) == (400, True)

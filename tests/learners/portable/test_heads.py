@@ -78,6 +78,15 @@ def test_several_classes_an_item_say_the_same(blobs: Blobs, estimator: str) -> N
     assert_same(train_multi_label(known, parse_learner_spec(estimator, {}), 0, None), blobs.embeddings[900:])
 
 
+def test_classes_that_are_paths_are_as_probable_as_their_kinds(blobs: Blobs) -> None:
+    targets = np.eye(5, dtype=np.float32)[blobs.labels[:200]]
+    parents = (1, -1, -1, 0, 2)
+    known = MultiLabelTraining(blobs.embeddings[:200], targets, np.full(200, True), blobs.classes, parents_C=parents)
+    model = train_multi_label(known, parse_learner_spec("default", {}), 0, None)
+    assert model.parents_C == parents
+    assert_same(model, blobs.embeddings[900:])
+
+
 @pytest.mark.parametrize("cuts", [(), (-1.0, 0.5, 2.0, 2.5)], ids=["any number", "a few levels"])
 def test_scores_and_their_intervals_are_the_same(blobs: Blobs, cuts: tuple[float, ...]) -> None:
     unused: Any = None

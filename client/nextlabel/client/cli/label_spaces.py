@@ -1,7 +1,7 @@
 """Options of commands that create projects: what items are asked for, and how it is to be answered."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -20,7 +20,27 @@ PathsOption = Annotated[
     bool,
     typer.Option("--paths", help="Names such as animal/cat are paths: an answer names all above it too (multi_label)."),
 ]
-TypeOption = Annotated[AnnotationTypeName, typer.Option("--type", help="What the items ask for.")]
+
+
+def _annotation_type(name: str) -> str:
+    from nextlabel.client.messages.annotation_types import annotation_type_value
+
+    try:
+        annotation_type_value(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).removeprefix("annotation_type: ")) from None
+    return name.lower().replace("-", "_")
+
+
+TypeOption = Annotated[
+    AnnotationTypeName,
+    typer.Option(
+        "--type",
+        parser=_annotation_type,
+        metavar="|".join(get_args(AnnotationTypeName)),
+        help="What the items ask for.",
+    ),
+]
 ScoreRangeOption = Annotated[
     str,
     typer.Option(

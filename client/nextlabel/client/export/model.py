@@ -1,7 +1,7 @@
 """A trained model in a folder of its own: what predicts with it, and what has to be known of it."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +101,19 @@ def _settings(model: pb.ExportedModel, project: Project) -> dict[str, Any]:
         "annotation_type": enum_name(project, "annotation_type"),
         "classes": list(model.classes),
         "thresholds": list(model.thresholds),
+        "parents": _parents(model.classes) if project.label_space.paths else [],
         "embedding_model": model.embedding_model,
         "embedding_revision": model.embedding_revision,
         "embedding_dimension": model.embedding_dimension,
         "text_prefix": model.text_prefix,
     }
+
+
+def _parents(classes: Sequence[str]) -> list[int]:
+    """The place of the class that each one is a kind of, -1 for none: what applies to `a/b`, `a` applies to.
+
+    >>> _parents(["animal", "animal/cat", "plant"])
+    [-1, 0, -1]
+    """
+    place = {name: number for number, name in enumerate(classes)}
+    return [place.get(name.rpartition("/")[0], -1) for name in classes]

@@ -86,6 +86,10 @@ def predict({given}):
 {choose}'''
 _ONE = """    return [MODEL["classes"][best] for best in probabilities.argmax(axis=1)]"""
 _SEVERAL = """    given = probabilities > np.array(MODEL["thresholds"], np.float32)
+    for place, parent in enumerate(MODEL["parents"]):
+        while parent >= 0:
+            given[:, parent] |= given[:, place]
+            parent = MODEL["parents"][parent]
     return [[name for name, yes in zip(MODEL["classes"], row) if yes] for row in given]"""
 _SHOW_CLASSES = """    for label, row in zip(predict(inputs), predict_proba(inputs)):
         print(json.dumps({"label": label, "probabilities": dict(zip(MODEL["classes"], row.tolist()))}))"""

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from nextlabel.client.literals import AnnotationTypeName
-from nextlabel.client.messages.enums import enum_value
+from nextlabel.client.messages.annotation_types import annotation_type_value
 from nextlabel.client.messages.names import class_name, several
 from nextlabel.client.messages.settings import duration, learner_settings, strategy_spec
 from nextlabel.client.transport.calls import Mode, OfServer, Scope, Service, call, project_call, stream
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import project_service_pb2 as pb
-from nextlabel.v1.annotation_pb2 import AnnotationType
 from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class Projects(OneProject[Mode, OfServer]):
         source = pb.EMBEDDING_SOURCE_GIVEN if embeddings_given else pb.EMBEDDING_SOURCE_SERVER
         project = pb.Project(
             name=name,
-            annotation_type=enum_value(AnnotationType, annotation_type, "annotation_type"),
+            annotation_type=annotation_type_value(annotation_type),
             label_space=label_space(labels, paths=paths),
             embedding=pb.EmbeddingSettings(source=source, model=embedding_model, dimension=dimension),
             learner=learner_settings(estimator, estimator_params),

@@ -12,6 +12,8 @@ from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.messages.answers import LABEL_SEPARATOR
 from nextlabel.client.messages.names import named_as
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.projects.label_paths import as_paths, path_problem
+from nextlabel.server.values.projects.projects import LabelClass
 from nextlabel.server.values.projects.score_range import ScoreRange
 
 OF_ROWS: Sequence[AnnotationTypeName] = ("single_label", "multi_label", "score")
@@ -24,11 +26,13 @@ class Asked:
 
     Attributes:
         classes: names with descriptions, '' for none; empty for scores.
+        paths: the names are paths, and what they are kinds of is among them.
     """
 
     annotation_type: AnnotationTypeName
     classes: Mapping[str, str]
     scores: ScoreRange | None
+    paths: bool = False
 
     @property
     def has_interval(self) -> bool:
@@ -48,6 +52,8 @@ def asked(
     labels: Sequence[str] | Mapping[str, str],
     score_range: Sequence[float] | None,
     known: Iterable[Any],
+    *,
+    paths: bool = False,
 ) -> Asked:
     """Return what is asked for; classes that nobody names are those of the known labels.
 
@@ -55,6 +61,7 @@ def asked(
         labels: names of the classes.
         score_range: the smallest and the greatest score, and the step where there is one; None for 0 to 1.
         known: values as `known_label` returns them.
+        paths: names such as ``animal/cat`` are paths, for several labels a row.
 
     Raises:
         InvalidArgument: too few classes, a range that is none, or known labels outside of either.
@@ -62,12 +69,16 @@ def asked(
     values = [value for value in known if value is not None]
     if annotation_type not in OF_ROWS:
         raise InvalidArgument.field("--type", f"the rows of a file are asked for one of {', '.join(OF_ROWS)}")
+    if paths and annotation_type != "multi_label":
+        raise InvalidArgument.field("--paths", "an answer names all that is above a class too: give --type multi_label")
     if annotation_type == "score":
         return Asked(annotation_type, {}, _scores(labels, score_range, values))
     if score_range is not None:
         raise InvalidArgument.field("--score-range", "it goes with --type score")
     found = Counter(name for value in values for name in (value if isinstance(value, list) else [value]))
     classes = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or sorted(_spelled_once(found)), "")
+    if paths:
+        classes = _with_parents(classes)
     if len(classes) < 2:
         raise InvalidArgument.field("--labels", "name at least two classes, such as --labels billing,delivery,other")
     if strange := sorted(set(map(named_as(classes), found)) - set(classes)):
@@ -77,7 +88,15 @@ def asked(
             f"holds labels that --labels does not name: {', '.join(map(repr, strange[:5]))}{several}; name them too, "
             "or empty those cells",
         )
-    return Asked(annotation_type, classes, None)
+    return Asked(annotation_type, classes, None, paths)
+
+
+def _with_parents(classes: Mapping[str, str]) -> dict[str, str]:
+    """Return the classes with those that they are kinds of, in the order of the project's label space."""
+    if problem := next(filter(None, map(path_problem, classes)), ""):
+        raise InvalidArgument.field("--labels", problem)
+    placed = as_paths([LabelClass(name, description) for name, description in classes.items()])
+    return {one.name: one.description for one in placed}
 
 
 def _spelled_once(found: Counter[str]) -> Sequence[str]:

@@ -45,13 +45,14 @@ class Job:
             self.client.projects.create(
                 PROJECT,
                 labels=wanted.classes,
+                paths=wanted.paths,
                 annotation_type=wanted.annotation_type,
                 score_range=(allowed.minimum, allowed.maximum, allowed.step) if allowed else None,
                 guidelines=guidelines,
             )
             return
         found = _asks_for(present[PROJECT])
-        if found != (wanted.annotation_type, [*wanted.classes], wanted.scores):
+        if found != (wanted.annotation_type, [*wanted.classes], wanted.scores, wanted.paths):
             raise FailedPrecondition(
                 f"an earlier call with this file asked for {_said(*found)}; ask for the same, or give another "
                 "--data-dir to begin anew",
@@ -119,14 +120,14 @@ class Job:
         return None
 
 
-def _asks_for(project: Project) -> tuple[str, list[str], ScoreRange | None]:
+def _asks_for(project: Project) -> tuple[str, list[str], ScoreRange | None, bool]:
     kind, allowed = enum_name(project, "annotation_type"), project.score_range
     scores = ScoreRange(allowed.minimum, allowed.maximum, allowed.step) if kind == "score" else None
-    return kind, [c.name for c in project.label_space.classes], scores
+    return kind, [c.name for c in project.label_space.classes], scores, project.label_space.paths
 
 
-def _said(kind: str, classes: Sequence[str], scores: ScoreRange | None) -> str:
+def _said(kind: str, classes: Sequence[str], scores: ScoreRange | None, paths: bool) -> str:
     if scores is not None:
         return f"scores {scores}"
     which = "one of the classes" if kind == "single_label" else "any of the classes"
-    return f"{which} {', '.join(classes)}"
+    return f"{which} {', '.join(classes)}{', whose names are paths' if paths else ''}"

@@ -15,6 +15,7 @@ from nextlabel.client.cli.label_spaces import (
     GuidelinesOption,
     LabelsFileOption,
     LabelsOption,
+    PathsOption,
     ScoreRangeOption,
     TypeOption,
     codebook,
@@ -41,6 +42,7 @@ def auto(
     labels: LabelsOption = "",
     labels_file: LabelsFileOption = None,
     annotation_type: TypeOption = "single_label",
+    paths: PathsOption = False,
     score_range: ScoreRangeOption = "",
     known: Annotated[
         str | None,
@@ -113,7 +115,7 @@ def auto(
         source = LabeledSource(path, reading, text, id_column, known, annotation_type, gold_share=gold)
         names = source.names()
         rows = list(source.rows(names, quiet=False))
-        wanted = asked(annotation_type, named, scores, (row.known for row in rows))
+        wanted = asked(annotation_type, named, scores, (row.known for row in rows), paths=paths)
         rows = [row if row.known is None else replace(row, known=wanted.named(row.known)) for row in rows]
         _say(_what_there_is(rows))
         labeling = chosen(

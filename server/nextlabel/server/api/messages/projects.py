@@ -74,7 +74,7 @@ def _annotation_type(message: pb.Project) -> AnnotationType:
         if wire == message.annotation_type:
             return own
     allowed = ", ".join(own.name for own in ANNOTATION_TYPES)
-    raise InvalidArgument.field("project.annotation_type", f"must be one of {allowed}")
+    raise InvalidArgument.field("project.annotation_type", f"one of {allowed}; spans and fields are not annotated")
 
 
 def _check_offered(message: pb.Project) -> None:

@@ -5,6 +5,7 @@ Advice has no part in it: what annotators say of an item is not known where the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def head_file(model: TrainedModel, dimension: int) -> bytes:
         logits = _logits(graph, model.head)
         if model.rivals is not None:
             logits = _moved_by_rivals(graph, model.rivals, logits)
-        graph.add("Sigmoid", logits, name=PROBABILITIES)
+        _raised(graph, logits, model.parents_C)
     elif model.linear is not None:
         graph.add("Softmax", _logits(graph, model.linear), name=PROBABILITIES, axis=1)
     elif isinstance(model.estimator, IncrementalSgd):
@@ -99,6 +100,27 @@ def _moved_by_rivals(graph: Graph, rivals: Rivals, logits: str) -> str:
     rival = graph.add("Where", graph.add("Equal", alike, best), second, best)
     above_usual = graph.add("Sub", rival, graph.constant(rivals.usual, single))
     return str(graph.add("Add", logits, graph.add("Mul", above_usual, graph.constant(rivals.weight, single))))
+
+
+def _raised(graph: Graph, logits: str, parents_C: Sequence[int]) -> None:
+    """Add the probabilities of classes, each at least that of every kind of it."""
+    kinds_of: dict[int, list[int]] = {}
+    for c, parent in enumerate(parents_C):
+        while parent >= 0:
+            kinds_of.setdefault(parent, [parent]).append(c)
+            parent = parents_C[parent]
+    if not kinds_of:
+        graph.add("Sigmoid", logits, name=PROBABILITIES)
+        return
+    own = graph.add("Sigmoid", logits)
+    highest = [
+        graph.add("ReduceMax", graph.add("Gather", own, graph.constant(kinds, np.int64), axis=1), axes=[1], keepdims=1)
+        for kinds in kinds_of.values()
+    ]
+    size = len(parents_C)
+    moved = {parent: size + place for place, parent in enumerate(kinds_of)}
+    order = graph.constant([moved.get(c, c) for c in range(size)], np.int64)
+    graph.add("Gather", graph.add("Concat", own, *highest, axis=1), order, axis=1, name=PROBABILITIES)
 
 
 def _one_against_rest(graph: Graph, sgd: IncrementalSgd, n_classes: int) -> None:

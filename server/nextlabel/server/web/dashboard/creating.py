@@ -40,6 +40,13 @@ _ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".xlsx")
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _SHOWN = 50
+_ONE, _PATHS = "one", "paths"
+_KINDS = {
+    _ONE: annotation_pb2.ANNOTATION_TYPE_SINGLE_LABEL,
+    "several": annotation_pb2.ANNOTATION_TYPE_MULTI_LABEL,
+    _PATHS: annotation_pb2.ANNOTATION_TYPE_MULTI_LABEL,
+}
+"""What the form offers; all else is for the command line."""
 _WRONG = frozenset({"INVALID_ARGUMENT", "ALREADY_EXISTS"})
 _BUSY = (
     "The server did not answer in time: it may be busy, or loading the model that embeds texts. "
@@ -73,10 +80,13 @@ async def create_project(request: Request) -> Response:
     filled = await request.form()
     name = _text(filled, "name")
     classes = dict.fromkeys(line.strip() for line in _text(filled, "classes").splitlines() if line.strip())
+    kind = _text(filled, "kind") or _ONE
+    if kind not in _KINDS:
+        raise InvalidArgument.field("kind", f"one of {', '.join(_KINDS)}, got {kind!r}")
     project = pb.Project(
         name=name,
-        annotation_type=annotation_pb2.ANNOTATION_TYPE_SINGLE_LABEL,
-        label_space=pb.LabelSpace(classes=[pb.LabelClass(name=label) for label in classes]),
+        annotation_type=_KINDS[kind],
+        label_space=pb.LabelSpace(classes=[pb.LabelClass(name=label) for label in classes], paths=kind == _PATHS),
     )
     asked = pb.CreateProjectRequest(
         request_id=_text(filled, "request_id") or new_id(), project=project, guidelines=_text(filled, "guidelines")
