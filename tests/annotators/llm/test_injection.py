@@ -85,7 +85,8 @@ async def test_attacks_in_demonstrations_rationales_and_metadata_stay_marked(
     for text in list(ATTACKS.values())[::9]:
         demonstration = Demonstration("d", text, Label("other"), rationale=text)
         item = ItemToAnnotate("x", 0, "Where is my parcel?", metadata={"subject": text})
-        answers = await collect(make_annotator(), make_task(demonstrations=(demonstration,)), [item])
+        reasoning = make_annotator(technique=Technique(justification=True))
+        answers = await collect(reasoning, make_task(demonstrations=(demonstration,)), [item])
         assert answers["x"].body == Label(HONEST)
     written = Demonstration("d", "hi", Text(next(iter(ATTACKS.values()))))
     await collect(make_annotator(), make_task(demonstrations=(written,)), make_items(1))

@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,27 @@ async def test_label_diverse_demonstrations_are_asked_for(make_annotator: MakeAn
     )
     assert library.asked == [("per label", "mail-00000", 3)]
     assert fake.requests[0]["messages"][0]["content"].count("Answer: ") == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "order"),
+    [
+        (Technique(), []),
+        (Technique(justification=True), [1, 0]),
+        (Technique(justification=True, reason_first=True), [0, 1]),
+    ],
+    ids=["no reasons", "after the answer", "before it"],
+)
+async def test_demonstrations_show_reasons_where_reasons_are_asked_for(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, asked: Technique, order: list[int]
+) -> None:
+    technique = replace(asked, retrieval=Retrieval.NEAREST, shots=1)
+    lookups = Lookups(demonstrations=Library(DEMONSTRATIONS))
+    await collect(make_annotator(technique=technique, lookups=lookups), make_task(), make_items(1))
+    shown = fake.requests[0]["messages"][0]["content"].partition("mail number")[0]
+    places = [shown.find("Because:"), shown.find("Answer: ")]
+    assert (sorted(range(2), key=places.__getitem__) if "Because:" in shown else []) == order
+    assert ("It says so." in shown) == bool(order)
 
 
 async def test_justification_comes_after_the_label(make_annotator: MakeAnnotator, fake: FakeAnthropic) -> None:

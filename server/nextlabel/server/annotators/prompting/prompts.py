@@ -98,7 +98,9 @@ class PromptBuilder:
             parts.append("Labels to choose from here:\n" + label_lines(options))
         shown = {demo.item_id: demo for question in questions for demo in question.demonstrations}
         if shown:
-            parts.append("Similar items and their answers:\n" + _demonstrations(tuple(shown.values()), fence))
+            parts.append(
+                "Similar items and their answers:\n" + _demonstrations(tuple(shown.values()), fence, self.technique)
+            )
         parts += [_item(question, name, fence) for question, name in zip(questions, ids, strict=True)]
         parts.append(_closing(self.task, self.technique, ids))
         return "\n\n".join(parts)
@@ -120,7 +122,7 @@ def _system(task: Task, technique: Technique, variant: int, code: str) -> str:
         instruction=_PHRASES[variant % len(_PHRASES)],
         guidelines=task.guidelines.text,
         labels=labels,
-        demonstrations=_demonstrations(task.demonstrations, fence),
+        demonstrations=_demonstrations(task.demonstrations, fence, technique),
         data_rule=fence.explain() if task.demonstrations else "",
         answer_rule=answer_rule(task, technique.form),
     )
@@ -139,7 +141,8 @@ def _in_order(task: Task, names: Sequence[str]) -> tuple[LabelClass, ...]:
     return tuple(label for label in task.labels if label.name in wanted)
 
 
-def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> str:
+def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence, technique: Technique) -> str:
+    """Show answers, and the reasons for them where reasons are asked for, in the order in which they are."""
     blocks = []
     for shown in demonstrations:
         kind = type_of(shown.body)
@@ -150,10 +153,10 @@ def _demonstrations(demonstrations: Sequence[Demonstration], fence: Fence) -> st
         if shown.alternatives is not None:
             first, second = map(fence.wrap, shown.alternatives)
             parts += ["First answer:", first, "Second answer:", second]
-        block = "\n".join([*parts, f"Answer: {answer}"])
-        if shown.rationale:
-            block += f"\nBecause:\n{fence.wrap(shown.rationale)}"
-        blocks.append(block)
+        said = [f"Answer: {answer}"]
+        if shown.rationale and technique.justification:
+            said.insert(0 if technique.reason_first else 1, f"Because:\n{fence.wrap(shown.rationale)}")
+        blocks.append("\n".join([*parts, *said]))
     return "\n\n".join(blocks)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from nextlabel.server.assessment.citations import cites
 from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.domain.labeling.reasons import best_reason, citable
 from nextlabel.server.domain.texts.judgements import JudgedItem
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.answer_form import answer_rule
@@ -123,11 +124,10 @@ class FineTuning:
         A reason that cites what does not stand in the item is none; ``cited`` is None for one that cites nothing.
         """
         body = answered.settled()
-        reasons = [] if body is None else _reasons(answered, body)
-        if body is None or not reasons:
+        best = None if body is None else best_reason(answered.item, answered.usable, body)
+        if body is None or best is None:
             return
-        best = next((a for a in reasons if a.trusted), reasons[-1])
-        cited = cites(best.answer.rationale, _whole(answered.item))
+        cited = cites(best.answer.rationale, citable(answered.item))
         about = self._about(answered) | {"rationale_by": best.annotator, "cited": cited}
         why = _system(f"{self._guidelines()}\n\n{_WHY}")
         reason = _assistant(best.answer.rationale.strip())
@@ -216,20 +216,6 @@ def _judgement(judged: JudgedItem | None) -> Record:
         "lost": best.lost,
         "judgements": best.judgements,
     }
-
-
-def _reasons(answered: AnsweredItem, body: Body) -> list[Annotation]:
-    right, text = type_of(body).compared(body), _whole(answered.item)
-    return [
-        a
-        for a in answered.usable
-        if a.answer.rationale.strip() and _compared(a) == right and cites(a.answer.rationale, text) is not False
-    ]
-
-
-def _whole(item: StoredItem) -> str:
-    """Return all that a reason may cite of an item."""
-    return "\n".join((item.text, item.pair.a, item.pair.b) if item.pair else (item.text,))
 
 
 def _preferred(item: StoredItem, body: Preference) -> Iterator[_Pair]:

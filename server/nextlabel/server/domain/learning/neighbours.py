@@ -8,16 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.server.domain.labeling.labels import Labels
+from nextlabel.server.domain.labeling.reasons import best_reason
 from nextlabel.server.domain.learning.demonstrations import DemonstrationLibrary
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools, as_asked
+from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import FailedPrecondition
+from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.labeling.answers import Body
 from nextlabel.server.values.labeling.tasks import Demonstration, ItemToAnnotate
 from nextlabel.server.values.projects.projects import Project
 
 NEIGHBOURS = 10
+_REASON_CHARACTERS = 1_000
+"""Of a reason that a demonstration shows; people may write more."""
 
 
 class LabeledNeighbours:
@@ -99,9 +104,15 @@ class LabeledNeighbours:
         reserved = [r.item_id for r in pool.references.values()]
         texts = {item.row: item for item in await self._pools.items(self._project.id, self._rows.tolist())}
         there = np.array([row in texts for row in self._rows.tolist()], np.bool_)
+        given = await self._labels.rows(self._project)
         shown = [
-            Demonstration(texts[row].item_id, texts[row].text, body, alternatives=as_asked(texts[row]).alternatives)
+            _demonstration(texts[row], body, best_reason(texts[row], given.get(row, ()), body))
             for row, body in zip(self._rows.tolist(), self._bodies, strict=True)
             if row in texts
         ]
         return DemonstrationLibrary(shown, self._embeddings[there], reserved)
+
+
+def _demonstration(item: StoredItem, body: Body, reason: Annotation | None) -> Demonstration:
+    said = "" if reason is None else reason.answer.rationale.strip()[:_REASON_CHARACTERS]
+    return Demonstration(item.item_id, item.text, body, said, as_asked(item).alternatives)
