@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from benchmarks.assessment.prediction_powered import CACHE
 from benchmarks.assessment.report import markdown
 from benchmarks.learners.labeled_sets import LabeledSet, load_fresh_rows, load_set
 from nextlabel.server.assessment.consensus.choice import METHODS, choose
-from nextlabel.server.assessment.consensus.joining import joining_of
+from nextlabel.server.assessment.consensus.joining import Joining, joining_of
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
 from nextlabel.server.domain.labeling.text_learners import TextLearner
 from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB
@@ -110,44 +109,50 @@ JOINED = (CROWDLAB, CHOSEN)
 
 def table(data: Path, sims: int) -> str:
     """Return accuracies on items without gold, of every way."""
-    rows = []
+    seeds = min(SEEDS, sims)
+    rows: list[list[object]] = []
+    panels: list[tuple[AnswerTable, Ints]] = []
     for name in SETS:
         texts = texts_of(data / name)
         for panel, make in {**PANELS, **(REAL_PANELS if name == REAL else {})}.items():
-            rows.append([name, panel, *_measured(texts, make, min(SEEDS, sims))])
-    figures = np.array([row[2:-1] for row in rows], np.float64)
-    rows.append(["mean", "", *figures.mean(axis=0).tolist(), ""])
+            found = [_measured(texts, make, seed, panels) for seed in range(seeds)]
+            rows.append([name, panel, *np.mean(found, axis=0).tolist()])
+    peers = of_peers(os.environ.get("NEXTLABEL_PEER_PYTHON", ""), panels)
+    for number, row in enumerate(rows):
+        row += best_peer(peers[number * seeds : (number + 1) * seeds])
+    rows.append(["mean", "", *np.array([row[2:-1] for row in rows], np.float64).mean(axis=0).tolist(), ""])
     columns = ["set", "panel", *METHODS, ALONE, *JOINED, "cleanlab's CROWDLAB", "crowd-kit's best", "which"]
-    title = f"Consensus on real texts, {GOLD} gold of {ITEMS} items, {min(SEEDS, sims)} seeds: accuracy without gold"
+    title = f"Consensus on real texts, {GOLD} gold of {ITEMS} items, {seeds} seeds: accuracy without gold"
     shown: str = markdown(title, columns, rows)
     return shown
 
 
-def _measured(texts: Texts, make: Panel, seeds: int) -> list[object]:
-    found: defaultdict[str, list[float]] = defaultdict(list)
-    panels = []
-    for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        rows = np.sort(rng.permutation(len(texts.true_N))[:ITEMS])
-        given, share = make(texts, rng, rows)
-        answers, said_NW = _answer_table(rng, texts, rows, given, share)
-        true, scored = texts.true_N[rows], answers.gold_N == NO_GOLD
-        for method, join in METHODS.items():
-            found[method].append(right(join(answers), true, scored))
-        found[ALONE].append(right(choose(answers).probabilities_NC, true, scored))
-        learner = TextLearner(rows, texts.embeddings_ND[rows].astype(np.float16), len(texts.classes))
-        for way in JOINED:
-            found[way].append(right(_joined(answers, rows, way, learner), true, scored))
-        found["cleanlab"].append(_cleanlab(texts, rows, said_NW, true, scored))
-        panels.append((answers, true))
-    peers = of_peers(os.environ.get("NEXTLABEL_PEER_PYTHON", ""), panels)
-    return [*(float(np.mean(values)) for values in found.values()), *best_peer(peers)]
+def _measured(texts: Texts, make: Panel, seed: int, panels: list[tuple[AnswerTable, Ints]]) -> list[float]:
+    """Return the accuracy of every way on items without gold, and keep the panel for peers."""
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.permutation(len(texts.true_N))[:ITEMS])
+    given, share = make(texts, rng, rows)
+    answers, said_NW = _answer_table(rng, texts, rows, given, share)
+    true, scored = texts.true_N[rows], answers.gold_N == NO_GOLD
+    panels.append((answers, true))
+    chosen = choose(answers)
+    alone = right(chosen.probabilities_NC, true, scored)
+    learner = TextLearner(rows, texts.embeddings_ND[rows].astype(np.float16), len(texts.classes))
+    joining = joining_of(answers, rows.tolist(), CROWDLAB, learner)
+    assert joining is not None
+    heard = right(_joined(answers, rows, joining), true, scored)
+    # The way that is chosen hears the learner where gold says that it is worth it, and never beside votes.
+    earned = joining.voice is not None and joining.voice.earned and chosen.method != "majority"
+    return [
+        *(right(join(answers), true, scored) for join in METHODS.values()),
+        alone,
+        heard,
+        heard if earned else alone,
+        _cleanlab(texts, rows, said_NW, true, scored),
+    ]
 
 
-def _joined(answers: AnswerTable, rows: Ints, way: str, learner: TextLearner) -> npt.NDArray[np.float64]:
-    joining = joining_of(answers, rows.tolist(), way, learner)
-    if joining is None:
-        return METHODS["majority"](answers)
+def _joined(answers: AnswerTable, rows: Ints, joining: Joining) -> npt.NDArray[np.float64]:
     by_item: list[dict[str, int]] = [{} for _ in rows]
     for item, who, said in zip(answers.item_A, answers.annotator_A, answers.class_A, strict=True):
         by_item[item][answers.annotators[who]] = int(said)

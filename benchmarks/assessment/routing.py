@@ -44,7 +44,8 @@ def _measured(skill: float, promise: Promise, gold: int, sims: int) -> tuple[flo
 
 def _bonferroni(scores: np.ndarray, right: np.ndarray, promise: Promise) -> float:
     shares = np.linspace(0, 1, 41)[1:]
-    kept = [scores >= 1 - share for share in shares]
-    chances = [binom.sf(int((right & k).sum()) - 1, int(k.sum()), promise.accuracy) for k in kept]
-    proven = [share for share, chance in zip(shares, chances, strict=True) if chance <= promise.error / len(shares)]
-    return max(proven, default=0.0)
+    order = np.argsort(-scores, kind="stable")
+    kept = np.searchsorted(-scores[order], shares - 1, side="right")
+    hits = np.concatenate([[0], np.cumsum(right[order])])[kept]
+    chances = binom.sf(hits - 1, kept, promise.accuracy)
+    return float(shares[chances <= promise.error / len(shares)].max(initial=0.0))
