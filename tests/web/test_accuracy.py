@@ -49,6 +49,7 @@ async def test_a_figure_is_one_line_with_the_interval_for_one_look_and_the_watch
             model_gap=Estimate(value=-0.05, low=-0.2, high=0.1, items=9),
             labeled=4,
             classes=[pb.ClassLabels(label="spam", items=3)],
+            drawn=[figure(pb.FIGURE_KIND_AUDIT, 0.3, 0.2), figure(pb.FIGURE_KIND_PREDICTION_POWERED, 0.35, 0.1)],
         )
         model = [*both(pb.FIGURE_KIND_AUDIT, 0.5), *both(pb.FIGURE_KIND_PREDICTION_POWERED, 0.75)]
         return pb.GetAccuracyResponse(
@@ -62,6 +63,8 @@ async def test_a_figure_is_one_line_with_the_interval_for_one_look_and_the_watch
     assert 'class="watched" d="M334.0' in shown  # 40 % of a line that begins at 222 and is 280 long
     assert "-5.0 points <small>-20.0 to +10.0" in shown
     assert "&lt;b&gt;en" in shown
+    assert "30.0 % <small>10.0 % to 50.0 %" in shown
+    assert "35.0 % <small>25.0 % to 45.0 %" in shown
     assert "spam 75 %" in shown
 
 

@@ -279,6 +279,7 @@ class Slice(_message.Message):
     LABELS_GAP_FIELD_NUMBER: _builtins.int
     LABELED_FIELD_NUMBER: _builtins.int
     CLASSES_FIELD_NUMBER: _builtins.int
+    DRAWN_FIELD_NUMBER: _builtins.int
     value: _builtins.str
     """The value, its first 100 characters; empty for items without the field, or with a list or an object in it."""
     rest: _builtins.bool
@@ -307,6 +308,13 @@ class Slice(_message.Message):
     def classes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClassLabels]:
         """Those of the 20 most frequent classes. Labeled items were chosen, so that this tells of the labels, not of the pool."""
 
+    @_builtins.property
+    def drawn(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
+        """Accuracy of the last five models on the audit draws of the slice, labeled by people or replay; and those joined with how
+        right the models are predicted to be, where that says more: never wider than the draws alone. For one look, each by itself.
+        Empty where the slice has no such draw.
+        """
+
     def __init__(
         self,
         *,
@@ -318,10 +326,11 @@ class Slice(_message.Message):
         labels_gap: _report_service_pb2.Estimate | None = ...,
         labeled: _builtins.int = ...,
         classes: _abc.Iterable[Global___ClassLabels] | None = ...,
+        drawn: _abc.Iterable[Global___Figure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "labels_gap", b"labels_gap", "model", b"model", "model_gap", b"model_gap"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "labeled", b"labeled", "labels", b"labels", "labels_gap", b"labels_gap", "model", b"model", "model_gap", b"model_gap", "rest", b"rest", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "drawn", b"drawn", "labeled", b"labeled", "labels", b"labels", "labels_gap", b"labels_gap", "model", b"model", "model_gap", b"model_gap", "rest", b"rest", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,8 +2,10 @@ import json
 
 import pytest
 
+from nextlabel.server.assessment.estimates.figures import FigureKind
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from tests.domain.service import CLASSES, Service, vectors
 
@@ -75,3 +77,33 @@ async def test_a_field_that_no_item_has_is_refused_with_those_that_there_are(ser
     await add(service, project, "h", Split.HOLDOUT, ["en"] * 3)
     with pytest.raises(InvalidArgument, match=r"tone: none of 3 items .* there is lang"):
         await slices(service, project, "tone")
+
+
+async def test_models_are_judged_on_the_draws_of_each_part_alone_and_with_predictions(service):
+    service.parts.start()
+    project = await service.create()
+    langs = ["en" if n % 3 else "de" for n in range(240)]
+    # Where labels say nothing about the text, half of what a model says is wrong; in German it is always right.
+    truth = [CLASSES[0] if lang == "de" else CLASSES[n % 2] for n, lang in enumerate(langs)]
+    looks = [CLASSES[0] if lang == "de" else CLASSES[2] for lang in langs]
+    await add(service, project, "i", Split.POOL, langs, embedded=looks)
+    await service.replay_run(
+        project, {f"i{n}": name for n, name in enumerate(truth)}, limit=Cost(labels=160), audit_share=0.5, batch_size=20
+    )
+    english, german = await slices(service, project)
+    assert (english.value, german.value) == ("en", "de")
+    for part in (english, german):
+        alone, *joined = part.drawn
+        assert alone.kind is FigureKind.AUDIT
+        assert all(one.kind is FigureKind.PREDICTION_POWERED for one in joined)
+        assert all(one.estimate.high - one.estimate.low < alone.estimate.high - alone.estimate.low for one in joined)
+        assert not any(one.anytime for one in part.drawn)
+    assert german.drawn[0].estimate.value == 1.0
+    assert german.drawn[0].estimate.low > english.drawn[0].estimate.high
+    total = english.drawn[0].estimate.items + german.drawn[0].estimate.items
+    (counted, *_) = [
+        one
+        for one in (await service.parts.reports.quality.accuracy.accuracy(project)).model
+        if one.kind is FigureKind.AUDIT
+    ]
+    assert total == counted.estimate.items

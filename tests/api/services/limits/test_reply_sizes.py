@@ -90,6 +90,7 @@ ENTRIES = {
     "RouteStep.asked": 5,
     "Run.warnings": 4,
     "Slice.classes": 20,
+    "Slice.drawn": 2,
     "SourceCurve.points": 7,
     "MultiLabel.labels": CLASSES,
     "Overview.active_runs": 0,  # cut by bytes

@@ -89,7 +89,8 @@ async def accuracy(request: Request) -> Response:
     if isinstance(found, str):
         return page(request, "accuracy_part.html", why_none=found)
     rows = [*told("model", found.model), *told("labels", found.labels)]
-    return page(request, "accuracy_part.html", picture=_shares_picture(rows, 1.0), slices=found.slices, by=by)
+    slices = [(one, {row.kind: row.estimate for row in told("", one.drawn)}) for one in found.slices]
+    return page(request, "accuracy_part.html", picture=_shares_picture(rows, 1.0), slices=slices, by=by)
 
 
 async def shares(request: Request) -> Response:

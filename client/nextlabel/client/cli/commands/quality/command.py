@@ -36,11 +36,18 @@ _OF_SLICES: TableColumns = {
     "VALUE": slice_name,
     "MODEL ON HOLDOUT": lambda s: share_within(s["model"] and s["model"]["estimate"]),
     "AGAINST THE OTHERS": lambda s: points_within(s["model_gap"]),
+    "MODELS ON DRAWS": lambda s: _drawn(s, "audit"),
+    "WITH PREDICTIONS": lambda s: _drawn(s, "prediction_powered"),
     "LABELS ON GOLD": lambda s: share_within(s["labels"] and s["labels"]["estimate"]),
     "AGAINST THE OTHERS ": lambda s: points_within(s["labels_gap"]),
     "LABELS": lambda s: f"{s['labeled']:,}",
     "CLASSES": lambda s: class_shares_of(s) or None,
 }
+
+
+def _drawn(part: Record, kind: str) -> str | None:
+    """The accuracy of models on the draws of a part, as far as it is known from there."""
+    return share_within(next((one["estimate"] for one in part["drawn"] if one["kind"] == kind), None))
 
 
 @app.command(epilog="Examples: nextlabel quality accuracy news;  nextlabel quality accuracy news --by language")

@@ -87,6 +87,7 @@ def slice_message(found: Slice) -> quality_service_pb2.Slice:
         labels_gap=estimate(given.gap) if given else None,
         labeled=found.labels,
         classes=[quality_service_pb2.ClassLabels(label=name, items=n) for name, n in found.classes.items()],
+        drawn=[figure(one) for one in found.drawn],
     )
 
 

@@ -16,10 +16,10 @@ from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, audit_stream
+from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import chosen_batches
 from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
-from nextlabel.server.domain.reports.estimates.predicted_accuracy import Judgement, PredictedAccuracy
+from nextlabel.server.domain.reports.estimates.predicted_accuracy import Judgement, PredictedAccuracy, SurveyedModels
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.tasks.registry import task_type
@@ -64,6 +64,27 @@ class AccuracyReports:
         few models taken together. Each such window begins a sequence of looks of its own, and all windows share the
         error of those figures that may be watched.
         """
+        stream, judgements, error = await self._judged(project)
+        hits = [hit for one in judgements for hit in one.right]
+        if not hits:
+            return []
+        counted = [
+            Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits))),
+            Figure(FigureKind.AUDIT, anytime_share(sum(hits), len(hits), error), anytime=True),
+        ]
+        return [*counted, *await self._predicted.figures(project, stream, judgements, counted, error)]
+
+    async def on_draws(self, project: Project) -> tuple[Mapping[int, bool], SurveyedModels | None]:
+        """Return whether the last few models are right on their audit draws, by row, and that joined with predictions.
+
+        The latter is None where it cannot be told.
+        """
+        stream, judgements, _ = await self._judged(project)
+        right = {draw.row: hit for one in judgements for draw, hit in zip(one.draws, one.right, strict=True)}
+        return right, await self._predicted.surveyed(project, stream, judgements)
+
+    async def _judged(self, project: Project) -> tuple[AuditStream, Sequence[Judgement], float]:
+        """Return which of their draws the last few models predict right, and how often a watched figure may miss."""
         stream = await self._store.read(lambda tx: audit_stream(tx, project.id))
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
         agreed = await self._labels.consensus(project)
@@ -77,16 +98,8 @@ class AccuracyReports:
             version: await self._right(project, version, {d.row: agreed[d.row].body for d in judged[version]})
             for version in recent
         }
-        hits = [one for found in right.values() for one in found]
-        if not hits:
-            return []
-        error = error_of_look(len(versions) - len(recent) + 1)
-        counted = [
-            Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits))),
-            Figure(FigureKind.AUDIT, anytime_share(sum(hits), len(hits), error), anytime=True),
-        ]
         judgements = [Judgement(version, judged[version], right[version]) for version in recent if right[version]]
-        return [*counted, *await self._predicted.figures(project, stream, judgements, counted, error)]
+        return stream, judgements, error_of_look(len(versions) - len(recent) + 1)
 
     async def _on_chosen(self, project: Project) -> Sequence[Figure]:
         """Judge the last few models by what they chose, weighted by its probabilities: the same figure as on the draws.

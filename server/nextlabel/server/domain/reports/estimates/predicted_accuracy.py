@@ -43,6 +43,18 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class SurveyedModels:
+    """Whether models are right on their audit draws, joined with predictions of it: which rows it is known of.
+
+    ``drawn`` are the rows looked at, in the order of the survey, and ``sampled`` those that stand for all others.
+    """
+
+    survey: PoolSurvey
+    drawn: Sequence[int]
+    sampled: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
 class PredictedAccuracy:
     """Joins draws with predictions (PPI++).
 
@@ -66,16 +78,29 @@ class PredictedAccuracy:
 
         ``counted`` are the figures by draws alone, ``error`` is how often the watched one may miss.
         """
+        surveyed = await self.surveyed(project, stream, judged)
+        if surveyed is None:
+            return []
+        found = surveyed.survey.figures(0, share=True, watched=True, error=error)
+        width = {one.anytime: _width(one) for one in counted}
+        joined = [one for one in found if one.kind is FigureKind.PREDICTION_POWERED]
+        return [one for one in joined if _width(one) < width[one.anytime]]
+
+    async def surveyed(
+        self, project: Project, stream: AuditStream, judged: Sequence[Judgement]
+    ) -> SurveyedModels | None:
+        """Return the models taken together; None with fewer than 20 draws, or where the pool has become another one."""
         count = sum(len(one.right) for one in judged)
         if count < FEWEST_FOR_PREDICTIONS:
-            return []
-        drawn, sampled = [], []
+            return None
+        drawn, sampled, rows_sampled = [], [], list[int]()
         for one in judged:
             size = round(MAX_SAMPLE * len(one.right) / count)
             rows = await self._could_be_drawn(project, stream, one.draws[0], size)
             both = await self._features(project, one.version, [draw.row for draw in one.draws], rows) if rows else None
             if both is None:
-                return []
+                return None
+            rows_sampled += rows
             drawn.append(both[0])
             sampled.append(both[1])
         # Each draw was one of about as many items; they are few beside those.
@@ -85,10 +110,7 @@ class PredictedAccuracy:
         survey = await self.learning.executor.run(
             lambda: PoolSurvey.predicted(draws, values_S1, _stacked(drawn), _stacked(sampled), others)
         )
-        found = survey.figures(0, share=True, watched=True, error=error)
-        width = {one.anytime: _width(one) for one in counted}
-        joined = [one for one in found if one.kind is FigureKind.PREDICTION_POWERED]
-        return [one for one in joined if _width(one) < width[one.anytime]]
+        return SurveyedModels(survey, [draw.row for one in judged for draw in one.draws], rows_sampled)
 
     async def _could_be_drawn(
         self, project: Project, stream: AuditStream, first: AuditedItem, size: int

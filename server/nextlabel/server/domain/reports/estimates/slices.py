@@ -16,9 +16,11 @@ from nextlabel.server.assessment.slices import MOST_SLICES, gap
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.estimates.field_values import FieldValues
+from nextlabel.server.domain.reports.estimates.predicted_accuracy import SurveyedModels
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.tasks.registry import type_of
+from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.pool import ReferenceItem, Split
 from nextlabel.server.values.projects.projects import Project
 
@@ -41,8 +43,9 @@ class Slice:
     """Items that have the same value in a field; ``value`` is None for all rarer values together.
 
     ``model`` is the newest model on the holdout, ``given`` the labels that LLMs and learner gave gold items; None
-    where there are no such items. ``labels`` counts the labels that were looked at, and ``classes`` those of the most
-    frequent classes.
+    where there are no such items. ``drawn`` tells of the last few models by the audit draws of the slice, alone and
+    joined with predictions where that says more; its intervals are for one look, and each holds by itself. ``labels``
+    counts the labels that were looked at, and ``classes`` those of the most frequent classes.
     """
 
     value: str | None
@@ -50,6 +53,7 @@ class Slice:
     given: SliceFigure | None
     labels: int
     classes: Mapping[str, int]
+    drawn: Sequence[Figure] = ()
 
 
 class SliceReports:
@@ -76,6 +80,7 @@ class SliceReports:
         answered = {row: type_of(one.body).classes(one.body) for row, one in agreed.items()}
         of = await self._values.slices(project, field, [*holdout, *on_gold, *answered])
         error = 0.05 / max(1, len(of))
+        drawn = await self._on_draws(project, field)
         return [
             Slice(
                 value,
@@ -83,9 +88,19 @@ class SliceReports:
                 _measured(FigureKind.GOLD, on_gold, rows, error),
                 sum(row in answered for row in rows),
                 dict(Counter(name for row in rows for name in answered.get(row, ())).most_common(MOST_SLICES)),
+                () if value is None else drawn.get(value, ()),
             )
             for value, rows in of.items()
         ]
+
+    async def _on_draws(self, project: Project, field: str) -> Mapping[str, Sequence[Figure]]:
+        """Return the accuracy of the last few models on the draws of each value that is frequent among them."""
+        right, surveyed = await self._accuracy.on_draws(project)
+        try:
+            of = await self._values.slices(project, field, [*right, *(surveyed.sampled if surveyed else ())])
+        except InvalidArgument:
+            return {}
+        return {value: _of_part(rows, right, surveyed) for value, rows in of.items() if value is not None}
 
     async def _agreed(self, project: Project) -> Mapping[int, Consensus]:
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
@@ -106,6 +121,15 @@ class SliceReports:
             row: is_right(body, item.label, project)
             for (row, item), body in zip(known.items(), predicted, strict=False)
         }
+
+
+def _of_part(rows: Sequence[int], right: Mapping[int, bool], surveyed: SurveyedModels | None) -> Sequence[Figure]:
+    """Return the accuracy on the draws among some rows, joined with predictions where these were made."""
+    if surveyed is not None:
+        part = surveyed.survey.part(np.isin(surveyed.drawn, rows), np.isin(surveyed.sampled, rows))
+        return () if part is None else part.figures(0, share=True, watched=False)
+    hits = [right[row] for row in rows if row in right]
+    return [Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits)))] if hits else ()
 
 
 def _some(by_row: Mapping[int, T]) -> Mapping[int, T]:
