@@ -119,3 +119,12 @@ def test_where_there_is_nothing_to_go_by_it_is_said(api: Api, written: str, comp
     for params in ({"by": "luck"}, {"by": "scores"}, {"judged_by": "somewhere"}):
         code, said = refused(lambda given=params: chosen(api, written, **given))  # type: ignore[misc]
         assert (code, "difficulty" in said) == (grpc.StatusCode.INVALID_ARGUMENT, True), said
+
+
+def test_a_run_that_was_started_by_it_is_the_same_when_the_call_comes_again(api: Api, written: str) -> None:
+    spec = run_service_pb2.RunSpec(strategy=strategy(), batch_size=2)
+    spec.annotator.human.SetInParent()
+    start = run_service_pb2.StartRunRequest(request_id=request_id(), project=written, spec=spec)
+    first, again = (api.runs.StartRun(start).run.run_id for _ in range(2))
+    assert first == again
+    api.runs.StopRun(run_service_pb2.StopRunRequest(request_id=request_id(), project=written, run_id=first))

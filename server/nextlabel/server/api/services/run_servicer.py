@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from nextlabel.server.api.boundary.idempotency import Replies
+from nextlabel.server.api.boundary.idempotency import Replies, ReplySlot
 from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.runs.events import event_message
 from nextlabel.server.api.messages.runs.specs import run_spec_of
@@ -56,13 +56,21 @@ class RunServicer(RunServiceServicer):
         project = await self.finder.project(request.project)
         spec = run_spec_of(request.spec, project)
         listed = await self.scopes.found(project, request.spec.items.item_ids)
-        await self.contexts.check(project, strategy_of(spec.strategy))
 
-        def work(tx: Transaction) -> pb.StartRunResponse:
-            run = self.runs.start(tx, project, spec, listed)
-            return pb.StartRunResponse(run=self.messages.within(tx, project, run))
+        async def start(slot: ReplySlot[pb.StartRunResponse]) -> pb.StartRunResponse:
+            await self.contexts.check(project, strategy_of(spec.strategy))
 
-        response = await self.replies.once(request, pb.StartRunResponse, work)
+            def work(tx: Transaction) -> pb.StartRunResponse:
+                if (found := slot.find(tx)) is not None:
+                    return found
+                run = self.runs.start(tx, project, spec, listed)
+                reply = pb.StartRunResponse(run=self.messages.within(tx, project, run))
+                slot.save(tx, reply)
+                return reply
+
+            return await self.store.write(work)
+
+        response = await self.replies.around(request, pb.StartRunResponse, start)
         self.engine.wake()
         return response
 

@@ -45,7 +45,7 @@ class TextDifficulties:
             known = f"texts that were scored in {judged_by!r}"
             if by == "judges":
                 known = f"texts that two judges, or an LLM in both orders, judged in {judged_by!r}"
-            instead = f"have texts judged: nextlabel texts judge {project.name} {judged_by}"
+            instead = f"put texts there (nextlabel texts judge {project.name} {judged_by}) and have them judged"
         if len(found) < FEWEST:
             raise FailedPrecondition(
                 f"strategy difficulty by {by} goes by items with {known}, and project {project.name} has {len(found)} "
