@@ -30,6 +30,19 @@ def test_a_project_is_created_with_its_holdout(cli: Cli, state: State, train_fil
     assert state.guidelines["news"][0].text == "Sports is about games."
 
 
+def test_a_holdout_keeps_its_metadata_and_may_be_pairs(cli: Cli, state: State, tmp_path: Path) -> None:
+    rows = [{"text": "which?", "a": f"one {n}", "b": f"two {n}", "label": "a", "source": "mail"} for n in range(3)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = cli(
+        "project", "create", "news", "--type", "pairwise-preference", "--holdout", str(tmp_path / "pairs.jsonl"),
+        "--pair", "a,b", "--metadata", "source",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    items = list(state.items["news"].values())
+    assert {item.metadata["source"] for item in items} == {"mail"}
+    assert {item.pair.a for item in items} == {"one 0", "one 1", "one 2"}
+
+
 def test_a_holdout_that_cannot_be_opened_creates_no_project(cli: Cli, state: State) -> None:
     done = cli("project", "create", "news", "--labels", "a,b", "--holdout", "nowhere.jsonl")
     assert done.code == 1

@@ -6,7 +6,16 @@ import typer
 
 from nextlabel.client.cli import label_spaces
 from nextlabel.client.cli.files.adding import add_file, report_untaken, wait_until_embedded
-from nextlabel.client.cli.files.reading import IdOption, LabelOption, Reading, TextOption, chosen_columns, reads_files
+from nextlabel.client.cli.files.reading import (
+    IdOption,
+    LabelOption,
+    MetadataOption,
+    PairOption,
+    Reading,
+    TextOption,
+    chosen_columns,
+    reads_files,
+)
 from nextlabel.client.cli.label_spaces import (
     GuidelinesOption,
     LabelsFileOption,
@@ -65,11 +74,14 @@ def create(
     score_range: ScoreRangeOption = "",
     guidelines: GuidelinesOption = None,
     holdout: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Labeled items that only evaluate; see --text, --id, --label.")
+        str | None,
+        typer.Option(metavar="FILE", help="Labeled items that only evaluate; columns: --text, --id, …"),
     ] = None,
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
+    metadata: MetadataOption = "",
+    pair: PairOption = "",
     embedding_model: Annotated[
         str, typer.Option(help="sentence-transformers model on the server. (default: the server's)")
     ] = "",
@@ -92,7 +104,7 @@ def create(
     reading: Reading,
 ) -> None:
     """Create a project, and upload its holdout."""
-    columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)
+    columns = chosen_columns(text=text, id_column=id_column, label=label, metadata=metadata, pair=pair, labeled=True)
     held_out = None if holdout is None else reading.open(holdout, columns)
     code = 0
     with session(ctx).connect() as client:
