@@ -141,8 +141,8 @@ def _measured(texts: Texts, make: Panel, seed: int, panels: list[tuple[AnswerTab
     joining = joining_of(answers, rows.tolist(), CROWDLAB, learner)
     assert joining is not None
     heard = right(_joined(answers, rows, joining), true, scored)
-    # The way that is chosen hears the learner where gold says that it is worth it, and never beside votes.
-    earned = joining.voice is not None and joining.voice.earned and chosen.method != "majority"
+    # The way that is chosen hears the learner where gold says that it is worth it.
+    earned = joining.voice is not None and joining.voice.earned
     return [
         *(right(join(answers), true, scored) for join in METHODS.values()),
         alone,

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, without_fold
+from nextlabel.server.assessment.consensus import joining as joining_module
+from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, Chosen, without_fold
 from nextlabel.server.assessment.consensus.crowdlab import LearnerVoice, learned_weights, learner_voice
 from nextlabel.server.assessment.consensus.joining import Joining, compared_ways, joining_of
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
@@ -128,6 +129,15 @@ def test_ways_are_compared_with_the_learner_by_the_gold_that_each_has_not_seen(s
     assert found.on_gold["crowdlab"].value == pytest.approx(right(heard, truth, said, range(GOLD)))
     assert found.suits == joined(answers, "auto", Centroids(texts(truth, signal))).method
     assert "crowdlab" not in compared_ways(answers, ROWS).on_gold
+
+
+def test_a_learner_is_heard_in_the_place_of_votes_where_it_does_better_than_they_do(monkeypatch):
+    monkeypatch.setattr(joining_module, "choose", lambda given: Chosen("majority", {}, np.zeros((ITEMS, CLASSES))))
+    truth, _, answers = panel([0.6, 0.55])
+    assert joined(answers, "auto", Centroids(texts(truth, 2.0))).method == "crowdlab"
+    assert joining_of(answers, ROWS, "auto", Centroids(texts(truth, 0.0))) is None
+    assert joining_of(answers, ROWS, "auto") is None
+    assert joined(answers, "crowdlab", None).method == "one_coin"
 
 
 def test_an_item_that_the_learner_knows_nothing_of_is_joined_without_it():

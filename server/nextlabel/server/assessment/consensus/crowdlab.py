@@ -89,12 +89,18 @@ class LearnerVoice:
 
 
 def learner_voice(
-    table: AnswerTable, rows: Sequence[int], unseen_NC: Sequence[Floats], learner: Learner
+    table: AnswerTable,
+    rows: Sequence[int],
+    unseen_NC: Sequence[Floats],
+    learner: Learner,
+    *,
+    instead_NC: Sequence[Floats] | None = None,
 ) -> LearnerVoice | None:
     """Return the learner's voice about a table's items, which are at ``rows``.
 
     ``unseen_NC`` are the annotators' class probabilities without the gold of each fold. The learner judges a fold's
-    items after a fit on the others' most probable classes; its weight is that under which gold is most likely.
+    items after a fit on the others' most probable classes; its weight is that under which gold is most likely. It has
+    earned its voice where that is better than the annotators' own probabilities and than ``instead_NC``, where given.
 
     None with fewer than `FEWEST_GOLD` gold items that it knows something of.
     """
@@ -111,7 +117,10 @@ def learner_voice(
         said_NC[judged] = learner.judged(row_N[fitted], posterior_NC[fitted].argmax(axis=1), row_N[judged])
     measured = gold[known_N[gold]]
     truth, fold_n = table.gold_N[measured], fold_N[measured]
-    posterior_nC = np.stack([unseen_NC[fold][item] for fold, item in zip(fold_n, measured, strict=True)])
+    posterior_nC, instead_nC = (
+        np.stack([each[fold][item] for fold, item in zip(fold_n, measured, strict=True)])
+        for each in (unseen_NC, instead_NC or unseen_NC)
+    )
     unseen = [
         learned_weights(posterior_nC[fold_n != fold], said_NC[measured][fold_n != fold], truth[fold_n != fold])
         for fold in range(FOLDS)
@@ -127,5 +136,5 @@ def learner_voice(
         learned_weights(posterior_nC, said_NC[measured], truth),
         unseen,
         wilson_interval(int((with_it_nC.argmax(axis=1) == truth).sum()), len(truth)),
-        clearly_better(scores(with_it_nC, truth), scores(posterior_nC, truth)),
+        all(clearly_better(scores(with_it_nC, truth), scores(each, truth)) for each in (posterior_nC, instead_nC)),
     )

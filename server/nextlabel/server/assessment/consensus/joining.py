@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, choose, without_fold
+from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, choose, majority, without_fold
 from nextlabel.server.assessment.consensus.crowdlab import Learner, LearnerVoice, learner_voice
 from nextlabel.server.assessment.consensus.panel import Joiner
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
@@ -57,12 +57,11 @@ def joining_of(table: AnswerTable, rows: Sequence[int], way: str, learner: Learn
     if not table.items:
         return None
     method = choose(_some(table)).method if way in (CHOSEN, CROWDLAB) else way
-    if way == CROWDLAB:
-        method = _beside_learner(method)
-    if method not in MODELS:
-        return None
     hears = learner if way in (CHOSEN, CROWDLAB) else None
-    return _fitted(table, rows, method, hears, only_earned=way == CHOSEN)
+    if method not in MODELS and hears is None and way != CROWDLAB:
+        return None
+    joining = _fitted(table, rows, method, hears, only_earned=way == CHOSEN)
+    return None if method not in MODELS and joining.voice is None and way != CROWDLAB else joining
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +78,27 @@ def compared_ways(table: AnswerTable, rows: Sequence[int], learner: Learner | No
     The one that suits is that which `joining_of` takes where it may choose. There is an answer at least.
     """
     found = choose(_some(table))
-    joining = None if learner is None else _fitted(table, rows, _beside_learner(found.method), learner)
+    joining = None if learner is None else _fitted(table, rows, found.method, learner)
     if joining is None or joining.voice is None:
         return ComparedWays(found.on_gold, found.method)
-    heard = joining.voice.earned and found.method in MODELS
-    return ComparedWays({**found.on_gold, CROWDLAB: joining.voice.on_gold}, CROWDLAB if heard else found.method)
-
-
-def _beside_learner(method: str) -> str:
-    return method if method in MODELS else _LIKE_VOTES
+    suits = CROWDLAB if joining.voice.earned else found.method
+    return ComparedWays({**found.on_gold, CROWDLAB: joining.voice.on_gold}, suits)
 
 
 def _fitted(
-    table: AnswerTable, rows: Sequence[int], method: str, learner: Learner | None, *, only_earned: bool = False
+    table: AnswerTable, rows: Sequence[int], way: str, learner: Learner | None, *, only_earned: bool = False
 ) -> Joining:
+    """Fit a way; in the place of votes the model that is nearest to them, whose learner has to do better than votes."""
+    method = way if way in MODELS else _LIKE_VOTES
     fit = MODELS[method]
     gold = np.flatnonzero(table.gold_N != NO_GOLD).tolist()
     folds = {rows[item]: at % FOLDS for at, item in enumerate(gold)}
     unseen = [fit(without_fold(table, fold)) for fold in range(min(FOLDS, len(gold)))]
-    voice = None if learner is None else learner_voice(table, rows, [joined_NC for joined_NC, _ in unseen], learner)
+    voice = None
+    if learner is not None:
+        unseen_NC = [joined_NC for joined_NC, _ in unseen]
+        voted = None if way in MODELS else [majority(without_fold(table, fold)) for fold in range(len(unseen))]
+        voice = learner_voice(table, rows, unseen_NC, learner, instead_NC=voted)
     if voice is not None and only_earned and not voice.earned:
         voice = None
     heard = CROWDLAB if voice is not None else method
