@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from nextlabel.server.learners.candidates.linear import TrainedHead
 
 Float64 = NDArray[np.float64]
 
-NEWTON_STEPS = 30
 PENALTY = 1.0
 """Of how far slope, level and weight are from 1, 0 and 0; an answer about a class is worth up to 1/4."""
 
@@ -63,7 +63,7 @@ def rival_logits(logits_nC: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def fitted_rivals(logits_nC: Float64, truth_nC: NDArray[np.bool_], frequencies_C: NDArray[np.float32]) -> Rivals | None:
-    """Learn slope, level and weight of all classes at once, by Newton's method; None where that says nothing.
+    """Learn slope, level and weight of all classes at once; None where that says nothing.
 
     Args:
         logits_nC: log-odds of classes that count alike, by heads that had not seen these items.
@@ -76,14 +76,14 @@ def fitted_rivals(logits_nC: Float64, truth_nC: NDArray[np.bool_], frequencies_C
     points = np.stack([logits_nC.ravel(), np.ones(logits_nC.size), rivals_nC.ravel()], axis=1)
     frequencies, true = np.broadcast_to(frequencies_C, truth_nC.shape).ravel(), truth_nC.ravel()
     expected = np.array([1.0, 0.0, 0.0])
-    line = expected
-    for _ in range(NEWTON_STEPS):
-        yes = expit(points @ line + frequencies)
-        gradient = points.T @ (yes - true) + PENALTY * (line - expected)
-        step = np.linalg.solve((points.T * (yes * (1 - yes))) @ points + PENALTY * np.eye(3), gradient)
-        line = line - step
-        if np.abs(step).max() < 1e-6:
-            break
+
+    def loss(line: Float64) -> tuple[float, Float64]:
+        logits, apart = points @ line + frequencies, line - expected
+        value = (np.logaddexp(0, logits) - true * logits).sum() + PENALTY / 2 * (apart @ apart)
+        return float(value), points.T @ (expit(logits) - true) + PENALTY * apart
+
+    # Newton's steps overshoot where answers are few and frequencies far apart.
+    line = minimize(loss, expected, jac=True, method="L-BFGS-B").x
     slope, level, by_rival = line.tolist()
     if not slope >= LEAST_SLOPE:
         return None
