@@ -122,10 +122,11 @@ def test_classes_that_say_nothing_of_each_other_stay_as_they_are() -> None:
 def test_what_rivals_are_worth_stays_finite_where_heads_are_steep_and_answers_few(seed: int) -> None:
     rng = np.random.default_rng(seed)
     truth = np.eye(28, dtype=np.bool_)[rng.integers(0, 28, 25)]
-    found = fitted_rivals(rng.normal(-10, 8, truth.shape), truth, rng.normal(-3, 1, 28).astype(np.float32))
-    if found is not None:
-        assert np.isfinite([found.slope, found.level, found.weight, found.usual]).all()
-        assert abs(found.weight) < 10
+    logits = rng.normal(-10, 6, truth.shape) + 16 * truth
+    found = fitted_rivals(logits, truth, rng.normal(-3, 1, 28).astype(np.float32))
+    assert found is not None
+    assert 0 < found.slope < 1
+    assert np.abs([found.level, found.weight, found.usual]).max() < 10
 
 
 def test_a_committee_is_as_steep_as_the_model(model: MultiLabelModel) -> None:
