@@ -32,7 +32,7 @@ from nextlabel.strategies import ArrayPool, UnmetNeedError, get_strategy
 
 LABELS = 300
 BATCH, LAST = 25, 200
-STRATEGIES = ("random", "default", "margin", "min_margin", "label_cardinality", "category_vectors")
+STRATEGIES = ("random", "default", "margin", "min_margin", "label_cardinality", "category_vectors", "bait")
 BASELINES = {
     "C = 1": parse_learner_spec("logistic_regression", {"C": 1.0}),
     "C = 10": parse_learner_spec("logistic_regression", {"C": 10.0}),
