@@ -19,6 +19,9 @@ from nextlabel.server.assessment.intervals import Estimate
 
 Floats = npt.NDArray[np.float64]
 
+FEWEST_OF_EACH = 5
+"""Draws with either answer, of 0 and 1, below which predictions were measured to do harm."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
@@ -64,8 +67,9 @@ def prediction_powered_mean(
     alone = pool_mean(draws, values, share=share, error=error)
     drawn = values[draws.positions_M]
     weight = tuned_weight(drawn, predictions.seen_S[draws.positions_M], predictions.sample_U)
-    # Where people gave one answer only, nothing shows that predictions help.
-    if weight == 0 or drawn.var() == 0:
+    # Where people hardly ever gave one of two answers, nothing shows that predictions help.
+    rarer = min(drawn.sum(), len(drawn) - drawn.sum()) if share else len(drawn)
+    if weight == 0 or drawn.var() == 0 or rarer < FEWEST_OF_EACH:
         return alone
     mean, variance = draws.mean_and_variance(values - weight * predictions.seen_S)
     # The weight was estimated too: one degree of freedom more.
