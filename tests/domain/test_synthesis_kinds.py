@@ -118,12 +118,12 @@ async def test_a_text_for_several_classes_passes_where_the_learner_finds_these_a
     service: LlmService,
 ) -> None:
     project = await filled(service, AnnotationType.MULTI_LABEL, of_classes())
-    says(service, "go left, then up", "go right now", "left up right all")
+    says(service, "go left, then up", "go right now", "left and right now")
     found = await synthesize(service, project, classes=("up", "left"))
     assert "all of the classes 'left', 'up' applies, and no other" in prompts(service)[0]
     judged = verdicts(found)
     assert judged["go left, then up"] is Verdict.PASSED
-    assert {judged[text] for text in ("go right now", "left up right all")} == {Verdict.INCONSISTENT}
+    assert {judged[text] for text in ("go right now", "left and right now")} == {Verdict.INCONSISTENT}
     assert {one.target for one in found.texts} == {MultiLabel(("left", "up"))}
     assert found.usefulness is not None
     assert found.usefulness.items == 48
