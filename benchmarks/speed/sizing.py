@@ -73,7 +73,7 @@ def measured(items: int, arguments: argparse.Namespace) -> dict[str, Any]:
         seconds = upload(client, items, arguments.dimension)
         pool, database = bytes_below(folder / "pools"), sum(f.stat().st_size for f in folder.glob("*.db*"))
         label(client, arguments.labels)
-        train_s = median_s(lambda _: client.learner.train(NAME), arguments.repeat)
+        train_s = median_s(lambda n: client.learner.train(NAME, cold_start=True, seed=n + 1), arguments.repeat)
         select_s = median_s(lambda n: client.labeling.select(NAME, BATCH, seed=n), arguments.repeat)
         return {
             "items": items,
