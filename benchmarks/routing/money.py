@@ -24,6 +24,18 @@ BUDGETS = (2.0, 10.0, 30.0, 60.0, 120.0)
 STEPS = (100, 200, 400, 800, 1_600, 3_200)
 
 
+COMPARED = (
+    "accuracy",
+    "LLMs alone, same $",
+    "points more",
+    "people label all, same accuracy, $",
+    "part of it",
+    "people and a learner, same accuracy, $",
+    "part of it",
+)
+"""Columns that stand after what was spent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of one plan, in dollars of everything; whether its interval held the truth."""
@@ -48,36 +60,17 @@ def table(data: Path, cache: Path, seeds: int) -> str:
     rows = []
     for (name, dollars), outcomes in found.items():
         mean = {part: float(np.mean([getattr(one, part) for one in outcomes])) for part in Outcome.__slots__}
-        rows.append(
-            (
-                name,
-                dollars,
-                f"{mean['dollars']:.2f}",
-                mean["accuracy"],
-                mean["llm_alone"],
-                f"{100 * (mean['accuracy'] - mean['llm_alone']):+.1f}",
-                f"{mean['people_only_dollars']:.0f}",
-                f"{mean['dollars'] / mean['people_only_dollars']:.2f}",
-                f"{mean['people_dollars']:.0f}",
-                f"{mean['dollars'] / mean['people_dollars']:.2f}",
-                mean["held"],
-            )
-        )
-    columns = (
-        "set",
-        "budget, $",
-        "spent in all, $",
-        "accuracy",
-        "LLMs alone, same $",
-        "points more",
-        "people label all, same accuracy, $",
-        "part of it",
-        "people and a learner, same accuracy, $",
-        "part of it",
-        "interval held",
-    )
+        spent, money = mean["dollars"], (mean["llm_alone"], mean["people_only_dollars"], mean["people_dollars"])
+        rows.append((name, dollars, f"{spent:.2f}", *compared(spent, mean["accuracy"], *money), mean["held"]))
+    columns = ("set", "budget, $", "spent in all, $", *COMPARED, "interval held")
     shown: str = markdown(f"Routes for a budget, {seeds} seeds", columns, rows)
     return shown
+
+
+def compared(dollars: float, accuracy: float, alone: float, people: float, taught: float) -> tuple[object, ...]:
+    """Return the cells under `COMPARED`: LLMs alone for the same, and what people cost without and with a learner."""
+    more = f"{100 * (accuracy - alone):+.1f}"
+    return accuracy, alone, more, f"{people:.0f}", f"{dollars / people:.2f}", f"{taught:.0f}", f"{dollars / taught:.2f}"
 
 
 def _outcome(world: World, dollars: float, seed: int, people: Callable[[float], float]) -> Outcome:

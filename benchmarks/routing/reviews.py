@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.assessment.report import markdown
-from benchmarks.routing.money import PERSON_MICRO_USD, llms_alone, people_curve
+from benchmarks.routing.money import COMPARED, PERSON_MICRO_USD, compared, llms_alone, people_curve
 from benchmarks.routing.worlds import TRAINED_ON, World, loaded, worlds
 from nextlabel.server.assessment.routing.cascades import Prices
 from nextlabel.server.assessment.suspects import joined, neighbour_shares, wrong_probabilities
@@ -38,31 +38,8 @@ def table(data: Path, cache: Path, seeds: int) -> str:
     rows_shown = []
     for (name, dollars), outcomes in found.items():
         accuracy, alone, people, taught = np.mean(outcomes, axis=0).tolist()
-        more = f"{100 * (accuracy - alone):+.1f}"
-        rows_shown.append(
-            (
-                name,
-                dollars,
-                accuracy,
-                alone,
-                more,
-                f"{people:.0f}",
-                f"{dollars / people:.2f}",
-                f"{taught:.0f}",
-                f"{dollars / taught:.2f}",
-            )
-        )
-    columns = (
-        "set",
-        "spent in all, $",
-        "accuracy",
-        "LLMs alone, same $",
-        "points more",
-        "people label all, same accuracy, $",
-        "part of it",
-        "people and a learner, same accuracy, $",
-        "part of it",
-    )
+        rows_shown.append((name, dollars, *compared(dollars, accuracy, alone, people, taught)))
+    columns = ("set", "spent in all, $", *COMPARED)
     shown: str = markdown(
         f"An LLM about everything, then people by the review list, {seeds} seeds", columns, rows_shown
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.assessment.report import markdown
-from benchmarks.routing.money import PERSON_MICRO_USD, llms_alone, people_curve
+from benchmarks.routing.money import COMPARED, PERSON_MICRO_USD, compared, llms_alone, people_curve
 from benchmarks.routing.worlds import TRAINED_ON, World, loaded, worlds
 from nextlabel.server.assessment.consensus.joining import joining_of
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
@@ -90,21 +90,8 @@ def _shown(found: dict[tuple[str, str, float], list[tuple[float, ...]]], seeds: 
     rows = []
     for (name, asked, dollars), outcomes in found.items():
         accuracy, alone, people, taught = np.mean(outcomes, axis=0).tolist()
-        more = f"{100 * (accuracy - alone):+.1f}"
-        parts = (f"{people:.0f}", f"{dollars / people:.2f}", f"{taught:.0f}", f"{dollars / taught:.2f}")
-        rows.append((name, asked, dollars, accuracy, alone, more, *parts))
-    columns = (
-        "set",
-        "asked about all",
-        "spent in all, $",
-        "accuracy",
-        "LLMs alone, same $",
-        "points more",
-        "people label all, same accuracy, $",
-        "part of it",
-        "people and a learner, same accuracy, $",
-        "part of it",
-    )
+        rows.append((name, asked, dollars, *compared(dollars, accuracy, alone, people, taught)))
+    columns = ("set", "asked about all", "spent in all, $", *COMPARED)
     title = f"LLMs about everything, joined with a learner, then people where that is least sure, {seeds} seeds"
     shown: str = markdown(title, columns, rows)
     return shown

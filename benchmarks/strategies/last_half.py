@@ -20,8 +20,7 @@ from benchmarks.strategies.random_control import HOLDOUT, right_on_test
 from nextlabel.server.assessment.estimates.arms import arm_of, gain_of
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.assessment.stopping.forecast import forecast
-
-SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0)
+from nextlabel.server.domain.reports.estimates.source_curves import SHARES
 
 
 def main() -> None:

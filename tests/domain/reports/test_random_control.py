@@ -6,8 +6,8 @@ import pytest
 
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.money.costs import Cost
-from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.projects.projects import Project
+from tests.domain.reports.holdouts import with_holdout
 from tests.domain.service import CLASSES, Service
 
 ITEMS = [f"i{n}" for n in range(120)]
@@ -20,20 +20,12 @@ async def service(service: Service) -> Service:
     return service
 
 
-async def filled(service: Service, *, holdout: bool = True) -> Project:
-    project = await service.create(learner=Component("logistic_regression"))
-    await service.add(project, ITEMS)
-    if holdout:
-        await service.add(project, [f"h{n}" for n in range(60)], split=Split.HOLDOUT, upload="holdout")
-    return project
-
-
 async def run(service: Service, project: Project, audit_share: float) -> None:
     await service.replay_run(project, TRUTH, batch_size=20, audit_share=audit_share, limit=Cost(labels=60))
 
 
 async def test_as_many_chosen_labels_stand_beside_the_draws_of_the_audit(service: Service) -> None:
-    project = await filled(service)
+    project = await with_holdout(service, ITEMS)
     await run(service, project, 0.5)
     found = await service.parts.reports.random_control.compare(project)
     assert found.labels == 30
@@ -48,7 +40,7 @@ async def test_as_many_chosen_labels_stand_beside_the_draws_of_the_audit(service
 async def test_what_is_missing_for_a_comparison_is_said(
     service: Service, audit_share: float, holdout: bool, reason: str
 ) -> None:
-    project = await filled(service, holdout=holdout)
+    project = await with_holdout(service, ITEMS, holdout=holdout)
     await run(service, project, audit_share)
     with pytest.raises(FailedPrecondition) as error:
         await service.parts.reports.random_control.compare(project)

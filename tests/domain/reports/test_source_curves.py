@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from nextlabel.server.domain.reports.estimates.source_curves import Ahead, LabelSources
+from nextlabel.server.domain.reports.estimates.source_curves import LabelSources, MoreToBuy
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.annotations import AnnotatorKind
-from nextlabel.server.values.pool import Split
-from nextlabel.server.values.projects.projects import Component, Project
+from nextlabel.server.values.projects.projects import Project
+from tests.domain.reports.holdouts import with_holdout
 from tests.domain.service import CLASSES, Service
 
 ITEMS = [f"i{n}" for n in range(90)]
@@ -22,16 +22,8 @@ async def service(service: Service) -> Service:
     return service
 
 
-async def filled(service: Service, *, holdout: bool = True) -> Project:
-    project = await service.create(learner=Component("logistic_regression"))
-    await service.add(project, ITEMS)
-    if holdout:
-        await service.add(project, [f"h{n}" for n in range(60)], split=Split.HOLDOUT, upload="holdout")
-    return project
-
-
-async def curves(service: Service, project: Project, ahead: Ahead | None = None) -> LabelSources:
-    return await service.parts.reports.source_curves.of(project, ahead or Ahead())
+async def curves(service: Service, project: Project, ahead: MoreToBuy | None = None) -> LabelSources:
+    return await service.parts.reports.source_curves.of(project, ahead or MoreToBuy())
 
 
 def some(labels: dict[str, str], first: int, last: int) -> dict[str, str]:
@@ -39,11 +31,11 @@ def some(labels: dict[str, str], first: int, last: int) -> dict[str, str]:
 
 
 async def test_each_source_has_a_curve_of_what_it_said_itself(service: Service) -> None:
-    project = await filled(service)
+    project = await with_holdout(service, ITEMS)
     await service.label(project, some(TRUTH, 0, 30))
     # The LLM is always wrong, also about items where people then have the last word.
     await service.answer_as_llm(project, some(WRONG, 20, 60))
-    found = await curves(service, project, Ahead(labels=50, micro_usd=1_000_000, person=20_000))
+    found = await curves(service, project, MoreToBuy(labels=50, micro_usd=1_000_000, person=20_000))
     every, people, llm = found.curves
     assert [one.source for one in found.curves] == [None, AnnotatorKind.HUMAN, AnnotatorKind.LLM]
     assert [one.labels for one in found.curves] == [60, 30, 40]
@@ -66,7 +58,7 @@ async def test_each_source_has_a_curve_of_what_it_said_itself(service: Service) 
 
 
 async def test_prices_are_told_anew_without_training_anew(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = await filled(service)
+    project = await with_holdout(service, ITEMS)
     await service.label(project, some(TRUTH, 0, 24))
     (first,) = (await curves(service, project)).curves
     assert first.source is AnnotatorKind.HUMAN  # alone it is all there is
@@ -76,7 +68,7 @@ async def test_prices_are_told_anew_without_training_anew(service: Service, monk
         raise AssertionError("nothing has changed")
 
     monkeypatch.setattr("nextlabel.server.domain.reports.estimates.source_curves.arm_of", trained)
-    (again,) = (await curves(service, project, Ahead(person=50_000))).curves
+    (again,) = (await curves(service, project, MoreToBuy(person=50_000))).curves
     assert again.micro_usd == 24 * 50_000
     monkeypatch.undo()
     await service.label(project, some(TRUTH, 24, 40))
@@ -85,7 +77,7 @@ async def test_prices_are_told_anew_without_training_anew(service: Service, monk
 
 
 async def test_a_source_with_few_labels_is_told_of_without_a_curve(service: Service) -> None:
-    project = await filled(service)
+    project = await with_holdout(service, ITEMS)
     await service.label(project, some(TRUTH, 0, 5))
     await service.answer_as_llm(project, some(TRUTH, 5, 40))
     found = await curves(service, project)
@@ -100,7 +92,7 @@ async def test_a_source_with_few_labels_is_told_of_without_a_curve(service: Serv
     ("labels", "holdout", "reason"), [(19, True, "TOO_FEW_LABELS"), (30, False, "NO_EVALUATION_ITEMS")]
 )
 async def test_what_is_missing_for_curves_is_said(service: Service, labels: int, holdout: bool, reason: str) -> None:
-    project = await filled(service, holdout=holdout)
+    project = await with_holdout(service, ITEMS, holdout=holdout)
     await service.label(project, some(TRUTH, 0, labels))
     with pytest.raises(FailedPrecondition) as error:
         await curves(service, project)
@@ -108,14 +100,14 @@ async def test_what_is_missing_for_curves_is_said(service: Service, labels: int,
 
 
 async def test_amounts_out_of_range_are_named(service: Service) -> None:
-    project = await filled(service)
-    for ahead, field in ((Ahead(labels=0), "more_labels"), (Ahead(person=-1), "person_micro_usd")):
+    project = await with_holdout(service, ITEMS)
+    for ahead, field in ((MoreToBuy(labels=0), "more_labels"), (MoreToBuy(person=-1), "person_micro_usd")):
         with pytest.raises(InvalidArgument, match=field):
             await curves(service, project, ahead)
 
 
 async def test_a_point_of_the_learning_curve_says_whose_its_labels_are(service: Service) -> None:
-    project = await filled(service)
+    project = await with_holdout(service, ITEMS)
     await service.label(project, some(TRUTH, 0, 12))
     await service.answer_as_llm(project, some(WRONG, 6, 20))
     version = await service.parts.learning.learning.train(project)

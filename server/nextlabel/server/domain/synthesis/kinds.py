@@ -24,7 +24,7 @@ Problems = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LearnerOpinion:
+class LearnerAgreement:
     """What the learner says of M texts: which it finds as they were meant, and in words what it finds of each."""
 
     agrees_M: npt.NDArray[np.bool_]
@@ -44,7 +44,7 @@ class TextKind(Protocol):
 
     def opinion(
         self, probabilities_MC: Float32, answers: Sequence[PredictedAnswer], target: Target, project: Project
-    ) -> LearnerOpinion | None:
+    ) -> LearnerAgreement | None:
         """Return what the learner thinks of M texts; None where there is no learner."""
         ...
 
@@ -77,11 +77,11 @@ class ClassTexts:
 
     def opinion(
         self, probabilities_MC: Float32, answers: Sequence[PredictedAnswer], target: Target, project: Project
-    ) -> LearnerOpinion:
+    ) -> LearnerAgreement:
         """See `TextKind.opinion`: the most probable class is the one."""
         found = [project.class_names[c] for c in probabilities_MC.argmax(axis=1).tolist()]
         sure = probabilities_MC.max(axis=1).tolist()
-        return LearnerOpinion(
+        return LearnerAgreement(
             np.array([Label(name) == target for name in found]),
             [f"the learner finds {name!r} ({p:.0%})" for name, p in zip(found, sure, strict=True)],
         )
@@ -121,7 +121,7 @@ class SetTexts:
 
     def opinion(
         self, probabilities_MC: Float32, answers: Sequence[PredictedAnswer], target: Target, project: Project
-    ) -> LearnerOpinion:
+    ) -> LearnerAgreement:
         """See `TextKind.opinion`: what is meant is most probable, and nothing is given beside it.
 
         Whether a class is given that is meant does not count: cuts of rare classes are high.
@@ -134,7 +134,7 @@ class SetTexts:
         for names, probable_C in zip(given, probabilities_MC, strict=True):
             best = project.class_names[int(probable_C.argmax())]
             found.append(f"the learner finds {', '.join(map(repr, names)) or 'no class'}, and {best!r} first")
-        return LearnerOpinion(only & first, found)
+        return LearnerAgreement(only & first, found)
 
     def doubt(self, probabilities_nC: Float32, target: Target, boundary: str, project: Project) -> Float32:
         """See `TextKind.doubt`: one of the classes is about as probable as not."""
@@ -175,14 +175,14 @@ class ScoredTexts:
 
     def opinion(
         self, probabilities_MC: Float32, answers: Sequence[PredictedAnswer], target: Target, project: Project
-    ) -> LearnerOpinion:
+    ) -> LearnerAgreement:
         """See `TextKind.opinion`: the score lies in the interval, and within a quarter of the range."""
         wanted = target.value if isinstance(target, Score) else np.nan
         scores_M = np.array([one.body.value for one in answers if isinstance(one.body, Score)])
         bounds_M2 = np.array([one.interval or (-np.inf, np.inf) for one in answers]).reshape(len(answers), 2)
         near = np.abs(scores_M - wanted) <= CLOSE * project.score_range.width
         agrees = near & (bounds_M2[:, 0] <= wanted) & (wanted <= bounds_M2[:, 1])
-        return LearnerOpinion(agrees, [f"the learner finds {score:.3g}" for score in scores_M.tolist()])
+        return LearnerAgreement(agrees, [f"the learner finds {score:.3g}" for score in scores_M.tolist()])
 
     def doubt(self, probabilities_nC: Float32, target: Target, boundary: str, project: Project) -> Float32:
         """See `TextKind.doubt`: nobody asks."""

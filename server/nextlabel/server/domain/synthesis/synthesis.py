@@ -21,7 +21,7 @@ from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.pool.embedding import Embedding
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.projects.projects import Projects
-from nextlabel.server.domain.synthesis.kinds import LearnerOpinion, TextKind, text_kind
+from nextlabel.server.domain.synthesis.kinds import LearnerAgreement, TextKind, text_kind
 from nextlabel.server.domain.synthesis.plans import plan
 from nextlabel.server.domain.synthesis.real_texts import RealTextSource, Seeds, unit
 from nextlabel.server.domain.synthesis.requests import SynthesisRequest
@@ -143,8 +143,8 @@ class SynthesisGate:
 
     async def _opinion(
         self, project: Project, kind: TextKind, target: Target, embeddings_MD: Float32
-    ) -> LearnerOpinion:
-        everything = LearnerOpinion(np.ones(len(embeddings_MD), np.bool_), [""] * len(embeddings_MD))
+    ) -> LearnerAgreement:
+        everything = LearnerAgreement(np.ones(len(embeddings_MD), np.bool_), [""] * len(embeddings_MD))
         if target is None:
             return everything
         _, probabilities_MC, answers = await self.learning.answers(project, embeddings_MD)

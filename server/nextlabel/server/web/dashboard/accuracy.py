@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nextlabel.client.errors import NextlabelError
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.boundary.sessions import visitor
-from nextlabel.server.web.dashboard.curves import NOT_COMPARED
+from nextlabel.server.web.dashboard.curves import or_why
 from nextlabel.v1 import project_service_pb2 as projects_pb
 from nextlabel.v1 import quality_service_pb2 as pb
 from nextlabel.v1.report_service_pb2 import Estimate
@@ -36,7 +34,7 @@ _LEFT = 222
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ToldFigure:
     """A figure of one kind: for one look, and with the interval that may be watched; one of both may be missing."""
 
     of: str
@@ -53,7 +51,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Axis:
     """Places of figures from left to right in a picture whose scale begins at ``least`` and ends at ``most``."""
 
     least: float
@@ -68,8 +66,8 @@ class Scale:
 class Picture:
     """Figures below each other on one scale, which are ``shown`` as people read them."""
 
-    rows: Sequence[Told]
-    scale: Scale
+    rows: Sequence[ToldFigure]
+    axis: Axis
     shown: Callable[[float], str]
 
 
@@ -85,7 +83,7 @@ async def accuracy(request: Request) -> Response:
     """Return the part with the accuracies of the newest model and of the labels, and those of parts of the data."""
     who, by = visitor(request), _by(request)
     asked = pb.GetAccuracyRequest(project=request.path_params["project"], by=by)
-    found = await _or_why(who.call(who.backend.quality.GetAccuracy, asked, LONG_CALL_S))
+    found = await or_why(who.call(who.backend.quality.GetAccuracy, asked, LONG_CALL_S))
     if isinstance(found, str):
         return page(request, "accuracy_part.html", why_none=found)
     rows = [*told("model", found.model), *told("labels", found.labels)]
@@ -97,7 +95,7 @@ async def shares(request: Request) -> Response:
     """Return the part with the shares of classes in the pool, or its mean score, and those of parts of the pool."""
     who, by = visitor(request), _by(request)
     asked = pb.GetClassSharesRequest(project=request.path_params["project"], by=by)
-    found = await _or_why(who.call(who.backend.quality.GetClassShares, asked, LONG_CALL_S))
+    found = await or_why(who.call(who.backend.quality.GetClassShares, asked, LONG_CALL_S))
     if isinstance(found, str):
         return page(request, "shares_part.html", why_none=found)
     slices = [(one, _of_pool(one)) for one in found.slices]
@@ -108,7 +106,7 @@ async def joining(request: Request) -> Response:
     """Return the part with the ways to join answers, compared on gold."""
     who = visitor(request)
     asked = pb.CompareConsensusRequest(project=request.path_params["project"])
-    found = await _or_why(who.call(who.backend.quality.CompareConsensus, asked, LONG_CALL_S))
+    found = await or_why(who.call(who.backend.quality.CompareConsensus, asked, LONG_CALL_S))
     if isinstance(found, str):
         return page(request, "joining_part.html", why_none=found)
     rows = [row for one in found.methods if one.HasField("on_gold") for row in told(one.name, [one.on_gold])]
@@ -119,12 +117,12 @@ async def delivery(request: Request) -> Response:
     """Return the part with what all labels of the pool are worth together, and which may stand under a promise."""
     who, promise = visitor(request), _share(request.query_params.get("promise", "95"))
     asked = pb.GetDeliveryRequest(project=request.path_params["project"], accuracy=promise)
-    found = await _or_why(who.call(who.backend.quality.GetDelivery, asked, LONG_CALL_S))
+    found = await or_why(who.call(who.backend.quality.GetDelivery, asked, LONG_CALL_S))
     if isinstance(found, str):
         return page(request, "delivery_part.html", why_none=found)
-    rows = [Told(one.annotator, "gold", one.accuracy, None) for one in found.tested]
+    rows = [ToldFigure(one.annotator, "gold", one.accuracy, None) for one in found.tested]
     if found.HasField("expected_accuracy"):
-        rows.insert(0, Told("all labels", "expected", found.expected_accuracy, None))
+        rows.insert(0, ToldFigure("all labels", "expected", found.expected_accuracy, None))
     items = [(_SOURCES.get(one.source, "nobody"), one.items) for one in found.items if one.items]
     total = sum(count for _, count in items)
     return page(
@@ -142,13 +140,13 @@ def _share(percent: str) -> float:
     return share
 
 
-def told(of: str, figures: Iterable[pb.Figure]) -> list[Told]:
+def told(of: str, figures: Iterable[pb.Figure]) -> list[ToldFigure]:
     """Return figures by their kind, in their order, each once."""
     by_kind: dict[int, dict[bool, Estimate]] = {}
     for one in figures:
         by_kind.setdefault(one.kind, {})[one.anytime] = one.estimate
     return [
-        Told(of, _KINDS.get(kind, str(kind)), both.get(False), both.get(True))  # type: ignore[call-overload]
+        ToldFigure(of, _KINDS.get(kind, str(kind)), both.get(False), both.get(True))  # type: ignore[call-overload]
         for kind, both in by_kind.items()
     ]
 
@@ -158,29 +156,19 @@ def _of_pool(found: pb.GetClassSharesResponse | pb.SliceShares) -> Picture | Non
     if found.mean_score:
         rows = told("mean score", found.mean_score)
         ends = [end for one in rows for each in (one.once, one.watched) if each for end in (each.low, each.high)]
-        return Picture(rows, Scale(min(ends), max(max(ends), min(ends) + 1e-6)), lambda value: f"{value:.3g}")
+        return Picture(rows, Axis(min(ends), max(max(ends), min(ends) + 1e-6)), lambda value: f"{value:.3g}")
     known = [one for one in found.shares if one.figures]
     most = sorted(known, key=lambda one: -one.figures[0].estimate.value)[:_MOST_CLASSES]
     return _shares_picture([row for one in most for row in told(one.label, one.figures)])
 
 
-def _shares_picture(rows: Sequence[Told], most: float = 0.0) -> Picture | None:
+def _shares_picture(rows: Sequence[ToldFigure], most: float = 0.0) -> Picture | None:
     """Return shares on a scale from 0 to ``most``, or to the highest end of an interval; None without any."""
     if not rows:
         return None
     most = most or max(each.high for one in rows for each in (one.once, one.watched) if each)
-    return Picture(rows, Scale(0.0, most), lambda value: f"{100 * value:.1f} %")
+    return Picture(rows, Axis(0.0, most), lambda value: f"{100 * value:.1f} %")
 
 
 def _by(request: Request) -> str:
     return request.query_params.get("by", "").strip()
-
-
-async def _or_why(call: Any) -> Any:
-    """Return what a call brings, or the sentence of the service that says why it brings nothing."""
-    try:
-        return await call
-    except NextlabelError as error:
-        if error.code.name not in NOT_COMPARED:
-            raise
-        return error.message

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,11 +21,13 @@ from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.v1 import report_service_pb2 as pb
 from nextlabel.v1.learning_curve_pb2 import LearningCurvePoint
 
+T = TypeVar("T")
+
 _AXES = {"labels": pb.CURVE_AXIS_LABELS, "usd": pb.CURVE_AXIS_USD, "seconds": pb.CURVE_AXIS_SECONDS}
 _MEASURES = {"accuracy": pb.CURVE_MEASURE_ACCURACY, "macro_f1": pb.CURVE_MEASURE_MACRO_F1}
 _FORMS = {"svg": pb.PLOT_FORMAT_SVG, "png": pb.PLOT_FORMAT_PNG}
-NOT_COMPARED = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
-"""Codes of errors that say why labels are not compared, which the page then shows."""
+_SAID = ("FAILED_PRECONDITION", "INVALID_ARGUMENT", "PERMISSION_DENIED", "DEADLINE_EXCEEDED")
+"""Codes of errors that say why there is nothing to show, which the page then says."""
 _SPENT = ("labels", "tokens", "micro_usd", "seconds")
 _ON_HOLDOUT = (
     "accuracy",
@@ -72,13 +75,20 @@ async def control(request: Request) -> Response:
     """Return the part of the overview that says what choosing labels saved against random ones, or why nothing is."""
     who = visitor(request)
     asked = pb.GetRandomControlRequest(project=request.path_params["project"])
-    try:
-        found = await who.call(who.backend.reports.GetRandomControl, asked, LONG_CALL_S)
-    except NextlabelError as error:
-        if error.code.name not in NOT_COMPARED:
-            raise
-        return page(request, "control.html", why_none=error.message)
+    found = await or_why(who.call(who.backend.reports.GetRandomControl, asked, LONG_CALL_S))
+    if isinstance(found, str):
+        return page(request, "control.html", why_none=found)
     return page(request, "control.html", found=found)
+
+
+async def or_why(call: Awaitable[T]) -> T | str:
+    """Return what a call brings, or the sentence of the service that says why it brings nothing."""
+    try:
+        return await call
+    except NextlabelError as error:
+        if error.code.name not in _SAID:
+            raise
+        return error.message
 
 
 def points_as_csv(points: Sequence[LearningCurvePoint]) -> str:

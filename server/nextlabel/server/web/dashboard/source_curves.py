@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from nextlabel.client.errors import NextlabelError
 from nextlabel.client.messages.amounts import count_within, usd_within
 from nextlabel.client.messages.plain import plain
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.server.web.boundary.sessions import visitor
-from nextlabel.server.web.dashboard.curves import NOT_COMPARED
+from nextlabel.server.web.dashboard.curves import or_why
 from nextlabel.server.web.words.figures import count, dollars
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import report_service_pb2 as pb
@@ -56,12 +55,9 @@ async def sources(request: Request) -> Response:
     asked = pb.GetSourceCurvesRequest(
         project=request.path_params["project"], person_micro_usd=_micro_usd(request.query_params.get("person", ""))
     )
-    try:
-        found = await who.call(who.backend.reports.GetSourceCurves, asked, LONG_CALL_S)
-    except NextlabelError as error:
-        if error.code.name not in NOT_COMPARED:
-            raise
-        return page(request, "sources.html", why_none=error.message)
+    found = await or_why(who.call(who.backend.reports.GetSourceCurves, asked, LONG_CALL_S))
+    if isinstance(found, str):
+        return page(request, "sources.html", why_none=found)
     drawn = [curve for curve in found.curves if curve.points]
     drawings = [_drawing(drawn, lambda point: point.labels, count, "labels")]
     if paid := [curve for curve in drawn if curve.points[-1].micro_usd]:

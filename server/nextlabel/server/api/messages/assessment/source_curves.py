@@ -5,15 +5,15 @@ from __future__ import annotations
 from nextlabel.server.api.messages.assessment.quality import estimate
 from nextlabel.server.api.messages.labeling.annotations import annotator_kind
 from nextlabel.server.assessment.estimates.point_costs import PointCost
-from nextlabel.server.domain.reports.estimates.source_curves import Ahead, Bought, LabelSources, SourceCurve
+from nextlabel.server.domain.reports.estimates.source_curves import Bought, LabelSources, MoreToBuy, SourceCurve
 from nextlabel.v1 import annotation_pb2
 from nextlabel.v1 import report_service_pb2 as pb
 
 
-def ahead_of(request: pb.GetSourceCurvesRequest) -> Ahead:
+def ahead_of(request: pb.GetSourceCurvesRequest) -> MoreToBuy:
     """Return what to forecast for."""
-    usual = Ahead()
-    return Ahead(
+    usual = MoreToBuy()
+    return MoreToBuy(
         labels=request.more_labels or usual.labels,
         micro_usd=request.more_micro_usd or usual.micro_usd,
         person=request.person_micro_usd,

@@ -31,7 +31,7 @@ FEWEST_LABELS = 20
 """Labels that a source needs for a curve of its own."""
 MOST_TRAINED_ON = 5_000
 """Labels of a source that learners are trained on, its first ones."""
-_SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0)
+SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4, 1.0)
 _KEPT = 8
 
 Amounts = npt.NDArray[np.int64]
@@ -103,7 +103,7 @@ class LabelSources:
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class MoreToBuy:
     """What to forecast for: so many more labels, and so much more money; ``person`` is what a label by a person costs.
 
     Money is in micro-dollars.
@@ -140,7 +140,7 @@ class SourceCurves:
         init=False, default_factory=lambda: LRUCache(_KEPT)
     )
 
-    async def of(self, project: Project, ahead: Ahead) -> LabelSources:
+    async def of(self, project: Project, ahead: MoreToBuy) -> LabelSources:
         """Return the curves of a project; about a dozen learners are trained for each source when labels have come.
 
         Advice has no part in it.
@@ -222,7 +222,7 @@ class SourceCurves:
         if count < FEWEST_LABELS:
             return source
         trial = await self.trials.of(project, labeled, holdout)
-        shares = (*_SHARES, matched / count) if matched else _SHARES
+        shares = (*SHARES, matched / count) if matched else SHARES
         arm = await self.trials.learning.executor.run(lambda: arm_of(trial.right, np.arange(count), count, shares))
         return replace(source, arm=arm)
 
@@ -244,7 +244,7 @@ def _is_label_of_person(annotation: Annotation) -> bool:
     return annotation.kind is AnnotatorKind.HUMAN and annotation.answer.body is not None
 
 
-def _check(ahead: Ahead) -> None:
+def _check(ahead: MoreToBuy) -> None:
     if not 1 <= ahead.labels <= MOST_LABELS:
         raise InvalidArgument.field("more_labels", f"must be between 1 and {MOST_LABELS:,}, got {ahead.labels}")
     for name, amount in (("more_micro_usd", ahead.micro_usd), ("person_micro_usd", ahead.person)):
@@ -252,7 +252,7 @@ def _check(ahead: Ahead) -> None:
             raise InvalidArgument.field(name, f"must not be negative, got {amount}")
 
 
-def _curve(source: _Source, first: _Source, matched: int, ahead: Ahead) -> SourceCurve:
+def _curve(source: _Source, first: _Source, matched: int, ahead: MoreToBuy) -> SourceCurve:
     all_spent = source.spent + ahead.person * source.people
     arm = source.arm
     if arm is None:
