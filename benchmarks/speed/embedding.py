@@ -18,7 +18,6 @@ from sentence_transformers import SentenceTransformer
 
 from benchmarks.learners.labeled_sets import load_texts
 from nextlabel.server.learners.embedding.embedder import DEFAULT_MODEL, Embedder, resolve_model
-from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
 
 def main() -> None:
@@ -48,7 +47,6 @@ def main() -> None:
         "set": options.set,
         "rows": len(texts),
         "words_mean": round(float(np.mean([len(text.split()) for text in texts])), 1),
-        "bfloat16": cpu_multiplies_bfloat16(),
         "rows_per_s": round(ours_rate, 1),
         "bare_fp32_rows_per_s": round(bare_rate, 1),
         "ratio": round(ours_rate / bare_rate, 3),

@@ -1082,7 +1082,6 @@ class ExportedModel(_message.Message):
     EMBEDDING_DIMENSION_FIELD_NUMBER: _builtins.int
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
     EMBEDDING_REVISION_FIELD_NUMBER: _builtins.int
-    EMBEDDED_IN_BFLOAT16_FIELD_NUMBER: _builtins.int
     TEXT_PREFIX_FIELD_NUMBER: _builtins.int
     ENCODER_PROBLEM_FIELD_NUMBER: _builtins.int
     embedding_dimension: _builtins.int
@@ -1091,10 +1090,6 @@ class ExportedModel(_message.Message):
     """The model that embeds the project's texts, by its name for sentence-transformers; empty where embeddings are given."""
     embedding_revision: _builtins.str
     """Commit of that model on the Hugging Face hub; empty where it is not known."""
-    embedded_in_bfloat16: _builtins.bool
-    """Whether the server computes embeddings in bfloat16, so that those of the exported encoder, which computes in
-    float32, differ in the third decimal.
-    """
     text_prefix: _builtins.str
     """What goes before each text that the exported encoder embeds."""
     encoder_problem: _builtins.str
@@ -1122,13 +1117,12 @@ class ExportedModel(_message.Message):
         embedding_dimension: _builtins.int = ...,
         embedding_model: _builtins.str = ...,
         embedding_revision: _builtins.str = ...,
-        embedded_in_bfloat16: _builtins.bool = ...,
         text_prefix: _builtins.str = ...,
         encoder_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedded_in_bfloat16", b"embedded_in_bfloat16", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -81,7 +81,6 @@ def trained(client: Client, state: State) -> pb.ExportedModel:
         embedding_dimension=1,
         embedding_model="mini",
         embedding_revision="abc",
-        embedded_in_bfloat16=True,
     )
 
 
@@ -109,7 +108,6 @@ def test_texts_are_predicted_from_the_folder_alone(
     assert "<script>" not in card
     assert "\n# heading" not in card
     assert "this is the learner alone" in card  # annotators advise in this project
-    assert "bfloat16" in card
     assert (folder / "datasheet.md").read_text().startswith("# Datasheet of news")
 
 

@@ -45,7 +45,7 @@ def model_card(project: "ProjectHandle[Blocking]", model: ExportedModel, sheet: 
                 _licences(about, sheet),
                 section(
                     "Known limits",
-                    "\n".join(f"- {limit}" for limit in (*_limits(about, encoder), *known_limits(sheet))),
+                    "\n".join(f"- {limit}" for limit in (*_limits(about), *known_limits(sheet))),
                 ),
             ]
         )
@@ -180,14 +180,9 @@ def _is_of_neighbours(about: Record) -> bool:
     return ((about["model_version"]["learner"] or {}).get("estimator") or "") == "nearest_neighbors"
 
 
-def _limits(about: Record, encoder: bool) -> Iterator[str]:
+def _limits(about: Record) -> Iterator[str]:
     if about["model_version"]["advice"]:
         yield (
             "In the project, items that annotators advised on are predicted with this advice. "
             "Here there is none: this is the learner alone."
-        )
-    if about["embedded_in_bfloat16"] and encoder:
-        yield (
-            "The server computed embeddings in bfloat16 and `encoder.onnx` computes in float32: probabilities of a "
-            "text differ in the second or third decimal. From the same embeddings they are the same."
         )

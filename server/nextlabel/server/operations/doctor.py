@@ -55,11 +55,8 @@ def check_packages() -> Iterator[Check]:
 
 
 def check_processor() -> Check:
-    """Say how embeddings will be computed."""
-    from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
-
-    how = "bfloat16 instructions" if cpu_multiplies_bfloat16() else "no bfloat16 instructions; embeds in float32"
-    return ok("processor", f"{os.cpu_count()} cores, {how}")
+    """Say what there is to compute with."""
+    return ok("processor", f"{os.cpu_count()} cores")
 
 
 def check_embedder(settings: Settings) -> Check:

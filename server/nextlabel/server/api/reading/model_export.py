@@ -19,7 +19,6 @@ from nextlabel.server.learners.portable.heads import head_file
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.projects.projects import Project
-from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 from nextlabel.v1 import learner_service_pb2 as pb
 
 Messages = AsyncIterator[pb.ExportModelResponse]
@@ -82,7 +81,6 @@ def _about(project: Project, model: TrainedModel) -> pb.ExportedModel:
         embedding_dimension=project.embedding_dimension,
         embedding_model=project.embedding_model,
         embedding_revision=hub_revision(project.embedding_model) if project.embedding_model else "",
-        embedded_in_bfloat16=bool(project.embedding_model) and cpu_multiplies_bfloat16(),
     )
 
 

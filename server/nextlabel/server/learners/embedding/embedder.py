@@ -1,4 +1,4 @@
-"""Texts to embeddings with sentence-transformers (Reimers & Gurevych 2019), on the CPU's fastest exact-enough path."""
+"""Texts to embeddings with sentence-transformers (Reimers & Gurevych 2019): float32 on a CPU, float16 on a GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from nextlabel.server.learners.embedding.stated_dimension import stated_dimension
 from nextlabel.server.learners.embedding.turns import Turns
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
-from nextlabel.strategies.arithmetic.bfloat16 import cpu_multiplies_bfloat16
 
 if TYPE_CHECKING:
     import torch
@@ -114,8 +113,9 @@ class Embedder:
         if self._model is None:
             import torch
 
-            on_cpu = torch.bfloat16 if cpu_multiplies_bfloat16() else torch.float32
-            dtype = on_cpu if self._device == "cpu" else torch.float16
+            # On a CPU always float32, so that a text has the same embedding on each server of a pool and where a
+            # model is used elsewhere. bfloat16 instructions were slower than it on some processors that have them.
+            dtype = torch.float32 if self._device == "cpu" else torch.float16
             self._model = load_encoder(self.name, dtype, self._device)
         return self._model
 
