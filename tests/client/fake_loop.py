@@ -337,6 +337,8 @@ class Reports(report_grpc.ReportServiceServicer):
         )
 
     async def GetAnnotatorReport(self, request: Any, context: Any) -> Any:
+        if request.by == "nowhere":
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "by: no item that was answered has the field nowhere")
         share = report.Estimate(value=0.8, low=0.7, high=0.9, items=40)
         apart = report.Estimate(value=-0.1, low=-0.2, high=-0.01, items=40)
         parts = [

@@ -61,6 +61,8 @@ def test_every_number_is_that_of_the_rows_and_a_changed_row_shows(client: Client
     assert (numbers["gold_accuracy"]["ann"]["value"], numbers["gold_accuracy"]["bob"]["value"]) == (1.0, 0.5)
     assert numbers["agreement"]["ann"]["items"] == 50
     assert numbers["holdout_accuracy"]["value"] == 1.0
+    assert (numbers["cohen_kappa"]["ann"], numbers["cohen_kappa"]["bob"]) == (1.0, 0.0)
+    assert set(numbers["beyond_chance"]["bob"]) == {"krippendorff_alpha", "fleiss_kappa"}
     assert not mlcroissant.Dataset(jsonld=str(folder / "croissant.json")).metadata.issues.errors
     named = {line.split("  ")[1] for line in (folder / "SHA256SUMS").read_text().splitlines()}
     assert named | {"SHA256SUMS"} == {path.name for path in folder.iterdir()}

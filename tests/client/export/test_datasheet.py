@@ -8,7 +8,7 @@ import mlcroissant
 import pytest
 
 from nextlabel.client import Client, Item
-from nextlabel.client.export.markdown import plain_text
+from nextlabel.client.export.markup import plain_text
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.v1 import annotation_pb2 as pb
 from tests.client.conftest import Cli
@@ -86,10 +86,19 @@ def test_parts_of_the_data_stand_beside_each_other(cli: Cli, answered: str) -> N
     sheet = cli("export", answered, "--form", "datasheet", "--by", "year").out
     assert "## How it differs by year" in sheet
     assert r"| \<b\> | – | – | 80.0% (70.0% to 90.0%) | -5.0 (-15.0 to +5.0) | 4 | sports 75% |" in sheet
+    assert "## Whether annotators are biased by year" in sheet
+    assert r"| ann | en | 80.0% (70.0% to 90.0%) | -10.0 (-20.0 to -1.0) | – | – |  |" in sheet
+    assert "too few items to tell much" in sheet
     assert "How it differs" not in cli("export", answered, "--form", "datasheet").out
     refused = cli("export", answered, "--by", "year")
     assert refused.code == 2
     assert "--form datasheet" in refused.err
+
+
+def test_annotators_that_answered_nothing_with_the_field_are_told_of_as_a_whole(cli: Cli, answered: str) -> None:
+    done = cli("export", answered, "--form", "datasheet", "--by", "nowhere")
+    assert done.code == 0
+    assert "no item that they answered has the field" in done.out
 
 
 def test_a_figure_that_is_not_there_says_why(cli: Cli, answered: str, state: State) -> None:

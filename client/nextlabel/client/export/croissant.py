@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
+from nextlabel.client.services.slices import slice_name
 
 _CONTEXT: Mapping[str, Any] = {
     "@language": "en",
@@ -68,8 +69,10 @@ def croissant(sheet: Datasheet, labels: Path) -> dict[str, Any]:
         "rai:dataAnnotationAnalysis": [
             sheet.told_human_share(),
             *_estimates(sheet),
+            *_of_annotators(sheet),
         ],
         "rai:machineAnnotationTools": list(sheet.models),
+        "rai:dataBiases": list(_biases(sheet)),
         "rai:dataLimitations": known_limits(sheet),
         "distribution": [
             {
@@ -95,11 +98,44 @@ def croissant(sheet: Datasheet, labels: Path) -> dict[str, Any]:
 def _estimates(sheet: Datasheet) -> Iterable[str]:
     for of in ("labels", "model"):
         for figure in sheet.accuracy.get(of) or ():
-            estimate = figure["estimate"]
-            yield (
-                f"Accuracy of {of}, by {figure['kind']}: {estimate['value']:.4f} "
-                f"(95 % interval {estimate['low']:.4f} to {estimate['high']:.4f}, {estimate['items']} items)"
-            )
+            yield f"Accuracy of {of}, by {figure['kind']}: {_within(figure['estimate'])}"
+
+
+_OF_ANNOTATORS: Sequence[tuple[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]]] = (
+    ("accuracy on gold", lambda one: one["gold_accuracy"]),
+    ("macro-F1 on gold", lambda one: one["on_gold"] and one["on_gold"]["macro_f1"]),
+    ("Cohen's kappa with gold", lambda one: one["on_gold"] and one["on_gold"]["cohen_kappa"]),
+    ("agreement with others", lambda one: one["agreement"]),
+    ("Krippendorff's alpha with others", lambda one: one["alpha"]),
+    ("Fleiss' kappa with others", lambda one: one["fleiss_kappa"]),
+)
+
+
+def _of_annotators(sheet: Datasheet) -> Iterable[str]:
+    for one in sheet.reports:
+        for what, estimate_of in _OF_ANNOTATORS:
+            estimate = estimate_of(one)
+            if estimate:
+                yield f"Annotator {one['annotator']}, {what}: {_within(estimate)}"
+
+
+def _biases(sheet: Datasheet) -> Iterable[str]:
+    """Parts of the data in which an annotator is better or worse than in the others, by intervals that hold at once."""
+    for one in sheet.reports:
+        for part in one["slices"]:
+            gap = part["gold_accuracy_gap"]
+            if gap and (gap["low"] > 0 or gap["high"] < 0):
+                yield (
+                    f"Annotator {one['annotator']}, accuracy on gold where {sheet.sliced_by} is {slice_name(part)}, "
+                    f"beside all other values: {_within(gap)}"
+                )
+
+
+def _within(estimate: Mapping[str, Any]) -> str:
+    return (
+        f"{estimate['value']:.4f} (95 % interval {estimate['low']:.4f} to {estimate['high']:.4f}, "
+        f"{estimate['items']} items)"
+    )
 
 
 def _in_force(sheet: Datasheet) -> str:

@@ -40,7 +40,8 @@ class Datasheet:
     `labeled_by` and `classes` count items of the pool: by who gave their label, and by label. `models` and `prompts`
     count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
     `filters` are the enabled ones with the number of `labels` that each names, and `filtered` what became of those.
-    `sliced_by` is the metadata field by which `accuracy` has slices, empty for none.
+    `reports` are those of annotators beside gold and each other. `sliced_by` is the metadata field by which `accuracy`
+    and `reports` have slices, empty for none.
     """
 
     project: Record
@@ -166,7 +167,7 @@ def collected(
         classes=dict(counts.classes.most_common()),
         to_review=counts.to_review,
         annotators=annotators,
-        reports=[plain(one) for one in project.reports.annotators()],
+        reports=_reports(project, sliced_by),
         models=dict(models.most_common()),
         prompts=len(prompts),
         guidelines=guidelines,
@@ -180,6 +181,16 @@ def collected(
         filtered=filtered,
         sliced_by=sliced_by,
     )
+
+
+def _reports(project: "ProjectHandle[Blocking]", sliced_by: str) -> Sequence[Record]:
+    """What each annotator is worth; its parts are left out where no item that was answered has the field."""
+    try:
+        return [plain(one) for one in project.reports.annotators(by=sliced_by)]
+    except NextlabelError as error:
+        if not sliced_by or error.code is not grpc.StatusCode.INVALID_ARGUMENT:
+            raise
+        return [plain(one) for one in project.reports.annotators()]
 
 
 def _filters(project: "ProjectHandle[Blocking]") -> Sequence[Record]:

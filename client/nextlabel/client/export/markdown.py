@@ -1,17 +1,17 @@
 """A datasheet as Markdown. What users and models wrote is shown and never becomes markup."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nextlabel.client.export.annotators import of_annotators
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
-from nextlabel.client.messages.amounts import figure_within, points_within, share_within, usd
+from nextlabel.client.export.markup import plain_text, section, table
+from nextlabel.client.messages.amounts import points_within, share_within, usd
 from nextlabel.client.services.slices import class_shares_of, slice_name
 
 Record = Mapping[str, Any]
-
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
 
 
 def markdown(sheet: Datasheet) -> str:
@@ -22,34 +22,13 @@ def markdown(sheet: Datasheet) -> str:
         *_filters(sheet),
         _accuracy(sheet),
         *_slices(sheet),
-        _agreement(sheet),
-        _annotators(sheet),
+        *of_annotators(sheet),
         _guidelines(sheet),
         _sampling(sheet),
         _cost(sheet),
         _limits(sheet),
     )
     return "\n\n".join([f"# Datasheet of {plain_text(sheet.project['name'])}", f"Written {sheet.written}.", *sections])
-
-
-def plain_text(text: str) -> str:
-    r"""A text in one line that Markdown shows as it is.
-
-    >>> print(plain_text("<b>|x|\n[y](z)"))
-    \<b\>\|x\| \[y\]\(z\)
-    """
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
-
-
-def section(title: str, *parts: str) -> str:
-    """A section of the parts that are not empty."""
-    return "\n\n".join([f"## {title}", *(part for part in parts if part)])
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str | None]]) -> str:
-    """A table of cells that are Markdown already; what is not known is a dash."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join('–' if cell is None else cell for cell in line)} |" for line in lines)
 
 
 def _composition(sheet: Datasheet) -> str:
@@ -149,49 +128,6 @@ def _unknown(found: Record) -> Iterable[tuple[str, str]]:
         yield "the labels", plain_text(why) if why else "neither gold items nor an audit stream that people answered"
     if not found.get("model"):
         yield "the model", plain_text(why) if why else "no model, or nothing to measure it on"
-
-
-def _agreement(sheet: Datasheet) -> str:
-    found = sheet.consensus
-    if found.get("missing"):
-        return section("How far annotators agree", f"Not known: {plain_text(found['missing'])}.")
-    shared = found["shared_items"]
-    way = sheet.project.get("consensus") or "majority"
-    joined = (
-        "the way that gold and agreement speak for, as `joined_by` of each item says" if way == "auto" else f"`{way}`"
-    )
-    said = (
-        f"{shared:,} items have answers of several annotators, copies of one answer left out. Answers about an item "
-        f"are joined by {joined}."
-    )
-    rows = [
-        [
-            plain_text(one["annotator"]),
-            share_within(one["agreement"]),
-            figure_within(one["alpha"]),
-        ]
-        for one in sheet.reports
-        if one["agreement"]
-    ]
-    agreed = table(("annotator", "agreement with others", "Krippendorff's alpha"), rows) if rows else ""
-    return section("How far annotators agree", said if shared else f"{said} Agreement is not known.", agreed)
-
-
-def _annotators(sheet: Datasheet) -> str:
-    on_gold = {one["annotator"]: one["gold_accuracy"] for one in sheet.reports}
-    rows = [
-        [
-            plain_text(one["name"]),
-            one["kind"],
-            f"{one['annotation_count']:,}",
-            share_within(on_gold.get(one["name"])),
-            usd((one["cost"] or {}).get("micro_usd", 0)),
-        ]
-        for one in sheet.annotators
-    ]
-    if not rows:
-        return section("Annotators", "Nobody has annotated.")
-    return section("Annotators", table(("name", "kind", "answers", "right on gold", "cost"), rows))
 
 
 def _guidelines(sheet: Datasheet) -> str:

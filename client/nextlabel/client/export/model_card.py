@@ -8,7 +8,8 @@ import grpc
 from nextlabel.client.errors import NextlabelError
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
-from nextlabel.client.export.markdown import labeled_by, plain_text, section, table
+from nextlabel.client.export.markdown import labeled_by
+from nextlabel.client.export.markup import plain_text, section, table
 from nextlabel.client.export.predict_script import packages
 from nextlabel.client.messages.amounts import percent, share_within
 from nextlabel.client.messages.measures import has_no_classes, shown_measure

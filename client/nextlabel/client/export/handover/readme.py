@@ -5,7 +5,7 @@ from typing import Any
 
 from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
-from nextlabel.client.export.markdown import plain_text, section, table
+from nextlabel.client.export.markup import plain_text, section, table
 from nextlabel.client.messages.amounts import share_within, usd
 
 _FILES: Mapping[str, str] = {
@@ -80,6 +80,11 @@ _RECIPES: Mapping[str, str] = {
     "agreement": (
         "pairs of newest answers of two annotators about one item, those with one `request_id` once: how many have the "
         "same label; interval by Wilson (1927)"
+    ),
+    "cohen_kappa": "the same answers about gold: Cohen's kappa (1960) with gold",
+    "beyond_chance": (
+        "Krippendorff's alpha (2011) and Fleiss' kappa (1971) of the items that an annotator shares with others, all "
+        "newest answers about them, those with one `request_id` once"
     ),
     "holdout_accuracy": (
         "predictions.jsonl beside the `label` of the rows of labels.jsonl whose `split` is holdout; interval by Wilson "

@@ -54,17 +54,58 @@ def on_gold(answers: Answers, labels: Sequence[Row]) -> dict[str, Any]:
     return {name: wilson(sum(hits), len(hits)) for name, hits in sorted(right.items())}
 
 
-def agreement(answers: Answers) -> dict[str, Any]:
-    """How often annotators say the same about an item; one reply that was given out twice is one answer."""
-    by_item: dict[str, dict[str, tuple[str, Row]]] = {}
+def kappa_with_gold(answers: Answers, labels: Sequence[Row]) -> dict[str, float]:
+    """Cohen's kappa (1960) of each annotator with gold, where there is more than one class."""
+    gold = {row["id"]: row["label"] for row in labels if row["split"] == "gold"}
+    pairs: dict[str, list[tuple[str, str]]] = {}
+    for (item, annotator), one in answers.items():
+        if item in gold:
+            pairs.setdefault(annotator, []).append((gold[item], one["label"]))
+    found = {}
+    for name, both in sorted(pairs.items()):
+        true, given = (Counter(column) for column in zip(*both, strict=True))
+        chance = sum(count * given[label] for label, count in true.items()) / len(both) ** 2
+        if chance < 1 - 1e-12:
+            found[name] = (sum(one == other for one, other in both) / len(both) - chance) / (1 - chance)
+    return found
+
+
+def independent(answers: Answers) -> list[dict[str, str]]:
+    """The labels of each item by annotator; one reply that was given out twice is one answer."""
+    by_item: dict[str, dict[str, tuple[str, str]]] = {}
     for (item, annotator), one in sorted(answers.items(), key=lambda pair: int(pair[1]["annotation_id"])):
-        by_item.setdefault(item, {}).setdefault(one["provenance"].get("request_id") or annotator, (annotator, one))
+        reply = one["provenance"].get("request_id") or annotator
+        by_item.setdefault(item, {}).setdefault(reply, (annotator, one["label"]))
+    return [dict(given.values()) for given in by_item.values() if len(given) > 1]
+
+
+def agreement(items: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """How often annotators say the same about an item."""
     same: dict[str, list[bool]] = {}
-    for given in by_item.values():
-        for (first, one), (second, other) in combinations(given.values(), 2):
+    for given in items:
+        for (first, one), (second, other) in combinations(given.items(), 2):
             for name in (first, second):
-                same.setdefault(name, []).append(one["label"] == other["label"])
+                same.setdefault(name, []).append(one == other)
     return {name: wilson(sum(hits), len(hits)) for name, hits in sorted(same.items())}
+
+
+def beyond_chance(items: Sequence[Mapping[str, str]]) -> dict[str, dict[str, float]]:
+    """Krippendorff's alpha (2011) and Fleiss' kappa (1971) of the items that each annotator shares with others."""
+    found = {}
+    for name in sorted({name for given in items for name in given}):
+        counts = [Counter(given.values()) for given in items if name in given]
+        totals: Counter[str] = sum(counts, Counter())
+        n, squares = sum(totals.values()), sum(count**2 for count in totals.values())
+        if len(totals) > 1:
+            apart = [(m := sum(one.values()), m * m - sum(count**2 for count in one.values())) for one in counts]
+            disagreed = sum(pairs / (m - 1) for m, pairs in apart)
+            agreed = sum(1 - pairs / (m * (m - 1)) for m, pairs in apart) / len(counts)
+            chance = squares / n**2
+            found[name] = {
+                "krippendorff_alpha": 1 - (n - 1) * disagreed / (n * n - squares),
+                "fleiss_kappa": (agreed - chance) / (1 - chance),
+            }
+    return found
 
 
 def on_holdout(folder: Path, labels: Sequence[Row]) -> dict[str, float] | None:
@@ -100,7 +141,10 @@ def computed(folder: Path) -> dict[str, Any]:
         answers = newest(annotations)
         found["classes"] = dict(sorted(Counter(row["label"] for row in pool if row["label"] is not None).items()))
         found["gold_accuracy"] = on_gold(answers, labels)
-        found["agreement"] = agreement(answers)
+        found["cohen_kappa"] = kappa_with_gold(answers, labels)
+        shared = independent(answers)
+        found["agreement"] = agreement(shared)
+        found["beyond_chance"] = beyond_chance(shared)
         found["holdout_accuracy"] = on_holdout(folder, labels)
     return found
 

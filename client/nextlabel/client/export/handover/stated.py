@@ -25,7 +25,9 @@ def stated(sheet: Datasheet, passed: "Passed", settled: Mapping[str, int]) -> di
     if single:
         numbers["classes"] = dict(sorted(sheet.classes.items()))
         numbers["gold_accuracy"] = _estimates(sheet, "gold_accuracy")
+        numbers["cohen_kappa"] = _kappas(sheet)
         numbers["agreement"] = _estimates(sheet, "agreement")
+        numbers["beyond_chance"] = _beyond_chance(sheet)
         numbers["holdout_accuracy"] = _holdout(sheet)
     return {
         "annotation_type": sheet.project["annotation_type"],
@@ -59,6 +61,20 @@ class Passed:
 def _estimates(sheet: Datasheet, name: str) -> dict[str, Any]:
     found = {str(one["annotator"]): one[name] for one in sheet.reports}
     return {annotator: dict(estimate) for annotator, estimate in sorted(found.items()) if estimate}
+
+
+def _kappas(sheet: Datasheet) -> dict[str, float]:
+    found = {str(one["annotator"]): one["on_gold"] and one["on_gold"]["cohen_kappa"] for one in sheet.reports}
+    return {annotator: kappa["value"] for annotator, kappa in sorted(found.items()) if kappa}
+
+
+def _beyond_chance(sheet: Datasheet) -> dict[str, dict[str, float]]:
+    named = {"krippendorff_alpha": "alpha", "fleiss_kappa": "fleiss_kappa"}
+    found = {
+        str(one["annotator"]): {name: one[key]["value"] for name, key in named.items() if one[key]}
+        for one in sheet.reports
+    }
+    return {annotator: figures for annotator, figures in sorted(found.items()) if figures}
 
 
 def _holdout(sheet: Datasheet) -> dict[str, Any] | None:
