@@ -17,6 +17,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import ttest_1samp
 
 from benchmarks.learners.multi_label_sets import RECIPES, MultiLabelSet, load_multi_label_set
 from benchmarks.strategies.evidence_tables import write_table
@@ -62,7 +63,7 @@ def training(data: MultiLabelSet, rows: Sequence[int]) -> MultiLabelTraining:
     )
 
 
-def learned(data: MultiLabelSet, seeds: int) -> list[str]:
+def learned(data: MultiLabelSet, seeds: Sequence[int]) -> list[str]:
     """Compare learners on the same random labels."""
     lines = [
         f"| set | classes | learner at {LABELS} labels | macro-F1 | micro-F1 | mAP | LRAP | all right | ECE |",
@@ -70,7 +71,7 @@ def learned(data: MultiLabelSet, seeds: int) -> list[str]:
     ]
     for name, spec in {**BASELINES, "default": DEFAULT}.items():
         found = []
-        for seed in range(seeds):
+        for seed in seeds:
             rows = np.random.default_rng(seed).permutation(len(data.train_ND))[:LABELS]
             model = train_multi_label(training(data, rows.tolist()), spec, seed, None)
             figures = evaluate_multi_label(model, data.test_MD, data.test_MC)
@@ -103,18 +104,20 @@ def area(data: MultiLabelSet, strategy: str, seed: int) -> Area:
 
 
 def compared(areas: Sequence[Area]) -> list[str]:
-    """Return the table of areas; differences to random with the standard error over seeds."""
+    """Return the table of areas; differences to random with the standard error over seeds, a paired t test."""
     lines = [
-        f"| set | strategy | seeds | macro-F1, mean from {BATCH} to {LAST} labels | against random, points | above |",
-        "| --- | --- | ---: | ---: | --- | ---: |",
+        f"| set | strategy | seeds | macro-F1, mean of {BATCH} to {LAST} labels | beside random, points | p | above |",
+        "| --- | --- | ---: | ---: | --- | ---: | ---: |",
     ]
     value = {(a.set, a.strategy, a.seed): a.macro_f1 for a in areas}
-    for name, strategy in product(dict.fromkeys(a.set for a in areas), STRATEGIES):
+    for name, strategy in dict.fromkeys((a.set, a.strategy) for a in areas):
         seeds = [a.seed for a in areas if (a.set, a.strategy) == (name, strategy)]
         own = np.array([value[name, strategy, seed] for seed in seeds])
         gain = 100 * (own - np.array([value[name, "random", seed] for seed in seeds]))
-        error = gain.std(ddof=1) / len(gain) ** 0.5 if len(gain) > 1 else float("nan")
-        beside = "" if strategy == "random" else f"{gain.mean():+.1f} ± {error:.1f}"
+        beside = " | "
+        if strategy != "random" and len(gain) > 1:
+            error = gain.std(ddof=1) / len(gain) ** 0.5
+            beside = f"{gain.mean():+.1f} ± {error:.1f} | {ttest_1samp(gain, 0).pvalue:.3f}"
         above = "" if strategy == "random" else f"{(gain > 0).sum()} of {len(gain)}"
         lines.append(f"| {name} | {strategy} | {len(seeds)} | {own.mean():.3f} | {beside} | {above} |")
     return lines
@@ -126,19 +129,25 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("build/embeddings"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", nargs="*", default=list(RECIPES))
-    parser.add_argument("--learner-only", action="store_true", help="leave the strategies out")
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
+    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES), help="random is among them always")
+    parser.add_argument("--only", choices=("learner", "strategies"), help="make one of the two tables")
     parser.add_argument("--document", type=Path)
     options = parser.parse_args()
     sets = [load_multi_label_set(name, options.data, options.cache) for name in options.sets]
-    tables = [learned(data, options.seeds) for data in sets]
-    lines = [*tables[0][:2], *(line for table in tables for line in table[2:])]
-    print("\n".join(lines), flush=True)
-    areas = []
-    strategies = () if options.learner_only else STRATEGIES
-    for data, seed, strategy in product(sets, range(options.seeds), strategies):
-        areas.append(area(data, strategy, seed))
-        print(areas[-1], flush=True)
-    text = "\n".join([*lines, "", *compared(areas)] if areas else lines)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    tables = []
+    if options.only != "strategies":
+        parts = [learned(data, seeds) for data in sets]
+        tables.append("\n".join([*parts[0][:2], *(line for part in parts for line in part[2:])]))
+        print(tables[-1], flush=True)
+    if options.only != "learner":
+        areas = []
+        for data, seed, strategy in product(sets, seeds, dict.fromkeys(("random", *options.strategies))):
+            areas.append(area(data, strategy, seed))
+            print(areas[-1], flush=True)
+        tables.append("\n".join(compared(areas)))
+    text = "\n\n".join(tables)
     print(text)
     if options.document:
         write_table(options.document, text)

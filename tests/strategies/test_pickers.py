@@ -11,7 +11,7 @@ from nextlabel.strategies.arithmetic.exact import on_grid
 from nextlabel.strategies.arithmetic.randomness import generator
 from nextlabel.strategies.arithmetic.rejection import draw_by_distance
 from nextlabel.strategies.candidates import Candidates
-from nextlabel.strategies.pickers import greedy_distance
+from nextlabel.strategies.pickers import covering, greedy_distance
 from nextlabel.strategies.pickers.badge import between_gradients, squared_lengths
 from nextlabel.strategies.pickers.clusters import ClusterMargin
 from nextlabel.strategies.pickers.coverage import pure_radius, typical_distance
@@ -181,12 +181,12 @@ def test_herding_is_greedy_coverage_and_the_default_weighs_it_by_uncertainty(
         covered = np.exp(-squared(embeddings, context.labeled_embeddings).min(axis=1) / (2 * scale**2))
         batch = get_strategy(name).select(ArrayPool(embeddings), 8, context)
         reached = greedy_coverage(similarity, weights, covered, 8)
-        assert covering(similarity, weights, covered, batch.rows_k) >= 0.99 * covering(
+        assert coverage(similarity, weights, covered, batch.rows_k) >= 0.99 * coverage(
             similarity, weights, covered, np.asarray(reached)
         )
 
 
-def covering(similarity: Array, weights: Array, covered: Array, rows: Array) -> float:
+def coverage(similarity: Array, weights: Array, covered: Array, rows: Array) -> float:
     return float(weights @ (np.maximum(covered, similarity[:, rows].max(axis=1)) - covered))
 
 
@@ -196,6 +196,21 @@ def test_probcover_is_greedy_coverage_with_balls(embeddings: Floats, context: Se
     expected = greedy_coverage((distances <= 0.9**2).astype(float), np.ones(600), covered, 15)
     batch = get_strategy("probcover", radius=0.9).select(ArrayPool(embeddings), 15, context)
     assert batch.rows_k.tolist() == expected
+
+
+@pytest.mark.parametrize("length", [1e-15, 1.0, 1e15])
+def test_bounds_of_coverage_are_bounds_and_close_to_what_is_gained(
+    rng: np.random.Generator, length: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(covering, "TILE", 64)  # so that tiles end among the candidates offered and behind them
+    embeddings = np.asarray(on_grid((length * rng.standard_normal((300, 16))).astype(np.float32)))
+    weights, covered = rng.integers(0, 2**16, 300) / 2**16, np.rint(rng.random(300) * 2**18) / 2**20
+    offered = rng.permutation(300)[:200]
+    for kernel in (covering.Gaussian(2.0 * length), covering.Ball(4.0 * length)):
+        gained = weights @ np.maximum(kernel(squared(embeddings, embeddings[offered])) - covered[:, None], 0)
+        bounds = covering.most_gained(embeddings, weights, covered.astype(np.float32), kernel, offered)
+        assert np.all(bounds >= gained)
+        assert np.all(bounds <= 1.01 * gained + 0.01)
 
 
 def test_the_estimated_radius_is_pure_for_the_stated_share(rng: np.random.Generator) -> None:

@@ -1,18 +1,14 @@
 """Greedy coverage of the pool: MaxHerding, uncertainty herding, ProbCover.
 
-All three maximise the weighted mean over evaluation rows of the kernel similarity to the nearest chosen
-row. The objective is submodular, so a gain computed earlier is an upper bound and only the candidate of
-highest bound is evaluated again (lazy greedy, Minoux 1978). Kernel rows are computed when needed;
-no m x m matrix is kept. Similarities and weights are rounded so that gains are exact sums.
+All three maximise the weighted mean over evaluation rows of the kernel similarity to the nearest chosen row
+(`covering.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel.strategies.arithmetic.arrays import Exact, Rows
 from nextlabel.strategies.arithmetic.randomness import row_gumbels, row_uniforms
@@ -21,20 +17,11 @@ from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.heads import SMALLEST
 from nextlabel.strategies.passes.kmeans import kmeans
 from nextlabel.strategies.passes.nearest import nearest_of, squared_distances
-from nextlabel.strategies.pickers.distances import all_embeddings, first_of_best
+from nextlabel.strategies.pickers.covering import Ball, Gaussian, greedy_cover
+from nextlabel.strategies.pickers.distances import all_embeddings
 from nextlabel.strategies.pickers.top import best_positions
 from nextlabel.strategies.pickers.worth import Worth
 from nextlabel.strategies.pool import Block
-
-CHUNK = 64
-"""Candidates evaluated at once before the first pick."""
-
-REVIEWED = 16
-"""Candidates evaluated anew at once between picks."""
-
-SIMILARITY_GRID = 2.0**-20
-WEIGHT_GRID = 2.0**-16
-"""Products of both, summed over up to 2^17 rows, are exact in float64."""
 
 PER_PICK = 100
 AT_LEAST = 400
@@ -44,33 +31,6 @@ MEASURED = 400
 """Rows whose distances give the typical one."""
 
 ONE_CLASS = "uniform draw while one class is known"
-
-Kernel = Callable[[Exact], Exact]
-"""Similarity in [0, 1] as a function of squared distance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gaussian:
-    """exp(-squared distance / (2 scale^2))."""
-
-    scale: float
-
-    def __call__(self, squared: Exact) -> Exact:
-        """Return the similarity on SIMILARITY_GRID."""
-        similarity = np.exp(squared * (-0.5 / self.scale**2))
-        similarity /= SIMILARITY_GRID
-        return np.rint(similarity, out=similarity) * SIMILARITY_GRID
-
-
-@dataclass(frozen=True, slots=True)
-class Ball:
-    """1 within the radius, 0 outside."""
-
-    radius: float
-
-    def __call__(self, squared: Exact) -> Exact:
-        """Return the similarity."""
-        return (squared <= self.radius**2).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,54 +127,3 @@ def likely_positions(candidates: Candidates, weights_m: Exact, size: int, seed: 
     log_weights_m = np.log(np.maximum(weights_m, SMALLEST))
     perturbed_m = log_weights_m + row_gumbels(candidates.rows_m, seed, "herding/offered")
     return best_positions(candidates, perturbed_m.astype(np.float32), size)
-
-
-def greedy_cover(
-    candidates: Candidates,
-    embeddings_mD: Exact,
-    weights_m: Exact,
-    kernel: Kernel,
-    k: int,
-    context: SelectionContext,
-    offered: Rows,
-) -> Rows:
-    """Return ``k`` of the positions offered that greedily maximise weighted coverage of the candidates."""
-    everything = np.arange(len(candidates), dtype=np.int64)
-    norms_m = np.einsum("md,md->m", embeddings_mD, embeddings_mD)
-    weights_m = np.rint(weights_m / max(weights_m.max(), SMALLEST) / WEIGHT_GRID) * WEIGHT_GRID
-
-    def similarities(positions: Rows) -> Exact:
-        squared = embeddings_mD @ embeddings_mD[positions].T
-        squared *= -2
-        squared += norms_m[:, None]
-        squared += norms_m[positions]
-        return kernel(np.maximum(squared, 0, out=squared))
-
-    covered_m = np.zeros(len(candidates))
-    if len(context.labeled_embeddings):
-        covered_m = kernel(nearest_of(embeddings_mD, context.labeled_embeddings).astype(np.float64))
-    gains_m = np.full(len(candidates), -np.inf)
-    gains_m[offered] = np.inf
-    evaluated_at = np.full(len(candidates), -1, np.int64)
-    picked: list[int] = []
-    while len(picked) < k:
-        best = first_of_best(gains_m, everything, candidates)
-        if evaluated_at[best] == len(picked):
-            picked.append(best)
-            np.maximum(covered_m, similarities(everything[best : best + 1])[:, 0], out=covered_m)
-            gains_m[best] = -np.inf
-            continue
-        stale = _highest_stale(gains_m, evaluated_at < len(picked), CHUNK if not picked else REVIEWED)
-        gained = similarities(stale)
-        gained -= covered_m[:, None]
-        gains_m[stale] = weights_m @ np.maximum(gained, 0, out=gained)
-        evaluated_at[stale] = len(picked)
-    return np.asarray(picked, np.int64)
-
-
-def _highest_stale(gains_m: Exact, stale_m: npt.NDArray[np.bool_], count: int) -> Rows:
-    """Return the positions of the highest stale bounds, at most ``count``."""
-    stale = np.flatnonzero(stale_m & (gains_m > -np.inf))
-    if len(stale) <= count:
-        return stale
-    return stale[np.argpartition(-gains_m[stale], count - 1)[:count]]
