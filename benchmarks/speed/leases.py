@@ -80,8 +80,17 @@ class Load:
             self.submit_s.append(time.monotonic() - leased)
 
 
-async def measure(options: argparse.Namespace, folder: Path) -> tuple[Load, float, float]:
-    """Return the load, and the CPU seconds of servers and annotators for each second that passed."""
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """CPU seconds for each second that passed; those of SQLite are the servers' own."""
+
+    servers: float
+    annotators: float
+    postgres: float
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> tuple[Load, Cores]:
+    """Return the load, and what it took."""
     load = Load(options.overlap)
     with new_servers(options.store, folder, options.servers) as (servers, _):
         async with launcher() as launched, contextlib.AsyncExitStack() as stack:
@@ -90,17 +99,17 @@ async def measure(options: argparse.Namespace, folder: Path) -> tuple[Load, floa
             addresses = [servers[i % len(servers)].address for i in range(options.channels)]
             clients = [await stack.enter_async_context(connect_async(address)) for address in addresses]
             await _prepare(clients[0], options)
-            cpu_before = _cpu([server.pid for server in servers]), _cpu([os.getpid()])
+            processes = [server.pid for server in servers], [os.getpid()], _of_postgres(folder)
+            before = [_cpu(pids) for pids in processes]
             began = time.monotonic()
             until = began + options.seconds
             names = [f"annotator-{i}" for i in range(options.annotators)]
             with _profiled(servers[0].pid, options):
                 await asyncio.gather(*(load.annotate(clients[i % len(clients)], n, until) for i, n in enumerate(names)))
             passed = time.monotonic() - began
-            at_servers = (_cpu([server.pid for server in servers]) - cpu_before[0]) / passed
-            at_annotators = (_cpu([os.getpid()]) - cpu_before[1]) / passed
+            used = [(_cpu(pids) - earlier) / passed for pids, earlier in zip(processes, before, strict=True)]
             load.violations += await _too_often(clients[0], options.overlap)
-    return load, at_servers, at_annotators
+    return load, Cores(*used)
 
 
 async def _prepare(client: AsyncClient, options: argparse.Namespace) -> None:
@@ -118,6 +127,13 @@ async def _too_often(client: AsyncClient, overlap: int) -> int:
     """Count the items that have more annotations than the overlap asks for."""
     seen = Counter([a.item_id async for a in client.labeling.annotations(PROJECT)])
     return sum(n > overlap for n in seen.values())
+
+
+def _of_postgres(folder: Path) -> list[int]:
+    """Return the processes of the PostgreSQL server that has its data in a folder, none without one."""
+    found = list(folder.rglob("postmaster.pid"))
+    main = [psutil.Process(int(path.read_text().split()[0])) for path in found]
+    return [process.pid for parent in main for process in (parent, *parent.children(recursive=True))]
 
 
 def _cpu(pids: Sequence[int]) -> float:
@@ -154,15 +170,18 @@ def main() -> None:
     parser.add_argument("--profile", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nextlabel-leases-") as folder:
-        load, server, annotators = asyncio.run(measure(options, Path(folder)))
+        load, cores = asyncio.run(measure(options, Path(folder)))
     print(f"{load.cycles} cycles, {load.annotations} annotations: {load.cycles / options.seconds:.0f} cycles/s")
     for name, seconds in (("lease", load.lease_s), ("submit", load.submit_s)):
         p50, p99 = np.percentile(seconds, [50, 99]) * 1_000
         print(f"{name} p50 {p50:.1f} ms, p99 {p99:.1f} ms")
     bare = calls_a_second(options.annotators, 5.0, options.channels)
     print(f"bare grpc.aio: {bare:.0f} empty calls/s, so at most {bare / 2:.0f} cycles/s")
-    each = server * options.seconds / max(1, load.cycles) * 1_000
-    print(f"cores used: servers {server:.2f}, annotators {annotators:.2f}; {each:.1f} ms of the servers' CPU a cycle")
+    a_cycle = options.seconds / max(1, load.cycles) * 1_000
+    print(
+        f"cores used: servers {cores.servers:.2f}, PostgreSQL {cores.postgres:.2f}, annotators {cores.annotators:.2f}"
+    )
+    print(f"CPU a cycle: servers {cores.servers * a_cycle:.1f} ms, PostgreSQL {cores.postgres * a_cycle:.1f} ms")
     print(f"{load.empty} annotators ran out of items; {load.violations} items on more leases than the overlap")
     sys.exit(1 if load.violations else 0)
 

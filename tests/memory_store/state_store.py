@@ -9,6 +9,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.values.ids import ProjectId
 from tests.memory_store.access import MemoryAccess
 from tests.memory_store.advice import MemoryAdvice
 from tests.memory_store.budgets import MemoryBudgets
@@ -46,7 +47,7 @@ class MemoryStateStore(StateStore):
         self._held: set[str] = set()
 
     @override
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, project: ProjectId | None = None) -> T:
         before = self._contents.snapshot()
         try:
             return work(self._transaction)

@@ -20,6 +20,7 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
+from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.wiring import foundation
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class _FailingStore(StateStore):
         self._points = points
 
     @override
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, project: ProjectId | None = None) -> T:
         commit = _name_of(work)
 
         def unit(tx: Transaction) -> T:
@@ -75,7 +76,7 @@ class _FailingStore(StateStore):
             self._points.reach(f"before {commit}")
             return result
 
-        result = await self._store.write(unit)
+        result = await self._store.write(unit, project=project)
         self._points.reach(f"after {commit}")
         return result
 

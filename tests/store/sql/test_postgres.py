@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 import psycopg
@@ -105,6 +105,62 @@ async def test_units_that_deadlock_are_run_again(replicas: tuple[StateStore, Sta
     )
     assert len(attempts) > 2
     assert await replicas[0].read(lambda tx: {tx.pool.acknowledged(v.P, u) for u in ("a", "b")}) == {1, 2}
+
+
+async def test_a_unit_that_deadlocks_in_a_group_is_run_again_without_it(
+    replicas: tuple[StateStore, StateStore],
+) -> None:
+    grouped, other = replicas
+    both = threading.Barrier(2, timeout=30)
+    met: list[str] = []
+
+    def first_the_row(tx: Transaction) -> None:
+        tx.pool.acknowledge(v.P, "row", 1, v.NOW)
+        if not met:
+            both.wait()
+        met.append("row")
+        tx.budgets.lock(v.P)
+
+    def in_a_group(tx: Transaction) -> None:
+        if "group" not in met:
+            met.append("group")
+            both.wait()
+        tx.pool.acknowledge(v.P, "row", 2, v.NOW)
+
+    def acknowledge(tx: Transaction, upload: str) -> None:
+        tx.pool.acknowledge(v.P, upload, 1, v.NOW)
+
+    beside = [grouped.write(partial(acknowledge, upload=f"u{n}"), project=v.P) for n in range(5)]
+    async with asyncio.timeout(30):
+        await asyncio.gather(other.write(first_the_row), grouped.write(in_a_group, project=v.P), *beside)
+    assert await other.read(lambda tx: [tx.pool.acknowledged(v.P, u) for u in ("u0", "u4", "row")]) == [1, 1, 2]
+
+
+async def test_a_unit_that_fails_in_a_group_takes_nothing_with_it(replicas: tuple[StateStore, StateStore]) -> None:
+    store, other = replicas
+    await store.write(lambda tx: tx.labeling.add_batch(v.batch(), [v.pick(row) for row in range(6)]))
+
+    def fails(tx: Transaction) -> None:
+        claim(tx, "ann", 3)
+        raise LookupError("own error of the caller")
+
+    def holds_the_lock(tx: Transaction) -> None:
+        tx.budgets.lock(v.P)
+
+    busy, go_on = await while_open(other, holds_the_lock)
+    units: list[Callable[[Transaction], object]] = [
+        partial(claim, annotator="ann", count=2),
+        fails,
+        partial(claim, annotator="ann", count=2),
+    ]
+    waiting = [asyncio.create_task(store.write(unit, project=v.P)) for unit in units]
+    await asyncio.sleep(0)
+    go_on.set()
+    await busy
+    claimed = await asyncio.gather(*waiting, return_exceptions=True)
+    assert claimed[0] == [0, 1]
+    assert isinstance(claimed[1], LookupError)
+    assert claimed[2] == [2, 3]
 
 
 async def test_a_conflict_that_stays_is_reported(replicas: tuple[StateStore, StateStore]) -> None:

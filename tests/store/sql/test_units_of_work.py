@@ -5,6 +5,7 @@ import pytest
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.values.errors import AlreadyExists
+from nextlabel.server.values.ids import ProjectId
 from tests.store import values as v
 
 
@@ -22,10 +23,11 @@ async def test_a_failing_unit_leaves_nothing(store: StateStore) -> None:
     assert await store.read(lambda tx: tx.projects.list("", 10)) == []
 
 
-async def test_concurrent_units_fail_and_succeed_each_for_itself(store: StateStore) -> None:
+@pytest.mark.parametrize("project", [None, v.P])
+async def test_concurrent_units_fail_and_succeed_each_for_itself(store: StateStore, project: ProjectId | None) -> None:
     names = [f"n{i // 2}" for i in range(40)]
     results = await asyncio.gather(
-        *(store.write(v.inserted(v.project(f"p{i}", name))) for i, name in enumerate(names)),
+        *(store.write(v.inserted(v.project(f"p{i}", name)), project=project) for i, name in enumerate(names)),
         return_exceptions=True,
     )
     assert [type(r) for r in results].count(AlreadyExists) == 20

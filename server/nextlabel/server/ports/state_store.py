@@ -20,6 +20,7 @@ from nextlabel.server.ports.tables.models import ModelTable
 from nextlabel.server.ports.tables.pool import PoolTable
 from nextlabel.server.ports.tables.projects import ProjectTable
 from nextlabel.server.ports.tables.runs import RunTable
+from nextlabel.server.values.ids import ProjectId
 
 T = TypeVar("T")
 
@@ -78,10 +79,11 @@ class Transaction(Protocol):
 class StateStore(Protocol):
     """Durable state; the only arbiter of what happened (invariant 1)."""
 
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, project: ProjectId | None = None) -> T:
         """Run ``work`` in a transaction; when this returns, its effects survive a power cut.
 
-        An exception of ``work`` rolls everything back and is raised here.
+        An exception of ``work`` rolls everything back and is raised here. Who says which ``project`` it is about
+        lets it be committed together with others about it: for short work that many do at once.
         """
         ...
 

@@ -23,6 +23,7 @@ from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.access import StoredReply
 from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.ids import ProjectId
 
 R = TypeVar("R", bound=Message)
 
@@ -97,8 +98,13 @@ class Replies:
             at=self._clock.now(),
         )
 
-    async def once(self, request: Any, response: type[R], work: Callable[[Transaction], R]) -> R:
-        """Return the stored reply to `request`, or do `work` and store its reply in the same transaction."""
+    async def once(
+        self, request: Any, response: type[R], work: Callable[[Transaction], R], *, project: ProjectId | None = None
+    ) -> R:
+        """Return the stored reply to `request`, or do `work` and store its reply in the same transaction.
+
+        That may be one with other calls about the same `project`, where one is given.
+        """
         slot = self.slot(request, response)
 
         def unit(tx: Transaction) -> R:
@@ -108,7 +114,7 @@ class Replies:
             slot.save(tx, reply)
             return reply
 
-        return await self._state.write(unit)
+        return await self._state.write(unit, project=project)
 
     async def around(self, request: Any, response: type[R], work: Callable[[ReplySlot[R]], Awaitable[R]]) -> R:
         """Do the same for work that spans transactions: it saves its reply in the one that makes it true.

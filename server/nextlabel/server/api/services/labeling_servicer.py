@@ -182,7 +182,7 @@ class LabelingServicer(LabelingServiceServicer):
             lease = self.labeling.extend(tx, project, request.lease_id, ttl_s)
             return pb.ExtendLeaseResponse(expire_time=timestamp(lease.expires_at))
 
-        return await self.replies.once(request, pb.ExtendLeaseResponse, work)
+        return await self.replies.once(request, pb.ExtendLeaseResponse, work, project=project.id)
 
     async def ReleaseLease(self, request: pb.ReleaseLeaseRequest, context: Any) -> pb.ReleaseLeaseResponse:
         """Give the unanswered items of a lease back."""
@@ -193,7 +193,7 @@ class LabelingServicer(LabelingServiceServicer):
             caller.answers_as(self.labeling.owned_lease(tx, project, request.lease_id).annotator)
             return pb.ReleaseLeaseResponse(released=self.labeling.release(tx, project, request.lease_id))
 
-        return await self.replies.once(request, pb.ReleaseLeaseResponse, work)
+        return await self.replies.once(request, pb.ReleaseLeaseResponse, work, project=project.id)
 
     async def SubmitAnnotations(
         self, request: pb.SubmitAnnotationsRequest, context: Any
@@ -212,7 +212,7 @@ class LabelingServicer(LabelingServiceServicer):
             results = refused | dict(zip(readable, named, strict=True))
             return pb.SubmitAnnotationsResponse(results=result_messages([results[i] for i in sorted(results)]))
 
-        response = await self.replies.once(request, pb.SubmitAnnotationsResponse, work)
+        response = await self.replies.once(request, pb.SubmitAnnotationsResponse, work, project=project.id)
         self.signals.notify(f"labeling/{project.id}")
         return response
 

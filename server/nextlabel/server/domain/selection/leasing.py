@@ -40,15 +40,15 @@ class Leasing:
         Raises:
             Unavailable: there are items, and they wait for their embeddings.
         """
-        leased = await self._store.write(work)
+        leased = await self._store.write(work, project=project.id)
         if leased is not None:
             return leased
         # Weakly held, so that the lock goes with the last lease that waits for it.
         async with self._selecting.setdefault(project.id, asyncio.Lock()):
-            leased = await self._store.write(work)
+            leased = await self._store.write(work, project=project.id)
             if leased is not None or not await self._select(project, annotator, count):
                 return leased
-            return await self._store.write(work)
+            return await self._store.write(work, project=project.id)
 
     async def _select(self, project: Project, annotator: str, count: int) -> bool:
         """Select a batch; False when there is nothing to select, or a run that asks the annotator selects by itself.

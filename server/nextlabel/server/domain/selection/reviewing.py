@@ -56,7 +56,7 @@ class Reviewing:
             created_at=self.clock.now(),
         )
         picks = [_pick(project, batch, place, entry) for place, entry in enumerate(entries)]
-        return await self.store.write(lambda tx: work(tx, batch, picks))
+        return await self.store.write(lambda tx: work(tx, batch, picks), project=project.id)
 
 
 def _pick(project: Project, batch: Batch, place: int, entry: ReviewEntry) -> Pick:

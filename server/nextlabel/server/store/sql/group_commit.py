@@ -1,4 +1,4 @@
-"""One writer thread: units of work that wait together are committed together, with one fsync.
+"""Units of work that wait together are committed together, with one fsync.
 
 Each unit runs in its own savepoint, so a failing one takes nothing with it. Results are delivered after the commit;
 a caller that was cancelled meanwhile just does not get its own.
@@ -23,7 +23,7 @@ Work = Callable[[Transaction], Any]
 
 
 class Committer(Protocol):
-    """The connection that the thread owns. Only its calls raise database errors, already translated."""
+    """The connection of a group. Only its calls raise database errors, already translated."""
 
     def begin(self) -> None:
         """Start a transaction."""
@@ -55,14 +55,23 @@ class TransactionLost(Exception):  # noqa: N818  (carries the error to report, i
 
 
 @dataclass(slots=True)
-class _Unit:
+class Unit:
+    """A unit of work with the future that its caller waits for."""
+
     work: Work
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
 
+    @classmethod
+    def of(cls, work: Work) -> Unit:
+        """Return a unit that somebody waits for in the running event loop."""
+        loop = asyncio.get_running_loop()
+        return cls(work, loop, loop.create_future())
+
     def settle(self) -> None:
+        """Give the caller what came of it. Runs in the caller's loop."""
         if self.future.done():
             return
         if self.error is not None:
@@ -75,9 +84,10 @@ class GroupCommitWriter:
     """Runs units of work of any number of callers on one thread and one connection."""
 
     def __init__(self, connect: Callable[[], Committer]) -> None:
-        self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Unit | None] = queue.SimpleQueue()
         self._committer = connect()
         self._closed = False
+        self._ended = False
         self._thread = threading.Thread(target=self._serve, name="state-writer", daemon=True)
         self._thread.start()
 
@@ -89,8 +99,7 @@ class GroupCommitWriter:
         """
         if self._closed:
             raise Unavailable("the store is closed: the server is shutting down", reason="SHUTTING_DOWN")
-        loop = asyncio.get_running_loop()
-        unit = _Unit(work, loop, loop.create_future())
+        unit = Unit.of(work)
         self._queue.put(unit)
         return await unit.future
 
@@ -102,59 +111,58 @@ class GroupCommitWriter:
             self._thread.join()
 
     def _serve(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while not self._ended and (first := self._queue.get()) is not None:
             group = [first]
-            more = self._commit(group)
-            _deliver(group)
-            if not more:
-                break
+            commit_together(self._committer, group, self._waiting)
+            deliver(group)
         self._committer.close()
 
-    def _commit(self, group: list[_Unit]) -> bool:
-        """Run and commit ``group``, which grows by what arrives meanwhile; False when the end was met."""
-        more = True
-        try:
-            self._committer.begin()
-            for unit in group:
-                self._run(unit)
-                if more and len(group) < MAX_GROUP:
-                    more = self._take_waiting(group)
-            self._committer.commit()
-        except TransactionLost as lost:
-            _fail(group, lost.cause)
-        except Exception as error:  # noqa: BLE001  (the thread must outlive any error; the callers get it)
-            _fail(group, error)
-        return more
-
-    def _run(self, unit: _Unit) -> None:
-        try:
-            unit.result = self._committer.run(unit.work)
-        except TransactionLost:
-            raise
-        except StopIteration as error:
-            unit.error = RuntimeError("the unit of work raised StopIteration, which no future can carry")
-            unit.error.__cause__ = error
-        except Exception as error:  # noqa: BLE001  (delivered to the caller after the commit)
-            unit.error = error
-
-    def _take_waiting(self, group: list[_Unit]) -> bool:
+    def _waiting(self) -> Unit | None:
+        if self._ended:
+            return None
         try:
             waiting = self._queue.get_nowait()
         except queue.Empty:
-            return True
-        if waiting is None:
-            return False
-        group.append(waiting)
-        return True
+            return None
+        self._ended = waiting is None
+        return waiting
 
 
-def _fail(group: list[_Unit], error: Exception) -> None:
+def commit_together(committer: Committer, group: list[Unit], waiting: Callable[[], Unit | None]) -> None:
+    """Run and commit ``group``, which grows by what is ``waiting`` meanwhile."""
+    try:
+        committer.begin()
+        for unit in group:
+            _run(committer, unit)
+            if len(group) < MAX_GROUP and (more := waiting()) is not None:
+                group.append(more)
+        committer.commit()
+    except TransactionLost as lost:
+        _fail(group, lost.cause)
+    except Exception as error:  # noqa: BLE001  (the thread must outlive any error; the callers get it)
+        _fail(group, error)
+
+
+def _run(committer: Committer, unit: Unit) -> None:
+    try:
+        unit.result = committer.run(unit.work)
+    except TransactionLost:
+        raise
+    except StopIteration as error:
+        unit.error = RuntimeError("the unit of work raised StopIteration, which no future can carry")
+        unit.error.__cause__ = error
+    except Exception as error:  # noqa: BLE001  (delivered to the caller after the commit)
+        unit.error = error
+
+
+def _fail(group: list[Unit], error: Exception) -> None:
     for unit in group:
         unit.error = error
 
 
-def _deliver(group: list[_Unit]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Unit]] = {}
+def deliver(group: list[Unit]) -> None:
+    """Give every caller of a group what came of its unit."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Unit]] = {}
     for unit in group:
         by_loop.setdefault(unit.loop, []).append(unit)
     for loop, units in by_loop.items():
@@ -163,6 +171,6 @@ def _deliver(group: list[_Unit]) -> None:
             loop.call_soon_threadsafe(_settle, units)
 
 
-def _settle(units: list[_Unit]) -> None:
+def _settle(units: list[Unit]) -> None:
     for unit in units:
         unit.settle()

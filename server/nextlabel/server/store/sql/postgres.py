@@ -8,8 +8,8 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TypeVar, cast
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
+from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
 import psycopg
@@ -20,10 +20,14 @@ from sqlalchemy.engine.interfaces import Dialect
 from typing_extensions import override
 
 from nextlabel.server.ports.state_store import StateStore, Transaction
+from nextlabel.server.store.sql.group_commit import Committer, TransactionLost, Work
 from nextlabel.server.store.sql.postgres_errors import translated
+from nextlabel.server.store.sql.project_groups import ProjectGroups
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
+from nextlabel.server.store.sql.tables.order import order_lock
 from nextlabel.server.store.sql.transaction import SqlTransaction
 from nextlabel.server.values.errors import Aborted, Unavailable
+from nextlabel.server.values.ids import ProjectId
 
 T = TypeVar("T")
 
@@ -32,6 +36,8 @@ _ATTEMPTS = 10
 _BACKOFF_S = 0.002
 _TRY_AGAIN_S = 0.02
 _CONFLICTS = (errors.SerializationFailure, errors.DeadlockDetected)
+# Sent as they are, both at once.
+_NEXT_UNIT = "RELEASE SAVEPOINT unit; SAVEPOINT unit"
 # Invariant 1 must not hang on the server's configuration.
 _SETTINGS = "-c synchronous_commit=on -c timezone=UTC"
 
@@ -67,7 +73,8 @@ def open_postgres(
 class PostgresStateStore(StateStore):
     """State in a PostgreSQL database; units of work run on threads, each with a pooled connection.
 
-    Those that write wait for each other's locks; those that only read have threads of their own, and wait for nobody.
+    Those that write wait for each other's locks, but for those of one project that are committed together; those that
+    only read have threads of their own, and wait for nobody.
     """
 
     def __init__(self, engine: sa.Engine, writers: int, readers: int) -> None:
@@ -76,10 +83,17 @@ class PostgresStateStore(StateStore):
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._writers = ThreadPoolExecutor(writers, thread_name_prefix="state-writer")
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="state-reader")
+        self._groups = ProjectGroups(
+            self._writers, lambda project: PostgresCommitter(self._connection, project), self._retried, _CONFLICTS
+        )
 
     @override
-    async def write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._on_thread(self._writers, lambda: self._retried(work))
+    async def write(self, work: Callable[[Transaction], T], *, project: ProjectId | None = None) -> T:
+        if project is None:
+            return await self._on_thread(self._writers, lambda: self._retried(work))
+        self._check_open()
+        result: T = await self._groups.write(project, work)
+        return result
 
     @override
     async def read(self, work: Callable[[Transaction], T]) -> T:
@@ -111,9 +125,12 @@ class PostgresStateStore(StateStore):
         self._engine.dispose()
 
     async def _on_thread(self, threads: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+        self._check_open()
+        return await asyncio.get_running_loop().run_in_executor(threads, call)
+
+    def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the store is closed: the server is shutting down", reason="SHUTTING_DOWN")
-        return await asyncio.get_running_loop().run_in_executor(threads, call)
 
     def _retried(self, work: Callable[[Transaction], T]) -> T:
         for attempt in range(_ATTEMPTS):
@@ -159,10 +176,10 @@ class PostgresStateStore(StateStore):
 class PostgresConnection(Connection):
     """Runs statements on a driver connection."""
 
-    def __init__(self, db: psycopg.Connection[Record], *, writing: bool) -> None:
+    def __init__(self, db: psycopg.Connection[Record], *, writing: bool, locked: Sequence[str] = ()) -> None:
         self.writing = writing
         self._db = db
-        self._locked: set[str] = set()
+        self._locked = set(locked)
 
     @override
     def run(self, statement: Statement, params: Params) -> int:
@@ -208,6 +225,56 @@ class PostgresConnection(Connection):
         cursor = self._db.cursor()
         cursor.executemany(sql, [{**constants, **given} for given in params], returning=returning)
         return cursor
+
+
+class PostgresCommitter(Committer):
+    """Does units of work about one project on one connection, each in a savepoint, until they are committed together.
+
+    The group has the project's lock from its beginning. A unit takes others before that one; in a group, which keeps
+    it, that order would let two servers wait for each other.
+    """
+
+    def __init__(
+        self, connect: Callable[[], AbstractContextManager[psycopg.Connection[Record]]], project: ProjectId
+    ) -> None:
+        self._connect = connect
+        self._lock = order_lock(project)
+        self._open = ExitStack()
+        self._db: psycopg.Connection[Record]
+
+    @override
+    def begin(self) -> None:
+        with _domain_errors():
+            self._db = self._open.enter_context(self._connect())
+            PostgresConnection(self._db, writing=True).lock(self._lock)
+            self._db.execute("SAVEPOINT unit")
+
+    @override
+    def run(self, work: Work) -> Any:
+        # A new connection object for each: locks that a unit took are free again when it is undone.
+        transaction = SqlTransaction(PostgresConnection(self._db, writing=True, locked=[self._lock]))
+        try:
+            result = work(transaction)
+            self._db.execute(_NEXT_UNIT)
+        except Exception as error:
+            translation = error if isinstance(error, _CONFLICTS) else translated(error)
+            try:
+                self._db.execute("ROLLBACK TO SAVEPOINT unit")
+            except psycopg.Error as lost:
+                raise TransactionLost(translated(lost)) from error
+            if translation is error:
+                raise
+            raise translation from error
+        return result
+
+    @override
+    def commit(self) -> None:
+        with _domain_errors():
+            self._db.commit()
+
+    @override
+    def close(self) -> None:
+        self._open.close()
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from nextlabel.server.store.sql.sqlite_errors import translated
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
 from nextlabel.server.store.sql.transaction import SqlTransaction
 from nextlabel.server.values.errors import Unavailable
+from nextlabel.server.values.ids import ProjectId
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class SqliteStateStore(StateStore):
         self._readers = _Readers(path, readers)
 
     @override
-    async def write(self, work: Callable[[Transaction], T]) -> T:
+    async def write(self, work: Callable[[Transaction], T], *, project: ProjectId | None = None) -> T:
         result: T = await self._writer.write(work)
         return result
 

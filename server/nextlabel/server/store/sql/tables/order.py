@@ -16,4 +16,9 @@ def keep_order(sql: Connection, project: ProjectId) -> bool:
     One lock for all of it, the balances included: nearly every transaction that adds an annotation books it too, and
     two locks taken in different orders would deadlock. False when this transaction has the lock already.
     """
-    return sql.lock(f"order/{project}")
+    return sql.lock(order_lock(project))
+
+
+def order_lock(project: ProjectId) -> str:
+    """Return the name of the lock that keeps the order of a project's rows."""
+    return f"order/{project}"
