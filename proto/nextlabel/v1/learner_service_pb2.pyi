@@ -23,6 +23,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _PredictionSource:
@@ -1082,6 +1087,7 @@ class ExportedModel(_message.Message):
     EMBEDDING_DIMENSION_FIELD_NUMBER: _builtins.int
     EMBEDDING_MODEL_FIELD_NUMBER: _builtins.int
     EMBEDDING_REVISION_FIELD_NUMBER: _builtins.int
+    EMBEDDED_IN_BFLOAT16_FIELD_NUMBER: _builtins.int
     TEXT_PREFIX_FIELD_NUMBER: _builtins.int
     ENCODER_PROBLEM_FIELD_NUMBER: _builtins.int
     embedding_dimension: _builtins.int
@@ -1090,6 +1096,16 @@ class ExportedModel(_message.Message):
     """The model that embeds the project's texts, by its name for sentence-transformers; empty where embeddings are given."""
     embedding_revision: _builtins.str
     """Commit of that model on the Hugging Face hub; empty where it is not known."""
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def embedded_in_bfloat16(self) -> _builtins.bool:
+        """Not set any more: on a CPU servers embed in float32, as the exported encoder does."""
+
+    @embedded_in_bfloat16.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def embedded_in_bfloat16(self, value: _builtins.bool) -> None:
+        """Not set any more: on a CPU servers embed in float32, as the exported encoder does."""
+
     text_prefix: _builtins.str
     """What goes before each text that the exported encoder embeds."""
     encoder_problem: _builtins.str
@@ -1117,12 +1133,13 @@ class ExportedModel(_message.Message):
         embedding_dimension: _builtins.int = ...,
         embedding_model: _builtins.str = ...,
         embedding_revision: _builtins.str = ...,
+        embedded_in_bfloat16: _builtins.bool = ...,
         text_prefix: _builtins.str = ...,
         encoder_problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["model_version", b"model_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "embedded_in_bfloat16", b"embedded_in_bfloat16", "embedding_dimension", b"embedding_dimension", "embedding_model", b"embedding_model", "embedding_revision", b"embedding_revision", "encoder_problem", b"encoder_problem", "model_version", b"model_version", "text_prefix", b"text_prefix", "thresholds", b"thresholds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
