@@ -15,6 +15,8 @@ from nextlabel.client.messages.names import class_name
 UNLABELED = -1
 """What scikit-learn's semi-supervised estimators write where no label is known."""
 
+FOR_SEVERAL = "for several labels a text give annotation_type='multi_label'"
+
 
 class Classes:
     """Two classes or more, each with a name that no other has; it is the text of the class.
@@ -122,7 +124,10 @@ def known_labels(y: Any, count: int, *, field: str = "y", classes: Iterable[Any]
         return [None] * count
     if isinstance(y, str) or not hasattr(y, "__len__") or len(getattr(y, "shape", (0,))) > 1:
         shape = f" of shape {y.shape}" if hasattr(y, "shape") else ""
-        raise ValueError(f"{field}: expected one label for each text, or None for each, got {type(y).__name__}{shape}")
+        more = f"; {FOR_SEVERAL}" if shape else ""
+        raise ValueError(
+            f"{field}: expected one label for each text, or None for each, got {type(y).__name__}{shape}{more}"
+        )
     if len(y) != count:
         raise ValueError(f"{field}: there are {len(y):,} labels for {count:,} texts; give None where one is not known")
     is_class = UNLABELED in (classes or ())
@@ -132,9 +137,7 @@ def known_labels(y: Any, count: int, *, field: str = "y", classes: Iterable[Any]
 def _known(value: Any, is_class: bool, where: str) -> Any:
     value = _plain(value)
     if isinstance(value, list | tuple | set | dict) or hasattr(value, "shape"):
-        raise ValueError(
-            f"{where}: expected one label, got {type(value).__name__}; items with several classes are for projects"
-        )
+        raise ValueError(f"{where}: expected one label, got {type(value).__name__}; {FOR_SEVERAL}")
     if pd.isna(value) or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, Real) and value == UNLABELED and not is_class:

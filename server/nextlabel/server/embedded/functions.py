@@ -1,4 +1,4 @@
-"""A function of the program as an annotator: it is given a text, and returns its class, or None to pass it on."""
+"""A function of the program as an annotator: it is given a text, and returns its class or classes, or None to pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from nextlabel.client.cli.output.progress import progress_bar
 from nextlabel.server.auto.job import PROJECT, Job
-from nextlabel.server.embedded.classes import Classes, known_labels
+from nextlabel.server.embedded.answers import Answers
 from nextlabel.v1.labeling_service_pb2 import SUBMIT_STATUS_REFUSED
 
 Function = Callable[[str], Any]
@@ -54,7 +54,7 @@ class FunctionAsked:
 
     job: Job
     function: Function
-    classes: Classes
+    answers: Answers
     texts: Mapping[str, str]
     strategy: str
     batch_size: int
@@ -106,14 +106,14 @@ class FunctionAsked:
     def _answered(self, item_id: str) -> bool:
         text = self.texts.get(item_id) or self.job.client.pool.get(PROJECT, item_id).item.text
         name = annotator_name(self.function)
-        (label,) = known_labels([self.function(text)], 1, field="annotator", classes=self.classes.labels)
-        if label is None:
+        said = self.answers.known([self.function(text)], 1, field="annotator")
+        if said == [None]:
             self.job.client.labeling.skip(PROJECT, [item_id], annotator=name)
             return False
         try:
-            answer = self.classes.name(label)
+            (answer,) = self.answers.named(said, "")
         except ValueError as error:
-            raise ValueError(f"annotator: of {text[:80]!r} it said {error}") from None
+            raise ValueError(f"annotator: of {text[:80]!r} it said {str(error).partition(': ')[2]}") from None
         (result,) = self.job.client.labeling.submit(PROJECT, {item_id: answer}, annotator=name)
         if result.status == SUBMIT_STATUS_REFUSED:
             raise ValueError(f"annotator: the answer about {text[:80]!r} was not taken: {result.message}")

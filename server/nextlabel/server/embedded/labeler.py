@@ -13,12 +13,15 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score
 
+from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.notebook import project_html
 from nextlabel.server.auto.job import PROJECT
 from nextlabel.server.auto.outcome import ADDED
-from nextlabel.server.embedded.classes import Classes, found_classes, known_labels
+from nextlabel.server.embedded.answers import Answers
 from nextlabel.server.embedded.functions import LARGEST_BATCH
+from nextlabel.server.embedded.label_sets import is_matrix
 from nextlabel.server.embedded.plan import LabelerPlan, whole_number
 from nextlabel.server.embedded.session import LabelerSession
 from nextlabel.server.embedded.summary import LabelerSummary
@@ -43,8 +46,11 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         classes: what a text can be, two or more, or each with a description; by default those of the known labels.
-        annotator: a function that is given a text and returns its label, or None to pass it on; or ``human`` (you, by
-            `query` and `teach`), ``anthropic``, ``openai-compatible``, or ``local``, a small model on this machine.
+        annotation_type: ``single_label``, or ``multi_label`` where any number of classes applies to a text.
+        paths: of several classes, they are paths: where ``animal/cat`` applies, ``animal`` does.
+        annotator: a function that is given a text and returns its label (of several a list), or None to pass it on; or
+            ``human`` (you, by `query` and `teach`), ``anthropic``, ``openai-compatible``, or ``local``, a small model
+            on this machine.
         model: name of the model that labels.
         base_url: server of the model, for ``openai-compatible``.
         guidelines: what the classes mean, for models.
@@ -72,6 +78,8 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         classes: Iterable[Any] | Mapping[Any, str] | None = None,
         *,
+        annotation_type: str = "single_label",
+        paths: bool = False,
         annotator: str | Function = "human",
         model: str = "",
         base_url: str = "",
@@ -86,6 +94,8 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folder: str | Path | None = None,
     ) -> None:
         self.classes = classes
+        self.annotation_type = annotation_type
+        self.paths = paths
         self.annotator = annotator
         self.model = model
         self.base_url = base_url
@@ -105,7 +115,8 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             X: n texts: a list, a Series, an array, or a table with one column.
             y: n labels where they are known; None, NaN, an empty text or -1 where not (-1 is a label if `classes` has
-                it). All of them known is supervised learning: nobody is asked.
+                it). Of several classes a list of them each, or an (n, C) matrix of 0 and 1, its columns those of
+                `classes`. All of them known is supervised learning: nobody is asked.
 
         Raises:
             ValueError: an argument is wrong, or a function returned what is no class; answers before are kept.
@@ -136,26 +147,40 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         session = self._fitted()
         texts = texts_of(X)
-        labels = known_labels(y, len(texts), classes=session.classes.labels)
-        session.teach(texts, session.classes.named(labels, "y"))
+        session.teach(texts, session.answers.named(session.answers.known(y, len(texts)), "y"))
         return self
 
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return what the learner says of n texts: (n,) classes."""
-        session = self._fitted()
-        labels = [session.classes.of(one.label) for one in self._predictions(session, X, 0)]
-        return np.array(labels, dtype=self.classes_.dtype)
+    def predict(self, X: Any) -> Any:
+        """Return what the learner says of n texts: (n,) classes; of several n lists, or a matrix where y was one."""
+        answers = self._fitted().answers
+        names = [plain_answer(one.answer) for one in self._predictions(self._fitted(), X, 0)]
+        return answers.array([*map(answers.of_names, names)], as_matrix=self.__dict__.get("_takes_matrix", False))
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
-        """Return (n, C) probabilities in [0, 1] of n texts, in the order of ``classes_``; the rows sum to 1."""
+        """Return (n, C) probabilities in [0, 1] of n texts, in the order of ``classes_``.
+
+        The rows sum to 1 where one class applies; of several each has a probability of its own.
+        """
         session = self._fitted()
-        place = {session.classes.name(label): column for column, label in enumerate(self.classes_)}
+        place = {session.answers.classes.name(label): column for column, label in enumerate(self.classes_)}
         predictions = self._predictions(session, X, len(place))
         proba_NC = np.zeros((len(predictions), len(place)))
         for row, one in enumerate(predictions):
             for candidate in one.candidates:
                 proba_NC[row, place[candidate.label]] = candidate.probability
         return proba_NC
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the share of n texts, in [0, 1], of which the learner says just what ``y`` does."""
+        answers = self._fitted().answers
+        if answers.kind.several:
+            said = [*map(answers.of_names, answers.named(answers.known(y, len(texts_of(X))), "y"))]
+            if None in said:
+                raise ValueError(f"y[{said.index(None)}]: is not known; a score needs the labels of all texts")
+            predicted = [plain_answer(one.answer) for one in self._predictions(self._fitted(), X, 0)]
+            rows = (answers.array(one, as_matrix=True) for one in (said, [*map(answers.of_names, predicted)]))
+            return float(accuracy_score(*rows, sample_weight=sample_weight))
+        return float(super().score(X, y, sample_weight))
 
     @property
     def labels_(self) -> pd.DataFrame:
@@ -168,7 +193,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         session = self._fitted()
         rows, _ = session.outcome(self._plan().review_below)
         found = pd.DataFrame(rows, columns=["text", *ADDED], index=session.index)
-        found["label"] = [None if name is None else session.classes.of(name) for name in found["label"]]
+        found["label"] = [*map(session.answers.of_names, found["label"])]
         found["confidence"] = found["confidence"].astype(float)
         return found
 
@@ -206,6 +231,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         tags.target_tags.required = False
+        tags.classifier_tags.multi_label = self.annotation_type == "multi_label"
         return tags
 
     def __getstate__(self) -> Any:
@@ -229,19 +255,23 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = texts_of(X)
         if not texts:
             raise ValueError("X: there are no texts (0 samples)")
-        given = None if self.classes is None else Classes(self.classes)
-        labels = known_labels(y, len(texts), classes=None if given is None else given.labels)
+        given = self._given(plan)
+        known = plan.kind.known(y, len(texts)) if given is None else given.known(y, len(texts))
         session = self._opened(plan)
-        classes = given or Classes((not anew and session.class_names) or found_classes(labels))
-        named = classes.named(labels, "y")
+        answers = given or Answers.of(plan.kind, (not anew and session.class_names) or plan.kind.found(y, known))
+        named = answers.named(known, "y")
         if anew:
             session.begin_anew()
-        session.prepare(classes, plan.guidelines)
-        self.classes_ = classes.sorted()
+        session.prepare(answers, plan.guidelines)
+        self.classes_ = answers.class_array
+        self._takes_matrix = is_matrix(y) if y is not None else self.__dict__.get("_takes_matrix", False)
         index = X.index if fresh and isinstance(X, pd.Series | pd.DataFrame) else None
         session.add(texts, named, plan.holdout, fresh=fresh, index=index)
         session.ask(plan)
         return self
+
+    def _given(self, plan: LabelerPlan) -> Answers | None:
+        return None if self.classes is None else Answers.of(plan.kind, self.classes)
 
     def _plan(self) -> LabelerPlan:
         return LabelerPlan.of(self.get_params(deep=False))
@@ -261,7 +291,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if before is not None:
             before.close()
             passing = before.passing
-        session = LabelerSession(plan, None if self.classes is None else Classes(self.classes), passing)
+        session = LabelerSession(plan, self._given(plan), passing)
         self._session = session
         # Not at the end of the process: its threads have ended by then, and nothing is lost without.
         weakref.finalize(self, _close_beside, session).atexit = False
@@ -278,7 +308,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             session = self._opened(self._plan())
         if session is None or not session.is_open or not session.has_project:
             raise NotFittedError("this Labeler has no texts yet, or was closed; call fit first")
-        self.classes_ = session.classes.sorted()
+        self.classes_ = session.answers.class_array
         return session
 
     def _predictions(self, session: LabelerSession, X: Any, candidates: int) -> Sequence[Prediction]:

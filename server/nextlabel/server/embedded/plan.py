@@ -11,6 +11,7 @@ from typing import Any
 
 from nextlabel.server.auto.annotators import Choice
 from nextlabel.server.domain.selection.selector import strategy_of
+from nextlabel.server.embedded.answers import Kind
 from nextlabel.server.embedded.functions import LARGEST_BATCH, Function, checked_function
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.projects import Component
@@ -24,6 +25,7 @@ class LabelerPlan:
     """What a `Labeler` is to do: ``function`` labels where it is given, else ``choice``; '' and None are defaults."""
 
     choice: Choice
+    kind: Kind
     function: Function | None
     model: str
     base_url: str
@@ -56,6 +58,7 @@ class LabelerPlan:
                 f"got {annotator!r}"
             )
         return cls(
+            kind=_kind(given["annotation_type"], given["paths"]),
             choice=Choice.HUMAN if callable(annotator) else Choice(annotator),
             function=checked_function(annotator) if callable(annotator) else None,
             model=_text("model", given["model"]),
@@ -71,6 +74,16 @@ class LabelerPlan:
             embedding_model=_text("embedding_model", given["embedding_model"]),
             folder=_folder(given["folder"]),
         )
+
+
+def _kind(annotation_type: Any, paths: Any) -> Kind:
+    types = [Kind(several).annotation_type for several in (False, True)]
+    if annotation_type not in types:
+        raise ValueError(f"annotation_type: expected one of {', '.join(types)}, got {annotation_type!r}")
+    kind = Kind(annotation_type == types[1], bool(paths))
+    if kind.paths and not kind.several:
+        raise ValueError("paths: an answer names all that is above a class too; give annotation_type='multi_label'")
+    return kind
 
 
 def _text(name: str, value: Any) -> str:

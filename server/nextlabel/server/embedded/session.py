@@ -18,15 +18,15 @@ from nextlabel.client.errors import NextlabelError
 from nextlabel.client.items import content_id
 from nextlabel.client.known_labels import KNOWN, is_drawn
 from nextlabel.client.messages.answers import plain_answer
+from nextlabel.client.messages.enums import enum_name
 from nextlabel.client.specs import run_spec
 from nextlabel.client.verdicts import Standing
 from nextlabel.server.auto.annotators import Choice, ChosenAnnotator, chosen
-from nextlabel.server.auto.asked import Asked
 from nextlabel.server.auto.following import follow
 from nextlabel.server.auto.job import PROJECT, Job
 from nextlabel.server.auto.outcome import Tally, outcomes
 from nextlabel.server.auto.rows import SourceRow
-from nextlabel.server.embedded.classes import Classes
+from nextlabel.server.embedded.answers import Answers, Kind, same
 from nextlabel.server.embedded.engine import Engine
 from nextlabel.server.embedded.folders import PassingFolder
 from nextlabel.server.embedded.functions import FUNCTION, FunctionAsked
@@ -37,6 +37,8 @@ from nextlabel.v1.budget_service_pb2 import LEDGER_ENTRY_KIND_SETTLE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nextlabel.v1.project_service_pb2 import Project
 
 
 class LabelingFailedError(RuntimeError):
@@ -49,23 +51,23 @@ class LabelerSession:
     Attributes:
         opening: what it was opened with.
         passing: the folder that goes with it, where it keeps nothing.
-        classes: those of the project, or of the parameters before there is one.
+        answers: those of the project, or of the parameters before there is one.
         rows: what was given to the newest fit, in its order, and added since.
         index: a name for each row; None for their numbers.
     """
 
-    classes: Classes
+    answers: Answers
     rows: Sequence[SourceRow]
     index: pd.Index[Any] | None
     _there: dict[str, SourceRow]
     _refused: dict[str, str]
     _outcome: tuple[float, Sequence[Mapping[str, Any]], Tally] | None
 
-    def __init__(self, plan: LabelerPlan, classes: Classes | None, passing: PassingFolder | None = None) -> None:
+    def __init__(self, plan: LabelerPlan, answers: Answers | None, passing: PassingFolder | None = None) -> None:
         """Open the folder of the plan, or a passing one, and what labels.
 
         Args:
-            classes: those of the parameters, if they name some.
+            answers: those of the parameters, if they name some.
 
         Raises:
             ValueError: the plan lacks what its annotator needs.
@@ -80,8 +82,8 @@ class LabelerSession:
             self._engine = Engine(plan.folder or _path(self.passing), _settings(plan, self._annotator))
             stack.callback(self._engine.close)
             if there := self.class_names:
-                self._check_classes(classes)
-                self.classes = classes or Classes(there)
+                self.answers = answers or Answers.of(plan.kind, there)
+                self._check(self.answers)
                 self._there = _rows_there(self.client)
                 self.rows = list(self._there.values())
             self._stack = stack.pop_all()
@@ -104,13 +106,17 @@ class LabelerSession:
     @property
     def has_project(self) -> bool:
         """Whether there is anything yet."""
-        return any(project.name == PROJECT for project in self.client.projects.list())
+        return bool(self._projects)
 
     @property
     def class_names(self) -> Sequence[str]:
         """Names of the classes of the project, in their order; none before there is one."""
-        present = [project for project in self.client.projects.list() if project.name == PROJECT]
-        return [one.name for project in present for one in project.label_space.classes]
+        return [one.name for project in self._projects for one in project.label_space.classes]
+
+    @property
+    def _projects(self) -> Sequence[Project]:
+        """The project, if there is one."""
+        return [project for project in self.client.projects.list() if project.name == PROJECT]
 
     def close(self) -> None:
         """Close the engine, and what labels; again is no error."""
@@ -128,29 +134,37 @@ class LabelerSession:
             self.client.projects.delete(PROJECT)
         self._empty()
 
-    def prepare(self, classes: Classes, guidelines: str) -> None:
+    def prepare(self, answers: Answers, guidelines: str) -> None:
         """Make the project, or find it as it was left.
 
         Raises:
             ValueError: it has other classes.
         """
-        self._check_classes(classes)
-        descriptions = {name: classes.descriptions[name] for name in self.class_names or classes.names}
-        self.job.prepare(Asked("single_label", descriptions, None), guidelines)
-        self.classes = classes
+        self._check(answers)
+        wanted = answers.asked
+        descriptions = {name: wanted.classes[name] for name in self.class_names or wanted.classes}
+        self.job.prepare(replace(wanted, classes=descriptions), guidelines)
+        self.answers = answers
 
-    def _check_classes(self, classes: Classes | None) -> None:
-        there = self.class_names
-        if there and classes is not None and set(there) != set(classes.names):
-            raise ValueError(
-                f"classes: what was labeled before has the classes {', '.join(there)}; give the same, or begin anew in "
-                "another folder"
-            )
+    def _check(self, answers: Answers) -> None:
+        for project in self._projects:
+            kind = Kind(enum_name(project, "annotation_type") == "multi_label", project.label_space.paths)
+            if kind != answers.kind:
+                raise ValueError(
+                    f"annotation_type: what was labeled before is {kind}, not {answers.kind}; give the same, or begin "
+                    "anew in another folder"
+                )
+            there = self.class_names
+            if set(there) != set(answers.classes.names):
+                raise ValueError(
+                    f"classes: what was labeled before has the classes {', '.join(there)}; give the same, or begin "
+                    "anew in another folder"
+                )
 
     def add(
         self,
         texts: Sequence[str],
-        labels: Sequence[str | None],
+        labels: Sequence[Any],
         holdout: float = 0.0,
         *,
         fresh: bool = False,
@@ -174,7 +188,7 @@ class LabelerSession:
         self._outcome = None
         wait_until_embedded(self.client, PROJECT)
 
-    def _row(self, text: str, label: str | None, holdout: float) -> SourceRow:
+    def _row(self, text: str, label: Any, holdout: float) -> SourceRow:
         item_id = content_id(text)
         before = self._there.get(item_id)
         if before is None:
@@ -187,7 +201,7 @@ class LabelerSession:
         picks = self.client.labeling.select(PROJECT, count, strategy=strategy).picks
         return [self._there[pick.item_id].text for pick in picks]
 
-    def teach(self, texts: Sequence[str], labels: Sequence[str | None]) -> None:
+    def teach(self, texts: Sequence[str], labels: Sequence[Any]) -> None:
         """Take labels that are known now, which stand instead of what a function said, and train."""
         known = {text: label for text, label in zip(texts, labels, strict=True) if label is not None}
         if known:
@@ -195,12 +209,12 @@ class LabelerSession:
             self._overrule({content_id(text): label for text, label in known.items()})
             self.learn()
 
-    def _overrule(self, labels: Mapping[str, str]) -> None:
+    def _overrule(self, labels: Mapping[str, Any]) -> None:
         standing = Standing(self.client.labeling.annotations(PROJECT))
-        wrong: dict[str, dict[str, str]] = {}
+        wrong: dict[str, dict[str, Any]] = {}
         for item_id, label in labels.items():
             for said in standing.of(item_id):
-                if said.annotator.startswith(FUNCTION) and said.answer not in (None, label):
+                if said.annotator.startswith(FUNCTION) and said.answer is not None and not same(said.answer, label):
                     wrong.setdefault(said.annotator, {})[item_id] = label
         for annotator, answers in wrong.items():
             self.client.labeling.submit(PROJECT, answers, annotator=annotator)
@@ -219,7 +233,7 @@ class LabelerSession:
             asked = FunctionAsked(
                 job=self.job,
                 function=plan.function,
-                classes=self.classes,
+                answers=self.answers,
                 texts={row.item_id: row.text for row in self._there.values()},
                 strategy=plan.strategy,
                 batch_size=batch_size,
@@ -331,7 +345,7 @@ def _rows_there(client: Client) -> dict[str, SourceRow]:
 
 
 def _warn_of_contradictions(rows: Sequence[SourceRow]) -> None:
-    labels = {(row.item_id, row.known) for row in rows if row.known is not None}
+    labels = {(row.item_id, str(row.known)) for row in rows if row.known is not None}
     texts = sum(times > 1 for times in Counter(item_id for item_id, _ in labels).values())
     if texts:
         warnings.warn(
