@@ -168,6 +168,24 @@ def test_good_predictions_save_labels_and_constant_ones_change_nothing():
     assert prediction_powered_mean(draws, labels[:100], constant, share=True) == alone
 
 
+@pytest.mark.parametrize("share", [0.04, 0.08])
+def test_predictions_of_a_rare_class_do_no_harm(share):
+    """A weight as it is estimated from so few labels makes squared errors up to a quarter larger."""
+    rng = np.random.default_rng(1)
+    draws = Draws.uniform(range(100), range(2000, 1900, -1))
+    joined, alone, held = [], [], []
+    for _ in range(300):
+        labels = (rng.random(2000) < share).astype(float)
+        predictions = labels * rng.random(2000) ** 10
+        known = Predictions(predictions[:100], predictions[100:], 1900)
+        found = prediction_powered_mean(draws, labels[:100], known, share=True)
+        joined.append(found.value - labels.mean())
+        alone.append(labels[:100].mean() - labels.mean())
+        held.append(found.low <= labels.mean() <= found.high)
+    assert np.square(joined).mean() <= np.square(alone).mean()
+    assert np.mean(held) >= 0.93
+
+
 def features(weak, strong=None):
     return Features(np.zeros((len(weak), 0)) if strong is None else strong, weak)
 

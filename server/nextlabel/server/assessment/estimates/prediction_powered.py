@@ -2,7 +2,8 @@
 
 PPI++ (Angelopoulos et al. 2023, arXiv 2311.01453): the predictions' mean, corrected by what people say that they get
 wrong, with a weight that minimises the variance. Predictions that were fitted on the same labels have to be
-cross-fitted (Zrnic and Candes 2023, arXiv 2309.16598).
+cross-fitted (Zrnic and Candes 2023, arXiv 2309.16598). Of the weight only what labels show is taken: its estimate less
+one standard error, since few labels of a class make it vary by more than predictions can bring.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from nextlabel.server.assessment.intervals import Estimate
 
 Floats = npt.NDArray[np.float64]
 
-FEWEST_OF_EACH = 5
-"""Draws with either answer, of 0 and 1, below which predictions were measured to do harm."""
+FEWEST_OF_EACH = 3
+"""Draws with either answer, of 0 and 1, below which intervals with predictions were measured to miss too often."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ def prediction_powered_mean(
         raise ValueError(f"{len(values)} labels with {len(predictions.seen_S)} predictions; expected one each")
     alone = pool_mean(draws, values, share=share, error=error)
     drawn = values[draws.positions_M]
-    weight = tuned_weight(drawn, predictions.seen_S[draws.positions_M], predictions.sample_U)
+    weight = shown_weight(drawn, predictions.seen_S[draws.positions_M], predictions.sample_U)
     # Where people hardly ever gave one of two answers, nothing shows that predictions help.
     rarer = min(drawn.sum(), len(drawn) - drawn.sum()) if share else len(drawn)
     if weight == 0 or drawn.var() == 0 or rarer < FEWEST_OF_EACH:
@@ -78,14 +79,20 @@ def prediction_powered_mean(
     return joined if joined.high - joined.low < alone.high - alone.low else alone
 
 
-def tuned_weight(labels_n: Floats, predictions_n: Floats, predictions_N: Floats) -> float:
-    """Return the weight of the predictions that minimises the variance, at least 0: 0 is people alone."""
+def shown_weight(labels_n: Floats, predictions_n: Floats, predictions_N: Floats) -> float:
+    """Return the weight of the predictions that minimises the variance, less one standard error; 0 is people alone.
+
+    The error is that of a slope that does not assume even spreads (White 1980). A weight that is too low costs little,
+    since the variance is flat about its least, and one that is too high does harm.
+    """
     n = len(labels_n)
     spread = float(np.concatenate([predictions_n, predictions_N]).var())
     if n < 3 or spread < 1e-12:
         return 0.0
-    together = float((labels_n - labels_n.mean()) @ (predictions_n - predictions_n.mean())) / (n - 1)
-    return max(0.0, together / spread)
+    off_n, told_n = labels_n - labels_n.mean(), predictions_n - predictions_n.mean()
+    weight = float(off_n @ told_n) / (n - 1) / spread
+    error = float(np.std((off_n - weight * told_n) * told_n, ddof=1)) / spread / n**0.5
+    return max(0.0, weight - error)
 
 
 def _with_interval(value: float, variance: float, draws: Draws, share: bool, error: float) -> Estimate:
