@@ -52,6 +52,10 @@ def test_quality_says_which_consensus_suits(cli: Cli, news: str) -> None:
     shown = cli("quality", "consensus", news)
     assert "50.0% to 70.0%" in shown.out
     assert "mace suits this project" in shown.err
+    cli("project", "update", news, "--consensus", "majority")
+    assert "joined by majority now" in cli("quality", "consensus", news).err
+    cli("project", "update", news, "--consensus", "auto")
+    assert "--consensus auto" not in cli("quality", "consensus", news).err
 
 
 def test_quality_certifies_or_says_that_it_cannot(cli: Cli, news: str) -> None:
@@ -166,7 +170,7 @@ def test_quality_says_whether_gold_tells_two_annotators_apart(cli: Cli, news: st
     asked = ("quality", "compare", news, "--annotator", "haiku", "--with")
     shown = cli(*asked, "opus")
     assert all(said in shown.out for said in ("haiku", "opus", "72.0%", "88.0%"))
-    assert "+16.0 (+6.0 to +26.0) (p = 0.02); it is right more often" in shown.err
+    assert "+16.0 (+6.0 to +26.0) points (p = 0.02); it is right more often" in shown.err
     assert "opus has not answered 30 gold items that haiku has answered" in shown.err
     few = cli(*asked, "sonnet").err
     assert "50 gold items cannot tell them apart: a difference of 5 points takes about 310" in few

@@ -1,6 +1,6 @@
 """What a run does: who answers, how items are picked, and when it ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nextlabel.client.messages.settings import MICRO_USD, limits, strategy_spec
@@ -114,6 +114,27 @@ def route(members: Sequence[tuple[AnnotatorSpec, float]], *, person_usd: float =
             person_micro_usd=round(person_usd * MICRO_USD),
         )
     )
+
+
+def named(name: str) -> AnnotatorSpec:
+    """What an annotator of a route is, by its name: anthropic:MODEL, openai-compatible:MODEL or replay:SET.
+
+    Raises ValueError for a name of another form.
+    """
+    kind, _, what = name.partition(":")
+    make = _BY_KIND.get(kind.replace("_", "-"))
+    if make is None or not what:
+        raise ValueError(
+            f"{name!r} cannot be asked in turn; name it KIND:NAME, KIND being one of {', '.join(_BY_KIND)}"
+        )
+    return make(what)
+
+
+_BY_KIND: Mapping[str, Callable[[str], AnnotatorSpec]] = {
+    "anthropic": anthropic,
+    "openai-compatible": openai_compatible,
+    "replay": replay,
+}
 
 
 def _member(annotator: AnnotatorSpec, usd: float) -> RouteMember:

@@ -88,7 +88,7 @@ async def accuracy(request: Request) -> Response:
         return page(request, "accuracy_part.html", why_none=found)
     rows = [*told("model", found.model), *told("labels", found.labels)]
     slices = [(one, {row.kind: row.estimate for row in told("", one.drawn)}) for one in found.slices]
-    return page(request, "accuracy_part.html", picture=_shares_picture(rows, 1.0), slices=slices, by=by)
+    return page(request, "accuracy_part.html", picture=shares_picture(rows, 1.0), slices=slices, by=by)
 
 
 async def shares(request: Request) -> Response:
@@ -110,7 +110,7 @@ async def joining(request: Request) -> Response:
     if isinstance(found, str):
         return page(request, "joining_part.html", why_none=found)
     rows = [row for one in found.methods if one.HasField("on_gold") for row in told(one.name, [one.on_gold])]
-    return page(request, "joining_part.html", found=found, picture=_shares_picture(rows, 1.0))
+    return page(request, "joining_part.html", found=found, picture=shares_picture(rows, 1.0))
 
 
 async def delivery(request: Request) -> Response:
@@ -125,9 +125,7 @@ async def delivery(request: Request) -> Response:
         rows.insert(0, ToldFigure("all labels", "expected", found.expected_accuracy, None))
     items = [(_SOURCES.get(one.source, "nobody"), one.items) for one in found.items if one.items]
     total = sum(count for _, count in items)
-    return page(
-        request, "delivery_part.html", found=found, picture=_shares_picture(rows, 1.0), items=items, total=total
-    )
+    return page(request, "delivery_part.html", found=found, picture=shares_picture(rows, 1.0), items=items, total=total)
 
 
 def _share(percent: str) -> float:
@@ -159,10 +157,10 @@ def _of_pool(found: pb.GetClassSharesResponse | pb.SliceShares) -> Picture | Non
         return Picture(rows, Axis(min(ends), max(max(ends), min(ends) + 1e-6)), lambda value: f"{value:.3g}")
     known = [one for one in found.shares if one.figures]
     most = sorted(known, key=lambda one: -one.figures[0].estimate.value)[:_MOST_CLASSES]
-    return _shares_picture([row for one in most for row in told(one.label, one.figures)])
+    return shares_picture([row for one in most for row in told(one.label, one.figures)])
 
 
-def _shares_picture(rows: Sequence[ToldFigure], most: float = 0.0) -> Picture | None:
+def shares_picture(rows: Sequence[ToldFigure], most: float = 0.0) -> Picture | None:
     """Return shares on a scale from 0 to ``most``, or to the highest end of an interval; None without any."""
     if not rows:
         return None

@@ -114,6 +114,7 @@ def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.consensus(project))
+        joined_by = plain(client.projects.get(project))["consensus"]
     if output is Output.JSON:
         emit_one(found, output)
         return
@@ -123,6 +124,9 @@ def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption
         f"{found['chosen'] or 'none'} suits this project: {found['shared_items']:,} items with several answers, "
         f"{found['gold_items']:,} gold items"
     )
+    if found["chosen"] and joined_by not in (found["chosen"], "auto"):
+        change = f"nextlabel project update {project} --consensus auto"
+        say(f"its labels are joined by {joined_by} now; to have them joined by what suits: {change}")
 
 
 @app.command(epilog="Example: nextlabel quality certify news --annotator anthropic:claude-haiku-4-5 --accuracy 0.9")

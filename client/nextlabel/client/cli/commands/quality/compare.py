@@ -9,7 +9,8 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
-from nextlabel.client.messages.amounts import points_within, share_within, usd
+from nextlabel.client.messages.amounts import share_within, usd
+from nextlabel.client.messages.comparisons import verdict
 
 EPILOG = (
     "Examples: nextlabel quality compare news --annotator anthropic:old --with anthropic:new;  "
@@ -73,7 +74,7 @@ def compare(
         emit_one(found, output)
         return
     emit_many([_row(found, "annotator", annotator), _row(found, "successor", successor)], _COLUMNS, output)
-    say(_verdict(found, annotator, successor))
+    say(verdict(found, annotator, successor))
     if found["unanswered"]:
         say(f"{successor} has not answered {found['unanswered']:,} gold items that {annotator} has answered")
 
@@ -92,15 +93,3 @@ def _row(found: Record, role: str, name: str) -> Record:
         "both": found["both_right"],
         "items": found["items"],
     }
-
-
-def _verdict(found: Record, annotator: str, successor: str) -> str:
-    change = f"{successor} against {annotator}: {points_within(found['difference'])} (p = {found['p_value']:.2g})"
-    if found["told_apart"]:
-        return f"{change}; it is right {'more' if found['difference']['value'] > 0 else 'less'} often"
-    if found["items"] < found["gold_needed"]:
-        return (
-            f"{change}; {found['items']:,} gold items cannot tell them apart: a difference of 5 points takes about "
-            f"{found['gold_needed']:,}"
-        )
-    return f"{change}; nothing shows that one is right more often"

@@ -1,6 +1,5 @@
 """`nextlabel quality route`: who should label the rest of the pool for a budget."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -79,19 +78,10 @@ def route(
 def _annotator(name: str) -> "AnnotatorSpec":
     from nextlabel.client import specs
 
-    kind, _, what = name.partition(":")
-    makes: dict[str, Callable[[str], AnnotatorSpec]] = {
-        "anthropic": specs.anthropic,
-        "openai-compatible": specs.openai_compatible,
-        "replay": specs.replay,
-    }
-    make = makes.get(kind.replace("_", "-"))
-    if make is None or not what:
-        raise typer.BadParameter(
-            f"{name!r} cannot be asked by --carry-out; name it KIND:NAME, KIND being one of {', '.join(makes)}",
-            param_hint="--annotator",
-        )
-    return make(what)
+    try:
+        return specs.named(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--annotator") from error
 
 
 def _price(given: str) -> tuple[str, float]:
