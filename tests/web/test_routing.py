@@ -26,7 +26,7 @@ SHARE = Estimate(value=0.9, low=0.8, high=0.95, items=120)
 BAD = "<i>bad"
 
 
-async def asked(path: str, form: dict[str, str] | None = None, **services: Any) -> httpx2.Response:
+async def asked(path: str, form: dict[str, str] | None = None, **services: SimpleNamespace) -> httpx2.Response:
     """What the pages answer over a service that has nothing but some answers."""
     backend = Backend(grpc.aio.insecure_channel("127.0.0.1:1"), "the server")
     backend.__dict__.update(services)
@@ -115,8 +115,8 @@ async def test_steps_of_a_plan_are_told_in_their_order() -> None:
             step = runs_pb.RouteStepStarted(asked=who, items=9, detail=detail)
             yield runs_pb.WatchRunResponse(event=runs_pb.RunEvent(route_step_started=step))
 
-    services = {"projects": serving(GetProject=project), "runs": serving(ListRuns=listed, WatchRun=told)}
-    shown = (await asked("routes", **services)).text
+    runs = serving(ListRuns=listed, WatchRun=told)
+    shown = (await asked("routes", projects=serving(GetProject=project), runs=runs)).text
     assert "90.0 % right (80.0 % to 95.0 %) for $0.01" in shown
     assert "9 items: &lt;i&gt;bad, then person" in shown
     assert shown.index(">1<") < shown.index(">2<") < shown.index("contradicted 3 of 9 items")

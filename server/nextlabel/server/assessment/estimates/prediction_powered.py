@@ -91,7 +91,7 @@ def shown_weight(labels_n: Floats, predictions_n: Floats, predictions_N: Floats)
         return 0.0
     off_n, told_n = labels_n - labels_n.mean(), predictions_n - predictions_n.mean()
     weight = float(off_n @ told_n) / (n - 1) / spread
-    error = float(np.std((off_n - weight * told_n) * told_n, ddof=1)) / spread / n**0.5
+    error = float(np.std((off_n - weight * told_n) * told_n, ddof=1) / n**0.5) / spread
     return max(0.0, weight - error)
 
 
