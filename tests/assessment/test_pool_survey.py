@@ -1,5 +1,7 @@
 """Surveys of a pool and its parts against what is true of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,14 @@ def test_a_part_of_which_everything_was_looked_at_is_known():
     alone = survey.part(np.arange(20) < 3, np.zeros(len(left), bool))
     assert alone.others == 0
     assert alone.figures(0, share=True, watched=False)[0].estimate.value <= 1
+
+
+def test_what_nobody_can_tell_of_widens_intervals_by_the_most_that_it_can_change():
+    _, _, _, _, survey = surveyed(np.random.default_rng(4))
+    apart = replace(survey, unknown=len(survey.values_SK) + survey.others)
+    for before, after in zip(
+        survey.figures(0, share=True, watched=True), apart.figures(0, share=True, watched=True), strict=True
+    ):
+        assert (after.kind, after.estimate.value) == (before.kind, before.estimate.value)
+        assert after.estimate.low == pytest.approx(before.estimate.low / 2)
+        assert after.estimate.high == pytest.approx((before.estimate.high + 1) / 2)

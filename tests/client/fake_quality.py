@@ -37,7 +37,9 @@ class Quality(quality_grpc.QualityServiceServicer):
                 quality.Slice(value="<b>", model=holdout, model_gap=estimate(-0.05), labeled=4, classes=classes),
                 quality.Slice(rest=True, labels=gold),
             ]
-        return quality.GetAccuracyResponse(model=[holdout], labels=[gold], slices=slices)
+        draws = figure(quality.FIGURE_KIND_AUDIT, 0.6), figure(quality.FIGURE_KIND_PREDICTION_POWERED, 0.65)
+        annotators = [quality.AnnotatorAccuracy(annotator="gpt", figures=draws)]
+        return quality.GetAccuracyResponse(model=[holdout], labels=[gold], slices=slices, annotators=annotators)
 
     async def GetClassShares(self, request: Any, context: Any) -> Any:
         if request.project == "stars":
@@ -101,6 +103,7 @@ class Quality(quality_grpc.QualityServiceServicer):
             accepted=1 if request.accuracy < 0.95 else 0,
             expected_accuracy=estimate(0.9),
             spent=annotation.Cost(labels=6, micro_usd=20_000),
+            measured_accuracy=[figure(quality.FIGURE_KIND_PREDICTION_POWERED, 0.8)],
         )
 
     async def ListDeliveredLabels(self, request: Any, context: Any) -> Any:

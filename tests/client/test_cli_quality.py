@@ -10,6 +10,7 @@ def test_quality_says_the_kind_and_interval_of_every_figure(cli: Cli, news: str)
     assert "holdout" in shown
     assert "70.0% to 90.0%" in shown
     assert "at every look" in shown
+    assert "gpt on the pool" in shown
     found = cli("quality", "accuracy", news, "--output", "json").json
     assert found["labels"][0]["anytime"] is True
 
@@ -88,6 +89,7 @@ def test_quality_delivers_every_item_with_its_certificate(cli: Cli, news: str, t
 
 def test_quality_says_when_nothing_may_stand(cli: Cli, news: str) -> None:
     said = cli("quality", "deliver", news)
+    assert "80.0% (70.0% to 90.0%) of all labels are right, measured on 50 random items" in said.err
     assert "95.0% cannot be proven for any of its labels" in said.err
     assert "0 of 2 labels may stand" in said.err
     assert cli("quality", "deliver", news, "--output", "json").json["items"] == [{"source": "learner", "items": 2}]

@@ -345,6 +345,7 @@ class GetAccuracyResponse(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     SLICES_FIELD_NUMBER: _builtins.int
+    ANNOTATORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def model(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
         """Accuracy of the newest model."""
@@ -357,20 +358,57 @@ class GetAccuracyResponse(_message.Message):
     def slices(self) -> _containers.RepeatedCompositeFieldContainer[Global___Slice]:
         """Parts of the data by the field that was asked for, the most frequent first, all rarer ones together last: at most 21."""
 
+    @_builtins.property
+    def annotators(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnnotatorAccuracy]:
+        """Annotators other than people on the whole pool, from uniform draws that people labeled and that the annotator answered or
+        advised on: up to 20, by name.
+        """
+
     def __init__(
         self,
         *,
         model: _abc.Iterable[Global___Figure] | None = ...,
         labels: _abc.Iterable[Global___Figure] | None = ...,
         slices: _abc.Iterable[Global___Slice] | None = ...,
+        annotators: _abc.Iterable[Global___AnnotatorAccuracy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels", "model", b"model", "slices", b"slices"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotators", b"annotators", "labels", b"labels", "model", b"model", "slices", b"slices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAccuracyResponse: _TypeAlias = GetAccuracyResponse  # noqa: Y015
+
+@_typing.final
+class AnnotatorAccuracy(_message.Message):
+    """How many of the pool's items an annotator labels right; a draw that it has no answer about counts as wrong."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANNOTATOR_FIELD_NUMBER: _builtins.int
+    FIGURES_FIELD_NUMBER: _builtins.int
+    annotator: _builtins.str
+    """The annotator."""
+    @_builtins.property
+    def figures(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
+        """The share: by the draws alone, and joined with how right it is predicted to be on all other items where that says more
+        (PPI++); each for one look and for all looks.
+        """
+
+    def __init__(
+        self,
+        *,
+        annotator: _builtins.str = ...,
+        figures: _abc.Iterable[Global___Figure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "figures", b"figures"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnnotatorAccuracy: _TypeAlias = AnnotatorAccuracy  # noqa: Y015
 
 @_typing.final
 class GetClassSharesRequest(_message.Message):
@@ -1121,6 +1159,7 @@ class GetDeliveryResponse(_message.Message):
     EXPECTED_ACCURACY_FIELD_NUMBER: _builtins.int
     SPENT_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
+    MEASURED_ACCURACY_FIELD_NUMBER: _builtins.int
     accuracy: _builtins.float
     """The promise, defaults filled in."""
     accepted_by: _builtins.str
@@ -1151,6 +1190,13 @@ class GetDeliveryResponse(_message.Message):
     def spent(self) -> _annotation_pb2.Cost:
         """What the project has spent."""
 
+    @_builtins.property
+    def measured_accuracy(self) -> _containers.RepeatedCompositeFieldContainer[Global___Figure]:
+        """The accuracy of all labels together, those of people taken as right, measured on the uniform draws that people labeled by
+        what they would have been called otherwise; joined with predictions for the others where that says more (PPI++). Each for
+        one look and for all looks. Empty without such draws, and where the learner labels items: it was trained on the draws.
+        """
+
     def __init__(
         self,
         *,
@@ -1163,10 +1209,11 @@ class GetDeliveryResponse(_message.Message):
         expected_accuracy: _report_service_pb2.Estimate | None = ...,
         spent: _annotation_pb2.Cost | None = ...,
         model_version: _builtins.int = ...,
+        measured_accuracy: _abc.Iterable[Global___Figure] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expected_accuracy", b"expected_accuracy", "spent", b"spent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "accepted_by", b"accepted_by", "accuracy", b"accuracy", "expected_accuracy", b"expected_accuracy", "items", b"items", "model_version", b"model_version", "spent", b"spent", "tested", b"tested", "untested", b"untested"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "accepted_by", b"accepted_by", "accuracy", b"accuracy", "expected_accuracy", b"expected_accuracy", "items", b"items", "measured_accuracy", b"measured_accuracy", "model_version", b"model_version", "spent", b"spent", "tested", b"tested", "untested", b"untested"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -172,6 +172,59 @@ async def test_advice_about_all_items_makes_shares_and_accuracy_narrower(service
     assert all(with_advice < 0.8 * width for with_advice, width in zip(await widths(), alone, strict=True))
 
 
+async def test_labels_from_a_file_do_not_take_predictions_away(service):
+    project = await filled(service)
+    await service.label(project, {item: TRUTH[item] for item in IDS[200:]}, annotator="file")
+    await run(service, project, 100)
+    said = [(row, TRUTH[IDS[row - 30]]) for row in range(30, 330)]
+    await service.parts.base.store.write(lambda tx: tx.advice.put([advice(project, row, label) for row, label in said]))
+    shares = (await service.parts.reports.quality.shares.shares(project)).shares
+    for share in shares:
+        assert FigureKind.PREDICTION_POWERED in {one.kind for one in share.figures}
+        truth = np.mean([label == share.label for label in TRUTH.values()])
+        assert all(one.estimate.low - 0.05 <= truth <= one.estimate.high + 0.05 for one in share.figures)
+    # A hundred of the 300 were known before the first draw.
+    known = await service.parts.base.store.read(lambda tx: audit_stream(tx, project.id))
+    assert {one.pool_size for one in known.draws} == {200}
+
+
+async def test_annotators_are_judged_on_the_pool_by_draws_and_never_told_less_surely_with_predictions(service):
+    project = await filled(service)
+    reports = service.parts.reports.quality.annotator_accuracies
+    await run(service, project, 120)
+    assert await reports.of(project) == []
+    wrong = {CLASSES[0]: CLASSES[1], CLASSES[1]: CLASSES[2], CLASSES[2]: CLASSES[0]}
+    # It takes one class for another, always: what it says tells how right it is.
+    said = [(row, label if label != CLASSES[1] else wrong[label]) for row, label in enumerate(TRUTH.values(), 30)]
+    await service.parts.base.store.write(lambda tx: tx.advice.put([advice(project, row, label) for row, label in said]))
+    (found,) = await reports.of(project)
+    assert found.annotator == "gpt"
+    truth = np.mean([label != CLASSES[1] for label in TRUTH.values()])
+    kinds = {(one.kind, one.anytime): one.estimate for one in found.figures}
+    assert {kind for kind, _ in kinds} == {FigureKind.AUDIT, FigureKind.PREDICTION_POWERED}
+    for anytime in (False, True):
+        audit, joined = (kinds[kind, anytime] for kind in (FigureKind.AUDIT, FigureKind.PREDICTION_POWERED))
+        assert joined.high - joined.low < audit.high - audit.low
+        assert all(one.low - 0.05 <= truth <= one.high + 0.05 for one in (audit, joined))
+    assert kinds[FigureKind.AUDIT, False].items == 60
+
+
+async def test_a_delivery_is_measured_on_draws_by_what_it_would_have_said_without_people(service):
+    project = await filled(service)
+    mistaken = {item: CLASSES[0] if n % 5 == 0 else TRUTH[item] for n, item in enumerate(IDS)}
+    await run(service, project, 100)
+    measured = service.parts.reports.quality.measured_deliveries
+    # The learner labels what nobody answered, and was trained on the draws.
+    assert await measured.of(project, 0.9) == ()
+    await service.answer_as_llm(project, mistaken)
+    found = await measured.of(project, 0.9)
+    stream = await service.parts.base.store.read(lambda tx: audit_stream(tx, project.id))
+    looked_at = {IDS[row - 30] for row in stream.picked_rows}
+    truth = np.mean([item in looked_at or mistaken[item] == TRUTH[item] for item in IDS])
+    assert found[0].kind is FigureKind.AUDIT
+    assert all(one.estimate.low - 0.05 <= truth <= one.estimate.high for one in found)
+
+
 def advice(project, row, label):
     provenance, unsure = Provenance("gpt"), ConfidenceKind.UNCALIBRATED
     answer = Answer(Outcome.LABEL, provenance, Label(label), confidence=0.9, confidence_kind=unsure)

@@ -96,9 +96,8 @@ def croissant(sheet: Datasheet, labels: Path) -> dict[str, Any]:
 
 
 def _estimates(sheet: Datasheet) -> Iterable[str]:
-    for of in ("labels", "model"):
-        for figure in sheet.accuracy.get(of) or ():
-            yield f"Accuracy of {of}, by {figure['kind']}: {_within(figure['estimate'])}"
+    for of, figure in sheet.accuracy_figures():
+        yield f"Accuracy of {of}, by {figure['kind']}: {_within(figure['estimate'])}"
 
 
 _OF_ANNOTATORS: Sequence[tuple[str, Callable[[Mapping[str, Any]], Mapping[str, Any] | None]]] = (

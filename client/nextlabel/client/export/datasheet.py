@@ -82,6 +82,13 @@ class Datasheet:
         left_out = f"; who gave the {beforehand:,} known beforehand was not recorded" if beforehand else ""
         return f"Human share: {said}{left_out}."
 
+    def accuracy_figures(self) -> Iterable[tuple[str, Record]]:
+        """Every figure of accuracy that there is, with what it is about."""
+        for of, key in (("labels that people did not give", "labels"), ("newest model", "model")):
+            yield from ((of, figure) for figure in self.accuracy.get(key) or ())
+        for one in self.accuracy.get("annotators") or ():
+            yield from ((f"{one['annotator']} on the whole pool", figure) for figure in one["figures"])
+
     def figures(self) -> dict[str, Any]:
         """Everything as one JSON object."""
         told = [name for name in self.__slots__ if self.filters or name not in ("filters", "filtered")]

@@ -77,14 +77,13 @@ def _accuracy(sheet: Datasheet) -> str:
     found = sheet.accuracy
     rows = [
         [
-            of,
+            plain_text(of),
             figure["kind"].replace("_", " "),
             share_within(figure["estimate"]),
             f"{figure['estimate']['items']:,}",
             "at every look" if figure["anytime"] else "for one look",
         ]
-        for of, key in (("labels that people did not give", "labels"), ("newest model", "model"))
-        for figure in found.get(key) or ()
+        for of, figure in sheet.accuracy_figures()
     ]
     missing = [f"The accuracy of {what} is not known: {why}." for what, why in _unknown(found)]
     return section(

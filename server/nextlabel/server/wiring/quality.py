@@ -15,9 +15,13 @@ from nextlabel.server.domain.quality.annotator_comparisons import AnnotatorCompa
 from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.quality.gold_askings import GoldAskings
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
+from nextlabel.server.domain.reports.delivery.measured import MeasuredDeliveries
 from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
+from nextlabel.server.domain.reports.estimates.annotator_accuracy import AnnotatorAccuracies
 from nextlabel.server.domain.reports.estimates.class_shares import ShareReports
 from nextlabel.server.domain.reports.estimates.field_values import FieldValues
+from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
+from nextlabel.server.domain.reports.estimates.pool_surveys import PoolSurveys
 from nextlabel.server.domain.reports.estimates.slices import SliceReports
 from nextlabel.server.domain.reports.pool_drift import PoolDrift
 from nextlabel.server.domain.reports.routing import RoutePlans
@@ -33,6 +37,7 @@ class QualityParts:
     """The use cases of QualityService."""
 
     accuracy: AccuracyReports
+    annotator_accuracies: AnnotatorAccuracies
     slices: SliceReports
     shares: ShareReports
     consensus: ConsensusMethods
@@ -41,6 +46,7 @@ class QualityParts:
     gold_askings: GoldAskings
     annotator_comparisons: AnnotatorComparisons
     deliveries: Deliveries
+    measured_deliveries: MeasuredDeliveries
     route_plans: RoutePlans
     review: ReviewQueue
     filter_sets: FilterSets
@@ -56,16 +62,20 @@ def quality_parts(
         store=store, pools=pools, labels=labels, learning=learning, budgets=learning.budgets, executor=executor
     )
     accuracy = AccuracyReports(store, pools, labels, learning)
+    surveys = PoolSurveys(store, pools, PoolFeatures(pools, learning.advice), executor)
+    accuracies = AnnotatorAccuracies(store, labels, surveys)
     return QualityParts(
         accuracy=accuracy,
+        annotator_accuracies=accuracies,
         slices=SliceReports(store, FieldValues(pools), labels, accuracy),
-        shares=ShareReports(store, pools, labels, learning.advice, executor),
+        shares=ShareReports(store, pools, labels, surveys),
         consensus=ConsensusMethods(store, labels, executor, TextLearners(pools)),
         acceptance=Acceptances(store, labels, executor),
         drift=PoolDrift(store, pools, executor, learning.clock),
         gold_askings=GoldAskings(store),
         annotator_comparisons=AnnotatorComparisons(store),
         deliveries=deliveries,
+        measured_deliveries=MeasuredDeliveries(deliveries, accuracies, labels),
         route_plans=RoutePlans(deliveries, executor),
         review=ReviewQueue(
             store=store,

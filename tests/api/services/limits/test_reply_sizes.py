@@ -56,6 +56,8 @@ ENTRIES = {
     "Evaluation.measures": FEW,
     "ExportedModel.classes": 0,  # at most those of a label space
     "ExportedModel.thresholds": CLASSES,
+    "AnnotatorAccuracy.figures": FEW,
+    "GetAccuracyResponse.annotators": 20,
     "GetAccuracyResponse.labels": FEW,
     "AnnotatorReport.slices": 0,  # cut by bytes
     "GetAccuracyResponse.model": FEW,
@@ -70,6 +72,7 @@ ENTRIES = {
     "GoldAsking.changed": 3,
     "GoldAsking.other_models": 8,
     "GetDeliveryResponse.items": FEW,
+    "GetDeliveryResponse.measured_accuracy": FEW,
     "GetDeliveryResponse.tested": 21,
     "GetDeliveryResponse.untested": 21,
     "JudgeLabelsResponse.problems": 8,

@@ -45,14 +45,13 @@ def readme(sheet: Datasheet, stated: Mapping[str, Any], files: Sequence[str]) ->
 def _accuracy(sheet: Datasheet) -> list[str]:
     rows = [
         [
-            of,
+            plain_text(of),
             figure["kind"].replace("_", " "),
             share_within(figure["estimate"]),
             f"{figure['estimate']['items']:,}",
             "at every look" if figure["anytime"] else "for one look",
         ]
-        for of, key in (("labels that people did not give", "labels"), ("newest model", "model"))
-        for figure in sheet.accuracy.get(key) or ()
+        for of, figure in sheet.accuracy_figures()
     ]
     if not rows:
         return ["Not known: there is neither gold nor a holdout."]
@@ -61,9 +60,9 @@ def _accuracy(sheet: Datasheet) -> list[str]:
 
 _KINDS = (
     "The kind says what was counted: `holdout` and `gold` are items with known labels that nothing was trained on; "
-    "`audit` are uniform draws labeled by people, `weighted` what was chosen, weighted by one over the probability of "
-    "being chosen. The last two rest on models of earlier versions and on stored probabilities, so that rows alone do "
-    "not give them."
+    "`audit` are uniform draws labeled by people, `prediction powered` the same joined with how right all other items "
+    "are predicted to be (PPI++), `weighted` what was chosen, weighted by one over its probability. The last three "
+    "rest on models of earlier versions and on stored probabilities, so that rows alone do not give them."
 )
 
 

@@ -35,6 +35,7 @@ def stated(sheet: Datasheet, passed: "Passed", settled: Mapping[str, int]) -> di
         "told": {
             "accuracy_of_labels": sheet.accuracy.get("labels") or [],
             "accuracy_of_model": sheet.accuracy.get("model") or [],
+            "accuracy_of_annotators": sheet.accuracy.get("annotators") or [],
             "slices": sheet.accuracy.get("slices") or [],
             "class_shares": sheet.shares,
             "spent": sheet.spent,

@@ -61,6 +61,10 @@ class QualityServicer(QualityServiceServicer):
             model=[figure(one) for one in found.model],
             labels=[figure(one) for one in found.labels],
             slices=[slice_message(one) for one in slices],
+            annotators=[
+                pb.AnnotatorAccuracy(annotator=one.annotator, figures=[figure(each) for each in one.figures])
+                for one in await self.quality.annotator_accuracies.of(project)
+            ],
         )
 
     async def GetClassShares(self, request: pb.GetClassSharesRequest, context: Any) -> pb.GetClassSharesResponse:
@@ -118,7 +122,8 @@ class QualityServicer(QualityServiceServicer):
         """Tell what the labels of the whole pool are worth."""
         project = await self.finder.project(request.project)
         _, found = await self.quality.deliveries.found(project, request.accuracy)
-        return delivery(found)
+        measured = await self.quality.measured_deliveries.of(project, request.accuracy)
+        return delivery(found, measured)
 
     async def ListDeliveredLabels(
         self, request: pb.ListDeliveredLabelsRequest, context: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitt
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
+from nextlabel.server.assessment.intervals import Estimate
 
 Floats = npt.NDArray[np.float64]
 Bool = npt.NDArray[np.bool_]
@@ -29,7 +30,8 @@ class PoolSurvey:
 
     ``draws`` were drawn among them at random. Of the ``others``, which nobody looked at, U are a uniform sample.
     ``predicted_SK`` and ``sample_UK`` are predictions, each made without the item's own label, with no columns where
-    there are none.
+    there are none. Of ``unknown`` items more nobody can tell the numbers, which lie within ``limits``: intervals of the
+    mean are widened by the most that they can change it.
     """
 
     draws: Draws
@@ -37,6 +39,8 @@ class PoolSurvey:
     predicted_SK: Floats
     sample_UK: Floats
     others: int
+    unknown: int = 0
+    limits: tuple[float, float] = (0.0, 1.0)
 
     @classmethod
     def alone(cls, draws: Draws, values_SK: Floats, sample: int, others: int) -> Self:
@@ -61,10 +65,11 @@ class PoolSurvey:
             predicted_SK[rest, columns], sample_UK[:, columns] = of_targets[: len(rest)], of_targets[len(rest) :]
         return cls(draws, values_SK, predicted_SK, sample_UK, others)
 
-    def part(self, seen_S: Bool, sample_U: Bool) -> PoolSurvey | None:
+    def part(self, seen_S: Bool, sample_U: Bool, unknown: int = 0) -> PoolSurvey | None:
         """Return the survey of a part of the pool, told by which items are in it; None without a draw.
 
-        Draws are uniform within a part too. How many others it has is taken from the sample.
+        Draws are uniform within a part too. How many others it has is taken from the sample; ``unknown`` of the items
+        that nobody can tell of are in it.
         """
         drawn = self.draws.positions_M[seen_S[self.draws.positions_M]]
         if not len(drawn):
@@ -72,7 +77,15 @@ class PoolSurvey:
         positions_M = (np.cumsum(seen_S) - 1)[drawn]
         others = round(self.others * float(sample_U.mean())) if len(sample_U) else 0
         draws = Draws.uniform(positions_M, int(seen_S.sum()) + others - positions_M)
-        return PoolSurvey(draws, self.values_SK[seen_S], self.predicted_SK[seen_S], self.sample_UK[sample_U], others)
+        return replace(
+            self,
+            draws=draws,
+            values_SK=self.values_SK[seen_S],
+            predicted_SK=self.predicted_SK[seen_S],
+            sample_UK=self.sample_UK[sample_U],
+            others=others,
+            unknown=unknown,
+        )
 
     def figures(self, column: int, *, share: bool, watched: bool, error: float = 0.05) -> tuple[Figure, ...]:
         """Return the mean of a number by people's labels alone, and joined with predictions where that says more.
@@ -85,10 +98,19 @@ class PoolSurvey:
         for anytime in (False, True) if watched else (False,):
             spent = error_watched(len(self.draws), error) if anytime else 0.05
             alone = pool_mean(self.draws, values_S, share=share, error=spent)
-            found[FigureKind.AUDIT].append(Figure(FigureKind.AUDIT, alone, anytime))
+            found[FigureKind.AUDIT].append(Figure(FigureKind.AUDIT, self._widened(alone), anytime))
             if self.predicted_SK.shape[1] and len(self.draws) >= FEWEST_FOR_PREDICTIONS:
                 known = Predictions(self.predicted_SK[:, column], self.sample_UK[:, column], self.others)
                 joined = prediction_powered_mean(self.draws, values_S, known, share=share, error=spent)
                 if joined != alone:
-                    found[FigureKind.PREDICTION_POWERED].append(Figure(FigureKind.PREDICTION_POWERED, joined, anytime))
+                    told = Figure(FigureKind.PREDICTION_POWERED, self._widened(joined), anytime)
+                    found[FigureKind.PREDICTION_POWERED].append(told)
         return (*found[FigureKind.AUDIT], *found[FigureKind.PREDICTION_POWERED])
+
+    def _widened(self, mean: Estimate) -> Estimate:
+        """Return the mean with the interval of all items, whatever the unknown ones are like."""
+        share = self.unknown / (len(self.values_SK) + self.others + self.unknown)
+        if not share:
+            return mean
+        low, high = (end + share * (bound - end) for end, bound in zip((mean.low, mean.high), self.limits, strict=True))
+        return replace(mean, low=min(low, mean.value), high=max(high, mean.value))

@@ -59,7 +59,7 @@ def accuracy(
     ] = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show how accurate the newest model and the labels are, by every way there is to tell."""
+    """Show how accurate the newest model, the labels and each annotator are, by every way there is to tell."""
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
 
@@ -69,7 +69,8 @@ def accuracy(
     elif by:
         emit_many(found["slices"], _OF_SLICES, output)
     else:
-        emit_many(_named({"model": found["model"], "labels": found["labels"]}), _COLUMNS, output)
+        annotators = {f"{one['annotator']} on the pool": one["figures"] for one in found["annotators"]}
+        emit_many(_named({"model": found["model"], "labels": found["labels"], **annotators}), _COLUMNS, output)
 
 
 @app.command(

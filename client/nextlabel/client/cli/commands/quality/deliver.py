@@ -9,6 +9,7 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.output.forms import Output, OutputOption, Record, TableColumns, emit_many, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
+from nextlabel.client.messages.amounts import share_within
 
 if TYPE_CHECKING:
     from nextlabel.client.clients import Client
@@ -109,6 +110,12 @@ def _say_worth(found: Record) -> None:
             f"{expected['value']:.1%} of all labels are expected to be right ({expected['low']:.1%} to "
             f"{expected['high']:.1%}, by {expected['items']:,} gold items)"
         )
+    for one in found["measured_accuracy"]:
+        if not one["anytime"]:
+            say(
+                f"{share_within(one['estimate'])} of all labels are right, measured on "
+                f"{one['estimate']['items']:,} random items that people labeled ({one['kind'].replace('_', ' ')})"
+            )
     for one in found["tested"]:
         say(_of_source(one, found["accuracy"]))
     for one in found["untested"]:

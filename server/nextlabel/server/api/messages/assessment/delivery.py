@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from nextlabel.server.api.messages.assessment.quality import certificate, estimate
+from collections.abc import Sequence
+
+from nextlabel.server.api.messages.assessment.quality import certificate, estimate, figure
 from nextlabel.server.api.messages.labeling.annotations import confidence_kind, cost_message
 from nextlabel.server.api.messages.labeling.answers import answer_message
 from nextlabel.server.api.messages.pool import full_item_message
 from nextlabel.server.api.messages.values import key_of, page_token
+from nextlabel.server.assessment.estimates.figures import Figure
 from nextlabel.server.assessment.routing.sources import SourceProof
 from nextlabel.server.domain.reports.delivery.labels import DeliveredItem, DeliverySummary, LabelSource, LookReason
 from nextlabel.server.values.errors import InvalidArgument
@@ -32,7 +35,7 @@ _LOOKS = {
 }
 
 
-def delivery(found: DeliverySummary) -> pb.GetDeliveryResponse:
+def delivery(found: DeliverySummary, measured: Sequence[Figure]) -> pb.GetDeliveryResponse:
     """Return what is said of all labels together."""
     return pb.GetDeliveryResponse(
         accuracy=found.promise.accuracy,
@@ -44,6 +47,7 @@ def delivery(found: DeliverySummary) -> pb.GetDeliveryResponse:
         expected_accuracy=estimate(found.accuracy),
         spent=cost_message(found.spent),
         model_version=found.model_version,
+        measured_accuracy=[figure(one) for one in measured],
     )
 
 

@@ -74,15 +74,7 @@ class Deliveries:
         Raises:
             FailedPrecondition: what ``key`` stands for is not known any more, since labels or the model changed.
         """
-        judge = self._kept.get(_key_in(project, key))
-        if judge is None:
-            now, judge = await self._judge(project, accuracy)
-            if now != key:
-                raise FailedPrecondition(
-                    "labels, items or the model have changed since this listing began, and another server or a restart "
-                    "has forgotten what it went by; begin again without a page token",
-                    reason="DELIVERY_CHANGED",
-                )
+        judge = await self.judge(project, accuracy, key)
         pool = await self.pools.open(project.id)
         rows = _alive(pool)
         rows = rows[rows > after]
@@ -101,6 +93,23 @@ class Deliveries:
                 labeled = judge.labeled(item.row, agreed, given, predicted.get(item.row))
             items.append(DeliveredItem(item, labeled))
         return DeliveryPage(items, part[-1] if len(rows) > size else None)
+
+    async def judge(self, project: Project, accuracy: float, key: str) -> Judge:
+        """Return by what the listing of a key labels items.
+
+        Raises:
+            FailedPrecondition: what ``key`` stands for is not known any more, since labels or the model changed.
+        """
+        judge = self._kept.get(_key_in(project, key))
+        if judge is None:
+            now, judge = await self._judge(project, accuracy)
+            if now != key:
+                raise FailedPrecondition(
+                    "labels, items or the model have changed since this listing began, and another server or a restart "
+                    "has forgotten what it went by; begin again without a page token",
+                    reason="DELIVERY_CHANGED",
+                )
+        return judge
 
     async def _judge(self, project: Project, accuracy: float) -> tuple[str, Judge]:
         task_learner(project)

@@ -18,6 +18,7 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, AuditStream, audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import chosen_batches
+from nextlabel.server.domain.reports.estimates.known_draws import without_pick
 from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
 from nextlabel.server.domain.reports.estimates.predicted_accuracy import Judgement, PredictedAccuracy, SurveyedModels
 from nextlabel.server.ports.state_store import StateStore
@@ -72,7 +73,11 @@ class AccuracyReports:
             Figure(FigureKind.AUDIT, wilson_interval(sum(hits), len(hits))),
             Figure(FigureKind.AUDIT, anytime_share(sum(hits), len(hits), error), anytime=True),
         ]
-        return [*counted, *await self._predicted.figures(project, stream, judgements, counted, error)]
+        early = without_pick(stream, await self._labels.rows(project))
+        return [
+            *counted,
+            *await self._predicted.figures(project, stream, judgements, counted, error=error, without_pick=early),
+        ]
 
     async def on_draws(self, project: Project) -> tuple[Mapping[int, bool], SurveyedModels | None]:
         """Return whether the last few models are right on their audit draws, by row, and that joined with predictions.
@@ -81,7 +86,8 @@ class AccuracyReports:
         """
         stream, judgements, _ = await self._judged(project)
         right = {draw.row: hit for one in judgements for draw, hit in zip(one.draws, one.right, strict=True)}
-        return right, await self._predicted.surveyed(project, stream, judgements)
+        early = without_pick(stream, await self._labels.rows(project))
+        return right, await self._predicted.surveyed(project, stream, judgements, early)
 
     async def _judged(self, project: Project) -> tuple[AuditStream, Sequence[Judgement], float]:
         """Return which of their draws the last few models predict right, and how often a watched figure may miss."""

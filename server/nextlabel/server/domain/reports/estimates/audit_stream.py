@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from nextlabel.server.ports.state_store import Transaction
 from nextlabel.server.values.ids import ProjectId
@@ -15,12 +16,15 @@ class AuditedItem:
     """One uniform draw: its row, how many items it was drawn from, and how many picks had been made before it.
 
     ``model_version`` is the model that the batch was selected with, 0 without one: it has not seen the label.
+    ``batch`` is the id of the batch, and ``time`` when it was made.
     """
 
     row: int
     remaining: int
     picks_before: int
     model_version: int
+    batch: str
+    time: datetime
 
     @property
     def pool_size(self) -> int:
@@ -49,7 +53,15 @@ def audit_stream(tx: Transaction, project: ProjectId) -> AuditStream:
         for place, pick in enumerate(audited):
             if pick.row not in order:
                 remaining = candidates_of(audited) - place
-                draws.append(AuditedItem(pick.row, remaining, len(order), batch.model_version))
+                drawn = AuditedItem(
+                    row=pick.row,
+                    remaining=remaining,
+                    picks_before=len(order),
+                    model_version=batch.model_version,
+                    batch=batch.id,
+                    time=batch.created_at,
+                )
+                draws.append(drawn)
             order.setdefault(pick.row)
         order.update(dict.fromkeys(p.row for p in picks if not p.audit and p.row not in order))
     return AuditStream(tuple(draws), tuple(order))

@@ -6,35 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from nextlabel.server.assessment.estimates.anytime import error_of_look
 from nextlabel.server.assessment.estimates.figures import Figure, FigureKind
-from nextlabel.server.assessment.estimates.pool_mean import Draws
-from nextlabel.server.assessment.estimates.pool_survey import FEWEST_FOR_PREDICTIONS, PoolSurvey
+from nextlabel.server.assessment.estimates.pool_survey import PoolSurvey
 from nextlabel.server.assessment.estimates.sampled_batches import SampledBatch, weighted_share
 from nextlabel.server.assessment.slices import MOST_SLICES
 from nextlabel.server.domain.labeling.labels import Labels
-from nextlabel.server.domain.learning.advice import AdviceSource
 from nextlabel.server.domain.pool.pools import Pools
-from nextlabel.server.domain.reports.estimates.audit_stream import AuditedItem, AuditStream, audit_stream
+from nextlabel.server.domain.reports.estimates.audit_stream import AuditStream, audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import ChosenBatch, chosen_batches
 from nextlabel.server.domain.reports.estimates.field_values import FieldValues
-from nextlabel.server.domain.reports.estimates.pool_features import PoolFeatures
+from nextlabel.server.domain.reports.estimates.known_draws import SAME_POOL, KnownDraws
+from nextlabel.server.domain.reports.estimates.pool_surveys import PoolSurveys
 from nextlabel.server.ports.state_store import StateStore
-from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.labeling.answers import Score
 from nextlabel.server.values.projects.projects import Project
-
-Float64 = npt.NDArray[np.float64]
-
-MAX_SAMPLE = 10_000
-"""Items of the pool whose predictions stand for all; more would narrow no interval by a visible amount."""
-
-_SAME_POOL = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +66,12 @@ class SliceShares:
 class ShareReports:
     """Estimates class shares; arrays are worked on in the executor."""
 
-    def __init__(
-        self, store: StateStore, pools: Pools, labels: Labels, advice: AdviceSource, executor: Executor
-    ) -> None:
+    def __init__(self, store: StateStore, pools: Pools, labels: Labels, surveys: PoolSurveys) -> None:
         self._store = store
-        self._pools = pools
         self._labels = labels
         self._values = FieldValues(pools)
-        self._features = PoolFeatures(pools, advice)
-        self._executor = executor
+        self._surveys = surveys
+        self._executor = surveys.executor
 
     async def shares(self, project: Project, by: str = "") -> ClassShares:
         """Estimate the share of each class, or the mean score; without a usable draw, there are no figures.
@@ -107,69 +94,35 @@ class ShareReports:
         agreed = await self._labels.consensus(project)
         trusted = {row: type_of(found.body).classes(found.body) for row, found in agreed.items() if found.trusted}
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
-        usable = _usable(stream, trusted)
+        by_row = await self._labels.rows(project)
+        usable = await self._surveys.known(project, stream, trusted.keys(), by_row)
         waiting = sum(d.row not in trusted and d.row not in deleted for d in stream.draws)
-        if not usable:
+        if usable is None:
             return ClassShares(tuple(ClassShare(name, ()) for name in project.class_names), 0, waiting)
-        seen = stream.picked_rows[: usable[-1].picks_before + 1]
+        seen = usable.seen
         if scores:
             worth = {r: c.body.value for r, c in agreed.items() if c.trusted and isinstance(c.body, Score)}
             values_SK = np.array([[worth[row]] for row in seen], np.float64)
         else:
             values_SK = np.array([[name in trusted[row] for name in project.class_names] for row in seen], np.float64)
-        sample, others = await self._others(project, seen)
-        survey = await self._survey(project, usable, seen, values_SK, sample=sample, others=others, deleted=deleted)
-        parts = await self._values.slices(project, by, [*seen, *sample]) if by else {}
-        picked = _of_whole_pool(chosen, stream, trusted, usable[-1].pool_size)
+        survey, sample = await self._surveys.of(project, usable, values_SK)
+        parts = await self._values.slices(project, by, [*seen, *sample, *usable.unknown]) if by else {}
+        picked = _of_whole_pool(chosen, stream, trusted, usable.pool_size)
         looked_at = [trusted.get(row, ()) for row in stream.picked_rows]
 
         def told() -> ClassShares:
-            slices = _by_slice(project, survey, parts, seen, sample)
+            slices = _by_slice(project, survey, parts, usable, sample)
             if scores:
-                return ClassShares((), len(usable), waiting, _mean_score(project, survey, watched=True), tuple(slices))
+                return ClassShares(
+                    (), len(usable.draws), waiting, _mean_score(project, survey, watched=True), tuple(slices)
+                )
             shares = [
                 ClassShare(name, (*figures, *_weighted(name, picked, trusted, looked_at)))
                 for name, figures in zip(project.class_names, _shares(survey, watched=True), strict=True)
             ]
-            return ClassShares(tuple(shares), len(usable), waiting, (), tuple(slices))
+            return ClassShares(tuple(shares), len(usable.draws), waiting, (), tuple(slices))
 
         return await self._executor.run(told)
-
-    async def _others(self, project: Project, seen: Sequence[int]) -> tuple[Sequence[int], int]:
-        """Return a uniform sample of the rows that nobody has looked at, and how many there are."""
-        pool = await self._pools.open(project.id)
-        excluded = np.union1d(pool.unusable_rows(), np.fromiter(seen, np.int64, len(seen)))
-        others = np.setdiff1d(np.arange(pool.index.next_row), excluded)
-        return np.sort(np.random.default_rng(len(others)).permutation(others)[:MAX_SAMPLE]).tolist(), len(others)
-
-    async def _survey(
-        self,
-        project: Project,
-        usable: Sequence[AuditedItem],
-        seen: Sequence[int],
-        values_SK: Float64,
-        *,
-        sample: Sequence[int],
-        others: int,
-        deleted: set[int],
-    ) -> PoolSurvey:
-        """Return the survey, without predictions where there are few draws, or while items wait for embeddings."""
-        draws = Draws.uniform([d.picks_before for d in usable], [d.remaining for d in usable])
-        waiting = await self._store.read(lambda tx: tx.pool.segments(project.id, embedded=False))
-        if len(usable) < FEWEST_FOR_PREDICTIONS or waiting or deleted.intersection(seen) or not sample:
-            return PoolSurvey.alone(draws, values_SK, len(sample), others)
-        of_seen, of_sample = await self._features.of(project, seen, sample)
-        return await self._executor.run(lambda: PoolSurvey.predicted(draws, values_SK, of_seen, of_sample, others))
-
-
-def _usable(stream: AuditStream, trusted: Mapping[int, tuple[str, ...]]) -> Sequence[AuditedItem]:
-    """Return the draws with a label by people, from the pool as it is now, where all picked before have one too.
-
-    What was picked before could not be drawn, so it has to be known; a pool that has grown since is another one.
-    """
-    unknown = next((i for i, row in enumerate(stream.picked_rows) if row not in trusted), len(stream.picked_rows))
-    newest = max((d.pool_size for d in stream.draws), default=0)
-    return [d for d in stream.draws if d.picks_before < unknown and d.pool_size >= _SAME_POOL * newest]
 
 
 def _of_whole_pool(
@@ -182,7 +135,7 @@ def _of_whole_pool(
         one
         for one in chosen
         if all(one.picks_before <= place[row] < unknown for row in one.rows)
-        and one.picks_before + one.candidates - one.audited >= _SAME_POOL * pool_size
+        and one.picks_before + one.candidates - one.audited >= SAME_POOL * pool_size
     ]
 
 
@@ -228,13 +181,14 @@ def _by_slice(
     project: Project,
     survey: PoolSurvey,
     parts: Mapping[str | None, Sequence[int]],
-    seen: Sequence[int],
+    known: KnownDraws,
     sample: Sequence[int],
 ) -> Sequence[SliceShares]:
     """Return the figures of each value that was drawn, the most frequent values first and all rarer ones last."""
     found = []
     for value, rows in parts.items():
-        part = survey.part(np.isin(seen, rows), np.isin(sample, rows))
+        unknown = int(np.isin(known.unknown, rows).sum())
+        part = survey.part(np.isin(known.seen, rows), np.isin(sample, rows), unknown)
         if part is None:
             continue
         if project.annotation_type is AnnotationType.SCORE:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -72,13 +73,15 @@ class PredictedAccuracy:
         stream: AuditStream,
         judged: Sequence[Judgement],
         counted: Sequence[Figure],
+        *,
         error: float,
+        without_pick: Mapping[int, datetime],
     ) -> Sequence[Figure]:
         """Return the accuracy of the models taken together, for one look and watched, where that says more than counts.
 
         ``counted`` are the figures by draws alone, ``error`` is how often the watched one may miss.
         """
-        surveyed = await self.surveyed(project, stream, judged)
+        surveyed = await self.surveyed(project, stream, judged, without_pick)
         if surveyed is None:
             return []
         found = surveyed.survey.figures(0, share=True, watched=True, error=error)
@@ -87,16 +90,23 @@ class PredictedAccuracy:
         return [one for one in joined if _width(one) < width[one.anytime]]
 
     async def surveyed(
-        self, project: Project, stream: AuditStream, judged: Sequence[Judgement]
+        self,
+        project: Project,
+        stream: AuditStream,
+        judged: Sequence[Judgement],
+        without_pick: Mapping[int, datetime],
     ) -> SurveyedModels | None:
-        """Return the models taken together; None with fewer than 20 draws, or where the pool has become another one."""
+        """Return the models taken together; None with fewer than 20 draws, or where the pool has become another one.
+
+        ``without_pick`` says when rows that nothing picked were answered: from then on they could not be drawn.
+        """
         count = sum(len(one.right) for one in judged)
         if count < FEWEST_FOR_PREDICTIONS:
             return None
         drawn, sampled, rows_sampled = [], [], list[int]()
         for one in judged:
             size = round(MAX_SAMPLE * len(one.right) / count)
-            rows = await self._could_be_drawn(project, stream, one.draws[0], size)
+            rows = await self._could_be_drawn(project, stream, one.draws[0], size, without_pick=without_pick)
             both = await self._features(project, one.version, [draw.row for draw in one.draws], rows) if rows else None
             if both is None:
                 return None
@@ -113,14 +123,21 @@ class PredictedAccuracy:
         return SurveyedModels(survey, [draw.row for one in judged for draw in one.draws], rows_sampled)
 
     async def _could_be_drawn(
-        self, project: Project, stream: AuditStream, first: AuditedItem, size: int
+        self,
+        project: Project,
+        stream: AuditStream,
+        first: AuditedItem,
+        size: int,
+        *,
+        without_pick: Mapping[int, datetime],
     ) -> Sequence[int]:
         """Return a uniform sample of the rows that the draws of a batch were made from; nothing where more came since.
 
         A model has seen the labels of none of them.
         """
         pool = await self.pools.open(project.id)
-        before = np.array(stream.picked_rows[: first.picks_before], np.int64)
+        answered = [row for row, when in without_pick.items() if when <= first.time]
+        before = np.array([*stream.picked_rows[: first.picks_before], *answered], np.int64)
         rows = np.setdiff1d(np.arange(pool.index.next_row), np.union1d(pool.unusable_rows(), before))
         rows = rows[await self.learning.samples.embedded(project.id, rows)]
         if len(rows) * SAME_POOL > first.remaining:
