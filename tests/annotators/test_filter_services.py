@@ -47,7 +47,16 @@ async def test_another_reply_is_refused(reply: Any) -> None:
             await FilterService("kind", f"{url}/texts").values(["text"])
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, [1], "x" * 1_001])
+async def test_a_reply_that_is_nested_without_end_is_refused() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=b"[" * 100_000)
+
+    async with serving("texts", handler) as url:
+        with pytest.raises(FailedPrecondition, match=r"did not answer with"):
+            await FilterService("kind", f"{url}/texts").values(["text"])
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1], "x" * 1_001, float("nan"), float("inf"), 10**400])
 async def test_what_is_no_value_of_rules_is_refused(value: Any) -> None:
     async with serving("texts", answering({"values": [value]})) as url:
         with pytest.raises(FailedPrecondition, match=r"kind\(text\) said"):

@@ -1,6 +1,7 @@
 # ruff: noqa: N802  (the methods carry the names of the API)
 """Learner, runs, budgets, reports and tokens of the fake server."""
 
+from collections import Counter
 from typing import Any
 
 import grpc
@@ -105,6 +106,8 @@ class Runs(run_grpc.RunServiceServicer):
     def _events(self) -> list[run.RunEvent]:
         spent = annotation.Cost(labels=20, micro_usd=1500)
         counts = [run.OutcomeCount(outcome=annotation.OUTCOME_LABEL, count=20)]
+        outcomes = Counter(one.outcome for kept in self.state.annotations.values() for one in kept)
+        counts += [run.OutcomeCount(outcome=outcome, count=count) for outcome, count in outcomes.items()]
         others = [run.ModelCount(model="cheap-one", answers=3)]
         point = curve.LearningCurvePoint(labels=20, accuracy=0.81, macro_f1=0.8, model_version=1)
         events = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import urlsafe_b64encode
 
 import httpx2
 import pytest
@@ -101,6 +102,38 @@ def test_the_cookie_is_out_of_reach_and_the_token_in_no_page(guarded: Server) ->
         assert "SameSite=strict" in cookie
         assert ADMIN not in cookie
         assert ADMIN not in client.get("/").text
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        b"[" * 5_000,
+        b"\xff",
+        b'{"token": "\\ud800", "name": ""}',
+        b'{"token": "a\\nb"}',
+        '{"token": "é"}'.encode(),
+        b'{"name": "\\ud800"}',
+        b'{"token": 5}',
+    ],
+)
+def test_a_cookie_that_holds_no_session_is_none(guarded: Server, held: bytes) -> None:
+    cookie = f"nextlabel={urlsafe_b64encode(held).decode()}"
+    asked = httpx2.get(f"{guarded.url}/", headers={"cookie": cookie}, follow_redirects=False)
+    assert (asked.status_code, asked.headers["location"]) == (303, "/login?next=/")
+
+
+@pytest.mark.parametrize("token", ["é", "a b", "a\nb", "nlt_\u200b"])
+def test_a_token_that_no_header_takes_is_named_where_one_logs_in(guarded: Server, token: str) -> None:
+    form = {"token": token, "name": "ann"}
+    refused = httpx2.post(f"{guarded.url}/login", data=form, headers={"origin": guarded.url})
+    assert (refused.status_code, "copy it again" in refused.text) == (400, True)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"\xff", b'{"annotator": "\\ud800"}', b"9" * 5_000, b"[]"])
+def test_what_a_page_cannot_have_sent_is_refused(guarded: Server, body: bytes) -> None:
+    with visitor(guarded, token=ADMIN) as client:
+        refused = client.post("/api/projects/any/lease", content=body)
+    assert (refused.status_code, "JSON" in refused.text) == (400, True)
 
 
 def test_a_page_gives_nobody_more_rights_than_the_token(guarded: Server) -> None:

@@ -18,10 +18,12 @@ from nextlabel.client.services.runs import Runs
 from nextlabel.client.services.synthesis import Synthesis
 from nextlabel.client.services.texts import Texts
 from nextlabel.client.transport.addresses import DEFAULT_SERVER, checked_server, is_loopback
+from nextlabel.client.transport.arguments import checked_seconds
 from nextlabel.client.transport.calls import Mode, OfServer
 from nextlabel.client.transport.channel import Tls
 from nextlabel.client.transport.connection import Connection, Target
 from nextlabel.client.transport.modes import Awaiting, Blocking
+from nextlabel.client.transport.references import is_sendable
 
 
 class _Services(Generic[Mode]):
@@ -123,9 +125,12 @@ def connect_async(
 
 def _target(server: str | None, token: str | None, tls: Tls | bool, insecure: bool, timeout_s: float) -> Target:
     server = checked_server(server or os.environ.get("NEXTLABEL_SERVER") or DEFAULT_SERVER)
-    token = token or os.environ.get("NEXTLABEL_TOKEN") or None
+    token = (token or os.environ.get("NEXTLABEL_TOKEN") or "").strip() or None
+    if token is not None and not is_sendable(token):
+        raise ValueError("token: it holds a space or another character that no token has; copy it again")
     if token and not tls and not insecure and not is_loopback(server):
         raise ValueError(f"tls: the token would go to {server} unencrypted; turn TLS on, or allow it with insecure")
+    timeout_s = checked_seconds(timeout_s, "timeout_s")
     if isinstance(tls, bool):
         return Target(server, token, Tls() if tls else None, timeout_s)
     return Target(server, token, tls, timeout_s)

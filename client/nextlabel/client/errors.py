@@ -119,7 +119,7 @@ def _message(error: grpc.aio.AioRpcError, server: str, *, from_service: bool) ->
             "check the address, whether TLS is wanted, and that `nextlabel serve` is running there"
         )
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return f"the server at {server} did not answer in time; pass a longer timeout_s or try again"
+        return f"the server at {server} did not answer in time; allow it more (timeout_s, or --timeout) or try again"
     if ended_while_sending(error):
         return f"the server at {server} ended the call before everything was sent; try again"
     return details

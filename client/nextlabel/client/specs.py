@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from nextlabel.client.messages.settings import MICRO_USD, limits, strategy_spec
+from nextlabel.client.transport.arguments import with_checked_arguments
 from nextlabel.v1.run_service_pb2 import (
     DATA_MARKING_QUOTED,
     AnnotatorSpec,
@@ -22,6 +23,7 @@ from nextlabel.v1.run_service_pb2 import (
 )
 
 
+@with_checked_arguments
 def replay(label_set: str, *, noise: float = 0.0, trusted: bool | None = None, name: str = "") -> AnnotatorSpec:
     """Labels known beforehand, from a set that was uploaded; a share `noise` in [0, 1] is replaced by wrong ones.
 
@@ -30,22 +32,26 @@ def replay(label_set: str, *, noise: float = 0.0, trusted: bool | None = None, n
     return AnnotatorSpec(name=name, replay=ReplayAnnotator(label_set=label_set, noise=noise, trusted=trusted))
 
 
+@with_checked_arguments
 def human(annotator: str = "") -> AnnotatorSpec:
     """People, who lease the items under their own names; only the one named `annotator` when given."""
     return AnnotatorSpec(human=HumanAnnotator(annotator=annotator))
 
 
+@with_checked_arguments
 def learner(*, min_probability: float = 0.0, name: str = "") -> AnnotatorSpec:
     """The learner itself, where it is at least this sure; its answers are never truth."""
     return AnnotatorSpec(name=name, learner=LearnerAnnotator(min_probability=min_probability))
 
 
+@with_checked_arguments
 def anthropic(model: str, *, base_url: str = "", prompt: PromptOptions | None = None, name: str = "") -> AnnotatorSpec:
     """An LLM behind the Anthropic Messages API, or behind a gateway at `base_url`; the key stays on the server."""
     kind = AnthropicAnnotator(model=model, base_url=base_url, prompt=prompt)
     return AnnotatorSpec(name=name, anthropic=kind)
 
 
+@with_checked_arguments
 def openai_compatible(
     model: str,
     *,
@@ -79,6 +85,7 @@ PACKAGED_MODEL = "local/SmolLM2-135M-Instruct.Q4_1"
 _LOCAL_PROMPT = PromptOptions(max_output_tokens=32, max_concurrency=2, data_marking=DATA_MARKING_QUOTED)
 
 
+@with_checked_arguments
 def local(
     model: str = PACKAGED_MODEL,
     *,
@@ -100,6 +107,7 @@ def local(
     )
 
 
+@with_checked_arguments
 def route(members: Sequence[tuple[AnnotatorSpec, float]], *, person_usd: float = 0.0) -> AnnotatorSpec:
     """Annotators that are asked in turn as a plan of routes says, each with the dollars that its answer costs.
 
@@ -151,6 +159,7 @@ def _member(annotator: AnnotatorSpec, usd: float) -> RouteMember:
     return member
 
 
+@with_checked_arguments
 def run_spec(
     annotator: AnnotatorSpec,
     *,

@@ -138,6 +138,33 @@ async def unauthorised(_: web.Request) -> web.Response:
     return web.json_response({"error": {"message": "no"}}, status=401)
 
 
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 500])
+async def test_a_key_that_a_server_repeats_ends_with_its_reply(connect: Callable[..., Endpoint], status: int) -> None:
+    key = "sk-0123456789-abcdef"
+
+    async def echo(request: web.Request) -> web.StreamResponse:
+        told = {**dict(request.headers), "location": f"http://elsewhere.example/?key={key}"}
+        told = {name: told[name] for name in ("Authorization", "X-Api-Key", "location") if name in told}
+        return web.json_response({"error": {"message": f"wrong key: {told}"}}, status=status, headers=told)
+
+    async with serving(echo) as port:
+        endpoint = connect(f"http://127.0.0.1:{port}", key)
+        reply = await endpoint.send(request_of(), 20.0)
+        assert isinstance(reply, HttpReply)
+        assert key not in f"{reply} {endpoint.read(reply)}"
+        assert b"[hidden]" in reply.body
+
+
+async def test_a_short_word_that_serves_as_a_key_stays_in_answers(connect: Callable[..., Endpoint]) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"none of them")
+
+    async with serving(answer) as port:
+        reply = await connect(f"http://127.0.0.1:{port}", "none").send(request_of(), 20.0)
+    assert isinstance(reply, HttpReply)
+    assert reply.body == b"none of them"
+
+
 async def test_an_untrusted_certificate_is_named_and_a_further_authority_trusts_it(
     connect: Callable[..., Endpoint],
 ) -> None:

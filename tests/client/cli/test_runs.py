@@ -7,6 +7,7 @@ import pytest
 
 from nextlabel.client.cli.watching import ENDINGS
 from nextlabel.v1 import run_service_pb2 as run
+from nextlabel.v1.annotation_pb2 import OUTCOME_FAILED, Annotation
 from tests.client.conftest import TRAIN, Cli
 from tests.client.fake_state import State
 
@@ -32,6 +33,14 @@ def test_a_replay_run_uploads_its_labels_and_is_watched(cli: Cli, news: str, sta
     assert "ALARM: haiku answers 80.0% of 100 gold items right" in done.err
     assert "answers of another model than the one asked: cheap-one (3)" in done.err
     assert "finished: a budget is used up (as planned)" in done.err
+
+
+def test_a_watched_run_says_what_came_instead_of_labels_and_why(cli: Cli, news: str, state: State) -> None:
+    cli("run", "start", news, "--annotator", "human")
+    failed = Annotation(item_id="a", outcome=OUTCOME_FAILED, detail="bad request: no such field")
+    state.annotations[news] = [failed, failed]
+    done = cli("run", "watch", news)
+    assert "answers without a label: 2 failed (one of them: bad request: no such field)" in done.err
 
 
 def test_a_run_is_watched_as_a_line_of_json_for_each_event(cli: Cli, news: str) -> None:

@@ -98,6 +98,7 @@ def test_rows_tell_their_line_numbers(tmp_path: Path) -> None:
         ("null", "expected a JSON object, got null"),
         ('{"a": Infinity}', "Infinity is not JSON"),
         ("[" * 100_000, "it is nested too deeply"),
+        (f'{{"a": [1, {"9" * 5_000}]}}', "a number has 5,000 digits"),
     ],
 )
 def test_a_malformed_json_line_is_reported_and_the_rest_read(tmp_path: Path, line: str, message: str) -> None:

@@ -29,6 +29,7 @@ _EXIT_CODES = {
     "promise_broken": FAILED,
     "provider_spend_limit": BUDGET_EXHAUSTED,
 }
+_NO_LABEL = frozenset({"refused", "truncated", "invalid", "failed"})
 ENDINGS = {
     "budget": "a budget is used up",
     "target": "a target is reached",
@@ -58,6 +59,7 @@ class Round:
     macro_f1: float | None = None
     stage: str = ""
     other_models: Mapping[str, int] = field(default_factory=dict)
+    unlabeled: Mapping[str, int] = field(default_factory=dict)
     told: bool = False
 
     def cells(self, number: int) -> list[str]:
@@ -100,6 +102,11 @@ class RunView:
                 progress = event.annotation_progress
                 current.micro_usd = progress.spent.micro_usd
                 current.other_models = {one.model: one.answers for one in progress.other_models}
+                current.unlabeled = {
+                    outcome: one.count
+                    for one in progress.outcomes
+                    if (outcome := enum_name(one, "outcome")) in _NO_LABEL
+                }
                 current.stage = f"annotating {progress.done} of {progress.total}"
             case "model_trained":
                 current.labels = event.model_trained.model_version.labels
@@ -129,6 +136,12 @@ class RunView:
         counts = sum((Counter(current.other_models) for current in self.rounds.values()), start=Counter[str]())
         named = ", ".join(f"{model} ({answers:,})" for model, answers in counts.most_common())
         return named and f"answers of another model than the one asked: {named}"
+
+    @property
+    def unlabeled(self) -> Mapping[str, int]:
+        """How many answers were no label, by what they were instead, the most frequent first."""
+        counts = sum((Counter(current.unlabeled) for current in self.rounds.values()), start=Counter[str]())
+        return dict(counts.most_common())
 
     def table(self, last: int = 20) -> Table:
         """The last rounds."""
@@ -174,7 +187,7 @@ def watch_run(client: "Client", project: str, run_id: str, output: Output) -> in
     except KeyboardInterrupt:
         say(f"the run goes on; stop it with: nextlabel run stop {project} {run_id}")
         sys.exit(130)
-    for told in (view.canaries, view.other_models):
+    for told in (view.canaries, view.other_models, _reasons(client, project, run_id, view.unlabeled)):
         if told:
             say(told)
     say(view.ending)
@@ -192,6 +205,16 @@ def _follow(client: "Client", project: str, run_id: str, view: RunView, show: Ca
     for event in client.runs.watch(project, run_id):
         view.take(event)
         show(event)
+
+
+def _reasons(client: "Client", project: str, run_id: str, unlabeled: Mapping[Any, int]) -> str:
+    """What came instead of labels, each with the reason of one such answer; "" where all were labels."""
+    named = []
+    for outcome, count in unlabeled.items():
+        found = client.labeling.annotations(project, run=run_id, outcome=outcome, page_size=1)
+        detail = next((one.detail for one in found), "")
+        named.append(f"{count:,} {outcome}{f' (one of them: {detail})' if detail else ''}")
+    return f"answers without a label: {'; '.join(named)}" if named else ""
 
 
 def _told(event: "RunEvent") -> dict[str, Any]:

@@ -30,6 +30,9 @@ TARGET_BYTES = 2**20
 _BYTES_BESIDE_TEXT = 40
 """Of an item: its id when it is a hash, its split, and what frames the fields."""
 
+_DEEPEST = 16
+"""Nesting of metadata that can be sent: protobuf reads no message that is much deeper. The server's limit is lower."""
+
 MAX_BYTES = 8 * 2**20
 """Bytes that no batch exceeds; half of what the server takes in one message."""
 
@@ -185,10 +188,19 @@ def _ids(rows: Rows) -> Sequence[str]:
 
 
 def _struct(metadata: Any) -> Struct:
+    if _is_too_deep(metadata, _DEEPEST):
+        raise RowError("METADATA_INVALID", f"metadata: nested more than {_DEEPEST} levels deep")
     try:
         return ParseDict({str(key): _json(value) for key, value in metadata.items()}, Struct())
     except (ParseError, ValueError, AttributeError) as error:
         raise RowError("METADATA_INVALID", f"metadata: {error}") from None
+
+
+def _is_too_deep(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list | tuple):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_too_deep(one, levels - 1) for one in inner)
 
 
 def _json(value: Any) -> Any:

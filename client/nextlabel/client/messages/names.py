@@ -1,8 +1,11 @@
 """Names as people write them, in the one form that is compared and stored."""
 
+import operator
 import unicodedata
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from nextlabel.client.row_checks import is_unicode
 
 T = TypeVar("T")
 
@@ -54,3 +57,31 @@ def several(values: Iterable[T], field: str) -> Iterable[T]:
     if isinstance(values, str | bytes):
         raise TypeError(f"{field}: expected several, got the one text {values!r}; put a single one into a list")
     return values
+
+
+def several_texts(values: Iterable[Any], field: str) -> list[str]:
+    """Several texts, each as `text_of` reads it. Raises TypeError or ValueError."""
+    return [text_of(value, field) for value in several(values, field)]
+
+
+def text_of(value: Any, field: str) -> str:
+    """A text that can be sent; a whole number stands for its digits, as in ids of a table.
+
+    >>> text_of("a", "item_id"), text_of(7, "item_id")
+    ('a', '7')
+
+    Raises TypeError for what is neither, ValueError for a text that is no Unicode; both name the field.
+    """
+    if isinstance(value, str):
+        if not is_unicode(value):
+            raise ValueError(f"{field}: it is not valid Unicode")
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{field}: expected a text, got {shown(value)}")
+    return str(operator.index(value))
+
+
+def shown(value: Any) -> str:
+    """A wrong value as messages show it."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{type(value).__name__} {text[:80]}…"

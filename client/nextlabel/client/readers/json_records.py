@@ -90,6 +90,7 @@ class _Decoder:
         self.not_text = f"it is not valid {encoding}; pass the encoding of the file"
         self._problems: list[str] = []
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._constant)
+        self._patient = json.JSONDecoder(object_pairs_hook=self._object, parse_int=self._whole_number)
 
     def decode(self, content: str, start: int) -> tuple[Mapping[str, Any] | str, int]:
         """The object at `start`, or what is wrong with it, and where it ends. Raises JSONDecodeError."""
@@ -98,6 +99,11 @@ class _Decoder:
             value, end = self._decoder.raw_decode(content, start)
         except RecursionError:
             return "it is nested too deeply", len(content)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # a number that Python does not take; the patient decoder is slower
+            self._problems.clear()
+            value, end = self._patient.raw_decode(content, start)
         if self._problems:
             return self._problems[0], end
         if not isinstance(value, dict):
@@ -112,6 +118,13 @@ class _Decoder:
             keys = [key for key, _ in pairs]
             self._problems.append(f"the key {next(k for k in found if keys.count(k) > 1)!r} is there more than once")
         return found
+
+    def _whole_number(self, digits: str) -> int:
+        try:
+            return int(digits)
+        except ValueError:
+            self._problems.append(f"a number has {len(digits):,} digits")
+            return 0
 
     def _constant(self, name: str) -> None:
         # Python writes NaN where a value is missing.

@@ -10,7 +10,7 @@ from nextlabel.client.literals import ExportFormName, FilteredName, OutcomeName
 from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import chunks
 from nextlabel.client.messages.enums import enum_value
-from nextlabel.client.messages.names import several
+from nextlabel.client.messages.names import several, several_texts, text_of
 from nextlabel.client.messages.settings import duration, strategy_spec
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.client.transport.connection import LONG_CALL_S
@@ -128,18 +128,22 @@ class Labeling(Service[Mode, Scope]):
             }
             answers = [
                 pb.SubmittedAnnotation(
-                    item_id=item_id, answer=encode_answer(answer, annotation_type), critiques=said.get(item_id)
+                    item_id=text_of(item_id, "item_id"),
+                    answer=encode_answer(answer, annotation_type),
+                    critiques=said.get(item_id),
                 )
                 for item_id, answer in answers.items()
             ]
-        return await self._submitted(project, answers, annotator, lease_id)
+        return await self._submitted(project, several(answers, "answers"), annotator, lease_id)
 
     @project_call
     async def skip(
         self, project: str, item_ids: Iterable[str], *, annotator: str, lease_id: str = ""
     ) -> list[pb.SubmitResult]:
         """Pass items on to others: they are not offered to this annotator again."""
-        skipped = [pb.SubmittedAnnotation(item_id=item_id, skip=True) for item_id in several(item_ids, "item_ids")]
+        skipped = [
+            pb.SubmittedAnnotation(item_id=item_id, skip=True) for item_id in several_texts(item_ids, "item_ids")
+        ]
         return await self._submitted(project, skipped, annotator, lease_id)
 
     @project_call
@@ -153,7 +157,7 @@ class Labeling(Service[Mode, Scope]):
         """
         said = [
             pb.SubmittedAnnotation(
-                item_id=item_id,
+                item_id=text_of(item_id, "item_id"),
                 skip=True,
                 critiques=[pb.TextCritique(text=text, critique=critique) for text, critique in of_item.items()],
             )
@@ -230,7 +234,7 @@ class Labeling(Service[Mode, Scope]):
         def requests() -> Iterator[pb.UploadReplayLabelsRequest]:
             yield pb.UploadReplayLabelsRequest(header=pb.ReplayLabelsHeader(project=project, label_set=label_set))
             known = (
-                pb.ReplayLabel(item_id=item_id, answer=encode_answer(answer, annotation_type))
+                pb.ReplayLabel(item_id=text_of(item_id, "item_id"), answer=encode_answer(answer, annotation_type))
                 for item_id, answer in pairs
             )
             for chunk in chunks(known, pb.ReplayLabel.ByteSize):

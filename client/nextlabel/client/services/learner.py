@@ -9,7 +9,7 @@ from nextlabel.client.literals import SplitName
 from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import encode_embeddings
-from nextlabel.client.messages.names import several
+from nextlabel.client.messages.names import several_texts
 from nextlabel.client.sources import texts_of
 from nextlabel.client.transport.calls import Mode, Scope, Service, call, project_call, project_stream
 from nextlabel.client.transport.connection import LONG_CALL_S
@@ -195,4 +195,4 @@ def _prediction_input(
         return pb.PredictionInput(embeddings=encode_embeddings(embeddings))
     if given_texts:
         return pb.PredictionInput(texts=pb.TextList(texts=given_texts))
-    return pb.PredictionInput(items=pb.ItemIdList(item_ids=several(item_ids, "item_ids")))
+    return pb.PredictionInput(items=pb.ItemIdList(item_ids=several_texts(item_ids, "item_ids")))

@@ -13,7 +13,7 @@ from nextlabel.client.messages.answers import encode_answer
 from nextlabel.client.messages.chunks import text_chunks
 from nextlabel.client.messages.enums import enum_value
 from nextlabel.client.messages.item_batches import ItemEncoder
-from nextlabel.client.messages.names import named_as, several
+from nextlabel.client.messages.names import named_as, several_texts
 from nextlabel.client.row_checks import is_missing
 from nextlabel.client.services.labeling import Labeling
 from nextlabel.client.services.projects import Projects
@@ -172,7 +172,7 @@ class Pool(Service[Mode, Scope]):
     @project_call
     async def delete(self, project: str, item_ids: Iterable[str]) -> pb.DeleteItemsResponse:
         """Delete up to 1,000 items with their annotations; the result lists the ids that no item has."""
-        request = pb.DeleteItemsRequest(project=project, item_ids=several(item_ids, "item_ids"))
+        request = pb.DeleteItemsRequest(project=project, item_ids=several_texts(item_ids, "item_ids"))
         return await self._connection.unary(self._stub.DeleteItems, request)
 
     @project_call

@@ -8,7 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from nextlabel.client.literals import AnnotationTypeName
 from nextlabel.client.messages.annotation_types import annotation_type_value
-from nextlabel.client.messages.names import class_name, several
+from nextlabel.client.messages.names import class_name, several, several_texts, text_of
 from nextlabel.client.messages.settings import duration, learner_settings, strategy_spec
 from nextlabel.client.transport.calls import Mode, OfServer, Scope, Service, call, project_call, stream
 from nextlabel.client.transport.connection import LONG_CALL_S
@@ -64,7 +64,7 @@ class OneProject(Service[Mode, Scope]):
             "lease_ttl": duration(lease_ttl_s),
             "audit_share": audit_share,
             "show_suggestions": show_suggestions,
-            "prompt_metadata": None if prompt_metadata is None else several(prompt_metadata, "prompt_metadata"),
+            "prompt_metadata": None if prompt_metadata is None else several_texts(prompt_metadata, "prompt_metadata"),
             "gold_share": gold_share,
             "consensus": consensus,
         }
@@ -135,7 +135,7 @@ class Projects(OneProject[Mode, OfServer]):
             lease_ttl=duration(lease_ttl_s),
             audit_share=audit_share,
             show_suggestions=show_suggestions,
-            prompt_metadata=several(prompt_metadata, "prompt_metadata"),
+            prompt_metadata=several_texts(prompt_metadata, "prompt_metadata"),
             gold_share=gold_share,
             consensus=consensus,
         )
@@ -157,5 +157,5 @@ class Projects(OneProject[Mode, OfServer]):
 def label_space(labels: LabelNames, *, paths: bool = False) -> pb.LabelSpace:
     """The label space with these classes, in this order. Raises TypeError for a text instead of names."""
     described = labels.items() if isinstance(labels, Mapping) else ((name, "") for name in several(labels, "labels"))
-    classes = [pb.LabelClass(name=class_name(n), description=d) for n, d in described]
+    classes = [pb.LabelClass(name=class_name(text_of(n, "labels")), description=d) for n, d in described]
     return pb.LabelSpace(classes=classes, paths=paths)

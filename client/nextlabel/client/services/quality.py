@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nextlabel.client.messages.names import several
+from nextlabel.client.messages.names import several_texts
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call, project_stream
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import quality_service_pb2 as pb
@@ -186,7 +186,7 @@ class Quality(Service[Mode, Scope]):
 
         With `release` they are left to the filters again. The result lists the ids that no item has.
         """
-        request = pb.KeepItemsRequest(project=project, item_ids=several(item_ids, "item_ids"), release=release)
+        request = pb.KeepItemsRequest(project=project, item_ids=several_texts(item_ids, "item_ids"), release=release)
         return await self._connection.unary(self._stub.KeepItems, request)
 
     @project_stream

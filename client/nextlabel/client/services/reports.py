@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nextlabel.client.literals import AxisName, MapColorName, MeasureName, PlotFormName
 from nextlabel.client.messages.enums import enum_value
-from nextlabel.client.messages.names import several
+from nextlabel.client.messages.names import several_texts
 from nextlabel.client.transport.calls import Mode, Scope, Service, project_call
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.v1 import report_service_pb2 as pb
@@ -56,7 +56,7 @@ class Reports(Service[Mode, Scope]):
         """
         request = pb.RenderLearningCurveRequest(
             project=project,
-            runs=several(runs, "runs"),
+            runs=several_texts(runs, "runs"),
             format=enum_value(pb.PlotFormat, form, "form"),
             axis=enum_value(pb.CurveAxis, axis, "axis"),
             measure=enum_value(pb.CurveMeasure, measure, "measure"),

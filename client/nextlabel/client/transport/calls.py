@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from functools import partial, update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+from nextlabel.client.transport.arguments import with_checked_arguments
 from nextlabel.client.transport.connection import Connection
 from nextlabel.client.transport.modes import Awaiting, Blocking
 
@@ -66,18 +67,18 @@ class _Declared(Generic[P, R]):
     names = 0
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._function: Callable[..., Any] = function
+        self.function: Callable[..., Any] = with_checked_arguments(function)
         update_wrapper(self, function)  # type: ignore[arg-type]
 
 
 class _Unary(_Declared[P, R]):
     def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
-        return self if service is None else service.mode.call(service.bound(self._function, self.names))
+        return self if service is None else service.mode.call(service.bound(self.function, self.names))
 
 
 class _Stream(_Declared[P, R]):
     def __get__(self, service: Service[Any, Any] | None, owner: type) -> Any:
-        return self if service is None else service.mode.stream(service.bound(self._function, self.names))
+        return self if service is None else service.mode.stream(service.bound(self.function, self.names))
 
 
 class call(_Unary[P, R]):  # noqa: N801  (a decorator, like property)

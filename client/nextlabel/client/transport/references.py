@@ -1,9 +1,18 @@
-"""References: what a call is found by in the server's log."""
+"""What goes with a call: the reference that it is found by in the server's log, and the token."""
 
 import secrets
 from dataclasses import dataclass, field
 
 HEADER = "x-request-id"
+
+
+def is_sendable(token: str) -> bool:
+    """Whether a token can go into a header: it is visible ASCII without spaces.
+
+    >>> is_sendable("nlt_0123"), is_sendable("nlt_0123\\n"), is_sendable("é")
+    (True, False, False)
+    """
+    return all("!" <= character <= "~" for character in token)
 
 
 @dataclass(frozen=True, slots=True)

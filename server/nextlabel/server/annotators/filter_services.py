@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
+from nextlabel.server.annotators.endpoints.anthropic_replies import parse_json
 from nextlabel.server.annotators.endpoints.transport import Network, TransportFaultError, open_client
 from nextlabel.server.ports.filter_functions import FunctionValue
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
@@ -53,10 +54,7 @@ class FilterService:
             raise Unavailable(
                 f"the service behind {self.name}(text) answered with HTTP status {status}", reason="FILTER_SERVICE"
             )
-        try:
-            reply = json.loads(body)
-        except ValueError:
-            reply = None
+        reply = parse_json(body)
         values = reply.get("values") if isinstance(reply, dict) else None
         if not isinstance(values, list) or len(values) != expected:
             raise FailedPrecondition(
@@ -70,11 +68,11 @@ def checked_values(name: str, values: Sequence[object]) -> list[FunctionValue]:
     """Return what a function said, if they are values of rules.
 
     Raises:
-        FailedPrecondition: one is neither a text of up to 1,000 characters, nor a number, true, false or none.
+        FailedPrecondition: one is neither a text of up to 1,000 characters, nor a finite number, true, false or none.
     """
     for place, value in enumerate(values):
         too_long = isinstance(value, str) and len(value) > LONGEST_VALUE
-        if too_long or not isinstance(value, str | int | float | None):
+        if too_long or not _is_value(value):
             what = f"a text of {len(str(value)):,} characters" if too_long else "no text, number, true, false or none"
             raise FailedPrecondition(
                 f"{name}(text) said {what} of text {place + 1}; rules take texts of up to {LONGEST_VALUE:,} "
@@ -82,3 +80,10 @@ def checked_values(name: str, values: Sequence[object]) -> list[FunctionValue]:
                 reason="FILTER_FUNCTION",
             )
     return [value for value in values if isinstance(value, str | int | float | None)]
+
+
+def _is_value(value: object) -> bool:
+    """Whether rules can compute with a value: with numbers, as far as a float reaches."""
+    if isinstance(value, int | float):
+        return -sys.float_info.max <= value <= sys.float_info.max
+    return value is None or isinstance(value, str)

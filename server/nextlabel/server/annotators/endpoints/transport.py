@@ -1,4 +1,4 @@
-"""HTTP to LLM servers: bounded in time and size, no redirects, and faults that say what they are."""
+"""HTTP to LLM servers: bounded in time and size, no redirects, no echoed credentials, faults that say what they are."""
 
 import asyncio
 import ssl
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nextlabel.server.annotators.endpoints.echoes import credentials, without
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind
 from nextlabel.server.system.origins import Origin, is_address, is_private
 
@@ -83,7 +84,9 @@ class _Transport:
                 status, headers, body = await self._exchange(request, proxy)
         except Exception as error:
             raise TransportFaultError(_failure(error, origin)) from error
-        return httpx2.Response(status, headers=headers, content=body, request=request)
+        secrets = credentials(request.headers.items())
+        headers = [(name, without(secrets, value)) for name, value in headers]
+        return httpx2.Response(status, headers=headers, content=without(secrets, body), request=request)
 
     async def _exchange(self, request: "httpx2.Request", proxy: str | None) -> tuple[int, Any, bytes]:
         import aiohttp

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from nextlabel.client.errors import NextlabelError
+from nextlabel.client.transport.references import is_sendable
 from nextlabel.server.web.boundary.backend import Backend, Visitor
 from nextlabel.server.web.boundary.rendering import page
 from nextlabel.v1 import project_service_pb2 as projects_pb
@@ -34,12 +35,14 @@ def session_of(request: Request) -> Session:
     packed = request.cookies.get(COOKIE, "")
     try:
         values = json.loads(urlsafe_b64decode(packed)) if packed else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         return Session()
     if not isinstance(values, dict):
         return Session()
     token, name = values.get("token", ""), values.get("name", "")
-    return Session(token, name) if isinstance(token, str) and isinstance(name, str) else Session()
+    if not isinstance(token, str) or not isinstance(name, str):
+        return Session()
+    return Session(token, name) if is_sendable(token) and name.isprintable() else Session()
 
 
 def shown(request: Request) -> dict[str, Any]:
@@ -69,8 +72,10 @@ async def login(request: Request) -> Response:
     """Check a token with the service and keep it in the cookie."""
     form = await request.form()
     token, name = str(form.get("token", "")).strip(), str(form.get("name", "")).strip()
-    if len(token.encode()) > MAX_TOKEN_BYTES or len(name.encode()) > MAX_NAME_BYTES or not name.isprintable():
+    if len(token) > MAX_TOKEN_BYTES or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
         return await show_login(request, f"a name has at most {MAX_NAME_BYTES} printable characters", 400)
+    if not is_sendable(token):
+        return await show_login(request, "the token holds a character that no token has; copy it again", 400)
     try:
         await Visitor(request.app.state.backend, token).call(
             request.app.state.backend.projects.ListProjects, projects_pb.ListProjectsRequest(page_size=1)

@@ -227,8 +227,9 @@ def _critiques(given: Mapping[str, Any], path: str) -> list[pb.TextCritique]:
 async def _json(request: Request) -> Mapping[str, Any]:
     try:
         asked = json.loads(await request.body())
-    except ValueError as error:
-        raise InvalidArgument.field("body", "expected JSON") from error
+        json.dumps(asked, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument.field("body", "expected JSON in valid Unicode") from error
     if not isinstance(asked, Mapping):
         raise InvalidArgument.field("body", "expected a JSON object")
     return asked
