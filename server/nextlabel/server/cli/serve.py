@@ -51,7 +51,9 @@ def serve(
     Example: nextlabel serve --data-dir ./data --bind 127.0.0.1:50051
     """
     from nextlabel.server.settings.settings import load_settings
+    from nextlabel.server.system.heap import share_arenas
 
+    share_arenas()
     given = {"bind": bind, "workers": workers, "insecure": insecure or None}
     overrides = places(data_dir, pool_url) | {name: value for name, value in given.items() if value is not None}
     if metrics is not None:
