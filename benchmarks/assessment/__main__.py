@@ -30,6 +30,7 @@ from benchmarks.assessment import (
 SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "coverage": coverage.table,
     "ppi": prediction_powered.table,
+    "ppi_annotator": prediction_powered.annotator_table,
     "ppi_slices": predicted_slices.table,
     "consensus": consensus.table,
     "crowdlab": crowdlab.table,

@@ -15,7 +15,7 @@ from nextlabel.server.assessment.estimates.cross_fit import Features, cross_fitt
 from nextlabel.server.assessment.estimates.pool_mean import Draws, pool_mean
 from nextlabel.server.assessment.estimates.prediction_powered import Predictions, prediction_powered_mean
 from nextlabel.server.assessment.intervals import Estimate
-from nextlabel.server.learners.advice.features import Opinion, advice_features
+from nextlabel.server.learners.advice.features import Opinion, advice_features, half_log_odds
 
 CACHE = Path(tempfile.gettempdir()) / "assess-cache"
 COUNTS = (100, 200)
@@ -42,6 +42,26 @@ def table(data: Path, sims: int) -> str:
             rows.append((name, n, *_measured(labels, method, n, sims)))
     columns = ("estimate", "human labels", "labels for the same width (by width)", "(by error)", "coverage")
     shown: str = markdown(f"Share of polite requests, {sims} simulations", columns, rows)
+    return shown
+
+
+def annotator_table(data: Path, sims: int) -> str:
+    """Return the same of GPT-4o's accuracy on the pool, by its confidence, its answer and the embedding."""
+    labels, said, embeddings = _politeness(data)
+    right = np.asarray((said > 0.5) == (labels > 0.5), np.float64)
+    sure = np.array([[half_log_odds(max(p, 1 - p)), p > 0.5, p <= 0.5] for p in said.tolist()], np.float64)
+    strong = np.hstack([sure, _as_advice(said)])
+    useless = np.random.default_rng(5).random((len(said), 1))
+    methods: dict[str, Callable[[Rows, Rows], Estimate]] = {
+        "people alone": lambda a, _: pool_mean(_draws(len(a), len(right)), right[a], share=True),
+        "PPI++ cross-fitted on confidence, answer and embedding": (
+            lambda a, b: _cross_fitted(right, strong, embeddings, a, b)
+        ),
+        "PPI++ cross-fitted on a useless score": lambda a, b: _cross_fitted(right, useless, useless, a, b),
+    }
+    rows = [(name, n, *_measured(right, method, n, sims)) for n in COUNTS for name, method in methods.items()]
+    columns = ("estimate", "human labels", "labels for the same width (by width)", "(by error)", "coverage")
+    shown: str = markdown(f"Accuracy of GPT-4o on politeness_gpt4o, {sims} simulations", columns, rows)
     return shown
 
 

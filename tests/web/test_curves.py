@@ -127,6 +127,20 @@ async def test_what_labels_of_each_source_bought_is_drawn_and_told(server: Serve
     for said in ("nothing gained (from 12) labels", "50 (from 12) labels", "+2.0 points <small>-3.0 to +7.0", "$2.00"):
         assert said in shown
     assert "fewer than 20 labels" in shown
+    for form in ("csv", "json", "svg", "png"):
+        assert f'href="/projects/tickets/sources.{form}?person=0.05"' in shown
+    assert (await page_over("/projects/tickets/sources.csv?person=0.05", GetSourceCurves=curves)).splitlines() == [
+        "source,labels,micro_usd,accuracy,accuracy_interval.low,accuracy_interval.high,holdout_items",
+        "people,20,1000000,0.2,0.15000000000000002,0.25,200",
+        "people,40,2000000,0.4,0.35000000000000003,0.45,200",
+    ]
+    assert '"source": "human"' in await page_over("/projects/tickets/sources.json?person=0.05", GetSourceCurves=curves)
+
+    async def drawn(request: pb.RenderLearningCurveRequest, **_: Any) -> pb.RenderLearningCurveResponse:
+        assert (request.by_source, request.person_micro_usd) == (True, 50_000)
+        return pb.RenderLearningCurveResponse(content=b"<svg/>", media_type="image/svg+xml")
+
+    assert await page_over("/projects/tickets/sources.svg?person=0.05", RenderLearningCurve=drawn) == "<svg/>"
     assert not violations(shown)
     with visitor(server) as client:
         project = server.api().filled(3)

@@ -17,7 +17,7 @@ OutcomeName = Literal["label", "candidates", "refused", "truncated", "invalid", 
 JudgingName = Literal["preference", "score"]
 """How texts are judged: two at a time, or each by a score."""
 
-ExportFormName = Literal["records", "sft", "dpo", "reward", "rationale"]
+ExportFormName = Literal["records", "sft", "dpo", "reward", "rationale", "advice"]
 """What a line of an export holds."""
 
 FilteredName = Literal["drop", "mark", "keep"]

@@ -84,6 +84,10 @@ class _ExportFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExportFo
     """The pairs of DPO as whole conversations, `chosen` and `rejected`, for reward models."""
     EXPORT_FORMAT_RATIONALE: _ExportFormat.ValueType  # 5
     """Conversations for distillation, two of an item: one that ends in its answer and one in the reason for it."""
+    EXPORT_FORMAT_ADVICE: _ExportFormat.ValueType  # 6
+    """One JSON object for each piece of advice, in the columns of RECORDS: what an annotator was asked about an item, holdout and
+    gold included, without its answer becoming a label.
+    """
 
 class ExportFormat(_ExportFormat, metaclass=_ExportFormatEnumTypeWrapper):
     """Form of an export."""
@@ -102,6 +106,10 @@ EXPORT_FORMAT_REWARD: ExportFormat.ValueType  # 4
 """The pairs of DPO as whole conversations, `chosen` and `rejected`, for reward models."""
 EXPORT_FORMAT_RATIONALE: ExportFormat.ValueType  # 5
 """Conversations for distillation, two of an item: one that ends in its answer and one in the reason for it."""
+EXPORT_FORMAT_ADVICE: ExportFormat.ValueType  # 6
+"""One JSON object for each piece of advice, in the columns of RECORDS: what an annotator was asked about an item, holdout and
+gold included, without its answer becoming a label.
+"""
 Global___ExportFormat: _TypeAlias = ExportFormat  # noqa: Y015
 
 class _FilterEffect:

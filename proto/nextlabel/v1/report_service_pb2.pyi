@@ -270,6 +270,8 @@ class RenderLearningCurveRequest(_message.Message):
     AXIS_FIELD_NUMBER: _builtins.int
     MEASURE_FIELD_NUMBER: _builtins.int
     DARK_FIELD_NUMBER: _builtins.int
+    BY_SOURCE_FIELD_NUMBER: _builtins.int
+    PERSON_MICRO_USD_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     format: Global___PlotFormat.ValueType
@@ -280,6 +282,12 @@ class RenderLearningCurveRequest(_message.Message):
     """Vertical axis."""
     dark: _builtins.bool
     """Draw light on dark, for dark pages."""
+    by_source: _builtins.bool
+    """Draw the curves of GetSourceCurves instead, one for the labels of each source: their accuracy over labels or US dollars,
+    without `runs`.
+    """
+    person_micro_usd: _builtins.int
+    """With `by_source`: what a label by a person costs, in millionths of a US dollar."""
     @_builtins.property
     def runs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Ids of the runs to draw, one line each; empty for the whole project. At most 50, of up to 256 bytes each."""
@@ -293,10 +301,12 @@ class RenderLearningCurveRequest(_message.Message):
         axis: Global___CurveAxis.ValueType = ...,
         measure: Global___CurveMeasure.ValueType = ...,
         dark: _builtins.bool = ...,
+        by_source: _builtins.bool = ...,
+        person_micro_usd: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "dark", b"dark", "format", b"format", "measure", b"measure", "project", b"project", "runs", b"runs"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axis", b"axis", "by_source", b"by_source", "dark", b"dark", "format", b"format", "measure", b"measure", "person_micro_usd", b"person_micro_usd", "project", b"project", "runs", b"runs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -50,6 +50,8 @@ def test_the_report_says_what_labels_of_each_source_bought(cli: Cli, news: str) 
     ):
         assert said in shown.out
     assert "on 200 holdout items" in shown.err
+    rows = cli("report", news, "--sources", "-o", "csv").out.splitlines()
+    assert rows[0] == "source,labels,micro_usd,accuracy,accuracy_interval.low,accuracy_interval.high,holdout_items"
     assert cli("report", news, "--sources", "-o", "json").json["curves"][1]["source"] == "human"
     assert "people 25%, LLMs 75%" in cli("report", news).out
 

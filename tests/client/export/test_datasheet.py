@@ -98,7 +98,7 @@ def test_parts_of_the_data_stand_beside_each_other(cli: Cli, answered: str) -> N
 def test_annotators_that_answered_nothing_with_the_field_are_told_of_as_a_whole(cli: Cli, answered: str) -> None:
     done = cli("export", answered, "--form", "datasheet", "--by", "nowhere")
     assert done.code == 0
-    assert "no item that they answered has the field" in done.out
+    assert "Not known: no item of the gold, or that several answered, has the field." in done.out
 
 
 def test_a_figure_that_is_not_there_says_why(cli: Cli, answered: str, state: State) -> None:

@@ -98,7 +98,7 @@ def _slices(sheet: Datasheet) -> str:
     header = ("annotator", "value", "right on gold", beside, "agreement with others", beside, "note")
     title = f"Whether annotators are biased by {plain_text(sheet.sliced_by)}"
     if not rows:
-        return section(title, "Not known: no item that they answered has the field.")
+        return section(title, "Not known: no item of the gold, or that several answered, has the field.")
     return section(
         title,
         table(header, rows),

@@ -3,6 +3,7 @@
 Every figure is one that the service has; a figure that is not there says why.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _ORDER = (PEOPLE, BEFOREHAND, "LLMs", MIXED, *_PREDICTED.values(), NOBODY)
 class Datasheet:
     """The figures of a project's labels, all of them JSON values as `plain` makes them.
 
+    `advice` counts answers that were kept as advice, by the model that gave them: no labels, but heard by the learner.
     `labeled_by` and `classes` count items of the pool: by who gave their label, and by label. `models` and `prompts`
     count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
     `filters` are the enabled ones with the number of `labels` that each names, and `filtered` what became of those.
@@ -52,6 +54,7 @@ class Datasheet:
     annotators: Sequence[Record]
     reports: Sequence[Record]
     models: Mapping[str, int]
+    advice: Mapping[str, int]
     prompts: int
     guidelines: Sequence[Record]
     guidelines_answers: Mapping[str, int]
@@ -162,11 +165,11 @@ def collected(
     prompts: set[str] = set()
     by_version: Counter[str] = Counter()
     for annotation in project.labeling.annotations():
-        origin = annotation.provenance
-        if origin.answered_model or origin.requested_model:
-            models[origin.answered_model or f"{origin.requested_model} (asked for; the reply named none)"] += 1
-            prompts.add(origin.prompt_hash)
-            by_version[versions.get(origin.guidelines_hash, "none, or one that is gone")] += 1
+        origin = plain(annotation.provenance)
+        if model := _model(origin):
+            models[model] += 1
+            prompts.add(origin["prompt_hash"])
+            by_version[versions.get(origin["guidelines_hash"], "none, or one that is gone")] += 1
     return Datasheet(
         project=plain(project.get()),
         written=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -176,6 +179,7 @@ def collected(
         annotators=annotators,
         reports=_reports(project, sliced_by),
         models=dict(models.most_common()),
+        advice=_advice(project),
         prompts=len(prompts),
         guidelines=guidelines,
         guidelines_answers=dict(by_version),
@@ -188,6 +192,21 @@ def collected(
         filtered=filtered,
         sliced_by=sliced_by,
     )
+
+
+def _model(origin: Record) -> str:
+    """The model that gave an answer; empty where none did."""
+    if origin.get("answered_model") or not origin.get("requested_model"):
+        return str(origin.get("answered_model", ""))
+    return f"{origin['requested_model']} (asked for; the reply named none)"
+
+
+def _advice(project: "ProjectHandle[Blocking]") -> Mapping[str, int]:
+    if not any(run.spec.advice for run in project.runs.list()):
+        return {}
+    lines = (line for part in project.labeling.export(form="advice") for line in part.splitlines())
+    origins = (json.loads(line)["provenance"] for line in lines)
+    return dict(Counter(_model(origin) or str(origin["annotator"]) for origin in origins).most_common())
 
 
 def _reports(project: "ProjectHandle[Blocking]", sliced_by: str) -> Sequence[Record]:

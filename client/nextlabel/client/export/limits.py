@@ -38,6 +38,10 @@ def _of_sources(sheet: Datasheet) -> Iterator[str]:
                 f"{count:,} of {total - unlabeled:,} labels come from {who} alone. "
                 "A model trained on them learns its mistakes as well."
             )
+    if sheet.advice:
+        yield (
+            "The learner weighs what models advised: what it predicts, and so which items were chosen, depends on that."
+        )
     if len(sheet.models) > 1:
         yield f"{len(sheet.models)} models answered; their labels may differ in more than chance."
     if len([count for count in sheet.guidelines_answers.values() if count]) > 1:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nextlabel.client.export.annotators import of_annotators
-from nextlabel.client.export.datasheet import Datasheet
+from nextlabel.client.export.datasheet import BEFOREHAND, PEOPLE, Datasheet
 from nextlabel.client.export.limits import known_limits
 from nextlabel.client.export.markup import plain_text, section, table
 from nextlabel.client.messages.amounts import points_within, share_within, usd
 from nextlabel.client.services.slices import class_shares_of, slice_name
+from nextlabel.client.verdicts import NOBODY
 
 Record = Mapping[str, Any]
 
@@ -39,10 +40,16 @@ def _composition(sheet: Datasheet) -> str:
     classes = [[plain_text(name), f"{count:,}", plain_text(described.get(name, ""))] for name, count in names.items()]
     return section(
         "What is in it",
-        f"Items: {items}. Holdout only evaluates and gold checks annotators; both came with known labels. "
-        f"What was asked for: {project['annotation_type'].replace('_', ' ')}.",
+        f"Items: {items}{_shadowed(sheet)}. Holdout only evaluates and gold checks annotators; both came with known "
+        f"labels. What was asked for: {project['annotation_type'].replace('_', ' ')}.",
         table(("class", "pool items with it", "description"), classes) if classes else "",
     )
+
+
+def _shadowed(sheet: Datasheet) -> str:
+    """Items that came for the pool and say the same as one that evaluates, which is why nobody is asked about them."""
+    more = sum(sheet.labeled_by.values()) - (sheet.project["counts"] or {}).get("pool", 0)
+    return f", and {more:,} that say the same as a holdout or gold item and are never asked about" if more > 0 else ""
 
 
 def labeled_by(sheet: Datasheet) -> str:
@@ -56,6 +63,15 @@ def labeled_by(sheet: Datasheet) -> str:
         table(("the label comes from", "pool items", "share"), rows) if rows else "",
         f"{sheet.to_review:,} labels should be looked at again; the column `review` says why.",
         table(("model that answered", "answers"), models) if models else "No model was asked for labels.",
+        _advised(sheet),
+    )
+
+
+def _advised(sheet: Datasheet) -> str:
+    """What models said of items without labeling them."""
+    told = ", ".join(f"{plain_text(name)} about {count:,} items" for name, count in sheet.advice.items())
+    return told and (
+        f"As advice answered: {told}. It is no label; the learner weighs it, and it tells how accurate the model is."
     )
 
 
@@ -74,7 +90,6 @@ def _filters(sheet: Datasheet) -> Iterable[str]:
 
 
 def _accuracy(sheet: Datasheet) -> str:
-    found = sheet.accuracy
     rows = [
         [
             plain_text(of),
@@ -85,7 +100,7 @@ def _accuracy(sheet: Datasheet) -> str:
         ]
         for of, figure in sheet.accuracy_figures()
     ]
-    missing = [f"The accuracy of {what} is not known: {why}." for what, why in _unknown(found)]
+    missing = [f"The accuracy of {what} is not known: {why}." for what, why in _unknown(sheet)]
     return section(
         "How right it is",
         table(("accuracy of", "measured on", "value and 95 % interval", "items", "holds"), rows) if rows else "",
@@ -121,9 +136,10 @@ def _slices(sheet: Datasheet) -> Iterable[str]:
         )
 
 
-def _unknown(found: Record) -> Iterable[tuple[str, str]]:
+def _unknown(sheet: Datasheet) -> Iterable[tuple[str, str]]:
+    found = sheet.accuracy
     why = found.get("missing")
-    if not found.get("labels"):
+    if not found.get("labels") and (why or sheet.labeled_by.keys() - {PEOPLE, BEFOREHAND, NOBODY}):
         yield "the labels", plain_text(why) if why else "neither gold items nor an audit stream that people answered"
     if not found.get("model"):
         yield "the model", plain_text(why) if why else "no model, or nothing to measure it on"
@@ -154,8 +170,7 @@ def _sampling(sheet: Datasheet) -> str:
     rows = [
         [
             plain_text(one["run_id"]),
-            plain_text(((one["spec"] or {}).get("strategy") or {}).get("name") or "the project's default"),
-            f"{((one['spec'] or {}).get('audit_share') or 0):.0%}",
+            *_chosen_by(one["spec"] or {}),
             f"{one['rounds']:,}",
             one["state"],
         ]
@@ -168,6 +183,14 @@ def _sampling(sheet: Datasheet) -> str:
         f"{sheet.project['audit_share'] or 0:.0%} was drawn uniformly at random to measure on.",
         table(("run", "strategy", "audit share", "rounds", "state"), rows) if rows else "There were no runs.",
     )
+
+
+def _chosen_by(spec: Record) -> tuple[str, str | None]:
+    """How a run chose items, and what share of them was drawn at random."""
+    if spec.get("advice"):
+        return "none: every item was asked about, for advice", None
+    name = (spec.get("strategy") or {}).get("name") or "the project's default"
+    return plain_text(name), f"{(spec.get('audit_share') or 0):.0%}"
 
 
 def _cost(sheet: Datasheet) -> str:

@@ -256,7 +256,8 @@ class Labeling(Service[Mode, Scope]):
         """The annotations as JSON Lines in UTF-8, some whole lines at a time.
 
         `form` is records (each annotation with its provenance) or data that LLMs are tuned on: sft (conversations),
-        dpo and reward (a better and a worse answer), or rationale (answers and the reasons for them). Of items whose
+        dpo and reward (a better and a worse answer), or rationale (answers and the reasons for them); advice is what
+        runs keep as advice instead of labels, in the columns of records. Of items whose
         label enabled filters leave out there are no lines; with `filtered` mark every line has `filtered_by`.
         `judged_by` names the project in which candidate texts are judged: sft is then about the best text of each item,
         and dpo and reward set it against each that was found worse.

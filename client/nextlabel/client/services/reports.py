@@ -48,8 +48,14 @@ class Reports(Service[Mode, Scope]):
         axis: AxisName = "labels",
         measure: MeasureName = "accuracy",
         dark: bool = False,
+        by_source: bool = False,
+        person_usd: float = 0.0,
+        timeout_s: float = LONG_CALL_S,
     ) -> bytes:
         """The learning curves of some runs, or of the project, as a picture.
+
+        With `by_source` those of `source_curves`, one for each source, over labels or usd; `person_usd` is
+        what a label by a person costs.
 
         `form` is svg, png or vega_lite; `axis` labels, tokens, usd or seconds; `measure` accuracy or macro_f1.
         `dark` draws light on dark.
@@ -61,8 +67,10 @@ class Reports(Service[Mode, Scope]):
             axis=enum_value(pb.CurveAxis, axis, "axis"),
             measure=enum_value(pb.CurveMeasure, measure, "measure"),
             dark=dark,
+            by_source=by_source,
+            person_micro_usd=round(person_usd * 1_000_000),
         )
-        return (await self._connection.unary(self._stub.RenderLearningCurve, request)).content
+        return (await self._connection.unary(self._stub.RenderLearningCurve, request, timeout_s=timeout_s)).content
 
     @project_call
     async def forecast(

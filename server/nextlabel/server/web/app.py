@@ -70,6 +70,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/accuracy/delivery", accuracy.delivery),
         Route(f"{project}/control", curves.control),
         Route(f"{project}/sources", source_curves.sources),
+        Route(f"{project}/sources.{{form}}", source_curves.download),
         Route(f"{project}/datasheet", datasheets.show),
         Route(f"{project}/datasheet/text", datasheets.text),
         Route(f"{project}/datasheet.{{form}}", datasheets.download),

@@ -11,6 +11,7 @@ import pytest
 
 from nextlabel.v1 import annotation_pb2, pool_pb2, project_service_pb2
 from nextlabel.v1 import budget_service_pb2 as budget_pb
+from nextlabel.v1 import labeling_service_pb2 as labeling_pb
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1 import report_service_pb2 as report_pb
 from nextlabel.v1 import run_service_pb2 as run_pb
@@ -99,6 +100,14 @@ def test_a_model_version_and_its_predictions_tell_what_advice_they_rest_on(api: 
         return [prediction.source for prediction in found]
 
     assert sources(given_items(20, 21)) == [pb.PREDICTION_SOURCE_ADVICE] * 2
+    asked = labeling_pb.ExportAnnotationsRequest(project=project, format=labeling_pb.EXPORT_FORMAT_ADVICE)
+    rows = [json.loads(line) for part in api.labeling.ExportAnnotations(asked) for line in part.lines.splitlines()]
+    assert len(rows) == 40
+    assert {row["provenance"]["annotator"] for row in rows} == {"replay:truth"}
+    assert all(row["label"] == true_class(int(row["item_id"].split("-")[1])) for row in rows)
+    asked.trusted_only = True
+    with pytest.raises(grpc.RpcError, match="advice is never trusted"):
+        list(api.labeling.ExportAnnotations(asked))
     by_embedding = pb.PredictionInput(embeddings=matrix(2, first=20))
     assert sources(by_embedding) == [pb.PREDICTION_SOURCE_LEARNER] * 2
 

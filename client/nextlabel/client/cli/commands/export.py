@@ -33,6 +33,7 @@ _WHY_NONE: Mapping[str, str] = {
     "dpo": _NO_PAIRS,
     "reward": _NO_PAIRS,
     "rationale": ": no answer has a reason; give one with yours, or start a run with --rationale",
+    "advice": ": no run has asked for advice; start one with --advice",
 }
 
 _OF_BEST = ("sft", "dpo", "reward")
@@ -50,12 +51,24 @@ def export(
         typer.Option(help="What a row is: an annotation with its provenance, or an item with its label."),
     ] = "annotation",
     form: Annotated[
-        Literal["records", "sft", "dpo", "reward", "rationale", "label-studio", "argilla", "datasheet", "hand-over"],
+        Literal[
+            "records",
+            "sft",
+            "dpo",
+            "reward",
+            "rationale",
+            "advice",
+            "label-studio",
+            "argilla",
+            "datasheet",
+            "hand-over",
+        ],
         typer.Option(
             "--form",
-            help="What rows hold: annotations, data to tune LLMs on, or items for another labeling tool. A datasheet "
-            "says where the labels come from: as .md, .json, or in a folder with them. A hand-over is a folder that a "
-            "reviewer can check: with costs, provenance, and a script that computes each number from the rows.",
+            help="What rows hold: annotations, advice, data to tune LLMs on, or items for another labeling tool. A "
+            "datasheet says where the labels come from: as .md, .json, or in a folder with them. A hand-over is a "
+            "folder that a reviewer can check: with costs, provenance, and a script that computes each number from "
+            "the rows.",
         ),
     ] = "records",
     run: Annotated[str, typer.Option(help="Only annotations of this run.")] = "",

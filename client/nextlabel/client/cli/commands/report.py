@@ -15,6 +15,7 @@ from nextlabel.client.literals import AxisName, MeasureName, PlotFormName
 from nextlabel.client.messages.amounts import figure_within, percent, points_within, share_within, thousand_right, usd
 from nextlabel.client.messages.curve_points import ON_HOLDOUT, measured
 from nextlabel.client.messages.measures import DECIDED, ERROR, LOG_LOSS, shown_measure
+from nextlabel.client.messages.source_points import source_rows
 from nextlabel.client.services.slices import slice_name
 
 EPILOG = (
@@ -123,7 +124,16 @@ def report(
         from nextlabel.client.messages.plain import plain
 
         if plot is not None and form is not None:
-            content = client.reports.plot(project, runs=runs, form=form, axis=axis, measure=measure, dark=dark)
+            content = client.reports.plot(
+                project,
+                runs=runs,
+                form=form,
+                axis=axis,
+                measure=measure,
+                dark=dark,
+                by_source=sources,
+                person_usd=person_usd,
+            )
             plot.write_bytes(content)
             say(f"wrote {plot}")
         if by and not annotators:
@@ -169,6 +179,8 @@ def _emit_sources(found: Record, output: Output) -> None:
     if output is Output.TABLE:
         emit_many(found["curves"], source_columns(found), output)
         say(f"95 % intervals, on {found['holdout_items']:,} holdout items; a point is 1 % of accuracy")
+    elif output is Output.CSV:
+        emit_many(source_rows(found), {}, output)
     else:
         emit_one(found, output)
 

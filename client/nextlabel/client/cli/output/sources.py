@@ -4,13 +4,7 @@ from collections.abc import Sequence
 
 from nextlabel.client.cli.output.forms import Record, TableColumns
 from nextlabel.client.messages.amounts import count_within, points_within, share_within, usd, usd_within
-
-_NAMES = {"human": "people", "replay": "replay", "llm": "LLMs", "learner": "learner"}
-
-
-def source_name(curve: Record) -> str:
-    """Whose labels something is about."""
-    return _NAMES.get(curve["source"] or "", "all together")
+from nextlabel.client.messages.source_points import source_name
 
 
 def shares_by_source(sources: Sequence[Record]) -> str | None:

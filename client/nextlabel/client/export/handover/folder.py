@@ -99,6 +99,9 @@ def write_handover(
         partial.file("curve.svg", lambda path: _picture(project, path))
         files += ["curve.csv", "curve.svg"]
     sheet = collected(project, counts, annotators, filtered, by)
+    if sheet.advice:
+        partial.file("advice.jsonl", lambda path: _advice(project, path))
+        files.append("advice.jsonl")
     files += _about(partial, sheet, stated(sheet, passed, _settled(partial.path)), origins, files)
     partial.finish(sorted(files))
     return sum(passed.items.values()), partial.goes_on
@@ -141,6 +144,11 @@ def _annotations(project: "ProjectHandle[Blocking]", path: Path) -> None:
     """Write all annotations: figures rest on those of labels that filters leave out too."""
     with path.open("wb") as file:
         file.writelines(project.labeling.export(filtered="mark"))
+
+
+def _advice(project: "ProjectHandle[Blocking]", path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(project.labeling.export(form="advice"))
 
 
 def _costs(project: "ProjectHandle[Blocking]", path: Path) -> None:

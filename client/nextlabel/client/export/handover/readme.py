@@ -11,6 +11,7 @@ from nextlabel.client.messages.amounts import share_within, usd
 _FILES: Mapping[str, str] = {
     "labels.jsonl": "one row an item: text, label, confidence, whose label it is, split, columns of the source",
     "annotations.jsonl": "one row an answer, oldest first, with model, hashes of prompt and guidelines, tokens, cost",
+    "advice.jsonl": "the same of answers that were kept as advice: no labels, about holdout and gold items too",
     "predictions.jsonl": "what the newest model says of the holdout items",
     "costs.csv": "every movement of money, tokens and labels",
     "datasheet.md": "who labeled what, how right it is, how items were chosen, known limits",

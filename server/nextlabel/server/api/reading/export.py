@@ -20,7 +20,8 @@ from nextlabel.server.domain.texts.judgements import JudgedItem, Judgements, che
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.tasks.registry import type_of
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.values.labeling.annotations import Annotation
+from nextlabel.server.values.labeling.advice import Advice
+from nextlabel.server.values.labeling.annotations import Annotation, AnnotatorKind
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.v1 import labeling_service_pb2 as pb
 
@@ -85,8 +86,12 @@ class Export:
             raise InvalidArgument.field("filtered", "must be DROP, MARK or KEEP")
         if form in (pb.EXPORT_FORMAT_UNSPECIFIED, pb.EXPORT_FORMAT_RECORDS):
             return self._records(project, run, trusted_only, filtered)
+        if form == pb.EXPORT_FORMAT_ADVICE:
+            if trusted_only:
+                raise InvalidArgument.field("trusted_only", "advice is never trusted; leave it out")
+            return self._advice(project, run)
         if form not in _FINE_TUNING:
-            raise InvalidArgument.field("format", "must be RECORDS, SFT, DPO, REWARD or RATIONALE")
+            raise InvalidArgument.field("format", "must be RECORDS, SFT, DPO, REWARD, RATIONALE or ADVICE")
         if run:
             raise InvalidArgument.field("run", "these forms are about the answers of all runs; leave it empty")
         return self._fine_tuning(project, _FINE_TUNING[form], trusted_only, filtered, judging)
@@ -105,6 +110,18 @@ class Export:
             kept = [a for a in found if (a.trusted or not trusted_only) and marks.keep(a.row)]
             texts = await self._texts(project, [a.row for a in kept])
             yield [_line(_record(a, texts[a.row]) | marks.columns(a.row)) for a in kept if a.row in texts]
+
+    async def _advice(self, project: Project, run: str) -> AsyncIterator[Sequence[str]]:
+        """Yield what is kept as advice with its text and provenance, in the order of the items; no filter names it."""
+        pool = await self.pools.open(project.id)
+        rows = [row for row in range(pool.index.next_row) if row not in pool.deleted]
+        for start in range(0, len(rows), _CHUNK):
+            part = rows[start : start + _CHUNK]
+            found = await self.store.read(lambda tx, part=part: tx.advice.of(project.id, part))  # type: ignore[misc]
+            kept = [one for one in found if run in ("", one.run)]
+            if kept:
+                texts = await self._texts(project, [one.row for one in kept])
+                yield [_line(_record(_answer_of(one), texts[one.row])) for one in kept]
 
     async def _annotations(self, project: Project, run: str, after: int) -> Sequence[Annotation]:
         return await self.store.read(
@@ -177,6 +194,27 @@ def _record(annotation: Annotation, text: str) -> dict[str, Any]:
     message = json_format.MessageToDict(annotation_message(annotation), preserving_proto_field_name=True)
     body = annotation.answer.body
     return {"text": text, "label": None if body is None else type_of(body).plain(body), **message}
+
+
+def _answer_of(advice: Advice) -> Annotation:
+    """Return advice in the shape of an annotation, which it never becomes: it has no id."""
+    answer = advice.answer
+    return Annotation(
+        id=0,
+        project=advice.project,
+        row=advice.row,
+        item_id=advice.item_id,
+        annotator=advice.annotator,
+        kind=AnnotatorKind.LLM if answer.provenance.requested_model else AnnotatorKind.REPLAY,
+        trusted=False,
+        outcome=answer.outcome,
+        label=None,
+        answer=answer,
+        run=advice.run,
+        round=0,
+        batch="",
+        created_at=advice.created_at,
+    )
 
 
 def _line(record: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from nextlabel.server.api.messages.assessment.rankings import (
     ranking_annotator,
 )
 from nextlabel.server.api.messages.assessment.source_curves import ahead_of, source_curves
+from nextlabel.server.api.messages.assessment.source_pictures import source_points
 from nextlabel.server.api.messages.labeling.annotations import cost_message
 from nextlabel.server.api.messages.models import curve_point
 from nextlabel.server.api.messages.pool_maps import drawn_point, pool_map_message
@@ -123,15 +124,24 @@ class ReportServicer(ReportServiceServicer):
         axis = _known(_AXES, request.axis, "axis")
         measure = _known(_MEASURES, request.measure, "measure")
         project = await self.finder.project(request.project)
-        points: list[CurvePoint] = []
-        lines = len(request.runs) or 1
-        for run_id in request.runs or ("",):
-            series = project.name if not run_id else await self._series(project, run_id)
-            curve = await self.reports.learning_curve(project, run_id)
-            points += _points(series, thinned(curve, _MAX_POINTS // lines), axis, measure)
+        if request.by_source:
+            ahead = ahead_of(pb.GetSourceCurvesRequest(person_micro_usd=request.person_micro_usd))
+            points = source_points(await self.source_curves.of(project, ahead), axis, measure, list(request.runs))
+        else:
+            points = await self._curves(project, request.runs, axis, measure)
         spec = learning_curve_spec(points, axis, measure, project.name, DARK if request.dark else LIGHT)
         content, media_type = await self.executor.run(lambda: render(spec, plot_format))
         return pb.RenderLearningCurveResponse(content=content, media_type=media_type)
+
+    async def _curves(
+        self, project: Project, runs: Sequence[str], axis: Axis, measure: Measure
+    ) -> Sequence[CurvePoint]:
+        points: list[CurvePoint] = []
+        for run_id in runs or ("",):
+            series = project.name if not run_id else await self._series(project, run_id)
+            curve = await self.reports.learning_curve(project, run_id)
+            points += _points(series, thinned(curve, _MAX_POINTS // (len(runs) or 1)), axis, measure)
+        return points
 
     async def _series(self, project: Project, run_id: str) -> str:
         run = await self.store.read(lambda tx: self.runs.get(tx, project, run_id))

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from nextlabel.client.messages.amounts import count_within, usd_within
 from nextlabel.client.messages.plain import plain
+from nextlabel.client.messages.source_points import source_rows
 from nextlabel.client.transport.connection import LONG_CALL_S
 from nextlabel.server.values.errors import InvalidArgument
-from nextlabel.server.web.boundary.rendering import page
+from nextlabel.server.web.boundary.choices import one_of
+from nextlabel.server.web.boundary.rendering import as_file, page
 from nextlabel.server.web.boundary.sessions import visitor
 from nextlabel.server.web.dashboard.curves import or_why
 from nextlabel.server.web.words.figures import count, dollars
@@ -25,6 +32,7 @@ _NAMES = {
     annotation_pb2.ANNOTATOR_KIND_LLM: "LLMs",
     annotation_pb2.ANNOTATOR_KIND_LEARNER: "learner",
 }
+_PICTURES = {"svg": pb.PLOT_FORMAT_SVG, "png": pb.PLOT_FORMAT_PNG}
 _LEFT, _TOP, _WIDTH, _HEIGHT = 46.0, 10.0, 420.0, 190.0
 
 
@@ -62,7 +70,46 @@ async def sources(request: Request) -> Response:
     drawings = [_drawing(drawn, lambda point: point.labels, count, "labels")]
     if paid := [curve for curve in drawn if curve.points[-1].micro_usd]:
         drawings.append(_drawing(paid, lambda point: point.micro_usd, dollars, "dollars"))
-    return page(request, "sources.html", found=found, name=source_name, a_point=_a_point, drawings=drawings)
+    person = request.query_params.get("person", "")
+    address = f"/projects/{quote(asked.project, safe='')}/sources"
+    return page(
+        request,
+        "sources.html",
+        found=found,
+        name=source_name,
+        a_point=_a_point,
+        drawings=drawings,
+        address=address,
+        query=f"?{urlencode({'person': person})}" if person else "",
+    )
+
+
+async def download(request: Request) -> Response:
+    """Hand the curves out as the address ends: all figures as JSON, points as CSV, or a picture as SVG or PNG."""
+    form = one_of({"csv": "csv", "json": "json", "svg": "svg", "png": "png"}, request.path_params["form"], "form")
+    project, person = request.path_params["project"], _micro_usd(request.query_params.get("person", ""))
+    who = visitor(request)
+    headers = as_file(f"{project}-sources.{form}")
+    if form in _PICTURES:
+        drawn = pb.RenderLearningCurveRequest(
+            project=project, format=_PICTURES[form], by_source=True, person_micro_usd=person
+        )
+        picture = await who.call(who.backend.reports.RenderLearningCurve, drawn, LONG_CALL_S)
+        return Response(picture.content, media_type=picture.media_type, headers=headers)
+    asked = pb.GetSourceCurvesRequest(project=project, person_micro_usd=person)
+    found = plain(await who.call(who.backend.reports.GetSourceCurves, asked, LONG_CALL_S))
+    if form == "json":
+        text = json.dumps(found, ensure_ascii=False, indent=2) + "\n"
+        return Response(text, media_type="application/json", headers=headers)
+    return Response(_as_csv([*source_rows(found)]), media_type="text/csv", headers=headers)
+
+
+def _as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0] if rows else ("source",), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def source_name(source: int) -> str:
