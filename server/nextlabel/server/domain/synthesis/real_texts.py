@@ -73,9 +73,7 @@ class RealTextSource:
         def of_other(body: Body) -> bool:
             return beside in type_of(body).classes(body)
 
-        of_boundary = (
-            await self._answered(project, request, lambda body: beside in type_of(body).classes(body)) if beside else ()
-        )
+        of_boundary = await self._answered(project, request, of_other) if beside else ()
         rare = await self._rare(project, kind, target, request) if request.rare else ()
         if request.metadata and not own and not rare:
             wanted = ", ".join(f"{name}={value}" for name, value in request.metadata.items())
