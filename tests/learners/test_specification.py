@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nextlabel.server.learners.specification import ESTIMATORS, parse_learner_spec
-from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.errors import FieldViolation, InvalidArgument
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
@@ -50,6 +52,19 @@ def test_bad_parameters_are_named_with_what_is_allowed(
         parse_learner_spec(name, params)
     assert caught.value.violations[0].field == field
     assert allowed in caught.value.violations[0].description
+
+
+@pytest.mark.parametrize(("name", "parameter"), [(name, one) for name, all_ in ESTIMATORS.items() for one in all_])
+@pytest.mark.parametrize(
+    "value", [None, [], [1], {"a": 1}, True, "", "x" * 5000, -1, float("inf"), float("nan"), 10**400]
+)
+def test_any_value_is_taken_or_refused(name: str, parameter: str, value: Any) -> None:
+    refused: list[FieldViolation] = []
+    try:
+        assert hash(parse_learner_spec(name, {parameter: value}).params)
+    except InvalidArgument as error:
+        refused.extend(error.violations)
+    assert all(one.field == f"learner.params.{parameter}" and "allowed" in one.description for one in refused)
 
 
 def test_all_bad_parameters_are_reported_at_once() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 from google.protobuf import duration_pb2, field_mask_pb2, struct_pb2
@@ -75,12 +77,16 @@ def test_an_unknown_estimator_strategy_or_parameter_is_refused_before_anything_i
         ("SINGLE_LABEL", {"measure": "f1"}, "measure_class"),
         ("SINGLE_LABEL", {"measure": "average_precision", "measure_class": "x"}, "measure_class"),
         ("SINGLE_LABEL", {"measure_class": "a"}, "measure_class"),
+        ("SINGLE_LABEL", {"measure": "cost"}, "costs"),
+        ("SINGLE_LABEL", {"measure": "cost", "costs": {"a": {"x": 2}}}, "costs"),
+        ("SINGLE_LABEL", {"costs": {"a": {"b": 2}}}, "costs"),
         ("MULTI_LABEL", {"measure": "accuracy"}, "measure"),
+        ("MULTI_LABEL", {"costs": {}}, "costs"),
         ("SCORE", {"C": 1}, "C"),
     ],
 )
 def test_a_measure_is_about_classes_that_there_are(
-    api: Api, annotation_type: str, params: dict[str, str | float], field: str
+    api: Api, annotation_type: str, params: dict[str, Any], field: str
 ) -> None:
     kind = annotation_pb2.AnnotationType.Value(f"ANNOTATION_TYPE_{annotation_type}")
     classes = None if annotation_type == "SCORE" else label_space("a", "b")

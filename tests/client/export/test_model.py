@@ -111,6 +111,18 @@ def test_texts_are_predicted_from_the_folder_alone(
     assert (folder / "datasheet.md").read_text().startswith("# Datasheet of news")
 
 
+def test_where_mistakes_have_costs_the_cheapest_answer_is_given(
+    cli: Cli, state: State, trained: pb.ExportedModel, tmp_path: Path
+) -> None:
+    trained.model_version.learner.params.update({"measure": "cost", "costs": {"no": {"yes": 1000}, "yes": {"gone": 2}}})
+    state.exported = responses(trained, head=head("Softmax"), encoder=encoder(), tokenizer=tokenizer())
+    folder = tmp_path / "model"
+    assert cli("model", "export", "news", "--out", str(folder)).code == 0
+    model = runpy.run_path(str(folder / "predict.py"))
+    assert model["predict_proba"](["one"]).argmax() == 0
+    assert model["predict"](["one", "one two two"]) == ["no", "yes"]
+
+
 def test_without_its_encoder_the_model_says_what_embeds(
     cli: Cli, state: State, trained: pb.ExportedModel, tmp_path: Path
 ) -> None:

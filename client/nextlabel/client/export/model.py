@@ -1,7 +1,7 @@
 """A trained model in a folder of its own: what predicts with it, and what has to be known of it."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from nextlabel.client.export.model_card import model_card
 from nextlabel.client.export.predict_script import predict_script
 from nextlabel.client.export.release import datasheet
 from nextlabel.client.messages.enums import enum_name
+from nextlabel.client.messages.plain import plain
 from nextlabel.client.writers.replacing import check_folder, replacing_folder
 from nextlabel.v1 import learner_service_pb2 as pb
 from nextlabel.v1.project_service_pb2 import Project
@@ -61,9 +62,11 @@ def write_model(
         settings = project.get()
         has_encoder = (new / _NAMES[pb.MODEL_FILE_ENCODER]).exists()
         sheet = datasheet(project, project.labels())
+        costs = _costs(model)
+        described = _settings(model, settings) | ({"costs": costs} if costs else {})
         texts = {
-            MARK: json.dumps(_settings(model, settings), ensure_ascii=False, indent=2) + "\n",
-            "predict.py": predict_script(model, settings.annotation_type, encoder=has_encoder),
+            MARK: json.dumps(described, ensure_ascii=False, indent=2) + "\n",
+            "predict.py": predict_script(model, settings.annotation_type, encoder=has_encoder, costs=bool(costs)),
             "README.md": model_card(project, model, sheet, encoder=has_encoder),
             "datasheet.md": markdown(sheet) + "\n",
         }
@@ -106,6 +109,19 @@ def _settings(model: pb.ExportedModel, project: Project) -> dict[str, Any]:
         "embedding_revision": model.embedding_revision,
         "embedding_dimension": model.embedding_dimension,
         "text_prefix": model.text_prefix,
+    }
+
+
+def _costs(model: pb.ExportedModel) -> Mapping[str, Mapping[str, float]]:
+    """What wrong answers cost, by the true class and the answer; nothing where no costs are declared."""
+    params = plain(model.model_version.learner).get("params") or {}
+    given = params.get("costs") or {}
+    costs = json.loads(given) if isinstance(given, str) else given
+    known = set(model.classes)
+    return {
+        true: {answer: float(cost) for answer, cost in row.items() if answer in known}
+        for true, row in costs.items()
+        if true in known
     }
 
 

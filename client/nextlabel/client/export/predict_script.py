@@ -85,6 +85,13 @@ def predict({given}):
     probabilities = predict_proba({given})
 {choose}'''
 _ONE = """    return [MODEL["classes"][best] for best in probabilities.argmax(axis=1)]"""
+_CHEAPEST = """    # The answers of least expected cost; a wrong one that MODEL["costs"] does not name costs 1.
+    names = MODEL["classes"]
+    costs = 1 - np.eye(len(names), dtype=np.float32)
+    for true, row in MODEL["costs"].items():
+        for answer, cost in row.items():
+            costs[names.index(true), names.index(answer)] = cost
+    return [names[best] for best in (probabilities @ costs).argmin(axis=1)]"""
 _SEVERAL = """    given = probabilities > np.array(MODEL["thresholds"], np.float32)
     for place, parent in enumerate(MODEL["parents"]):
         while parent >= 0:
@@ -106,15 +113,15 @@ def packages(model: ExportedModel, *, encoder: bool) -> str:
     return f"numpy {_way(model, encoder=encoder)[0]}"
 
 
-def predict_script(model: ExportedModel, annotation_type: int, *, encoder: bool) -> str:
-    """The script. `encoder` says that the encoder's files lie beside it."""
+def predict_script(model: ExportedModel, annotation_type: int, *, encoder: bool, costs: bool) -> str:
+    """The script. `encoder` says that the encoder's files lie beside it, `costs` that wrong answers have a cost."""
     packages_, given, imports, embed = _way(model, encoder=encoder)
     scores = annotation_type == annotation.ANNOTATION_TYPE_SCORE
     several = annotation_type == annotation.ANNOTATION_TYPE_MULTI_LABEL
     functions = (_SCORES if scores else _CLASSES).format(
         given=given,
         several=": a list of those that apply" if several else "",
-        choose=_SEVERAL if several else _ONE,
+        choose=_SEVERAL if several else _CHEAPEST if costs else _ONE,
     )
     return _SCRIPT.format(
         usage='"a text" "another"' if given == "texts" else "embeddings.npy",

@@ -7,8 +7,16 @@ from nextlabel.client.messages.amounts import percent
 ERROR = "mean_absolute_error"
 LOG_LOSS = "log_loss"
 DECIDED = "decided_accuracy"
-NUMBERS = (ERROR, LOG_LOSS, "root_mean_squared_error", "interval_width", "spearman", "quadratic_weighted_kappa")
-"""Measures that are no shares: errors are in scores, the log loss in nats, the others are correlations."""
+NUMBERS = (
+    ERROR,
+    LOG_LOSS,
+    "root_mean_squared_error",
+    "interval_width",
+    "spearman",
+    "quadratic_weighted_kappa",
+    "mean_cost",
+)
+"""Measures that are no shares: errors are in scores, the log loss in nats, costs as declared, others correlations."""
 
 
 def known_macro_f1(macro_f1: float, measures: Mapping[str, float]) -> float | None:

@@ -12,6 +12,7 @@ from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.advice.features import AdviceFeatures
+from nextlabel.server.learners.costs import cost_matrix
 from nextlabel.server.learners.model import Model
 
 CALIBRATION_BINS = 15
@@ -57,7 +58,7 @@ class ClassEvaluation(Evaluation):
         macro_f1: mean F1 of the classes that occur among the labels or the predictions, in [0, 1].
         per_class: one entry a class of the label space.
         confusion_CC: int64 counts, true class by row, predicted class by column.
-        ece: expected calibration error of the top class with 15 equal bins (Guo et al. 2017), in [0, 1].
+        ece: expected calibration error of the answers with 15 equal bins (Guo et al. 2017), in [0, 1].
     """
 
     macro_f1: float
@@ -97,7 +98,8 @@ def evaluate(
     if labels_n.min() < 0 or labels_n.max() >= model.n_classes:
         raise ValueError(f"labels must lie in [0, {model.n_classes}), the indexes of the model's classes")
     probabilities = model.predict_proba(embeddings_nD, advice)
-    predicted = probabilities.argmax(axis=1)
+    predicted = model.decide(probabilities)
+    sure = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
     confusion = np.zeros((model.n_classes, model.n_classes), np.int64)
     np.add.at(confusion, (labels_n, predicted), 1)
     per_class = tuple(_class_scores(name, confusion, i) for i, name in enumerate(model.classes))
@@ -110,8 +112,17 @@ def evaluate(
         macro_f1=float(np.mean([scores.f1 for scores, there in zip(per_class, occurs, strict=True) if there])),
         per_class=per_class,
         confusion_CC=confusion,
-        ece=expected_calibration_error(probabilities.max(axis=1), correct, CALIBRATION_BINS),
+        ece=expected_calibration_error(sure, correct, CALIBRATION_BINS),
+        measures=_mean_cost(model, confusion),
     )
+
+
+def _mean_cost(model: Model, confusion_CC: NDArray[np.int64]) -> Mapping[str, float]:
+    """What an answer costs on the mean, where a project declares costs."""
+    costs = model.spec.costs
+    if costs is None:
+        return {}
+    return {"mean_cost": float((confusion_CC * cost_matrix(costs, model.classes)).sum() / confusion_CC.sum())}
 
 
 def _class_scores(name: str, confusion_CC: NDArray[np.int64], c: int) -> ClassScores:

@@ -12,6 +12,7 @@ from nextlabel.server.learners.advice.blend import Blend, Evidence
 from nextlabel.server.learners.advice.features import AdviceFeatures
 from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.candidates.linear import TrainedHead
+from nextlabel.server.learners.costs import cheapest, cost_matrix
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
@@ -66,6 +67,13 @@ class Model:
         evidence = Evidence(probabilities[given], embeddings[given], advice.features_NF[given])
         probabilities[given] = self.blend.predict_proba(evidence)
         return probabilities
+
+    def decide(self, probabilities_nC: Float32) -> NDArray[np.int64]:
+        """The answers, (n,) places in `classes`: the most probable, or where wrong answers have costs, the cheapest."""
+        costs = self.spec.costs
+        if costs is None:
+            return np.asarray(probabilities_nC.argmax(axis=1))
+        return cheapest(probabilities_nC, cost_matrix(costs, self.classes))
 
     def hears(self, advice: AdviceFeatures | None) -> bool:
         """Whether this advice counts: the model learned what these advisors are worth, and found it worth something."""

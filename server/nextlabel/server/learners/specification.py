@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
+from nextlabel.server.learners.costs import HIGHEST_COST, Costs, parse_costs
 from nextlabel.server.values.errors import InvalidArgument
 
 ParameterValue = str | float | int | bool
@@ -20,7 +23,7 @@ class NumberRange:
     high: float
     integral: bool = False
 
-    def parse(self, value: ParameterValue) -> float | int:
+    def parse(self, value: Any) -> float | int:
         """The value as a number of this range.
 
         Raises:
@@ -43,15 +46,15 @@ class OneOf:
     default: str
     allowed: tuple[str, ...]
 
-    def parse(self, value: ParameterValue) -> str:
+    def parse(self, value: Any) -> str:
         """The value, if it is one of the allowed ones.
 
         Raises:
             ValueError: saying what is allowed.
         """
-        if value not in self.allowed:
+        if not isinstance(value, str) or value not in self.allowed:
             raise ValueError(f"got {value!r}; allowed is {self}")
-        return str(value)
+        return value
 
     def __str__(self) -> str:
         return f"one of {', '.join(self.allowed)} (default {self.default})"
@@ -63,7 +66,7 @@ class ClassName:
 
     default: str = ""
 
-    def parse(self, value: ParameterValue) -> str:
+    def parse(self, value: Any) -> str:
         """The value, if it is a string; whether there is such a class is for who knows the label space.
 
         Raises:
@@ -77,28 +80,53 @@ class ClassName:
         return "the name of a class"
 
 
-def _as_number(value: ParameterValue) -> float | None:
-    if isinstance(value, bool):
+@dataclass(frozen=True, slots=True)
+class CostTable:
+    """What wrong answers cost."""
+
+    default: str = ""
+
+    def parse(self, value: Any) -> str:
+        """The costs as JSON.
+
+        Raises:
+            ValueError: saying what is allowed.
+        """
+        try:
+            return parse_costs(value)
+        except ValueError as error:
+            raise ValueError(f"{error}; allowed is {self}") from error
+
+    def __str__(self) -> str:
+        return (
+            'an object of what answers cost by the true class, such as {"fraud": {"ok": 20}}, each a number from 0 to '
+            f"{HIGHEST_COST:,.0f}; a wrong answer that is not named costs 1"
+        )
+
+
+def _as_number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         return float(value)
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
 
 
 _REGULARIZATION = NumberRange(default=10.0, low=1e-4, high=1e4)
 _CLASS_WEIGHT = OneOf(default="balanced", allowed=("balanced", "uniform"))
 MEASURES_OF_A_CLASS = ("f1", "average_precision")
-_MEASURE = OneOf(default="macro_f1", allowed=("macro_f1", "accuracy", *MEASURES_OF_A_CLASS))
-MEASURE_PARAMETERS = ("measure", "measure_class")
+_MEASURE = OneOf(default="macro_f1", allowed=("macro_f1", "accuracy", *MEASURES_OF_A_CLASS, "cost"))
+MEASURE_PARAMETERS = ("measure", "measure_class", "costs")
 
-ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf | ClassName]] = MappingProxyType(
+ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf | ClassName | CostTable]] = MappingProxyType(
     {
         "default": {
             "C": _REGULARIZATION,
             "class_weight": _CLASS_WEIGHT,
             "measure": _MEASURE,
             "measure_class": ClassName(),
+            "costs": CostTable(),
         },
         "logistic_regression": {"C": _REGULARIZATION, "class_weight": _CLASS_WEIGHT},
         "sgd": {
@@ -116,7 +144,7 @@ ESTIMATORS: Mapping[str, Mapping[str, NumberRange | OneOf | ClassName]] = Mappin
 """Allowed estimators and their parameters.
 
 `default`: logistic regression that also learns from the pool where cross-validation says so, judged by its `measure`
-(of single labels alone), which for F1 and average precision is that of `measure_class`.
+(of single labels alone), which for F1 and average precision is that of `measure_class`, and for `cost` that of `costs`.
 `logistic_regression`: the labels alone. `sgd`: the same loss by stochastic gradient descent, updated in place.
 `lda`: shrinkage linear discriminant analysis. `nearest_neighbors`: votes of the nearest labeled items.
 """
@@ -147,12 +175,17 @@ class LearnerSpec:
         """The class that the measure is about; '' where it is about all."""
         return str(dict(self.params).get("measure_class", ""))
 
+    @property
+    def costs(self) -> Costs | None:
+        """What wrong answers cost; None where no costs are declared, and the most probable class is the answer."""
+        return json.loads(str(dict(self.params).get("costs") or "{}")) if self.measure == "cost" else None
+
     def is_measured_as(self, other: LearnerSpec) -> bool:
         """Whether what was chosen under one of them could have been under the other."""
-        return (self.measure, self.measure_class) == (other.measure, other.measure_class)
+        return (self.measure, self.measure_class, self.costs) == (other.measure, other.measure_class, other.costs)
 
 
-def parse_learner_spec(name: str, params: Mapping[str, ParameterValue]) -> LearnerSpec:
+def parse_learner_spec(name: str, params: Mapping[str, Any]) -> LearnerSpec:
     """Validates an estimator name and its parameters; what is not given takes its default.
 
     Raises:

@@ -156,5 +156,5 @@ def _training_set(dataset: Dataset, rows: Int64, labels: Int64, *, trusted: bool
 
 def _point(model: Model, dataset: Dataset, labels: int) -> tuple[Point, Int64]:
     scores = evaluate(model, dataset.test_embeddings_MD, dataset.test_labels_M)
-    predicted_M = model.predict_proba(dataset.test_embeddings_MD).argmax(axis=1)
+    predicted_M = model.decide(model.predict_proba(dataset.test_embeddings_MD))
     return Point(labels, scores.accuracy, scores.macro_f1), predicted_M

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from google.protobuf import struct_pb2
 
 from nextlabel.server.domain.selection.llm_strategies import DEFAULTS, LLM_STRATEGIES
-from nextlabel.server.learners.specification import ESTIMATORS, ClassName, NumberRange, OneOf
+from nextlabel.server.learners.specification import ESTIMATORS, ClassName, CostTable, NumberRange, OneOf
 from nextlabel.strategies import Parameter, describe, strategy_names
 from nextlabel.v1 import learner_service_pb2 as pb
 
@@ -63,7 +63,7 @@ def estimators() -> list[pb.EstimatorInfo]:
     ]
 
 
-def _estimator_parameter(name: str, allowed: NumberRange | OneOf | ClassName) -> pb.ParameterInfo:
+def _estimator_parameter(name: str, allowed: NumberRange | OneOf | ClassName | CostTable) -> pb.ParameterInfo:
     return pb.ParameterInfo(name=name, default_value=_value(allowed.default), allowed=str(allowed))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.costs import cost_matrix
 from nextlabel.server.learners.specification import LearnerSpec
 
 Float32 = NDArray[np.float32]
@@ -46,6 +47,8 @@ def measure_of(spec: LearnerSpec, classes: tuple[str, ...]) -> Measure:
     """The measure that a specification declares; macro-F1 where its class is not in the label space."""
     if spec.measure == "accuracy":
         return expected_accuracy
+    if spec.costs is not None:
+        return expected_cost_of(cost_matrix(spec.costs, classes))
     if spec.measure_class not in classes:
         return expected_macro_f1
     place = classes.index(spec.measure_class)
@@ -56,6 +59,17 @@ def expected_accuracy(probabilities_nC: Float32, shares_nC: Float32) -> Measured
     """Mean probability of the right class, items counted by the weight of their labels."""
     hits_n = (probabilities_nC * shares_nC.astype(np.float64)).sum(axis=1)
     return _ratio(hits_n, shares_nC.sum(axis=1, dtype=np.float64))
+
+
+def expected_cost_of(costs_CC: Float32) -> Measure:
+    """1 less the mean cost, as a share of the highest one: where all wrong answers cost the same, the accuracy."""
+    saved_CC = 1 - costs_CC.astype(np.float64) / max(float(costs_CC.max()), TINY)
+
+    def measure(probabilities_nC: Float32, shares_nC: Float32) -> Measured:
+        saved_n = ((shares_nC @ saved_CC) * probabilities_nC).sum(axis=1)
+        return _ratio(saved_n, shares_nC.sum(axis=1, dtype=np.float64))
+
+    return measure
 
 
 def expected_macro_f1(probabilities_nC: Float32, shares_nC: Float32) -> Measured:

@@ -1,4 +1,4 @@
-"""The learner of single labels: a distribution over the classes, of which the most probable one is the answer."""
+"""The learner of single labels: a distribution over the classes; the answer is the likeliest or the cheapest one."""
 
 from __future__ import annotations
 
@@ -81,10 +81,11 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
     @override
     def predict(self, model: Model, embeddings_nD: Floats, advice: AdviceFeatures | None) -> Predicted:
         probabilities_nC = model.predict_proba(embeddings_nD, advice)
-        best_n, highest_n = probabilities_nC.argmax(axis=1).tolist(), probabilities_nC.max(axis=1).tolist()
+        decided_n = model.decide(probabilities_nC)
+        sure_n = np.take_along_axis(probabilities_nC, decided_n[:, None], axis=1)[:, 0]
         answers = [
-            PredictedAnswer(Label(model.classes[best]), highest)
-            for best, highest in zip(best_n, highest_n, strict=True)
+            PredictedAnswer(Label(model.classes[place]), sure)
+            for place, sure in zip(decided_n.tolist(), sure_n.tolist(), strict=True)
         ]
         return Predicted(probabilities_nC, answers)
 

@@ -65,6 +65,7 @@ def learner_spec(project: Project) -> LearnerSpec:
             [(f"learner.params.{name}", f"has no part in learning {kind} annotations; leave it out") for name in unused]
         )
     _check_measure(spec, project.class_names)
+    _check_costs(spec, project.class_names)
     return spec
 
 
@@ -77,3 +78,19 @@ def _check_measure(spec: LearnerSpec, classes: tuple[str, ...]) -> None:
         raise InvalidArgument.field(
             field, f"got {spec.measure_class!r}; measure {spec.measure!r} is about one of {', '.join(classes)}"
         )
+
+
+def _check_costs(spec: LearnerSpec, classes: tuple[str, ...]) -> None:
+    field, given = "learner.params.costs", dict(spec.params).get("costs")
+    if spec.costs is None:
+        if given:
+            raise InvalidArgument.field(field, f"only measure 'cost' has costs, not {spec.measure!r}; leave them out")
+    elif not given:
+        raise InvalidArgument.field(field, 'measure \'cost\' needs them, such as {"fraud": {"ok": 20}}')
+    else:
+        named = {name for true, row in spec.costs.items() for name in (true, *row)}
+        unknown = sorted(named.difference(classes))
+        if unknown:
+            raise InvalidArgument.field(
+                field, f"{', '.join(map(repr, unknown))} is no class; the classes are {', '.join(classes)}"
+            )
