@@ -40,7 +40,7 @@ SIZES = (20, 100, 300)
 BATCH, LAST = 20, 200
 STRATEGIES = (
     *("random", "default", "max_herding", "typiclust", "kmeans", "badge", "margin", "bald", "k_center", "igs"),
-    *("committee_variance", "expected_model_change", "d_optimal"),
+    *("committee_variance", "expected_model_change", "d_optimal", "bait"),
 )
 DEFAULT = parse_learner_spec("default", {})
 
@@ -92,12 +92,12 @@ def parts(data: Scored, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]
     return rows[:POOL], rows[POOL:]
 
 
-def learned(data: Scored, seeds: int) -> list[str]:
+def learned(data: Scored, seeds: Sequence[int]) -> list[str]:
     """Compare learners on the same random labels."""
     lines = []
     for labels in SIZES:
         found: dict[str, list[tuple[float, ...]]] = {"mean score": [], "ridge, penalty 1": [], "default": []}
-        for seed in range(seeds):
+        for seed in seeds:
             pool, test = parts(data, seed)
             rows, true = pool[:labels], data.scores_N[test]
             peer = Ridge(1.0).fit(data.embeddings_ND[rows], data.scores_N[rows])
@@ -147,7 +147,7 @@ def compared(areas: Sequence[Area]) -> list[str]:
         "| --- | --- | ---: | ---: | --- | ---: | ---: |",
     ]
     of = {(a.set, a.strategy, a.seed): a for a in areas}
-    for name, strategy in product(dict.fromkeys(a.set for a in areas), STRATEGIES):
+    for name, strategy in dict.fromkeys((a.set, a.strategy) for a in areas):
         own = [a for a in areas if (a.set, a.strategy) == (name, strategy)]
         gain = np.array([a.error - of[name, "random", a.seed].error for a in own])
         beside = " | "
@@ -164,20 +164,29 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, default=Path("build/embeddings"))
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
+    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES), help="random is among them always")
+    parser.add_argument("--only", choices=("learner", "strategies"), help="make one of the two tables")
     parser.add_argument("--document", type=Path)
     options = parser.parse_args()
     sets = [load(path, options.cache) for path in sorted(options.data.glob("*_GroundTruth.txt"))]
-    lines = [
-        "| set | labels | learner | mean absolute error | rank correlation | in the 95 % interval | its width |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
-        *(line for data in sets for line in learned(data, options.seeds)),
-    ]
-    print("\n".join(lines), flush=True)
-    areas = []
-    for data, seed, strategy in product(sets, range(options.seeds), STRATEGIES):
-        areas.append(area(data, strategy, seed))
-        print(areas[-1], flush=True)
-    text = "\n".join([*lines, "", *compared(areas)])
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    tables = []
+    if options.only != "strategies":
+        lines = [
+            "| set | labels | learner | mean absolute error | rank correlation | in the 95 % interval | its width |",
+            "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
+            *(line for data in sets for line in learned(data, seeds)),
+        ]
+        tables.append("\n".join(lines))
+        print(tables[-1], flush=True)
+    if options.only != "learner":
+        areas = []
+        for data, seed, strategy in product(sets, seeds, dict.fromkeys(("random", *options.strategies))):
+            areas.append(area(data, strategy, seed))
+            print(areas[-1], flush=True)
+        tables.append("\n".join(compared(areas)))
+    text = "\n\n".join(tables)
     print(text)
     if options.document:
         write_table(options.document, text)

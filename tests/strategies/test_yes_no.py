@@ -57,6 +57,20 @@ def test_as_a_choice_classes_stand_to_none_as_their_odds(embeddings: Floats, hea
     np.testing.assert_allclose(choice[:, 1:] / choice[:, :1], p / (1 - p), rtol=1e-3)
 
 
+def test_the_default_picks_what_tells_most_about_the_pool_before_there_is_a_learner_too(
+    embeddings: Floats, heads: YesNoHeads
+) -> None:
+    sets = np.zeros((30, CLASSES), np.bool_)
+    sets[:, 0] = True
+    labeled = LabeledSet(embeddings[:30], np.ones(30, np.int64), sets_LC=sets)
+    for context in (SelectionContext(predictor=heads), SelectionContext(labeled=labeled)):
+        picked, expected = (
+            get_strategy(name).select(ArrayPool(embeddings[30:]), 12, context) for name in ("default", "bait")
+        )
+        np.testing.assert_array_equal(picked.rows_k, expected.rows_k)
+        assert set(picked.reasons_k) == {"tells most about the pool"}
+
+
 @pytest.mark.parametrize("name", strategy_names())
 def test_every_strategy_picks_a_batch(name: str, embeddings: Floats, heads: YesNoHeads) -> None:
     labeled = LabeledSet(embeddings[:40].astype(np.float32), np.arange(40) % (CLASSES + 1))

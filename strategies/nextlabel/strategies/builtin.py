@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from nextlabel.strategies.composition.by_answer import ByAnswer
 from nextlabel.strategies.composition.sought import SoughtInAll
-from nextlabel.strategies.composition.unless_pairs import UnlessPairs
 from nextlabel.strategies.composition.unless_tied import UnlessTied
 from nextlabel.strategies.errors import ParameterError
 from nextlabel.strategies.pickers.badge import Badge
@@ -55,7 +55,8 @@ def default(sample: int = 5000, scale: float = 0.42, power: float = 2.0, ramp: f
     picker = Herding(scale, Worth(power, ramp))
     params = {"sample": sample, "scale": scale, "power": power, "ramp": ramp}
     covering = ScoreAndPick("default", picker, None, ShortlistSize(4, sample), "covers uncertain region", params)
-    return UnlessPairs(SoughtInAll(covering), bait(sample=sample))
+    telling = bait(sample=sample)
+    return ByAnswer(SoughtInAll(covering), of_pairs=telling, of_sets=SoughtInAll(telling))
 
 
 def random() -> Strategy:
@@ -191,8 +192,8 @@ def d_optimal(prior: float = 0.1, sample: int = 5000) -> Strategy:
     return ScoreAndPick("d_optimal", DOptimal(prior), None, ShortlistSize(4, sample), "narrows the learner", params)
 
 
-def bait(prior: float = 0.3, sample: int = 5000) -> Strategy:
-    """Answers tell most about what the whole pool is like (Fisher information); the default of pairs."""
+def bait(prior: float = 0.3, sample: int = 5000) -> ScoreAndPick:
+    """Answers tell most about what the whole pool is like (Fisher information); `default` of pairs and label sets."""
     _positive("bait", "prior", prior)
     _at_least("bait", "sample", sample, 1)
     params = {"prior": prior, "sample": sample}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nextlabel.strategies.arithmetic.arrays import Rows
+from nextlabel.strategies.arithmetic.blas import single_threaded_blas
 from nextlabel.strategies.candidates import Candidates, Picks
 from nextlabel.strategies.context import Need, SelectionContext
 from nextlabel.strategies.pickers.distances import all_embeddings, first_of_best
@@ -36,7 +37,8 @@ class Bait:
 
     def pick(self, candidates: Candidates, k: int, context: SelectionContext, rng: np.random.Generator) -> Picks:
         """Choose k one after the other."""
-        return Picks(_greedy(candidates, LinearDesign.of(all_embeddings(candidates), context, self.prior), k))
+        with single_threaded_blas():  # the products of a pick are too small to share
+            return Picks(_greedy(candidates, LinearDesign.of(all_embeddings(candidates), context, self.prior), k))
 
 
 def _greedy(candidates: Candidates, design: LinearDesign, k: int) -> Rows:
@@ -57,11 +59,11 @@ def _greedy(candidates: Candidates, design: LinearDesign, k: int) -> Rows:
         v_d = covariance_dd @ rows_md[best]
         through_d = pool_dd @ v_d
         share = told_m[best] / (1 + told_m[best] * spread_m[best])
-        # One product, because reading the rows is what takes the time.
-        along_m, through_m = (rows_md @ np.stack([v_d, covariance_dd @ through_d], axis=1)).T
+        # One product, because reading the rows is what takes the time; this way round BLAS does not copy them.
+        along_m, through_m = np.stack([v_d, covariance_dd @ through_d]) @ rows_md.T
         reach_m += share * along_m * (share * float(v_d @ through_d) * along_m - 2 * through_m)
         spread_m -= share * along_m**2
         np.maximum(reach_m, 0, out=reach_m)
         np.maximum(spread_m, 0, out=spread_m)
-        covariance_dd -= share * np.outer(v_d, v_d)
+        covariance_dd -= np.outer(share * v_d, v_d)
     return picked

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nextlabel.strategies.arithmetic.arrays import Exact, Floats, Rows
+from nextlabel.strategies.arithmetic.blas import single_threaded_blas
 from nextlabel.strategies.candidates import Candidates
 from nextlabel.strategies.context import SelectionContext
 from nextlabel.strategies.heads import SMALLEST
@@ -129,6 +130,19 @@ def greedy_cover(
     offered: Rows,
 ) -> Rows:
     """Return ``k`` of the positions offered that greedily maximise weighted coverage of the candidates."""
+    with single_threaded_blas():  # threads wait for each other here longer than they compute
+        return _greedy(candidates, embeddings_mD, weights_m, kernel, k, context, offered)
+
+
+def _greedy(
+    candidates: Candidates,
+    embeddings_mD: Exact,
+    weights_m: Exact,
+    kernel: Kernel,
+    k: int,
+    context: SelectionContext,
+    offered: Rows,
+) -> Rows:
     everything = np.arange(len(candidates), dtype=np.int64)
     weights_m = np.rint(weights_m / max(weights_m.max(), SMALLEST) / WEIGHT_GRID) * WEIGHT_GRID
     covered_m = np.zeros(len(candidates), np.float32)
