@@ -23,6 +23,7 @@ from benchmarks.assessment import (
     predicted_slices,
     prediction_powered,
     routing,
+    slice_coverage,
     wrong_labels,
     wrong_sets,
 )
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "consensus": consensus.table,
     "crowdlab": crowdlab.table,
     "routing": routing.table,
+    "slice_coverage": slice_coverage.table,
     "drift": drift.table,
     "gold_drift": gold_drift.table,
     "wrong_labels": wrong_labels.table,

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.assessment import drift_bounds
+from benchmarks.assessment.drift_bounds import Steady
 from benchmarks.assessment.report import markdown
 from nextlabel.server.assessment.gold_drift import RepeatedAnswers, paired_evidence
 from nextlabel.server.assessment.routing.steps import SURPRISE, chance_of_open
@@ -16,6 +18,7 @@ ACCURACY = 0.9
 FALL = 0.05
 GOLD = 200
 EARLIER = (1, 2, 3, 4, 6, 8)
+BEST_EARLIER = (1, 3, 8, 20)
 DEVIATES = (0.0, 0.005, 0.01, 0.03)
 UNSTEADY = ((0.1, 0.5), (0.1, 0.7), (0.2, 0.7))
 """Share of items of an unsteady type, and how often each of these is right whenever it is asked about."""
@@ -41,7 +44,10 @@ def table(_data: Path, sims: int) -> str:
     )
     title = f"{FALL:.0%} fewer gold items right, of {ACCURACY:.0%}: {sims} changes, {_QUIET * sims} quiet checks a row"
     asked = markdown(title, columns, [*rows, *unsteady])
-    return f"{asked}\n\n{_steps(rng, _QUIET * sims)}"
+    lost, won = (FALL + 0.01) / ACCURACY, 0.01 / (1 - ACCURACY)
+    steady = (Steady(deviates, ACCURACY, lost, won, GOLD) for deviates in DEVIATES)
+    best = drift_bounds.table(steady, BEST_EARLIER, 2 * sims, np.random.default_rng(0))
+    return f"{asked}\n\n{best}\n\n{_steps(rng, _QUIET * sims)}"
 
 
 @dataclass(frozen=True, slots=True)

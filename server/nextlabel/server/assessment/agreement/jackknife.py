@@ -20,7 +20,14 @@ def jackknife_bounds(
     total = float(counts_n.sum())
     if total < 2:
         return -np.inf, np.inf
-    mean = float(counts_n @ without_one_n) / total
-    variance = (total - 1) / total * float(counts_n @ (without_one_n - mean) ** 2)
-    half = float(stdtrit(total - 1, 1 - error / 2)) * sqrt(variance)
+    half = float(stdtrit(total - 1, 1 - error / 2)) * sqrt(jackknife_variance(without_one_n, counts_n))
     return value - half, value + half
+
+
+def jackknife_variance(without_one_n: npt.NDArray[np.float64], counts_n: npt.NDArray[np.float64]) -> float:
+    """Return the variance of a statistic from its values without one item, infinite for fewer than two items."""
+    total = float(counts_n.sum())
+    if total < 2:
+        return np.inf
+    mean = float(counts_n @ without_one_n) / total
+    return (total - 1) / total * float(counts_n @ (without_one_n - mean) ** 2)
