@@ -24,6 +24,9 @@ FEWEST_GOLD = 20
 
 FOLDS = 5
 
+_SURE = 1.645
+"""Standard errors by which the best of six ways has to be better than the one that explains the answers best."""
+
 
 def majority(table: AnswerTable) -> Floats:
     """Return the shares of the votes, (N, C); ties go to the class that comes first."""
@@ -100,15 +103,15 @@ def _explains_best(table: AnswerTable) -> str:
 
 
 def _clearly_best(found: Mapping[str, Floats], preferred: str) -> str:
-    """Return the best way, or the preferred one unless the best beats it by more than the difference's own error."""
+    """Return the best way, or the preferred one unless the best beats it by more than chance does in 1 of 20 cases."""
     best = max(found, key=lambda name: float(found[name].mean()))
-    return best if clearly_better(found[best], found[preferred]) else preferred
+    return best if clearly_better(found[best], found[preferred], _SURE) else preferred
 
 
-def clearly_better(scores_n: Floats, than_n: Floats) -> bool:
-    """Return whether the scores of n items beat others on the mean by more than the difference's standard error."""
+def clearly_better(scores_n: Floats, than_n: Floats, errors: float = 1.0) -> bool:
+    """Return whether the scores of n items beat others on the mean by more than so many standard errors of that."""
     gain_n = scores_n - than_n
-    return bool(gain_n.mean() > gain_n.std() / len(gain_n) ** 0.5)
+    return bool(gain_n.mean() > errors * gain_n.std() / len(gain_n) ** 0.5)
 
 
 def scores(held_out_nC: Floats, truth_n: Ints) -> Floats:

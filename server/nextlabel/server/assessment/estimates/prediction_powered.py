@@ -3,7 +3,7 @@
 PPI++ (Angelopoulos et al. 2023, arXiv 2311.01453): the predictions' mean, corrected by what people say that they get
 wrong, with a weight that minimises the variance. Predictions that were fitted on the same labels have to be
 cross-fitted (Zrnic and Candes 2023, arXiv 2309.16598). Of the weight only what labels show is taken: its estimate less
-one standard error, since few labels of a class make it vary by more than predictions can bring.
+half a standard error, since few labels of a class make it vary by more than predictions can bring.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def prediction_powered_mean(
 
 
 def shown_weight(labels_n: Floats, predictions_n: Floats, predictions_N: Floats) -> float:
-    """Return the weight of the predictions that minimises the variance, less one standard error; 0 is people alone.
+    """Return the weight of the predictions that minimises the variance, less half a standard error; 0 is people alone.
 
     The error is that of a slope that does not assume even spreads (White 1980). A weight that is too low costs little,
     since the variance is flat about its least, and one that is too high does harm.
@@ -92,7 +92,7 @@ def shown_weight(labels_n: Floats, predictions_n: Floats, predictions_N: Floats)
     off_n, told_n = labels_n - labels_n.mean(), predictions_n - predictions_n.mean()
     weight = float(off_n @ told_n) / (n - 1) / spread
     error = float(np.std((off_n - weight * told_n) * told_n, ddof=1) / n**0.5) / spread
-    return max(0.0, weight - error)
+    return max(0.0, weight - error / 2)
 
 
 def _with_interval(value: float, variance: float, draws: Draws, share: bool, error: float) -> Estimate:
