@@ -46,7 +46,7 @@ class Steady:
         was_G = usual_G / (usual_G + unusual_G)
         is_G = was_G * (1 - self.lost) + (1 - was_G) * self.won
         before, after = (chance * (1 - slips) + (1 - chance) * slips for chance in (was_G, is_G))
-        return np.where(now_G, np.log(after / before), np.log((1 - after) / (1 - before)))
+        return np.asarray(np.where(now_G, np.log(after / before), np.log((1 - after) / (1 - before))))
 
 
 def table(steady: Iterator[Steady], earlier: tuple[int, ...], sims: int, rng: np.random.Generator) -> str:

@@ -10,7 +10,7 @@ from nextlabel.server.assessment.intervals import Estimate, quantile, wilson_bou
 
 
 def share_estimate(
-    value: float, variance: float, items: int, fallback_size: float, freedom: int, error: float = 0.05
+    value: float, variance: float, items: int, fallback_size: float, freedom: float, error: float = 0.05
 ) -> Estimate:
     """Return a share in [0, 1] with Wilson's interval at its effective sample size (Korn and Graubard 1998).
 
