@@ -1,16 +1,17 @@
 """What asking while training buys: the wall time of a run against its annotator's alone, and what it costs in accuracy.
 
     python -m benchmarks.speed.pipelining DATA_DIR --latency 2 --training 1 --rounds 50
-    python -m benchmarks.speed.pipelining DATA_DIR --seeds 10 --rounds 25
+    python -m benchmarks.speed.pipelining DATA_DIR --seeds 10 --rounds 20 --latency 0.5
 
 DATA_DIR has labeled sets as in `benchmarks.learners.labeled_sets`. The server runs in this process. Its replay
 annotator takes --latency seconds a batch, and a training, evaluation included, is stretched to --training seconds. The
 first form drives one run with `train_while_asking` and one without; `over_annotator` is wall time by rounds × latency,
 `select_s` the median of what the selections took, and `train_s` that of the trainings before they were stretched.
 
-The second drives both for each seed, without waiting for anybody: a batch is picked by a model that is one round older,
-whatever the times are. `difference` is the mean over seeds of the mean accuracy over the points of a run, asking while
-training minus one after the other, with its standard error.
+The second drives both for each seed; one after the other nobody is waited for. A batch is picked by a model that is one
+round older and before the answers of the batch before it, as long as --latency is more than training and choosing take.
+`difference` is the mean over seeds of the mean accuracy over the points of a run, asking while training minus one after
+the other, with its standard error.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ def accuracy(client: Client, data: LabeledSet, options: argparse.Namespace) -> N
         for ahead in (False, True):
             name = f"seed-{seed}-{int(ahead)}"
             new_project(client, data, name, options.estimator)
-            runs.append(driven(client, name, options, seed, ahead=ahead))
+            with paced(options.latency if ahead else 0.0, 0.0):
+                runs.append(driven(client, name, options, seed, ahead=ahead))
             client.projects.delete(name)
         after, ahead_of = (dict(zip(run["labels"], run["accuracy"], strict=True)) for run in runs)
         common = sorted(after.keys() & ahead_of.keys())

@@ -7,6 +7,7 @@ from nextlabel.server.annotators.replay import ReplayAnnotator
 from nextlabel.server.domain.labeling.known_rows import KnownRows
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.embedding import Embedding
+from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.values.errors import InvalidArgument, NotFound
@@ -80,6 +81,34 @@ async def test_a_batch_is_asked_while_the_model_of_the_one_before_it_is_trained(
     assert [batch.rounds_behind for batch in selected] == [0, 0, 1]
     batches = await service.parts.base.store.read(lambda tx: [tx.labeling.batch(batch.batch) for batch in selected])
     assert [batch.model_version for batch in batches] == [0, 1, 1]
+
+
+async def test_the_next_batch_is_chosen_while_one_is_asked(service, monkeypatch):
+    project = await filled(service)
+    choose, annotate = Rounds.choose_next, BatchAnnotation.annotate
+    chosen = []
+    there = asyncio.Event()
+
+    async def told(self, project, run):
+        chosen.append(await choose(self, project, run))
+        there.set()
+        return chosen[-1]
+
+    async def until_it_is_chosen(self, assigned):
+        if assigned.run.round == 3:
+            await asyncio.wait_for(there.wait(), 30)
+        await annotate(self, assigned)
+
+    monkeypatch.setattr(Rounds, "choose_next", told)
+    monkeypatch.setattr(BatchAnnotation, "annotate", until_it_is_chosen)
+    run = await service.replay_run(project, TRUTH, train_while_asking=True, limit=Cost(labels=24))
+    assert run.round == 4
+    batches = await service.parts.base.store.read(lambda tx: tx.labeling.batches(project.id, run.id))
+    picks = await service.parts.base.store.read(lambda tx: tx.labeling.picks(batches[3].id))
+    assert chosen[0] is not None
+    assert [pick.row for pick in picks] == chosen[0].selection.rows_k.tolist()
+    given = await annotations(service, project)
+    assert len(given) == len({a.row for a in given}) == 24
 
 
 async def test_a_run_without_a_holdout_tells_of_models_and_of_no_points(service):

@@ -51,3 +51,68 @@ async def test_with_a_cluster_that_has_not_been_joined_the_server_picks_the_same
         await service.close()
     assert picked[0] == picked[1]
     assert len(picked[0]) == 8
+
+
+MARGIN = replace(QUERY, strategy=Component("margin"))
+
+
+async def trained(service):
+    project = await service.create()
+    await service.add(project, [f"i{n}" for n in range(30)])
+    await service.label(project, {f"i{n}": CLASSES[n % 3] for n in range(6)})
+    await service.parts.learning.learning.train(project)
+    return project
+
+
+async def chosen_and_selected(service, project, *, meanwhile=None, query=MARGIN):
+    """Choose ahead, do something, and select; return the rows that were chosen and the batch with its rows."""
+    selector = service.parts.learning.selector
+    ahead = await selector.choose(project, MARGIN)
+    if meanwhile is not None:
+        await meanwhile([f"i{row}" for row in ahead.selection.rows_k.tolist()])
+    batch, picks = await selector.select(project, query, ahead=ahead)
+    return ahead, batch, [pick.row for pick in picks]
+
+
+async def test_what_was_chosen_ahead_is_what_selecting_would_have_given(service):
+    project = await trained(service)
+    ahead, batch, rows = await chosen_and_selected(service, project)
+    assert (batch.model_version, batch.created_at, len(rows)) == (1, ahead.at, 8)
+    _, picks = await service.parts.learning.selector.select(project, MARGIN)
+    assert rows == ahead.selection.rows_k.tolist() == [pick.row for pick in picks]
+
+
+async def test_answers_to_other_items_leave_what_was_chosen_ahead(service):
+    project = await trained(service)
+
+    async def others(ids):
+        left = next(name for name in (f"i{n}" for n in range(6, 30)) if name not in ids)
+        await service.label(project, {left: CLASSES[0]})
+
+    ahead, _, rows = await chosen_and_selected(service, project, meanwhile=others)
+    assert rows == ahead.selection.rows_k.tolist()
+
+
+async def test_an_item_that_was_answered_meanwhile_is_not_asked_again(service):
+    project = await trained(service)
+    ahead, batch, rows = await chosen_and_selected(
+        service, project, meanwhile=lambda ids: service.label(project, {ids[0]: CLASSES[0]})
+    )
+    assert int(ahead.selection.rows_k[0]) not in rows
+    assert len(rows) == 8
+    assert batch.created_at > ahead.at
+
+
+async def test_a_newer_model_or_another_query_selects_anew(service):
+    project = await trained(service)
+    ahead, batch, _ = await chosen_and_selected(service, project, query=replace(MARGIN, count=5))
+    assert batch.created_at > ahead.at
+    ahead, batch, _ = await chosen_and_selected(
+        service, project, meanwhile=lambda ids: service.parts.learning.learning.train(project)
+    )
+    assert (batch.model_version, ahead.model) == (2, 1)
+
+
+async def test_nothing_is_chosen_ahead_where_an_llm_would_be_paid_for_it(service):
+    project = await trained(service)
+    assert await service.parts.learning.selector.choose(project, replace(QUERY, strategy=Component("llm"))) is None

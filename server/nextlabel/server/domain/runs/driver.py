@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -21,6 +21,7 @@ from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.rewriting import RewritingRuns
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.routing import Routing
+from nextlabel.server.domain.selection.selector import Chosen
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
@@ -42,6 +43,14 @@ _IN_ORDER = (
     StopReason.MAX_ROUNDS,
     StopReason.STOPPED,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Behind:
+    """A round that was not learned from yet, and what was chosen while it was asked for the one after it."""
+
+    unlearned: Run
+    ahead: Chosen | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,17 +137,19 @@ class RunDriver:
         if cut_off is not None:
             # With nothing left to ask, this gives back what is still reserved for the batch, and learns.
             await self._annotate_and_learn(Assignment(project, run, *cut_off, source))
-        unlearned: Run | None = None
+        behind: _Behind | None = None
         while True:
-            step = await self._next(project, run, source, behind=int(unlearned is not None))
+            step = await self._next(project, run, source, behind)
             if not isinstance(step, Assignment):
-                if unlearned is not None:
-                    await self.rounds.learn(project, unlearned)
+                if behind is not None:
+                    await self.rounds.learn(project, behind.unlearned)
                 return step
             run = step.run
-            unlearned = await self._annotate_and_learn(step, unlearned)
+            behind = await self._annotate_and_learn(step, behind)
 
-    async def _next(self, project: Project, run: Run, source: RunAnnotator, behind: int) -> Assignment | End | None:
+    async def _next(
+        self, project: Project, run: Run, source: RunAnnotator, behind: _Behind | None
+    ) -> Assignment | End | None:
         """Begin a round; return why there is none instead, None when the project was changed."""
         end = await self._reason_to_end(project, run)
         if end is not None:
@@ -149,13 +160,14 @@ class RunDriver:
         fallen = await self.gold_replays.when_due(project, run, source)
         if fallen is not None:
             return fallen
-        selected = await self.rounds.select(project, run, leasable=False, behind=behind)
+        ahead = behind.ahead if behind else None
+        selected = await self.rounds.select(project, run, leasable=False, behind=int(behind is not None), ahead=ahead)
         if selected is None:
             return await self._nothing_selected(project, run)
         run, batch, picks = selected
         return Assignment(project, run, batch, picks, source)
 
-    async def _annotate_and_learn(self, assigned: Assignment, unlearned: Run | None = None) -> Run | None:
+    async def _annotate_and_learn(self, assigned: Assignment, behind: _Behind | None = None) -> _Behind | None:
         """Finish a round, learning from the unlearned one meanwhile; return the round if it is unlearned in its turn.
 
         What was paid for is learned from even when it was the last of the budget. The first model is waited for: what
@@ -165,29 +177,40 @@ class RunDriver:
         project, run = assigned.project, assigned.run
         stopped: DomainError | None = None
         try:
-            async with self._learning(project, unlearned):
+            async with self._learning(assigned, behind) as chosen:
                 await self.annotation.annotate(assigned)
         except (BudgetExhausted, AnnotatorStopped) as error:
             if is_halt(error) and await self._state(run) in (RunState.RUNNING, RunState.PAUSED):
                 raise
             stopped = error
         if stopped is None and run.spec.train_while_asking and await self.rounds.has_model(project):
-            return run
+            return _Behind(run, chosen[0] if chosen else None)
         await self.rounds.learn(project, run)
         if stopped is not None:
             raise stopped
         return None
 
     @contextlib.asynccontextmanager
-    async def _learning(self, project: Project, unlearned: Run | None) -> AsyncIterator[None]:
-        """Learn from a round while the block runs, from what is known at its beginning; end both together."""
-        if unlearned is None:
-            yield
+    async def _learning(self, assigned: Assignment, behind: _Behind | None) -> AsyncIterator[Sequence[Chosen]]:
+        """Learn from a round while the block runs, from what is known at its beginning; end both together.
+
+        The model is that of the next batch, which is chosen by it right away: the value has it when the block is over.
+        """
+        chosen: list[Chosen] = []
+        if behind is None:
+            yield chosen
             return
+        project = assigned.project
         labeled = await self.rounds.labeled(project)
-        learning = asyncio.create_task(self.rounds.learn(project, unlearned, labeled))
+
+        async def learn() -> None:
+            await self.rounds.learn(project, behind.unlearned, labeled)
+            ahead = await self.rounds.choose_next(project, assigned.run)
+            chosen.extend([] if ahead is None else [ahead])
+
+        learning = asyncio.create_task(learn())
         try:
-            yield
+            yield chosen
         except asyncio.CancelledError:
             learning.cancel()
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nextlabel.server.domain.budgets.budgets import Budgets
 from nextlabel.server.domain.labeling.standing import last_batch
@@ -14,9 +14,10 @@ from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.domain.runs.scopes import Scopes
-from nextlabel.server.domain.selection.selector import Query, Selector
+from nextlabel.server.domain.selection.selector import Chosen, Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
+from nextlabel.server.values.errors import DomainError
 from nextlabel.server.values.labeling.batches import Batch, Pick
 from nextlabel.server.values.labeling.item_states import ItemState
 from nextlabel.server.values.models import ModelVersion
@@ -40,39 +41,44 @@ class Rounds:
     clock: Clock
 
     async def select(
-        self, project: Project, run: Run, *, leasable: bool, behind: int = 0
+        self, project: Project, run: Run, *, leasable: bool, behind: int = 0, ahead: Chosen | None = None
     ) -> tuple[Run, Batch, Sequence[Pick]] | None:
         """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted.
 
-        ``behind`` is how many rounds have not been learned from yet.
+        ``behind`` is how many rounds have not been learned from yet; ``ahead`` what was chosen for this one meanwhile.
         """
-        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
-        count = run.spec.batch_size
-        if affordable is not None:
-            count = min(count, affordable // texts_an_item(run.spec.annotator))
+        count = await self._affordable(project, run)
         if count == 0:
             return None
         run = await self.log.begin_round(run)
         counts = await self.reports.pool_counts(project)
         await self.log.note(run, RoundStarted(counts.states[ItemState.UNLABELED]))
         began = self.clock.now()
-        query = Query(
-            count=count,
-            strategy=run.spec.strategy,
-            audit_share=run.spec.audit_share,
-            seed=run.spec.seed * 1_000_003 + run.round,
-            run=run.id,
-            round_number=run.round,
-            leasable=leasable,
-            annotator=run.spec.annotator,
-            within=await self.scopes.of(project, run),
-        )
-        batch, picks = await self.selector.select(project, query)
+        query = replace(_query(run, count, leasable=leasable), within=await self.scopes.of(project, run))
+        batch, picks = await self.selector.select(project, query, ahead=ahead)
         if not picks:
             return None
         seconds = (self.clock.now() - began).total_seconds()
         await self.log.note(run, BatchSelected(batch.id, len(picks), seconds, behind))
         return run, batch, picks
+
+    async def choose_next(self, project: Project, run: Run) -> Chosen | None:
+        """Choose the batch of the round after this one while this one's is being asked; None when it has to wait."""
+        count = await self._affordable(project, run)
+        if run.spec.items or count == 0:
+            return None
+        query = _query(replace(run, round=run.round + 1), count, leasable=False)
+        try:
+            return await self.selector.choose(project, query)
+        except DomainError:
+            # What is in the way of choosing now may have gone when the round begins, or is told then.
+            return None
+
+    async def _affordable(self, project: Project, run: Run) -> int:
+        """Return how many items a batch may have."""
+        affordable = await self.store.read(lambda tx: self.budgets.affordable_labels(tx, project.id, run.id))
+        count = run.spec.batch_size
+        return count if affordable is None else min(count, affordable // texts_an_item(run.spec.annotator))
 
     async def left_over(self, project: Project) -> str:
         """Say what has no useful answer, and why; '' when everything has one."""
@@ -118,3 +124,17 @@ class Rounds:
         if model.accuracy is not None:
             await self.log.note(run, CurvePointAdded(model.version))
         return model
+
+
+def _query(run: Run, count: int, *, leasable: bool) -> Query:
+    """Return what a run selects in its round."""
+    return Query(
+        count=count,
+        strategy=run.spec.strategy,
+        audit_share=run.spec.audit_share,
+        seed=run.spec.seed * 1_000_003 + run.round,
+        run=run.id,
+        round_number=run.round,
+        leasable=leasable,
+        annotator=run.spec.annotator,
+    )

@@ -82,6 +82,10 @@ class AskableRows:
             elif usable.any():
                 yield Block(block.rows_n[usable], block.embeddings_nD[usable])
 
+    def has(self, rows: Rows) -> bool:
+        """Return whether all of ``rows``, which are embedded, are among these."""
+        return bool(self._usable(rows).all())
+
     def take(self, rows: Rows) -> npt.NDArray[np.float16]:
         """Return embeddings in the order of ``rows``."""
         return self._arrays.embeddings(self._project, rows.tolist())

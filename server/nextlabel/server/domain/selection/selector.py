@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from nextlabel.server.domain.labeling.needs import Asker
 from nextlabel.server.domain.pool.pair_making import PairMaking
@@ -76,6 +77,18 @@ class Query:
         return Asking(Asker(self.person, self.run, people), 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a strategy chose at a time, by the model of a version; nothing is recorded of it."""
+
+    query: Query
+    at: datetime
+    model: int
+    candidates: AskableRows
+    selection: Selection
+    fallback: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selector:
     """Selects and records query batches, one at a time a project so that no item is picked twice."""
@@ -97,11 +110,16 @@ class Selector:
 
     @traced("select")
     async def select(
-        self, project: Project, query: Query, also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None
+        self,
+        project: Project,
+        query: Query,
+        also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None,
+        ahead: Chosen | None = None,
     ) -> tuple[Batch, Sequence[Pick]]:
         """Select a batch and record it with everything it depends on; an exhausted pool gives an empty batch.
 
-        ``also`` is done in the transaction that records the batch, of an empty one too.
+        ``also`` is done in the transaction that records the batch, of an empty one too. What was chosen ``ahead`` for
+        the same query is taken as long as there is no newer model and all of it may still be asked.
         Before the first model exists, a strategy that needs one gives way to uniform picks, which say so.
 
         Raises:
@@ -116,31 +134,53 @@ class Selector:
             pool = await self.pools.open(project.id)
             if pool.unpaired and query.within is None:
                 await self.pairs.replenish(project, await self.askable.count(project, pool), query.count)
-            context, model = await self.contexts.context(project, strategy, query.seed)
-            fallback = ""
-            if missing := _missing(strategy, context):
-                fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
-                strategy = get_strategy("random")
-            for candidates in await self._candidates(project, pool, strategy, query):
-                selection = await self._selection(project, query, strategy, candidates, context)
-                if len(selection):
-                    break
+            if ahead is None or not await self._stands(project, pool, strategy, query, ahead):
+                ahead = await self._chosen(project, pool, strategy, query, began)
             batch = Batch(
                 id=self.new_id(),
                 project=project.id,
                 run=query.run,
                 round=query.round_number,
                 strategy=query.strategy,
-                model_version=model,
-                pool_rows=candidates.pool_rows,
+                model_version=ahead.model,
+                pool_rows=ahead.candidates.pool_rows,
                 seed=query.seed,
-                created_at=began,
-                fallback=fallback or selection.fallback,
+                created_at=ahead.at,
+                fallback=ahead.fallback or ahead.selection.fallback,
             )
-            ids = await self.executor.run(lambda: candidates.ids_by_row(selection.rows_k))
-            picks = _picks(batch, selection, ids, fallback, 0 if query.leasable else project.overlap)
+            ids = await self.executor.run(lambda: ahead.candidates.ids_by_row(ahead.selection.rows_k))
+            picks = _picks(batch, ahead, ids, 0 if query.leasable else project.overlap)
             await self.store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
+
+    async def choose(self, project: Project, query: Query) -> Chosen | None:
+        """Choose what `select` may take later; None where that costs money, or pairs have to be made first."""
+        pool = await self.pools.open(project.id)
+        if pool.unpaired or llm_strategy(query.strategy) is not None:
+            return None
+        return await self._chosen(project, pool, strategy_of(query.strategy), query, self.clock.now())
+
+    async def _chosen(
+        self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, at: datetime
+    ) -> Chosen:
+        context, model = await self.contexts.context(project, strategy, query.seed)
+        fallback = ""
+        if missing := _missing(strategy, context):
+            fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
+            strategy = get_strategy("random")
+        for candidates in await self._candidates(project, pool, strategy, query):
+            selection = await self._selection(project, query, strategy, candidates, context)
+            if len(selection):
+                break
+        return Chosen(query, at, model, candidates, selection, fallback)
+
+    async def _stands(self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, ahead: Chosen) -> bool:
+        """Whether what was chosen is what the query asks for, by the newest model, and may be asked now."""
+        latest = await self.store.read(lambda tx: tx.models.latest(project.id))
+        if query.within is not None or query != ahead.query or latest is None or latest.version != ahead.model:
+            return False
+        first, *_ = await self._candidates(project, pool, strategy, query)
+        return len(ahead.selection) > 0 and first.has(ahead.selection.rows_k)
 
     async def _candidates(
         self, project: Project, pool: KnownPool, strategy: Strategy, query: Query
@@ -186,9 +226,9 @@ def _missing(strategy: Strategy, context: SelectionContext) -> str:
     return " and ".join(lacking)
 
 
-def _picks(
-    batch: Batch, selection: Selection, ids: Mapping[int, str], fallback: str, slots_taken: int
-) -> Sequence[Pick]:
+def _picks(batch: Batch, chosen: Chosen, ids: Mapping[int, str], slots_taken: int) -> Sequence[Pick]:
+    selection = chosen.selection
+
     def known(value: float) -> float | None:
         return None if math.isnan(value) else value
 
@@ -200,7 +240,7 @@ def _picks(
             item_id=ids[row],
             score=float(selection.scores_k[position]),
             inclusion_probability=known(float(selection.inclusion_probabilities_k[position])),
-            reason=fallback or selection.reasons_k[position],
+            reason=chosen.fallback or selection.reasons_k[position],
             audit=bool(selection.audit_k[position]),
             slots_taken=slots_taken,
         )
