@@ -76,6 +76,17 @@ class Datasheet:
         labels = sum(count for who, count in self.labeled_by.items() if who not in (NOBODY, BEFOREHAND))
         return self.labeled_by.get(PEOPLE, 0) / labels if labels else None
 
+    @property
+    def predicted(self) -> int:
+        """Labels that the learner gave, with advice or without."""
+        return sum(self.labeled_by.get(who, 0) for who in _PREDICTED.values())
+
+    @property
+    def asked(self) -> int:
+        """Labels that annotators gave other than people, whose accuracy is not the model's."""
+        known = sum(self.labeled_by.get(who, 0) for who in (PEOPLE, BEFOREHAND, NOBODY))
+        return sum(self.labeled_by.values()) - known - self.predicted
+
     def told_human_share(self) -> str:
         """The share in words, with what it leaves out."""
         beforehand = self.labeled_by.get(BEFOREHAND, 0)

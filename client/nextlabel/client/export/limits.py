@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from nextlabel.client.export.datasheet import BEFOREHAND, PEOPLE, Datasheet
+from nextlabel.client.export.datasheet import BEFOREHAND, Datasheet
 from nextlabel.client.verdicts import NOBODY
 
 _MUCH_OF_ONE_SOURCE = 0.8
@@ -14,7 +14,8 @@ def known_limits(sheet: Datasheet) -> list[str]:
 
 
 def _of_accuracy(sheet: Datasheet) -> Iterator[str]:
-    if not sheet.accuracy.get("labels") and sheet.labeled_by.keys() - {PEOPLE, BEFOREHAND, NOBODY}:
+    untold = sheet.asked or (sheet.predicted and not sheet.accuracy.get("model"))
+    if not sheet.accuracy.get("labels") and untold:
         yield (
             "Nobody knows how many of the labels that people did not give are right: there is no gold, "
             "and no audit stream that people answered."
@@ -58,7 +59,7 @@ def _of_choice(sheet: Datasheet) -> Iterator[str]:
     if sheet.labeled_by.keys() - {BEFOREHAND, "the learner", NOBODY}:
         yield (
             "Items were chosen because they were informative, not at random: how frequent classes are among labeled "
-            "items says nothing about the pool."
+            "items says nothing about the pool; uniform draws do."
         )
     shares = sheet.shares
     if shares.get("missing") or not any(one["figures"] for one in shares.get("shares") or ()):

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nextlabel.client.export.annotators import of_annotators
-from nextlabel.client.export.datasheet import BEFOREHAND, PEOPLE, Datasheet
+from nextlabel.client.export.datasheet import Datasheet
 from nextlabel.client.export.limits import known_limits
 from nextlabel.client.export.markup import plain_text, section, table
 from nextlabel.client.messages.amounts import points_within, share_within, usd
 from nextlabel.client.services.slices import class_shares_of, slice_name
-from nextlabel.client.verdicts import NOBODY
 
 Record = Mapping[str, Any]
 
@@ -23,6 +22,7 @@ def markdown(sheet: Datasheet) -> str:
         *_filters(sheet),
         _accuracy(sheet),
         *_slices(sheet),
+        *_shares(sheet),
         *of_annotators(sheet),
         _guidelines(sheet),
         _sampling(sheet),
@@ -90,6 +90,7 @@ def _filters(sheet: Datasheet) -> Iterable[str]:
 
 
 def _accuracy(sheet: Datasheet) -> str:
+    found = sheet.accuracy
     rows = [
         [
             plain_text(of),
@@ -105,7 +106,32 @@ def _accuracy(sheet: Datasheet) -> str:
         "How right it is",
         table(("accuracy of", "measured on", "value and 95 % interval", "items", "holds"), rows) if rows else "",
         " ".join(missing),
+        f"The learner gave {sheet.predicted:,} of the labels: they are as accurate as the newest model is on items "
+        "that nobody has labeled."
+        if sheet.predicted and found.get("model")
+        else "",
     )
+
+
+def _shares(sheet: Datasheet) -> Iterable[str]:
+    """The section about how frequent classes are in the pool, where uniform draws tell it."""
+    rows = [
+        [
+            plain_text(one["label"]),
+            figure["kind"].replace("_", " "),
+            share_within(figure["estimate"]),
+            f"{figure['estimate']['items']:,}",
+        ]
+        for one in sheet.shares.get("shares") or ()
+        for figure in one["figures"]
+        if not figure["anytime"]
+    ]
+    if rows:
+        yield section(
+            "How frequent classes are in the pool",
+            "Estimated from uniform draws that people labeled, whatever else was chosen; for one look.",
+            table(("class", "measured on", "share and 95 % interval", "items"), rows),
+        )
 
 
 def _slices(sheet: Datasheet) -> Iterable[str]:
@@ -139,7 +165,7 @@ def _slices(sheet: Datasheet) -> Iterable[str]:
 def _unknown(sheet: Datasheet) -> Iterable[tuple[str, str]]:
     found = sheet.accuracy
     why = found.get("missing")
-    if not found.get("labels") and (why or sheet.labeled_by.keys() - {PEOPLE, BEFOREHAND, NOBODY}):
+    if not found.get("labels") and (why or sheet.asked):
         yield "the labels", plain_text(why) if why else "neither gold items nor an audit stream that people answered"
     if not found.get("model"):
         yield "the model", plain_text(why) if why else "no model, or nothing to measure it on"

@@ -38,7 +38,10 @@ def with_label_texts(
 ) -> Iterable[Mapping[str, Any]]:
     """The rows as the form of the file holds them: where it has no lists, several labels are one text.
 
-    It is one that is read back as known labels.
+    It is one that is read back as known labels; that no label applies is the separator alone.
+
+    >>> list(with_label_texts(Path("a.csv"), [{"label": ["a", "b"]}, {"label": []}, {"label": None}]))
+    [{'label': 'a|b'}, {'label': '|'}, {'label': None}]
     """
     if path.suffix.lower() not in _WITHOUT_LISTS:
         return rows
@@ -46,7 +49,8 @@ def with_label_texts(
 
     def with_text(row: Mapping[str, Any]) -> Mapping[str, Any]:
         label = row.get(column)
-        return {**row, column: LABEL_SEPARATOR.join(label)} if isinstance(label, list) else row
+        # An empty cell would say that nobody has labeled the item.
+        return {**row, column: LABEL_SEPARATOR.join(label) or LABEL_SEPARATOR} if isinstance(label, list) else row
 
     return map(with_text, rows)
 
