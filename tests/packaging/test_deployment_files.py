@@ -112,6 +112,18 @@ def test_volumes_and_services_of_the_compose_file_are_there():
     assert len({port[1] for port in published}) == len(published)
 
 
+def test_every_container_has_a_check_of_its_health_and_a_bound_on_its_memory():
+    started = {**BUCKET["services"], **COMPOSE["services"]}
+    assert all({"healthcheck", "mem_limit"} <= service.keys() for service in started.values())
+    [*_, script] = COMPOSE["services"]["one"]["healthcheck"]["test"]
+    port = CONTAINER["ports"][0]["containerPort"]
+    assert f'"localhost:{port}"' in script
+    compile(script, "healthcheck", "exec")
+    containers = [CONTAINER, *(pod["containers"][0] for group in GROUPS if (pod := group["template"]["spec"]))]
+    assert all("memory" in container["resources"]["limits"] for container in containers)
+    assert all("readinessProbe" in container for container in containers)
+
+
 def test_the_objects_of_kubernetes_are_what_its_schemas_say():
     pods = [{"apiVersion": "v1", "kind": "Pod", **group["template"]} for group in GROUPS]
     for value in (*OBJECTS.values(), RAY["NetworkPolicy"], *pods):
