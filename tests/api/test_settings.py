@@ -50,7 +50,8 @@ def test_the_key_and_base_url_of_anthropic_come_from_its_own_variables(monkeypat
         ("bint = 1", r"^bint: unknown setting; known here: .*bind"),
         ("[tls]\ncertificate = 'a.pem'", "certificate and key go together"),
         ("[tls]\nclient_ca = 'a.pem'", "client_ca needs certificate and key"),
-        ("not toml", "settings cannot be read"),
+        ("not toml", r"settings cannot be read from .*nextlabel\.toml"),
+        ("data_dir = ''", "data_dir: name a folder"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(tmp_path: Path, toml: str, said: str) -> None:
@@ -58,6 +59,22 @@ def test_a_wrong_setting_is_named_with_its_path(tmp_path: Path, toml: str, said:
     file.write_text(toml)
     with pytest.raises(SettingsError, match=said):
         load_settings(config=file)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\xff")
+    with pytest.raises(SettingsError, match=r"image\.png is no settings file"):
+        load_settings(config=tmp_path / "image.png")
+
+
+def test_a_misspelt_section_in_the_environment_is_named_and_what_others_set_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NEXTLABEL_PORT_50051_TCP_ADDR", "10.0.0.7")
+    load_settings()
+    monkeypatch.setenv("NEXTLABEL_ATUH__REQUIRED", "true")
+    with pytest.raises(SettingsError, match=r"^NEXTLABEL_ATUH__REQUIRED: .*known here: .*auth"):
+        load_settings()
 
 
 def test_every_wrong_setting_has_its_line() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nextlabel.client.cli.files.reading import Reading
+from nextlabel.client.items import content_id
 from nextlabel.server.auto.source import LabeledSource
 
 ROWS = [{"it": {"text": "red"}, "note": {"topic": "colours"}}, {"it": {"text": "seven"}}]
@@ -60,3 +61,15 @@ def test_what_is_no_text_is_no_item(tmp_path: Path, cell: object, why: str) -> N
     (row,) = reading.rows(reading.names())
     assert not row.item_id
     assert why in row.problem
+
+
+def test_an_id_that_several_texts_have_is_that_of_the_first_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("id,text\n7,red\n7,seven\n8,blue\n7,red\n7,seven\n")
+    reading = LabeledSource(str(path), Reading(), "text", None, None)
+    rows = [*reading.rows(reading.names(), quiet=False)]
+    assert [row.item_id for row in rows] == ["7", content_id("seven"), "8", "7", content_id("seven")]
+    assert [row.columns["id"] for row in rows] == ["7", "7", "8", "7", "7"]
+    assert "rows with the id of an earlier row of another text: 2" in capsys.readouterr().err

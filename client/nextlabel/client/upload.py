@@ -181,7 +181,8 @@ class Upload:
                 row=batch.rows[error.index] if batch else -1,
                 item_id=error.item_id,
                 reason=enum_name(error, "reason").upper(),
-                message=error.message,
+                # Which place it had in a message is nothing that a caller knows.
+                message=error.message.removeprefix(f"items[{error.index}]").lstrip(".: "),
             )
             for error in response.errors
         )

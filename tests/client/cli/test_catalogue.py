@@ -1,5 +1,6 @@
 """The commands that the help page lists are those that there are."""
 
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -45,6 +46,12 @@ def test_a_command_that_does_not_exist_is_likened_to_one_that_does(cli: Cli) -> 
 
 def test_the_version_is_shown(cli: Cli) -> None:
     assert cli("--version").out == f"nextlabel {version('nextlabel')}\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_program_started_without_a_stream_works(closed: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m nextlabel --version {closed}"
+    assert subprocess.run(command, shell=True, check=True, stderr=subprocess.PIPE).stderr in (None, b"")
 
 
 def test_the_package_is_a_program() -> None:

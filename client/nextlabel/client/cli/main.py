@@ -1,5 +1,6 @@
 """The application: global options, the commands, and the way in."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,9 +116,17 @@ def globals_first(arguments: Sequence[str]) -> list[str]:
     return ahead + rest
 
 
+def _open_closed_streams() -> None:
+    """Have a program that was started without input or output read nothing, or write nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    _open_closed_streams()
     try:
         build_app()(globals_first(arguments), prog_name="nextlabel")
     except Exception as error:

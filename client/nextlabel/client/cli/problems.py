@@ -42,8 +42,8 @@ def list_problems(problems: Iterable[str], count: int, what: str) -> None:
 def _message(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"{error.name} is not installed; {INSTALL_SERVER}"
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
     if _is_nextlabel_error(error):
         return _service_message(error)
     if isinstance(error, ValueError | OSError | TypeError):

@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from nextlabel.client.cli.files.adding import report_malformed
 from nextlabel.client.cli.files.reading import Reading
+from nextlabel.client.cli.problems import say
 from nextlabel.client.items import Columns, content_id
 from nextlabel.client.known_labels import is_drawn
 from nextlabel.client.literals import AnnotationTypeName
@@ -61,6 +63,7 @@ class LabeledSource:
         Unless `quiet`, say in the end which these are.
         """
         unread: deque[LineProblem] = deque()
+        ids = _Ids()
         chosen = self._columns(tuple(dict.fromkeys(names)))
         file = self.reading.open(self.path, chosen, quiet=True, on_problem=unread.append)
         for block in file.blocks():
@@ -74,11 +77,13 @@ class LabeledSource:
                 known = None if block.labels is None else known_label(block.labels[place], self.annotation_type)
                 evaluates = known is not None and is_drawn(text, HOLDOUT_SHARE)
                 checks = known is not None and not evaluates and is_drawn(text, self._drawn_share)
-                yield SourceRow(given or content_id(text), text, known, columns, evaluates, is_gold=checks)
+                yield SourceRow(ids.of(given, text), text, known, columns, evaluates, is_gold=checks)
         for last in unread:
             yield _unread(last, file.unit)
         if not quiet:
             report_malformed(file, become="come back without a label")
+            if ids.shared:
+                say(f"rows with the id of an earlier row of another text: {ids.shared:,}; their texts tell them apart")
 
     @property
     def _drawn_share(self) -> float:
@@ -94,6 +99,24 @@ class LabeledSource:
             metadata=metadata,
             required=frozenset(required),
         )
+
+
+class _Ids:
+    """The ids of items: those of their rows, as long as one id means one text; else those of the texts."""
+
+    def __init__(self) -> None:
+        self.shared = 0
+        self._texts: dict[str, bytes] = {}
+
+    def of(self, given: str, text: str) -> str:
+        """Return the id of a row that came with this one, '' for none."""
+        if not given:
+            return content_id(text)
+        told = blake2b(text.encode(), digest_size=16).digest()
+        if self._texts.setdefault(given, told) == told:
+            return given
+        self.shared += 1
+        return content_id(text)
 
 
 def _unread(problem: LineProblem, unit: str) -> SourceRow:

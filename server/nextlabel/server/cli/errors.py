@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
+
+from nextlabel.client.cli.problems import say
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,7 +34,7 @@ def said(error: Exception) -> int | None:
     """Say an expected error and return its exit code; None for one that is a defect."""
     code = _exit_code(error)
     if code is not None:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        say(f"error: {error}")
     return code
 
 

@@ -252,6 +252,13 @@ class Settings(BaseSettings):
             checked_bind(metrics.bind)
         return metrics
 
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _a_folder_is_named(cls, data_dir: Any) -> Any:
+        if data_dir == "":
+            raise ValueError("name a folder; the current one is '.'")
+        return data_dir
+
     @field_validator("bind")
     @classmethod
     def _a_port_is_named(cls, bind: str) -> str:
@@ -306,15 +313,34 @@ def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | Non
     named = config or (Path(name) if (name := os.environ.get(f"{_ENV_PREFIX}CONFIG")) else None)
     if named and not named.is_file():
         raise SettingsError(f"there is no settings file {named}")
+    if unknown := _unknown_variables(os.environ):
+        raise SettingsError(f"{unknown[0]}: no setting is in such a section; {_known('')}")
     token = _config_file.set(named)
     try:
         return Settings(**(overrides or {}))
     except ValidationError as error:
         raise SettingsError("\n".join(_lines(error))) from error
-    except (SettingsSourceError, tomllib.TOMLDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{named} is no settings file: it is not UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"settings cannot be read from {named}: {error}") from error
+    except SettingsSourceError as error:
         raise SettingsError(f"settings cannot be read: {error}") from error
     finally:
         _config_file.reset(token)
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that are named as those of settings in a section are, but in one that is none.
+
+    Others may begin the same: Kubernetes gives every program variables that are named after services.
+    """
+    nested = (name for name in sorted(environment) if name.upper().startswith(_ENV_PREFIX) and "__" in name)
+    return [name for name in nested if _section(name) not in Settings.model_fields]
+
+
+def _section(variable: str) -> str:
+    return variable[len(_ENV_PREFIX) :].partition("__")[0].lower()
 
 
 def _lines(error: ValidationError) -> list[str]:
