@@ -37,6 +37,8 @@ class Server:
         self.first_token: Callable[[str], dict[str, float]] = lambda _: {}
         self.headers: list[dict[str, str]] = []
         self.url = ""
+        usage = {"prompt_tokens": 50, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": 20}}
+        self.told: dict[str, Any] = {"usage": usage}
 
     async def answer(self, request: web.Request) -> web.Response:
         params = await request.json()
@@ -59,8 +61,7 @@ class Server:
                     for token in tokens
                 ]
             }
-        usage = {"prompt_tokens": 50, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": 20}}
-        return web.json_response({"id": "c1", "model": "small", "choices": [choice], "usage": usage})
+        return web.json_response({"id": "c1", "model": "small", "choices": [choice], **self.told})
 
 
 @pytest.fixture
@@ -98,6 +99,22 @@ async def test_labels_with_schema_usage_and_key(
     assert request["response_format"]["json_schema"]["strict"] is True
     assert server.headers[0]["Authorization"] == "Bearer secret"
     assert next(iter(answers.values())).provenance.answered_model == "small"
+
+
+@pytest.mark.parametrize("told", [{}, {"usage": None}, {"usage": {"prompt_tokens": -1}}, {"usage": "some"}])
+async def test_where_no_usage_is_told_the_most_is_booked_once(
+    make_compatible: MakeAnnotator, server: Server, ledger: MemoryLedger, told: dict[str, Any]
+) -> None:
+    server.told = told
+    for _ in range(2):
+        answers = await collect(make_compatible(), make_task(), make_items(2))
+        assert [answer.body for answer in answers.values()] == [Label("billing")] * 2
+    assert len(server.requests) == 2
+    most = [
+        sum(len(message["content"].encode()) for message in request["messages"]) + request["max_tokens"]
+        for request in server.requests
+    ]
+    assert ledger.spent.tokens >= sum(most)
 
 
 async def test_a_server_that_ignores_the_schema_is_found_out_by_the_probe(
@@ -222,7 +239,6 @@ async def test_batch_calibrated_annotator_relabels_and_says_so(
     [
         (200, b"<html>", FailureKind.MALFORMED),
         (200, b'{"choices": []}', FailureKind.MALFORMED),
-        (200, b'{"choices": [{"message": {"content": "x"}}]}', FailureKind.MALFORMED),
         (200, b'{"error": {"message": "loading model"}}', FailureKind.BAD_REQUEST),
         (401, b"{}", FailureKind.CREDENTIALS),
         (404, b"not found", FailureKind.MODEL),

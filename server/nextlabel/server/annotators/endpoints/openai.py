@@ -130,9 +130,9 @@ class OpenAiEndpoint:
 
 def _read_completion(body: Any) -> Reply | Failure:
     choice = _first(body.get("choices")) if isinstance(body, dict) else None
-    usage = _usage(body.get("usage")) if choice is not None else None
-    if choice is None or usage is None:
+    if choice is None:
         return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no completion")
+    usage = _usage(body.get("usage"))
     message = choice.get("message")
     message = message if isinstance(message, dict) else {}
     content, refusal = message.get("content"), message.get("refusal")
@@ -140,7 +140,8 @@ def _read_completion(body: Any) -> Reply | Failure:
     return Reply(
         text=content if isinstance(content, str) else "",
         stop=Stop.REFUSED if refusal else _STOPS.get(reason, Stop.OTHER),
-        usage=usage,
+        usage=usage or Usage(),
+        usage_told=usage is not None,
         model=bounded_name(body.get("model")),
         request_id=bounded_name(body.get("id")),
         detail="refusal" if refusal else reason,
@@ -153,7 +154,7 @@ def _first(choices: Any) -> Mapping[str, Any] | None:
 
 
 def _usage(usage: Any) -> Usage | None:
-    """Tokens used; None when the server does not say, since what is not counted cannot be booked."""
+    """Tokens used; None when the server does not say, or not what can be."""
     counts = token_counts(usage, "prompt_tokens", "completion_tokens")
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     (cached,) = token_counts(details, "cached_tokens") or (0,)

@@ -161,6 +161,7 @@ class TokenChoice:
 class Reply:
     """A model's reply.
 
+    `usage_told` is False where the server does not say what was used: the most that the request can have used counts.
     `label_tokens` are the tokens from the first character of the label on, where the endpoint gives them, and
     `label_probabilities` the probabilities of the values that the label may have, where it gives those itself.
     """
@@ -171,6 +172,7 @@ class Reply:
     model: str
     request_id: str = ""
     detail: str = ""
+    usage_told: bool = True
     label_tokens: tuple[TokenChoice, ...] = ()
     label_probabilities: Mapping[str, float] = field(default_factory=dict)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -108,7 +108,8 @@ class MeteredCaller:
         """
         key = digest(["one question", self._endpoint.fingerprint(question), number])
         if stored := await self._ledger.find_answer(key):
-            return self._endpoint.read(HttpReply(200, {"request-id": stored.request_id}, stored.raw))
+            reply = self._endpoint.read(HttpReply(200, {"request-id": stored.request_id}, stored.raw))
+            return replace(reply, usage=stored.usage) if isinstance(reply, Reply) else reply
         result = await self.call(request, {key: ""})
         return result.reply
 
@@ -121,6 +122,8 @@ class MeteredCaller:
             raw = await self._endpoint.send(request, self._manners.retry.attempt_timeout_s)
         result = self._read(request, raw)
         if isinstance(result, Reply) and isinstance(raw, HttpReply):
+            if not result.usage_told:
+                result = replace(result, usage=self._account.sizes.worst(request))
             return _Received(result, raw, (clock.monotonic() - started) * 1_000)
         failure = result if isinstance(result, Failure) else Failure(FailureKind.MALFORMED, "no reply")
         booking.may_be_paid = failure.kind.charge is Charge.UNKNOWN
