@@ -153,7 +153,7 @@ def scores_and_classes(asked: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("options", "known", "written", "wrong"),
     [
-        (["--type", "multi_label"], ("art|colours", "numbers"), {"art|colours", "numbers", ""}, ["--labels", "a,b"]),
+        (["--type", "multi_label"], ("art|colours", "numbers"), {"art|colours", "numbers", "|"}, ["--labels", "a,b"]),
         (["--type", "score", "--score-range", "1,5,1"], ("5", "1"), None, ["--labels", "a,b"]),
     ],
 )
