@@ -133,7 +133,10 @@ async def test_a_unit_that_deadlocks_in_a_group_is_run_again_without_it(
     beside = [grouped.write(partial(acknowledge, upload=f"u{n}"), project=v.P) for n in range(5)]
     async with asyncio.timeout(30):
         await asyncio.gather(other.write(first_the_row), grouped.write(in_a_group, project=v.P), *beside)
-    assert await other.read(lambda tx: [tx.pool.acknowledged(v.P, u) for u in ("u0", "u4", "row")]) == [1, 1, 2]
+    # Which of both the database gives up, and so which writes last, is its choice.
+    *beside_them, row = await other.read(lambda tx: [tx.pool.acknowledged(v.P, u) for u in ("u0", "u4", "row")])
+    assert beside_them == [1, 1]
+    assert row in (1, 2)
 
 
 async def test_a_unit_that_fails_in_a_group_takes_nothing_with_it(replicas: tuple[StateStore, StateStore]) -> None:
