@@ -83,8 +83,10 @@ def desk() -> Desk:
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    """A server of its own without its background work."""
+async def service(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Service]:
+    """A server of its own, in tests marked as `started` with its background work."""
     opened = Service(tmp_path)
+    if request.node.get_closest_marker("started"):
+        opened.parts.start()
     yield opened
     await opened.close()

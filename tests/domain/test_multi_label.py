@@ -22,15 +22,9 @@ from nextlabel.server.values.runs.annotator_options import LearnerOptions
 from nextlabel.server.values.runs.runs import RunState
 from tests.domain.service import CLASSES, DIMENSION, Service
 
+pytestmark = pytest.mark.started
+
 TRUTH = [tuple(c for bit, c in enumerate(CLASSES) if n >> bit & 1) for n in range(8)]
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def vectors(answers: list[tuple[str, ...]]) -> np.ndarray:

@@ -26,15 +26,9 @@ from tests.domain.service import DIMENSION, Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.brains import Asked, Known
 
+pytestmark = pytest.mark.started
+
 A, B, TIE = PreferredAlternative.A, PreferredAlternative.B, PreferredAlternative.TIE
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def worths(ids: list[str]) -> np.ndarray:

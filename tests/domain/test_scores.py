@@ -30,15 +30,9 @@ from tests.domain.service import DIMENSION, Service
 from tests.fake_anthropic import FakeAnthropic
 from tests.fake_anthropic.brains import Asked, Known
 
+pytestmark = pytest.mark.started
+
 STARS = ScoreRange(1, 5, 1)
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def vectors(stars: list[float]) -> np.ndarray:

@@ -24,15 +24,9 @@ from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
 from tests.domain.service import DIMENSION, Service
 
+pytestmark = pytest.mark.started
+
 A, B, TIE = PreferredAlternative.A, PreferredAlternative.B, PreferredAlternative.TIE
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def vectors(worth: np.ndarray) -> np.ndarray:

@@ -13,18 +13,12 @@ from nextlabel.server.values.labeling.answers import Answer, ConfidenceKind, Lab
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
-from tests.domain.service import CLASSES, Service
+from tests.domain.service import CLASSES
+
+pytestmark = pytest.mark.started
 
 IDS = [f"i{n}" for n in range(300)]
 TRUTH = {item: CLASSES[0] if n % 2 else CLASSES[1 + n % 4 // 2] for n, item in enumerate(IDS)}
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 async def filled(service):

@@ -17,19 +17,13 @@ from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.labeling.leases import LeaseState
 from nextlabel.server.values.labeling.reviews import ReviewReason
 from nextlabel.server.values.projects.projects import Component
-from tests.domain.service import CLASSES, Service
+from tests.domain.service import CLASSES
+
+pytestmark = pytest.mark.started
 
 IDS = [f"i{n}" for n in range(90)]
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
 WRONG = {"i3": CLASSES[1], "i40": CLASSES[2]}
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 async def labeled(service):

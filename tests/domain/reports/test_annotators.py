@@ -7,15 +7,9 @@ import asyncio
 import pytest
 
 from nextlabel.server.domain.reports import annotator_reports, annotators
-from tests.domain.service import CLASSES, Service
+from tests.domain.service import CLASSES
 
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
+pytestmark = pytest.mark.started
 
 
 @pytest.fixture

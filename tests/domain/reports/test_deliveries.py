@@ -8,19 +8,13 @@ from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import ConfidenceKind, Label
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
-from tests.domain.service import CLASSES, Service
+from tests.domain.service import CLASSES
+
+pytestmark = pytest.mark.started
 
 IDS = [f"i{n}" for n in range(120)]
 GOLD = [f"g{n}" for n in range(90)]
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def deliveries(service):

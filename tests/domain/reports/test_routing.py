@@ -7,19 +7,13 @@ from nextlabel.server.domain.reports.routing import AnnotatorPrice
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
-from tests.domain.service import CLASSES, Service
+from tests.domain.service import CLASSES
+
+pytestmark = pytest.mark.started
 
 IDS = [f"i{n}" for n in range(150)]
 GOLD = {f"g{n}": CLASSES[n % 3] for n in range(60)}
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def plans(service):

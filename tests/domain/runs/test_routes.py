@@ -22,6 +22,8 @@ from nextlabel.server.values.runs.runs import Plateau, RunSpec, RunState, StopRe
 from tests.domain.service import CLASSES, Service
 from tests.store import values as v
 
+pytestmark = pytest.mark.started
+
 IDS = [f"i{n}" for n in range(120)]
 GOLD = [f"g{n}" for n in range(60)]
 ALL = [*GOLD, *IDS]
@@ -29,14 +31,6 @@ TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(ALL)}
 CHEAP = RouteMember(ReplayOptions("cheap", name="cheap"), 200)
 STRONG = RouteMember(ReplayOptions("strong", name="strong"), 3_000)
 ROUTE = RouteOptions((STRONG, CHEAP), 50_000)
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 def wrong(share, seed, ids=ALL):

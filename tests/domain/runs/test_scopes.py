@@ -9,20 +9,14 @@ from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Component
 from nextlabel.server.values.runs.annotator_options import ReplayOptions
 from nextlabel.server.values.runs.runs import ItemScope, Plateau, RunSpec, StopReason
-from tests.domain.service import CLASSES, Service
+from tests.domain.service import CLASSES
+
+pytestmark = pytest.mark.started
 
 IDS = [f"i{n}" for n in range(60)]
 GOLD = {f"g{n}": CLASSES[n % 3] for n in range(40)}
 TRUTH = {item: CLASSES[n % 3] for n, item in enumerate(IDS)}
 LISTED = ItemScope(listed=1)
-
-
-@pytest.fixture
-async def service(tmp_path):
-    opened = Service(tmp_path)
-    opened.parts.start()
-    yield opened
-    await opened.close()
 
 
 async def started(service, project, scope, ids=(), **changes):
