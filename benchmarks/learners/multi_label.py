@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import ttest_1samp
 
 from benchmarks.learners.multi_label_sets import RECIPES, MultiLabelSet, load_multi_label_set
+from benchmarks.learners.strategy_runs import add_options, run_strategies, seeds_of
 from benchmarks.strategies.evidence_tables import write_table
 from nextlabel.server.domain.learning.types.multi_label import MultiLabelLearner
 from nextlabel.server.domain.selection.context import selection_context
@@ -126,27 +126,17 @@ def compared(areas: Sequence[Area]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path, default=Path("build/embeddings"))
-    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sets", nargs="*", default=list(RECIPES))
-    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
-    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES), help="random is among them always")
-    parser.add_argument("--only", choices=("learner", "strategies"), help="make one of the two tables")
-    parser.add_argument("--document", type=Path)
+    add_options(parser, STRATEGIES, seeds=3)
     options = parser.parse_args()
     sets = [load_multi_label_set(name, options.data, options.cache) for name in options.sets]
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
     tables = []
     if options.only != "strategies":
-        parts = [learned(data, seeds) for data in sets]
+        parts = [learned(data, seeds_of(options)) for data in sets]
         tables.append("\n".join([*parts[0][:2], *(line for part in parts for line in part[2:])]))
         print(tables[-1], flush=True)
     if options.only != "learner":
-        areas = []
-        for data, seed, strategy in product(sets, seeds, dict.fromkeys(("random", *options.strategies))):
-            areas.append(area(data, strategy, seed))
-            print(areas[-1], flush=True)
-        tables.append("\n".join(compared(areas)))
+        tables.append("\n".join(compared(run_strategies(options, sets, area))))
     text = "\n\n".join(tables)
     print(text)
     if options.document:

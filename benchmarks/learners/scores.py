@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr, ttest_1samp
 from sklearn.linear_model import Ridge
 
+from benchmarks.learners.strategy_runs import add_options, run_strategies, seeds_of
 from benchmarks.strategies.evidence_tables import write_table
 from nextlabel.server.domain.learning.types.scores import ScoreLearner
 from nextlabel.server.domain.selection.context import selection_context
@@ -162,30 +162,20 @@ def compared(areas: Sequence[Area]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path, default=Path("build/embeddings"))
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
-    parser.add_argument("--strategies", nargs="*", default=list(STRATEGIES), help="random is among them always")
-    parser.add_argument("--only", choices=("learner", "strategies"), help="make one of the two tables")
-    parser.add_argument("--document", type=Path)
+    add_options(parser, STRATEGIES, seeds=10)
     options = parser.parse_args()
     sets = [load(path, options.cache) for path in sorted(options.data.glob("*_GroundTruth.txt"))]
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
     tables = []
     if options.only != "strategies":
         lines = [
             "| set | labels | learner | mean absolute error | rank correlation | in the 95 % interval | its width |",
             "| --- | ---: | --- | ---: | ---: | ---: | ---: |",
-            *(line for data in sets for line in learned(data, seeds)),
+            *(line for data in sets for line in learned(data, seeds_of(options))),
         ]
         tables.append("\n".join(lines))
         print(tables[-1], flush=True)
     if options.only != "learner":
-        areas = []
-        for data, seed, strategy in product(sets, seeds, dict.fromkeys(("random", *options.strategies))):
-            areas.append(area(data, strategy, seed))
-            print(areas[-1], flush=True)
-        tables.append("\n".join(compared(areas)))
+        tables.append("\n".join(compared(run_strategies(options, sets, area))))
     text = "\n\n".join(tables)
     print(text)
     if options.document:
