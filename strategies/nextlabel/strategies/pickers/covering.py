@@ -120,6 +120,7 @@ class Similarities:
         return self._kernel(np.maximum(squared, 0, out=squared)).astype(np.float32)
 
 
+@single_threaded_blas()  # threads wait for each other here longer than they compute
 def greedy_cover(
     candidates: Candidates,
     embeddings_mD: Exact,
@@ -130,19 +131,6 @@ def greedy_cover(
     offered: Rows,
 ) -> Rows:
     """Return ``k`` of the positions offered that greedily maximise weighted coverage of the candidates."""
-    with single_threaded_blas():  # threads wait for each other here longer than they compute
-        return _greedy(candidates, embeddings_mD, weights_m, kernel, k, context, offered)
-
-
-def _greedy(
-    candidates: Candidates,
-    embeddings_mD: Exact,
-    weights_m: Exact,
-    kernel: Kernel,
-    k: int,
-    context: SelectionContext,
-    offered: Rows,
-) -> Rows:
     everything = np.arange(len(candidates), dtype=np.int64)
     weights_m = np.rint(weights_m / max(weights_m.max(), SMALLEST) / WEIGHT_GRID) * WEIGHT_GRID
     covered_m = np.zeros(len(candidates), np.float32)
