@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final
 
-from nextlabel.server.annotators.endpoints.anthropic_replies import parse_json
+from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.transport import Network, TransportFaultError, open_client
 from nextlabel.server.ports.filter_functions import FunctionValue
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable

@@ -4,13 +4,13 @@ The API, gateways and proxies answer 200 with HTML, with error envelopes, with o
 document; none of these may raise, look like an answer, or hide what was spent.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, Reply, Stop
 from nextlabel.server.tasks.visible_text import clean
 from nextlabel.server.values.money.costs import Usage
@@ -134,14 +134,6 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return _finite(float(headers["retry-after"]))
     except ValueError:
         return _seconds_until(headers.get("retry-after", ""), headers.get("date", ""))
-
-
-def parse_json(body: bytes) -> Any:
-    """The parsed body, or None when it is no JSON."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _finite(seconds: float) -> float:

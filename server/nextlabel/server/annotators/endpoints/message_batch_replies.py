@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from nextlabel.server.annotators.endpoints.anthropic_replies import parse_json, read_error
+from nextlabel.server.annotators.endpoints.anthropic_replies import read_error
+from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply
 
 

@@ -4,12 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nextlabel.server.annotators.endpoints.anthropic_replies import (
-    bounded_name,
-    parse_json,
-    read_error,
-    token_counts,
-)
+from nextlabel.server.annotators.endpoints.anthropic_replies import bounded_name, read_error, token_counts
+from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.transport import Network, TransportFaultError, open_client
 from nextlabel.server.annotators.endpoints.wire import (
     Failure,
