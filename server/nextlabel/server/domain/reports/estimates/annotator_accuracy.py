@@ -51,6 +51,15 @@ class AnnotatorAccuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class _ByPeople:
+    """What annotators are compared with: the draws, what people called rows, and everybody's answers."""
+
+    stream: AuditStream
+    trusted: Mapping[int, Body]
+    by_row: Mapping[int, Sequence[Annotation]]
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotatorAccuracies:
     """Tells how accurate annotators are on the pool, by what they answered or advised."""
 
@@ -63,7 +72,8 @@ class AnnotatorAccuracies:
 
         Those are annotators whose answers do not count as truth, and who have answered nearly all of the draws.
         """
-        trusted = await self._trusted(project)
+        people = await self._by_people(project)
+        trusted = people.trusted
         own = {
             name: found
             for name, given in (await self.labels.by_annotator(project)).items()
@@ -76,7 +86,7 @@ class AnnotatorAccuracies:
         most = sorted(compared, key=lambda name: (-compared[name], name))[:MOST_ANNOTATORS]
         told = []
         for name in sorted(most):
-            figures = await self.measured(project, self._reader(project, name, own.get(name, {})))
+            figures = await self._measured(project, people, self._reader(project, name, own.get(name, {})))
             if figures:
                 told.append(AnnotatorAccuracy(name, figures))
         return told
@@ -88,12 +98,14 @@ class AnnotatorAccuracies:
         where that says more, by what they are called, how sure that is, what advisors say, and the embedding. Both for
         one look and watched. A draw without an answer counts as wrong; with more than a few of those nothing is told.
         """
-        stream = await self.store.read(lambda tx: audit_stream(tx, project.id))
-        trusted, by_row = await self._trusted(project), await self.labels.rows(project)
+        return await self._measured(project, await self._by_people(project), read)
+
+    async def _measured(self, project: Project, people: _ByPeople, read: Reader) -> tuple[Figure, ...]:
+        trusted = people.trusted
         said = await read(list(trusted))
-        draws = _drawn(stream)
+        draws = {one.row for one in people.stream.draws}
         comparable = {row for row in trusted if row in said or row in draws}
-        known = await self.surveys.known(project, stream, comparable, by_row)
+        known = await self.surveys.known(project, people.stream, comparable, people.by_row)
         if known is None or sum(one.row in said for one in known.draws) < ADVISED * len(known.draws):
             return ()
         kind = task_type(project.annotation_type)
@@ -109,8 +121,10 @@ class AnnotatorAccuracies:
         survey, _ = await self.surveys.of(project, known, values_S1, features)
         return survey.figures(0, share=True, watched=True)
 
-    async def _trusted(self, project: Project) -> Mapping[int, Body]:
-        return {row: one.body for row, one in (await self.labels.consensus(project)).items() if one.trusted}
+    async def _by_people(self, project: Project) -> _ByPeople:
+        stream = await self.store.read(lambda tx: audit_stream(tx, project.id))
+        trusted = {row: one.body for row, one in (await self.labels.consensus(project)).items() if one.trusted}
+        return _ByPeople(stream, trusted, await self.labels.rows(project))
 
     def _reader(self, project: Project, name: str, own: Mapping[int, Annotation]) -> Reader:
         async def read(rows: Sequence[int]) -> Mapping[int, Said]:
@@ -133,10 +147,6 @@ class AnnotatorAccuracies:
             Features(np.hstack([_own_columns(project, rows, said), one.strong_nS]), one.weak_nD)
             for (rows, said), one in zip(groups, advised, strict=True)
         ]
-
-
-def _drawn(stream: AuditStream) -> frozenset[int]:
-    return frozenset(one.row for one in stream.draws)
 
 
 def _own_columns(project: Project, rows: Sequence[int], said: Mapping[int, Said]) -> Floats:
