@@ -47,7 +47,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class LabelerAnswers:
     """The answers that a project allows.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nextlabel.client.cli.output.progress import progress_bar
 from nextlabel.server.auto.job import PROJECT, Job
-from nextlabel.server.embedded.answers import Answers
+from nextlabel.server.embedded.answers import LabelerAnswers
 from nextlabel.v1.labeling_service_pb2 import SUBMIT_STATUS_REFUSED
 
 Function = Callable[[str], Any]
@@ -54,7 +54,7 @@ class FunctionAsked:
 
     job: Job
     function: Function
-    answers: Answers
+    answers: LabelerAnswers
     texts: Mapping[str, str]
     strategy: str
     batch_size: int

@@ -19,7 +19,7 @@ from nextlabel.client.messages.answers import plain_answer
 from nextlabel.client.notebook import project_html
 from nextlabel.server.auto.job import PROJECT
 from nextlabel.server.auto.outcome import ADDED
-from nextlabel.server.embedded.answers import Answers
+from nextlabel.server.embedded.answers import LabelerAnswers
 from nextlabel.server.embedded.functions import LARGEST_BATCH
 from nextlabel.server.embedded.label_sets import is_matrix
 from nextlabel.server.embedded.plan import LabelerPlan, whole_number
@@ -258,7 +258,7 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         given = self._given(plan)
         known = plan.kind.known(y, len(texts)) if given is None else given.known(y, len(texts))
         session = self._opened(plan)
-        answers = given or Answers.of(plan.kind, (not anew and session.class_names) or plan.kind.found(y, known))
+        answers = given or LabelerAnswers.of(plan.kind, (not anew and session.class_names) or plan.kind.found(y, known))
         named = answers.named(known, "y")
         if anew:
             session.begin_anew()
@@ -270,8 +270,8 @@ class Labeler(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         session.ask(plan)
         return self
 
-    def _given(self, plan: LabelerPlan) -> Answers | None:
-        return None if self.classes is None else Answers.of(plan.kind, self.classes)
+    def _given(self, plan: LabelerPlan) -> LabelerAnswers | None:
+        return None if self.classes is None else LabelerAnswers.of(plan.kind, self.classes)
 
     def _plan(self) -> LabelerPlan:
         return LabelerPlan.of(self.get_params(deep=False))

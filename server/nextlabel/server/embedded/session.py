@@ -26,7 +26,7 @@ from nextlabel.server.auto.following import follow
 from nextlabel.server.auto.job import PROJECT, Job
 from nextlabel.server.auto.outcome import Tally, outcomes
 from nextlabel.server.auto.rows import SourceRow
-from nextlabel.server.embedded.answers import Answers, Kind, same
+from nextlabel.server.embedded.answers import Kind, LabelerAnswers, same
 from nextlabel.server.embedded.engine import Engine
 from nextlabel.server.embedded.folders import PassingFolder
 from nextlabel.server.embedded.functions import FUNCTION, FunctionAsked
@@ -56,14 +56,14 @@ class LabelerSession:
         index: a name for each row; None for their numbers.
     """
 
-    answers: Answers
+    answers: LabelerAnswers
     rows: Sequence[SourceRow]
     index: pd.Index[Any] | None
     _there: dict[str, SourceRow]
     _refused: dict[str, str]
     _outcome: tuple[float, Sequence[Mapping[str, Any]], Tally] | None
 
-    def __init__(self, plan: LabelerPlan, answers: Answers | None, passing: PassingFolder | None = None) -> None:
+    def __init__(self, plan: LabelerPlan, answers: LabelerAnswers | None, passing: PassingFolder | None = None) -> None:
         """Open the folder of the plan, or a passing one, and what labels.
 
         Args:
@@ -82,7 +82,7 @@ class LabelerSession:
             self._engine = Engine(plan.folder or _path(self.passing), _settings(plan, self._annotator))
             stack.callback(self._engine.close)
             if there := self.class_names:
-                self.answers = answers or Answers.of(plan.kind, there)
+                self.answers = answers or LabelerAnswers.of(plan.kind, there)
                 self._check(self.answers)
                 self._there = _rows_there(self.client)
                 self.rows = list(self._there.values())
@@ -134,7 +134,7 @@ class LabelerSession:
             self.client.projects.delete(PROJECT)
         self._empty()
 
-    def prepare(self, answers: Answers, guidelines: str) -> None:
+    def prepare(self, answers: LabelerAnswers, guidelines: str) -> None:
         """Make the project, or find it as it was left.
 
         Raises:
@@ -146,7 +146,7 @@ class LabelerSession:
         self.job.prepare(replace(wanted, classes=descriptions), guidelines)
         self.answers = answers
 
-    def _check(self, answers: Answers) -> None:
+    def _check(self, answers: LabelerAnswers) -> None:
         for project in self._projects:
             kind = Kind(enum_name(project, "annotation_type") == "multi_label", project.label_space.paths)
             if kind != answers.kind:

@@ -21,7 +21,7 @@ from nextlabel.server.domain.runs.goals import Goals
 from nextlabel.server.domain.runs.rewriting import RewritingRuns
 from nextlabel.server.domain.runs.rounds import Rounds
 from nextlabel.server.domain.runs.routes.routing import Routing
-from nextlabel.server.domain.selection.selector import Chosen
+from nextlabel.server.domain.selection.selector import ProposedBatch
 from nextlabel.server.ports.run_annotators import AnnotatorSource, RunAnnotator
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.system.signals import Signals
@@ -50,7 +50,7 @@ class _Behind:
     """A round that was not learned from yet, and what was chosen while it was asked for the one after it."""
 
     unlearned: Run
-    ahead: Chosen | None
+    ahead: ProposedBatch | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +191,12 @@ class RunDriver:
         return None
 
     @contextlib.asynccontextmanager
-    async def _learning(self, assigned: Assignment, behind: _Behind | None) -> AsyncIterator[Sequence[Chosen]]:
+    async def _learning(self, assigned: Assignment, behind: _Behind | None) -> AsyncIterator[Sequence[ProposedBatch]]:
         """Learn from a round while the block runs, from what is known at its beginning; end both together.
 
         The model is that of the next batch, which is chosen by it right away: the value has it when the block is over.
         """
-        chosen: list[Chosen] = []
+        chosen: list[ProposedBatch] = []
         if behind is None:
             yield chosen
             return

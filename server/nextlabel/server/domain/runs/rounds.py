@@ -14,7 +14,7 @@ from nextlabel.server.domain.reports.reports import Reports
 from nextlabel.server.domain.runs.leftovers import left_over
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.domain.runs.scopes import Scopes
-from nextlabel.server.domain.selection.selector import Chosen, Query, Selector
+from nextlabel.server.domain.selection.selector import ProposedBatch, Query, Selector
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.errors import DomainError
@@ -41,7 +41,7 @@ class Rounds:
     clock: Clock
 
     async def select(
-        self, project: Project, run: Run, *, leasable: bool, behind: int = 0, ahead: Chosen | None = None
+        self, project: Project, run: Run, *, leasable: bool, behind: int = 0, ahead: ProposedBatch | None = None
     ) -> tuple[Run, Batch, Sequence[Pick]] | None:
         """Begin a round with a new batch, as large as the label budget allows; None when the pool is exhausted.
 
@@ -62,7 +62,7 @@ class Rounds:
         await self.log.note(run, BatchSelected(batch.id, len(picks), seconds, behind))
         return run, batch, picks
 
-    async def choose_next(self, project: Project, run: Run) -> Chosen | None:
+    async def choose_next(self, project: Project, run: Run) -> ProposedBatch | None:
         """Choose the batch of the round after this one while this one's is being asked; None when it has to wait."""
         count = await self._affordable(project, run)
         if run.spec.items or count == 0:

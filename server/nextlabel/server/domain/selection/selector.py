@@ -78,7 +78,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ProposedBatch:
     """What a strategy chose at a time, by the model of a version; nothing is recorded of it."""
 
     query: Query
@@ -114,7 +114,7 @@ class Selector:
         project: Project,
         query: Query,
         also: Callable[[Transaction, Batch, Sequence[Pick]], None] | None = None,
-        ahead: Chosen | None = None,
+        ahead: ProposedBatch | None = None,
     ) -> tuple[Batch, Sequence[Pick]]:
         """Select a batch and record it with everything it depends on; an exhausted pool gives an empty batch.
 
@@ -153,7 +153,7 @@ class Selector:
             await self.store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
 
-    async def choose(self, project: Project, query: Query) -> Chosen | None:
+    async def choose(self, project: Project, query: Query) -> ProposedBatch | None:
         """Choose what `select` may take later; None where that costs money, or pairs have to be made first."""
         pool = await self.pools.open(project.id)
         if pool.unpaired or llm_strategy(query.strategy) is not None:
@@ -162,7 +162,7 @@ class Selector:
 
     async def _chosen(
         self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, at: datetime
-    ) -> Chosen:
+    ) -> ProposedBatch:
         context, model = await self.contexts.context(project, strategy, query.seed)
         fallback = ""
         if missing := _missing(strategy, context):
@@ -172,9 +172,11 @@ class Selector:
             selection = await self._selection(project, query, strategy, candidates, context)
             if len(selection):
                 break
-        return Chosen(query, at, model, candidates, selection, fallback)
+        return ProposedBatch(query, at, model, candidates, selection, fallback)
 
-    async def _stands(self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, ahead: Chosen) -> bool:
+    async def _stands(
+        self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, ahead: ProposedBatch
+    ) -> bool:
         """Whether what was chosen is what the query asks for, by the newest model, and may be asked now."""
         latest = await self.store.read(lambda tx: tx.models.latest(project.id))
         if query.within is not None or query != ahead.query or latest is None or latest.version != ahead.model:
@@ -226,7 +228,7 @@ def _missing(strategy: Strategy, context: SelectionContext) -> str:
     return " and ".join(lacking)
 
 
-def _picks(batch: Batch, chosen: Chosen, ids: Mapping[int, str], slots_taken: int) -> Sequence[Pick]:
+def _picks(batch: Batch, chosen: ProposedBatch, ids: Mapping[int, str], slots_taken: int) -> Sequence[Pick]:
     selection = chosen.selection
 
     def known(value: float) -> float | None:

@@ -51,7 +51,7 @@ class ToldFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class PictureScale:
     """Places of figures from left to right in a picture whose scale begins at ``least`` and ends at ``most``."""
 
     least: float
@@ -67,7 +67,7 @@ class Picture:
     """Figures below each other on one scale, which are ``shown`` as people read them."""
 
     rows: Sequence[ToldFigure]
-    axis: Axis
+    axis: PictureScale
     shown: Callable[[float], str]
 
 
@@ -154,7 +154,7 @@ def _of_pool(found: pb.GetClassSharesResponse | pb.SliceShares) -> Picture | Non
     if found.mean_score:
         rows = told("mean score", found.mean_score)
         ends = [end for one in rows for each in (one.once, one.watched) if each for end in (each.low, each.high)]
-        return Picture(rows, Axis(min(ends), max(max(ends), min(ends) + 1e-6)), lambda value: f"{value:.3g}")
+        return Picture(rows, PictureScale(min(ends), max(max(ends), min(ends) + 1e-6)), lambda value: f"{value:.3g}")
     known = [one for one in found.shares if one.figures]
     most = sorted(known, key=lambda one: -one.figures[0].estimate.value)[:_MOST_CLASSES]
     return shares_picture([row for one in most for row in told(one.label, one.figures)])
@@ -165,7 +165,7 @@ def shares_picture(rows: Sequence[ToldFigure], most: float = 0.0) -> Picture | N
     if not rows:
         return None
     most = most or max(each.high for one in rows for each in (one.once, one.watched) if each)
-    return Picture(rows, Axis(0.0, most), lambda value: f"{100 * value:.1f} %")
+    return Picture(rows, PictureScale(0.0, most), lambda value: f"{100 * value:.1f} %")
 
 
 def _by(request: Request) -> str:
