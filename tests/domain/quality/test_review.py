@@ -17,7 +17,7 @@ from nextlabel.server.values.labeling.answers import Label
 from nextlabel.server.values.labeling.leases import LeaseState
 from nextlabel.server.values.labeling.reviews import ReviewReason
 from nextlabel.server.values.projects.projects import Component
-from tests.domain.service import CLASSES
+from tests.domain.service import CLASSES, Service
 
 pytestmark = pytest.mark.started
 
@@ -155,6 +155,23 @@ class Judging:
             return judged(embeddings_ND, *rest, **named)
 
         monkeypatch.setattr(doubts_by_type, "out_of_fold", counted)
+
+
+async def test_a_list_outlives_a_restart_and_is_made_anew_when_many_labels_have_changed_since(
+    service, monkeypatch, tmp_path
+):
+    judging = Judging(monkeypatch)
+    judging.go_on.set()
+    project = await labeled(service)
+    before = await queue(service).entries(project)
+    await service.close()
+    again = Service(tmp_path)
+    assert await queue(again).entries(project) == before
+    assert len(judging.counts) == 1
+    await again.answer_as_llm(project, dict.fromkeys(IDS[:30], CLASSES[0]), annotator="other")
+    await listed(again, project)
+    assert len(judging.counts) == 2
+    await again.close()
 
 
 async def test_a_list_is_not_made_anew_for_few_labels_and_says_nothing_about_those_that_were_replaced(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,12 +57,15 @@ async def test_items_are_shown_with_labels_predictions_and_picks(service: Servic
     assert {point.item_id: (point.x, point.y) for point in found.points} == places
 
 
-async def test_it_is_the_same_at_every_look_and_after_a_restart(service: Service, tmp_path) -> None:
+async def test_it_is_the_same_at_every_look_and_after_a_restart_and_laid_out_once(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = await project_with_items(service)
     first = await service.parts.reports.maps.of(project, 10)
     assert len(first.points) == 10
     assert await service.parts.reports.maps.of(project, 10) == first
     await service.close()
+    monkeypatch.delattr(pool_layouts, "lay_out")
     again = Service(tmp_path)
     assert await again.parts.reports.maps.of(project, 10) == first
     await again.close()

@@ -31,11 +31,14 @@ class Layout:
     """Where the N items of a sample stand.
 
     Attributes:
-        components_NP: what their neighbours are found by.
+        mean_D: of their embeddings.
+        axes_PD: the principal axes, one a row.
+        components_NP: what their neighbours are found by: how far they are from the mean along each axis.
         places_N2: in [-1, 1], one scale for both axes.
     """
 
-    pca: PCA
+    mean_D: Float32
+    axes_PD: Float32
     components_NP: Float32
     places_N2: Float32
 
@@ -45,7 +48,7 @@ class Layout:
         with TRAINING_THREADS.bounded():
             for first in range(0, len(embeddings_nD), _BLOCK_ROWS):
                 block = slice(first, first + _BLOCK_ROWS)
-                placed_n2[block] = self._placed(_components(self.pca, embeddings_nD[block]))
+                placed_n2[block] = self._placed(_components(embeddings_nD[block], self.mean_D, self.axes_PD))
         return placed_n2
 
     def _placed(self, components_bP: Float32) -> Float32:
@@ -71,10 +74,11 @@ def lay_out(embeddings_ND: npt.NDArray[np.floating]) -> Layout:
     with TRAINING_THREADS.bounded(), np.errstate(invalid="ignore", divide="ignore"):
         components = min(_COMPONENTS, *embeddings_ND.shape)
         pca = PCA(components, random_state=0).fit(embeddings_ND.astype(np.float32))
-        components_NP = _components(pca, embeddings_ND)
+        mean_D, axes_PD = pca.mean_.astype(np.float32), pca.components_.astype(np.float32)
+        components_NP = _components(embeddings_ND, mean_D, axes_PD)
         start_N2 = np.zeros((len(components_NP), 2), np.float32)
         start_N2[:, : min(2, components)] = components_NP[:, :2]
-        return Layout(pca, components_NP, _scaled(_apart(components_NP, start_N2)))
+        return Layout(mean_D, axes_PD, components_NP, _scaled(_apart(components_NP, start_N2)))
 
 
 def _apart(components_NP: Float32, start_N2: Float32) -> Float32:
@@ -95,8 +99,8 @@ def _apart(components_NP: Float32, start_N2: Float32) -> Float32:
         return np.asarray(tsne.fit_transform(components_NP), np.float32)
 
 
-def _components(pca: PCA, embeddings_nD: npt.NDArray[np.floating]) -> Float32:
-    return np.asarray(pca.transform(embeddings_nD.astype(np.float32)), np.float32)
+def _components(embeddings_nD: npt.NDArray[np.floating], mean_D: Float32, axes_PD: Float32) -> Float32:
+    return np.asarray((embeddings_nD.astype(np.float32) - mean_D) @ axes_PD.T, np.float32)
 
 
 def _scaled(places_N2: Float32) -> Float32:

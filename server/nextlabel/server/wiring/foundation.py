@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
+from importlib.metadata import version
 
 import structlog
 
@@ -14,6 +15,7 @@ from nextlabel.server.compute.threads import Threads
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.settings.settings import Settings
+from nextlabel.server.store.derived_files import DerivedFiles
 from nextlabel.server.store.lance_pool.file_cache import FileCache
 from nextlabel.server.store.lance_pool.pool_store import LancePoolStore
 from nextlabel.server.store.state_store import open_state_store
@@ -58,6 +60,7 @@ class Foundation:
     settings: Settings
     store: StateStore
     arrays: LancePoolStore
+    derived: DerivedFiles
     clock: Clock
     limits: Limits
     signals: Signals
@@ -81,11 +84,13 @@ def open_foundation(settings: Settings) -> Foundation:
     if settings.store.pool_url:
         # Before anything is opened that a refusal would leave open.
         LancePoolStore(settings.pool_root, keep_versions=keep_versions).check_commits()
+    store = open_state_store(url, shared=settings.workers > 1)
     return Foundation(
         settings=settings,
-        store=open_state_store(url, shared=settings.workers > 1),
+        store=store,
         # Whoever holds the data directory makes the folders in it.
         arrays=LancePoolStore(settings.pool_root, keep_versions=keep_versions, cache=_cache(settings)),
+        derived=DerivedFiles(settings.data_dir / "derived", store, version("nextlabel")),
         clock=SystemClock(),
         limits=settings.limits.limits(),
         signals=Signals(),

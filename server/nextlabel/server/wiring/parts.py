@@ -162,7 +162,7 @@ def open_parts(settings: Settings) -> Parts:
         ),
     )
     quality = reports.quality
-    in_memory = (
+    beside_the_stores = (
         labeling.labels,
         selector,
         reports.annotators,
@@ -170,8 +170,9 @@ def open_parts(settings: Settings) -> Parts:
         source_curves,
         quality.drift,
         quality.review.audited,
+        base.derived,
     )
-    removal = Removal(base.store, in_memory, learning, pool.pools)
+    removal = Removal(base.store, beside_the_stores, learning, pool.pools)
     learned = LearningParts(learning, selector)
     return Parts(
         base=base,
@@ -239,7 +240,7 @@ def _learning(base: Foundation, pool: PoolParts, projects: ProjectParts, labelin
             store=base.store,
             pools=pool.pools,
             labeled=labeled,
-            doubting=Doubting(labeled, base.workers.compute),
+            doubting=Doubting(labeled, base.workers.compute, base.derived),
             twins=Twins(pool.pools, base.workers.compute),
             executor=base.workers.compute,
             functions=FunctionValues(filter_functions(base.settings.filters, base.workers.compute)),
@@ -259,7 +260,7 @@ def _maps(base: Foundation, pool: PoolParts, labeling: LabelingParts, learning: 
         pools=pool.pools,
         labels=labeling.labels,
         learning=learning,
-        layouts=PoolLayouts(pool.pools, base.workers.compute),
+        layouts=PoolLayouts(pool.pools, base.workers.compute, base.derived),
         executor=base.workers.compute,
     )
 

@@ -16,10 +16,14 @@ _log = structlog.get_logger(__name__)
 
 
 class Kept(Protocol):
-    """What is kept of projects in memory alone."""
+    """What is kept of projects in memory, or can be made again."""
 
     def forget(self, project: ProjectId) -> None:
-        """Drop what is kept of a deleted project."""
+        """Drop what is kept of a deleted project.
+
+        Raises:
+            OSError: something of it is left on the disk.
+        """
         ...
 
 

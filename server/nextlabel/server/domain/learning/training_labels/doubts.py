@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +14,7 @@ from cachetools import LRUCache
 
 from nextlabel.server.domain.learning.training_labels.doubts_by_type import JUDGES
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled, LabeledItems
+from nextlabel.server.ports.derived import Arrays, DerivedArrays, NothingDerived
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.tasks.answer_form import shown_answer
@@ -26,6 +29,7 @@ MOST_JUDGED = 100_000
 CHANGED_SHARE = 0.01
 """Labels that may have changed before a list for people is made anew, which takes seconds where there are thousands."""
 _KEPT = 8
+_NAME = "doubts"
 Int64 = npt.NDArray[np.int64]
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -60,6 +64,7 @@ class Doubting:
 
     labeled: LabeledItems
     executor: Executor
+    derived: DerivedArrays = field(default_factory=NothingDerived)
     _kept: LRUCache[ProjectId, tuple[bytes, Doubts]] = field(init=False, default_factory=lambda: LRUCache(_KEPT))
     _under_way: dict[ProjectId, tuple[bytes, asyncio.Task[Doubts]]] = field(init=False, default_factory=dict)
 
@@ -69,8 +74,8 @@ class Doubting:
         ``every`` are all labels, where the caller knows them.
         """
         labeled = await self.labeled.every(project) if every is None else every
-        key = repr([(one.row, shown_answer(one.body), one.trusted) for one in labeled.consensus]).encode()
-        kept = self._kept.get(project.id)
+        key = await self.executor.run(lambda: _made_of(labeled))
+        kept = await self._last(project)
         if kept is not None and kept[0] == key:
             return kept[1]
         under_way = self._under_way.get(project.id)
@@ -82,7 +87,7 @@ class Doubting:
 
     async def recent(self, project: Project) -> Doubts:
         """Return what they say, or said when at most one label in a hundred was another one, or none yet."""
-        kept = self._kept.get(project.id)
+        kept = await self._last(project)
         if kept is None:
             return await self.of(project)
         agreed = await self.labeled.usable(project)
@@ -92,10 +97,18 @@ class Doubting:
             return await self.of(project)
         return kept[1]
 
+    async def _last(self, project: Project) -> tuple[bytes, Doubts] | None:
+        """Return what was made last, before the server was started too, and what of."""
+        kept = self._kept.get(project.id)
+        if kept is None and (found := await self.derived.find(project.id, _NAME)) is not None:
+            kept = self._kept.setdefault(project.id, (found["made_of"].tobytes(), _from_arrays(found)))
+        return kept
+
     async def _judged(self, project: Project, key: bytes, labeled: Labeled) -> Doubts:
         try:
             doubts = await self.executor.run(lambda: _doubts(labeled, project))
             self._kept[project.id] = (key, doubts)
+            await self.derived.keep(project.id, _NAME, _as_arrays(doubts, key))
         finally:
             if self._under_way.get(project.id, (b"",))[0] == key:
                 del self._under_way[project.id]
@@ -121,6 +134,35 @@ def _doubts(labeled: Labeled, project: Project) -> Doubts:
     scores = {row: body.value for row, body in zip(rows, found.own, strict=True) if isinstance(body, Score)}
     return Doubts(
         dict(zip(rows, found.wrong_n.tolist(), strict=True)), dict(zip(rows, own, strict=True)), labels, scores
+    )
+
+
+def _made_of(labeled: Labeled) -> bytes:
+    told = repr([(one.row, shown_answer(one.body), one.trusted) for one in labeled.consensus])
+    digest = hashlib.sha256(told.encode(errors="surrogatepass"))
+    digest.update(np.ascontiguousarray(labeled.embeddings_ND).data)
+    return digest.digest()
+
+
+def _as_arrays(doubts: Doubts, made_of: bytes) -> Arrays:
+    said = json.dumps([[*doubts.own.items()], [*doubts.labels.items()]]).encode()
+    return {
+        "made_of": np.frombuffer(made_of, np.uint8),
+        "rows_n": np.fromiter(doubts.wrong, np.int64, len(doubts.wrong)),
+        "wrong_n": np.fromiter(doubts.wrong.values(), np.float64, len(doubts.wrong)),
+        "scored_m": np.fromiter(doubts.scores, np.int64, len(doubts.scores)),
+        "scores_m": np.fromiter(doubts.scores.values(), np.float64, len(doubts.scores)),
+        "said": np.frombuffer(said, np.uint8),
+    }
+
+
+def _from_arrays(arrays: Arrays) -> Doubts:
+    own, labels = json.loads(arrays["said"].tobytes())
+    return Doubts(
+        wrong=dict(zip(arrays["rows_n"].tolist(), arrays["wrong_n"].tolist(), strict=True)),
+        own=dict(own),
+        labels=dict(labels),
+        scores=dict(zip(arrays["scored_m"].tolist(), arrays["scores_m"].tolist(), strict=True)),
     )
 
 

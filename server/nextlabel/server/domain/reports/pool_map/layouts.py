@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from cachetools import LRUCache
 
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.layout import Layout, lay_out
+from nextlabel.server.ports.derived import DerivedArrays, NothingDerived
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.ports.system import Executor
 from nextlabel.server.values.ids import ProjectId
@@ -20,6 +22,7 @@ Place = tuple[float, float]
 
 _KEPT_LAYOUTS = 16
 _KEPT_PLACES = 20_000
+_NAME = "layout"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +41,7 @@ class PoolLayouts:
 
     pools: Pools
     executor: Executor
+    derived: DerivedArrays = field(default_factory=NothingDerived)
     _kept: LRUCache[ProjectId, _Laid] = field(init=False, default_factory=lambda: LRUCache(_KEPT_LAYOUTS))
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
@@ -45,7 +49,7 @@ class PoolLayouts:
         """Return places, (n, 2) in [-1, 1], of embedded rows in their order.
 
         They depend on the pool alone: the layout is made of ``anchors``, at least one of its embedded rows. The first
-        look at a pool, or at one that has grown by a quarter, takes seconds.
+        look at a pool, or at one that has grown by a quarter, takes seconds; it is kept beyond a restart.
 
         Raises:
             NotFound: a row has no embedding any more.
@@ -79,9 +83,19 @@ class PoolLayouts:
             if kept is None or not np.array_equal(kept.anchors, wanted):
                 rows = wanted.tolist()
                 embeddings_ND = await self.pools.embeddings(project, rows)
-                layout = await self.executor.run(lambda: lay_out(embeddings_ND))
+                layout = await self._layout(project, wanted, embeddings_ND)
                 kept = self._kept[project] = _Laid(wanted, layout, _by_row(rows, layout.places_N2))
         return kept
+
+    async def _layout(self, project: ProjectId, anchors: Rows, embeddings_ND: npt.NDArray[np.float16]) -> Layout:
+        made_of = np.frombuffer(hashlib.sha256(anchors.tobytes() + embeddings_ND.tobytes()).digest(), np.uint8)
+        found = await self.derived.find(project, _NAME)
+        if found is not None and np.array_equal(found["made_of"], made_of):
+            return Layout(found["mean_D"], found["axes_PD"], found["components_NP"], found["places_N2"])
+        layout = await self.executor.run(lambda: lay_out(embeddings_ND))
+        arrays = {one.name: getattr(layout, one.name) for one in fields(layout)}
+        await self.derived.keep(project, _NAME, {"made_of": made_of, **arrays})
+        return layout
 
 
 def _by_row(rows: Sequence[int], places_n2: npt.NDArray[np.float32]) -> dict[int, Place]:
