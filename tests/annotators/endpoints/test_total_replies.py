@@ -1,14 +1,16 @@
 """Every reply is a model's reply or a named failure, whatever a server sends."""
 
 import copy
+import functools
 import json
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply
+from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply, retry_after_s
 from nextlabel.server.annotators.endpoints.decisions import DecisionEndpoint
 from nextlabel.server.annotators.endpoints.message_batch_replies import read_page, read_results, read_state
 from nextlabel.server.annotators.endpoints.openai import OpenAiConnection, OpenAiEndpoint
@@ -60,7 +62,7 @@ BATCH: dict[str, Any] = {
     "created_at": "2026-01-01T00:00:00Z",
 }
 ODD: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, 0, -1, 1e300, float("nan"), "", "x" * 999, "\x00\ud800", [], {}, [None], {"": []}]
+    [None, True, 0, -1, 1e300, float("nan"), float("-inf"), -(10**400), "", "x" * 999, "\x00\ud800", [], {}, [None]]
 )
 
 
@@ -128,6 +130,60 @@ def test_no_message_batch_is_too_odd_to_be_read(data: st.DataObject) -> None:
     read_page(HttpReply(200, {}, spoiled({"data": [BATCH], "has_more": True, "last_id": "b"}, data)))
     result = {"custom_id": "a", "result": {"type": "errored", "error": {"type": "error", "error": {"type": "x"}}}}
     read_results(HttpReply(200, {}, spoiled(result, data)))
+
+
+ODD_BY_ITSELF = [float("inf"), float("-inf"), float("nan"), -(10**400), 10**400, -1, 0.5, "\ud800", {}, [None]]
+
+
+@pytest.mark.parametrize("odd", ODD_BY_ITSELF, ids=lambda odd: str(odd)[:5].encode("ascii", "replace").decode())
+def test_each_place_of_each_reply_may_hold_each_odd_value(odd: Any) -> None:
+    """A sweep: hypothesis finds what several odd values do together, but hardly all of what one does."""
+    result = {"custom_id": "a", "result": {"type": "errored", "error": {"type": "error", "error": {"type": "x"}}}}
+    reads: list[tuple[dict[str, Any], Any]] = [
+        (COMPLETION, lambda reply: judge(OPENAI.read(reply))),
+        (MESSAGE, lambda reply: judge(read_anthropic_reply(reply))),
+        (BATCH, read_state),
+        ({"data": [BATCH], "has_more": True, "last_id": "b"}, read_page),
+        (result, read_results),
+        *(
+            (DECISION | {"answers": [ANSWER | {"type": kind}]}, lambda reply: judge(DECISIONS.read(reply)))
+            for kind in ("choice", "predicate", "score", "refusal")
+        ),
+    ]
+    for document, read in reads:
+        for path in paths(document)[1:]:
+            spoilt = copy.deepcopy(document)
+            *outer, last = path
+            functools.reduce(lambda inner, key: inner[key], outer, spoilt)[last] = odd
+            read(HttpReply(200, {}, json.dumps(spoilt).encode()))
+
+
+@pytest.mark.parametrize("name", ["", "..", "../../x", "a\nb", "a b", "a&b=c", "x" * 201, "\ud800", 7])
+def test_an_id_of_a_message_batch_that_is_no_part_of_an_address_is_none(name: Any) -> None:
+    body = json.dumps(BATCH | {"id": name}).encode()
+    page = json.dumps({"data": [BATCH], "has_more": True, "last_id": name}).encode()
+    assert isinstance(read_state(HttpReply(200, {}, body)), Failure)
+    found = read_page(HttpReply(200, {}, page))
+    assert not isinstance(found, Failure)
+    assert found[1] == ""
+
+
+@pytest.mark.parametrize("now", ["", "Wed, 21 Oct 2015 07:28:00 GMT", f"Wed, 21 Oct {'9' * 20} 07:28:00 GMT"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "soon",
+        "1e400",
+        "nan",
+        f"Wed, 21 Oct {'9' * 20} 07:28:00 GMT",
+        f"Wed, 21 Oct 2015 07:28:00 +{'9' * 20}",
+        "Fri, 31 Dec 9999 23:59:59 -9999",
+    ],
+)
+def test_a_wait_that_no_clock_knows_is_none(asked: str, now: str) -> None:
+    wait = retry_after_s({"retry-after": asked, "date": now})
+    assert wait is None or math.isfinite(wait)
+    assert retry_after_s({"retry-after-ms": asked, "retry-after": asked, "date": now}) == wait
 
 
 @pytest.mark.parametrize("change", [{"message": None}, {"message": "hi"}, {"logprobs": {"content": [None]}}])

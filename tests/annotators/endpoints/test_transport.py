@@ -1,8 +1,10 @@
 """What comes over the network from an LLM server: late, huge, elsewhere, untrusted; and what is sent to it."""
 
 import asyncio
+import html
 import json
 import ssl
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -153,6 +155,62 @@ async def test_a_key_that_a_server_repeats_ends_with_its_reply(connect: Callable
         assert isinstance(reply, HttpReply)
         assert key not in f"{reply} {endpoint.read(reply)}"
         assert b"[hidden]" in reply.body
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda key: json.dumps(key).replace("/", r"\/"),
+        lambda key: "".join(one if one.isalnum() else f"\\u{ord(one):04x}" for one in key),
+        lambda key: urllib.parse.quote(key, safe=""),
+        html.escape,
+    ],
+)
+async def test_a_key_that_a_server_writes_otherwise_is_a_key(
+    connect: Callable[..., Endpoint], written: Callable[[str], str]
+) -> None:
+    key = "sk/0123456789+ab&c=="
+
+    async def echo(_: web.Request) -> web.Response:
+        return web.Response(status=400, text=f'{{"error": {{"message": "wrong key: {written(key).strip(chr(34))}"}}}}')
+
+    async with serving(echo) as port:
+        assert (await failed(connect(f"http://127.0.0.1:{port}", key))).message == "wrong key: [hidden]"
+
+
+@pytest.mark.parametrize("charset", ["hex", "rot13", "zip", "utf-16", "none", "x" * 2000])
+async def test_no_character_set_of_a_reply_is_followed(connect: Callable[..., Endpoint], charset: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        headers = {"content-type": f"application/json; charset={charset}"}
+        return web.Response(status=500, body=b'{"error": {"message": "down"}}', headers=headers)
+
+    async with serving(answer) as port:
+        assert str(await failed(connect(f"http://127.0.0.1:{port}"))) == "server error: down"
+
+
+@pytest.mark.parametrize("head", [b"hello", b"HTTP/1.1 200 OK\r\nx: " + b"a" * 2**16])
+async def test_what_is_no_http_is_named(connect: Callable[..., Endpoint], head: bytes) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(head + b"\r\n\r\n")
+        await writer.drain()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        failure = await failed(connect(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    assert (failure.kind, failure.kind.charge) == (FailureKind.MALFORMED, Charge.UNKNOWN)
+    assert "no HTTP" in failure.message
+
+
+@pytest.mark.parametrize("body", [b"[" * 10**5, b"\xff", b'{"input_tokens": ' + b"9" * 5_000 + b"}", b"{}", b"-1", b""])
+async def test_a_count_of_tokens_that_is_none_is_not_known(body: bytes) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, content_type="application/json")
+
+    async with serving(answer) as port:
+        endpoint = AnthropicEndpoint(AnthropicConnection("secret", f"http://127.0.0.1:{port}"))
+        assert await endpoint.count_tokens(request_of()) is None
+        assert not endpoint.is_ours(f"http://127.0.0.1:{port}/\x00")
+        assert not endpoint.is_ours(f"http://127.0.0.1:{port}/{'x' * 70_000}")
+        await endpoint.close()
 
 
 async def test_a_short_word_that_serves_as_a_key_stays_in_answers(connect: Callable[..., Endpoint]) -> None:

@@ -1,5 +1,8 @@
 """Message batches: half the price, any order, and a creation whose answer was lost."""
 
+import itertools
+import json
+import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Any
 import pytest
 
 from nextlabel.server.annotators.endpoints.anthropic import AnthropicConnection, AnthropicEndpoint
+from nextlabel.server.annotators.endpoints.wire import HttpReply
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.message_batches import MessageBatchAnnotator, MessageBatchPolicy
 from nextlabel.server.annotators.paid_calls.accounts import Account
@@ -17,6 +21,8 @@ from nextlabel.server.annotators.prompting.technique import Technique
 from nextlabel.server.system.halt import Halt
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted
 from nextlabel.server.values.labeling.answers import Answer, Outcome
+from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.paid_calls import MessageBatchIntent
 from tests.annotators.crashes import audit_runs
 from tests.annotators.durable import DurableLedger
 from tests.annotators.kinds import KINDS
@@ -91,6 +97,22 @@ async def test_a_batch_whose_creation_was_never_confirmed_is_adopted(
     assert len(fake.batches.created) == 1, "not created a second time"
     assert not fake.requests
     assert books.spent() == fake.books.micro_usd
+
+
+async def test_a_list_of_batches_without_an_end_leaves_what_may_have_been_bought_reserved(
+    fake: FakeAnthropic, books: DurableLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint, pages = AnthropicEndpoint(AnthropicConnection(api_key="key", base_url=fake.url)), itertools.count()
+
+    async def endless(_: str, __: float) -> HttpReply:
+        state = {"id": f"b{next(pages)}", "processing_status": "in_progress", "request_counts": {"processing": 10**6}}
+        page = {"data": [state | {"created_at": "2999-01-01T00:00:00Z"}], "has_more": True, "last_id": state["id"]}
+        return HttpReply(200, {}, json.dumps(page).encode())
+
+    monkeypatch.setattr(endpoint, "batches", endless)
+    calls = MessageBatchCalls(endpoint, books, Account().throttle, Manners(FAST), QUICK)
+    with pytest.raises(AnnotatorStopped, match="no end"):
+        await calls.adopt(MessageBatchIntent("i", time.time(), {"i-0": {"key": "item"}}, {"i-0": Cost()}, "line", "m"))
 
 
 async def test_batches_of_others_are_left_alone(

@@ -1,6 +1,7 @@
 """Retries, waits, rate limits and concurrency."""
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections import deque
@@ -143,6 +144,39 @@ async def test_cool_down_is_shared_and_only_grows(clock: FakeClock) -> None:
     start = clock.now
     await asyncio.gather(*(throttle.admit(MODEL, 1, 1) for _ in range(3)))
     assert clock.now - start == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "remaining"),
+    [("0.0001", "0"), ("1", "-1e300"), ("1", "0"), ("1e-300", "1e300"), ("-5", "-5"), ("1e12", "0")],
+)
+async def test_no_rate_limit_makes_a_call_wait_longer_than_calls_may(
+    clock: FakeClock, limit: str, remaining: str
+) -> None:
+    throttle, manners = Throttle(clock), Manners(RetryPolicy(), clock, random.Random(0))
+    headers = {
+        f"anthropic-ratelimit-{name}-{what}": value
+        for name in ("requests", "input-tokens", "output-tokens")
+        for what, value in (("limit", limit), ("remaining", remaining))
+    }
+    for _ in range(4):
+        throttle.observe(MODEL, headers)
+        began = clock.now
+        with contextlib.suppress(AnnotatorStopped):
+            await Patience(throttle, manners).admit(MODEL, 5_000, 500)
+        assert clock.now - began <= RetryPolicy().deadline_s
+
+
+async def test_a_server_that_asks_for_a_year_is_asked_again_in_an_hour(clock: FakeClock) -> None:
+    throttle, manners = Throttle(clock), Manners(RetryPolicy(), clock, random.Random(0))
+    patience = Patience(throttle, manners)
+    await patience.admit(MODEL, 1, 1)
+    with pytest.raises(AnnotatorStopped, match="31536000 s"):
+        await patience.again(Failure(FailureKind.RATE_LIMITED, "", retry_after_s=31_536_000.0))
+    with pytest.raises(AnnotatorStopped):
+        await Patience(throttle, manners).admit(MODEL, 1, 1)
+    clock.now += 3_600.0
+    await Patience(throttle, manners).admit(MODEL, 1, 1)
 
 
 def test_bucket_admits_an_amount_above_its_limit_when_full() -> None:

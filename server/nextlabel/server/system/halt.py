@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Halt:
@@ -22,21 +24,22 @@ class Halt:
         for wait in self._waits:
             wait.reschedule(asyncio.get_running_loop().time())
 
-    async def cut_short(self, waiting: Coroutine[Any, Any, object]) -> None:
-        """Wait for `waiting`, but no longer than until the halt; it is cancelled then."""
+    async def cut_short(self, waiting: Coroutine[Any, Any, T]) -> T | None:
+        """What `waiting` gives, waited for no longer than until the halt; it is cancelled then, and None is given."""
         if self.is_called:
             waiting.close()
-            return
+            return None
         try:
             async with asyncio.timeout(None) as wait:
                 self._waits.add(wait)
                 try:
-                    await waiting
+                    return await waiting
                 finally:
                     self._waits.discard(wait)
         except TimeoutError:
             if not wait.expired():
                 raise
+            return None
 
 
 class Halts:

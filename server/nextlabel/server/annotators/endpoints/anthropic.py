@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply
+from nextlabel.server.annotators.endpoints.anthropic_replies import read_anthropic_reply, token_counts
+from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.transport import Network, failure_in, open_client
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply, ModelRequest, Reply
 from nextlabel.server.system.origins import Origin
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 _SDK_NONSTREAMING_LIMIT = 21_000
 """The SDK refuses longer answers without streaming."""
-_BATCHES = "/v1/messages/batches"
+_MESSAGES = "/v1/messages"
+_BATCHES = f"{_MESSAGES}/batches"
+_COUNT_TIMEOUT_S = 30.0
+_LONGEST_URL = 2_000
 _RESULTS_BYTES = 2**30
 """Results of a whole message batch come in one reply."""
 
@@ -57,7 +61,7 @@ class AnthropicEndpoint:
 
     async def send(self, request: ModelRequest, timeout_s: float) -> HttpReply | Failure:
         """One attempt."""
-        return await self._exchange(self._client, "POST", "/v1/messages", timeout_s, self.parameters(request))
+        return await self._exchange(self._client, "POST", _MESSAGES, timeout_s, self.parameters(request))
 
     def read(self, reply: HttpReply) -> Reply | Failure:
         """A model's reply, or why there is none."""
@@ -83,16 +87,13 @@ class AnthropicEndpoint:
 
     async def count_tokens(self, request: ModelRequest) -> int | None:
         """Input tokens of a request; None where the endpoint cannot count."""
-        import anthropic
-
         parameters = self.parameters(request)
         del parameters["max_tokens"]
-        try:
-            counted = await self._client.messages.count_tokens(**parameters, timeout=30.0)
-        except anthropic.APIError:
+        reply = await self._exchange(self._client, "POST", f"{_MESSAGES}/count_tokens", _COUNT_TIMEOUT_S, parameters)
+        if isinstance(reply, Failure) or reply.status != 200:
             return None
-        tokens = getattr(counted, "input_tokens", None)
-        return tokens if isinstance(tokens, int) else None
+        (tokens,) = token_counts(parse_json(reply.body), "input_tokens") or (0,)
+        return tokens or None
 
     async def create_batch(self, requests: Sequence[Any], timeout_s: float) -> HttpReply | Failure:
         """Create a message batch; each request is a `custom_id` with its `params`."""
@@ -126,6 +127,8 @@ class AnthropicEndpoint:
 
     def is_ours(self, url: str) -> bool:
         """True when a URL leads to the origin that the key is for."""
+        if not (url.isascii() and url.isprintable() and len(url) <= _LONGEST_URL):
+            return False
         try:
             return Origin.of(url.partition("?")[0]) == Origin.of(self._base_url)
         except ValueError:

@@ -146,7 +146,7 @@ def _seconds_until(date: str, now: str) -> float | None:
     try:
         start = parsedate_to_datetime(now) if now else datetime.now(UTC)
         return max(0.0, (parsedate_to_datetime(date) - start).total_seconds())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -1,5 +1,6 @@
 """Reading what the Messages API says about message batches. Nothing here raises."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,9 @@ from typing import Any
 from nextlabel.server.annotators.endpoints.anthropic_replies import read_error
 from nextlabel.server.annotators.endpoints.json_bodies import parse_json
 from nextlabel.server.annotators.endpoints.wire import Failure, FailureKind, HttpReply
+
+_ID = re.compile(r"[A-Za-z0-9][\w.:-]{0,199}", re.ASCII)
+"""An id becomes part of an address and is stored; what is none of this is no id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ def read_page(reply: HttpReply | Failure) -> tuple[list[MessageBatchState], str]
     entries = body.get("data")
     states = [_state(entry) for entry in entries] if isinstance(entries, list) else []
     known = [state for state in states if not isinstance(state, Failure)]
-    return known, str(body.get("last_id") or "") if body.get("has_more") and known else ""
+    last_id = body.get("last_id")
+    return known, str(last_id) if body.get("has_more") and known and _is_id(last_id) else ""
 
 
 def read_results(reply: HttpReply | Failure) -> list[MessageBatchResult] | Failure:
@@ -99,14 +104,20 @@ def _document(reply: HttpReply | Failure) -> Mapping[str, Any] | Failure:
     return body
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and bool(_ID.fullmatch(value))
+
+
 def _state(body: Any) -> MessageBatchState | Failure:
     try:
+        if not _is_id(body["id"]):
+            raise ValueError("no id")
         return MessageBatchState(
-            batch_id=str(body["id"]),
+            batch_id=body["id"],
             ended=body["processing_status"] == "ended",
             results_url=str(body.get("results_url") or ""),
             size=sum(int(count) for count in body["request_counts"].values()),
             created_s=datetime.fromisoformat(body["created_at"]).timestamp(),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no message batch")

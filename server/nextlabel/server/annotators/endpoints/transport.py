@@ -85,7 +85,7 @@ class _Transport:
         except Exception as error:
             raise TransportFaultError(_failure(error, origin)) from error
         secrets = credentials(request.headers.items())
-        headers = [(name, without(secrets, value)) for name, value in headers]
+        headers = [(name, without(secrets, _plain(name, value))) for name, value in headers]
         return httpx2.Response(status, headers=headers, content=without(secrets, body), request=request)
 
     async def _exchange(self, request: "httpx2.Request", proxy: str | None) -> tuple[int, Any, bytes]:
@@ -185,9 +185,18 @@ def _failure(error: BaseException, origin: Origin) -> Failure:
         return Failure(FailureKind.TLS, f"no TLS with {origin}: does it speak https, and on this port?")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return Failure(FailureKind.UNREACHABLE, f"no connection to {origin}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Failure(
+            FailureKind.MALFORMED, f"{origin} answers with what is no HTTP, or with headers that are too long"
+        )
     if isinstance(error, TimeoutError):
         return Failure(FailureKind.TIMEOUT, "no whole answer in time")
     return Failure(FailureKind.INTERRUPTED, "the connection broke before the answer was complete")
+
+
+def _plain(name: bytes, value: bytes) -> bytes:
+    """A header without the character set that it names: libraries decode by it, and some names end them."""
+    return value.partition(b";")[0] if name.lower() == b"content-type" else value
 
 
 def _forbidden(origin: Origin) -> Failure:

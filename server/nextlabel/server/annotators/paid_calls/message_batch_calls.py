@@ -25,6 +25,8 @@ T = TypeVar("T")
 _CLOCK_SKEW_S = 300.0
 _RESULTS_TIMEOUT_S = 1_800.0
 _LONGEST_RETRY_AFTER_S = 3_600.0
+_MOST_PAGES = 1_000
+"""Of the list of message batches, 100 each: more than there are in the hours in which one may go unconfirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,7 @@ class MessageBatchCalls:
     async def _look_for(self, intent: MessageBatchIntent) -> str:
         known = {other.batch_id for other in await self.journal.open_intents()}
         page_after = ""
-        while True:
+        for _ in range(_MOST_PAGES):
             page = await self._patiently(page_after, self.endpoint.batches, read_page)
             states, page_after = page or ([], "")
             for state in states:
@@ -189,6 +191,11 @@ class MessageBatchCalls:
                     return state.batch_id
             if not page_after:
                 return ""
+        raise AnnotatorStopped(
+            f"the endpoint's list of message batches has no end within {_MOST_PAGES} pages; one that may have been "
+            "created stays reserved, and the next run looks for it again",
+            reason="ANNOTATOR_BATCH_UNAVAILABLE",
+        )
 
     async def _belongs(self, state: MessageBatchState, intent: MessageBatchIntent) -> bool:
         """Only results carry custom ids, so a running message batch has to be waited for."""

@@ -22,7 +22,7 @@ class RetryPolicy:
     first_delay_s:       delay after the first failure, doubled after each further one
     max_delay_s:         cap of that delay
     max_retry_after_s:   longest wait a server may ask for; a longer one ends the call, never in an early retry
-    deadline_s:          time for one call, all attempts and waits included
+    deadline_s:          time after which no further attempt of a call begins, and the longest wait for a rate limit
     attempt_timeout_s:   time for one attempt, from the connection to the last byte of the reply
     """
 
@@ -84,8 +84,11 @@ class Patience:
         if cool_down > patience:
             raise _told_to_wait(cool_down)
         check(manners.halt)
-        await manners.halt.cut_short(self._throttle.admit(model, input_tokens, output_tokens))
+        longest = manners.retry.deadline_s
+        too_long = await manners.halt.cut_short(self._throttle.admit(model, input_tokens, output_tokens, longest))
         check(manners.halt)
+        if too_long:
+            raise _told_to_wait(too_long)
         self._attempt += 1
         if self._backing_off_since is not None:
             self._last_wait_s = manners.clock.monotonic() - self._backing_off_since

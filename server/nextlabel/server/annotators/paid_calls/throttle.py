@@ -10,6 +10,8 @@ from nextlabel.server.ports.system import Timer
 _PREFIX = "anthropic-ratelimit-"
 _LIMITED = ("requests", "input-tokens", "output-tokens")
 _WINDOW_S = 60.0
+_LONGEST_COOL_DOWN_S = 3_600.0
+"""A server that asks for more is asked again by then: it may be a mistake, and the key of no use until then."""
 
 
 @dataclass(slots=True)
@@ -33,11 +35,11 @@ class TokenBucket:
     def observe(self, limit: float | None, remaining: float | None, now_s: float) -> None:
         """Learn from the server: its limit holds, and what remains is at most what it says."""
         self._refill(now_s)
-        if limit is not None and limit > 0:
+        if limit is not None and limit >= 1:
             self.limit = limit
             self.level = min(self.level, limit)
         if remaining is not None:
-            self.level = min(self.level, remaining)
+            self.level = min(self.level, max(0.0, remaining))
 
     def _refill(self, now_s: float) -> None:
         if math.isfinite(self.limit):
@@ -55,8 +57,11 @@ class Throttle:
         self._buckets: dict[str, dict[str, TokenBucket]] = {}
         self._cool_until_s = -math.inf
 
-    async def admit(self, model: str, input_tokens: int, output_tokens: int) -> None:
-        """Return when a call to `model` with about these tokens may be sent; models have limits of their own."""
+    async def admit(self, model: str, input_tokens: int, output_tokens: int, patience_s: float = math.inf) -> float:
+        """Return 0 when a call to `model` with about these tokens may be sent; models have limits of their own.
+
+        Where a call that is next would have to wait longer than `patience_s`, it returns how long, at once.
+        """
         buckets = self._of(model)
         amounts = {"requests": 1, "input-tokens": input_tokens, "output-tokens": output_tokens}
         async with self._queues.setdefault(model, asyncio.Lock()):
@@ -66,13 +71,17 @@ class Throttle:
                 wait = max(self._cool_until_s - now, *waits)
                 if wait <= 0:
                     break
+                if wait > patience_s:
+                    return wait
                 await self._clock.sleep(wait)
             for name, amount in amounts.items():
                 buckets[name].take(amount)
+        return 0.0
 
     def cool_down(self, seconds: float) -> None:
-        """Admit nothing for `seconds` from now; a longer cool-down in force stays."""
-        self._cool_until_s = max(self._cool_until_s, self._clock.monotonic() + seconds)
+        """Admit nothing for `seconds` from now, an hour at most; a longer cool-down in force stays."""
+        until = self._clock.monotonic() + min(seconds, _LONGEST_COOL_DOWN_S)
+        self._cool_until_s = max(self._cool_until_s, until)
 
     def remaining_cool_down_s(self) -> float:
         """Seconds until the shared cool-down ends, at least 0."""
