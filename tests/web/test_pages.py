@@ -19,7 +19,7 @@ from tests.web.conftest import ADMIN, Server, violations, visitor
 OF_PROJECT = (
     *("", "/add", "/items", "/map", "/map/points", "/guidelines", "/ledger", "/annotators", "/start"),
     *("/control", "/datasheet", "/datasheet/text"),
-    *("/label", "/review", "/doubtful", "/filters", "/filters?rule=annotations>0", "/filters/left-out"),
+    *("/label", "/review", "/audit", "/doubtful", "/filters", "/filters?rule=annotations>0", "/filters/left-out"),
 )
 PAGES = ("/", "/new", *(f"/projects/{{}}{path}" for path in OF_PROJECT))
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>'\"&{{7*7}}"

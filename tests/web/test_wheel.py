@@ -18,7 +18,7 @@ from tests.web.test_labeling_page import project_of
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.compile(r"""["'(]((?:/static/|\./|/manifest|/worker)[\w./-]+)["')]""")
-PAGES = ("", "/label", "/review", "/map", "/datasheet", "/accuracy", "/annotators", "/routes")
+PAGES = ("", "/label", "/review", "/audit", "/map", "/datasheet", "/accuracy", "/annotators", "/routes")
 
 
 @pytest.fixture

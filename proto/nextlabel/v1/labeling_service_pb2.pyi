@@ -501,6 +501,7 @@ class LeaseItemsRequest(_message.Message):
     REVIEW_FIELD_NUMBER: _builtins.int
     SHOW_ANSWERS_FIELD_NUMBER: _builtins.int
     UNLABELED_FIELD_NUMBER: _builtins.int
+    AUDIT_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     """UUID4 of this call; a repeated call with the same id returns the first answer. Up to 256 bytes."""
     project: _builtins.str
@@ -519,6 +520,11 @@ class LeaseItemsRequest(_message.Message):
     """With `review`: have items without a label compete with the labels, by what a look is expected to gain; up to so many,
     at most 1,000, as `unlabeled` of QualityService.ListReview. What is picked for those who label is not among them.
     """
+    audit: _builtins.bool
+    """Lease audit draws instead: items drawn uniformly at random whose label no person has given yet, whatever others have
+    answered. First those that runs drew while nearly nothing else was picked, then new ones, drawn from all items that
+    people have not labeled. Neither answers of others nor suggestions are shown. QualityService.GetAccuracy rests on them.
+    """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:
         """How long the lease lasts; absent for the project's default."""
@@ -534,10 +540,11 @@ class LeaseItemsRequest(_message.Message):
         review: _builtins.bool = ...,
         show_answers: _builtins.bool = ...,
         unlabeled: _builtins.int = ...,
+        audit: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "show_answers", b"show_answers", "ttl", b"ttl", "unlabeled", b"unlabeled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotator", b"annotator", "audit", b"audit", "count", b"count", "project", b"project", "request_id", b"request_id", "review", b"review", "show_answers", b"show_answers", "ttl", b"ttl", "unlabeled", b"unlabeled"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import grpc
@@ -214,6 +215,9 @@ def test_suggestions_are_shown_only_where_the_project_says_so(api: Api) -> None:
     suggested = lease(api, project, annotator="late", count=2).items
     assert suggested
     assert all(entry.suggestion.annotator == "learner" for entry in suggested)
+    drawn = lease(api, project, "auditor", audit=True).items
+    assert drawn
+    assert not any(entry.HasField("suggestion") for entry in drawn)
 
 
 def exported(api: Api, project: str, form: pb.ExportFormat.ValueType, **more: object) -> list[dict[str, Any]]:
@@ -285,3 +289,19 @@ def test_annotators_are_listed_with_what_they_did(api: Api) -> None:
         ("ann", 2, annotation_pb2.ANNOTATOR_KIND_HUMAN),
         ("bob", 3, annotation_pb2.ANNOTATOR_KIND_HUMAN),
     ]
+
+
+def test_audit_draws_are_leased_by_themselves_to_one_at_a_time(api: Api) -> None:
+    project = api.filled(30)
+    api.submit(project, "eve", range(5))
+    held = lease(api, project, count=10, audit=True)
+    assert len(held.items) == 10
+    assert not {number(entry.item.id) for entry in held.items} & {*range(5)}
+    assert all(entry.pick.audit for entry in held.items)
+    assert not {entry.item.id for entry in lease(api, project, "tom", audit=True).items} & {
+        entry.item.id for entry in held.items
+    }
+    assert set(statuses(api.labeling.SubmitAnnotations(answers(held, project)))) == {pb.SUBMIT_STATUS_ACCEPTED}
+    for field, more in (("audit", {"review": True}), ("show_answers", {"show_answers": True})):
+        asked = partial(lease, api, project, audit=True, **more)
+        assert refusal(asked) == (grpc.StatusCode.INVALID_ARGUMENT, [field])

@@ -86,3 +86,11 @@ def test_who_reviews_may_see_what_others_answered(cli: Cli, news: str, client: C
     refused = cli("label", news, "--annotator", "ann", "--show-answers", stdin="q\n")
     assert refused.code == 2
     assert "with --review only" in refused.err
+
+
+def test_draws_and_reviews_are_not_leased_at_once(cli: Cli, news: str, client: Client) -> None:
+    client.pool.add(news, ["one"])
+    assert cli("label", news, "--annotator", "ann", "--audit", stdin="q\n").code == 0
+    refused = cli("label", news, "--annotator", "ann", "--audit", "--review", stdin="q\n")
+    assert refused.code == 2
+    assert "leave --review out" in refused.err

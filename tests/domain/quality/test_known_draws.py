@@ -1,5 +1,6 @@
 """Draws count where which of them are labeled cannot depend on their labels."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -24,6 +25,15 @@ def stream(*batches, size=POOL):
             picked.append(row)
         picked += [row for row in rows if row is not None and row not in audited]
     return AuditStream(tuple(draws), tuple(picked))
+
+
+def for_people(*batches, size=POOL, labeled=0):
+    """Draws for people, a batch of rows an hour; each left `size` less what had been drawn and labeled before."""
+    drawn = list[AuditedItem]()
+    for n, rows in enumerate(batches):
+        for row in rows:
+            drawn.append(AuditedItem(row, size - labeled - len(drawn), len(drawn), 0, f"audit {n}", at(n)))
+    return tuple(drawn)
 
 
 def at(hour):
@@ -97,3 +107,40 @@ def test_draws_from_a_pool_that_has_grown_since_do_not_count():
     grown = AuditStream((found.draws[0], AuditedItem(2, 1_999, 1, 0, "batch 1", at(1))), found.picked_rows)
     by_row = answers([1, 2], trusted=True)
     assert [draw.row for draw in told(grown, {1, 2}, by_row).draws] == [2]
+
+
+def test_draws_for_people_count_whatever_an_llm_has_answered_and_picked():
+    llm = list(range(900))
+    found = replace(stream([None, *llm]), for_people=for_people([5, 950, 7]))
+    by_row = answers(llm, trusted=False)
+    for row in (5, 950, 7):
+        by_row.setdefault(row, []).append(answer(row, True, at(0.5)))
+    known = told(found, {5, 950, 7}, by_row)
+    assert [draw.row for draw in known.draws] == [5, 950, 7]
+    assert (known.positions, known.seen, known.unknown) == ((0, 1, 2), (5, 950, 7), ())
+    assert (known.pool_size, known.passed_over) == (POOL, 0)
+
+
+def test_what_people_labeled_before_a_draw_for_them_was_known_and_later_labels_were_not():
+    found = AuditStream((), (), for_people([1, 2], [3], labeled=1))
+    by_row = (
+        answers([90], trusted=True, hour=-1) | answers([1, 2], trusted=True) | answers([3, 91], trusted=True, hour=2)
+    )
+    known = told(found, set(by_row), by_row)
+    assert (known.seen, known.positions, known.pool_size) == ((90, 1, 2, 3), (1, 2, 3), POOL)
+
+
+def test_draws_that_people_passed_over_stand_for_a_share_of_which_nothing_is_known():
+    rows = list(range(20))
+    found = AuditStream((), (), for_people(rows))
+    labeled = [row for row in rows[:-2] if row != 3]
+    known = told(found, {*labeled}, answers(labeled, trusted=True))
+    assert [draw.row for draw in known.draws] == labeled
+    assert known.unknown == (3,)
+    assert known.passed_over == pytest.approx(1 / 18)
+
+
+def test_the_kind_of_draws_that_tells_more_counts():
+    found = replace(stream([1, 2, 3, 4, None]), for_people=for_people([11, 12]))
+    assert len(told(found, {1, 2, 3, 4, 11, 12}, answers([1, 2, 3, 4, 11, 12], trusted=True)).draws) == 4
+    assert len(told(found, {1, 11, 12}, answers([1, 11, 12], trusted=True)).draws) == 2

@@ -68,6 +68,7 @@ class Labeling(Service[Mode, Scope]):
         review: bool = False,
         show_answers: bool = False,
         unlabeled: int = 0,
+        audit: bool = False,
         timeout_s: float = LONG_CALL_S,
     ) -> pb.Lease:
         """Give an annotator up to `count` (at most 1,000) items to answer.
@@ -75,7 +76,8 @@ class Labeling(Service[Mode, Scope]):
         Picks a new query batch when nothing is open. A lease without items, and without an id, means that there
         is nothing for this annotator to answer. With `review` they are answered ones that are worth another look,
         as `quality.review` lists them; `show_answers` tells in `doubted` what label each has and who answered what,
-        and up to `unlabeled` items without a label compete with them by what a look is expected to gain.
+        and up to `unlabeled` items without a label compete with them by what a look is expected to gain. With `audit`
+        they are uniform draws that no person has labeled, whatever others answered: what `quality.accuracy` rests on.
         """
         request = pb.LeaseItemsRequest(
             project=project,
@@ -85,6 +87,7 @@ class Labeling(Service[Mode, Scope]):
             review=review,
             show_answers=show_answers,
             unlabeled=unlabeled,
+            audit=audit,
         )
         return (await self._connection.unary(self._stub.LeaseItems, request, timeout_s=timeout_s)).lease
 

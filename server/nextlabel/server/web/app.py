@@ -104,6 +104,7 @@ def web_app(backend: Backend, hosts: frozenset[str]) -> Starlette:
         Route(f"{project}/runs/{{run}}/{{turn}}", pages.turn_run, methods=["POST"]),
         Route(f"{project}/label", labeling.label_page),
         Route(f"{project}/review", labeling.review_page),
+        Route(f"{project}/audit", labeling.audit_page),
         Route(f"{project}/doubtful", reviewing.doubtful),
         Route(f"{api}/lease", labeling.as_json(labeling.lease), methods=["POST"]),
         Route(f"{api}/submit", labeling.as_json(labeling.submit), methods=["POST"]),

@@ -52,17 +52,18 @@ class LeasedItems:
         project: Project,
         leased: Sequence[pb.LeasedItem],
         *,
+        suggest: bool = True,
         show_answers: bool = False,
         disguised: bool = False,
     ) -> None:
-        """Put texts and metadata into items that have only an id, and suggestions beside them.
+        """Put texts and metadata into items that have only an id, and suggestions beside them if ``suggest`` says so.
 
         ``show_answers`` puts in what is known of their labels, too. With ``disguised`` nothing is left that could tell
         items of the pool from gold ones: no id of theirs, no metadata, no reason.
         """
         rows = (await self.pools.find(project.id, [entry.item.id for entry in leased])).tolist()
         stored = {item.row: item for item in await self.pools.items(project.id, [row for row in rows if row >= 0])}
-        suggested = await self.suggestions.of(project, list(stored))
+        suggested = await self.suggestions.of(project, list(stored)) if suggest else {}
         for entry, row in zip(leased, rows, strict=True):
             if row in stored:
                 entry.item.CopyFrom(item_message(stored[row]))

@@ -49,6 +49,7 @@ from nextlabel.server.domain.labeling.slipped_gold import SlippedGold
 from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.labeling.submissions import Submissions, SubmitResult, SubmitStatus
 from nextlabel.server.domain.pool.pools import Pools
+from nextlabel.server.domain.selection.auditing import Auditing
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.review_queue import MOST_UNLABELED
 from nextlabel.server.domain.selection.reviewing import Reviewing
@@ -74,6 +75,7 @@ class LabelingServicer(LabelingServiceServicer):
     selector: Selector
     leasing: Leasing
     reviewing: Reviewing
+    auditing: Auditing
     leased_items: LeasedItems
     labeling: Leases
     submissions: Submissions
@@ -119,14 +121,9 @@ class LabelingServicer(LabelingServiceServicer):
         project = await self.finder.project(request.project)
         ttl_s = seconds_of(request.ttl) if request.HasField("ttl") else None
         annotator = current_call().principal.answers_as(request.annotator)
-        if request.show_answers and not request.review:
-            raise InvalidArgument.field("show_answers", "answers of others are shown with `review` only")
-        most_unlabeled = MOST_UNLABELED if request.review else 0
-        if not 0 <= request.unlabeled <= most_unlabeled:
-            only = "" if request.review else "; leases without `review` are of new items anyway"
-            raise InvalidArgument.field("unlabeled", f"from 0 to {most_unlabeled:,}, got {request.unlabeled}{only}")
+        _check_lease(request)
         slot = self.replies.slot(request, pb.LeaseItemsResponse)
-        gold = () if request.review else await self.slipped_gold.of(project)
+        gold = () if request.review or request.audit else await self.slipped_gold.of(project)
 
         def saved(tx: Transaction, leased: Leased) -> pb.LeaseItemsResponse:
             response = pb.LeaseItemsResponse(lease=lease_message(leased))
@@ -142,7 +139,7 @@ class LabelingServicer(LabelingServiceServicer):
             )
             return None if leased is None else saved(tx, leased)
 
-        def review(tx: Transaction, batch: Batch, picks: Sequence[Pick]) -> pb.LeaseItemsResponse | None:
+        def made_for_one(tx: Transaction, batch: Batch, picks: Sequence[Pick]) -> pb.LeaseItemsResponse | None:
             if (earlier := slot.find(tx)) is not None:
                 return earlier
             leased = self.labeling.lease_batch(
@@ -158,7 +155,9 @@ class LabelingServicer(LabelingServiceServicer):
             return None if leased is None else saved(tx, leased)
 
         if request.review:
-            response = await self.reviewing.lease(project, annotator, request.count, review, request.unlabeled)
+            response = await self.reviewing.lease(project, annotator, request.count, made_for_one, request.unlabeled)
+        elif request.audit:
+            response = await self.auditing.lease(project, annotator, request.count, made_for_one)
         else:
             response = await self.leasing.lease(project, annotator, request.count, work)
         if response is None:
@@ -166,8 +165,9 @@ class LabelingServicer(LabelingServiceServicer):
         await self.leased_items.fill(
             project,
             response.lease.items,
+            suggest=not request.audit,
             show_answers=request.show_answers,
-            disguised=project.gold_share > 0 and not request.review,
+            disguised=project.gold_share > 0 and not request.review and not request.audit,
         )
         return response
 
@@ -309,6 +309,17 @@ class LabelingServicer(LabelingServiceServicer):
             list(own), request.page_token, request.page_size, lambda name: _annotator(name, own[name])
         )
         return pb.ListAnnotatorsResponse(annotators=annotators, next_page_token=token)
+
+
+def _check_lease(request: pb.LeaseItemsRequest) -> None:
+    if request.audit and request.review:
+        raise InvalidArgument.field("audit", "a lease is of audit draws or of labels to review; leave one of them out")
+    if request.show_answers and not request.review:
+        raise InvalidArgument.field("show_answers", "answers of others are shown with `review` only")
+    most_unlabeled = MOST_UNLABELED if request.review else 0
+    if not 0 <= request.unlabeled <= most_unlabeled:
+        only = "" if request.review else "; leases without `review` are of new items anyway"
+        raise InvalidArgument.field("unlabeled", f"from 0 to {most_unlabeled:,}, got {request.unlabeled}{only}")
 
 
 def _check_query(query: Query) -> None:

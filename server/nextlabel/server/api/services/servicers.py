@@ -26,6 +26,7 @@ from nextlabel.server.domain.labeling.disguises import Disguises
 from nextlabel.server.domain.labeling.replay_labels import ReplayLabels
 from nextlabel.server.domain.labeling.slipped_gold import SlippedGold
 from nextlabel.server.domain.learning.suggestions import Suggestions
+from nextlabel.server.domain.selection.auditing import Auditing
 from nextlabel.server.domain.selection.leasing import Leasing
 from nextlabel.server.domain.selection.reviewing import Reviewing
 from nextlabel.server.domain.texts.judgements import Judgements
@@ -165,6 +166,13 @@ def _labeling(parts: Parts, replies: Replies, finder: ProjectFinder) -> Labeling
             store=parts.base.store,
             pools=parts.pool.pools,
             queue=parts.reports.quality.review,
+            clock=parts.base.clock,
+            new_id=new_id,
+        ),
+        auditing=Auditing(
+            store=parts.base.store,
+            pools=parts.pool.pools,
+            labels=parts.labeling.labels,
             clock=parts.base.clock,
             new_id=new_id,
         ),

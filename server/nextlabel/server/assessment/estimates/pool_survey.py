@@ -30,8 +30,8 @@ class PoolSurvey:
 
     ``draws`` were drawn among them at random. Of the ``others``, which nobody looked at, U are a uniform sample.
     ``predicted_SK`` and ``sample_UK`` are predictions, each made without the item's own label, with no columns where
-    there are none. Of ``unknown`` items more nobody can tell the numbers, which lie within ``limits``: intervals of the
-    mean are widened by the most that they can change it.
+    there are none. Of ``unknown`` items more, and of a share ``untold`` of the others, nobody can tell the numbers.
+    These lie within ``limits``: intervals of the mean are widened by the most that they can change it.
     """
 
     draws: Draws
@@ -41,6 +41,7 @@ class PoolSurvey:
     others: int
     unknown: int = 0
     limits: tuple[float, float] = (0.0, 1.0)
+    untold: float = 0.0
 
     @classmethod
     def alone(cls, draws: Draws, values_SK: Floats, sample: int, others: int) -> Self:
@@ -109,7 +110,7 @@ class PoolSurvey:
 
     def _widened(self, mean: Estimate) -> Estimate:
         """Return the mean with the interval of all items, whatever the unknown ones are like."""
-        share = self.unknown / (len(self.values_SK) + self.others + self.unknown)
+        share = (self.unknown + self.untold * self.others) / (len(self.values_SK) + self.others + self.unknown)
         if not share:
             return mean
         low, high = (end + share * (bound - end) for end, bound in zip((mean.low, mean.high), self.limits, strict=True))

@@ -106,6 +106,8 @@ class Leases:
     ) -> Leased | None:
         """Record a batch that was made for one annotator, and hand up to ``count`` picks over; None when none is left.
 
+        Audit draws stay on record also where they are not handed over: which ones are must not depend on who has them.
+
         What somebody has on lease, what the annotator has answered, and what was deleted meanwhile is left out; so are
         items without an answer that are picked for who labels.
 
@@ -133,7 +135,8 @@ class Leases:
         keep = keep[:affordable]
         keep = keep[: deliverable(keep, project.id)]
         leased = self._granted(tx, project, annotator, keep, run="", ttl=ttl, lease_id=self.new_id())
-        tx.labeling.add_batch(batch, keep)
+        handed = {pick.row for pick in keep}
+        tx.labeling.add_batch(batch, [pick for pick in picks if pick.audit or pick.row in handed])
         return leased
 
     def _granted(

@@ -12,6 +12,8 @@ ROUTE = "route"
 """Name of what picks the batches of routes."""
 PEOPLE = "person"
 """Name of people as members of routes."""
+AUDIT = "audit"
+"""Name of what draws items for people at random from all that people have not labeled."""
 
 
 @dataclass(frozen=True, slots=True)

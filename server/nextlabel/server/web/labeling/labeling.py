@@ -43,7 +43,12 @@ async def review_page(request: Request) -> Response:
     return await _show(request, review=True, unlabeled=MIXED_UNLABELED if with_new else 0)
 
 
-async def _show(request: Request, *, review: bool = False, unlabeled: int = 0) -> Response:
+async def audit_page(request: Request) -> Response:
+    """Show the page for one project: items drawn at random whose label no person has given yet."""
+    return await _show(request, audit=True)
+
+
+async def _show(request: Request, *, review: bool = False, unlabeled: int = 0, audit: bool = False) -> Response:
     name = request.path_params["project"]
     if not session_of(request).name:
         return RedirectResponse(f"/login?next={quote(request.url.path)}", 303)
@@ -65,8 +70,9 @@ async def _show(request: Request, *, review: bool = False, unlabeled: int = 0) -
         "prefetch": PREFETCH,
         "review": review,
         "unlabeled": unlabeled,
+        "audit": audit,
         # An answer about a gold item is no label: counting those would tell which items were gold.
-        "progress": not review and not project.gold_share,
+        "progress": not review and not audit and not project.gold_share,
     }
     return page(request, "label.html", project=project, config=config, guidelines=guidelines, classes=config["classes"])
 
@@ -77,9 +83,9 @@ def _class(c: projects_pb.LabelClass, *, paths: bool) -> dict[str, str]:
 
 
 async def lease(request: Request) -> Response:
-    """Give the page items to show: ``{request_id, annotator, review, unlabeled}``.
+    """Give the page items to show: ``{request_id, annotator, review, unlabeled, audit}``.
 
-    ``unlabeled`` is how many new items compete with the labels that are reviewed.
+    ``unlabeled`` is how many new items compete with the labels that are reviewed; ``audit`` asks for draws instead.
     Without any, it says how many are being embedded, or in ``message`` why nothing can be given.
     """
     asked = await _json(request)
@@ -92,6 +98,7 @@ async def lease(request: Request) -> Response:
         review=review,
         show_answers=review,
         unlabeled=_count(asked, "unlabeled"),
+        audit=asked.get("audit") is True,
     )
     who = visitor(request)
     try:

@@ -4,7 +4,7 @@ const CACHE = "nextlabel-1";
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 self.addEventListener("fetch", (event) => {
   const path = new URL(event.request.url).pathname;
-  if (event.request.method !== "GET" || !(path.startsWith("/static/") || /^\/projects\/[^/]+\/(label|review)$/.test(path))) return;
+  if (event.request.method !== "GET" || !(path.startsWith("/static/") || /^\/projects\/[^/]+\/(label|review|audit)$/.test(path))) return;
   event.respondWith((async () => {
     const cache = await caches.open(CACHE);
     try {

@@ -36,6 +36,9 @@ def label(
     unlabeled: Annotated[
         int, typer.Option(min=0, help="With --review: up to so many new items compete with the labels.")
     ] = 0,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Label random draws that no person has labeled, for figures to rest on.")
+    ] = False,
     text: TextOption = None,
     id_column: IdOption = None,
     label: LabelOption = None,
@@ -47,7 +50,10 @@ def label(
 
     In the terminal every answer is stored at once; s passes an item on to others, u takes up the one before, q ends and
     gives the rest back. With --review they are items that others have answered and there is reason to doubt.
+    With --audit they are drawn at random, whatever others have answered: nextlabel quality accuracy rests on them.
     """
+    if audit and review:
+        raise typer.BadParameter("items are random draws or labels to review; leave --review out", param_hint="--audit")
     if show_answers and not review:
         raise typer.BadParameter("answers of others are shown with --review only", param_hint="--show-answers")
     if unlabeled and not review:
@@ -62,6 +68,7 @@ def label(
                 review=review,
                 show_answers=show_answers,
                 unlabeled=unlabeled,
+                audit=audit,
             )
         return
     columns = chosen_columns(text=text, id_column=id_column, label=label, labeled=True)

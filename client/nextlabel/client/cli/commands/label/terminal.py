@@ -29,10 +29,11 @@ def label_in_terminal(
     review: bool = False,
     show_answers: bool = False,
     unlabeled: int = 0,
+    audit: bool = False,
 ) -> None:
     """Lease items, show them, store each answer at once; until nothing is left or the annotator quits."""
     settings = client.projects.get(project)
-    desk = _Desk(client, settings, annotator, inputs_of(settings), review, show_answers, unlabeled)
+    desk = _Desk(client, settings, annotator, inputs_of(settings), review, show_answers, unlabeled, audit)
     while True:
         with desk.leased(count) as lease:
             if not lease.items:
@@ -52,6 +53,7 @@ class _Desk:
     review: bool = False
     show_answers: bool = False
     unlabeled: int = 0
+    audit: bool = False
     answered: set[str] = field(default_factory=set)
     _done: list["LeasedItem"] = field(default_factory=list)
 
@@ -69,6 +71,7 @@ class _Desk:
             review=self.review,
             show_answers=self.show_answers,
             unlabeled=self.unlabeled,
+            audit=self.audit,
         )
         try:
             yield lease

@@ -103,7 +103,7 @@ class AnnotatorAccuracies:
     async def _measured(self, project: Project, people: _ByPeople, read: Reader) -> tuple[Figure, ...]:
         trusted = people.trusted
         said = await read(list(trusted))
-        draws = {one.row for one in people.stream.draws}
+        draws = people.stream.drawn_rows
         comparable = {row for row in trusted if row in said or row in draws}
         known = await self.surveys.known(project, people.stream, comparable, people.by_row)
         if known is None or sum(one.row in said for one in known.draws) < ADVISED * len(known.draws):

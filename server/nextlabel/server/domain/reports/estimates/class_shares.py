@@ -96,7 +96,7 @@ class ShareReports:
         deleted = await self._store.read(lambda tx: set(tx.pool.deleted_rows(project.id)))
         by_row = await self._labels.rows(project)
         usable = await self._surveys.known(project, stream, trusted.keys(), by_row)
-        waiting = sum(d.row not in trusted and d.row not in deleted for d in stream.draws)
+        waiting = sum(row not in trusted and row not in deleted for row in stream.drawn_rows)
         if usable is None:
             return ClassShares(tuple(ClassShare(name, ()) for name in project.class_names), 0, waiting)
         seen = usable.seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -22,13 +22,15 @@ class KnownDraws:
     """Draws with a label, among the rows ``seen`` whose label was known up to the last of them, in that order.
 
     ``positions`` are the draws' places in it. Of ``unknown`` rows, picked up to there too, the label is not known: they
-    could not be drawn any more, so that the draws tell nothing of them.
+    could not be drawn any more, so that the draws tell nothing of them. Neither do they of a share ``passed_over`` of
+    all others, that of the draws up to there which nobody labeled.
     """
 
     draws: tuple[AuditedItem, ...]
     positions: tuple[int, ...]
     seen: tuple[int, ...]
     unknown: tuple[int, ...]
+    passed_over: float = 0.0
 
     def uniform(self) -> Draws:
         """Return the draws as estimates take them; there has to be one."""
@@ -54,30 +56,58 @@ def known_draws(stream: AuditStream, known: Set[int], by_row: Mapping[int, Seque
     Of any other batch they count up to the first that waits. What is known without a pick, as labels from a file are,
     could not be drawn afterwards.
 
-    Where draws end is chosen without looking at labels: more draws make an interval narrower, and what was picked
-    before them without becoming known makes it wider by its share.
+    Draws that were made for people count all, and those among them that nobody labeled stand for as large a share of
+    the pool of which nothing is known.
+
+    Where draws end, and which kind of them counts, is chosen without looking at labels: more draws make an interval
+    narrower, and what was picked before them without becoming known makes it wider by its share.
     """
     early = sorted((when, row) for row, when in without_pick(stream, by_row).items())
-    found = _Walk(stream, known, early).until(_complete(stream.draws, known, by_row))
+    of_batches = _Walk(stream.picked_rows, known, early).until(_complete(stream.draws, known, by_row))
+    drawn = [draw.row for draw in stream.for_people]
+    labeled = sorted((when, row) for row, when in _by_people(by_row).items() if row not in {*drawn})
+    walk = _Walk(drawn, known, labeled)
+    for_people = walk.until([draw for draw in stream.for_people if draw.row in known])
+    for_people = [
+        replace(met, passed_over=1 - (n + 1) / (met.draw.picks_before + 1)) for n, met in enumerate(for_people)
+    ]
+    told = [one for found in (of_batches, for_people) if (one := _most_telling(found)) is not None]
+    return min(told, key=lambda one: one[0])[1] if told else None
+
+
+def _most_telling(found: Sequence[_Met]) -> tuple[float, KnownDraws] | None:
+    """Return the draws up to where they tell most, with about how wide an interval they leave."""
     if not found:
         return None
     newest = max(one.size for one in found)
     kept = [one for one in found if one.size >= SAME_POOL * newest]
-    widths = [2 / np.sqrt(n + 1) + one.unknown / one.size for n, one in enumerate(kept)]
-    kept = kept[: int(np.argmin(widths)) + 1]
+    widths = [2 / np.sqrt(n + 1) + one.unknown / one.size + one.passed_over for n, one in enumerate(kept)]
+    end = int(np.argmin(widths))
+    kept = kept[: end + 1]
     last = kept[-1]
     seen, unknown = last.walk.rows(last)
-    return KnownDraws(tuple(one.draw for one in kept), tuple(one.position for one in kept), seen, unknown)
+    draws, positions = tuple(one.draw for one in kept), tuple(one.position for one in kept)
+    return widths[end], KnownDraws(draws, positions, seen, unknown, last.passed_over)
+
+
+def _by_people(by_row: Mapping[int, Sequence[Annotation]]) -> Mapping[int, datetime]:
+    """Return when rows were first labeled by people."""
+    first = (
+        (row, next((a for a in given if a.trusted and a.answer.body is not None), None))
+        for row, given in by_row.items()
+    )
+    return {row: one.created_at for row, one in first if one is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class _Met:
-    """A draw with how many rows were known, and not known, when it was made."""
+    """A draw with how many rows were known, and not known, when it was made; ``passed_over`` as in `KnownDraws`."""
 
     walk: _Walk
     draw: AuditedItem
     position: int
     unknown: int
+    passed_over: float = 0.0
 
     @property
     def size(self) -> int:
@@ -87,8 +117,8 @@ class _Met:
 class _Walk:
     """Goes through what was looked at in the order of the draws: picks, and what was answered without one."""
 
-    def __init__(self, stream: AuditStream, known: Set[int], early: Sequence[tuple[datetime, int]]) -> None:
-        self._stream = stream
+    def __init__(self, picked_rows: Sequence[int], known: Set[int], early: Sequence[tuple[datetime, int]]) -> None:
+        self._picked_rows = picked_rows
         self._known = known
         self._early = early
         self._seen: list[int] = []
@@ -98,7 +128,7 @@ class _Walk:
         """Return each draw where it is met."""
         found, place, entered = [], 0, 0
         for draw in draws:
-            for row in self._stream.picked_rows[place : draw.picks_before]:
+            for row in self._picked_rows[place : draw.picks_before]:
                 self._look_at(row)
             while entered < len(self._early) and self._early[entered][0] <= draw.time:
                 self._look_at(self._early[entered][1])

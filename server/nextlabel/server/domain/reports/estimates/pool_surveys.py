@@ -72,7 +72,7 @@ class PoolSurveys:
         limits = (0.0, 1.0)
         if read is None and project.annotation_type is AnnotationType.SCORE:
             limits = (project.score_range.minimum, project.score_range.maximum)
-        return replace(survey, unknown=len(known.unknown), limits=limits), sample
+        return replace(survey, unknown=len(known.unknown), untold=known.passed_over, limits=limits), sample
 
     async def _others(self, project: Project, known: KnownDraws) -> tuple[Sequence[int], int]:
         """Return a uniform sample of the rows that were left for a further draw, and how many there are."""

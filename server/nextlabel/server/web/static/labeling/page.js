@@ -16,7 +16,7 @@ async function fetchItems() {
   if (state.asking || state.queue.length > config.prefetch / 2) return;
   state.asking = true;
   try {
-    const given = await post("lease", { request_id: leaseId, annotator: config.annotator, review: config.review, unlabeled: config.unlabeled });
+    const given = await post("lease", { request_id: leaseId, annotator: config.annotator, review: config.review, unlabeled: config.unlabeled, audit: config.audit });
     leaseId = crypto.randomUUID();
     connected(null);
     state.empty = given.items.length === 0 && !given.awaiting_embedding;
@@ -27,7 +27,7 @@ async function fetchItems() {
     const known = new Set([...state.queue, state.current, ...state.history].filter(Boolean).map((item) => item.id));
     for (const item of given.items) {
       if (known.has(item.id)) continue;
-      const leased = { ...item, lease_id: given.lease_id, expires_at: given.expires_at, review: config.review };
+      const leased = { ...item, lease_id: given.lease_id, expires_at: given.expires_at, review: config.review, audit: config.audit };
       await keep("items", leased);
       state.queue.push(leased);
     }
@@ -159,7 +159,7 @@ async function start() {
   const answered = new Set((await everything("outbox")).map((entry) => entry.item_id));
   for (const item of await everything("items")) {
     if (answered.has(item.id) || item.expires_at < Date.now()) await drop("items", item.id);
-    else if (Boolean(item.review) === config.review && (item.doubted || !config.review || config.unlabeled)) state.queue.push(item);
+    else if (Boolean(item.review) === config.review && Boolean(item.audit) === config.audit && (item.doubted || !config.review || config.unlabeled)) state.queue.push(item);
   }
   countWaiting();
   next();
