@@ -522,8 +522,8 @@ class LeaseItemsRequest(_message.Message):
     """
     audit: _builtins.bool
     """Lease audit draws instead: items drawn uniformly at random whose label no person has given yet, whatever others have
-    answered. First those that runs drew while nearly nothing else was picked, then new ones, drawn from all items that
-    people have not labeled. Neither answers of others nor suggestions are shown. QualityService.GetAccuracy rests on them.
+    answered. Those of runs, where these picked nearly nothing beside, then new ones, drawn from all items that people have
+    not labeled. Neither answers of others nor suggestions are shown. QualityService.GetAccuracy rests on them.
     """
     @_builtins.property
     def ttl(self) -> _duration_pb2.Duration:

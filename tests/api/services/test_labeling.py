@@ -302,6 +302,12 @@ def test_audit_draws_are_leased_by_themselves_to_one_at_a_time(api: Api) -> None
         entry.item.id for entry in held.items
     }
     assert set(statuses(api.labeling.SubmitAnnotations(answers(held, project)))) == {pb.SUBMIT_STATUS_ACCEPTED}
-    for field, more in (("audit", {"review": True}), ("show_answers", {"show_answers": True})):
-        asked = partial(lease, api, project, audit=True, **more)
-        assert refusal(asked) == (grpc.StatusCode.INVALID_ARGUMENT, [field])
+    refused = [
+        (pb.LeaseItemsRequest(project=project, annotator="eve", count=1, audit=True, review=True), "audit"),
+        (
+            pb.LeaseItemsRequest(project=project, annotator="eve", count=1, audit=True, show_answers=True),
+            "show_answers",
+        ),
+    ]
+    for asked, field in refused:
+        assert refusal(partial(api.labeling.LeaseItems, asked)) == (grpc.StatusCode.INVALID_ARGUMENT, [field])

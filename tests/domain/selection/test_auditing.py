@@ -1,5 +1,7 @@
 """Draws for people: uniform whatever others answered, offered until they are labeled, and what rests on them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -97,7 +99,7 @@ async def test_a_draw_waits_for_people_until_one_of_them_has_labeled_it(service)
     assert await store.write(lambda tx: leases.lease(tx, project, "eve", 10)) is None
 
 
-async def test_draws_of_an_llms_run_come_first_while_they_tell_of_nearly_everything(service):
+async def test_draws_of_an_llms_run_come_first_where_it_has_picked_nearly_nothing_beside(service):
     project = await service.create()
     await service.add(project, IDS, labels=list(TRUTH.values()))
     query = Query(8, Component("random"), 0.75, seed=1, leasable=False)
@@ -108,6 +110,10 @@ async def test_draws_of_an_llms_run_come_first_while_they_tell_of_nearly_everyth
     early = [pick.item_id for pick in drawn if pick.audit and pick.item_id not in anew]
     assert [(pick.item_id, pick.audit) for pick in leased.picks][: len(early)] == [(i, False) for i in early]
     assert all(pick.audit for pick in leased.picks[len(early) :])
+    await service.parts.learning.selector.select(project, replace(query, count=10, audit_share=0.0))
+    store, leases = service.parts.base.store, service.parts.labeling.leases
+    await store.write(lambda tx: leases.release(tx, project, leased.lease.id))
+    assert not {*early} & {*ids(await lease(service, project, "bob", 10))}
 
 
 async def test_two_people_are_not_offered_the_same_draw_and_nothing_is_left_at_the_end(service):

@@ -20,9 +20,9 @@ from nextlabel.server.values.projects.projects import Component, Project
 T = TypeVar("T")
 
 MOST_UNKNOWN = 0.02
-"""Share of the pool that may have been picked, without people's labels, before a run's draw that people are offered.
+"""Share of the pool that may have been picked, without people's labels, where people are offered the draws of runs.
 
-Draws after that tell nothing of what was picked before them; new draws tell of everything.
+A draw tells nothing of what was picked before it. Where that is much, new draws tell of more.
 """
 
 # Some of few draws may all be with others already.
@@ -91,17 +91,17 @@ def _for_people(tx: Transaction, project: ProjectId) -> Sequence[int]:
 
 
 def _of_runs(tx: Transaction, project: ProjectId, labeled: Set[int], most_unknown: float) -> Sequence[int]:
-    """Return what other batches drew while nearly nothing had been picked that people have not labeled."""
+    """Return what other batches drew, where they picked little beside it that people have not labeled; else nothing."""
     found: list[int] = []
     unknown = 0
     for batch in tx.labeling.batches(project):
         if batch.strategy.name == AUDIT:
             continue
-        if unknown > most_unknown:
-            break
         picks = tx.labeling.picks(batch.id)
         found += [pick.row for pick in picks if pick.audit]
         unknown += sum(pick.row not in labeled for pick in picks if not pick.audit)
+        if unknown > most_unknown:
+            return ()
     return found
 
 
