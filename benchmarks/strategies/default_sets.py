@@ -18,12 +18,16 @@ MOST_TEST_ITEMS = 2000
 
 def load_sets(data: Path, cache: Path) -> Iterator[tuple[Dataset, str]]:
     """Yield every set with its name: those of the folder by name, then digits and breast_cancer of scikit-learn."""
-    for train in sorted(
-        (*data.glob("*/train.jsonl.gz"), *data.glob("*/*/train.jsonl.gz")), key=lambda path: path.parent.name
-    ):
-        yield _text_set(train.parent, cache), train.parent.name
+    for folder in text_set_folders(data):
+        yield _text_set(folder, cache), folder.name
     for name in ("digits", "breast_cancer"):
         yield _numbers(name), name
+
+
+def text_set_folders(data: Path) -> list[Path]:
+    """The sets of texts of a data folder and of the folders in it, by name."""
+    found = (*data.glob("*/train.jsonl.gz"), *data.glob("*/*/train.jsonl.gz"))
+    return sorted((path.parent for path in found), key=lambda folder: folder.name)
 
 
 def _text_set(folder: Path, cache: Path) -> Dataset:

@@ -18,6 +18,7 @@ from nextlabel.server.learners.preferences.fitting import fit
 from nextlabel.server.learners.preferences.learner import PENALTIES, reward_samples, train_preferences
 from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.preferences.training import PreferenceTraining
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.specification import parse_learner_spec
 from nextlabel.server.learners.training import InvalidTrainingSetError
 from nextlabel.server.values.errors import FailedPrecondition
@@ -121,7 +122,8 @@ def test_any_answers_make_a_model_that_is_sure_of_nothing_it_cannot_know(answers
     first, tie, second = few.predict_proba(same)[0]
     assert first == pytest.approx(second)
     assert 0 < tie < 1
-    assert few.penalty in (*PENALTIES, 0.3)
+    strength = few.penalty / spread_of(PAIRS[:n].reshape(2 * n, -1)) ** 2
+    assert any(strength == pytest.approx(one, rel=1e-4) for one in (*PENALTIES, 0.3))
     evaluate_preferences(few, PAIRS[:n], np.array(answers))
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.simulation.cell import full_data_point, run_cell
 from nextlabel.server.simulation.data.dataset import Dataset
 from nextlabel.server.simulation.settings import Protocol
@@ -35,8 +36,9 @@ def test_margin_follows_a_plain_loop_over_scikit_learn(dataset: Dataset, protoco
 
     labeled = _rows_bought_at_random(dataset, 30, seed=0)
     expected = []
+    C = 10 / spread_of(dataset.pool_embeddings_ND) ** 2
     for _ in range(4):
-        model = LogisticRegression(C=10, class_weight="balanced", max_iter=1000, tol=1e-6)
+        model = LogisticRegression(C=C, class_weight="balanced", max_iter=1000, tol=1e-6)
         model.fit(dataset.pool_embeddings_ND[labeled], dataset.pool_labels_N[labeled])
         expected.append(model.score(dataset.test_embeddings_MD, dataset.test_labels_M))
         top2 = np.sort(model.predict_proba(dataset.pool_embeddings_ND), axis=1)[:, -2:]

@@ -12,7 +12,6 @@ from nextlabel.server.assessment.agreement.macro_f1 import macro_f1
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 from nextlabel.server.assessment.reliability import expected_calibration_error
 from nextlabel.server.learners.advice.features import AdviceFeatures
-from nextlabel.server.learners.costs import cost_matrix
 from nextlabel.server.learners.model import Model
 
 CALIBRATION_BINS = 15
@@ -119,10 +118,9 @@ def evaluate(
 
 def _mean_cost(model: Model, confusion_CC: NDArray[np.int64]) -> Mapping[str, float]:
     """What an answer costs on the mean, where a project declares costs."""
-    costs = model.spec.costs
-    if costs is None:
+    if model.costs_CC is None:
         return {}
-    return {"mean_cost": float((confusion_CC * cost_matrix(costs, model.classes)).sum() / confusion_CC.sum())}
+    return {"mean_cost": float((confusion_CC * model.costs_CC).sum() / confusion_CC.sum())}
 
 
 def _class_scores(name: str, confusion_CC: NDArray[np.int64], c: int) -> ClassScores:

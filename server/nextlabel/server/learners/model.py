@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -38,6 +38,7 @@ class Model:
         estimator: the scikit-learn estimator where the linear head is not the whole of it: one that is not
             linear, or one whose optimiser state the next training goes on from.
         blend: what predicts items that have advice; None where the learner alone does.
+        costs_CC: what each answer costs, by the true class; None where wrong answers have no costs of their own.
     """
 
     classes: tuple[str, ...]
@@ -46,6 +47,11 @@ class Model:
     estimator: ProbabilisticClassifier | None
     description: TrainingDescription
     blend: Blend | None = None
+    costs_CC: Float32 | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        costs = self.spec.costs
+        object.__setattr__(self, "costs_CC", None if costs is None else cost_matrix(costs, self.classes))
 
     @property
     def n_classes(self) -> int:
@@ -68,12 +74,16 @@ class Model:
         probabilities[given] = self.blend.predict_proba(evidence)
         return probabilities
 
+    def stretched(self, factor: float) -> Model:
+        """The model that says of embeddings multiplied by a factor what this one says of them; of linear ones alone."""
+        linear = None if self.linear is None else self.linear.stretched(factor)
+        return replace(self, linear=linear, blend=None if self.blend is None else self.blend.stretched(factor))
+
     def decide(self, probabilities_nC: Float32) -> NDArray[np.int64]:
         """The answers, (n,) places in `classes`: the most probable, or where wrong answers have costs, the cheapest."""
-        costs = self.spec.costs
-        if costs is None:
+        if self.costs_CC is None:
             return np.asarray(probabilities_nC.argmax(axis=1))
-        return cheapest(probabilities_nC, cost_matrix(costs, self.classes))
+        return cheapest(probabilities_nC, self.costs_CC)
 
     def hears(self, advice: AdviceFeatures | None) -> bool:
         """Whether this advice counts: the model learned what these advisors are worth, and found it worth something."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ class DescribedClasses:
     embeddings_ED: Float32
     labels_E: Int64
     weights_E: Float32
+
+    def stretched(self, factor: float) -> DescribedClasses:
+        """The same with all embeddings multiplied by a factor."""
+        return replace(self, embeddings_ED=self.embeddings_ED * np.float32(factor))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +120,11 @@ class TrainingSet:
     def n_classes(self) -> int:
         """Size of the label space."""
         return len(self.classes)
+
+    def stretched(self, factor: float) -> TrainingSet:
+        """The same with all embeddings multiplied by a factor."""
+        described = None if self.described is None else self.described.stretched(factor)
+        return replace(self, embeddings_ND=self.embeddings_ND * np.float32(factor), described=described)
 
     def take(self, rows_n: Int64) -> TrainingSet:
         """The training set of these rows, repeats allowed (a bootstrap sample is one)."""

@@ -7,7 +7,7 @@ penalty: what it can add to a good advisor is little, and unpenalised it would d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,10 @@ class Blend:
             return 0.0
         own = np.trace(named_CC)
         return float(own - (named_CC.sum() - own) / (n_classes - 1)) / n_classes
+
+    def stretched(self, factor: float) -> Blend:
+        """The blend that says of embeddings multiplied by a factor what this one says of them as they are."""
+        return replace(self, embedding_CD=self.embedding_CD / np.float32(factor))
 
     def logits(self, learner_nC: Float32, embeddings_nD: Float32, advice_nF: Float32) -> Float32:
         """Unnormalised log-probabilities, (n, C).

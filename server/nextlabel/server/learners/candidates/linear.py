@@ -45,6 +45,10 @@ class TrainedHead:
         intercept = np.where(self.is_seen, self.intercept_C * np.float32(factor), UNSEEN_LOGIT)
         return TrainedHead(self.coef_CD * np.float32(factor), intercept.astype(np.float32))
 
+    def stretched(self, factor: float) -> TrainedHead:
+        """The head that says of embeddings multiplied by a factor what this one says of them as they are."""
+        return TrainedHead(self.coef_CD / np.float32(factor), self.intercept_C)
+
     def logits(self, embeddings_nD: Float32) -> Float32:
         """Unnormalised log-probabilities, (n, C)."""
         return np.asarray(embeddings_nD @ self.coef_CD.T + self.intercept_C)

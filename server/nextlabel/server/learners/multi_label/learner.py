@@ -16,6 +16,7 @@ from nextlabel.server.learners.multi_label.model import MultiLabelModel
 from nextlabel.server.learners.multi_label.names import expected_heads
 from nextlabel.server.learners.multi_label.rivals import Rivals, fitted_rivals
 from nextlabel.server.learners.multi_label.training import MultiLabelTraining
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.threads import TRAINING_THREADS
 from nextlabel.server.learners.training import DescribedClasses
@@ -45,6 +46,8 @@ def train_multi_label(
     """
     started = time.perf_counter()
     start = starting_heads(previous, training)
+    spread = spread_of(training.embeddings_ND)
+    training, start = training.stretched(1 / spread), None if start is None else start.stretched(1 / spread)
     with TRAINING_THREADS.bounded():
         recipe = Recipe.of(spec, training)
         head = recipe.fit(training.answers, start)
@@ -62,7 +65,7 @@ def train_multi_label(
     return MultiLabelModel(
         classes=training.classes,
         spec=spec,
-        head=head,
+        head=head.stretched(spread),
         cuts_C=cuts_C,
         description=description,
         parents_C=training.parents_C,
@@ -154,8 +157,10 @@ def train_multi_label_committee(
 ) -> tuple[TrainedHead, ...]:
     """Heads on bootstrap samples of the answers, started from the model, with its cuts at logit 0."""
     rng = np.random.default_rng(seed)
-    recipe = Recipe.of(model.spec, training)
     start = starting_heads(model, training)
+    spread = spread_of(training.embeddings_ND)
+    training, start = training.stretched(1 / spread), None if start is None else start.stretched(1 / spread)
+    recipe = Recipe.of(model.spec, training)
     frequencies_C = recipe.frequency_shift(training.answers)
     if model.spec.estimator != "default":
         frequencies_C = np.zeros_like(frequencies_C)
@@ -167,5 +172,6 @@ def train_multi_label_committee(
             sample = training.take(rng.integers(0, len(training), len(training)))
             head = recipe.fit(sample.answers, start)
             intercept_C = slope * head.intercept_C + level + frequencies_C - cuts_C
-            heads.append(TrainedHead(np.float32(slope) * head.coef_CD, intercept_C.astype(np.float32)))
+            sloped = TrainedHead(np.float32(slope) * head.coef_CD, intercept_C.astype(np.float32))
+            heads.append(sloped.stretched(spread))
     return tuple(heads)

@@ -68,6 +68,11 @@ class MultiLabelTraining:
         weights_NC = np.repeat(counted(self.trusted_N)[:, None], self.n_classes, axis=1)
         return Answers(self.embeddings_ND, self.targets_NC.astype(np.float64), weights_NC)
 
+    def stretched(self, factor: float) -> MultiLabelTraining:
+        """The same with all embeddings multiplied by a factor."""
+        described = None if self.described is None else self.described.stretched(factor)
+        return replace(self, embeddings_ND=self.embeddings_ND * np.float32(factor), described=described)
+
     def take(self, rows_n: NDArray[np.int64]) -> MultiLabelTraining:
         """The training set of these rows, repeats allowed (a bootstrap sample is one)."""
         kept = self.embeddings_ND[rows_n], self.targets_NC[rows_n], self.trusted_N[rows_n]

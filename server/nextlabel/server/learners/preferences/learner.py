@@ -12,6 +12,7 @@ from nextlabel.server.learners.candidates.description import TrainingDescription
 from nextlabel.server.learners.preferences.fitting import Fitted, fit
 from nextlabel.server.learners.preferences.model import PreferenceModel
 from nextlabel.server.learners.preferences.training import PreferenceTraining
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.specification import LearnerSpec
 from nextlabel.server.learners.threads import TRAINING_THREADS
 
@@ -38,15 +39,16 @@ def train_preferences(training: PreferenceTraining, spec: LearnerSpec) -> Prefer
     too shy; of more than `MOST_TO_CHOOSE` answers, on that many drawn at random.
     """
     started = time.perf_counter()
-    differences_ND, weights_N = training.differences, training.weights
+    weights_N, spread = training.weights, spread_of(training.texts)
+    differences_ND = training.differences / spread
     with TRAINING_THREADS.bounded():
         penalty = _penalty(differences_ND, training.answers_N, weights_N)
         fitted = fit(differences_ND, training.answers_N, weights_N, penalty)
     return PreferenceModel(
         spec=spec,
-        coef_D=fitted.coef_D.astype(np.float32),
+        coef_D=(fitted.coef_D / spread).astype(np.float32),
         log_tie=fitted.log_tie,
-        penalty=penalty,
+        penalty=penalty * spread**2,
         description=TrainingDescription(
             choice=None,
             labels=len(training),

@@ -56,6 +56,11 @@ class PreferenceTraining:
         return np.where(self.trusted_N, 1.0, UNTRUSTED_WEIGHT)
 
     @property
+    def texts(self) -> Float32:
+        """The embeddings of the texts of all pairs, (2 N, D / 2)."""
+        return self.embeddings_ND.reshape(-1, self.embeddings_ND.shape[1] // 2)
+
+    @property
     def differences(self) -> Float64:
         """How the first text of each pair differs from the second, (N, D / 2)."""
         return differences(self.embeddings_ND).astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge, RidgeCV
 
 from nextlabel.server.learners.candidates.description import TrainingDescription
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.scores.model import COVERED, ScoreModel
 from nextlabel.server.learners.scores.ordinal import MOST_LEVELS, OrdinalHead, fit_ordinal
 from nextlabel.server.learners.scores.training import ScoreTraining
@@ -45,6 +46,8 @@ def train_scores(training: ScoreTraining, spec: LearnerSpec) -> ScoreModel:
     predicts if it is nearer to labels left out.
     """
     started = time.perf_counter()
+    spread = spread_of(training.embeddings_ND)
+    training = replace(training, embeddings_ND=training.embeddings_ND / np.float32(spread))
     with TRAINING_THREADS.bounded():
         fitted = _fit(training)
         ordinal, errors_n = _ordinal(training, fitted)
@@ -53,11 +56,11 @@ def train_scores(training: ScoreTraining, spec: LearnerSpec) -> ScoreModel:
     return ScoreModel(
         spec=spec,
         allowed=training.allowed,
-        coef_D=fitted.coef_D.astype(np.float32),
+        coef_D=(fitted.coef_D / spread).astype(np.float32),
         intercept=fitted.intercept,
-        penalty=fitted.penalty,
+        penalty=fitted.penalty * spread**2,
         spread=_spread(errors_n),
-        ordinal=ordinal,
+        ordinal=None if ordinal is None else replace(ordinal, coef_D=ordinal.coef_D / np.float32(spread)),
         half_width=_half_width(errors_n),
         description=TrainingDescription(
             choice=None,

@@ -6,6 +6,7 @@ import numpy as np
 
 from nextlabel.server.learners.candidates.linear import TrainedHead
 from nextlabel.server.learners.model import Model
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.single_label.estimators import HeadClassifier
 from nextlabel.server.learners.single_label.learner import logistic_settings, starting_head, teach
 from nextlabel.server.learners.targets import targets_of
@@ -29,6 +30,8 @@ def train_committee(training: TrainingSet, model: Model, members: int, seed: int
     if not 1 <= members <= MAX_MEMBERS:
         raise ValueError(f"members is {members}; a committee has from 1 to {MAX_MEMBERS} members")
     rng = np.random.default_rng(seed)
+    spread = spread_of(training.embeddings_ND)
+    training, model = training.stretched(1 / spread), model.stretched(1 / spread)
     n = len(training.labels_N)
     settings = logistic_settings(model.spec, training.n_classes)
     start = starting_head(model, training)
@@ -43,5 +46,5 @@ def train_committee(training: TrainingSet, model: Model, members: int, seed: int
             labels = targets_of(training.take(rng.integers(0, n, n))).labels
             member = HeadClassifier(settings, start=start)
             teach(member, labels.embeddings_ND, labels.labels_N, sample_weight=labels.weights_N)
-            heads.append(member.head_)
+            heads.append(member.head_.stretched(spread))
     return tuple(heads)

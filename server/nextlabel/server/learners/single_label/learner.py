@@ -27,6 +27,7 @@ from nextlabel.server.learners.candidates.logistic import LogisticSettings, clas
 from nextlabel.server.learners.candidates.measures import measure_of
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.model import Model, ProbabilisticClassifier
+from nextlabel.server.learners.scale import spread_of
 from nextlabel.server.learners.single_label.advised import fit_advice
 from nextlabel.server.learners.single_label.estimators import (
     HeadClassifier,
@@ -41,6 +42,9 @@ from nextlabel.server.learners.training import TrainingSet
 
 Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
+
+SCALED = ("default", "logistic_regression")
+"""Estimators with a penalty on coefficients, which fit to embeddings of one spread whatever the encoder."""
 
 MAX_POOL_SAMPLE = 5_000
 CHOICE_POOL_SAMPLE = 2_000
@@ -61,6 +65,9 @@ def train(
     """
     started = time.perf_counter()
     pool_MD = np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32)
+    spread = spread_of(training.embeddings_ND, pool_MD) if spec.estimator in SCALED else 1.0
+    training, pool_MD = training.stretched(1 / spread), pool_MD / np.float32(spread)
+    previous = None if previous is None else previous.stretched(1 / spread)
     with TRAINING_THREADS.bounded():
         targets = targets_of(training)
         fitted = _fit(training, targets, pool_MD, spec, seed, previous)
@@ -87,7 +94,8 @@ def train(
         seconds=time.perf_counter() - started,
         advice=advice,
     )
-    return Model(training.classes, spec, fitted.linear, fitted.estimator, description, blend)
+    model = Model(training.classes, spec, fitted.linear, fitted.estimator, description, blend)
+    return model.stretched(spread)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
