@@ -65,7 +65,7 @@ def train(
     """
     started = time.perf_counter()
     pool_MD = np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32)
-    spread = spread_of(training.embeddings_ND, pool_MD) if spec.estimator in SCALED else 1.0
+    spread = _spread(training, pool_MD) if spec.estimator in SCALED else 1.0
     training, pool_MD = training.stretched(1 / spread), pool_MD / np.float32(spread)
     previous = None if previous is None else previous.stretched(1 / spread)
     with TRAINING_THREADS.bounded():
@@ -96,6 +96,13 @@ def train(
     )
     model = Model(training.classes, spec, fitted.linear, fitted.estimator, description, blend)
     return model.stretched(spread)
+
+
+def _spread(training: TrainingSet, pool_MD: Float32) -> float:
+    """By the pool alone where that is enough: labels may be of items that a strategy chose for lying far apart."""
+    if len(pool_MD) > len(training.labels_N):
+        return spread_of(pool_MD)
+    return spread_of(training.embeddings_ND, pool_MD)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
