@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nextlabel.server.assessment.estimates.figures import FigureKind
+from nextlabel.server.domain.reports.delivery.labels import LabelSource
 from nextlabel.server.domain.reports.estimates.accuracy import Accuracy
 from nextlabel.server.domain.reports.estimates.audit_stream import audit_stream
 from nextlabel.server.domain.reports.estimates.chosen_batches import chosen_batches
@@ -22,7 +23,7 @@ TRUTH = {item: CLASSES[0] if n % 2 else CLASSES[1 + n % 4 // 2] for n, item in e
 
 
 async def filled(service):
-    project = await service.create()
+    project = await service.create(learner=Component("logistic_regression"))
     await service.add(project, [f"h{n}" for n in range(30)], split=Split.HOLDOUT, upload="holdout")
     await service.add(project, IDS, labels=list(TRUTH.values()))
     return project
@@ -208,8 +209,6 @@ async def test_a_delivery_is_measured_on_draws_by_what_it_would_have_said_withou
     mistaken = {item: CLASSES[0] if n % 5 == 0 else TRUTH[item] for n, item in enumerate(IDS)}
     await run(service, project, 100)
     measured = service.parts.reports.quality.measured_deliveries
-    # The learner labels what nobody answered, and was trained on the draws.
-    assert await measured.of(project, 0.9) == ()
     await service.answer_as_llm(project, mistaken)
     found = await measured.of(project, 0.9)
     stream = await service.parts.base.store.read(lambda tx: audit_stream(tx, project.id))
@@ -219,6 +218,24 @@ async def test_a_delivery_is_measured_on_draws_by_what_it_would_have_said_withou
     assert all(one.estimate.low - 0.05 <= truth <= one.estimate.high for one in found)
 
 
+async def test_labels_of_a_learner_are_measured_by_learners_that_have_not_seen_the_draws(service):
+    project = await service.create(learner=Component("logistic_regression"))
+    told = [TRUTH[item] if n % 5 else CLASSES[(n // 5) % 3] for n, item in enumerate(IDS)]
+    await service.add(project, IDS, labels=list(TRUTH.values()), embedded_as=told)
+    await service.replay_run(project, TRUTH, limit=Cost(labels=100), audit_share=1.0, batch_size=50, seed=2)
+    found = await service.parts.reports.quality.measured_deliveries.of(project, 0.9)
+    deliveries = service.parts.reports.quality.deliveries
+    key, summary = await deliveries.found(project, 0.9)
+    assert summary.items[LabelSource.LEARNER] == 200
+    page = await deliveries.page(project, 0.9, key, -1, 300)
+    truth = np.mean([one.labeled.body == Label(TRUTH[one.item.item_id]) for one in page.items])
+    assert truth < 0.95
+    assert [one.estimate.items for one in found if one.kind is FigureKind.AUDIT] == [100, 100]
+    assert all(one.estimate.low <= truth <= one.estimate.high for one in found)
+    # A learner that has seen a label says it more often: the draws that it was trained on would flatter it.
+    assert abs(found[0].estimate.value - truth) < 0.08
+
+
 def advice(project, row, label):
     provenance, unsure = Provenance("gpt"), ConfidenceKind.UNCALIBRATED
     answer = Answer(Outcome.LABEL, provenance, Label(label), confidence=0.9, confidence_kind=unsure)
@@ -226,7 +243,7 @@ def advice(project, row, label):
 
 
 async def test_shares_are_told_by_slice(service):
-    project = await service.create()
+    project = await service.create(learner=Component("logistic_regression"))
     await service.add(project, IDS, labels=list(TRUTH.values()), metadata=[f'{{"odd": {n % 2}}}' for n in range(300)])
     await run(service, project, 120)
     found = await service.parts.reports.quality.shares.shares(project, by="odd")

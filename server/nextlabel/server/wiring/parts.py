@@ -170,6 +170,7 @@ def open_parts(settings: Settings) -> Parts:
         source_curves,
         quality.drift,
         quality.review.audited,
+        quality.measured_deliveries.unseen,
         base.derived,
     )
     removal = Removal(base.store, beside_the_stores, learning, pool.pools)

@@ -16,6 +16,7 @@ from nextlabel.server.domain.quality.consensus_methods import ConsensusMethods
 from nextlabel.server.domain.quality.gold_askings import GoldAskings
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.delivery.measured import MeasuredDeliveries
+from nextlabel.server.domain.reports.delivery.unseen import UnseenPredictions
 from nextlabel.server.domain.reports.estimates.accuracy import AccuracyReports
 from nextlabel.server.domain.reports.estimates.annotator_accuracy import AnnotatorAccuracies
 from nextlabel.server.domain.reports.estimates.class_shares import ShareReports
@@ -75,7 +76,7 @@ def quality_parts(
         gold_askings=GoldAskings(store),
         annotator_comparisons=AnnotatorComparisons(store),
         deliveries=deliveries,
-        measured_deliveries=MeasuredDeliveries(deliveries, accuracies, labels),
+        measured_deliveries=MeasuredDeliveries(deliveries, accuracies, labels, UnseenPredictions(labels, learning)),
         route_plans=RoutePlans(deliveries, executor),
         review=ReviewQueue(
             store=store,
