@@ -15,7 +15,7 @@ from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
 from nextlabel.server.values.pool import Split
 
-LIMITS = Limits(item_text_bytes=40, item_id_bytes=10, item_metadata_bytes=20, batch_items=10)
+LIMITS = Limits(item_text_bytes=40, item_id_bytes=10, item_metadata_bytes=24, batch_items=10)
 
 
 def incoming(ids, texts=None, *, metadata=None, splits=None, labels=None, embeddings=None):
@@ -33,7 +33,9 @@ def incoming(ids, texts=None, *, metadata=None, splits=None, labels=None, embedd
         (incoming(["a\x00b"]), "ID_INVALID"),
         (incoming(["a"], [" \n"]), "TEXT_MISSING"),
         (incoming(["a"], ["ä" * 21]), "TEXT_TOO_LONG"),
-        (incoming(["a"], metadata=["x" * 21]), "METADATA_INVALID"),
+        (incoming(["a"], metadata=["x" * 25]), "METADATA_INVALID"),
+        (incoming(["a"], metadata=['{"synthetic":true}']), "METADATA_INVALID"),
+        (incoming(["a"], metadata=['{"synthetic":"True"}']), "METADATA_INVALID"),
         (incoming(["a"], labels=["a"]), "REFERENCE_INVALID"),
         (incoming(["a"], splits=[Split.HOLDOUT], labels=["zzz"]), "REFERENCE_INVALID"),
         (incoming(["a"], splits=[Split.GOLD]), "REFERENCE_INVALID"),

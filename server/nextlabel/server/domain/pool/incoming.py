@@ -16,7 +16,7 @@ from nextlabel.server.tasks.answer_form import written_problem
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.limits import Limits
-from nextlabel.server.values.pairs import TextPair, pair_in, with_pair
+from nextlabel.server.values.pairs import TextPair, fields_in, pair_in, with_pair
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import Project
 from nextlabel.strategies.arithmetic.arrays import as_float32
@@ -24,6 +24,15 @@ from nextlabel.strategies.arithmetic.arrays import as_float32
 _UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")
 _NO_PAIRS = "only projects of pairwise preferences take pairs; give a text"
+_SYNTHETIC = "synthetic"
+"""The metadata by which texts that an LLM wrote are marked where they are written to a file."""
+
+_WRITTEN = ItemProblem(
+    ItemFault.METADATA_INVALID,
+    f"metadata.{_SYNTHETIC}",
+    "is true, and a text that an LLM wrote is no item: it would be counted as a real one in figures; train on it "
+    "beside the exported labels instead",
+)
 _NO_LENGTH = ItemProblem(ItemFault.EMBEDDING_INVALID, "", "its embedding holds NaN or infinity, or has no length")
 
 
@@ -211,6 +220,7 @@ def _evidently_fine(incoming: IncomingItems, project: Project, limits: Limits) -
         and not any(map(str.isspace, texts))
         and max(map(len, texts)) * 4 <= limits.item_text_bytes
         and max(map(len, incoming.metadata)) <= limits.item_metadata_bytes
+        and not any(_SYNTHETIC in kept for kept in incoming.metadata)
         and not any(incoming.labels)
         and not task_type(project.annotation_type).pairs
         and all(split is Split.POOL for split in incoming.splits)
@@ -237,7 +247,14 @@ def _problem(incoming: IncomingItems, i: int, project: Project, limits: Limits) 
     if len(incoming.metadata[i]) - beside > limits.item_metadata_bytes:
         most = f"at most {limits.item_metadata_bytes} bytes as JSON"
         return ItemProblem(ItemFault.METADATA_INVALID, "metadata", most)
+    if _is_written(incoming.metadata[i]):
+        return _WRITTEN
     return _label_problem(incoming.splits[i], incoming.labels[i], project)
+
+
+def _is_written(kept: str) -> bool:
+    """Return whether metadata mark a text as synthetic; files of some kinds write true as a word."""
+    return _SYNTHETIC in kept and str(fields_in(kept).get(_SYNTHETIC)).casefold() == "true"
 
 
 def _pair_problem(pair: TextPair | None, split: Split, project: Project, limits: Limits) -> ItemProblem | None:
