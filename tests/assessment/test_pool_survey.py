@@ -67,8 +67,15 @@ def test_predictions_are_told_where_they_say_more_and_are_never_wider(helpful):
             alone = width[FigureKind.AUDIT, anytime]
             assert width.get((FigureKind.PREDICTION_POWERED, anytime), alone) <= alone
         assert width[FigureKind.AUDIT, False] < width[FigureKind.AUDIT, True]
-        if helpful:
-            assert width[FigureKind.PREDICTION_POWERED, False] < 0.75 * width[FigureKind.AUDIT, False]
+
+
+def test_helpful_predictions_make_intervals_narrower_by_a_third_and_more_on_the_mean():
+    def narrower(seed):
+        *_, survey = surveyed(np.random.default_rng(seed))
+        alone, joined = (one.estimate for one in survey.figures(0, share=True, watched=False))
+        return (joined.high - joined.low) / (alone.high - alone.low)
+
+    assert np.mean([narrower(seed) for seed in range(12)]) < 0.63
 
 
 def test_a_part_of_which_everything_was_looked_at_is_known():
