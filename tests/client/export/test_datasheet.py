@@ -63,6 +63,23 @@ def test_a_release_is_whole_and_machines_read_it(cli: Cli, answered: str, tmp_pa
     assert figures["models"] == {"gpt-9": 1}
 
 
+def test_on_which_terms_labels_may_be_used_is_said_or_said_to_be_unknown(
+    cli: Cli, answered: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "release"
+    said = "--license", "CC-BY-4.0", "--cite-as", "Ann (2026), News"
+    assert cli("export", answered, "--form", "datasheet", "--to", str(folder), *said).code == 0
+    described = mlcroissant.Dataset(jsonld=str(folder / "croissant.json")).metadata
+    assert (described.license, described.cite_as) == (["CC-BY-4.0"], "Ann (2026), News")
+    sheet = (folder / "datasheet.md").read_text()
+    assert f"License: {plain_text('CC-BY-4.0')}." in sheet
+    assert "No license" not in sheet
+    assert "No license is said" in cli("export", answered, "--form", "datasheet").out
+    refused = cli("export", answered, "--license", "MIT")
+    assert refused.code == 2
+    assert "--form datasheet" in refused.err
+
+
 def test_nobody_is_said_to_have_given_labels_known_beforehand(
     cli: Cli, answered: str, client: Client, state: State
 ) -> None:

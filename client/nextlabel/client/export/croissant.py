@@ -64,6 +64,7 @@ def croissant(sheet: Datasheet, labels: Path) -> dict[str, Any]:
         "description": f"Labels of the project {name}, one record an item, with whose label it is and how sure.",
         "datePublished": sheet.written,
         "version": f"1.0.{sheet.project['model_version'] or 0}",
+        **{key: said for key, said in (("license", sheet.license), ("citeAs", sheet.cite_as)) if said},
         "rai:dataCollection": "Items were chosen by active learning; see dataLimitations.",
         "rai:dataAnnotationProtocol": _in_force(sheet) or "There are no guidelines.",
         "rai:dataAnnotationAnalysis": [

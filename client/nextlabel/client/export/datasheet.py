@@ -14,6 +14,7 @@ import grpc
 from google.protobuf.message import Message
 
 from nextlabel.client.errors import NextlabelError
+from nextlabel.client.export.terms import NO_TERMS, Terms
 from nextlabel.client.known_labels import KNOWN
 from nextlabel.client.labeled_items import REFERENCE, LabeledItem
 from nextlabel.client.literals import FilteredName
@@ -43,7 +44,7 @@ class Datasheet:
     count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
     `filters` are the enabled ones with the number of `labels` that each names, and `filtered` what became of those.
     `reports` are those of annotators beside gold and each other. `sliced_by` is the metadata field by which `accuracy`
-    and `reports` have slices, empty for none.
+    and `reports` have slices, empty for none. `license` and `cite_as` are the terms, empty if not said.
     """
 
     project: Record
@@ -66,6 +67,8 @@ class Datasheet:
     filters: Sequence[Record]
     filtered: FilteredName
     sliced_by: str
+    license: str
+    cite_as: str
 
     @property
     def human_share(self) -> float | None:
@@ -168,6 +171,7 @@ def collected(
     annotators: Sequence[Record],
     filtered: FilteredName,
     sliced_by: str = "",
+    terms: Terms = NO_TERMS,
 ) -> Datasheet:
     """The datasheet of a project whose items have passed `counts`."""
     guidelines = [plain(version) for version in project.guidelines.list()]
@@ -202,6 +206,8 @@ def collected(
         filters=_filters(project),
         filtered=filtered,
         sliced_by=sliced_by,
+        license=terms.license,
+        cite_as=terms.cite_as,
     )
 
 

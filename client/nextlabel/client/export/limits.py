@@ -10,7 +10,7 @@ _MUCH_OF_ONE_SOURCE = 0.8
 
 def known_limits(sheet: Datasheet) -> list[str]:
     """The limits, each a sentence or two."""
-    return [*_of_accuracy(sheet), *_of_sources(sheet), *_of_choice(sheet)]
+    return [*_of_accuracy(sheet), *_of_sources(sheet), *_of_choice(sheet), *_of_terms(sheet)]
 
 
 def _of_accuracy(sheet: Datasheet) -> Iterator[str]:
@@ -64,3 +64,10 @@ def _of_choice(sheet: Datasheet) -> Iterator[str]:
     shares = sheet.shares
     if shares.get("missing") or not any(one["figures"] for one in shares.get("shares") or ()):
         yield "How frequent classes are in the pool is not known: no uniform draws that people answered."
+
+
+def _of_terms(sheet: Datasheet) -> Iterator[str]:
+    if not sheet.license:
+        yield "No license is said: whether others may use texts and labels is not known."
+    if not sheet.cite_as:
+        yield "It is not said how to cite this."

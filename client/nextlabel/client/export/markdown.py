@@ -29,7 +29,14 @@ def markdown(sheet: Datasheet) -> str:
         _cost(sheet),
         _limits(sheet),
     )
-    return "\n\n".join([f"# Datasheet of {plain_text(sheet.project['name'])}", f"Written {sheet.written}.", *sections])
+    terms = [
+        f"{what}: {plain_text(said)}."
+        for what, said in (("License", sheet.license), ("Cite as", sheet.cite_as))
+        if said
+    ]
+    return "\n\n".join(
+        [f"# Datasheet of {plain_text(sheet.project['name'])}", f"Written {sheet.written}.", *terms, *sections]
+    )
 
 
 def _composition(sheet: Datasheet) -> str:

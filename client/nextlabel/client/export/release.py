@@ -9,6 +9,7 @@ from nextlabel.client.export.croissant import croissant
 from nextlabel.client.export.datasheet import Counts, Datasheet, annotator_kinds, collected
 from nextlabel.client.export.markdown import markdown
 from nextlabel.client.export.tables import write_rows
+from nextlabel.client.export.terms import NO_TERMS, Terms
 from nextlabel.client.labeled_items import LabeledItem
 from nextlabel.client.literals import FilteredName
 from nextlabel.client.messages.plain import plain
@@ -41,15 +42,16 @@ def write_release(
     filtered: FilteredName = "drop",
     *,
     by: str = "",
+    terms: Terms = NO_TERMS,
 ) -> str:
     """Write the datasheet as the name of `path` says; returns what was written, for people.
 
     Markdown, its figures as JSON, or a folder with labels.jsonl, annotations.jsonl, datasheet.md, figures.json and
     croissant.json. `filtered` is what became of the labels among `items` that filters leave out. `by` is a metadata
-    field by which accuracy is told apart too. Raises what `check_release` raises.
+    field by which accuracy is told apart too, and `terms` those of the hand-over. Raises what `check_release` raises.
     """
     if path.suffix:
-        sheet = datasheet(project, items, filtered, by=by)
+        sheet = datasheet(project, items, filtered, by=by, terms=terms)
         with replacing(path) as beside:
             beside.write_text(markdown(sheet) + "\n" if path.suffix.lower() == ".md" else _json(sheet.figures()))
         return f"the datasheet to {path}"
@@ -61,7 +63,7 @@ def write_release(
         written = write_rows(folder / "labels.jsonl", rows)
         with (folder / "annotations.jsonl").open("wb") as lines:
             lines.writelines(project.labeling.export(filtered=filtered))
-        sheet = collected(project, counts, annotators, filtered, by)
+        sheet = collected(project, counts, annotators, filtered, by, terms)
         (folder / "datasheet.md").write_text(markdown(sheet) + "\n")
         (folder / "figures.json").write_text(_json(sheet.figures()))
         (folder / _MARK).write_text(_json(croissant(sheet, folder / "labels.jsonl")))
@@ -69,14 +71,19 @@ def write_release(
 
 
 def datasheet(
-    project: "ProjectHandle[Blocking]", items: Iterable[LabeledItem], filtered: FilteredName = "drop", *, by: str = ""
+    project: "ProjectHandle[Blocking]",
+    items: Iterable[LabeledItem],
+    filtered: FilteredName = "drop",
+    *,
+    by: str = "",
+    terms: Terms = NO_TERMS,
 ) -> Datasheet:
     """The datasheet of a project with these items, accuracy told apart by a metadata field where one is named."""
     annotators = [plain(one) for one in project.labeling.annotators()]
     counts = Counts(annotator_kinds(annotators))
     for _ in counts.passing(items):
         pass
-    return collected(project, counts, annotators, filtered, by)
+    return collected(project, counts, annotators, filtered, by, terms)
 
 
 def _json(value: object) -> str:

@@ -12,6 +12,7 @@ from nextlabel.client.cli.options import ProjectArgument
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.export.tables import exported_rows, write_rows
+from nextlabel.client.export.terms import Terms
 from nextlabel.client.writers.replacing import replacing
 from nextlabel.client.writers.table import check_ending
 
@@ -110,6 +111,18 @@ def export(
             help="With --form datasheet or hand-over: accuracy and classes of each part of the data.",
         ),
     ] = "",
+    license_name: Annotated[
+        str,
+        typer.Option(
+            "--license",
+            metavar="NAME",
+            help="With --form datasheet or hand-over: on which terms others may use it: an address, or a name such as "
+            "CC-BY-4.0.",
+        ),
+    ] = "",
+    cite_as: Annotated[
+        str, typer.Option(metavar="TEXT", help="With --form datasheet or hand-over: how to cite it.")
+    ] = "",
     to: Annotated[
         Path | None,
         typer.Option(
@@ -123,17 +136,19 @@ def export(
     _check(per, form, run, to, asks_learner=learner, soft=soft)
     if judged_by and form not in _OF_BEST:
         raise typer.BadParameter(f"it goes with --form {', '.join(_OF_BEST)}", param_hint="--judged-by")
-    if by and form not in _SLICED:
-        raise typer.BadParameter("it goes with --form datasheet or hand-over", param_hint="--by")
+    terms = Terms(license_name, cite_as)
+    for option, given in (("--by", by), ("--license", license_name), ("--cite-as", cite_as)):
+        if given and form not in _SLICED:
+            raise typer.BadParameter("it goes with --form datasheet or hand-over", param_hint=option)
     with session(ctx).connect() as client:
         chosen = client.project(project)
         found = chosen.labels(ask_learner=learner, soft=soft, review_below=review_below, filtered=filtered)
         items = (item for item in found if item.trusted or not trusted_only)
         match form:
             case "hand-over":
-                _handover_out(chosen, items, to, filtered, by)
+                _handover_out(chosen, items, to, filtered, by, terms)
             case "datasheet":
-                _datasheet_out(chosen, items, to, filtered, by)
+                _datasheet_out(chosen, items, to, filtered, by, terms)
             case "label-studio" | "argilla":
                 _to_tool(chosen, items, form, to)
             case _ if per == "item":
@@ -197,14 +212,15 @@ def _datasheet_out(
     to: Path | None,
     filtered: "FilteredName",
     by: str,
+    terms: "Terms",
 ) -> None:
     from nextlabel.client.export.markdown import markdown
     from nextlabel.client.export.release import datasheet, write_release
 
     if to is None:
-        typer.echo(markdown(datasheet(project, items, filtered, by=by)))
+        typer.echo(markdown(datasheet(project, items, filtered, by=by, terms=terms)))
     else:
-        say(f"wrote {write_release(project, items, to, filtered, by=by)}")
+        say(f"wrote {write_release(project, items, to, filtered, by=by, terms=terms)}")
 
 
 def _handover_out(
@@ -213,14 +229,17 @@ def _handover_out(
     to: Path | None,
     filtered: "FilteredName",
     by: str,
+    terms: "Terms",
 ) -> None:
     from nextlabel.client.export.handover.folder import write_handover
 
     if to is not None:
-        written, went_on = write_handover(project, items, to, filtered, by=by)
+        written, went_on = write_handover(project, items, to, filtered, by=by, terms=terms)
         if went_on:
             say("went on with the files of a command that was cut off")
         say(f"wrote {written:,} items to {to}; python {to / 'recompute.py'} computes its numbers from the rows")
+        if not terms.license:
+            say("its datasheet says that no license is known; give one with --license, and --cite-as")
 
 
 def _to_tool(

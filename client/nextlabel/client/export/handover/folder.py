@@ -17,6 +17,7 @@ from nextlabel.client.export.handover.readme import readme
 from nextlabel.client.export.handover.stated import Passed, stated
 from nextlabel.client.export.markdown import markdown
 from nextlabel.client.export.tables import write_rows
+from nextlabel.client.export.terms import NO_TERMS, Terms
 from nextlabel.client.labeled_items import LabeledItem
 from nextlabel.client.literals import FilteredName
 from nextlabel.client.messages.answers import plain_answer
@@ -75,11 +76,12 @@ def write_handover(
     filtered: FilteredName = "drop",
     *,
     by: str = "",
+    terms: Terms = NO_TERMS,
 ) -> tuple[int, bool]:
     """Write the folder; returns how many items are in it, and whether files of an earlier call were used.
 
     `filtered` is what became of the labels among `items` that filters leave out, `by` a metadata field by which
-    accuracy is told apart too. Raises FileError for a folder that holds something else.
+    accuracy is told apart too, `terms` those of the hand-over. Raises FileError for a folder that holds something else.
     """
     check_folder(to, MARK)
     annotators = [plain(one) for one in project.labeling.annotators()]
@@ -98,7 +100,7 @@ def write_handover(
         partial.file("curve.csv", lambda path: _curve(project, path))
         partial.file("curve.svg", lambda path: _picture(project, path))
         files += ["curve.csv", "curve.svg"]
-    sheet = collected(project, counts, annotators, filtered, by)
+    sheet = collected(project, counts, annotators, filtered, by, terms)
     if sheet.advice:
         partial.file("advice.jsonl", lambda path: _advice(project, path))
         files.append("advice.jsonl")
