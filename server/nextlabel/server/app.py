@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from nextlabel.server.api.boundary.health import BACKGROUND, Probe
 from nextlabel.server.api.boundary.server import ApiServer
 from nextlabel.server.api.boundary.services import SERVICES
 from nextlabel.server.api.services.servicers import StoredTokens, servicers
+from nextlabel.server.operations.metrics_port import serve_metrics
 from nextlabel.server.operations.state_metrics import StateMetrics
 from nextlabel.server.settings.settings import Settings
-from nextlabel.server.system.addresses import BindError, host_of, port_of
+from nextlabel.server.system.addresses import BindError
 from nextlabel.server.system.worker_processes import Worker
 from nextlabel.server.values.errors import Unavailable
 from nextlabel.server.wiring.parts import Parts, open_parts
@@ -53,8 +54,8 @@ async def running(settings: Settings, inside: Path | None = None) -> AsyncIterat
             api.listen_inside(inside)
         port = await api.start()
         parts.start()
-        _serve_metrics(settings, registry, parts)
         try:
+            _serve_metrics(settings, registry, parts)
             yield port
         finally:
             await api.drain()
@@ -147,4 +148,4 @@ def _serve_metrics(settings: Settings, registry: CollectorRegistry, parts: Parts
     if not bind:
         return
     StateMetrics(parts, registry).start()
-    start_http_server(port_of(bind), addr=host_of(bind), registry=registry)
+    serve_metrics(bind, registry)

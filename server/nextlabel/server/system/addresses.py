@@ -90,11 +90,11 @@ def shared_port(bind: str) -> Iterator[int]:
         yield kept.getsockname()[1]
 
 
-def cannot_listen(bind: str) -> BindError:
-    """Return what to say of an address that gRPC should listen on and cannot."""
+def cannot_listen(bind: str, option: str = "--bind") -> BindError:
+    """Return what to say of an address that cannot be listened on; `option` is how another one is chosen."""
     return BindError(
         f"cannot listen on {bind}: the port is in use or the address is not of this machine; "
-        "choose another one with --bind HOST:PORT"
+        f"choose another one with {option} HOST:PORT"
     )
 
 

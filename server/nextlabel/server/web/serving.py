@@ -15,6 +15,7 @@ import uvicorn
 from nextlabel.server.system.addresses import BindError, host_of, is_loopback, port_of
 from nextlabel.server.web.app import web_app
 from nextlabel.server.web.boundary.backend import Backend
+from nextlabel.server.web.boundary.connections import bounded_connections
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -52,6 +53,7 @@ async def serving(address: WebAddress, channel: grpc.aio.Channel, server: str) -
     pages = _Server(
         uvicorn.Config(
             web_app(backend, address.names),
+            http=bounded_connections(),
             log_config=None,
             access_log=False,
             lifespan="off",
