@@ -75,3 +75,18 @@ async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(
         await service.until(none_left)
     embedding.cancel()
     assert errors == []
+
+
+async def test_items_are_embedded_when_they_come(service):
+    """However seldom the background task looks by itself."""
+    embedding = asyncio.create_task(service.parts.pool.embedding.run(pytest.fail, poll_s=3600))
+    async with asyncio.timeout(30):
+        for name in ("a", "b"):
+            project = await filled(service, name, "text")
+
+            async def embedded(project=project) -> bool:
+                counts = await service.parts.reports.reports.pool_counts(project)
+                return bool(counts.embedded)
+
+            await service.until(embedded)
+    embedding.cancel()

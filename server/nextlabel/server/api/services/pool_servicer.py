@@ -195,12 +195,13 @@ class PoolServicer(PoolServiceServicer):
         """Send the status at every change."""
         project = await self.finder.project(request.project)
         sent = None
-        while True:
-            status = await self._status(request.project)
-            if status != sent:
-                yield pb.WatchPoolResponse(status=status)
-                sent = status
-            await self.signals.wait(f"pool/{project.id}", _WATCH_POLL_S)
+        with self.signals.listening(f"pool/{project.id}") as news:
+            while True:
+                status = await self._status(request.project)
+                if status != sent:
+                    yield pb.WatchPoolResponse(status=status)
+                    sent = status
+                await news.wait(_WATCH_POLL_S)
 
     async def _status(self, name: str) -> pb.PoolStatus:
         project = await self.finder.project(name)

@@ -137,15 +137,16 @@ class RunServicer(RunServiceServicer):
             raise InvalidArgument.field("after_number", f"must not be negative, got {request.after_number}")
         project = await self.finder.project(request.project)
         after = request.after_number
-        while True:
-            ended, after, events = await self._events(project, request.run_id, after)
-            for event in events:
-                yield pb.WatchRunResponse(event=event)
-            if events:
-                continue
-            if ended:
-                return
-            await self.signals.wait(f"run/{request.run_id}", _WATCH_POLL_S)
+        with self.signals.listening(f"run/{request.run_id}") as news:
+            while True:
+                ended, after, events = await self._events(project, request.run_id, after)
+                for event in events:
+                    yield pb.WatchRunResponse(event=event)
+                if events:
+                    continue
+                if ended:
+                    return
+                await news.wait(_WATCH_POLL_S)
 
     def _tell(self, project: Project, run_id: str) -> None:
         """Have who drives, answers or watches a run look at its state."""

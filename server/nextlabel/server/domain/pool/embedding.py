@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from nextlabel.server.domain.pool.ingest import UNEMBEDDED
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.embedding.cache import TextEmbedder
 from nextlabel.server.ports.pool_store import StoredItem
@@ -42,13 +42,8 @@ class Embedding:
     signals: Signals
     embedder: TextEmbedder
     processes: Callable[[], int] = lambda: 1
-    _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _underway: dict[ProjectId, int] = field(init=False, default_factory=dict)
     _rate: dict[ProjectId, float] = field(init=False, default_factory=dict)
-
-    def wake(self) -> None:
-        """Look for waiting segments now."""
-        self._wake.set()
 
     def underway(self, project: ProjectId) -> int:
         """Return how many rows of the current segment are embedded but not yet durable."""
@@ -68,17 +63,14 @@ class Embedding:
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
         """Embed until cancelled; an error is reported and tried again at the next wake-up."""
-        while True:
-            self._wake.clear()
-            try:
-                while await self._embed_waiting(on_error):
-                    pass
-            except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
-                on_error(error)
-            try:
-                await asyncio.wait_for(self._wake.wait(), poll_s)
-            except TimeoutError:
-                continue
+        with self.signals.listening(UNEMBEDDED) as more:
+            while True:
+                try:
+                    while await self._embed_waiting(on_error):
+                        pass
+                except Exception as error:  # noqa: BLE001  (the work outlives a failing database)
+                    on_error(error)
+                await more.wait(poll_s)
 
     async def _embed_waiting(self, on_error: Callable[[BaseException], None]) -> bool:
         """Embed one waiting segment of each project; False when none was embedded."""
@@ -152,9 +144,10 @@ class Embedding:
 
     async def wait(self, project: ProjectId) -> None:
         """Return when nothing of a project waits for its embedding."""
-        while await self.store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
-            self.wake()
-            await self.signals.wait(f"pool/{project}", 1.0)
+        with self.signals.listening(f"pool/{project}") as news:
+            while await self.store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
+                self.signals.notify(UNEMBEDDED)
+                await news.wait(1.0)
 
 
 def side_by_side(embeddings_2nD: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:

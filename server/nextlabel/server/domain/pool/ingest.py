@@ -31,6 +31,8 @@ GROUP_ROWS = 10_000
 GATHER_S = 0.02
 TURN_S = 2.0
 _MOST_QUEUED = 64
+UNEMBEDDED = "unembedded"
+"""Topic of the signal that a segment waits for its embedding."""
 _log = structlog.get_logger(__name__)
 
 
@@ -152,6 +154,8 @@ class Ingest:
         for message, receipt in zip(messages, group.receipts, strict=True):
             _answer(message, receipt)
         self._signals.notify(f"pool/{pool.project}")
+        if not all(embedded for _, _, embedded in group.segments):
+            self._signals.notify(UNEMBEDDED)
 
     async def _follow_sequences(self, project: ProjectId, messages: Sequence[Message], ahead: Ahead) -> None:
         """Look up the last durable sequence of the uploads that are new to this turn."""

@@ -230,12 +230,13 @@ class RunDriver:
                 if selected is None:
                     return await self._nothing_selected(project, run)
                 run = selected[0]
-            while await self.rounds.unfinished(project, run) is not None:
-                await self.signals.wait(f"labeling/{project.id}", 1.0)
-                if await self._halted(run):
-                    return HALTED
-                if await self._spent_dimension(project, run) is not None:
-                    break  # Nobody can lease what is left of the batch.
+            with self.signals.listening(f"labeling/{project.id}") as news:
+                while await self.rounds.unfinished(project, run) is not None:
+                    await news.wait(1.0)
+                    if await self._halted(run):
+                        return HALTED
+                    if await self._spent_dimension(project, run) is not None:
+                        break  # Nobody can lease what is left of the batch.
             await self.rounds.learn(project, run)
             under_way = False
 

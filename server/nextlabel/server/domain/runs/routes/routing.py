@@ -116,9 +116,10 @@ class Routing:
     async def _ask_people(self, project: Project, run: Run, planned: PlannedRoutes, rows: Rows) -> None:
         """Have people lease what is open for them, until all of it is answered or skipped."""
         while True:
-            while await self.rounds.unfinished(project, run) is not None:
-                await self.signals.wait(f"labeling/{project.id}", 1.0)
-                await self._check(project, run, planned)
+            with self.signals.listening(f"labeling/{project.id}") as news:
+                while await self.rounds.unfinished(project, run) is not None:
+                    await news.wait(1.0)
+                    await self._check(project, run, planned)
             left = await self._unasked(project, run, rows, PERSON)
             if not len(left):
                 return
