@@ -13,6 +13,9 @@ from nextlabel.strategies.errors import NotFiniteError
 from nextlabel.strategies.passes.parts import map_blocks, row_numbers
 from nextlabel.strategies.pool import Block, Pool
 
+MOST_COMPARED = 1 << 22
+"""Pairs of rows and centers compared at once; 32 MB of float64."""
+
 
 def squared_distances(embeddings_nD: Array, centers_mD: Array) -> Array:
     """Return squared Euclidean distances, float64, shape (n, m), at least 0, 0 between equal rows."""
@@ -35,11 +38,17 @@ def nearest_of(embeddings_nD: Array, centers_mD: Array) -> Floats:
         return np.full(len(embeddings_nD), np.inf, np.float32)
     embeddings, centers = exactly(embeddings_nD), like(exactly(centers_mD), embeddings_nD)
     xp = array_namespace(embeddings)
-    with np.errstate(invalid="ignore"):
-        closeness_nm = embeddings @ centers.T
-        closeness_nm -= xp.sum(centers * centers, axis=1) / 2
-        squared_n = xp.sum(embeddings * embeddings, axis=1) - 2 * xp.max(closeness_nm, axis=1)
-    return np.asarray(np.maximum(to_numpy(squared_n), 0), np.float32)
+    halves_m = xp.sum(centers * centers, axis=1) / 2
+    nearest_n = np.empty(len(embeddings_nD), np.float32)
+    at_once = max(1, MOST_COMPARED // len(centers_mD))
+    for start in range(0, len(nearest_n), at_once):
+        part = embeddings[start : start + at_once]
+        with np.errstate(invalid="ignore"):
+            closeness_bm = part @ centers.T
+            closeness_bm -= halves_m
+            squared_b = xp.sum(part * part, axis=1) - 2 * xp.max(closeness_bm, axis=1)
+        nearest_n[start : start + at_once] = np.maximum(to_numpy(squared_b), 0)
+    return nearest_n
 
 
 def nearest_squared_distance(pool: Pool, centers_mD: Array, near_N: Floats | None = None) -> Floats:
