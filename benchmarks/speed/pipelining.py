@@ -9,7 +9,8 @@ first form drives one run with `train_while_asking` and one without; `over_annot
 `select_s` the median of what the selections took, and `train_s` that of the trainings before they were stretched.
 
 The second drives both for each seed; one after the other nobody is waited for. A batch is picked by a model that is one
-round older and before the answers of the batch before it, as long as --latency is more than training and choosing take.
+round older, and with the answers to the batch before it as that model predicts them, as long as --latency is more than
+training and choosing take.
 `difference` is the mean over seeds of the mean accuracy over the points of a run, asking while training minus one after
 the other, with its standard error.
 """
@@ -127,7 +128,7 @@ def wall_time(client: Client, data: LabeledSet, options: argparse.Namespace) -> 
 def accuracy(client: Client, data: LabeledSet, options: argparse.Namespace) -> None:
     differences: list[float] = []
     last: list[float] = []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         runs = []
         for ahead in (False, True):
             name = f"seed-{seed}-{int(ahead)}"
@@ -157,6 +158,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=2.0, help="seconds that the annotator takes for a batch")
     parser.add_argument("--training", type=float, default=1.0, help="seconds that a training takes at least")
     parser.add_argument("--seeds", type=int, default=0, help="compare accuracy over so many seeds instead")
+    parser.add_argument("--first-seed", type=int, default=0, help="the others follow it")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
     options = parser.parse_args()
     data = load_set(options.data / options.set, options.cache)

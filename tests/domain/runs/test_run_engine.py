@@ -78,8 +78,8 @@ async def test_the_next_batch_is_chosen_while_one_is_asked(service, monkeypatch)
     chosen = []
     there = asyncio.Event()
 
-    async def told(self, project, run):
-        chosen.append(await choose(self, project, run))
+    async def told(self, project, run, asked):
+        chosen.append(await choose(self, project, run, asked))
         there.set()
         return chosen[-1]
 

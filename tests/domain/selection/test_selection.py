@@ -67,7 +67,7 @@ async def trained(service):
 async def chosen_and_selected(service, project, *, meanwhile=None, query=MARGIN):
     """Choose ahead, do something, and select; return the rows that were chosen and the batch with its rows."""
     selector = service.parts.learning.selector
-    ahead = await selector.choose(project, MARGIN)
+    ahead = await selector.choose(project, MARGIN, ())
     if meanwhile is not None:
         await meanwhile([f"i{row}" for row in ahead.selection.rows_k.tolist()])
     batch, picks = await selector.select(project, query, ahead=ahead)
@@ -113,6 +113,19 @@ async def test_a_newer_model_or_another_query_selects_anew(service):
     assert (batch.model_version, ahead.model) == (2, 1)
 
 
+async def test_what_is_chosen_ahead_looks_elsewhere_than_what_is_being_asked(service):
+    project = await trained(service)
+    selector, query = service.parts.learning.selector, replace(QUERY, count=3, strategy=Component("k_center"))
+    asked = (await selector.choose(project, query, ())).selection.rows_k.tolist()
+    believing = (await selector.choose(project, query, asked)).selection.rows_k.tolist()
+    assert not {*asked} & {*believing}
+    # What was believed is no label: who selects while nothing is asked gets what there was before.
+    assert (await selector.choose(project, query, ())).selection.rows_k.tolist() == asked
+    # Of what is answered already the answer counts.
+    await service.label(project, {f"i{row}": CLASSES[row % 3] for row in asked})
+    assert (await selector.choose(project, query, asked)).selection.rows_k.tolist() == believing
+
+
 async def test_nothing_is_chosen_ahead_where_an_llm_would_be_paid_for_it(service):
     project = await trained(service)
-    assert await service.parts.learning.selector.choose(project, replace(QUERY, strategy=Component("llm"))) is None
+    assert await service.parts.learning.selector.choose(project, replace(QUERY, strategy=Component("llm")), ()) is None

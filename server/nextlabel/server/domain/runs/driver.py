@@ -205,7 +205,7 @@ class RunDriver:
 
         async def learn() -> None:
             await self.rounds.learn(project, behind.unlearned, labeled)
-            ahead = await self.rounds.choose_next(project, assigned.run)
+            ahead = await self.rounds.choose_next(project, assigned.run, assigned.picks)
             chosen.extend([] if ahead is None else [ahead])
 
         learning = asyncio.create_task(learn())

@@ -62,14 +62,14 @@ class Rounds:
         await self.log.note(run, BatchSelected(batch.id, len(picks), seconds, behind))
         return run, batch, picks
 
-    async def choose_next(self, project: Project, run: Run) -> ProposedBatch | None:
+    async def choose_next(self, project: Project, run: Run, asked: Sequence[Pick]) -> ProposedBatch | None:
         """Choose the batch of the round after this one while this one's is being asked; None when it has to wait."""
         count = await self._affordable(project, run)
         if run.spec.items or count == 0:
             return None
         query = _query(replace(run, round=run.round + 1), count, leasable=False)
         try:
-            return await self.selector.choose(project, query)
+            return await self.selector.choose(project, query, [pick.row for pick in asked])
         except DomainError:
             # What is in the way of choosing now may have gone when the round begins, or is told then.
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.types.task_learners import learns, task_learner
-from nextlabel.server.domain.selection.context import selection_context
+from nextlabel.server.domain.selection.context import believing, selection_context
 from nextlabel.server.ports.difficulties import DifficultySource
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.ports.system import Executor
@@ -32,8 +33,12 @@ class KnownContexts:
         init=False, default_factory=lambda: defaultdict(NearestLabeled)
     )
 
-    async def context(self, project: Project, strategy: Strategy, seed: int) -> tuple[SelectionContext, int]:
+    async def context(
+        self, project: Project, strategy: Strategy, seed: int, asked: Sequence[int] = ()
+    ) -> tuple[SelectionContext, int]:
         """Return what the strategy may know, and the version of the model in it (0 without one).
+
+        Rows that are being ``asked`` count as labeled as the model predicts, where they are not labeled yet.
 
         Raises:
             FailedPrecondition: the strategy goes by what was difficult, and nothing is known of that.
@@ -56,6 +61,9 @@ class KnownContexts:
                 strategy, learner, model, labeled.training, seed, annotations=annotations, nearest=nearest
             )
         )
+        if rows := sorted({*asked}.difference(labeled.rows_N.tolist())):
+            asked_BD = (await self.learning.pools.embeddings(project.id, rows)).astype(np.float32)
+            context = await self.executor.run(lambda: believing(context, asked_BD))
         return context, version
 
     def forget(self, project: ProjectId) -> None:

@@ -153,17 +153,27 @@ class Selector:
             await self.store.write(lambda tx: _record(tx, batch, picks, also))
         return batch, picks
 
-    async def choose(self, project: Project, query: Query) -> ProposedBatch | None:
-        """Choose what `select` may take later; None where that costs money, or pairs have to be made first."""
+    async def choose(self, project: Project, query: Query, asked: Sequence[int]) -> ProposedBatch | None:
+        """Choose what `select` may take later; None where that costs money, or pairs have to be made first.
+
+        Of rows that are being ``asked`` the strategy believes what the learner predicts.
+        """
         pool = await self.pools.open(project.id)
         if pool.unpaired or llm_strategy(query.strategy) is not None:
             return None
-        return await self._chosen(project, pool, strategy_of(query.strategy), query, self.clock.now())
+        async with self.pools.selecting(project.id):
+            return await self._chosen(project, pool, strategy_of(query.strategy), query, self.clock.now(), asked)
 
     async def _chosen(
-        self, project: Project, pool: KnownPool, strategy: Strategy, query: Query, at: datetime
+        self,
+        project: Project,
+        pool: KnownPool,
+        strategy: Strategy,
+        query: Query,
+        at: datetime,
+        asked: Sequence[int] = (),
     ) -> ProposedBatch:
-        context, model = await self.contexts.context(project, strategy, query.seed)
+        context, model = await self.contexts.context(project, strategy, query.seed, asked)
         fallback = ""
         if missing := _missing(strategy, context):
             fallback = f"random: {strategy.name} needs {missing}, which there is none of yet"
