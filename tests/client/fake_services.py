@@ -179,7 +179,7 @@ class Pool(pool_grpc.PoolServiceServicer):
 
     async def GetItem(self, request: Any, context: Any) -> Any:
         item = self.state.items[request.project][request.item_id]
-        return pool.GetItemResponse(item=pool_pb2.ItemDetail(item=item))
+        return pool.GetItemResponse(item=pool_pb2.ItemDetail(item=item, need=self.state.needs.get(item.id)))
 
     async def ListItems(self, request: Any, context: Any) -> Any:
         items, token = page_of(list(self.state.items[request.project].values()), request)

@@ -60,6 +60,16 @@ def test_every_text_that_is_no_unicode_and_number_beyond_64_bits_is_named() -> N
             called(name, **{parameter: 2**63})
 
 
+@pytest.mark.parametrize("number", [2**31, -(2**40)])
+def test_a_number_that_its_field_has_no_room_for_is_named(client: Client, news: str, number: int) -> None:
+    with pytest.raises(ValueError, match=r"^candidates: .*32 bits"):
+        client.learner.predict(news, ["a text"], candidates=number)
+    with pytest.raises(ValueError, match=r"^count: .*32 bits"):
+        client.labeling.lease(news, annotator="ann", count=number)
+    with pytest.raises(ValueError, match=r"^overlap: .*32 bits"):
+        client.projects.create("numbers", labels=["a", "b"], overlap=number)
+
+
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, 1e300])
 def test_every_time_without_an_end_is_named(seconds: float) -> None:
     times = [(name, parameter) for name, parameter in plain({float, float | None}) if parameter.endswith("_s")]

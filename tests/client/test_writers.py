@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from nextlabel.client.items import Columns
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.readers.file import ItemFile
+from nextlabel.client.writers.replacing import replacing, replacing_folder
 from nextlabel.client.writers.table import write_table
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".xlsx", ".parquet")
@@ -68,6 +71,32 @@ def test_a_write_that_fails_leaves_the_file_that_was_there(tmp_path: Path) -> No
         write_table(path, ["text"], rows())
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("errors", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_told_of_the_file_that_was_asked_for(tmp_path: Path, errors: int) -> None:
+    def rows():
+        yield {"text": "one"}
+        raise OSError(errors, os.strerror(errors))
+
+    path = tmp_path / "out.csv"
+    with pytest.raises(FileError, match=f"^{path} cannot be written: "):
+        write_table(path, ["text"], rows())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_missing_is_told_of_the_file_and_errors_of_other_files_stay_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "out.csv"
+    with pytest.raises(FileError, match=f"^{path} cannot be written: no such file or directory$"):
+        write_table(path, ["text"], [])
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(FileError, match=f"^{tmp_path}/file/in/it cannot be written: "),
+        replacing_folder(tmp_path / "file" / "in" / "it", "mark"),
+    ):
+        pass
+    with pytest.raises(FileNotFoundError, match="source"), replacing(tmp_path / "out"):
+        (tmp_path / "source.csv").open()
 
 
 def test_others_may_read_a_written_file_as_any_new_one(tmp_path: Path) -> None:

@@ -420,7 +420,7 @@ class ListItemsRequest(_message.Message):
     split: _pool_pb2.Split.ValueType
     """Only items of this split; UNSPECIFIED for all."""
     state: _pool_pb2.ItemState.ValueType
-    """Only items of this state; UNSPECIFIED for all."""
+    """Only items of this state; UNSPECIFIED for all. Those that are unlabeled are of the pool where no split is given."""
     page_size: _builtins.int
     """Most items to return, up to 1,000; 0 for 100."""
     page_token: _builtins.str

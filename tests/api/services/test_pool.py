@@ -264,6 +264,7 @@ def test_items_are_listed_page_by_page_and_filtered_by_split_and_state(api: Api)
     assert listed(state=pool_pb2.ITEM_STATE_LABELED) == ["item-2", "item-5"]
     rest = [f"item-{n}" for n in range(10) if n not in (2, 5)]
     assert listed(state=pool_pb2.ITEM_STATE_UNLABELED, split=pool_pb2.SPLIT_POOL) == rest
+    assert listed(state=pool_pb2.ITEM_STATE_UNLABELED) == rest, "those that only evaluate wait for nobody"
 
 
 def test_an_item_shows_its_state_and_consensus(api: Api) -> None:

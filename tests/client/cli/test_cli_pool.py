@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nextlabel.client import Client, Columns
+from nextlabel.v1 import pool_pb2
 from nextlabel.v1 import report_service_pb2 as pb
 from tests.client.conftest import TRAIN, Cli
 from tests.client.fake_state import State
@@ -31,6 +32,13 @@ def test_items_are_listed_up_to_a_limit(cli: Cli, pool: str) -> None:
 def test_one_item_is_shown_with_its_metadata(cli: Cli, pool: str) -> None:
     assert cli("pool", "show", pool, "i3", "--output", "json").json["item"]["metadata"] == {"n": 3}
     assert "text 3" in cli("pool", "show", pool, "i3").out
+
+
+def test_an_item_says_why_it_needs_another_answer(cli: Cli, pool: str, state: State) -> None:
+    reason, detail = pool_pb2.NEED_REASON_INVALID, "label 'sprots' is no class"
+    state.needs["i3"] = pool_pb2.ItemNeed(reason=reason, attempts=2, annotator="small", detail=detail)
+    shown = " ".join(cli("pool", "show", pool, "i3").out.split())
+    assert f"why invalid answers 2 newest_by small newest_says {detail}" in shown
 
 
 def test_the_map_is_shown_and_written_as_its_file_is_named(cli: Cli, pool: str, tmp_path: Path) -> None:

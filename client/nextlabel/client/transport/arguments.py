@@ -6,9 +6,10 @@ Protobuf says of a wrong value that it "cannot be interpreted as an integer", an
 import math
 import numbers
 import operator
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Coroutine, Mapping
 from functools import update_wrapper
-from inspect import signature
+from inspect import iscoroutine, signature
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args
 
@@ -17,6 +18,7 @@ from nextlabel.client.messages.names import shown, text_of
 C = TypeVar("C", bound=Callable[..., Any])
 Check = Callable[[Any, str], Any]
 
+_BEYOND = re.compile(r"Value out of range: (-?\d+)")
 LONGEST_S = 10**9
 """Longest time that a call may name, about 31 years: beyond, gRPC takes a deadline for one that is over."""
 
@@ -35,7 +37,10 @@ def with_checked_arguments(function: C) -> C:
         by_place = [_checked(*check, value) for check, value in zip(checks, args, strict=False)]
         named = dict(checks)
         by_name = {name: _checked(name, named.get(name), value) for name, value in kwargs.items()}
-        return function(*by_place, *args[len(by_place) :], **by_name)
+        result = function(*by_place, *args[len(by_place) :], **by_name)
+        if not iscoroutine(result):
+            return result
+        return _naming(result, {**dict(zip(named, by_place, strict=False)), **by_name})
 
     return update_wrapper(checked, function)  # type: ignore[return-value]
 
@@ -48,6 +53,18 @@ def checked_seconds(value: Any, name: str) -> float:
     if name == "timeout_s" and seconds <= 0:
         raise ValueError(f"{name}: expected more than 0 seconds, got {value!r}")
     return seconds
+
+
+async def _naming(call: Coroutine[Any, Any, Any], given: Mapping[str, Any]) -> Any:
+    """What a call gives; a whole number that its message has no room for is named: protobuf tells the number only."""
+    try:
+        return await call
+    except ValueError as error:
+        beyond = _BEYOND.fullmatch(str(error))
+        names = [name for name, value in given.items() if beyond and value == int(beyond[1])]
+        if len(names) != 1:
+            raise
+        raise ValueError(f"{names[0]}: it is beyond the whole numbers of 32 bits") from None
 
 
 def _checked(name: str, check: Check | None, value: Any) -> Any:

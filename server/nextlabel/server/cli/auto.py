@@ -23,6 +23,7 @@ from nextlabel.client.cli.label_spaces import (
 )
 from nextlabel.server.auto.annotators import Choice
 from nextlabel.server.cli.errors import reported
+from nextlabel.server.cli.places import named_folder
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -78,7 +79,12 @@ def auto(
         bool, typer.Option("--review", help="Before the file is written, look at doubtful labels on a page.")
     ] = False,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where the work is kept. (default: the labeled file's name with .nextlabel)")
+        Path | None,
+        typer.Option(
+            parser=named_folder,
+            metavar="<path>",
+            help="Where the work is kept. (default: the labeled file's name with .nextlabel)",
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,
     *,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextlabel.server.cli.errors import reported
-from nextlabel.server.cli.places import PoolUrl, places
+from nextlabel.server.cli.places import PoolUrl, named_folder, places
 
 if TYPE_CHECKING:
     from nextlabel.server.operations.backup import BackupPlaces
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 @reported
 def backup(
     target: Annotated[Path, typer.Argument(help="Folder for the copy: a new one, or an empty one.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the server.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(parser=named_folder, metavar="<path>", help="Data directory of the server.")
+    ] = None,
     pool_url: PoolUrl = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")] = None,
 ) -> None:
@@ -43,7 +45,10 @@ def backup(
 @reported
 def restore(
     source: Annotated[Path, typer.Argument(help="Folder that nextlabel backup has made.")],
-    data_dir: Annotated[Path, typer.Option(help="Data directory to make; a new one, or an empty one.")],
+    data_dir: Annotated[
+        Path,
+        typer.Option(parser=named_folder, metavar="<path>", help="Data directory to make; a new one, or an empty one."),
+    ],
 ) -> None:
     """Make a data directory out of a backup and verify it.
 

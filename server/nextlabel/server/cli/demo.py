@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextlabel.server.cli.errors import reported
+from nextlabel.server.cli.places import named_folder
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -32,7 +33,10 @@ def demo(
     annotator: Annotated[str, typer.Option(help="Who labels: replay, anthropic or local.")] = "replay",
     model: Annotated[str, typer.Option(help="Model of the anthropic annotator.")] = "claude-haiku-4-5",
     budget_usd: Annotated[float, typer.Option(min=0.0, help="US dollars that each run may spend on an LLM.")] = 0.25,
-    data_dir: Annotated[Path | None, typer.Option(help="Data directory to keep; a temporary one by default.")] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(parser=named_folder, metavar="<path>", help="Data directory to keep; a temporary one by default."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the plot and the figures.")] = Path("demo-out"),
 ) -> None:
     """Active learning against the random baseline on bundled real data.

@@ -11,12 +11,14 @@ import typer
 
 from nextlabel.server.cli.errors import reported
 from nextlabel.server.cli.output import ReportForm
-from nextlabel.server.cli.places import PoolUrl, places
+from nextlabel.server.cli.places import PoolUrl, named_folder, places
 
 
 @reported
 def doctor(
-    data_dir: Annotated[Path | None, typer.Option(help="Data directory of the server.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(parser=named_folder, metavar="<path>", help="Data directory of the server.")
+    ] = None,
     pool_url: PoolUrl = None,
     config: Annotated[Path | None, typer.Option(help="Settings file of the server, TOML.")] = None,
     output: Annotated[ReportForm, typer.Option(help="What to print.")] = ReportForm.TABLE,

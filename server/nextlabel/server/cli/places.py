@@ -12,6 +12,13 @@ PoolUrl = Annotated[
 ]
 
 
+def named_folder(text: str) -> Path:
+    """The folder that an option names; an empty text would be the current one, which nobody means."""
+    if not text:
+        raise typer.BadParameter("name a folder; the current one is '.'")
+    return Path(text)
+
+
 def places(data_dir: Path | None, pool_url: str | None) -> dict[str, Any]:
     """Return the settings for those that were given."""
     given = {"data_dir": data_dir, "store": None if pool_url is None else {"pool_url": pool_url}}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nextlabel.server.cli.errors import reported
-from nextlabel.server.cli.places import PoolUrl, places
+from nextlabel.server.cli.places import PoolUrl, named_folder, places
 
 if TYPE_CHECKING:
     from nextlabel.server.settings.settings import Settings
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 def serve(
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of everything the server keeps; created when missing. Default nextlabel-data."),
+        typer.Option(
+            parser=named_folder,
+            metavar="<path>",
+            help="Folder of everything the server keeps; created when missing. Default nextlabel-data.",
+        ),
     ] = None,
     pool_url: PoolUrl = None,
     bind: Annotated[

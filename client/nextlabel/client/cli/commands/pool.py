@@ -245,10 +245,14 @@ def _check_table(path: Path) -> None:
 
 
 def _shown(detail: Record) -> Record:
-    consensus = detail["consensus"] or {}
+    consensus, need = detail["consensus"] or {}, detail["need"] or {}
     return {
         **detail["item"],
         "state": detail["state"],
+        "why": need.get("reason"),
+        "answers": need.get("attempts"),
+        "newest_by": need.get("annotator") or None,
+        "newest_says": need.get("detail") or None,
         "embedded": detail["embedded"],
         "label": consensus.get("answer"),
         "confidence": consensus.get("confidence"),

@@ -45,10 +45,12 @@ class _Known:
         """Return the rows that a filter lets through, ascending."""
         rows = len(self.embedded)
         matching = ~_mask(self.pool.deleted, rows)
-        if wanted.split is not None:
+        # What waits to be picked are items of the pool; nobody is to label holdout and gold, which are labeled.
+        unlabeled = Split.POOL if wanted.state is ItemState.UNLABELED else None
+        if (split := wanted.split or unlabeled) is not None:
             apart = [row for row, r in self.pool.references.items() if r.split in (Split.HOLDOUT, Split.GOLD)]
-            same = [row for row in apart if self.pool.references[row].split is wanted.split]
-            matching &= ~_mask(apart, rows) if wanted.split is Split.POOL else _mask(same, rows)
+            same = [row for row in apart if self.pool.references[row].split is split]
+            matching &= ~_mask(apart, rows) if split is Split.POOL else _mask(same, rows)
         if wanted.state is ItemState.UNLABELED:
             texts = (row for row, r in self.pool.references.items() if r.split is Split.UNPAIRED)
             matching &= ~_mask(chain(self.standing.rows(), texts), rows)
