@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nextlabel.client.cli.watching import ENDINGS
+from nextlabel.client.cli.watching import ENDINGS, RunView
+from nextlabel.v1 import learning_curve_pb2 as learning_curve
 from nextlabel.v1 import run_service_pb2 as run
 from nextlabel.v1.annotation_pb2 import OUTCOME_FAILED, Annotation
 from tests.client.conftest import TRAIN, Cli
@@ -82,6 +83,14 @@ def test_rounds_without_a_holdout_are_told_with_their_labels(cli: Cli, news: str
     done = cli("run", "start", news, "--annotator", "human", "--watch")
     (told,) = [line for line in done.err.splitlines() if line.startswith("round ")]
     assert told == "round 1  labels 20  cost $0.0015  accuracy –  macro-f1 –"
+
+
+def test_a_run_without_classes_is_told_with_the_error_of_its_scores() -> None:
+    point = learning_curve.LearningCurvePoint(labels=20, accuracy=0.5, measures={"mean_absolute_error": 1.25})
+    view = RunView()
+    view.take(run.RunEvent(round=1, curve_point_added=run.CurvePointAdded(point=point)))
+    told = dict(zip(view.headers, view.rounds[1].cells(1), strict=True))
+    assert (told["ACCURACY"], told["ERROR"]) == ("50.0%", "1.25")
 
 
 def test_an_llm_run_needs_a_model(cli: Cli, news: str) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from nextlabel.client.cli.output.forms import Output, emit_now, emit_one
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import BUDGET_EXHAUSTED, FAILED, say
 from nextlabel.client.messages.amounts import percent, usd
-from nextlabel.client.messages.measures import known_macro_f1
+from nextlabel.client.messages.measures import beside_accuracy
 
 if TYPE_CHECKING:
     from nextlabel.client import Client
@@ -56,7 +56,7 @@ class Round:
     labels: int | None = None
     micro_usd: int = 0
     accuracy: float | None = None
-    macro_f1: float | None = None
+    beside: str = "–"
     stage: str = ""
     other_models: Mapping[str, int] = field(default_factory=dict)
     unlabeled: Mapping[str, int] = field(default_factory=dict)
@@ -69,12 +69,9 @@ class Round:
             "–" if self.labels is None else f"{self.labels:,}",
             usd(self.micro_usd),
             "–" if self.accuracy is None else percent(self.accuracy),
-            "–" if self.macro_f1 is None else percent(self.macro_f1),
+            self.beside,
             self.stage,
         ]
-
-
-_HEADERS = ("ROUND", "LABELS", "COST", "ACCURACY", "MACRO-F1", "")
 
 
 @dataclass(slots=True)
@@ -82,6 +79,7 @@ class RunView:
     """The rounds of a run, from its events."""
 
     rounds: dict[int, Round] = field(default_factory=dict)
+    beside: str = "macro-F1"
     ending: str = ""
     stop_reason: str = ""
     canaries: str = ""
@@ -114,7 +112,8 @@ class RunView:
             case "curve_point_added":
                 point = event.curve_point_added.point
                 current.labels, current.micro_usd = point.labels, point.micro_usd
-                current.accuracy, current.macro_f1 = point.accuracy, known_macro_f1(point.macro_f1, point.measures)
+                current.accuracy = point.accuracy
+                self.beside, current.beside = beside_accuracy(point.macro_f1, point.measures)
             case "canaries_checked":
                 counts = event.canaries_checked.counts
                 self.canaries = f"canaries: {counts.obeyed} of {counts.asked} obeyed, {usd(counts.cost.micro_usd)}"
@@ -131,6 +130,11 @@ class RunView:
                 self.ending = f"{enum_name(ended, 'state')}: {why}{detail}"
 
     @property
+    def headers(self) -> Sequence[str]:
+        """The names of the cells of a round."""
+        return ("ROUND", "LABELS", "COST", "ACCURACY", self.beside.upper(), "")
+
+    @property
     def other_models(self) -> str:
         """Which other models than the one asked gave how many answers, "" for none."""
         counts = sum((Counter(current.other_models) for current in self.rounds.values()), start=Counter[str]())
@@ -145,7 +149,7 @@ class RunView:
 
     def table(self, last: int = 20) -> Table:
         """The last rounds."""
-        table = Table(*_HEADERS, box=None, pad_edge=False)
+        table = Table(*self.headers, box=None, pad_edge=False)
         for number, current in sorted(self.rounds.items())[-last:]:
             table.add_row(*(Text(printable(cell)) for cell in current.cells(number)))
         return table
@@ -232,4 +236,4 @@ def _print_rounds(view: RunView, event: "RunEvent") -> None:
             continue
         current.told = True
         cells = current.cells(number)
-        say("  ".join(f"{header.lower()} {cell}" for header, cell in zip(_HEADERS, cells, strict=True) if header))
+        say("  ".join(f"{header.lower()} {cell}" for header, cell in zip(view.headers, cells, strict=True) if header))

@@ -29,6 +29,18 @@ def has_no_classes(measures: Mapping[str, float]) -> bool:
     return ERROR in measures or LOG_LOSS in measures
 
 
+def beside_accuracy(macro_f1: float, measures: Mapping[str, float]) -> tuple[str, str]:
+    """What tells most of a model beside its accuracy, by name and value: macro-F1 where there are classes.
+
+    >>> beside_accuracy(0.5, {}), beside_accuracy(0.0, {"mean_absolute_error": 0.4321})
+    (('macro-F1', '50.0%'), ('error', '0.432'))
+    """
+    for name, measure in (("error", ERROR), ("log loss", LOG_LOSS)):
+        if measure in measures:
+            return name, shown_measure(measure, measures[measure])
+    return "macro-F1", percent(macro_f1)
+
+
 def shown_measure(name: str, value: float) -> str:
     """The value of a measure.
 
