@@ -25,6 +25,19 @@ class Item:
     pair: tuple[str, str] | None = None
 
 
+WRITTEN = "synthetic"
+"""The column by which texts that an LLM wrote are marked: true is kept as metadata whether it is chosen or not."""
+
+
+def is_written(value: object) -> bool:
+    """Whether a value of that column marks a text; files of some kinds hold true as a word.
+
+    >>> is_written(True), is_written("True"), is_written(None), is_written("no")
+    (True, True, False, False)
+    """
+    return str(value).casefold() == "true"
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Which columns of a table or keys of a dict hold what.

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import Any, Protocol, runtime_checkable
 
-from nextlabel.client.items import Columns, Item, Rows
+from nextlabel.client.items import WRITTEN, Columns, Item, Rows, is_written
 from nextlabel.client.messages.names import several
 from nextlabel.client.row_checks import RowError, checked_text
 from nextlabel.client.tables import Table, table_blocks
@@ -126,14 +126,20 @@ def record_rows(numbers: Sequence[int], records: Sequence[Mapping[str, Any]], co
         return None if name is None else [record.get(name) for record in records]
 
     names = columns.metadata
+    marked = any(WRITTEN in record and is_written(record[WRITTEN]) for record in records)
     return Rows(
         numbers=numbers,
         texts=[record.get(columns.text) for record in records],
         ids=column(columns.id),
         labels=column(columns.label),
-        metadata=[{name: r[name] for name in names if name in r} for r in records] if names else None,
+        metadata=[_metadata(r, names) for r in records] if names or marked else None,
         pairs=None if columns.pair is None else [(r.get(columns.pair[0]), r.get(columns.pair[1])) for r in records],
     )
+
+
+def _metadata(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    chosen = {name: record[name] for name in names if name in record}
+    return chosen | {WRITTEN: True} if is_written(record.get(WRITTEN)) else chosen
 
 
 def _pandas_tables(frame: Any) -> Iterator[Table]:

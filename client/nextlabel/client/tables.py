@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nextlabel.client.items import Columns, Rows
+from nextlabel.client.items import WRITTEN, Columns, Rows, is_written
 
 
 class UnknownColumnError(ValueError):
@@ -78,7 +78,11 @@ def _pairs(table: Table, names: tuple[str, str] | None) -> list[tuple[Any, Any]]
 
 
 def _metadata(table: Table, names: tuple[str, ...]) -> list[dict[str, Any]] | None:
-    if not names:
+    marks = [is_written(value) for value in _column(table, WRITTEN) or ()]
+    if not names and not any(marks):
         return None
     chosen = [table.column(table.names.index(name)) for name in names]
-    return [dict(zip(names, values, strict=True)) for values in zip(*chosen, strict=True)]
+    found = [{name: values[row] for name, values in zip(names, chosen, strict=True)} for row in range(table.length)]
+    for row in (row for row, marked in enumerate(marks) if marked):
+        found[row][WRITTEN] = True
+    return found

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nextlabel.client.export.tables import write_rows
 from nextlabel.client.items import Columns, Rows
 from nextlabel.client.readers.errors import FileError, TruncatedFileError
 from nextlabel.client.readers.file import ItemFile
@@ -244,6 +245,16 @@ def test_a_json_record_may_lack_a_column(tmp_path: Path) -> None:
     (tmp_path / "f.jsonl").write_text('{"text": "a"}\n{"text": "b", "year": 1999}\n')
     (rows,) = ItemFile(tmp_path / "f.jsonl", columns=Columns(metadata=("year",))).blocks()
     assert rows.metadata == [{}, {"year": 1999}]
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_what_an_llm_wrote_keeps_its_mark_without_being_asked(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"written.{ending}"
+    write_rows(path, [{"text": "a real one", "year": 1}, {"text": "a written one", "synthetic": True, "year": 2}])
+    (rows,) = ItemFile(path).blocks()
+    assert list(rows.metadata or ()) == [{}, {"synthetic": True}]
+    (rows,) = ItemFile(path, columns=Columns(metadata=("year",))).blocks()
+    assert [one.get("synthetic") for one in rows.metadata or ()] == [None, True]
 
 
 def test_what_python_writes_for_a_missing_value_is_none(tmp_path: Path) -> None:

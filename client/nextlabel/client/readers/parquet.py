@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from nextlabel.client.items import Columns
+from nextlabel.client.items import WRITTEN, Columns
 from nextlabel.client.readers.errors import FileError
 from nextlabel.client.readers.source import ByteSource
 from nextlabel.client.sources import BLOCK_ROWS, arrow_table
@@ -21,7 +21,7 @@ def read_parquet(source: ByteSource, columns: Columns, found: Callable[[list[str
     file = _open(source)
     available = file.schema_arrow.names
     found(available)
-    named = (columns.text, columns.id, columns.label, *columns.metadata, *(columns.pair or ()))
+    named = (columns.text, columns.id, columns.label, *columns.metadata, *(columns.pair or ()), WRITTEN)
     chosen = [name for name in available if name in named]
     try:
         for batch in file.iter_batches(batch_size=BLOCK_ROWS, columns=chosen):

@@ -14,6 +14,7 @@ from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 from nextlabel.client.export.tables import write_rows
+from nextlabel.client.items import WRITTEN
 from nextlabel.client.messages.amounts import percent, usd
 from nextlabel.client.writers.table import check_ending
 
@@ -89,7 +90,7 @@ def synthesize(
         )
     found = plain(response)
     if to is not None:
-        written = write_rows(to, [{**text, "synthetic": True} for text in found["texts"]])
+        written = write_rows(to, [{**text, WRITTEN: True} for text in found["texts"]])
         say(f"wrote {written:,} texts to {to}, all marked as synthetic")
     for problem in [*found["problems"], *filter(None, [found["stopped"]])]:
         say(problem)
