@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -112,12 +113,27 @@ def test_a_claim_on_postgres_reads_no_more_with_many_open_picks(postgres_url: st
     assert many < 3 * few
 
 
+def test_a_claim_on_postgres_passes_over_no_picks_that_were_taken_long_ago(postgres_url: str) -> None:
+    with psycopg.connect(plain(postgres_url)) as db:
+        tx = SqlTransaction(PostgresConnection(db, writing=True))
+        tx.projects.insert(v.project())
+        tx.labeling.add_batch(v.batch(), [v.pick(row) for row in range(4 * MANY)])
+        # What the database thinks of them is from when nearly all were open.
+        db.execute("ANALYZE picks")
+        db.execute("UPDATE picks SET slots_taken = 2 WHERE row < %s", (3 * MANY,))
+        reading = Reading(db)
+        assert SqlTransaction(reading).labeling.claim_open_picks(v.P, "ann", 2, 5)[0].row == 3 * MANY
+        db.rollback()
+    assert reading.passed_over < 10
+
+
 class Reading(PostgresConnection):
-    """Counts the pages that queries read, from memory or from disk."""
+    """Counts the pages that queries read, from memory or from disk, and the rows that they read for nothing."""
 
     def __init__(self, db: psycopg.Connection[Record]) -> None:
         super().__init__(db, writing=True)
         self.pages = 0
+        self.passed_over = 0
         self._explaining = db
 
     @override
@@ -126,4 +142,11 @@ class Reading(PostgresConnection):
         explained = self._explaining.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", {**constants, **params})
         [(plans,)] = explained.fetchall()
         self.pages += plans[0]["Plan"]["Shared Hit Blocks"] + plans[0]["Plan"]["Shared Read Blocks"]
+        self.passed_over += _removed(plans[0]["Plan"])
         return super().all(statement, params)
+
+
+def _removed(plan: dict[str, Any]) -> int:
+    """Sum the picks that the scans of a plan have looked at and left."""
+    own = plan.get("Rows Removed by Filter", 0) if plan.get("Relation Name") == "picks" else 0
+    return int(own) + sum(_removed(part) for part in plan.get("Plans", ()))

@@ -69,12 +69,15 @@ def _branch(slots: int, overlap: int, passed_over: bool, columns: Sequence[sa.Co
     )
     if passed_over:
         repeated = repeated.where(~among(older.c.run, "runs"))
+    taken: sa.ColumnClause[int] = sa.literal_column(str(slots))
+    # A range of one number, which the rows are ordered by: with an equality PostgreSQL may prefer the primary key,
+    # where it reads every pick that was ever made before the first open one.
     query = (
         sa.select(pick.seq, *columns)
-        .where(pick.project == p("project"), pick.slots_taken == sa.literal_column(str(slots)))
+        .where(pick.project == p("project"), pick.slots_taken.between(taken, taken))
         .where(*(~part.offset(sa.literal_column("0")).exists() for part in (answered, leased, deleted, repeated)))
         .where(_places(schema.picks) < sa.literal_column(str(overlap)))
-        .order_by(pick.seq)
+        .order_by(pick.slots_taken, pick.seq)
         .limit(p("count"))
         .with_for_update(skip_locked=True, of=schema.picks)
     )
