@@ -22,7 +22,7 @@ from nextlabel.server.values.runs.annotator_options import AnthropicOptions, Llm
 from nextlabel.server.values.synthesis import WritingRequest, Written, WrittenText
 from tests.domain.service import CLASSES, DIMENSION, Service, vectors
 
-MARK = '{"synthetic":true}'
+MARK = '{"nextlabel_synthetic":true}'
 STEPS = ("synthesize", "add", "audit", "evaluate")
 ORDERS = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(list(Split)[:3])), min_size=3, max_size=5)
 
@@ -90,7 +90,7 @@ class _Life:
             split=split,
             upload=upload,
         )
-        assert [error.problem.field for error in receipt.errors] == ["metadata.synthetic"] * len(self.written)
+        assert [error.problem.field for error in receipt.errors] == ["metadata.nextlabel_synthetic"] * len(self.written)
         self.real[split] += ids
 
     async def step(self, what: str, split: Split) -> None:

@@ -25,8 +25,11 @@ class Item:
     pair: tuple[str, str] | None = None
 
 
-WRITTEN = "synthetic"
-"""The column by which texts that an LLM wrote are marked: true is kept as metadata whether it is chosen or not."""
+WRITTEN = "nextlabel_synthetic"
+"""The column by which texts that an LLM wrote are marked: true is kept as metadata whether it is chosen or not.
+
+It is a name of our own, so that no column of a user is taken for the mark.
+"""
 
 
 def is_written(value: object) -> bool:

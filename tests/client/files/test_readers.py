@@ -250,11 +250,13 @@ def test_a_json_record_may_lack_a_column(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_what_an_llm_wrote_keeps_its_mark_without_being_asked(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"written.{ending}"
-    write_rows(path, [{"text": "a real one", "year": 1}, {"text": "a written one", "synthetic": True, "year": 2}])
+    write_rows(
+        path, [{"text": "a real one", "year": 1}, {"text": "a written one", "nextlabel_synthetic": True, "year": 2}]
+    )
     (rows,) = ItemFile(path).blocks()
-    assert list(rows.metadata or ()) == [{}, {"synthetic": True}]
+    assert list(rows.metadata or ()) == [{}, {"nextlabel_synthetic": True}]
     (rows,) = ItemFile(path, columns=Columns(metadata=("year",))).blocks()
-    assert [one.get("synthetic") for one in rows.metadata or ()] == [None, True]
+    assert [one.get("nextlabel_synthetic") for one in rows.metadata or ()] == [None, True]
 
 
 def test_what_python_writes_for_a_missing_value_is_none(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from nextlabel.strategies.arithmetic.arrays import as_float32
 _UNIT_TOLERANCE = 0.01
 _NOT_WORD = re.compile(r"[\W_]+")
 _NO_PAIRS = "only projects of pairwise preferences take pairs; give a text"
-_SYNTHETIC = "synthetic"
+_SYNTHETIC = "nextlabel_synthetic"
 """The metadata by which texts that an LLM wrote are marked where they are written to a file."""
 
 _WRITTEN = ItemProblem(
