@@ -39,7 +39,7 @@ def train_multi_label(
 
     `default` expects an item to be the likelier of a class the more it is like what describes the class, and gives a
     class where its tuned cut says so; `logistic_regression` is one regression a class on the answers alone, each
-    given from 0.5 on. Both count yes and no alike in every class, unless `class_weight` is uniform.
+    given from 0.5 on, of which yes and no weigh alike in every class, unless `class_weight` is uniform.
 
     Args:
         previous: the last model of this project, to start from; its label space may be smaller.
@@ -79,12 +79,14 @@ class Recipe:
 
     Attributes:
         C: inverse strength of the L2 penalty.
-        balanced: whether yes and no count alike in every class.
+        balanced: whether heads give log-odds of classes that count alike, yes and no.
+        weighted: whether answers are weighted for that, instead of taking the frequencies from the log-odds.
         described: what the label space says of its classes; None where it says nothing or is not asked.
     """
 
     C: float
     balanced: bool
+    weighted: bool
     described: DescribedClasses | None
 
     @classmethod
@@ -93,13 +95,18 @@ class Recipe:
         return cls(
             C=spec.number("C"),
             balanced=spec.choice("class_weight") == "balanced",
+            weighted=spec.estimator != "default",
             described=training.described if spec.estimator == "default" else None,
         )
 
     def fit(self, answers: Answers, start: TrainedHead | None = None) -> TrainedHead:
         """Fit heads to answers."""
         expected = None if self.described is None else expected_heads(answers, self.described)
-        return fit_heads(answers.balanced() if self.balanced else answers, self.C, start, expected)
+        if self.balanced and self.weighted:
+            return fit_heads(answers.balanced(), self.C, start, expected)
+        # Weights of a handful of items that outweigh hundreds would let these few decide the coefficients.
+        head = fit_heads(answers, self.C, start, expected)
+        return TrainedHead(head.coef_CD, head.intercept_C - self.frequency_shift(answers))
 
     def frequency_shift(self, answers: Answers) -> NDArray[np.float32]:
         """Return what makes log-odds of classes counted alike those of classes as frequent as they are, (C,)."""
