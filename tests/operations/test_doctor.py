@@ -63,6 +63,14 @@ def test_committed_rows_that_the_pool_lacks_are_counted(trained: Path):
     assert "5 items and 5 embeddings are missing" in gap.message
 
 
+def test_projects_of_another_embedding_model_are_named(trained: Path):
+    with sqlite3.connect(trained / "state.db") as db:
+        db.execute("UPDATE projects SET embedding_model = 'another'")
+    [other] = [check for check in state(trained) if check.status is not Status.OK]
+    assert (other.name, other.status) == ("embeddings", Status.WARNING)
+    assert other.message.startswith("news: texts are embedded by 'another'")
+
+
 def test_an_altered_model_file_is_found(trained: Path):
     model = next(trained.glob("models/*/*.skops"))
     model.write_bytes(model.read_bytes()[:-10] + b"0123456789")

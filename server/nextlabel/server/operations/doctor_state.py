@@ -31,6 +31,7 @@ def check_state(settings: Settings) -> Iterator[Check]:
         yield from guarded("database", lambda: _check_sqlite(path, pools))
     else:
         yield from guarded("database", lambda: _check_postgres(url, pools))
+    yield from _check_encoders(settings.embedding.model, pools)
     yield from guarded("pool", lambda: _check_pools(settings.pool_root, pools))
     yield from guarded("models", lambda: _check_models(places.models, pools))
 
@@ -83,6 +84,21 @@ def _check_version(present: str) -> Generator[Check, None, bool]:
         return False
     yield Check("schema", Status.FAILURE, f"version {present!r} is of a newer nextlabel; this one knows up to {head}")
     return False
+
+
+def _check_encoders(model: str, pools: Sequence[CommittedPool]) -> Iterator[Check]:
+    """Find projects whose texts another model embedded: what comes anew would not be comparable with what is there."""
+    others: dict[str, list[str]] = {}
+    for pool in pools:
+        if pool.project.embedding_model not in ("", model):
+            others.setdefault(pool.project.embedding_model, []).append(pool.project.name)
+    for other, names in others.items():
+        yield Check(
+            "embeddings",
+            Status.WARNING,
+            f"{', '.join(names)}: texts are embedded by {other!r}, the server would embed new ones with {model!r}, and "
+            f"models trained on both are of no use; serve with embedding.model = {other!r} unless it is the same model",
+        )
 
 
 def _check_pools(root: str, pools: Sequence[CommittedPool]) -> Iterator[Check]:
