@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.assessment import (
     consensus,
+    consensus_gold,
     coverage,
     crowdlab,
     delivered,
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, Callable[[Path, int], str]] = {
     "ppi_annotator": prediction_powered.annotator_table,
     "ppi_slices": predicted_slices.table,
     "consensus": consensus.table,
+    "consensus_gold": consensus_gold.table,
     "crowdlab": crowdlab.table,
     "delivered": delivered.table,
     "routing": routing.table,

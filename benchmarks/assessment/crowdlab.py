@@ -132,7 +132,7 @@ def _measured(texts: Texts, make: Panel, seed: int, panels: list[tuple[AnswerTab
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(len(texts.true_N))[:ITEMS])
     given, share = make(texts, rng, rows)
-    answers, said_NW = _answer_table(rng, texts, rows, given, share)
+    answers, said_NW = answer_table(rng, texts, rows, given, share)
     true, scored = texts.true_N[rows], answers.gold_N == NO_GOLD
     panels.append((answers, true))
     chosen = choose(answers)
@@ -159,8 +159,8 @@ def _joined(answers: AnswerTable, rows: Ints, joining: Joining) -> npt.NDArray[n
     return np.stack([joining.probabilities(row, said) for row, said in zip(rows.tolist(), by_item, strict=True)])
 
 
-def _answer_table(
-    rng: Rng, texts: Texts, rows: Ints, given: list[Ints], share: float
+def answer_table(
+    rng: Rng, texts: Texts, rows: Ints, given: list[Ints], share: float, gold_items: int = GOLD
 ) -> tuple[AnswerTable, npt.NDArray[np.float64]]:
     """Return the answers that are there, with gold, and as a matrix, NaN where there is none; each item has one."""
     said_NW = np.stack(given, axis=1)
@@ -168,7 +168,7 @@ def _answer_table(
     there_NW[np.arange(len(rows)), rng.integers(0, said_NW.shape[1], len(rows))] = True
     items, annotators = np.nonzero(there_NW)
     gold = np.full(len(rows), NO_GOLD)
-    known = rng.permutation(len(rows))[:GOLD]
+    known = rng.permutation(len(rows))[:gold_items]
     gold[known] = texts.true_N[rows[known]]
     names = tuple(f"w{w}" for w in range(said_NW.shape[1]))
     answers = AnswerTable(items, annotators, said_NW[items, annotators], gold, names, texts.classes)

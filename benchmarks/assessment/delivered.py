@@ -16,6 +16,7 @@ from nextlabel.server.assessment.estimates.figures import FigureKind
 from nextlabel.server.assessment.estimates.pool_mean import Draws
 from nextlabel.server.assessment.estimates.pool_survey import PoolSurvey
 from nextlabel.server.assessment.intervals import Estimate
+from nextlabel.server.domain.reports.delivery.unseen import folds_for
 from nextlabel.server.learners.advice.features import half_log_odds
 from nextlabel.server.learners.candidates.logistic import LogisticSettings, fit_logistic
 
@@ -23,7 +24,6 @@ POOL = 1_000
 CHOSEN = 100
 """Labels by people of what a model finds hard."""
 DRAWS = 100
-FOLDS = 5
 PASSED_OVER = (0.05, 0.3)
 """How often people pass a draw on that is labeled right, and wrong."""
 
@@ -74,7 +74,8 @@ def _told(texts: Texts, llm: float, passing: bool, rng: np.random.Generator) -> 
     untold = 1 - len(kept) / (kept[-1] + 1)
     drawn = drawn[kept]
     people_N = np.isin(np.arange(POOL), [*chosen, *drawn])
-    fold_N = rng.integers(0, FOLDS, POOL)
+    folds = folds_for(len(drawn), int((people_N | answered_N).sum()))
+    fold_N = rng.integers(0, folds, POOL)
 
     def learned(left_out_N: Bools) -> Floats:
         by_people_N = people_N & ~left_out_N
@@ -87,7 +88,7 @@ def _told(texts: Texts, llm: float, passing: bool, rng: np.random.Generator) -> 
     drawn_N = np.isin(np.arange(POOL), drawn)
     newest_NC = learned(np.zeros(POOL, np.bool_))
     unseen_NC = newest_NC.copy()
-    for fold in range(FOLDS):
+    for fold in range(folds):
         unseen_NC[fold_N == fold] = learned(drawn_N & (fold_N == fold))[fold_N == fold]
     delivered_N = np.where(people_N, true_N, np.where(answered_N, said_N, newest_NC.argmax(axis=1)))
     seen = np.concatenate([chosen, drawn])

@@ -76,7 +76,7 @@ class Quality(Service[Mode, Scope]):
     async def delivery(self, project: str, *, accuracy: float = 0.95) -> pb.GetDeliveryResponse:
         """What the labels of the whole pool are worth, and how many stand under the promise of this accuracy."""
         request = pb.GetDeliveryRequest(project=project, accuracy=accuracy)
-        return await self._connection.unary(self._stub.GetDelivery, request)
+        return await self._connection.unary(self._stub.GetDelivery, request, timeout_s=LONG_CALL_S)
 
     @project_stream
     async def delivered(

@@ -20,6 +20,9 @@ from nextlabel.server.domain.reports.estimates.audit_stream import audit_stream
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.values.projects.projects import Project
 
+FEW = 0.005
+"""Share of the labels up to which those of the learner count as wrong: no learners are trained for so few."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredDeliveries:
@@ -60,7 +63,8 @@ class MeasuredDeliveries:
     ) -> Callable[[Sequence[int]], Awaitable[Mapping[int, PredictedAnswer]]]:
         """Return what says how the learner would have labeled rows without people; nothing where it labels none."""
         version = summary.model_version
-        used = summary.items[LabelSource.LEARNER] or summary.accepted_by == LEARNER
+        few = FEW * sum(summary.items.values())
+        used = summary.items[LabelSource.LEARNER] > few or summary.accepted_by == LEARNER
         newest = (
             await self.deliveries.store.read(lambda tx: tx.models.get(project.id, version))
             if used and version

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Hashable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from cachetools import LRUCache
@@ -16,6 +17,7 @@ from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
 from nextlabel.server.domain.learning.types.task_learner import Beside, PredictedAnswer
 from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
+from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
 from nextlabel.server.ports.pool_store import Rows
 from nextlabel.server.values.ids import ProjectId
@@ -23,19 +25,29 @@ from nextlabel.server.values.labeling.annotations import Annotation
 from nextlabel.server.values.models import ModelVersion
 from nextlabel.server.values.projects.projects import Project
 
-FOLDS = 5
+FEWEST_FOLDS = 5
+MOST_FOLDS = 20
+_LEFT_OUT = 0.01
 _KEPT = 2
 _SPREAD = 2_654_435_761
 
 
-def fold_of(row: int) -> int:
+def folds_for(draws: int, labels: int) -> int:
+    """Return in how many folds draws are left out: a learner that misses 1 % of its labels is about as good.
+
+    Where that takes too many, each learner misses more, and is a little worse.
+    """
+    return min(MOST_FOLDS, max(FEWEST_FOLDS, math.ceil(draws / max(1.0, _LEFT_OUT * labels))))
+
+
+def fold_of(row: int, folds: int) -> int:
     """Return the fold of a row, which says nothing of its label (multiplicative hashing, Knuth 1973)."""
-    return (row * _SPREAD % 2**32) * FOLDS >> 32
+    return (row * _SPREAD % 2**32) * folds >> 32
 
 
 @dataclass(frozen=True, slots=True)
 class UnseenPredictions:
-    """Trains the project's learner anew without people's labels of a fifth of the draws, five times.
+    """Trains the project's learner anew, each time without people's labels of other draws, a fifth of them at most.
 
     Every item, drawn or not, is predicted by the learner of its fold: drawn items are then predicted as all others are.
     """
@@ -71,7 +83,7 @@ class UnseenPredictions:
         rows_n = rows_n[await self.learning.samples.embedded(project.id, rows_n)]
         found: dict[int, PredictedAnswer] = {}
         for fold, model in enumerate(models):
-            own = [row for row in rows_n.tolist() if fold_of(row) == fold]
+            own = [row for row in rows_n.tolist() if fold_of(row, len(models)) == fold]
             if own:
                 embeddings_nD = (await self.learning.pools.embeddings(project.id, own)).astype(np.float32)
                 advice = await self.learning.advice.features(project.id, own, model.classes) if model.blend else None
@@ -96,13 +108,28 @@ class UnseenPredictions:
             if any(a.created_at > version.created_at for a in by_row.get(row, ()))
         }
         models = []
-        for fold in range(FOLDS):
-            left_out = {row for row in seen if fold_of(row) == fold}
+        chosen = await self._choice(project, version)
+        folds = folds_for(len(seen), len(labeled.rows_N) - len(late))
+        for fold in range(folds):
+            left_out = {row for row in seen if fold_of(row, folds) == fold}
             changed = {row: before(row, people=row not in left_out) for row in left_out | late}
-            models.append(await self._train(project, labeled, changed))
+            models.append(await self._train(project, labeled, changed, chosen))
         return models
 
-    async def _train(self, project: Project, labeled: Labeled, changed: Mapping[int, Consensus | None]) -> TrainedModel:
+    async def _choice(self, project: Project, version: ModelVersion) -> TrainedModel | None:
+        """Return a version without what it learned of items: for its choice among ways to learn, which takes long."""
+        _, model = await self.learning.model(project, version.version)
+        if not isinstance(model, Model):
+            return None
+        return replace(model, linear=None, description=replace(model.description, advice=None))
+
+    async def _train(
+        self,
+        project: Project,
+        labeled: Labeled,
+        changed: Mapping[int, Consensus | None],
+        chosen: TrainedModel | None,
+    ) -> TrainedModel:
         """Train on labels of which some are others, or are left out."""
         agreed = [
             (place, found)
@@ -120,7 +147,7 @@ class UnseenPredictions:
 
         def train() -> TrainedModel:
             training = learner.training(labeled.embeddings_ND[places], [found for _, found in agreed], project)
-            model: TrainedModel = learner.train(training, beside, learner_spec(project), 0, None)
+            model: TrainedModel = learner.train(training, beside, learner_spec(project), 0, chosen)
             return model
 
         return await self.learning.executor.run(train)
