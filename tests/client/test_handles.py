@@ -1,8 +1,10 @@
 """A project and a run by their handles, the names that arguments and results have, and a client that is closed."""
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, get_args
 
+import grpc
 import pandas as pd
 import pytest
 
@@ -10,6 +12,7 @@ from nextlabel.client import (
     Client,
     ClosedError,
     Columns,
+    NextlabelError,
     connect,
     connect_async,
     enum_name,
@@ -198,6 +201,16 @@ def test_an_address_that_is_none_is_refused_before_anything_is_sent(server: str)
 @pytest.mark.parametrize("server", ["127.0.0.1:1", "[::1]:65535", "unix:/run/x", "dns:///example.org:1", "a_b.c:7"])
 def test_addresses_of_every_sort_are_taken(server: str) -> None:
     connect(server).close()
+
+
+def test_a_server_that_lacks_a_call_is_said_to_be_of_another_version() -> None:
+    old = grpc.server(ThreadPoolExecutor(1))
+    port = old.add_insecure_port("127.0.0.1:0")
+    old.start()
+    with connect(f"127.0.0.1:{port}") as client, pytest.raises(NextlabelError, match="another version") as raised:
+        client.learner.train("news")
+    assert raised.value.code is grpc.StatusCode.UNIMPLEMENTED
+    old.stop(None).wait(20)
 
 
 def test_a_client_says_how_it_is_made() -> None:

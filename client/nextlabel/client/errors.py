@@ -120,6 +120,8 @@ def _message(error: grpc.aio.AioRpcError, server: str, *, from_service: bool) ->
         )
     if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return f"the server at {server} did not answer in time; allow it more (timeout_s, or --timeout) or try again"
+    if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+        return f"the server at {server} is of another version than this client: it lacks this call; update one of them"
     if ended_while_sending(error):
         return f"the server at {server} ended the call before everything was sent; try again"
     return details

@@ -125,7 +125,7 @@ def consensus(ctx: typer.Context, project: ProjectArgument, output: OutputOption
         f"{found['chosen'] or 'none'} suits this project: {found['shared_items']:,} items with several answers, "
         f"{found['gold_items']:,} gold items"
     )
-    if found["chosen"] and joined_by not in (found["chosen"], "auto"):
+    if found["chosen"] and joined_by not in (found["chosen"], "auto", ""):
         change = f"nextlabel project update {project} --consensus auto"
         say(f"its labels are joined by {joined_by} now; to have them joined by what suits: {change}")
 
