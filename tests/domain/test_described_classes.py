@@ -22,7 +22,7 @@ class _Embedding:
     asked: list[str] = field(default_factory=list)
     loads: bool = True
 
-    async def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    async def embed_texts(self, project: Project, texts: Sequence[str]) -> np.ndarray:
         if not self.loads:
             raise FailedPrecondition("the model cannot be loaded", reason="EMBEDDER_UNAVAILABLE")
         self.asked += texts

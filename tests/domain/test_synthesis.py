@@ -28,6 +28,7 @@ HOLDOUT = [f"h{n}" for n in range(6)]
 class _Embedder:
     """The first class that a text names is what it is about; texts differ in a direction that leads away from items."""
 
+    name = "words"
     dimension = DIMENSION
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
@@ -50,7 +51,7 @@ def writes(asked: Asked) -> Any:
 @pytest.fixture
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LlmService]:
     async with llm_service(tmp_path, monkeypatch) as found:
-        found.parts.pool.embedding.embedder = _Embedder()  # type: ignore[assignment]
+        found.parts.pool.embedding.embedder = _Embedder()
         found.fake.brain = Scripted(writes)
         yield found
 

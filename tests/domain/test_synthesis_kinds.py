@@ -33,6 +33,7 @@ WORDS = (*CLASSES, "five", "one", "half")
 class _Words:
     """A direction for each word that a text has, and one of its own."""
 
+    name = "words"
     dimension = DIMENSION
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
@@ -50,7 +51,7 @@ class _Words:
 @pytest.fixture
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LlmService]:
     async with llm_service(tmp_path, monkeypatch) as found:
-        found.parts.pool.embedding.embedder = _Words()  # type: ignore[assignment]
+        found.parts.pool.embedding.embedder = _Words()
         yield found
 
 
@@ -80,7 +81,7 @@ async def filled(
             ),
         )
     )
-    await service.parts.pool.embedding.wait(project.id)
+    await service.parts.pool.embedding.wait(project)
     rows = (await service.parts.pool.pools.find(project.id, ids)).tolist()
     given = [Submission(i, body) for i, body in zip(ids, answers.values(), strict=True) if body is not None]
     known = KnownRows(dict(zip(ids, rows, strict=True)), {})

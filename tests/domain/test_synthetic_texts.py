@@ -30,6 +30,7 @@ ORDERS = st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from(list(Split)[
 class _Embedder:
     """The first class that a text names is what it is about."""
 
+    name = "words"
     dimension = DIMENSION
 
     def embed(self, texts: Sequence[str], *, urgent: bool = False) -> np.ndarray:
@@ -128,7 +129,7 @@ def test_no_order_of_events_makes_an_item_of_what_was_written(tmp_path: Path) ->
 
     async def started() -> Service:
         service = Service(tmp_path)
-        service.parts.pool.embedding.embedder = _Embedder()  # type: ignore[assignment]
+        service.parts.pool.embedding.embedder = _Embedder()
         service.parts.start()
         return service
 

@@ -5,6 +5,7 @@ import pytest
 
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.projects.projects import NewProject
+from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import LabelClass
 from tests.domain.service import DIMENSION, Service
@@ -45,7 +46,7 @@ async def test_a_pool_that_cannot_be_embedded_does_not_hold_up_the_others(servic
     errors: list[BaseException] = []
     embedding = asyncio.create_task(service.parts.pool.embedding.run(errors.append))
     async with asyncio.timeout(30):
-        await service.parts.pool.embedding.wait(sound.id)
+        await service.parts.pool.embedding.wait(sound)
     embedding.cancel()
     counts = [await service.parts.reports.reports.pool_counts(project) for project in (damaged, sound)]
     assert [(c.embedded, c.awaiting_embedding) for c in counts] == [(0, 1), (1, 0)]
@@ -67,7 +68,7 @@ async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(
     errors: list[BaseException] = []
     embedding = asyncio.create_task(parts.pool.embedding.run(errors.append))
     async with asyncio.timeout(30):
-        await parts.pool.embedding.wait(project.id)
+        await parts.pool.embedding.wait(project)
 
         async def none_left() -> bool:
             return not parts.pool.pools.arrays.embedded_rows(project.id)
@@ -90,3 +91,20 @@ async def test_items_are_embedded_when_they_come(service):
 
             await service.until(embedded)
     embedding.cancel()
+
+
+async def test_texts_of_another_model_are_left_to_it_and_who_waits_is_told(service):
+    service.parts.pool.embedding.embedder.name = "models/other"
+    project = await filled(service, "a", "text")
+    errors: list[BaseException] = []
+    embedding = asyncio.create_task(service.parts.pool.embedding.run(errors.append))
+    async with asyncio.timeout(30):
+        with pytest.raises(FailedPrecondition, match=r"'broken'.*'models/other'"):
+            await service.parts.pool.embedding.wait(project)
+        with pytest.raises(FailedPrecondition):
+            await service.parts.pool.embedding.embed_texts(project, ["text"])
+        # A folder of models may move.
+        service.parts.pool.embedding.embedder.name = "/moved/broken"
+        await service.parts.pool.embedding.wait(project)
+    embedding.cancel()
+    assert errors == []

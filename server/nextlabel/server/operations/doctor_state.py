@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from nextlabel.server.learners.embedding.embedder import is_same_model
 from nextlabel.server.operations.backup import BackupPlaces
 from nextlabel.server.operations.copying import damage, open_read_only
 from nextlabel.server.operations.findings import Check, Status, guarded
@@ -90,14 +91,15 @@ def _check_encoders(model: str, pools: Sequence[CommittedPool]) -> Iterator[Chec
     """Find projects whose texts another model embedded: what comes anew would not be comparable with what is there."""
     others: dict[str, list[str]] = {}
     for pool in pools:
-        if pool.project.embedding_model not in ("", model):
-            others.setdefault(pool.project.embedding_model, []).append(pool.project.name)
+        own = pool.project.embedding_model
+        if own and not is_same_model(own, model):
+            others.setdefault(own, []).append(pool.project.name)
     for other, names in others.items():
         yield Check(
             "embeddings",
             Status.WARNING,
-            f"{', '.join(names)}: texts are embedded by {other!r}, the server would embed new ones with {model!r}, and "
-            f"models trained on both are of no use; serve with embedding.model = {other!r} unless it is the same model",
+            f"{', '.join(names)}: texts are embedded by {other!r}, and the server has {model!r}: it takes no new texts "
+            f"of these projects and predicts none; serve with embedding.model = {other!r}",
         )
 
 

@@ -39,5 +39,5 @@ class ProjectLookups:
         if not project.embedding_model:
             return Lookups(demonstrations=known)
         names = [f"{c.name}: {c.description}" if c.description else c.name for c in project.classes]
-        embeddings = await self.embedding.embed_texts(names)
+        embeddings = await self.embedding.embed_texts(project, names)
         return Lookups(demonstrations=known, label_similarity=LabelEmbeddings(project.class_names, embeddings))

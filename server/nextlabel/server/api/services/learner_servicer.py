@@ -181,7 +181,7 @@ class LearnerServicer(LearnerServiceServicer):
                 "embeddings of both texts side by side",
                 reason="PAIRS_ONLY",
             )
-        return await self.embedding.embed_texts(list(texts))
+        return await self.embedding.embed_texts(project, list(texts))
 
     async def _rows(self, project: Project, item_ids: Sequence[str]) -> Sequence[int]:
         rows: list[int] = (await self.pools.find(project.id, item_ids)).tolist()

@@ -86,7 +86,7 @@ class GuidelineProposals:
         annotator = await self.store.read(lambda tx: _newest_llm(tx, project))
         model = request.model or annotator.model
         self.critics.check(annotator, model)
-        await self.embedding.wait(project.id)
+        await self.embedding.wait(project)
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         gold = await self.disagreements.gold(project)
         measuring = [r for r in gold.values() if r.text_hash % 2 == 0] if request.measure else []

@@ -32,7 +32,7 @@ class DescribedClassesSource:
             return None
         texts = class_texts(project)
         try:
-            embeddings_ED = await self._embedding.embed_texts([text for text, _ in texts])
+            embeddings_ED = await self._embedding.embed_texts(project, [text for text, _ in texts])
         except FailedPrecondition as error:
             _log.warning("classes_not_described", project=project.id, problem=str(error))
             return None

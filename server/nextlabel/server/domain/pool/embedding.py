@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from nextlabel.server.domain.pool.ingest import UNEMBEDDED
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.embedding.cache import TextEmbedder
+from nextlabel.server.learners.embedding.embedder import is_same_model
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
 from nextlabel.server.system.signals import Signals
 from nextlabel.server.tasks.registry import task_type
+from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.ids import ProjectId
 from nextlabel.server.values.pool import Segment
+from nextlabel.server.values.projects.projects import Project
 
+_log = structlog.get_logger(__name__)
 CHUNK_ROWS = 1_024
 """Rows that each process embeds between two reports of progress."""
 
@@ -57,8 +62,33 @@ class Embedding:
         """Return the length of the model's vectors; the first call loads the model."""
         return await self.callers.run(lambda: self.embedder.dimension)
 
-    async def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float16]:
-        """Embed texts for a caller."""
+    def check(self, project: Project) -> None:
+        """Check that texts of a project are embedded here.
+
+        Raises:
+            FailedPrecondition: the project takes embeddings, or another model made those that it has: vectors of two
+                models mean nothing beside each other.
+        """
+        if not project.embedding_model:
+            raise FailedPrecondition(
+                f"project {project.name} takes given embeddings; the server has no embedder for it",
+                reason="EMBEDDINGS_GIVEN",
+            )
+        if not is_same_model(project.embedding_model, self.embedder.name):
+            raise FailedPrecondition(
+                f"texts of project {project.name} are embedded by {project.embedding_model!r}, and this server has "
+                f"{self.embedder.name!r}; start it with embedding.model = {project.embedding_model!r}, or make a new "
+                "project with the texts and labels of this one",
+                reason="EMBEDDER_CHANGED",
+            )
+
+    async def embed_texts(self, project: Project, texts: Sequence[str]) -> npt.NDArray[np.float16]:
+        """Embed texts of a project for a caller.
+
+        Raises:
+            FailedPrecondition: the project takes embeddings, or another model made those that it has.
+        """
+        self.check(project)
         return await self.callers.run(lambda: self.embedder.embed(texts, urgent=True))
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
@@ -91,6 +121,12 @@ class Embedding:
                 lambda tx: (tx.projects.by_id(project), tx.pool.segments(project, embedded=False))
             )
             if of is None or not waiting:
+                return False
+            try:
+                self.check(of)
+            except FailedPrecondition as error:
+                # Another server may have the model; who adds or watches is told.
+                _log.warning("not_embedded", project=project, problem=str(error))
                 return False
             try:
                 await self._embed(waiting[0], pairs=task_type(of.annotation_type).pairs)
@@ -142,10 +178,15 @@ class Embedding:
         if gone:
             await self.background.run(lambda: self.pools.arrays.delete(project, gone))
 
-    async def wait(self, project: ProjectId) -> None:
-        """Return when nothing of a project waits for its embedding."""
-        with self.signals.listening(f"pool/{project}") as news:
-            while await self.store.read(lambda tx: bool(tx.pool.segments(project, embedded=False))):
+    async def wait(self, project: Project) -> None:
+        """Return when nothing of a project waits for its embedding.
+
+        Raises:
+            FailedPrecondition: something waits that another model has to embed.
+        """
+        with self.signals.listening(f"pool/{project.id}") as news:
+            while await self.store.read(lambda tx: bool(tx.pool.segments(project.id, embedded=False))):
+                self.check(project)
                 self.signals.notify(UNEMBEDDED)
                 await news.wait(1.0)
 

@@ -80,7 +80,7 @@ class RunDriver:
         try:
             if run.state is RunState.STOPPING:
                 return await self._wind_up(project, run)
-            await self.embedding.wait(project.id)
+            await self.embedding.wait(project)
             if await self._halted(run):
                 return HALTED
             if run.round == 0:

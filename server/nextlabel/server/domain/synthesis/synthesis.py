@@ -84,10 +84,11 @@ class SynthesisGate:
             BudgetExhausted, AnnotatorStopped: nothing could be written at all.
         """
         kind, target = _checked(project, request)
+        self.embedding.check(project)
         self.writers.check(request.writer)
         if target is not None:
             await self.learning.model(project)
-        await self.embedding.wait(project.id)
+        await self.embedding.wait(project)
         task = await self.store.read(lambda tx: self.projects.task(tx, project))
         seeds = await self.real_texts.seeds(project, kind, target, request)
         ledger = CallLedger(self.ledgers.of(project.id), request.limit)
@@ -97,7 +98,7 @@ class SynthesisGate:
         finally:
             await writer.close()
         texts = [one.text for call in written for one in call.texts]
-        embeddings_MD = unit(await self.embedding.embed_texts(texts)) if texts else seeds.own_nD[:0]
+        embeddings_MD = unit(await self.embedding.embed_texts(project, texts)) if texts else seeds.own_nD[:0]
         judged = await self._judged(project, kind, target, written, embeddings_MD, seeds)
         passed = [i for i, one in enumerate(judged) if one.verdict is Verdict.PASSED]
         usable = [judged[i] for i in passed]
