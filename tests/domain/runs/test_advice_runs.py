@@ -108,7 +108,7 @@ async def test_predictions_of_items_hear_advice_and_those_of_embeddings_do_not(t
     project = await opened.create()
     await opened.add(project, IDS)
     # Somebody who is always right about items whose embeddings say nothing.
-    other = {item: TRUTH[IDS[(n + 1) % 45]] for n, item in enumerate(IDS)}
+    other = dict(zip(IDS, np.random.default_rng(0).permutation(list(TRUTH.values())).tolist(), strict=True))
     await opened.label(project, {item: other[item] for item in IDS[:30]})
     spec = {"annotator": ReplayOptions("truth"), "limit": Cost(), "batch_size": 45, "advice": True}
     await opened.replay_run(project, other, **spec)

@@ -93,7 +93,9 @@ def plan(gold: GoldAnswers, sure_N: npt.ArrayLike, prices: Prices, budget: float
     found = prospects(ways, gold, prices, bins.mean_B)
     allocation = allocate(found, bins.items_B, budget)
     items_KB = allocation.share_KB * bins.items_B
-    right, cost = float((items_KB * found.right_KB).sum()), float((items_KB * found.cost_KB).sum())
+    right = float((items_KB * found.right_KB).sum())
+    # Shares spend the whole budget; a rounding error is no promise of more.
+    cost = min(float((items_KB * found.cost_KB).sum()), budget)
     errors_G = _errors(ways, gold, prices, bins, budget)
     value = min(max(right / len(sure) + float(errors_G.mean()), 0.0), 1.0)
     count = len(errors_G)
