@@ -2,7 +2,7 @@
 
 import pytest
 
-from nextlabel.server.auto.asked import asked
+from nextlabel.server.auto.asked import asked, known_label
 from nextlabel.server.values.errors import InvalidArgument
 
 TYPED = ["billing", "Billing ", "credit  cards", "Credit Cards", "BILLING", "billing"]
@@ -34,3 +34,10 @@ def test_paths_bring_the_classes_that_they_are_kinds_of() -> None:
         asked("single_label", ["animal/cat", "plant"], None, [], paths=True)
     with pytest.raises(InvalidArgument, match="a part of a path must not be empty"):
         asked("multi_label", ["animal/", "plant"], None, [], paths=True)
+
+
+def test_a_score_may_have_a_decimal_comma_and_is_never_guessed() -> None:
+    assert [known_label(cell, "score") for cell in ("4,5", "4.5", 4, "", None)] == [4.5, 4.5, 4.0, None, None]
+    for cell, why in (("n/a", "got 'n/a'"), ("1,250", "may be 1.250 or 1250")):
+        with pytest.raises(InvalidArgument, match=f"--known.*no score.*{why}"):
+            known_label(cell, "score")

@@ -5,7 +5,6 @@ from collections import Counter
 from typing import Any
 
 import grpc
-from google.rpc import error_details_pb2
 
 from nextlabel.v1 import access_service_pb2 as access
 from nextlabel.v1 import access_service_pb2_grpc as access_grpc
@@ -20,7 +19,7 @@ from nextlabel.v1 import report_service_pb2_grpc as report_grpc
 from nextlabel.v1 import run_service_pb2 as run
 from nextlabel.v1 import run_service_pb2_grpc as run_grpc
 from tests.client.fake_services import page_of
-from tests.client.fake_state import State, abort
+from tests.client.fake_state import State, abort, refuse_long
 
 
 class Learner(learner_grpc.LearnerServiceServicer):
@@ -50,18 +49,7 @@ class Learner(learner_grpc.LearnerServiceServicer):
         return learner.ListModelVersionsResponse(model_versions=found, next_page_token=token)
 
     async def Predict(self, request: Any, context: Any) -> Any:
-        for i, text in enumerate(request.input.texts.texts):
-            if len(text) > self.state.longest_text:
-                violation = error_details_pb2.BadRequest.FieldViolation(
-                    field=f"input.texts.texts[{i}]", description=f"at most {self.state.longest_text} bytes of UTF-8"
-                )
-                await abort(
-                    context,
-                    grpc.StatusCode.INVALID_ARGUMENT,
-                    f"input.texts.texts[{i}]: too long",
-                    "INVALID_ARGUMENT",
-                    error_details_pb2.BadRequest(field_violations=[violation]),
-                )
+        await refuse_long(context, "input.texts.texts", request.input.texts.texts, self.state.longest_text)
         predictions = [self._prediction(text, request.candidate_count) for text in request.input.texts.texts]
         return learner.PredictResponse(predictions=predictions, model_version=1)
 
@@ -94,6 +82,7 @@ class Learner(learner_grpc.LearnerServiceServicer):
     async def PredictStream(self, requests: Any, context: Any) -> Any:
         async for request in requests:
             texts = request.input.texts.texts
+            await refuse_long(context, "input.texts.texts", texts, self.state.longest_text)
             yield learner.PredictStreamResponse(
                 predictions=[self._prediction(text, request.candidate_count) for text in texts]
             )

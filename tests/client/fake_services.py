@@ -15,7 +15,7 @@ from nextlabel.v1 import pool_pb2, project_service_pb2
 from nextlabel.v1 import pool_service_pb2 as pool
 from nextlabel.v1 import pool_service_pb2_grpc as pool_grpc
 from nextlabel.v1 import project_service_pb2_grpc as project_grpc
-from tests.client.fake_state import State, abort
+from tests.client.fake_state import State, abort, refuse_long
 
 PAGE = 2
 
@@ -212,6 +212,7 @@ class Pool(pool_grpc.PoolServiceServicer):
 
     async def Embed(self, requests: Any, context: Any) -> Any:
         async for request in requests:
+            await refuse_long(context, "texts", request.texts, self.state.longest_text)
             yield pool.EmbedResponse(embeddings=pool_pb2.EmbeddingMatrix(dimension=len(request.texts)))
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -32,6 +33,18 @@ def error_info(reason: str) -> Any:
 
 async def abort(context: Any, code: grpc.StatusCode, message: str, reason: str, *details: Message) -> None:
     await context.abort_with_status(rich_status(code, message, error_info(reason), *details))
+
+
+async def refuse_long(context: Any, field: str, texts: Sequence[str], most: int) -> None:
+    """Abort a call with the first text of a message that is too long, as the service names it."""
+    for i, text in enumerate(texts):
+        if len(text) > most:
+            wrong = error_details_pb2.BadRequest.FieldViolation(
+                field=f"{field}[{i}]", description=f"at most {most} bytes of UTF-8"
+            )
+            details = error_details_pb2.BadRequest(field_violations=[wrong])
+            message = f"{wrong.field}: {wrong.description}"
+            await abort(context, grpc.StatusCode.INVALID_ARGUMENT, message, "INVALID_ARGUMENT", details)
 
 
 class State:

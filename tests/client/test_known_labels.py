@@ -73,3 +73,21 @@ def test_a_file_with_known_labels_goes_in_by_one_command(cli: Cli, news: str, st
     assert {item.text for item in state.items[news].values() if item.split == SPLIT_HOLDOUT} == EVALUATING
     assert cli("pool", "add", news, str(source), "--split-known", "20%").code == 2
     assert cli("pool", "add", news, str(source), "--label", "topic", "--split-known", "120%").code == 2
+
+
+def test_scores_of_spreadsheets_are_read_and_a_cell_that_is_none_costs_its_own_label_alone(
+    cli: Cli, client: Client, state: State, tmp_path: Path
+) -> None:
+    client.projects.create("stars", annotation_type="score", score_range=(1, 5))
+    source = tmp_path / "stars.csv"
+    cells = ["1,5", " 4,5 ", "", "n/a", "3", "2.5", "1,250"]
+    source.write_text(
+        "id;text;note\n" + "".join(f"r{n};text {n};{cell}\n" for n, cell in enumerate(cells)), "utf-8-sig"
+    )
+    done = cli("pool", "add", "stars", str(source), "--label", "note")
+    assert done.code == 1
+    assert "line 5, item r3: label: expected a number, got 'n/a'" in done.err
+    assert "line 8, item r6: label: expected a number, got '1,250', which may be 1.250 or 1250" in done.err
+    assert len(state.items["stars"]) == len(cells)
+    kept = {a.item_id: a.answer.score.value for a in state.annotations["stars"]}
+    assert kept == {"r0": 1.5, "r1": 4.5, "r4": 3.0, "r5": 2.5}

@@ -65,3 +65,24 @@ async def test_a_stream_that_the_caller_leaves_leaves_no_task(server: FakeServer
         before = tasks()
         await CALLS[name](client)
         assert tasks() <= before
+
+
+@pytest.mark.parametrize(
+    ("field", "predicted"),
+    [
+        ("input.texts.texts", lambda client, texts: client.learner.predict_stream("news", texts)),
+        ("texts", lambda client, texts: client.pool.embed("news", texts)),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 999, 1_000, 60_500])
+async def test_an_error_names_a_text_by_its_place_in_the_whole_call(
+    server: FakeServer, field: str, predicted: Callable[[AsyncClient, list[str]], AsyncIterator[Any]], place: int
+) -> None:
+    server.state.longest_text = 10
+    texts = [*TEXTS[:place], "a text too long", *TEXTS[place + 1 :]]
+    async with connect_async(server.address) as client:
+        await client.projects.create("news", labels=["sports", "politics"])
+        with pytest.raises(NextlabelError) as refused:
+            [_ async for _ in predicted(client, texts)]
+    assert str(refused.value) == refused.value.message == f"{field}[{place}]: at most 10 bytes of UTF-8"
+    assert [wrong.field for wrong in refused.value.violations] == [f"{field}[{place}]"]

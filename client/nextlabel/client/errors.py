@@ -1,10 +1,14 @@
 """The error that every failed call raises, read from the rich status that the server sends."""
 
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Self, TypeVar
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
+
+T = TypeVar("T")
 
 _DETAILS_KEY = "grpc-status-details-bin"
 
@@ -51,6 +55,38 @@ class NextlabelError(Exception):
         self.quota = quota
         self.retry_after_s = retry_after_s
         self.reference = reference
+
+
+class Parts:
+    """What goes out in several messages of one call, so that errors name an element by its place among all of them.
+
+    `field` is the path of the elements in a message (`input.texts.texts`), where each message counts them from 0.
+    Messages are answered in order, a response each, so that those before the refused one are the answered ones.
+    """
+
+    def __init__(self, field: str) -> None:
+        self.answered = 0
+        self._sizes: list[int] = []
+        self._element = re.compile(rf"(?<![\w.])({re.escape(field)}\[)(\d+)(?=])")
+
+    def of(self, parts: Iterable[list[T]]) -> Iterator[list[T]]:
+        """The parts, noted as they go out."""
+        for part in parts:
+            self._sizes.append(len(part))
+            yield part
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, NextlabelError):
+            error.message = self._placed(error.message)
+            error.args = (error.message,)
+            error.violations = tuple(FieldViolation(self._placed(v.field), v.description) for v in error.violations)
+
+    def _placed(self, text: str) -> str:
+        before = sum(self._sizes[: self.answered])
+        return self._element.sub(lambda found: f"{found[1]}{before + int(found[2])}", text)
 
 
 class ClosedError(RuntimeError):

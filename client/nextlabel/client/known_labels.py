@@ -1,6 +1,6 @@
 """Items that come with labels: most of the labels become annotations, a share of them only evaluates."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,15 @@ KNOWN = "known-labels"
 
 @dataclass(frozen=True, slots=True)
 class LabeledAddResult:
-    """What became of items and of their labels: items for evaluation, items of the pool, answers about the latter."""
+    """What became of items and of their labels: items for evaluation, items of the pool, answers about the latter.
+
+    `numbers` are the rows of the items that have answers, by their ids.
+    """
 
     holdout: AddResult
     pool: AddResult
     answers: Sequence[SubmitResult]
+    numbers: Mapping[str, int]
 
     @property
     def labels(self) -> int:
@@ -30,6 +34,10 @@ class LabeledAddResult:
     def refused(self) -> Sequence[SubmitResult]:
         """Labels that are not kept, with the reason."""
         return [answer for answer in self.answers if answer.status == SUBMIT_STATUS_REFUSED]
+
+    def refusals(self, unit: str) -> Sequence[str]:
+        """The labels that are not kept: on which line, row or other unit of the file they stand, and why."""
+        return [f"{unit} {self.numbers[r.item_id]}, item {r.item_id}: {r.message}" for r in self.refused]
 
 
 def is_drawn(text: str, share: float) -> bool:
@@ -54,8 +62,8 @@ class LabeledRows:
             self.holdout += [_chosen(rows, drawn)] if drawn else []
             self.pool += [_chosen(rows, rest)] if rest else []
 
-    def labels(self) -> Iterator[tuple[str, str, Any]]:
-        """The labels of rows for the pool: who gave it, "" where that is not known, the id of the item, and the label.
+    def labels(self) -> Iterator[tuple[int, str, str, Any]]:
+        """The labels of rows for the pool: row, who gave it, "" where that is not known, id of the item, and label.
 
         Rows that are no items have none.
         """
@@ -68,7 +76,7 @@ class LabeledRows:
                     text = checked_text(rows.texts[i]) if pair is None else rows.texts[i]
                     pair = pair and checked_pair(pair)
                     item_id = checked_id(None if rows.ids is None else rows.ids[i], text, pair)
-                    yield "" if rows.annotators is None else rows.annotators[i], item_id, label
+                    yield rows.numbers[i], "" if rows.annotators is None else rows.annotators[i], item_id, label
                 except RowError:
                     continue
 

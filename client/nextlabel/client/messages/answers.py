@@ -1,5 +1,6 @@
 """Answers from plain values: what a label means depends on what the project asks for."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ Named = Callable[[str], str]
 
 LABEL_SEPARATOR = "|"
 """Between the labels of a MULTI_LABEL answer that is written as one text."""
+
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 
 def encode_answer(value: Any, annotation_type: int, named: Named = class_name) -> Answer:
@@ -61,6 +65,23 @@ def plain_answer(answer: Answer) -> Any:
             return None
 
 
+def score_of(value: Any) -> float:
+    """The number that a cell holds, also with a decimal comma.
+
+    >>> score_of("4.5"), score_of(" 4,5 "), score_of(3), score_of("0,125")
+    (4.5, 4.5, 3.0, 0.125)
+
+    Raises ValueError for what is no number, and for a comma that may divide thousands, as in `1,250`.
+    """
+    if isinstance(value, str) and _THOUSANDS.fullmatch(value.strip()):
+        point, whole = value.strip().replace(",", "."), value.strip().replace(",", "")
+        raise ValueError(f"expected a number, got {value!r}, which may be {point} or {whole}; write one of these")
+    try:
+        return float(value.replace(",", ".") if isinstance(value, str) and _DECIMAL_COMMA.fullmatch(value) else value)
+    except (TypeError, ValueError):
+        raise ValueError(f"expected a number, got {value!r}") from None
+
+
 def _single_label(value: Any, named: Named) -> Answer:
     # An integer label is a class named by digits; a float would be one only by accident of a table's missing values.
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -79,9 +100,9 @@ def _multi_label(value: Any, named: Named) -> Answer:
 
 def _score(value: Any, _: Named) -> Answer:
     try:
-        return Answer(score=Score(value=float(value)))
-    except (TypeError, ValueError):
-        raise ValueError(f"label: expected a number, got {value!r}") from None
+        return Answer(score=Score(value=score_of(value)))
+    except ValueError as error:
+        raise ValueError(f"label: {error}") from None
 
 
 def _preference(value: Any, _: Named) -> Answer:

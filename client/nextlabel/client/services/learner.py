@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from nextlabel.client.errors import Parts
 from nextlabel.client.items import Columns
 from nextlabel.client.literals import SplitName
 from nextlabel.client.messages.chunks import text_chunks
@@ -122,8 +123,10 @@ class Learner(Service[Mode, Scope]):
     ) -> AsyncIterator[Sequence[pb.Prediction]]:
         """Predict any number of texts: one prediction for each, in order, all by the same model version.
 
-        Texts are given as for `predict`.
+        Texts are given as for `predict`. An error names a text by its place among all of them, from 0 on.
         """
+        parts = Parts("input.texts.texts")
+        chunked = text_chunks(texts_of(texts, columns or Columns()), _MAX_CANDIDATES // max(1, candidates))
         requests = (
             pb.PredictStreamRequest(
                 project=project,
@@ -131,11 +134,13 @@ class Learner(Service[Mode, Scope]):
                 input=pb.PredictionInput(texts=pb.TextList(texts=chunk)),
                 candidate_count=candidates,
             )
-            for chunk in text_chunks(texts_of(texts, columns or Columns()), _MAX_CANDIDATES // max(1, candidates))
+            for chunk in parts.of(chunked)
         )
-        async with self._connection.exchange(self._stub.PredictStream, requests) as responses:
-            async for response in responses:
-                yield response.predictions
+        with parts:
+            async with self._connection.exchange(self._stub.PredictStream, requests) as responses:
+                async for response in responses:
+                    parts.answered += 1
+                    yield response.predictions
 
     @project_call
     async def evaluate(

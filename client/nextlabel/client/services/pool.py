@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from nextlabel.client.errors import Parts
 from nextlabel.client.items import Columns, Rows
 from nextlabel.client.known_labels import KNOWN, LabeledAddResult, LabeledRows
 from nextlabel.client.literals import SplitName, StateName
@@ -23,6 +24,7 @@ from nextlabel.client.transport.modes import Awaiting
 from nextlabel.client.upload import AddResult, Upload
 from nextlabel.v1 import pool_service_pb2 as pb
 from nextlabel.v1.annotation_pb2 import Answer
+from nextlabel.v1.labeling_service_pb2 import SUBMIT_STATUS_REFUSED, SubmitResult
 from nextlabel.v1.pool_pb2 import SPLIT_HOLDOUT, SPLIT_POOL, EmbeddingMatrix, ItemDetail, ItemState, Split
 from nextlabel.v1.pool_service_pb2_grpc import PoolServiceStub
 
@@ -96,7 +98,7 @@ class Pool(Service[Mode, Scope]):
         A share `holdout` in [0, 1) of the labeled items only evaluates; it is drawn by their content, so that adding
         them again changes nothing. The labels of the others become annotations of `annotator`, or of whom an export of
         another tool names, each of which counts against the budget of labels. Names of classes may differ in case and
-        spaces. All items are read before the first is sent.
+        spaces. A label that is none is refused by itself, with its item. All items are read before the first is sent.
 
         Raises what `add` raises; ValueError for a share out of its range, and, with the items in the pool and no label
         kept, where more items are not taken than the result can list.
@@ -111,15 +113,21 @@ class Pool(Service[Mode, Scope]):
         # An item of this id may be there with another text, which the label is not about.
         untaken = {error.item_id for error in pool.errors}
         known: dict[str, dict[str, Answer]] = {}
+        answers: list[SubmitResult] = []
         answer = await self._reading_labels(project)
-        for by, item_id, label in given.labels():
-            if item_id not in untaken:
+        numbers: dict[str, int] = {}
+        for number, by, item_id, label in given.labels():
+            if item_id in untaken:
+                continue
+            numbers[item_id] = number
+            try:
                 known.setdefault(by or annotator, {})[item_id] = answer(label)
+            except ValueError as error:
+                answers.append(SubmitResult(item_id=item_id, status=SUBMIT_STATUS_REFUSED, message=str(error)))
         labeling: Labeling[Awaiting, OfServer] = Labeling(self._connection, Awaiting())
-        answers = [
-            answer for by, labels in known.items() for answer in await labeling.submit(project, labels, annotator=by)
-        ]
-        return LabeledAddResult(evaluating, pool, answers)
+        for by, labels in known.items():
+            answers += await labeling.submit(project, labels, annotator=by)
+        return LabeledAddResult(evaluating, pool, answers, numbers)
 
     async def _reading_labels(self, project: str) -> Callable[[Any], Answer]:
         """How labels in files are read as answers; classes may have been added, so they are asked for anew."""
@@ -194,12 +202,18 @@ class Pool(Service[Mode, Scope]):
     async def embed(
         self, project: str, texts: Any, *, columns: Columns | None = None
     ) -> AsyncIterator[Sequence[EmbeddingMatrix]]:
-        """Embed texts, given as items are to `add`, with the embedder of the project: matrices for them, in order."""
+        """Embed texts, given as items are to `add`, with the embedder of the project: matrices for them, in order.
+
+        An error names a text by its place among all of them, from 0 on.
+        """
         chunked = text_chunks(texts_of(texts, columns or Columns()), _EMBEDDED_TEXTS)
-        requests = (pb.EmbedRequest(project=project, texts=chunk) for chunk in chunked)
-        async with self._connection.exchange(self._stub.Embed, requests) as responses:
-            async for response in responses:
-                yield [response.embeddings]
+        parts = Parts("texts")
+        requests = (pb.EmbedRequest(project=project, texts=chunk) for chunk in parts.of(chunked))
+        with parts:
+            async with self._connection.exchange(self._stub.Embed, requests) as responses:
+                async for response in responses:
+                    parts.answered += 1
+                    yield [response.embeddings]
 
 
 def _without_given_labels(rows: Rows) -> Rows:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nextlabel.client.literals import AnnotationTypeName
-from nextlabel.client.messages.answers import LABEL_SEPARATOR
+from nextlabel.client.messages.answers import LABEL_SEPARATOR, score_of
 from nextlabel.client.messages.names import named_as
 from nextlabel.server.values.errors import InvalidArgument
 from nextlabel.server.values.projects.label_paths import as_paths, path_problem
@@ -133,9 +133,9 @@ def known_label(cell: Any, annotation_type: AnnotationTypeName) -> Any:
         return None
     if annotation_type == "score":
         try:
-            return float(cell)
-        except (TypeError, ValueError):
-            raise InvalidArgument.field("--known", f"holds what is no score: {str(cell)[:80]!r}") from None
+            return score_of(str(cell)[:80] if isinstance(cell, str) else cell)
+        except ValueError as error:
+            raise InvalidArgument.field("--known", f"holds what is no score: {error}") from None
     if annotation_type == "multi_label":
         names = cell if isinstance(cell, list | tuple) else str(cell).split(LABEL_SEPARATOR)
         return [str(name).strip() for name in names if str(name).strip()]

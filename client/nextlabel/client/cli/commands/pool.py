@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files.adding import add_file, add_labeled_file, report_untaken, wait_until_embedded
+from nextlabel.client.cli.files.adding import (
+    add_file,
+    add_labeled_file,
+    report_untaken,
+    wait_until_embedded,
+)
 from nextlabel.client.cli.files.reading import (
     FileArgument,
     IdOption,
@@ -112,7 +117,7 @@ def add(
             found = add_labeled_file(client, project, items, holdout=split_known, embeddings=matrix)
             results, refused = [found.pool, found.holdout], found.refused
             labels = {"labels": found.labels, "refused_labels": len(refused)}
-            list_problems((f"item {r.item_id}: {r.message}" for r in refused), len(refused), "labels not kept")
+            list_problems(found.refusals(items.unit), len(refused), "labels not kept")
         else:
             results = [add_file(client, project, items, split=split, embeddings=matrix, upload_id=upload_id)]
         if wait:

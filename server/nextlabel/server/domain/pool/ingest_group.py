@@ -158,7 +158,10 @@ def _gap(message: Message, done: int) -> Aborted:
 
 
 def _conflict(place: int, item_id: str) -> ItemError:
-    text = f"{item_id!r} is in the pool with other content, which stays; use another id, or delete the item first"
+    text = (
+        f"{item_id!r} is in the pool with another text, split, label or metadata; use another id, or delete "
+        "the item first"
+    )
     return ItemError(place, item_id, ItemProblem(ItemFault.CONTENT_CONFLICT, "id", text))
 
 

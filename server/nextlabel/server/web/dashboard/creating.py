@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -153,11 +153,10 @@ async def _added(pool: Pool[Awaiting, OfServer], project: str, path: Path, fille
         found = await pool.add_labeled(project, items, holdout=_share(filled), columns=columns)
     except (FileError, UnknownColumnError) as error:
         raise InvalidArgument.field("file", str(error).replace(str(path), "the file")) from error
-    refused = [f"label of item {answer.item_id}: {answer.message}" for answer in found.refused]
-    return _told(items, [found.holdout, found.pool], found.labels, refused)
+    return _told(items, [found.holdout, found.pool], found.labels, found.refusals(items.unit))
 
 
-def _told(items: ItemFile, results: list[AddResult], labels: int, refused: list[str]) -> Added:
+def _told(items: ItemFile, results: list[AddResult], labels: int, refused: Sequence[str]) -> Added:
     count = items.problem_count + sum(result.rejected for result in results) + len(refused)
     return Added(
         accepted=sum(result.accepted for result in results),

@@ -106,10 +106,12 @@ def _marked(words: Sequence[str], mark: str, taken: Collection[str]) -> list[str
 
 
 def _number(given: str) -> float:
+    from nextlabel.client.messages.answers import score_of
+
     try:
-        return float(given)
-    except ValueError:
-        raise UnusableInputError(f"{given!r} is no number") from None
+        return score_of(given)
+    except ValueError as error:
+        raise UnusableInputError(str(error)) from None
 
 
 def _winner(given: str) -> str:
