@@ -105,7 +105,7 @@ def test_no_prompt_option_is_without_a_case() -> None:
 def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes have embeddings without a model of this machine's."""
 
-    async def embeddings(_: Embedding, texts: Sequence[str]) -> Any:
+    async def embeddings(_: Embedding, project: Project, texts: Sequence[str]) -> Any:
         return np.eye(len(texts), DIMENSION, dtype=np.float32)
 
     monkeypatch.setattr(Embedding, "embed_texts", embeddings)
