@@ -22,7 +22,7 @@ async def test_nothing_in_a_bucket_is_lost_or_doubled_by_kills(tmp_path: Path, m
     with s3_server() as endpoint:
         for name, value in aws_environment(endpoint).items():
             monkeypatch.setenv(name, value)
-        plan = Plan(kills=2, store="sqlite", seed=0, pool_url=f"s3://{BUCKET}/kills", longest_life_s=1.5)
+        plan = Plan(kills=2, store="sqlite", seed=0, pool_url=f"s3://{BUCKET}/kills", longest_life_s=5.0)
         outcome = await run_kills(plan, tmp_path)
     assert outcome.breaches == []
     assert outcome.counts["items"] > 0
