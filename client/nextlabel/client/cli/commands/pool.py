@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nextlabel.client.cli.files.adding import (
-    add_file,
-    add_labeled_file,
-    report_untaken,
-    wait_until_embedded,
-)
+from nextlabel.client.cli.files.adding import add_file, add_labeled_file, report_untaken, wait_until_embedded
 from nextlabel.client.cli.files.reading import (
     FileArgument,
     IdOption,
