@@ -53,13 +53,18 @@ async def test_a_figure_is_one_line_with_the_interval_for_one_look_and_the_watch
         )
         model = [*both(pb.FIGURE_KIND_AUDIT, 0.5), *both(pb.FIGURE_KIND_PREDICTION_POWERED, 0.75)]
         return pb.GetAccuracyResponse(
-            model=model, labels=[figure(pb.FIGURE_KIND_GOLD, 0.6, 0.2, anytime=True)], slices=[english]
+            model=model,
+            labels=[figure(pb.FIGURE_KIND_GOLD, 0.6, 0.2, anytime=True)],
+            annotators=[pb.AnnotatorAccuracy(annotator="<i>mini", figures=both(pb.FIGURE_KIND_AUDIT, 0.85))],
+            slices=[english],
         )
 
     shown = await part("model?by=site", GetAccuracy=accuracy)
     for said in ("audit draws", "draws and predictions", "45.0 % to 55.0 %", "40.0 % to 60.0 %", "65.0 % to 85.0 %"):
         assert said in shown
-    assert shown.count("<circle") == 3
+    assert "&lt;i&gt;mini on the pool" in shown
+    assert "80.0 % to 90.0 %" in shown
+    assert shown.count("<circle") == 4
     assert 'class="watched" d="M334.0' in shown  # 40 % of a line that begins at 222 and is 280 long
     assert "-5.0 points <small>-20.0 to +10.0" in shown
     assert "&lt;b&gt;en" in shown
@@ -113,6 +118,7 @@ async def test_what_a_promise_leaves_to_people_is_told_of_each_source() -> None:
             ],
             accepted=400,
             expected_accuracy=share,
+            measured_accuracy=both(pb.FIGURE_KIND_AUDIT, 0.55),
         )
 
     shown = await part("delivery?promise=90", GetDelivery=delivery)
@@ -120,7 +126,8 @@ async def test_what_a_promise_leaves_to_people_is_told_of_each_source() -> None:
     assert "<strong>&lt;i&gt;mini</strong>: 400 labels with a score from 0.750 hold the promise: 79 of 80" in shown
     assert "35 more gold items are needed" in shown
     assert "other was not tested: it was asked about a part" in shown
-    assert shown.count("<circle") == 3
+    assert "50.0 % to 60.0 %" in shown
+    assert shown.count("<circle") == 4
     assert "above 0 and below 100" in await part("delivery?promise=100", GetDelivery=delivery)
 
 
@@ -129,8 +136,10 @@ def test_what_cannot_be_told_says_why(server: Server) -> None:
     project = api.filled(3)
     with visitor(server) as client:
         assert f'href="/projects/{project}/accuracy"' in client.get(f"/projects/{project}").text
-        assert "Nothing is known yet" in client.get(f"/projects/{project}/accuracy/model").text
-        assert "Nothing is known yet" in client.get(f"/projects/{project}/accuracy/shares").text
+        for name in ("model", "shares"):
+            shown = client.get(f"/projects/{project}/accuracy/{name}").text
+            assert "Nothing is known yet" in shown
+            assert f'href="/projects/{project}/audit"' in shown
         assert "20 gold items" in client.get(f"/projects/{project}/accuracy/joining").text
         api.submit(project, "ann", range(1))
         assert "Not told: " in client.get(f"/projects/{project}/accuracy/model?by=nowhere").text

@@ -116,6 +116,22 @@ def test_every_kind_of_answer_is_given_by_keyboard(browser: Browser, server: Ser
     assert not visit.complaints
 
 
+def test_random_draws_are_labeled_until_people_have_labeled_all(browser: Browser, server: Server) -> None:
+    project = project_of(server, "labels", ("one", "two"))
+    visit = Visit(browser, server)
+    page = visit.open(f"/projects/{project}/audit")
+    answers(page, ("1", "Enter"))
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=People have labeled all", timeout=WAIT_MS)
+    all_saved(page)
+    assert [annotation.answer for annotation in stored(server, project)] == [labels("joy"), labels("anger")]
+    figures = page.get_by_text("figures", exact=True)
+    assert page.inner_text(".status span:has(a)") == "Drawn at random: figures rest on your answers"
+    assert figures.get_attribute("href") == f"/projects/{project}/accuracy"
+    assert not visit.complaints
+
+
 def test_half_sure_and_a_comment_go_with_the_answer_and_come_back_with_the_item(
     browser: Browser, server: Server
 ) -> None:

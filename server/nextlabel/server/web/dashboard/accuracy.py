@@ -80,26 +80,32 @@ async def show(request: Request) -> Response:
 
 
 async def accuracy(request: Request) -> Response:
-    """Return the part with the accuracies of the newest model and of the labels, and those of parts of the data."""
+    """Return the part with the accuracies of newest model, labels and annotators, and those of parts of the data."""
     who, by = visitor(request), _by(request)
-    asked = pb.GetAccuracyRequest(project=request.path_params["project"], by=by)
+    name = request.path_params["project"]
+    asked = pb.GetAccuracyRequest(project=name, by=by)
     found = await or_why(who.call(who.backend.quality.GetAccuracy, asked, LONG_CALL_S))
     if isinstance(found, str):
         return page(request, "accuracy_part.html", why_none=found)
     rows = [*told("model", found.model), *told("labels", found.labels)]
+    rows += [row for one in found.annotators for row in told(f"{one.annotator} on the pool", one.figures)]
     slices = [(one, {row.kind: row.estimate for row in told("", one.drawn)}) for one in found.slices]
-    return page(request, "accuracy_part.html", picture=shares_picture(rows, 1.0), slices=slices, by=by)
+    return page(
+        request, "accuracy_part.html", project_name=name, picture=shares_picture(rows, 1.0), slices=slices, by=by
+    )
 
 
 async def shares(request: Request) -> Response:
     """Return the part with the shares of classes in the pool, or its mean score, and those of parts of the pool."""
     who, by = visitor(request), _by(request)
-    asked = pb.GetClassSharesRequest(project=request.path_params["project"], by=by)
+    name = request.path_params["project"]
+    asked = pb.GetClassSharesRequest(project=name, by=by)
     found = await or_why(who.call(who.backend.quality.GetClassShares, asked, LONG_CALL_S))
     if isinstance(found, str):
         return page(request, "shares_part.html", why_none=found)
     slices = [(one, _of_pool(one)) for one in found.slices]
-    return page(request, "shares_part.html", found=found, picture=_of_pool(found), slices=slices, by=by)
+    picture = _of_pool(found)
+    return page(request, "shares_part.html", project_name=name, found=found, picture=picture, slices=slices, by=by)
 
 
 async def joining(request: Request) -> Response:
@@ -123,6 +129,7 @@ async def delivery(request: Request) -> Response:
     rows = [ToldFigure(one.annotator, "gold", one.accuracy, None) for one in found.tested]
     if found.HasField("expected_accuracy"):
         rows.insert(0, ToldFigure("all labels", "expected", found.expected_accuracy, None))
+    rows += told("all labels", found.measured_accuracy)
     items = [(_SOURCES.get(one.source, "nobody"), one.items) for one in found.items if one.items]
     total = sum(count for _, count in items)
     return page(request, "delivery_part.html", found=found, picture=shares_picture(rows, 1.0), items=items, total=total)
