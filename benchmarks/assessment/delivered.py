@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.assessment.crowdlab import SETS, Texts, texts_of
 from benchmarks.assessment.report import markdown
+from nextlabel.server.assessment.estimates.clusters import FEW_LABELS, design_effect, widened
 from nextlabel.server.assessment.estimates.cross_fit import Features
 from nextlabel.server.assessment.estimates.figures import FigureKind
 from nextlabel.server.assessment.estimates.pool_mean import Draws
@@ -93,6 +94,8 @@ def _told(texts: Texts, llm: float, passing: bool, rng: np.random.Generator) -> 
     delivered_N = np.where(people_N, true_N, np.where(answered_N, said_N, newest_NC.argmax(axis=1)))
     seen = np.concatenate([chosen, drawn])
     rest = np.setdiff1d(np.arange(POOL), seen)
+    labels_C = np.bincount(np.where(people_N, true_N, said_N)[people_N | answered_N], minlength=classes)
+    few_n = (labels_C < FEW_LABELS)[true_N[drawn]] & ~answered_N[drawn]
     told = []
     for probabilities_NC in (unseen_NC, newest_NC):
         label_N = np.where(answered_N, said_N, probabilities_NC.argmax(axis=1))
@@ -109,9 +112,11 @@ def _told(texts: Texts, llm: float, passing: bool, rng: np.random.Generator) -> 
         )
         survey = replace(survey, untold=untold)
         figures = {one.kind: one.estimate for one in survey.figures(0, share=True, watched=False)}
+        effect = design_effect(right_N[drawn], true_N[drawn], few_n)
         corrected = float((~right_N[seen]).sum() / POOL)
         alone = figures[FigureKind.AUDIT]
-        told += [_more(one, corrected) for one in (alone, figures.get(FigureKind.PREDICTION_POWERED, alone))]
+        joined = figures.get(FigureKind.PREDICTION_POWERED, alone)
+        told += [_more(widened(one, effect), corrected) for one in (alone, joined)]
     return float((delivered_N == true_N).mean()), told[: len(_WAYS)]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nextlabel.server.assessment.estimates.figures import FigureKind
+from nextlabel.server.domain.reports.delivery import measured
 from nextlabel.server.domain.reports.delivery.labels import LabelSource
 from nextlabel.server.domain.reports.estimates.accuracy import Accuracy
 from nextlabel.server.domain.reports.estimates.audit_stream import audit_stream
@@ -208,9 +209,8 @@ async def test_a_delivery_is_measured_on_draws_by_what_it_would_have_said_withou
     project = await filled(service)
     mistaken = {item: CLASSES[0] if n % 5 == 0 else TRUTH[item] for n, item in enumerate(IDS)}
     await run(service, project, 100)
-    measured = service.parts.reports.quality.measured_deliveries
     await service.answer_as_llm(project, mistaken)
-    found = await measured.of(project, 0.9)
+    found = await service.parts.reports.quality.measured_deliveries.of(project, 0.9)
     stream = await service.parts.base.store.read(lambda tx: audit_stream(tx, project.id))
     looked_at = {IDS[row - 30] for row in stream.picked_rows}
     truth = np.mean([item in looked_at or mistaken[item] == TRUTH[item] for item in IDS])
@@ -218,7 +218,7 @@ async def test_a_delivery_is_measured_on_draws_by_what_it_would_have_said_withou
     assert all(one.estimate.low - 0.05 <= truth <= one.estimate.high for one in found)
 
 
-async def test_labels_of_a_learner_are_measured_by_learners_that_have_not_seen_the_draws(service):
+async def test_labels_of_a_learner_are_measured_by_learners_that_have_not_seen_the_draws(service, monkeypatch):
     project = await service.create(learner=Component("logistic_regression"))
     told = [TRUTH[item] if n % 5 else CLASSES[(n // 5) % 3] for n, item in enumerate(IDS)]
     await service.add(project, IDS, labels=list(TRUTH.values()), embedded_as=told)
@@ -234,6 +234,13 @@ async def test_labels_of_a_learner_are_measured_by_learners_that_have_not_seen_t
     assert all(one.estimate.low <= truth <= one.estimate.high for one in found)
     # A learner that has seen a label says it more often: the draws that it was trained on would flatter it.
     assert abs(found[0].estimate.value - truth) < 0.08
+    # Draws of a class with few labels count together: their learners were trained on each other's labels.
+    monkeypatch.setattr(measured, "FEW_LABELS", 101)
+    monkeypatch.setattr(measured, "design_effect", lambda right_n, class_n, few_n: 1.0 + 3.0 * few_n.mean())
+    wider = await service.parts.reports.quality.measured_deliveries.of(project, 0.9)
+    for one, wide in zip(found, wider, strict=True):
+        assert wide.estimate.value == one.estimate.value
+        assert wide.estimate.low < one.estimate.low
 
 
 def advice(project, row, label):

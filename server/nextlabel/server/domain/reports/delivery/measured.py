@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from nextlabel.server.assessment.consensus.by_type import consensus_of
+from nextlabel.server.assessment.consensus.votes import Consensus
+from nextlabel.server.assessment.estimates.clusters import FEW_LABELS, design_effect, widened
 from nextlabel.server.assessment.estimates.figures import Figure
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.domain.labeling.labels import Labels
@@ -13,7 +18,7 @@ from nextlabel.server.domain.learning.suggestions import LEARNER
 from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.domain.reports.delivery.deliveries import Deliveries
 from nextlabel.server.domain.reports.delivery.judging import Judge
-from nextlabel.server.domain.reports.delivery.labels import DeliverySummary, LabelSource
+from nextlabel.server.domain.reports.delivery.labels import DeliveredLabel, DeliverySummary, LabelSource
 from nextlabel.server.domain.reports.delivery.unseen import UnseenPredictions
 from nextlabel.server.domain.reports.estimates.annotator_accuracy import AnnotatorAccuracies, Said
 from nextlabel.server.domain.reports.estimates.audit_stream import audit_stream
@@ -44,24 +49,33 @@ class MeasuredDeliveries:
         if not items:
             return ()
         judge = await self.deliveries.judge(project, accuracy, key)
-        agreed = {row: one.body for row, one in (await self.labels.consensus(project)).items() if one.trusted}
-        predict = await self._predictor(project, summary, agreed.keys())
+        joined = await self.labels.consensus(project)
+        agreed = {row: one.body for row, one in joined.items() if one.trusted}
+        predict, drawn = await self._predictor(project, summary, agreed.keys())
+
+        async def labeled(rows: Sequence[int]) -> Mapping[int, DeliveredLabel]:
+            return await self._without_people(project, judge, await predict(rows), rows)
 
         async def read(rows: Sequence[int]) -> Mapping[int, Said]:
-            return await self._without_people(project, judge, await predict(rows), rows)
+            found = await labeled(rows)
+            return {row: Said(one.body, one.confidence) for row, one in found.items() if one.body is not None}
 
         figures = await self.accuracies.measured(project, read)
         if not figures:
             return ()
-        said = await read(list(agreed))
-        kind = task_type(project.annotation_type)
-        corrected = sum(row not in said or not kind.same(said[row].body, body, project) for row, body in agreed.items())
-        return tuple(replace(one, estimate=_more(one.estimate, corrected / items)) for one in figures)
+        labels = await labeled(list(agreed))
+        right = {row for row, one in labels.items() if _same(project, one, joined[row])}
+        effect = _effect(project, labels, joined, right, sorted(drawn))
+        corrected = (len(agreed) - len(right)) / items
+        return tuple(replace(one, estimate=_more(widened(one.estimate, effect), corrected)) for one in figures)
 
     async def _predictor(
         self, project: Project, summary: DeliverySummary, labeled: Set[int]
-    ) -> Callable[[Sequence[int]], Awaitable[Mapping[int, PredictedAnswer]]]:
-        """Return what says how the learner would have labeled rows without people; nothing where it labels none."""
+    ) -> tuple[Callable[[Sequence[int]], Awaitable[Mapping[int, PredictedAnswer]]], Set[int]]:
+        """Return what says how the learner would have labeled rows without people; nothing where it labels none.
+
+        Beside it, the draws on which the learners that say so were trained, each but for its own part.
+        """
         version = summary.model_version
         few = FEW * sum(summary.items.values())
         used = summary.items[LabelSource.LEARNER] > few or summary.accepted_by == LEARNER
@@ -71,32 +85,55 @@ class MeasuredDeliveries:
             else None
         )
         if newest is None:
-            return _nothing
+            return _nothing, frozenset()
         stream = await self.deliveries.store.read(lambda tx: audit_stream(tx, project.id))
-        models = await self.unseen.models(project, newest, stream.drawn_rows & labeled)
+        drawn = stream.drawn_rows & labeled
+        models = await self.unseen.models(project, newest, drawn)
 
         async def predict(rows: Sequence[int]) -> Mapping[int, PredictedAnswer]:
             if models:
                 return await self.unseen.predicted(project, models, rows)
             return await self.deliveries.predictions(project, version, rows)
 
-        return predict
+        return predict, drawn if models else frozenset()
 
     async def _without_people(
         self, project: Project, judge: Judge, predicted: Mapping[int, PredictedAnswer], rows: Sequence[int]
-    ) -> Mapping[int, Said]:
+    ) -> Mapping[int, DeliveredLabel]:
         by_row, joining = await self.labels.rows(project), await self.labels.joining(project)
         found = {}
         for row in rows:
             given = [one for one in by_row.get(row, ()) if not one.trusted]
-            label = judge.labeled(row, consensus_of(project, given, joining=joining), given, predicted.get(row))
-            if label.body is not None:
-                found[row] = Said(label.body, label.confidence)
+            found[row] = judge.labeled(row, consensus_of(project, given, joining=joining), given, predicted.get(row))
         return found
 
 
 async def _nothing(rows: Sequence[int]) -> Mapping[int, PredictedAnswer]:
     return {}
+
+
+def _same(project: Project, label: DeliveredLabel, agreed: Consensus) -> bool:
+    return label.body is not None and task_type(project.annotation_type).same(label.body, agreed.body, project)
+
+
+def _effect(
+    project: Project,
+    labels: Mapping[int, DeliveredLabel],
+    joined: Mapping[int, Consensus],
+    right: Set[int],
+    drawn: Sequence[int],
+) -> float:
+    """Return the design effect of draws that a learner would label, which was trained on few others of their class."""
+    kind = task_type(project.annotation_type)
+    counted = Counter(kind.classes(one.body) for one in joined.values())
+    place = {names: number for number, names in enumerate(counted)}
+    classes = [kind.classes(joined[row].body) for row in drawn]
+    few = [
+        labels[row].source is LabelSource.LEARNER and counted[names] < FEW_LABELS
+        for row, names in zip(drawn, classes, strict=True)
+    ]
+    numbers = np.array([place[names] for names in classes], np.int64)
+    return design_effect(np.array([row in right for row in drawn], np.bool_), numbers, np.array(few, np.bool_))
 
 
 def _more(estimate: Estimate, share: float) -> Estimate:
