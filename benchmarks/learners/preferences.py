@@ -10,8 +10,8 @@ the share of decided test pairs of which the better text is found, their means o
 Every seed draws another pool of 2,000 pairs, and tests on 2,000 pairs of other texts. Then rankings of 300 texts by
 three annotators who give another answer than the true one in 10, 20 and 30 % of the cases: what `report --ranking
 --by-learner` makes of n answers about pairs that the server makes of the texts and the default strategy picks, beside
-Bradley-Terry of choix on three times as many about random pairs. The tables are printed and, with ``--document
-FILE``, written between the table markers of that file.
+Bradley-Terry of choix on three times as many about random pairs, and how many of its intervals hold. The tables are
+printed and, with ``--document FILE``, written between the table markers of that file.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from scipy.stats import spearmanr, ttest_1samp
 
 from benchmarks.learners.scores import Scored, load
 from benchmarks.strategies.evidence_tables import write_table
+from nextlabel.server.assessment.ranking.comparisons import Comparisons
 from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE
-from nextlabel.server.assessment.ranking.rewards import Comparisons, rank
+from nextlabel.server.assessment.ranking.rewards import Ranking, rank
 from nextlabel.server.domain.learning.types.preferences import PreferenceLearner
 from nextlabel.server.domain.pool.pair_making import OPEN_PAIRS, in_order
 from nextlabel.server.domain.selection.context import selection_context
@@ -194,9 +195,20 @@ class Ranked:
     seed: int
     asked: int
     active: float
-    active_without_learner: float
+    around_learner: float
+    without: float
     random: float
+    random_thrice: float
     peer: float
+    covered: float
+    covered_around_learner: float
+
+
+def covered(found: Ranking, true: NDArray[np.float64]) -> float:
+    """Return how many 95 % intervals hold the true score, brought to the scale of rewards by least squares."""
+    slope, level = np.polyfit(found.reward_T, true, 1)
+    off = true - level - slope * found.reward_T
+    return float(np.mean(np.abs(off) < 1.96 * abs(slope) * found.error_T))
 
 
 def ranked(data: Scored, seed: int) -> list[Ranked]:
@@ -209,7 +221,7 @@ def ranked(data: Scored, seed: int) -> list[Ranked]:
     places = np.vectorize(place.__getitem__)(pairs.texts_N2)
     annotators = np.arange(len(pairs.answers_N)) % len(WRONG)
     answers = said(pairs.answers_N, annotators, seed)
-    true, half = data.scores_N[texts], pairs.embeddings_ND.shape[1] // 2
+    true = data.scores_N[texts]
     embeddings = (data.embeddings_ND[texts] * 0.5**0.5).astype(np.float32)
 
     def correlation(rewards: NDArray[np.float64]) -> float:
@@ -218,9 +230,12 @@ def ranked(data: Scored, seed: int) -> list[Ranked]:
     def comparisons(rows: Ints) -> Comparisons:
         return Comparisons(places[rows, 0], places[rows, 1], answers[rows], annotators[rows], RANKED, len(WRONG))
 
-    def with_learner(rows: Ints, model: PreferenceModel) -> float:
-        assert len(model.coef_D) == half
-        return correlation(rank(comparisons(rows), embeddings @ model.coef_D.astype(np.float64)).reward_T)
+    def reported(rows: Ints, model: PreferenceModel) -> Ranking:
+        wide = embeddings.astype(np.float64)
+        return rank(comparisons(rows), wide @ model.coef_D, wide)
+
+    def around_learner(rows: Ints, model: PreferenceModel) -> Ranking:
+        return rank(comparisons(rows), embeddings @ model.coef_D.astype(np.float64))
 
     found = []
     rows = np.empty(0, np.int64)
@@ -237,15 +252,21 @@ def ranked(data: Scored, seed: int) -> list[Ranked]:
         won += [(places[r, 1], places[r, 0]) for r in thrice if answers[r] == SECOND]
         peer = choix.opt_pairwise(RANKED, won, alpha=0.1)
         plain = train_preferences(training(pairs, once, answers[once]), DEFAULT)
+        much = train_preferences(training(pairs, thrice, answers[thrice]), DEFAULT)
+        own, around = reported(rows, model), around_learner(rows, model)
         found.append(
             Ranked(
                 data.name,
                 seed,
                 len(rows),
-                with_learner(rows, model),
+                correlation(own.reward_T),
+                correlation(around.reward_T),
                 correlation(rank(comparisons(rows)).reward_T),
-                with_learner(once, plain),
+                correlation(reported(once, plain).reward_T),
+                correlation(reported(thrice, much).reward_T),
                 correlation(peer),
+                covered(own, true),
+                covered(around, true),
             )
         )
     return found
@@ -255,18 +276,21 @@ def rankings(found: Sequence[Ranked]) -> list[str]:
     """Return the table of rank correlations."""
     lines = [
         (
-            "| set | answers n | ranking, n picked | the same without the learner | n at random | "
-            "choix, 3n at random | ahead of choix |"
+            "| set | answers n | ranking, n picked | around the learner alone | by answers alone | n at random | "
+            "3n at random | choix, 3n at random | ahead of the learner alone | ahead of choix | "
+            "intervals that hold | around the learner alone |"
         ),
-        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
+        f"| --- |{' ---: |' * 7} --- | --- | ---: | ---: |",
     ]
     for name, asked in product(dict.fromkeys(r.set for r in found), ASKED):
         own = [r for r in found if (r.set, r.asked) == (name, asked)]
         means = [
-            np.mean([getattr(r, of) for r in own]) for of in ("active", "active_without_learner", "random", "peer")
+            f"{np.mean([getattr(r, of) for r in own]):.3f}"
+            for of in ("active", "around_learner", "without", "random", "random_thrice", "peer")
         ]
-        ahead = within(np.array([r.active - r.peer for r in own]), 3)
-        lines.append(f"| {name} | {asked} | {' | '.join(f'{mean:.3f}' for mean in means)} | {ahead} |")
+        ahead = [within(np.array([r.active - getattr(r, of) for r in own]), 3) for of in ("around_learner", "peer")]
+        held = [f"{np.mean([getattr(r, of) for r in own]):.0%}" for of in ("covered", "covered_around_learner")]
+        lines.append(f"| {name} | {asked} | {' | '.join([*means, *ahead, *held])} |")
     return lines
 
 

@@ -7,8 +7,9 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
+from nextlabel.server.assessment.ranking.comparisons import Comparisons
 from nextlabel.server.assessment.ranking.davidson import FIRST, SECOND, TIE, log_probabilities
-from nextlabel.server.assessment.ranking.rewards import USUAL_SPREAD, Comparisons, RankingModel, rank
+from nextlabel.server.assessment.ranking.rewards import USUAL_SPREAD, RankingModel, rank
 
 SKILLS, POSITIONS = np.array([1.2, 0.8, 0.0]), np.array([0.0, 1.0, 0.0])
 

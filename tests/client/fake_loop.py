@@ -324,7 +324,7 @@ class Reports(report_grpc.ReportServiceServicer):
             texts=[report.RankedText(text="best", reward=near(2.5 if request.by_learner else 1.5))],
             annotators=[report.RankingAnnotator(annotator="ann", skill=0.75, position=near(0.25))],
             tie_odds=0.5,
-            model=report.RANKING_MODEL_THURSTONE,
+            model=report.RANKING_MODEL_GAUSSIAN_PROCESS if request.by_learner else report.RANKING_MODEL_THURSTONE,
             next_page_token="more",
         )
 

@@ -120,6 +120,10 @@ class _RankingModelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RankingM
     """Davidson's: log-odds, as in the Bradley-Terry model, with ties."""
     RANKING_MODEL_THURSTONE: _RankingModel.ValueType  # 2
     """Thurstone's, case V, with ties: normal noise, and a tie below a threshold."""
+    RANKING_MODEL_GAUSSIAN_PROCESS: _RankingModel.ValueType  # 3
+    """Davidson's with rewards that are alike where embeddings are, a Gaussian process; annotators answer at random now and
+    then. Only by learner.
+    """
 
 class RankingModel(_RankingModel, metaclass=_RankingModelEnumTypeWrapper):
     """How answers about pairs come of rewards."""
@@ -130,6 +134,10 @@ RANKING_MODEL_DAVIDSON: RankingModel.ValueType  # 1
 """Davidson's: log-odds, as in the Bradley-Terry model, with ties."""
 RANKING_MODEL_THURSTONE: RankingModel.ValueType  # 2
 """Thurstone's, case V, with ties: normal noise, and a tie below a threshold."""
+RANKING_MODEL_GAUSSIAN_PROCESS: RankingModel.ValueType  # 3
+"""Davidson's with rewards that are alike where embeddings are, a Gaussian process; annotators answer at random now and
+then. Only by learner.
+"""
 Global___RankingModel: _TypeAlias = RankingModel  # noqa: Y015
 
 class _MapColor:
@@ -758,8 +766,8 @@ class GetRankingRequest(_message.Message):
     project: _builtins.str
     """Name of the project. Up to 256 bytes."""
     by_learner: _builtins.bool
-    """Whether to expect of each text what the newest model says of it, from which answers then move it; else all are
-    expected to be alike.
+    """Whether texts that are alike are expected to be about as good, or each as good as the newest model says, whichever
+    foresees answers better, from which answers then move them; else all are expected to be alike.
     """
     page_size: _builtins.int
     """How many texts to return; 0 for as many as fit."""
@@ -823,7 +831,9 @@ class RankingAnnotator(_message.Message):
     annotator: _builtins.str
     """Name of the annotator."""
     skill: _builtins.float
-    """What differences of rewards count for it: 1 is usual, 0 is guessing, below 0 its answers are the wrong way round."""
+    """What differences of rewards count for it: 1 is usual, 0 is guessing, below 0 its answers are the wrong way round. By
+    GAUSSIAN_PROCESS the share of its answers that are not guessed, from 0 to 1.
+    """
     @_builtins.property
     def position(self) -> Global___Estimate:
         """Log-odds that it adds to the text shown first, with the 95 % interval, and how many pairs it compared."""

@@ -26,7 +26,9 @@ def test_the_report_ranks_texts_and_says_what_annotators_are_worth(cli: Cli, new
     assert ["best", "1.50", "1.00", "to", "2.00", "7"] in [line.split() for line in ranked.out.splitlines()]
     assert "by Thurstone's model" in ranked.err
     assert "ann: skill 0.75, adds +0.25 (-0.25 to +0.75) to the text shown first, by 7 answers" in ranked.err
-    texts = cli("report", news, "--ranking", "--by-learner", "-o", "json").json
+    by_learner = cli("report", news, "--ranking", "--by-learner", "-o", "json")
+    assert "by a Gaussian process over embeddings, which foresaw answers left out best" in by_learner.err
+    texts = by_learner.json
     assert [(text["text"], text["reward"]["value"]) for text in texts] == [("best", 2.5), ("=worse", -1.0)]
 
 

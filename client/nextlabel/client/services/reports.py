@@ -123,7 +123,8 @@ class Reports(Service[Mode, Scope]):
     ) -> pb.GetRankingResponse:
         """How the texts of a project of preferences rank, the best first, with what each annotator's answers are worth.
 
-        With `by_learner`, what the newest model says of a text is expected of it before anyone compared it.
+        With `by_learner`, texts that are alike are expected to be about as good, or each as good as the newest model
+        says, before anyone compared them.
         """
         request = pb.GetRankingRequest(project=project, by_learner=by_learner)
         found = await self._connection.unary(self._stub.GetRanking, request, timeout_s=timeout_s)

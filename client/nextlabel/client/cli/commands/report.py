@@ -108,7 +108,10 @@ def report(
         bool, typer.Option("--ranking", help="Report how texts rank by preferences between them.")
     ] = False,
     by_learner: Annotated[
-        bool, typer.Option("--by-learner", help="With --ranking: begin with what the learner expects of each text.")
+        bool,
+        typer.Option(
+            "--by-learner", help="With --ranking: begin with what is expected of each text by what it is like."
+        ),
     ] = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -199,8 +202,16 @@ def _emit_ranking(found: Record, output: Output) -> None:
     emit_many(found["texts"], _RANKING_COLUMNS, output)
 
 
+_RANKING_MODELS = {
+    "davidson": "by Davidson's model",
+    "thurstone": "by Thurstone's model",
+    "gaussian_process": "by a Gaussian process over embeddings",
+}
+
+
 def _beside_ranking(found: Record) -> list[str]:
-    model = f"by {found['model'].capitalize()}'s model, which foresaw answers left out best" if found["model"] else ""
+    named = _RANKING_MODELS.get(found["model"], f"by {found['model']}")
+    model = f"{named}, which foresaw answers left out best" if found["model"] else ""
     return [line for line in (model, *map(_of_annotator, found["annotators"])) if line]
 
 

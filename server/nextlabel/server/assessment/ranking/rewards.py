@@ -4,6 +4,7 @@ Each answer comes by Davidson's model or Thurstone's, whichever foresees answers
 multiplies how much better a text is, as discrimination does in item response theory, and what comes first has a bonus
 of the annotator's own. A skill of 0 is guessing, one below 0 is answering the wrong way round. Rewards, skills and
 bonuses have normal priors, which keep a text that always won finite and give all of it a scale: the usual skill is 1.
+Where embeddings are at hand, a Gaussian process over them with annotators that lapse is tried too.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from nextlabel.server.assessment.ranking import davidson, thurstone
+from nextlabel.server.assessment.ranking import davidson, gaussian_process, thurstone
+from nextlabel.server.assessment.ranking.comparisons import Comparisons
 from nextlabel.server.assessment.ranking.davidson import FIRST, KNOWN_OF_TIES, TIE
 
 Float64 = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 SPREADS = (0.25, 0.5, 1.0, 2.0, 4.0)
 """Standard deviations that rewards may have around what is expected of them."""
@@ -28,7 +29,6 @@ SPREADS = (0.25, 0.5, 1.0, 2.0, 4.0)
 USUAL_SPREAD = 1.0
 SPREAD_OF_SKILL = 0.5
 SPREAD_OF_POSITION = 0.5
-FOLDS = 5
 FEWEST_TO_CHOOSE = 20
 
 
@@ -37,10 +37,14 @@ class RankingModel(StrEnum):
 
     DAVIDSON = "davidson"
     THURSTONE = "thurstone"
+    GAUSSIAN_PROCESS = "gaussian_process"
 
     @property
     def log_probabilities(self) -> Callable[[Float64, float], Float64]:
-        """Logarithms of the probabilities of first, tie and second, (n, 3), by advantages, (n,), and ``log_tie``."""
+        """Logarithms of the probabilities of first, tie and second, (n, 3), by advantages, (n,), and ``log_tie``.
+
+        Of a Gaussian process those of an answer that is no lapse.
+        """
         return _LOG_PROBABILITIES[self]
 
     @property
@@ -52,37 +56,13 @@ class RankingModel(StrEnum):
 _LOG_PROBABILITIES: Mapping[RankingModel, Callable[[Float64, float], Float64]] = {
     RankingModel.DAVIDSON: davidson.log_probabilities,
     RankingModel.THURSTONE: thurstone.log_probabilities,
+    RankingModel.GAUSSIAN_PROCESS: davidson.log_probabilities,
 }
 _SLOPES: Mapping[RankingModel, Callable[[Float64, float], tuple[Float64, Float64]]] = {
     RankingModel.DAVIDSON: davidson.slopes,
     RankingModel.THURSTONE: thurstone.slopes,
+    RankingModel.GAUSSIAN_PROCESS: davidson.slopes,
 }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Comparisons:
-    """M answers by W annotators about pairs of T texts.
-
-    Attributes:
-        first_M: the text that was shown first, from 0 to T - 1; ``second_M`` the other one.
-        answer_M: `FIRST`, `TIE` or `SECOND` of `davidson`.
-        annotator_M: who answered, from 0 to W - 1.
-    """
-
-    first_M: Ints
-    second_M: Ints
-    answer_M: Ints
-    annotator_M: Ints
-    texts: int
-    annotators: int
-
-    def __len__(self) -> int:
-        return len(self.answer_M)
-
-    def take(self, some: Ints) -> Comparisons:
-        """Return some of the answers about the same texts."""
-        columns = (self.first_M[some], self.second_M[some], self.answer_M[some], self.annotator_M[some])
-        return Comparisons(*columns, self.texts, self.annotators)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +74,8 @@ class Ranking:
         reward_T: of each text: log-odds of it against one of reward 0, for an annotator of skill 1; nearly so by
             Thurstone's model.
         error_T: standard error of each reward, given the skills.
-        skill_W: what each annotator's answers are worth.
+        skill_W: what each annotator's answers are worth; by a Gaussian process the share of them, from 0 to 1, that
+            are no lapses.
         position_W: log-odds that each annotator adds to the text shown first; ``position_error_W`` their standard
             errors.
         tie_odds: odds of a tie between equal texts against one of them being preferred; Davidson's ν.
@@ -109,27 +90,31 @@ class Ranking:
     tie_odds: float
 
 
-def rank(given: Comparisons, expected_T: Float64 | None = None) -> Ranking:
+def rank(given: Comparisons, expected_T: Float64 | None = None, embeddings_TD: Float64 | None = None) -> Ranking:
     """Return the most probable rewards, skills and bonuses.
 
     Args:
         expected_T: what is expected of the texts beforehand, such as a learner's rewards; 0 of all by default.
+        embeddings_TD: of the texts, all 0 where there is none. With these, rewards go by a Gaussian process where it
+            foresees answers left out better than models that know nothing of the texts; ``expected_T`` counts where it
+            does not. The learner is no rival: it was trained on the answers left out.
 
-    How far rewards may be from that is chosen by the log loss on answers left out.
+    How far rewards may be from ``expected_T`` is chosen by the log loss on answers left out.
     """
+    if embeddings_TD is not None and len(given) >= FEWEST_TO_CHOOSE:
+        features_TF = gaussian_process.features(embeddings_TD)
+        _, _, loss = _chosen(given, np.zeros(given.texts))
+        if gaussian_process.loss_left_out(given, features_TF) < loss:
+            return _by_gaussian_process(given, features_TF)
     expected = np.zeros(given.texts) if expected_T is None else expected_T
-    model, spread = _chosen(given, expected)
+    model, spread, _ = _chosen(given, expected)
     found = _fit(given, expected, spread, model)
     advantage_M = found.advantage(given)
     by_advantage_M3, _ = model.slopes(advantage_M, found.log_tie)
     told_M = (np.exp(model.log_probabilities(advantage_M, found.log_tie)) * by_advantage_M3**2).sum(axis=1)
     equal_3 = model.log_probabilities(np.zeros(1), found.log_tie)[0]
     weights_M = told_M * found.skill_W[given.annotator_M] ** 2
-    information_TT = np.diag(np.full(given.texts, spread**-2))
-    np.add.at(information_TT, (given.first_M, given.first_M), weights_M)
-    np.add.at(information_TT, (given.second_M, given.second_M), weights_M)
-    np.add.at(information_TT, (given.first_M, given.second_M), -weights_M)
-    np.add.at(information_TT, (given.second_M, given.first_M), -weights_M)
+    information_TT = given.information(weights_M) + np.diag(np.full(given.texts, spread**-2))
     told_W = np.bincount(given.annotator_M, told_M, given.annotators) + SPREAD_OF_POSITION**-2
     return Ranking(
         model=model,
@@ -139,6 +124,20 @@ def rank(given: Comparisons, expected_T: Float64 | None = None) -> Ranking:
         position_W=found.position_W,
         position_error_W=1 / np.sqrt(told_W),
         tie_odds=float(np.exp(equal_3[TIE] - equal_3[FIRST])),
+    )
+
+
+def _by_gaussian_process(given: Comparisons, features_TF: Float64) -> Ranking:
+    found = gaussian_process.fit(given, features_TF)
+    told_W = np.bincount(given.annotator_M, found.information(given), given.annotators)
+    return Ranking(
+        model=RankingModel.GAUSSIAN_PROCESS,
+        reward_T=found.reward_T,
+        error_T=gaussian_process.errors(given, features_TF, found),
+        skill_W=found.skill_W,
+        position_W=found.position_W,
+        position_error_W=1 / np.sqrt(told_W + gaussian_process.SPREAD_OF_POSITION**-2),
+        tie_odds=float(np.exp(found.log_tie)),
     )
 
 
@@ -154,20 +153,22 @@ class _Fitted:
         return self.skill_W[given.annotator_M] * difference_M + self.position_W[given.annotator_M]
 
 
-def _chosen(given: Comparisons, expected_T: Float64) -> tuple[RankingModel, float]:
-    """Return the model and the spread that foresee answers left out best; the spread is Davidson's."""
+def _chosen(given: Comparisons, expected_T: Float64) -> tuple[RankingModel, float, float]:
+    """Return the model and the spread that foresee answers left out best, and their log loss.
+
+    The spread is Davidson's.
+    """
     if len(given) < FEWEST_TO_CHOOSE:
-        return RankingModel.DAVIDSON, USUAL_SPREAD
+        return RankingModel.DAVIDSON, USUAL_SPREAD, np.inf
     losses = [_loss_left_out(given, expected_T, spread, RankingModel.DAVIDSON) for spread in SPREADS]
-    spread = SPREADS[int(np.argmin(losses))]
+    spread, least = SPREADS[int(np.argmin(losses))], min(losses)
     other = _loss_left_out(given, expected_T, spread, RankingModel.THURSTONE)
-    return RankingModel.THURSTONE if other < min(losses) else RankingModel.DAVIDSON, spread
+    return (RankingModel.THURSTONE, spread, other) if other < least else (RankingModel.DAVIDSON, spread, least)
 
 
 def _loss_left_out(given: Comparisons, expected_T: Float64, spread: float, model: RankingModel) -> float:
-    order, loss = np.random.default_rng(0).permutation(len(given)), 0.0
-    for fold in range(FOLDS):
-        out, kept = given.take(order[fold::FOLDS]), given.take(np.delete(order, np.s_[fold::FOLDS]))
+    loss = 0.0
+    for kept, out in given.folds():
         found = _fit(kept, expected_T, spread, model)
         log_m3 = model.log_probabilities(found.advantage(out), found.log_tie)
         loss -= float(log_m3[np.arange(len(out)), out.answer_M].sum())

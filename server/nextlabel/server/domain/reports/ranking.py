@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from nextlabel.server.assessment.consensus.votes import newest_answers
 from nextlabel.server.assessment.intervals import Estimate
-from nextlabel.server.assessment.ranking.rewards import Comparisons, RankingModel, rank
+from nextlabel.server.assessment.ranking.comparisons import Comparisons
+from nextlabel.server.assessment.ranking.rewards import RankingModel, rank
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.pool.pools import Pools
@@ -71,7 +72,8 @@ class Rankings:
         """Rank the texts of pairs that were answered; those of equal wording are one text.
 
         Args:
-            by_learner: expect of each text what the newest model says, from which answers then move it.
+            by_learner: expect of texts that are alike by their embeddings that they are about as good, or of each what
+                the newest model says, from which answers then move it.
 
         Raises:
             FailedPrecondition: items are no pairs, nothing was answered, texts are too many, or there is no model.
@@ -94,8 +96,8 @@ class Rankings:
                 "export the answers and rank parts of them",
                 reason="TOO_MANY_TEXTS",
             )
-        expected = await self._expected(project, items, places) if by_learner else None
-        return await self._learning.executor.run(lambda: _ranked(answers, items, places, expected))
+        known = await self._known(project, items, places) if by_learner else _Known()
+        return await self._learning.executor.run(lambda: _ranked(answers, items, places, known))
 
     async def _answered(self, project: Project) -> tuple[Mapping[int, Sequence[Annotation]], Sequence[StoredItem]]:
         """Return the newest preferences about each pair of the pool, and the pairs; never of holdout or gold ones."""
@@ -108,22 +110,27 @@ class Rankings:
         items = await self._pools.items(project.id, sorted(given))
         return given, [item for item in items if item.pair is not None]
 
-    async def _expected(
-        self, project: Project, items: Sequence[StoredItem], places: Mapping[str, int]
-    ) -> npt.NDArray[np.float64]:
+    async def _known(self, project: Project, items: Sequence[StoredItem], places: Mapping[str, int]) -> _Known:
         _, model = await self._learning.model(project)
         rows = [item.row for item in items]
         embedded = await self._learning.samples.embedded(project.id, np.array(rows, np.int64))
-        expected_T = np.zeros(len(places))
         if not isinstance(model, PreferenceModel) or not embedded.any():
-            return expected_T
-        known = [item for item, ready in zip(items, embedded.tolist(), strict=True) if ready]
-        embeddings_nD = (await self._pools.embeddings(project.id, [item.row for item in known])).astype(np.float64)
-        rewards_n2 = embeddings_nD.reshape(len(known), 2, -1) @ model.coef_D
-        for item, (first, second) in zip(known, rewards_n2.tolist(), strict=True):
-            if item.pair is not None:
-                expected_T[places[item.pair.a]], expected_T[places[item.pair.b]] = first, second
-        return expected_T
+            return _Known()
+        ready = [item for item, there in zip(items, embedded.tolist(), strict=True) if there and item.pair is not None]
+        embeddings_nD = (await self._pools.embeddings(project.id, [item.row for item in ready])).astype(np.float64)
+        embeddings_TD = np.zeros((len(places), len(model.coef_D)))
+        pairs = [item.pair for item in ready if item.pair is not None]
+        for side, texts in enumerate(([p.a for p in pairs], [p.b for p in pairs])):
+            embeddings_TD[[places[text] for text in texts]] = np.split(embeddings_nD, 2, axis=1)[side]
+        return _Known(embeddings_TD @ model.coef_D, embeddings_TD)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What is known of T texts beside answers: rewards of the learner, and embeddings, 0 where there is none."""
+
+    expected_T: npt.NDArray[np.float64] | None = None
+    embeddings_TD: npt.NDArray[np.float64] | None = None
 
 
 def _places(items: Sequence[StoredItem]) -> dict[str, int]:
@@ -135,7 +142,7 @@ def _ranked(
     answers: Mapping[int, Sequence[Annotation]],
     items: Sequence[StoredItem],
     places: Mapping[str, int],
-    expected_T: npt.NDArray[np.float64] | None,
+    known: _Known,
 ) -> TextRanking:
     annotators: dict[str, int] = {}
     rows = []
@@ -148,7 +155,7 @@ def _ranked(
     columns = np.array(rows, np.int64).T
     first_M, second_M, answer_M, annotator_M = columns
     given_M = Comparisons(first_M, second_M, answer_M, annotator_M, len(places), len(annotators))
-    found = rank(given_M, expected_T)
+    found = rank(given_M, known.expected_T, known.embeddings_TD)
     of_texts = np.bincount(columns[:2].ravel(), minlength=len(places))
     of_annotators = np.bincount(columns[3], minlength=len(annotators))
     texts, names = list(places), list(annotators)

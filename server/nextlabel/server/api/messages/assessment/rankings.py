@@ -11,6 +11,7 @@ from nextlabel.v1 import report_service_pb2 as pb
 RANKING_MODELS = {
     RankingModel.DAVIDSON: pb.RANKING_MODEL_DAVIDSON,
     RankingModel.THURSTONE: pb.RANKING_MODEL_THURSTONE,
+    RankingModel.GAUSSIAN_PROCESS: pb.RANKING_MODEL_GAUSSIAN_PROCESS,
 }
 MOST_ANNOTATORS = 100
 TEXT_BYTES = 1_024
