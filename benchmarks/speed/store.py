@@ -155,9 +155,9 @@ def fill(tx: Transaction, picks: int) -> None:
         )
     )  # fmt: skip
     for first in range(0, picks, 1_000):
-        batch = Batch(f"batch-{first}", PROJECT, "", 0, Component(), 0, picks, 0, NOW)
+        batch = Batch(f"batch-{first}", PROJECT, Component(), NOW, pool_rows=picks)
         rows = range(first, first + 1_000)
-        tx.labeling.add_batch(batch, [Pick(batch.id, r, r, f"item-{r}", 0.5, None, "", False) for r in rows])
+        tx.labeling.add_batch(batch, [Pick(batch.id, r, r, f"item-{r}", 0.5) for r in rows])
 
 
 async def label(store: StateStore, annotator: str, cycles: int, latencies: list[float]) -> None:

@@ -67,8 +67,8 @@ class Desk:
 
     def add_batch(self, project: Project, rows: range, run: str = "", batch: str = "") -> Batch:
         batch_id = batch or f"batch-{rows.start}"
-        stored = Batch(batch_id, project.id, run, 1, Component("random"), 0, 100, 0, self.clock.now())
-        picks = [Pick(batch_id, i, row, f"item{row}", 0.0, None, "", False) for i, row in enumerate(rows)]
+        stored = Batch(batch_id, project.id, Component("random"), self.clock.now(), run, 1, pool_rows=100)
+        picks = [Pick(batch_id, i, row, f"item{row}", 0.0) for i, row in enumerate(rows)]
         self.tx.labeling.add_batch(stored, picks)
         return stored
 

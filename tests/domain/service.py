@@ -133,7 +133,7 @@ class Service:
     ) -> None:
         """Keep answers of an LLM, or of somebody else, outside of any run."""
         rows = (await self.parts.pool.pools.find(project.id, list(labels))).tolist()
-        batch = Batch(f"by-{annotator}", project.id, "", 0, Component("gold"), 0, 0, 0, self.parts.base.clock.now())
+        batch = Batch(f"by-{annotator}", project.id, Component("gold"), self.parts.base.clock.now())
         answers = [
             (
                 row,

@@ -213,7 +213,7 @@ async def test_annotations_are_filtered_and_paged(labeled: StateStore) -> None:
 
 
 async def test_a_score_without_a_number_survives(store: StateStore) -> None:
-    odd = [Pick("b1", i, i, "x", score, None, "", True) for i, score in enumerate((float("inf"), float("nan")))]
+    odd = [Pick("b1", i, i, "x", score, audit=True) for i, score in enumerate((float("inf"), float("nan")))]
     await store.write(v.picked(*odd))
     stored = await store.read(lambda tx: tx.labeling.picks("b1"))
     assert [str(p.score) for p in stored] == ["inf", "nan"]

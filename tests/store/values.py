@@ -45,7 +45,7 @@ def project(id: str = "p1", name: str | None = None) -> Project:  # noqa: A002
 
 
 def batch(id: str = "b1", of: ProjectId = P, run: str = "", seed: int = 2**64 - 1) -> Batch:  # noqa: A002
-    return Batch(id, of, run, 1, Component("margin", {"k": 3}), 2, 100, seed, NOW)
+    return Batch(id, of, Component("margin", {"k": 3}), NOW, run, 1, 2, 100, seed)
 
 
 def pick(row: int, batch: str = "b1", position: int | None = None, taken: int = 0) -> Pick:

@@ -10,6 +10,7 @@ values or limit, and what to do, and never a class name or a path of the server.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nextlabel.server.values.money.costs import BudgetDimension
 
@@ -62,54 +63,30 @@ class InvalidArgument(DomainError):
 
 
 class ResourceError(DomainError):
-    """An error about one named resource, such as `project` / `projects/news`."""
+    """An error about one named resource, such as `project` / `projects/news`; `usual` says it where no message does."""
 
-    def __init__(self, message: str, *, resource_type: str, resource_name: str, reason: str | None = None) -> None:
+    usual: ClassVar[str]
+
+    def __init__(
+        self, resource_type: str, resource_name: str, *, message: str | None = None, reason: str | None = None
+    ) -> None:
         self.resource_type = resource_type
         self.resource_name = resource_name
-        super().__init__(message, reason=reason)
+        super().__init__(message or f"{resource_type} {resource_name!r} {self.usual}", reason=reason)
 
 
 class NotFound(ResourceError):
     """The resource does not exist, or the caller may not know that it does."""
 
     default_reason = "NOT_FOUND"
-
-    def __init__(
-        self,
-        resource_type: str,
-        resource_name: str,
-        *,
-        message: str | None = None,
-        reason: str | None = None,
-    ) -> None:
-        super().__init__(
-            message or f"{resource_type} {resource_name!r} not found",
-            resource_type=resource_type,
-            resource_name=resource_name,
-            reason=reason,
-        )
+    usual = "not found"
 
 
 class AlreadyExists(ResourceError):
     """A resource of that name exists already, with other content."""
 
     default_reason = "ALREADY_EXISTS"
-
-    def __init__(
-        self,
-        resource_type: str,
-        resource_name: str,
-        *,
-        message: str | None = None,
-        reason: str | None = None,
-    ) -> None:
-        super().__init__(
-            message or f"{resource_type} {resource_name!r} already exists; choose another name",
-            resource_type=resource_type,
-            resource_name=resource_name,
-            reason=reason,
-        )
+    usual = "already exists; choose another name"
 
 
 class FailedPrecondition(DomainError):

@@ -63,13 +63,4 @@ def slipped_in(
 
 
 def _pick(place: Pick, item: ReferenceItem) -> Pick:
-    return Pick(
-        batch=place.batch,
-        position=place.position,
-        row=item.row,
-        item_id=item.item_id,
-        score=float("nan"),
-        inclusion_probability=None,
-        reason="",
-        audit=False,
-    )
+    return Pick(batch=place.batch, position=place.position, row=item.row, item_id=item.item_id)

@@ -13,6 +13,7 @@ from nextlabel.server.domain.runs.driver import RunDriver, run_and_project
 from nextlabel.server.domain.runs.run_log import RunLog
 from nextlabel.server.ports.state_store import StateStore
 from nextlabel.server.system.halt import Halts
+from nextlabel.server.system.signals import Listener
 from nextlabel.server.values.errors import NotFound
 from nextlabel.server.values.runs.runs import UNDER_WAY, RunState
 
@@ -27,25 +28,21 @@ class RunEngine:
     budgets: Budgets
     halts: Halts
     _tasks: dict[str, asyncio.Task[None]] = field(init=False, default_factory=dict)
-    _wake: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _news: Listener = field(init=False, default_factory=Listener)
 
     def wake(self) -> None:
         """Look for runs to take up now."""
-        self._wake.set()
+        self._news.notify()
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 2.0) -> None:
         """Take up runs until cancelled; then let their tasks end at the next safe point."""
         try:
             while True:
-                self._wake.clear()
                 try:
                     await self._take_up()
                 except Exception as error:  # noqa: BLE001  (the engine outlives a failing database)
                     on_error(error)
-                try:
-                    await asyncio.wait_for(self._wake.wait(), poll_s)
-                except TimeoutError:
-                    continue
+                await self._news.wait(poll_s)
         finally:
             for task in self._tasks.values():
                 task.cancel()

@@ -129,9 +129,6 @@ class RewritingRuns:
             run=run.id,
             round=run.round,
             strategy=Component(_KIND),
-            model_version=0,
-            pool_rows=0,
-            seed=0,
             created_at=self.clock.now(),
         )
 

@@ -68,10 +68,7 @@ class Auditing:
         batch = Batch(
             id=self.new_id(),
             project=project.id,
-            run="",
-            round=0,
             strategy=Component(AUDIT),
-            model_version=0,
             pool_rows=pool.index.next_row,
             seed=seed,
             created_at=began,
@@ -117,7 +114,6 @@ def _pick(project: Project, batch: Batch, place: int, row: int, item_id: str, pr
         position=place,
         row=row,
         item_id=item_id,
-        score=float("nan"),
         inclusion_probability=probability,
         reason="audit: drawn at random",
         audit=probability is not None,

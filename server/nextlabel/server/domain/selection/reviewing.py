@@ -47,12 +47,8 @@ class Reviewing:
         batch = Batch(
             id=self.new_id(),
             project=project.id,
-            run="",
-            round=0,
             strategy=Component(REVIEW),
-            model_version=0,
             pool_rows=pool.index.next_row,
-            seed=0,
             created_at=self.clock.now(),
         )
         picks = [_pick(project, batch, place, entry) for place, entry in enumerate(entries)]
@@ -66,9 +62,7 @@ def _pick(project: Project, batch: Batch, place: int, entry: ReviewEntry) -> Pic
         row=entry.row,
         item_id=entry.item_id,
         score=entry.wrong_probability,
-        inclusion_probability=None,
         reason="review: " + ", ".join(reason.value.replace("_", " ") for reason in entry.reasons),
-        audit=False,
         # One more than an item has places: it is never open to those who label, not even when it is given back.
         slots_taken=project.overlap + 1,
     )

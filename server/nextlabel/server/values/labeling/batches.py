@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,18 +21,20 @@ AUDIT = "audit"
 class Batch:
     """A query batch: what was selected, from what, under which settings and seed (invariant 6).
 
-    ``fallback`` says why items were picked in another way than the strategy's own; '' where none was.
+    ``run`` is '' where none asked, ``model_version`` 0 where no model chose, and ``pool_rows`` 0 where the size of the
+    pool says nothing. ``fallback`` says why items were picked in another way than the strategy's own; '' where none
+    was.
     """
 
     id: str
     project: ProjectId
-    run: str
-    round: int
     strategy: Component
-    model_version: int
-    pool_rows: int
-    seed: int
     created_at: datetime
+    run: str = ""
+    round: int = 0
+    model_version: int = 0
+    pool_rows: int = 0
+    seed: int = 0
     fallback: str = ""
 
     @property
@@ -51,8 +54,8 @@ class Pick:
     position: int
     row: int
     item_id: str
-    score: float
-    inclusion_probability: float | None
-    reason: str
-    audit: bool
+    score: float = math.nan
+    inclusion_probability: float | None = None
+    reason: str = ""
+    audit: bool = False
     slots_taken: int = 0

@@ -65,11 +65,8 @@ class CheckBatches:
             id=f"{kind}-{run.id}-{again.earlier}" if again.earlier else f"{kind}-{run.id}",
             project=project.id,
             run=run.id,
-            round=0,
             strategy=Component(kind),
-            model_version=0,
             pool_rows=len((await self.pools.open(project.id)).index),
-            seed=0,
             created_at=self.clock.now(),
         )
         picks = [_pick(batch, place, item) for place, item in enumerate(items)]
@@ -85,7 +82,5 @@ def _pick(batch: Batch, place: int, item: CheckedItem) -> Pick:
         row=item.row,
         item_id=item.item_id,
         score=0.0,
-        inclusion_probability=None,
         reason=batch.strategy.name,
-        audit=False,
     )

@@ -189,10 +189,7 @@ class Routing:
                 position=place,
                 row=item.row,
                 item_id=item.item_id,
-                score=float("nan"),
-                inclusion_probability=None,
                 reason=f"route: {asked}",
-                audit=False,
                 slots_taken=0 if asked == PERSON else project.overlap,
             )
             for place, item in enumerate(stored)
