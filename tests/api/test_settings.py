@@ -52,6 +52,8 @@ def test_the_key_and_base_url_of_anthropic_come_from_its_own_variables(monkeypat
         ("[tls]\nclient_ca = 'a.pem'", "client_ca needs certificate and key"),
         ("not toml", r"settings cannot be read from .*nextlabel\.toml"),
         ("data_dir = ''", "data_dir: name a folder"),
+        ("[embedding]\nmodels = ['a/e5', 'b/e5']", r"^embedding: 'a/e5' and 'b/e5' end in the same name"),
+        ("[embedding]\nmodels = ['']", r"^embedding\.models: each model has a name"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_path(tmp_path: Path, toml: str, said: str) -> None:

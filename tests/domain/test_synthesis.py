@@ -12,6 +12,7 @@ import pytest
 
 from nextlabel.server.domain.synthesis.requests import SynthesisRequest
 from nextlabel.server.domain.synthesis.synthesis import Synthesis
+from nextlabel.server.learners.embedding.encoders import Encoders
 from nextlabel.server.values.errors import BudgetExhausted, DomainError, FailedPrecondition, InvalidArgument
 from nextlabel.server.values.money.costs import Cost
 from nextlabel.server.values.pool import Split
@@ -51,7 +52,7 @@ def writes(asked: Asked) -> Any:
 @pytest.fixture
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LlmService]:
     async with llm_service(tmp_path, monkeypatch) as found:
-        found.parts.pool.embedding.embedder = _Embedder()
+        found.parts.pool.embedding.encoders = Encoders([_Embedder()])
         found.fake.brain = Scripted(writes)
         yield found
 

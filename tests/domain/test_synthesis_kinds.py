@@ -14,6 +14,7 @@ from nextlabel.server.domain.labeling.submission_checks import Submission
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.synthesis.requests import SynthesisRequest
 from nextlabel.server.domain.synthesis.synthesis import Synthesis
+from nextlabel.server.learners.embedding.encoders import Encoders
 from nextlabel.server.values.annotation_type import AnnotationType
 from nextlabel.server.values.errors import FailedPrecondition, InvalidArgument
 from nextlabel.server.values.labeling.answers import Body, Label, MultiLabel, Score, Text
@@ -51,7 +52,7 @@ class _Words:
 @pytest.fixture
 async def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LlmService]:
     async with llm_service(tmp_path, monkeypatch) as found:
-        found.parts.pool.embedding.embedder = _Words()
+        found.parts.pool.embedding.encoders = Encoders([_Words()])
         yield found
 
 

@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from nextlabel.server.domain.synthesis.requests import SynthesisRequest
+from nextlabel.server.learners.embedding.encoders import Encoders
 from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.values.labeling.tasks import Task
 from nextlabel.server.values.money.costs import Cost
@@ -129,7 +130,7 @@ def test_no_order_of_events_makes_an_item_of_what_was_written(tmp_path: Path) ->
 
     async def started() -> Service:
         service = Service(tmp_path)
-        service.parts.pool.embedding.embedder = _Embedder()
+        service.parts.pool.embedding.encoders = Encoders([_Embedder()])
         service.parts.start()
         return service
 

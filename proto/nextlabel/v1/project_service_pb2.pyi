@@ -180,8 +180,8 @@ class EmbeddingSettings(_message.Message):
     source: Global___EmbeddingSource.ValueType
     """Who makes the embeddings."""
     model: _builtins.str
-    """Embedding model: for SERVER the name or path of a sentence-transformers model, empty for the server's default.
-    Up to 256 bytes.
+    """Embedding model: for SERVER one of the sentence-transformers models that the server's operator allows, by what its
+    name or path ends in, empty for the server's default. Up to 256 bytes.
     """
     dimension: _builtins.int
     """Numbers in one embedding; needed for GIVEN, known from the model for SERVER."""

@@ -22,13 +22,26 @@ PROJECT = project_service_pb2.Project(
 )
 
 
-@pytest.fixture
-def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
-    with serving(tmp_path) as before:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that says as much of a model as is read without loading it."""
+    folder = tmp_path_factory.mktemp("models") / "small"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "modules.json").write_text('[{"type": "models.Pooling", "path": "1_Pooling"}]')
+    (folder / "1_Pooling" / "config.json").write_text('{"embedding_dimension": 24, "pooling_mode": "mean"}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Iterator[Api]:
+    data = tmp_path_factory.mktemp("data")
+    with serving(data) as before:
         made = before.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=PROJECT)).project
-    monkeypatch.setenv("NEXTLABEL_EMBEDDING__MODEL", f"{made.embedding.model}-of-another-kind")
-    with serving(tmp_path) as after:
-        yield after
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("NEXTLABEL_EMBEDDING__MODEL", f"{made.embedding.model}-of-another-kind")
+        environment.setenv("NEXTLABEL_EMBEDDING__MODELS", f'["{small}"]')
+        with serving(data) as after:
+            yield after
 
 
 def add(api: Api, embeddings: pool_pb2.EmbeddingMatrix | None = None) -> int:
@@ -47,3 +60,18 @@ def test_texts_are_refused_and_embeddings_are_taken(api: Api) -> None:
         dimension=DIMENSION_OF_MINILM, data_type=pool_pb2.DATA_TYPE_FLOAT16, data=row.tobytes()
     )
     assert add(api, given) == 1
+
+
+def create(api: Api, model: str) -> project_service_pb2.EmbeddingSettings:
+    asked = project_service_pb2.Project()
+    asked.MergeFrom(PROJECT)
+    asked.name, asked.embedding.model = "chosen", model
+    return api.projects.CreateProject(project_service_pb2.CreateProjectRequest(project=asked)).project.embedding
+
+
+def test_a_project_has_a_model_that_the_operator_allows(api: Api, small: Path) -> None:
+    for name in ("/some/folder", "another"):
+        with pytest.raises(grpc.RpcError, match=r"embeds with 'all-MiniLM-L6-v2-of-another-kind' or 'small'; leave"):
+            create(api, name)
+    made = create(api, "small")
+    assert (made.model, made.dimension) == (str(small), 24)

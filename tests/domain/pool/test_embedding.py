@@ -5,6 +5,7 @@ import pytest
 
 from nextlabel.server.domain.pool.incoming import IncomingItems
 from nextlabel.server.domain.projects.projects import NewProject
+from nextlabel.server.learners.embedding.encoders import Encoders
 from nextlabel.server.values.errors import FailedPrecondition
 from nextlabel.server.values.pool import Split
 from nextlabel.server.values.projects.projects import LabelClass
@@ -26,14 +27,14 @@ class Embedder:
 @pytest.fixture
 async def service(tmp_path):
     opened = Service(tmp_path)
-    opened.parts.pool.embedding.embedder = Embedder()
+    opened.parts.pool.embedding.encoders = Encoders([Embedder()])
     yield opened
     await opened.close()
 
 
-async def filled(service, name, text):
+async def filled(service, name, text, model="broken"):
     parts = service.parts
-    new = NewProject(name, [LabelClass("a"), LabelClass("b")], "broken", DIMENSION)
+    new = NewProject(name, [LabelClass("a"), LabelClass("b")], model, DIMENSION)
     project = await parts.base.store.write(lambda tx: parts.projects.projects.create(tx, new))
     incoming = IncomingItems(["i"], [text], [""], [Split.POOL], [""], None)
     await (await parts.pool.ingest.add(project, "upload", 1, incoming))
@@ -63,7 +64,7 @@ async def test_an_item_that_is_deleted_while_it_is_embedded_leaves_no_embedding(
             asyncio.run_coroutine_threadsafe(deletion, loop).result(30)
             return super().embed(texts, urgent=urgent)
 
-    parts.pool.embedding.embedder = DeletesFirst()
+    parts.pool.embedding.encoders = Encoders([DeletesFirst()])
     project = await filled(service, "a", "text")
     errors: list[BaseException] = []
     embedding = asyncio.create_task(parts.pool.embedding.run(errors.append))
@@ -93,18 +94,39 @@ async def test_items_are_embedded_when_they_come(service):
     embedding.cancel()
 
 
+async def test_each_project_has_its_own_model(service):
+    class Second(Embedder):
+        name = "second"
+
+        def embed(self, texts, *, urgent=False):
+            return super().embed(texts) * 2
+
+    parts = service.parts
+    parts.pool.embedding.encoders = Encoders([Embedder(), Second()])
+    projects = [await filled(service, model, "text", model) for model in ("broken", "second")]
+    embedding = asyncio.create_task(parts.pool.embedding.run(pytest.fail))
+    async with asyncio.timeout(30):
+        for factor, project in enumerate(projects, start=1):
+            await parts.pool.embedding.wait(project)
+            kept = parts.pool.pools.arrays.embeddings(project.id, [0])
+            assert kept.tolist() == [[factor] * DIMENSION]
+            assert (await parts.pool.embedding.embed_texts(project, ["new"])).tolist() == kept.tolist()
+    embedding.cancel()
+
+
 async def test_texts_of_another_model_are_left_to_it_and_who_waits_is_told(service):
-    service.parts.pool.embedding.embedder.name = "models/other"
+    embedder = service.parts.pool.embedding.encoders.default
+    embedder.name = "models/other"
     project = await filled(service, "a", "text")
     errors: list[BaseException] = []
     embedding = asyncio.create_task(service.parts.pool.embedding.run(errors.append))
     async with asyncio.timeout(30):
-        with pytest.raises(FailedPrecondition, match=r"'broken'.*'models/other'"):
+        with pytest.raises(FailedPrecondition, match=r"'broken'.*'other'"):
             await service.parts.pool.embedding.wait(project)
         with pytest.raises(FailedPrecondition):
             await service.parts.pool.embedding.embed_texts(project, ["text"])
         # A folder of models may move.
-        service.parts.pool.embedding.embedder.name = "/moved/broken"
+        embedder.name = "/moved/broken"
         await service.parts.pool.embedding.wait(project)
     embedding.cancel()
     assert errors == []

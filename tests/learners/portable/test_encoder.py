@@ -89,35 +89,43 @@ WRITES = (
 async def test_they_are_made_once_until_the_model_changes(tmp_path: Path) -> None:
     model, kept = tmp_path / "model", tmp_path / "kept"
     model.mkdir()
-    files = EncoderFiles(str(model), kept, program(WRITES))
-    first, second = await asyncio.gather(files.made(), files.made())
-    assert first == second == await EncoderFiles(str(model), kept, program("sys.exit(1)")).made()
+    files = EncoderFiles([str(model)], kept, program(WRITES))
+    first, second = await asyncio.gather(files.made(str(model)), files.made(str(model)))
+    assert first == second == await EncoderFiles([str(model)], kept, program("sys.exit(1)")).made(str(model))
     assert (first.prefix, first.graph.exists()) == ("q: ", True)
     (model / "weights").write_text("new")
-    assert (await files.made()).graph != first.graph
+    assert (await files.made(str(model))).graph != first.graph
     assert not first.graph.exists()
     assert len(list(kept.iterdir())) == 1
 
 
+async def test_the_files_of_one_model_leave_those_of_another(tmp_path: Path) -> None:
+    files = EncoderFiles(["one", "two"], tmp_path, program(WRITES))
+    one, two = await files.made("one"), await files.made("two")
+    assert one.graph.exists()
+    assert two.graph.exists()
+    assert one.graph != two.graph
+
+
 async def test_why_there_are_none_is_said(tmp_path: Path) -> None:
-    files = EncoderFiles("any", tmp_path, program("print('no such model', end=''); sys.exit(3)"))
+    files = EncoderFiles(["any"], tmp_path, program("print('no such model', end=''); sys.exit(3)"))
     with pytest.raises(FailedPrecondition, match="no such model"):
-        await files.made()
-    files = EncoderFiles("any", tmp_path, program("raise RuntimeError('secret')"))
+        await files.made("any")
+    files = EncoderFiles(["any"], tmp_path, program("raise RuntimeError('secret')"))
     with pytest.raises(Unavailable) as raised:
-        await files.made()
+        await files.made("any")
     assert "secret" not in raised.value.message
     assert os.listdir(tmp_path) == []  # noqa: PTH208  (nothing is read)
 
 
 async def test_what_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_files, "LONGEST_S", 0.05)
-    files = EncoderFiles("any", tmp_path, program("import signal; signal.pause()"))
+    files = EncoderFiles(["any"], tmp_path, program("import signal; signal.pause()"))
     with pytest.raises(Unavailable, match="export without the encoder"):
-        await files.made()
+        await files.made("any")
 
 
 async def test_a_missing_package_is_named_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_files, "NEEDED", ("onnx", "not_installed_anywhere"))
     with pytest.raises(FailedPrecondition, match=r"not_installed_anywhere.*pip install 'nextlabel\[onnx\]'"):
-        await EncoderFiles("any", tmp_path, program(WRITES)).made()
+        await EncoderFiles(["any"], tmp_path, program(WRITES)).made("any")

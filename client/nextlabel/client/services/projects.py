@@ -116,7 +116,8 @@ class Projects(OneProject[Mode, OfServer]):
         pairwise_preference or text. With `paths`, names of classes such as "animal/cat" are paths: an answer that names
         one names all above it too (multi_label). `score_range` is the smallest and the greatest score, by default 0 and
         1, and the step between scores where not every number is one. The server embeds the texts with
-        `embedding_model`, unless `embeddings_given`: then every item comes with an embedding of `dimension` numbers.
+        `embedding_model`, one of those that its operator allows (by default its first), unless `embeddings_given`:
+        then every item comes with an embedding of `dimension` numbers.
         `gold_share` (up to 0.5) of the places on people's leases go to gold items that they cannot tell from others.
         `consensus` is how answers are joined: majority (the default), auto, crowdlab, one_coin, mace, glad,
         dawid_skene or gold_weighted.

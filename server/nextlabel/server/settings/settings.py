@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from nextlabel.server.annotators.settings import AnnotatorSettings
+from nextlabel.server.settings.embedding import EmbeddingSettings
 from nextlabel.server.settings.filters import FilterSettings
 from nextlabel.server.settings.limits import LimitSettings
 from nextlabel.server.settings.port import ApiSettings, AuthSettings, TlsSettings
@@ -65,13 +66,6 @@ class StoreSettings(Section):
                 "come from the environment, a profile or a role, as AWS's tools take them"
             )
         return url
-
-
-class EmbeddingSettings(Section):
-    """The embedder of texts that come without an embedding."""
-
-    model: str = "all-MiniLM-L6-v2"
-    """A sentence-transformers model: a local path, an installed package, or a name on the hub, tried in this order."""
 
 
 class RaySettings(Section):
@@ -179,7 +173,7 @@ class Settings(BaseSettings):
     """Upper bounds."""
 
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
-    """The embedder."""
+    """The embedders."""
 
     annotators: AnnotatorSettings = Field(default_factory=AnnotatorSettings)
     """LLM annotators."""

@@ -7,6 +7,7 @@ import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from nextlabel.server.annotators.paid_calls.accounts import Accounts
 from nextlabel.server.domain.budgets.budgets import Budgets
@@ -61,7 +62,10 @@ from nextlabel.server.domain.texts.difficulties import TextDifficulties
 from nextlabel.server.domain.texts.judgements import Judgements
 from nextlabel.server.learners.embedding.cache import CachingEmbedder
 from nextlabel.server.learners.embedding.embedder import Embedder
+from nextlabel.server.learners.embedding.encoders import Encoders
+from nextlabel.server.learners.embedding.loaded_models import LoadedModels
 from nextlabel.server.learners.embedding.spread import SpreadEmbedder
+from nextlabel.server.learners.embedding.turns import Turns
 from nextlabel.server.settings.settings import Settings
 from nextlabel.server.system.halt import Halts
 from nextlabel.server.values.ids import new_id
@@ -86,6 +90,9 @@ from nextlabel.server.wiring.groups import (
 from nextlabel.server.wiring.lookups import ProjectLookups
 from nextlabel.server.wiring.quality import quality_parts
 from nextlabel.server.wiring.runs import run_parts
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +202,7 @@ def open_parts(settings: Settings) -> Parts:
 def _pool(base: Foundation) -> PoolParts:
     workers = base.workers
     pools = Pools(base.store, base.arrays, workers.disk, alone=base.alone)
-    cluster, embedder = base.cluster, Embedder(base.settings.embedding.model, workers.stopping)
+    cluster = base.cluster
     embedding = Embedding(
         store=base.store,
         pools=pools,
@@ -203,12 +210,20 @@ def _pool(base: Foundation) -> PoolParts:
         callers=workers.callers,
         clock=base.clock,
         signals=base.signals,
-        embedder=CachingEmbedder(embedder if cluster is None else SpreadEmbedder(embedder, cluster)),
+        encoders=_encoders(base),
         processes=lambda: cluster.width if cluster else 1,
     )
     ingest = Ingest(base.store, pools, workers.disk, base.clock, base.limits, base.signals)
     pairs = PairMaking(base.store, pools, ingest, base.workers.compute, new_id, base.limits)
     return PoolParts(pools, ingest, embedding, pairs)
+
+
+def _encoders(base: Foundation) -> Encoders:
+    settings, cluster = base.settings.embedding, base.cluster
+    models: LoadedModels[SentenceTransformer] = LoadedModels(settings.in_memory)
+    turns = Turns()
+    embedders = [Embedder(name, base.workers.stopping, models=models, turns=turns) for name in settings.allowed]
+    return Encoders([CachingEmbedder(one if cluster is None else SpreadEmbedder(one, cluster)) for one in embedders])
 
 
 def _projects(base: Foundation) -> ProjectParts:

@@ -88,7 +88,7 @@ async def of_encoder(folder: Path, program: str, model: str = "mini") -> list[pb
     await service.label(project, dict(zip("abc", DIRECTIONS, strict=True)))
     learning, workers = service.parts.learning.learning, service.parts.base.workers
     await learning.train(project)
-    encoder = EncoderFiles(model, folder / "encoders", [sys.executable, "-S", "-c", program])
+    encoder = EncoderFiles(["other", model], folder / "encoders", [sys.executable, "-S", "-c", program])
     export = ModelExport(learning, encoder, workers.compute, workers.disk)
     found = [message async for message in export.messages(project, 0, without_encoder=False)]
     await service.close()

@@ -83,7 +83,7 @@ def create(
     metadata: MetadataOption = "",
     pair: PairOption = "",
     embedding_model: Annotated[
-        str, typer.Option(help="sentence-transformers model on the server. (default: the server's)")
+        str, typer.Option(help="One of the embedding models of the server. (default: its first)")
     ] = "",
     dimension: Annotated[int, typer.Option(help="Every item comes with an embedding of this many numbers.", min=0)] = 0,
     estimator: Annotated[str, typer.Option(help="Estimator of the learner. (default: the server's)")] = "",

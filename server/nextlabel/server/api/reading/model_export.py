@@ -61,12 +61,13 @@ class ModelExport:
                     yield message
 
     async def _encoder(self, project: Project) -> PortableEncoder:
-        if not is_same_model(project.embedding_model, self.encoder.model):
+        model = next((one for one in self.encoder.models if is_same_model(project.embedding_model, one)), None)
+        if model is None:
             raise FailedPrecondition(
                 f"the project's texts are embedded by {project.embedding_model!r}, which the server has no more",
                 reason="EMBEDDER_CHANGED",
             )
-        return await self.encoder.made()
+        return await self.encoder.made(model)
 
     async def _file(self, file: pb.ModelFile.ValueType, path: Path) -> Messages:
         with await self.disk.run(lambda: path.open("rb")) as content:

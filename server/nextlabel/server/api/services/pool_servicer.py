@@ -87,7 +87,8 @@ class PoolServicer(PoolServiceServicer):
     async def _check_pairs_fit(self, project: Project) -> None:
         if not task_type(project.annotation_type).pairs or not project.embedding_model:
             return
-        if project.embedding_dimension != 2 * await self.embedding.dimension():
+        embedder = self.embedding.encoders.named(project.embedding_model)
+        if embedder is not None and project.embedding_dimension != 2 * await self.embedding.dimension(embedder):
             raise FailedPrecondition(
                 f"project {project.name} was created when items could not be pairs yet, or for another embedder; "
                 "create a project of another name and add the pairs there",

@@ -57,16 +57,19 @@ class ProjectServicer(ProjectServiceServicer):
         """Return the embedding model, empty for given embeddings, and the dimension of what it makes of an item."""
         if wanted.source == pb.EMBEDDING_SOURCE_GIVEN:
             return "", wanted.dimension
-        own = self.embedding.embedder.name
-        if wanted.model not in ("", own):
+        encoders = self.embedding.encoders
+        embedder = encoders.named(wanted.model) if wanted.model else encoders.default
+        if embedder is None:
             raise InvalidArgument.field(
-                "project.embedding.model", f"this server embeds with {own!r}; leave it empty or start another server"
+                "project.embedding.model",
+                f"this server embeds with {encoders.said}; leave it empty for {encoders.default.name!r}, or have its "
+                "operator add another one to embedding.models",
             )
-        dimension = await self.embedding.dimension() * (2 if pairs else 1)
+        dimension = await self.embedding.dimension(embedder) * (2 if pairs else 1)
         if wanted.dimension not in (0, dimension):
-            has = f"{own!r} has {dimension}{' for two texts' if pairs else ''}"
+            has = f"{embedder.name!r} has {dimension}{' for two texts' if pairs else ''}"
             raise InvalidArgument.field("project.embedding.dimension", f"{has}; leave it 0")
-        return own, dimension
+        return embedder.name, dimension
 
     async def GetProject(self, request: pb.GetProjectRequest, context: Any) -> pb.GetProjectResponse:
         """Return a project with its counts."""

@@ -112,7 +112,7 @@ def _judgements(parts: Parts) -> Judgements:
 
 def _learner(parts: Parts, replies: Replies, finder: ProjectFinder) -> LearnerServicer:
     learning, workers, settings = parts.learning.learning, parts.base.workers, parts.base.settings
-    encoder = EncoderFiles(settings.embedding.model, settings.data_dir / "encoders")
+    encoder = EncoderFiles(settings.embedding.allowed, settings.data_dir / "encoders")
     return LearnerServicer(
         store=parts.base.store,
         finder=finder,

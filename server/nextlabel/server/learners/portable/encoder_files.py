@@ -55,49 +55,54 @@ def check_installed() -> None:
 
 @dataclass(slots=True)
 class EncoderFiles:
-    """Makes the files of one model when they are first asked for, and again when the model has changed.
+    """Makes the files of a model when they are first asked for, and again when the model has changed.
 
     Args:
-        model: name of the model, as the embedder has it.
+        models: names of the models, as their embedders have them.
         folder: where the files are kept, and nothing else.
         command: the program that writes them, to which model and folder are given.
     """
 
-    model: str
+    models: Sequence[str]
     folder: Path
     command: Sequence[str] = (sys.executable, "-m", encoder.__name__)
     _turn: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
-    async def made(self) -> PortableEncoder:
-        """Return the files.
+    async def made(self, model: str) -> PortableEncoder:
+        """Return the files of one of the models.
 
         Raises:
             FailedPrecondition: the model has no form in ONNX, or its packages are not installed; the message says why.
             Unavailable: it took too long, or failed for a reason that is in the log.
         """
         async with self._turn:
-            kept = self.folder / await asyncio.to_thread(_version, self.model)
+            kept = self.folder / await asyncio.to_thread(_version, model)
             if not kept.exists():
                 check_installed()
-                await self._make(kept)
+                await self._make(model, kept)
         notes = json.loads((kept / encoder.NOTES).read_text(encoding="utf-8"))
         return PortableEncoder(kept / encoder.ENCODER, kept / encoder.TOKENIZER, str(notes["prefix"]))
 
-    async def _make(self, kept: Path) -> None:
+    async def _make(self, model: str, kept: Path) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".", dir=self.folder) as name:
             new = Path(name) / "new"
             new.mkdir()
-            await self._write(new)
+            await self._write(model, new)
             # Another server on the same folder may have been faster.
             with contextlib.suppress(OSError):
                 new.replace(kept)
-        for other in self.folder.iterdir():
-            if other != kept and not other.name.startswith("."):
-                await asyncio.to_thread(shutil.rmtree, other, ignore_errors=True)
+        await asyncio.to_thread(self._drop_others)
 
-    async def _write(self, folder: Path) -> None:
-        writer = _started([*self.command, self.model, str(folder)])
+    def _drop_others(self) -> None:
+        """Remove what is of no model as it is now."""
+        present = {_version(model) for model in self.models}
+        for other in self.folder.iterdir():
+            if other.name not in present and not other.name.startswith("."):
+                shutil.rmtree(other, ignore_errors=True)
+
+    async def _write(self, model: str, folder: Path) -> None:
+        writer = _started([*self.command, model, str(folder)])
         try:
             said, wrong = await asyncio.to_thread(writer.communicate, timeout=LONGEST_S)
         except subprocess.TimeoutExpired:
@@ -113,7 +118,7 @@ class EncoderFiles:
         if writer.returncode == encoder.REFUSED:
             raise FailedPrecondition(said, reason="NOT_PORTABLE")
         if writer.returncode:
-            _log.error("encoder_not_written", model=self.model, problem=wrong[-2_000:])
+            _log.error("encoder_not_written", model=model, problem=wrong[-2_000:])
             raise Unavailable(
                 "the embedding model could not be written; see the server's log, or export without the encoder",
                 reason="ENCODER_NOT_WRITTEN",
