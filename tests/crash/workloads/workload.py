@@ -125,13 +125,14 @@ class Workload:
 
         labels = {i: label_of(i) for i in ids}
         items = [{"id": i, "text": text_of(i)} for i in ids]
+        # Before the items: a run whose labels are of none of them is refused.
+        await self.client().labeling.upload_replay_labels(self.project.name, REPLAY_SET, labels)
         result = await self.client().pool.add(
             self.project.name, items, embeddings=embeddings_of(ids), upload_id=upload, on_progress=acknowledged
         )
         if result.rejected:
             self.defects.append(f"an upload was rejected in part: {result.errors[0].message}")
         self.counts["items"] += result.accepted
-        await self.client().labeling.upload_replay_labels(self.project.name, REPLAY_SET, labels)
 
     async def _annotate(self, annotator: str) -> None:
         """Lease, and then answer all, answer some and give the rest back, come too late, or never come back."""

@@ -175,6 +175,7 @@ async def test_changed_classes_call_a_plan_off(service):
 
 async def test_what_no_route_can_do_is_refused(service):
     project = await service.create()
+    await service.add(project, IDS)
     runs = service.parts.runs.runs
     for wanted, said in (
         (spec(RouteOptions()), "name a member"),

@@ -18,7 +18,8 @@ from nextlabel.server.values.runs.runs import Run
 class RunAnnotator:
     """A server-side annotator with what its annotations are worth. An LLM also has a calibration on gold items.
 
-    ``canaries`` tells how it answered canary items so far, where it is given any.
+    ``canaries`` tells how it answered canary items so far, where it is given any. ``caveat`` says for people what it
+    cannot answer, where that is known beforehand; it is told when the run ends.
     """
 
     annotator: Annotator
@@ -26,6 +27,7 @@ class RunAnnotator:
     trusted: bool
     calibration: GoldConfidence | None = None
     canaries: Callable[[], CanaryTally] | None = None
+    caveat: str = ""
 
 
 class AnnotatorSource(Protocol):

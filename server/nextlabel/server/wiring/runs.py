@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nextlabel.server.domain.labeling.replayed_items import ReplayedItems
 from nextlabel.server.domain.learning.comparing import ModelChanges
 from nextlabel.server.domain.runs.advising import Advising
 from nextlabel.server.domain.runs.batch_annotation import BatchAnnotation
@@ -90,6 +91,7 @@ def run_parts(
         disagreements=llm.disagreements,
         connections=llm.connections,
         ledgers=projects.ledgers,
+        replayed=ReplayedItems(pool.pools),
     )
     driver = RunDriver(
         store=base.store,

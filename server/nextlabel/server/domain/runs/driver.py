@@ -100,6 +100,9 @@ class RunDriver:
         return HALTED
 
     async def _drive(self, project: Project, run: Run) -> End:
+        if not run.spec.gold_replay.only and await self.rounds.is_empty(project):
+            # Said before an annotator is opened: an LLM is paid for its first answer.
+            return End(StopReason.POOL_EMPTY, f"the pool of project {project.name} has no items; add some first")
         if isinstance(run.spec.annotator, RouteOptions):
             return await self.routing.drive(project, run, run.spec.annotator)
         if isinstance(run.spec.annotator, HumanOptions):
@@ -121,12 +124,14 @@ class RunDriver:
         source = await self.annotators.open(project, run)
         try:
             if run.spec.advice:
-                return await self.advising.drive(project, run, source)
-            if run.spec.items.criticised:
-                return await self.rewriting.drive(project, run, source)
-            return await self._drive_rounds(project, run, source)
+                end: End | None = await self.advising.drive(project, run, source)
+            elif run.spec.items.criticised:
+                end = await self.rewriting.drive(project, run, source)
+            else:
+                end = await self._drive_rounds(project, run, source)
         finally:
             await source.annotator.close()
+        return replace(end, message=f"{end.message}; {source.caveat}") if end and source.caveat else end
 
     async def _drive_rounds(self, project: Project, run: Run, source: RunAnnotator) -> End | None:
         fallen = await self.gold_replays.begin(project, run, source)

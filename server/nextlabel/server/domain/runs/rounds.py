@@ -80,6 +80,11 @@ class Rounds:
         count = run.spec.batch_size
         return count if affordable is None else min(count, affordable // texts_an_item(run.spec.annotator))
 
+    async def is_empty(self, project: Project) -> bool:
+        """Whether a pool has nothing to ask about, and no texts that pairs could be made of."""
+        counts = await self.reports.pool_counts(project)
+        return not counts.pool and counts.unpaired < 2
+
     async def left_over(self, project: Project) -> str:
         """Say what has no useful answer, and why; '' when everything has one."""
         return left_over(await self.reports.pool_counts(project))

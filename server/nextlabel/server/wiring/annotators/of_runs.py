@@ -13,6 +13,7 @@ from nextlabel.server.annotators.replay import ReplayAnnotator, noisy_answer
 from nextlabel.server.annotators.settings import AnnotatorSettings
 from nextlabel.server.assessment.gold_confidence import GoldConfidence
 from nextlabel.server.domain.budgets.paid_calls import Ledgers
+from nextlabel.server.domain.labeling.replayed_items import ReplayedItems
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.quality.canary_runs import tally_of
 from nextlabel.server.domain.quality.disagreements import Disagreements
@@ -77,6 +78,7 @@ class RunAnnotators:
     disagreements: Disagreements
     connections: LlmConnections
     ledgers: Ledgers
+    replayed: ReplayedItems
 
     async def open(self, project: Project, run: Run) -> RunAnnotator:
         """Return the annotator of a run, checked."""
@@ -139,7 +141,8 @@ class RunAnnotators:
         }
         trusted = noise == 0.0 if options.trusted is None else options.trusted
         name = options.name or f"{options.kind}:{label_set}"
-        return RunAnnotator(ReplayAnnotator(name, answers), AnnotatorKind.REPLAY, trusted)
+        caveat = await self.replayed.checked(project, label_set, list(labels))
+        return RunAnnotator(ReplayAnnotator(name, answers), AnnotatorKind.REPLAY, trusted, caveat=caveat)
 
 
 class ModelPredictor:
