@@ -11,8 +11,7 @@ import numpy.typing as npt
 from benchmarks.assessment.report import markdown
 from benchmarks.learners.labeled_sets import LabeledSet, load_set
 from nextlabel.server.assessment.drift import drift_evidence
-from nextlabel.server.assessment.estimates.anytime import error_of_look
-from nextlabel.server.domain.reports.pool_drift import FALSE_ALARMS, PAIRS
+from nextlabel.server.domain.reports.pool_drift import PAIRS, false_alarms
 
 SETS = ("clinc10", "banking77", "snips")
 SIZES = (100, 300, PAIRS)
@@ -44,7 +43,7 @@ def _alarms(
         n = min(size, len(new), len(earlier))
         sample = labeled.train_embeddings_ND[rng.permutation(earlier)[: n + PAIRS]]
         evidence = drift_evidence(sample[:n], labeled.train_embeddings_ND[new[:n]], sample[n:])
-        found.append(float(evidence.beyond(error_of_look(1, FALSE_ALARMS))))
+        found.append(float(evidence.beyond(false_alarms(1))))
     return found
 
 

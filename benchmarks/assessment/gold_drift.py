@@ -11,7 +11,7 @@ import numpy.typing as npt
 from benchmarks.assessment import drift_bounds
 from benchmarks.assessment.drift_bounds import Steady
 from benchmarks.assessment.report import markdown
-from nextlabel.server.assessment.gold_drift import RepeatedAnswers, paired_evidence
+from nextlabel.server.assessment.gold_drift import RIGHT, WRONG, paired_evidence
 from nextlabel.server.assessment.routing.steps import SURPRISE, chance_of_open
 
 ACCURACY = 0.9
@@ -22,6 +22,8 @@ BEST_EARLIER = (1, 3, 8, 20)
 DEVIATES = (0.0, 0.005, 0.01, 0.03)
 UNSTEADY = ((0.1, 0.5), (0.1, 0.7), (0.2, 0.7))
 """Share of items of an unsteady type, and how often each of these is right whenever it is asked about."""
+FEW = (30, 50, 100)
+FEW_ANSWERS = (100, 200, 400)
 _QUIET = 10
 
 Bools = npt.NDArray[np.bool_]
@@ -47,7 +49,7 @@ def table(_data: Path, sims: int) -> str:
     lost, won = (FALL + 0.01) / ACCURACY, 0.01 / (1 - ACCURACY)
     steady = (Steady(deviates, ACCURACY, lost, won, GOLD) for deviates in DEVIATES)
     best = drift_bounds.table(steady, BEST_EARLIER, 2 * sims, np.random.default_rng(0))
-    return f"{asked}\n\n{best}\n\n{_steps(rng, _QUIET * sims)}"
+    return f"{asked}\n\n{_few_items(sims)}\n\n{best}\n\n{_steps(rng, _QUIET * sims)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +61,26 @@ class _Habits:
     right_there: float = 0.5
 
     def answers(self, rng: np.random.Generator, earlier: int, fall: float) -> tuple[Bools, Bools]:
-        """Return which answers are right, of before (GOLD, earlier) and of now.
+        """Return which answers are right, of before (GOLD, earlier) and of now."""
+        asked_AG = self.askings(rng, GOLD, earlier, 1, fall)
+        return asked_AG[:-1].T, asked_AG[-1]
+
+    def askings(self, rng: np.random.Generator, gold: int, earlier: int, later: int, fall: float) -> Bools:
+        """Return which answers are right, shape (askings, gold).
 
         A fall is one of the steady items, of which as many turn wrong and a point of all turns right.
         """
         right = ACCURACY - self.unsteady * self.right_there
-        unsteady_G = rng.random(GOLD) < self.unsteady
-        right_G = rng.random(GOLD) < right / (1 - self.unsteady)
-        before_Ge = right_G[:, None] ^ (rng.random((GOLD, earlier)) < self.deviates)
+        unsteady_G = rng.random(gold) < self.unsteady
+        right_G = rng.random(gold) < right / (1 - self.unsteady)
+        fallen_G = right_G
         if fall:
-            lost_G = rng.random(GOLD) < (fall + 0.01) / right
-            won_G = rng.random(GOLD) < 0.01 / (1 - self.unsteady - right)
-            right_G = np.where(right_G, ~lost_G, won_G)
-        now_G = right_G ^ (rng.random(GOLD) < self.deviates)
-        any_Ge = rng.random((GOLD, earlier + 1)) < self.right_there
-        return np.where(unsteady_G[:, None], any_Ge[:, 1:], before_Ge), np.where(unsteady_G, any_Ge[:, 0], now_G)
+            lost_G = rng.random(gold) < (fall + 0.01) / right
+            won_G = rng.random(gold) < 0.01 / (1 - self.unsteady - right)
+            fallen_G = np.where(right_G, ~lost_G, won_G)
+        usual_AG = np.where((np.arange(earlier + later) < earlier)[:, None], right_G, fallen_G)
+        steady_AG = usual_AG ^ (rng.random(usual_AG.shape) < self.deviates)
+        return np.where(unsteady_G, rng.random(usual_AG.shape) < self.right_there, steady_AG)
 
 
 def _row(habits: _Habits, earlier: int, sims: int, rng: np.random.Generator) -> tuple[object, ...]:
@@ -87,8 +94,13 @@ def _row(habits: _Habits, earlier: int, sims: int, rng: np.random.Generator) -> 
 
 
 def _evidence(before_Ge: Bools, now_G: Bools, items: int) -> bool:
-    given = zip(before_Ge[:items].tolist(), now_G[:items].tolist(), strict=True)
-    return paired_evidence([RepeatedAnswers(tuple(before), now) for before, now in given]).fallen
+    return _fallen(np.concatenate([before_Ge.T, now_G[None]])[:, :items])
+
+
+def _fallen(right_AN: Bools) -> bool:
+    answers_AN = np.where(right_AN, RIGHT, WRONG).astype(np.int8)
+    found = paired_evidence(answers_AN, answers_AN[:0])
+    return found is not None and found.fallen
 
 
 def _first_alarm(before_Ge: Bools, now_G: Bools) -> float:
@@ -96,6 +108,40 @@ def _first_alarm(before_Ge: Bools, now_G: Bools) -> float:
     for items in range(5, GOLD + 1, 5):
         if _evidence(before_Ge, now_G, items):
             return items
+    return float("inf")
+
+
+def _few_items(sims: int) -> str:
+    """Return the same for fewer gold items that are asked about again and again, looked at after each asking."""
+    rng, rows = np.random.default_rng(0), []
+    for gold in FEW:
+        for earlier in (4, 8):
+            for habits in (_Habits(0.0), _Habits(0.01), _Habits(0.03), _Habits(0.0, 0.2, 0.7)):
+                later = max(FEW_ANSWERS) // gold
+                fell = [habits.askings(rng, gold, earlier, later, FALL) for _ in range(sims)]
+                after = np.array([_answers_until(asked_AG, earlier) for asked_AG in fell])
+                quiet = [habits.askings(rng, gold, earlier, later, 0.0) for _ in range(sims)]
+                checks = [_fallen(one[:until]) for one in quiet for until in range(2, len(one) + 1)]
+                within = (f"{(after <= answers).mean():.3f}" for answers in FEW_ANSWERS)
+                kind = habits.deviates, habits.unsteady or "–"
+                rows.append((gold, *kind, earlier, *within, f"{sum(checks)} of {len(checks):,}"))
+    columns = (
+        "gold items",
+        "an answer differs from the usual one",
+        "unsteady items",
+        "asked before",
+        *(f"alarm within {answers} answers" for answers in FEW_ANSWERS),
+        "false alarms",
+    )
+    shown: str = markdown(f"Few gold items, asked about again and again: {sims} changes a row", columns, rows)
+    return shown
+
+
+def _answers_until(right_AG: Bools, earlier: int) -> float:
+    """Return after how many answers since a fall there is an alarm, infinite for none."""
+    for until in range(earlier + 1, len(right_AG) + 1):
+        if _fallen(right_AG[:until]):
+            return float((until - earlier) * right_AG.shape[1])
     return float("inf")
 
 

@@ -796,7 +796,7 @@ class GoldChange(_message.Message):
     items: _builtins.int
     """Gold items with an earlier answer."""
     right_before: _builtins.float
-    """Share of the earlier answers that are right."""
+    """Share of the earlier answers that are right: of those before the newest 100 or so, as many whole askings as hold them."""
     right_now: _builtins.float
     """Share of the new answers that are right."""
     worse: _builtins.int
@@ -804,8 +804,8 @@ class GoldChange(_message.Message):
     better: _builtins.int
     """Items whose earlier answers are all wrong, and the new one is not."""
     log_wealth: _builtins.float
-    """Natural logarithm of the highest wealth of the bets against it, at least 0: without a change it exceeds log(1,000) in 1 of
-    1,000 askings at most.
+    """Natural logarithm of the highest wealth of the bets against it, on the newest 100 answers and more where an asking has fewer, at
+    least 0: without a change it exceeds log(1,000) in 1 of 1,000 askings at most.
     """
     fallen: _builtins.bool
     """Fewer are right now, and the wealth exceeds that."""

@@ -1617,7 +1617,7 @@ class Arrival(_message.Message):
     log_evidence: _builtins.float
     """Logarithm of the evidence that the texts differ from the earlier ones, at least 0."""
     drifted: _builtins.bool
-    """Whether they differ, by a test that errs about any arrival of a project with a probability of 1 % altogether."""
+    """Whether they differ, by a test that errs about an arrival with a probability of .1 % at most, and about any of a project of 1 %."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When the last of them came."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+import numpy as np
+
 from nextlabel.server.assessment.answering_models import other_models
-from nextlabel.server.assessment.gold_drift import PairedEvidence, RepeatedAnswers, paired_evidence
+from nextlabel.server.assessment.gold_drift import NOT_ASKED, Answers, PairedEvidence, paired_evidence
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.tasks.answer_form import is_right
 from nextlabel.server.values.labeling.annotations import Annotation
@@ -22,6 +24,8 @@ GOLD_BATCH = "gold-"
 MOST_ASKINGS = 20
 """The newest ones of an annotator, which are told of."""
 MOST_ANNOTATORS = 20
+MOST_COMPARED = 40
+"""Newest askings of an annotator under the same settings, which are compared with each other."""
 MOST_MODELS = 8
 """Other models that are told of by name, the most frequent first."""
 
@@ -33,8 +37,9 @@ class GoldAsking:
     """One time that an annotator was asked about gold items.
 
     ``changed`` names what of model, prompt and guidelines is not as it was the time before. ``evidence`` compares the
-    answers with the earlier ones about the same items: those under the same settings, or, where these are new, those
-    under the settings before; None where there are none. ``other_models`` counts answers by models that were not asked.
+    answers, and some before them where these are few, with the earlier ones about the same items: those under the same
+    settings, or, where these are new, those under the settings before; None where there are none, and for all but the
+    newest 20 askings. ``other_models`` counts answers by models that were not asked.
     """
 
     annotator: str
@@ -91,18 +96,17 @@ def _askings(project: Project, own: Sequence[Annotation], gold: Mapping[int, str
             batches.setdefault(one.batch, []).append(one)
         keys |= {key} - {""}
     found: list[GoldAsking] = []
-    before: dict[int, tuple[bool, ...]] = {}
-    same: dict[int, tuple[bool, ...]] = {}
+    before: list[Mapping[int, bool]] = []
+    same: list[Mapping[int, bool]] = []
     settings: tuple[str, ...] | None = None
-    for answers in batches.values():
+    for left, answers in zip(range(len(batches), 0, -1), batches.values(), strict=True):
         now = _settings(answers[0])
         changed = () if settings is None else _changes(settings, now)
         if changed:
-            before, same = same, {}
+            before, same = same, []
         settings = now
         right = {a.row: a.answer.body is not None and is_right(a.answer.body, gold[a.row], project) for a in answers}
-        earlier = same or before
-        compared = [RepeatedAnswers(earlier[row], is_so) for row, is_so in right.items() if row in earlier]
+        same.append(right)
         found.append(
             GoldAsking(
                 annotator=answers[0].annotator,
@@ -112,12 +116,25 @@ def _askings(project: Project, own: Sequence[Annotation], gold: Mapping[int, str
                 changed=changed,
                 items=len(right),
                 right=sum(right.values()),
-                evidence=paired_evidence(compared) if compared else None,
+                evidence=_evidence(same[-MOST_COMPARED:], before[-MOST_COMPARED:]) if left <= MOST_ASKINGS else None,
                 other_models=dict(other_models(a.answer.provenance for a in answers).most_common(MOST_MODELS)),
             )
         )
-        same = {**same, **{row: (*same.get(row, ()), is_so) for row, is_so in right.items()}}
     return found
+
+
+def _evidence(same: Sequence[Mapping[int, bool]], before: Sequence[Mapping[int, bool]]) -> PairedEvidence | None:
+    """Compare the newest answers, whether they are right by row, with those under the same settings or those before."""
+    newest_first = (row for asking in (*reversed(same), *before) for row in asking)
+    places = {row: place for place, row in enumerate(dict.fromkeys(newest_first))}
+
+    def table(askings: Sequence[Mapping[int, bool]]) -> Answers:
+        answers_AN = np.full((len(askings), len(places)), NOT_ASKED, np.int8)
+        for own_N, asking in zip(answers_AN, askings, strict=True):
+            own_N[[places[row] for row in asking]] = list(asking.values())
+        return answers_AN
+
+    return paired_evidence(table(same), table(before))
 
 
 def _settings(annotation: Annotation) -> tuple[str, ...]:

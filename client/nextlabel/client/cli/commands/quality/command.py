@@ -184,9 +184,10 @@ def drift(
 ) -> None:
     """Show whether the texts that came to the pool are like those before them; 50 % told apart is chance.
 
-    Texts that came together, at least 100, are compared once, ten seconds after the last one. While nothing changes a
-    project has an alarm with a probability of 1 %, all that ever comes to it together. With --annotators every time
-    that an annotator was asked about gold is compared with the times before; 1 in 1,000 is taken for a fall by mistake.
+    Texts that came together, at least 100, are compared once, ten seconds after the last one. While nothing changes 1
+    of 1,000 arrivals raises an alarm at most, and of 100 projects less than one ever has any. With --annotators every
+    time that an annotator was asked about gold is compared with the times before; 1 in 1,000 is taken for a fall by
+    mistake.
     """
     with session(ctx).connect() as client:
         from nextlabel.client.messages.plain import plain
