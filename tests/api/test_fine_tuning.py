@@ -160,7 +160,8 @@ def test_a_preference_orders_the_two_responses(choice: PreferredAlternative) -> 
     pairs = list(writer(AnnotationType.PREFERENCE).pairs(one))
     ordered = {PreferredAlternative.A: [("yes", "no")], PreferredAlternative.B: [("no", "yes")]}.get(choice, [])
     assert [(p["chosen"][0]["content"], p["rejected"][0]["content"]) for p in pairs] == ordered
-    assert list(writer(AnnotationType.PREFERENCE).conversations(one)) == []
+    told = [[m["content"] for m in c["messages"]] for c in writer(AnnotationType.PREFERENCE).conversations(one)]
+    assert told == [["snow\nand ice", better] for better, _ in ordered]
 
 
 def test_reasons_are_those_of_the_settled_answer_a_persons_first() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nextlabel.client.verdicts import Standing, verdict
+from nextlabel.client.verdicts import Standing, verdict, written
 from nextlabel.v1 import annotation_pb2 as pb
 from nextlabel.v1.learner_service_pb2 import PREDICTION_SOURCE_ADVICE, PREDICTION_SOURCE_BOTH, Prediction
 
@@ -109,3 +109,25 @@ def test_the_verdict_of_several_classes_and_scores(answer, learner, expected):
     consensus = None if answer is None else pb.Consensus(item_id="i", answer=answer, probability=1, annotation_count=1)
     found = verdict(consensus, [], learner, 0.7)
     assert (found.label, found.confidence, found.low, found.high, found.review) == expected
+
+
+def text(name: str, said: str = "", *, trusted: bool = False) -> pb.Annotation:
+    found = pb.Annotation(item_id="i", provenance=pb.Provenance(annotator=name), trusted=trusted)
+    if said:
+        found.answer.text.text = said
+    return found
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        ([text("m", "Soon.")], ("Soon.", "m", "", 1)),
+        ([text("m", "Soon."), text("ann", "Today.", trusted=True)], ("Today.", "ann", "", 1)),
+        ([text("m", "Soon."), text("m#2", "Soon.")], ("Soon.", "m, m#2", "", 2)),
+        ([text("m", "Soon."), text("m#2", "Later.")], (None, "nobody", "2 texts to choose from", 0)),
+        ([], (None, "nobody", "no label", 0)),
+    ],
+)
+def test_the_label_of_an_item_that_texts_were_written_of_is_the_only_one_that_counts(annotations, expected):
+    found, count = written(Standing(annotations).of("i"))
+    assert (found.label, found.source, found.review, len(count)) == expected

@@ -16,9 +16,10 @@ from nextlabel.client.services.quality import Quality
 from nextlabel.client.transport.calls import OfServer
 from nextlabel.client.transport.connection import Connection
 from nextlabel.client.transport.modes import Awaiting
-from nextlabel.client.verdicts import Standing, Verdict, verdict
+from nextlabel.client.verdicts import Standing, Verdict, verdict, written
 from nextlabel.v1.annotation_pb2 import (
     ANNOTATION_TYPE_MULTI_LABEL,
+    ANNOTATION_TYPE_PAIRWISE_PREFERENCE,
     ANNOTATION_TYPE_SINGLE_LABEL,
     ANNOTATION_TYPE_TEXT,
 )
@@ -95,7 +96,8 @@ async def labeled_items(
     """All items of a project in pages, in the order in which they were added.
 
     With `ask_learner` the newest model labels what nobody has, and what it contradicts is to be looked at again. Items
-    whose label enabled filters leave out are dropped, marked or kept like any other.
+    whose label enabled filters leave out are dropped, marked or kept like any other. Single texts that pairs are made
+    of to rank them are no items of their own.
 
     Raises ValueError when the learner is asked and there is no model or no learner for what the project asks for, and
     for soft labels where there are no classes.
@@ -110,13 +112,14 @@ async def labeled_items(
         standing.add(annotation)
     details = Pool[Awaiting, OfServer](connection, Awaiting()).list(project)
     async for page in _pages(details):
+        page = [detail for detail in page if not _only_ranked(found, detail)]
         if filtered == "drop":
             page = [detail for detail in page if detail.item.id not in left_out]
         predicted = await _predictions(connection, project, page, len(classes)) if asks else {}
         yield [
             _labeled(
                 detail,
-                _verdict(detail, standing, predicted if ask_learner else {}, review_below),
+                *_verdict(found, detail, standing, predicted if ask_learner else {}, review_below),
                 _soft(detail, predicted.get(detail.item.id), classes, soft),
                 left_out.get(detail.item.id, "") if filtered == "mark" else None,
                 joined_by=detail.consensus.method if found.consensus not in ("", "majority") else None,
@@ -168,18 +171,38 @@ async def _predictions(
     return found
 
 
+def _only_ranked(project: Project, detail: ItemDetail) -> bool:
+    """Whether an item is a text that is asked about in pairs alone."""
+    item = detail.item
+    pairs = project.annotation_type == ANNOTATION_TYPE_PAIRWISE_PREFERENCE
+    return pairs and not item.HasField("pair") and "response_a" not in item.metadata
+
+
 def _verdict(
-    detail: ItemDetail, standing: Standing, predicted: Mapping[str, Prediction], review_below: float
-) -> Verdict:
-    if detail.item.HasField("reference"):
-        return Verdict(plain_answer(detail.item.reference), None, "", REFERENCE, "")
+    project: Project, detail: ItemDetail, standing: Standing, predicted: Mapping[str, Prediction], review_below: float
+) -> tuple[Verdict, bool, int]:
+    """The verdict on an item, whether it counts as truth, and on how many answers it rests."""
     consensus = detail.consensus if detail.HasField("consensus") else None
-    item_id = detail.item.id
-    return verdict(consensus, standing.of(item_id), predicted.get(item_id), review_below)
+    answers = 0 if consensus is None else consensus.annotation_count
+    if detail.item.HasField("reference"):
+        return Verdict(plain_answer(detail.item.reference), None, "", REFERENCE, ""), True, answers
+    said = standing.of(detail.item.id)
+    if project.annotation_type == ANNOTATION_TYPE_TEXT:
+        found, count = written(said)
+        return found, any(one.trusted for one in count), len(count)
+    found = verdict(consensus, said, predicted.get(detail.item.id), review_below)
+    return found, consensus is not None and consensus.trusted, answers
 
 
 def _labeled(
-    detail: ItemDetail, found: Verdict, soft: Mapping[str, float], filtered_by: str | None, *, joined_by: str | None
+    detail: ItemDetail,
+    found: Verdict,
+    trusted: bool,
+    answers: int,
+    soft: Mapping[str, float],
+    filtered_by: str | None,
+    *,
+    joined_by: str | None,
 ) -> LabeledItem:
     consensus = detail.consensus if detail.HasField("consensus") else None
     return LabeledItem(
@@ -190,8 +213,8 @@ def _labeled(
         confidence_kind=found.confidence_kind,
         source=found.source,
         vote_share=None if consensus is None else consensus.probability,
-        trusted=found.source == REFERENCE or (consensus is not None and consensus.trusted),
-        annotations=0 if consensus is None else consensus.annotation_count,
+        trusted=trusted,
+        annotations=answers,
         split=enum_name(detail.item, "split"),
         state=enum_name(detail, "state"),
         review=enum_name(detail.need, "reason").replace("_", " ") if detail.HasField("need") else found.review,

@@ -1,6 +1,6 @@
 """Whose label an item has, how sure it is, and why a person should look again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,18 +20,22 @@ _RESTS_ON = {PREDICTION_SOURCE_ADVICE: ADVICE, PREDICTION_SOURCE_BOTH: LEARNER_A
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What one annotator said of an item; `answer` is None where nothing usable came."""
+    """What one annotator said of an item; `answer` is None where nothing usable came.
+
+    `trusted` where it counts as truth, as a person's does.
+    """
 
     annotator: str
     answer: Any
     outcome: str
     confidence: float | None
     confidence_kind: str
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The label of an item and what it rests on: a class, a list of classes or a score.
+    """The label of an item and what it rests on: a class, a list of classes, a score, a preference or a text.
 
     `low` and `high` are the ends of the 95 % interval of a score that the learner gave. `confidence` is in [0, 1], None
     where there is none; `confidence_kind` is calibrated, uncalibrated or learner. `source` names the annotators that
@@ -69,6 +73,7 @@ class Standing:
             enum_name(annotation, "outcome"),
             annotation.confidence if annotation.HasField("confidence") else None,
             enum_name(annotation, "confidence_kind"),
+            annotation.trusted,
         )
 
     def of(self, item_id: str) -> Collection[Said]:
@@ -90,6 +95,20 @@ def verdict(
     source = _RESTS_ON.get(learner.source, LEARNER)
     low, high = _interval(learner)
     return Verdict(_predicted(learner), confidence, kind, source, nothing or _unsure(sure, review_below), low, high)
+
+
+def written(said: Collection[Said]) -> tuple[Verdict, Sequence[Said]]:
+    """The verdict on an item that texts were written of, and the answers it rests on: people's where there are any.
+
+    Of different texts none is its label: which one is best is for judges to say.
+    """
+    usable = [one for one in said if one.answer is not None]
+    count = [one for one in usable if one.trusted] or usable
+    texts = {one.answer for one in count}
+    if len(texts) != 1:
+        why = f"{len(texts)} texts to choose from" if texts else _why_nothing(said) or "no label"
+        return Verdict(None, None, "", NOBODY, why), ()
+    return Verdict(texts.pop(), None, "", ", ".join(sorted(one.annotator for one in count)), ""), count
 
 
 def _predicted(learner: Prediction) -> Any:

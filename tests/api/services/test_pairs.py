@@ -117,6 +117,8 @@ def test_two_responses_in_the_metadata_are_a_pair_and_a_single_text_is_one_to_ra
     assert response.accepted == 2
     assert [(e.item_id, e.reason) for e in response.errors] == [("s", pool.ITEM_ERROR_REASON_PAIR_INVALID)]
     assert api.pool.GetPoolStatus(pool.GetPoolStatusRequest(project=name)).status.counts.unpaired == 1
+    with connect(api.address) as client:
+        assert {one.id for one in client.project(name).labels()} == {"m", *(f"p{n}" for n in range(len(PAIRS)))}
     deleted = api.pool.DeleteItems(pool.DeleteItemsRequest(project=name, item_ids=["t"], request_id=request_id()))
     assert deleted.deleted == 1
     kept = api.pool.GetItem(pool.GetItemRequest(project=name, item_id="m")).item.item

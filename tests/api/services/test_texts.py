@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
+from nextlabel.client import connect
 from nextlabel.server.api.messages import values
 from nextlabel.v1 import annotation_pb2, pool_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as labeling
@@ -101,6 +102,9 @@ def test_candidates_stand_side_by_side_as_they_were_written(api: Api, written: s
     assert list(found) == ["item-0", "item-1"]
     assert [one.annotator for one in found["item-1"]] == list(TEXTS)
     assert not any(one.best or one.HasField("merit") for texts in found.values() for one in texts)
+    with connect(api.address) as client:
+        first = next(iter(client.project(written).labels()))
+    assert (first.label, first.source, first.review) == (None, "nobody", "3 texts to choose from")
 
 
 def test_the_best_comes_first_with_what_it_rests_on(api: Api, written: str, compared: str) -> None:

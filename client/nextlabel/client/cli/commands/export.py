@@ -30,7 +30,7 @@ EPILOG = (
 _NO_PAIRS = ": pairs need an LLM's answer that a person's contradicts, a preference or a refined text (docs/client.md)"
 _WHY_NONE: Mapping[str, str] = {
     "records": "",
-    "sft": ": no item of the pool is answered",
+    "sft": ": no item of the pool has one answer, or of a pair with a prompt a better text (docs/client.md)",
     "dpo": _NO_PAIRS,
     "reward": _NO_PAIRS,
     "rationale": ": no answer has a reason; give one with yours, or start a run with --rationale",

@@ -86,9 +86,16 @@ class FineTuning:
     task: Task
 
     def conversations(self, answered: AnsweredItem) -> Iterator[Record]:
-        """Yield the conversation that ends in an item's settled answer."""
+        """Yield the conversation that ends in an item's settled answer; of a pair, in the better text.
+
+        That is what language models are tuned on before pairs (Rafailov et al. 2023, arXiv 2305.18290).
+        """
         body = answered.settled()
-        if body is not None and not isinstance(body, Preference):
+        if isinstance(body, Preference):
+            for pair in _preferred(answered.item, body):
+                if pair.prompt:
+                    yield {"messages": [*pair.prompt, _assistant(pair.better)]} | self._about(answered)
+        elif body is not None:
             yield {"messages": [*self._asked(answered.item), _assistant(_shown(body))]} | self._about(answered)
 
     def pairs(self, answered: AnsweredItem) -> Iterator[Record]:
