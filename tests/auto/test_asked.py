@@ -22,8 +22,12 @@ def test_classes_that_are_named_say_how_they_are_spelled() -> None:
 
 
 def test_labels_that_are_no_class_in_any_spelling_are_named() -> None:
-    with pytest.raises(InvalidArgument, match="'billling', 'n/a'; name them too"):
-        asked("single_label", ["billing", "other"], None, ["Billing", "billling", "n/a"])
+    with pytest.raises(InvalidArgument, match=r"'billling' \(row 3\), 'n/a' \(row 4 and 2 more\); name them too"):
+        asked("single_label", ["billing", "other"], None, ["Billing", None, "billling", "n/a", "n/a", "n/a"])
+    with pytest.raises(InvalidArgument, match=r"9\.0 \(row 2\)"):
+        asked("score", [], [1, 5, 1], [4.0, 9.0])
+    with pytest.raises(InvalidArgument, match=r"no score \(line 7\)"):
+        known_label("n/a", "score", "line 7")
 
 
 def test_paths_bring_the_classes_that_they_are_kinds_of() -> None:

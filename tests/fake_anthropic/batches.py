@@ -79,6 +79,8 @@ class Batches:
             usage = self._fake.books.usage(params, 0)
             message = message_for(self._fake.brain, params, usage, fault.kind if fault else "", f"req_batch_{number}")
             self._fake.books.charge(params, message["usage"], batch=True)
+            if fault is not None and fault.kind == "no_usage":
+                del message["usage"]
             lines.append({"custom_id": custom_id, "result": {"type": "succeeded", "message": message}})
         self._rng.shuffle(lines)
         return [json.dumps(line) for line in lines]

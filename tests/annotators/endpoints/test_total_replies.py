@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -194,12 +195,39 @@ def test_a_completion_that_was_paid_for_stays_booked(change: dict[str, Any]) -> 
     assert found.usage.tokens == 11
 
 
-def test_an_error_of_null_is_no_error_and_usage_of_null_is_not_told() -> None:
-    known = OPENAI.read(HttpReply(200, {}, json.dumps(COMPLETION).encode()))
-    unknown = OPENAI.read(HttpReply(200, {}, json.dumps({**COMPLETION, "usage": None}).encode()))
-    assert isinstance(known, Reply)
-    assert isinstance(unknown, Reply)
-    assert (known.usage_told, unknown.usage_told) == (True, False)
+READ: dict[str, tuple[dict[str, Any], Callable[[HttpReply], Reply | Failure]]] = {
+    "completion": (COMPLETION, OPENAI.read),
+    "message": (MESSAGE, read_anthropic_reply),
+    "decision": (DECISION | {"answers": [ANSWER]}, DECISIONS.read),
+}
+
+
+@pytest.mark.parametrize("dialect", READ)
+def test_an_answer_is_taken_also_where_nobody_tells_all_that_it_has_used(dialect: str) -> None:
+    document, read = READ[dialect]
+    asked, written, *_ = document["usage"]
+    untold: list[Any] = [
+        None,
+        "some",
+        [],
+        {},
+        {asked: 9},
+        {written: 2},
+        {asked: 9, written: None},
+        {asked: -1, written: 2},
+    ]
+    for usage in [document["usage"], *untold]:
+        found = read(HttpReply(200, {}, json.dumps({**document, "usage": usage}).encode()))
+        assert isinstance(found, Reply), usage
+        assert found.usage_told == (usage == document["usage"]), usage
+        assert found.text == read(HttpReply(200, {}, json.dumps(document).encode())).text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("content", [None, "hi", {}])
+def test_a_message_that_was_paid_for_stays_booked(content: Any) -> None:
+    found = read_anthropic_reply(HttpReply(200, {}, json.dumps({**MESSAGE, "content": content}).encode()))
+    assert isinstance(found, Reply)
+    assert found.usage.tokens == 7
 
 
 @pytest.mark.parametrize(

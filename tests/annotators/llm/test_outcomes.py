@@ -77,7 +77,7 @@ async def test_a_paid_reply_without_a_label_is_booked_and_named(
     assert ledger.spent.micro_usd == fake.books.micro_usd > 0
 
 
-@pytest.mark.parametrize("kind", ["html", "envelope", "other_shape", "broken_json", "no_usage", "drop", "drop_paid"])
+@pytest.mark.parametrize("kind", ["html", "envelope", "other_shape", "broken_json", "drop", "drop_paid"])
 async def test_replies_that_are_no_messages_are_retried_and_never_underbooked(
     make_annotator: MakeAnnotator, fake: FakeAnthropic, ledger: MemoryLedger, kind: str
 ) -> None:
@@ -87,6 +87,17 @@ async def test_replies_that_are_no_messages_are_retried_and_never_underbooked(
     assert answer.outcome is Outcome.LABEL
     assert ledger.spent.micro_usd >= fake.books.micro_usd
     assert not ledger.open
+
+
+async def test_an_answer_without_usage_is_taken_at_what_was_set_aside(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, ledger: MemoryLedger
+) -> None:
+    fake.faults.script = deque([Fault(kind="no_usage")])
+    answers = await collect(make_annotator(), make_task(), make_items(1))
+    (answer,) = answers.values()
+    assert answer.outcome is Outcome.LABEL
+    assert len(fake.requests) == 1
+    assert ledger.spent.micro_usd > fake.books.micro_usd
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,18 @@ async def test_batches_cost_half_and_answer_everything(
     assert half == pytest.approx(single.spent() / 2, abs=len(items))
 
 
+async def test_answers_without_usage_are_kept_at_what_was_set_aside(
+    make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
+) -> None:
+    fake.faults.script.extend([Fault(kind="no_usage")] * 4)
+    for _ in range(2):
+        answers = await collect(batching(make_annotator, fake, books), make_task(), make_items(4))
+        assert [answer.outcome for answer in answers.values()] == [Outcome.LABEL] * 4
+    assert (len(fake.batches.created), len(fake.requests)) == (1, 0)
+    assert books.spent() > fake.books.micro_usd
+    assert books.open_reservations() == 0
+
+
 async def test_what_a_message_batch_leaves_undone_goes_into_another_one_and_only_invalid_answers_are_asked_singly(
     make_annotator: MakeAnnotator, fake: FakeAnthropic, books: DurableLedger
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from nextlabel.client import Client
 from nextlabel.v1 import annotation_pb2
+from tests.client import fake_texts
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
 
@@ -26,6 +27,17 @@ def test_texts_are_judged_in_a_project_that_is_made_once(cli: Cli, news: str, st
     assert made.annotation_type == annotation_pb2.ANNOTATION_TYPE_PAIRWISE_PREFERENCE
     assert [item.pair.a for item in state.items["judged"].values()] == ["Hello!"] * 3
     assert "0 to judge were added to judged, 3 were there already" in cli("texts", "judge", news, "judged").err
+
+
+@pytest.mark.parametrize("by", ["preference", "score"])
+def test_nothing_to_judge_makes_no_project_and_says_what_it_takes(
+    cli: Cli, news: str, state: State, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr(fake_texts, "ITEMS", ())
+    done = cli("texts", "judge", news, "judged", "--by", by)
+    assert done.code == 1
+    assert f"no item of {news} has as many" in done.err
+    assert "judged" not in state.projects
 
 
 def test_a_rubric_makes_a_project_of_scores(cli: Cli, news: str, state: State, tmp_path: Path) -> None:

@@ -25,5 +25,8 @@ def format_of(path: str | Path, head: bytes) -> str:
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
     if not suffixes or suffixes[-1] not in _SUFFIXES:
-        raise FileError(f"{path}: cannot tell the format by the name; say which it is: {', '.join(FORMATS)}")
+        raise FileError(
+            f"{path}: cannot tell the format by the name; say which it is with --format: {', '.join(FORMATS)}. "
+            "A text a line is tsv, with a heading such as text as its first line"
+        )
     return _SUFFIXES[suffixes[-1]]

@@ -68,20 +68,23 @@ class Texts(Service[Mode, Scope]):
     ) -> AddResult:
         """Put the candidates into a project in which people and LLMs judge them; what is there already stays.
 
-        The project `judging` is created where there is none: of preferences, or of scores within `score_range`.
-        `guidelines` are its own, by default those of the texts with what is asked about them. `pairs_per_item` bounds
-        the pairs of an item; 0 takes all. To judge what was written since, call it again.
+        With something to judge, the project `judging` is created where there is none: of preferences, or of scores
+        within `score_range`. `guidelines` are its own, by default those of the texts with what is asked about them.
+        `pairs_per_item` bounds the pairs of an item; 0 takes all. To judge what was written since, call it again.
 
         Raises NextlabelError when the server refuses, ValueError for a way to judge that does not exist.
         """
         judging_value = enum_value(pb.Judging, by, "by")
-        await self._create(project, judging, by, score_range, guidelines)
         request = pb.ListJudgingItemsRequest(
             project=project, judging=judging_value, pairs_per_item=pairs_per_item, page_size=1_000
         )
         pool: Pool[Awaiting, OfServer] = Pool(self._connection, Awaiting())
-        added = AddResult(upload_id="")
+        added = nothing = AddResult(upload_id="")
         async for page in self._connection.pages(self._stub.ListJudgingItems, request, lambda page: page.items):
+            if not page:
+                break
+            if added == nothing:
+                await self._create(project, judging, by, score_range, guidelines)
             items = [
                 Item(one.text, one.id, pair=(one.pair.a, one.pair.b) if one.HasField("pair") else None) for one in page
             ]

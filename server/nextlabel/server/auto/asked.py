@@ -60,32 +60,34 @@ def asked(
     Args:
         labels: names of the classes.
         score_range: the smallest and the greatest score, and the step where there is one; None for 0 to 1.
-        known: values as `known_label` returns them.
+        known: what `known_label` returns of each row, in the order of the rows.
         paths: names such as ``animal/cat`` are paths, for several labels a row.
 
     Raises:
         InvalidArgument: too few classes, a range that is none, or known labels outside of either.
     """
-    values = [value for value in known if value is not None]
+    rows = {row: value for row, value in enumerate(known, 1) if value is not None}
     if annotation_type not in OF_ROWS:
         raise InvalidArgument.field("--type", f"the rows of a file are asked for one of {', '.join(OF_ROWS)}")
     if paths and annotation_type != "multi_label":
         raise InvalidArgument.field("--paths", "an answer names all that is above a class too: give --type multi_label")
     if annotation_type == "score":
-        return Asked(annotation_type, {}, _scores(labels, score_range, values))
+        return Asked(annotation_type, {}, _scores(labels, score_range, rows))
     if score_range is not None:
         raise InvalidArgument.field("--score-range", "it goes with --type score")
-    found = Counter(name for value in values for name in (value if isinstance(value, list) else [value]))
+    named = {row: value if isinstance(value, list) else [value] for row, value in rows.items()}
+    found = Counter(name for names in named.values() for name in names)
     classes = dict(labels) if isinstance(labels, Mapping) else dict.fromkeys(labels or sorted(_spelled_once(found)), "")
     if paths:
         classes = _with_parents(classes)
     if len(classes) < 2:
         raise InvalidArgument.field("--labels", "name at least two classes, such as --labels billing,delivery,other")
-    if strange := sorted(set(map(named_as(classes), found)) - set(classes)):
+    name_of = named_as(classes)
+    if strange := [(row, name) for row, names in named.items() for name in names if name_of(name) not in classes]:
         several = f"; several labels have {LABEL_SEPARATOR} between them" if annotation_type == "multi_label" else ""
         raise InvalidArgument.field(
             "--known",
-            f"holds labels that --labels does not name: {', '.join(map(repr, strange[:5]))}{several}; name them too, "
+            f"holds labels that --labels does not name: {_places(strange)}{several}; name them too, "
             "or empty those cells",
         )
     return Asked(annotation_type, classes, None, paths)
@@ -108,20 +110,36 @@ def _spelled_once(found: Counter[str]) -> Sequence[str]:
     return names
 
 
-def _scores(labels: Iterable[str], bounds: Sequence[float] | None, known: Iterable[float]) -> ScoreRange:
+def _places(strange: Sequence[tuple[int, Any]]) -> str:
+    """Return the first of the values that cannot be used, sorted, each with the first of its rows, from 1."""
+    rows: dict[Any, list[int]] = {}
+    for row, value in strange:
+        rows.setdefault(value, []).append(row)
+    shown = sorted(rows)[:5]
+    each = (
+        f"{value!r} (row {rows[value][0]:,}{f' and {n:,} more' if (n := len(rows[value]) - 1) else ''})"
+        for value in shown
+    )
+    return ", ".join(each) + (f", and {len(rows) - len(shown):,} others" if len(rows) > len(shown) else "")
+
+
+def _scores(labels: Iterable[str], bounds: Sequence[float] | None, known: Mapping[int, float]) -> ScoreRange:
     if [*labels]:
         raise InvalidArgument.field("--labels", "scores have no classes; say with --score-range which are allowed")
     allowed = ScoreRange(*(bounds or ()))
     if allowed.problem:
         raise InvalidArgument.field("--score-range", allowed.problem)
-    if strange := sorted({value for value in known if not allowed.allows(value)}):
-        shown = ", ".join(f"{value:g}" for value in strange[:5])
-        raise InvalidArgument.field("--known", f"holds scores that are not {allowed} (--score-range): {shown}")
+    if strange := [(row, value) for row, value in known.items() if not allowed.allows(value)]:
+        raise InvalidArgument.field(
+            "--known", f"holds scores that are not {allowed} (--score-range): {_places(strange)}"
+        )
     return allowed
 
 
-def known_label(cell: Any, annotation_type: AnnotationTypeName) -> Any:
+def known_label(cell: Any, annotation_type: AnnotationTypeName, where: str = "") -> Any:
     """Return the label that a cell holds: a class, a list of classes or a score; None where it holds none.
+
+    ``where`` names its line in errors.
 
     >>> known_label(" a ", "single_label"), known_label("a|b", "multi_label"), known_label("4", "score")
     ('a', ['a', 'b'], 4.0)
@@ -135,7 +153,8 @@ def known_label(cell: Any, annotation_type: AnnotationTypeName) -> Any:
         try:
             return score_of(str(cell)[:80] if isinstance(cell, str) else cell)
         except ValueError as error:
-            raise InvalidArgument.field("--known", f"holds what is no score: {error}") from None
+            place = f" ({where})" if where else ""
+            raise InvalidArgument.field("--known", f"holds what is no score{place}: {error}") from None
     if annotation_type == "multi_label":
         names = cell if isinstance(cell, list | tuple) else str(cell).split(LABEL_SEPARATOR)
         return [str(name).strip() for name in names if str(name).strip()]

@@ -74,7 +74,8 @@ class LabeledSource:
                     yield SourceRow("", "", None, columns, problem=problem)
                     continue
                 given = "" if block.ids is None or block.ids[place] is None else str(block.ids[place])
-                known = None if block.labels is None else known_label(block.labels[place], self.annotation_type)
+                cell = None if block.labels is None else block.labels[place]
+                known = known_label(cell, self.annotation_type, f"{file.unit} {block.numbers[place]}")
                 evaluates = known is not None and is_drawn(text, HOLDOUT_SHARE)
                 checks = known is not None and not evaluates and is_drawn(text, self._drawn_share)
                 yield SourceRow(ids.of(given, text), text, known, columns, evaluates, is_gold=checks)

@@ -95,6 +95,10 @@ def judge(
         )
     for line in rejections([added], "row"):
         say(line)
+    if not added.accepted + added.duplicates + added.rejected:
+        alone = "two texts of an item, and no item" if by == "preference" else "a text, and no item"
+        say(f"nothing to judge: it takes {alone} of {project} has as many; have some written by a run first")
+        raise typer.Exit(1)
     say(f"{added.accepted:,} to judge were added to {judging}, {added.duplicates:,} were there already")
     say(f"next: nextlabel run start {judging} --annotator anthropic --model MODEL, or label {judging} by hand")
     if added.rejected:

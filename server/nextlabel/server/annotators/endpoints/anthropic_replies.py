@@ -73,18 +73,23 @@ def read_anthropic_reply(reply: HttpReply) -> Reply | Failure:
 
 
 def read_message(body: Any, headers: Mapping[str, str]) -> Reply | Failure:
-    """A `message` object, of a call or of a batch result."""
+    """A `message` object, of a call or of a batch result.
+
+    Some gateways leave its usage out, or write what can be none: the answer was paid for all the same.
+    """
     if not isinstance(body, dict) or body.get("type") != "message":
         return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no message")
     usage = _usage(body.get("usage"))
     content = body.get("content")
-    if usage is None or not isinstance(content, list):
-        return Failure(FailureKind.MALFORMED, "the message lacks its usage or its content")
+    text = "".join(_text_of(block) for block in content) if isinstance(content, list) else ""
     stop_reason = str(body.get("stop_reason"))
+    if usage is None and not text and stop_reason not in _STOPS:
+        return Failure(FailureKind.MALFORMED, "the message has no usage, no text and no reason for that")
     return Reply(
-        text="".join(_text_of(block) for block in content),
+        text=text,
         stop=_STOPS.get(stop_reason, Stop.OTHER),
-        usage=usage,
+        usage=usage or Usage(),
+        usage_told=usage is not None,
         model=bounded_name(body.get("model")),
         request_id=bounded_name(headers.get("request-id")),
         detail=bounded_name(_stop_detail(stop_reason, body.get("stop_details"))),
@@ -117,8 +122,13 @@ def bounded_name(value: Any) -> str:
     return clean(value)[:_MAX_NAME_CHARACTERS] if isinstance(value, str) else ""
 
 
-def token_counts(usage: Any, *names: str) -> tuple[int, ...] | None:
-    """Counts of tokens from a reply, 0 where one is null or absent; None when one is no count at all."""
+def token_counts(usage: Any, *names: str, told: tuple[str, ...] = ()) -> tuple[int, ...] | None:
+    """Counts of tokens from a reply, 0 where one is null or absent.
+
+    None when one is no count at all, or when one that has to be `told` is null or absent.
+    """
+    if isinstance(usage, dict) and any(usage.get(name) is None for name in told):
+        return None
     counts = tuple(usage.get(name) or 0 for name in names) if isinstance(usage, dict) else ()
     whole = all(type(count) is int and 0 <= count <= _MOST_TOKENS for count in counts)
     return counts if counts and whole else None
@@ -160,10 +170,9 @@ def _redirected(reply: HttpReply) -> Failure:
 
 
 def _usage(usage: Any) -> Usage | None:
-    counts = token_counts(
-        usage, "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"
-    )
-    if counts is None or "input_tokens" not in usage:
+    told = ("input_tokens", "output_tokens")
+    counts = token_counts(usage, *told, "cache_read_input_tokens", "cache_creation_input_tokens", told=told)
+    if counts is None:
         return None
     fresh, output, read, write = counts
     return Usage(fresh, output, read, write, requests=1)

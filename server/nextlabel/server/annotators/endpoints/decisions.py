@@ -56,13 +56,14 @@ class DecisionEndpoint(OpenAiEndpoint):
     def completion(self, body: Any) -> Reply | Failure:
         answers = body.get("answers") if isinstance(body, dict) else None
         usage = _usage(body.get("usage")) if isinstance(body, dict) else None
-        if usage is None or not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
+        if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
             return Failure(FailureKind.MALFORMED, "the endpoint answered 200 with something that is no decision")
         refused = any(answer.get("type") == "refusal" for answer in answers)
         return Reply(
             text="" if refused else json.dumps(_answer(answers), ensure_ascii=False),
             stop=Stop.REFUSED if refused else Stop.FINISHED,
-            usage=usage,
+            usage=usage or Usage(),
+            usage_told=usage is not None,
             model=bounded_name(body.get("model")),
             request_id=bounded_name(body.get("id")),
             detail="refusal" if refused else "",
@@ -168,7 +169,6 @@ def _probability(value: Any) -> float | None:
 
 
 def _usage(usage: Any) -> Usage | None:
-    counts = token_counts(usage, "input_tokens", "output_tokens")
-    if counts is None or usage.get("input_tokens") is None:
-        return None
-    return Usage(input_tokens=counts[0], output_tokens=counts[1], requests=1)
+    told = ("input_tokens", "output_tokens")
+    counts = token_counts(usage, *told, told=told)
+    return None if counts is None else Usage(input_tokens=counts[0], output_tokens=counts[1], requests=1)

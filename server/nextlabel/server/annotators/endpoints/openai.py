@@ -151,10 +151,11 @@ def _first(choices: Any) -> Mapping[str, Any] | None:
 
 def _usage(usage: Any) -> Usage | None:
     """Tokens used; None when the server does not say, or not what can be."""
-    counts = token_counts(usage, "prompt_tokens", "completion_tokens")
+    told = ("prompt_tokens", "completion_tokens")
+    counts = token_counts(usage, *told, told=told)
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     (cached,) = token_counts(details, "cached_tokens") or (0,)
-    if counts is None or usage.get("prompt_tokens") is None or cached > counts[0]:
+    if counts is None or cached > counts[0]:
         return None
     prompt, written = counts
     return Usage(input_tokens=prompt - cached, output_tokens=written, cache_read_tokens=cached, requests=1)

@@ -30,7 +30,7 @@ from nextlabel.server.ports.paid_calls import Ledger
 from nextlabel.server.values.errors import AnnotatorStopped, BudgetExhausted, Unavailable
 from nextlabel.server.values.labeling.answers import Answer
 from nextlabel.server.values.labeling.tasks import ItemToAnnotate, Task
-from nextlabel.server.values.money.costs import Cost
+from nextlabel.server.values.money.costs import Cost, Usage
 from nextlabel.server.values.money.paid_calls import MessageBatchIntent, StoredAnswer
 
 _log = structlog.get_logger(__name__)
@@ -285,12 +285,17 @@ class MessageBatchAnnotator:
             await self._ledger.settle(reservation, intent.worst[custom_id], None)
             return
         keys = intent.requests[custom_id]
-        actual = cost_of(self._price, reply.usage, _cache_ttl(message), batch=True)
         # What an earlier process asked is known by its keys and prices only.
-        if (asked := self._asked.get(custom_id)) is not None:
-            most = self._account.sizes.worst(asked.request)
-            self._overrun = overrun(self._account, asked.request, most, reply.usage) or self._overrun
-        stored = StoredAnswer(keys, json.dumps(message).encode(), reply.usage, actual, request_id=custom_id)
+        asked = self._asked.get(custom_id)
+        most = self._account.sizes.worst(asked.request) if asked is not None else Usage()
+        if reply.usage_told:
+            usage = reply.usage
+            actual = cost_of(self._price, usage, _cache_ttl(message), batch=True)
+        else:
+            usage, actual = most, intent.worst[custom_id]
+        if asked is not None:
+            self._overrun = overrun(self._account, asked.request, most, usage) or self._overrun
+        stored = StoredAnswer(keys, json.dumps(message).encode(), usage, actual, request_id=custom_id)
         await self._ledger.settle(reservation, actual, stored)
 
 
