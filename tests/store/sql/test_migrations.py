@@ -3,7 +3,9 @@ import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -34,7 +36,7 @@ from nextlabel.server.values.runs.events import (
 )
 from nextlabel.server.values.runs.runs import RunState, StopReason
 from tests.store import values as v
-from tests.store.conftest import open_and_close
+from tests.store.conftest import open_and_close, with_driver
 
 
 def differences(engine: sa.Engine) -> list[object]:
@@ -264,6 +266,18 @@ def test_servers_that_start_together_migrate_once(new_postgres_url: str) -> None
         await asyncio.gather(*(store.close() for store in stores))
 
     asyncio.run(start())
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_postgres_database_that_cannot_hold_every_text_is_refused(postgres_server: Any, encoding: str) -> None:
+    with psycopg.connect(postgres_server.get_uri(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE narrow ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        try:
+            with pytest.raises(FailedPrecondition, match=f"keeps text as {encoding}.*CREATE DATABASE") as caught:
+                open_state_store(with_driver(postgres_server.get_uri("narrow")))
+            assert caught.value.reason == "DATABASE_ENCODING"
+        finally:
+            admin.execute("DROP DATABASE narrow WITH (FORCE)")
 
 
 @pytest.mark.parametrize("url", ["mysql://localhost/x", "sqlite://", "sqlite:///:memory:", "nonsense", ""])

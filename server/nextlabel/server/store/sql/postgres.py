@@ -26,7 +26,7 @@ from nextlabel.server.store.sql.project_groups import ProjectGroups
 from nextlabel.server.store.sql.statements import Connection, Params, Record, Statement
 from nextlabel.server.store.sql.tables.order import order_lock
 from nextlabel.server.store.sql.transaction import SqlTransaction
-from nextlabel.server.values.errors import Aborted, Unavailable
+from nextlabel.server.values.errors import Aborted, FailedPrecondition, Unavailable
 from nextlabel.server.values.ids import ProjectId
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ def open_postgres(
     ``writers`` and ``readers`` are how many units of work run at a time, each with a connection.
 
     Raises:
-        FailedPrecondition: the database was written by a newer version.
+        FailedPrecondition: the database was written by a newer version, or cannot hold every text.
         Unavailable: the server cannot be reached.
     """
     engine = sa.create_engine(
@@ -58,16 +58,27 @@ def open_postgres(
         pool_size=writers + readers,
         max_overflow=0,
         pool_pre_ping=True,
-        connect_args={"options": _SETTINGS},
+        connect_args={"options": _SETTINGS, "client_encoding": "utf8"},
     )
     try:
         with _domain_errors(), engine.begin() as connection:
+            _check_encoding(connection)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_key("migrations"))))
             migrate(connection)
     except BaseException:
         engine.dispose()
         raise
     return PostgresStateStore(engine, writers, readers)
+
+
+def _check_encoding(connection: sa.Connection) -> None:
+    found = connection.scalar(sa.text("SHOW server_encoding"))
+    if found != "UTF8":
+        raise FailedPrecondition(
+            f"the database of store.url keeps text as {found}, and texts of a pool may be any: make one with "
+            "CREATE DATABASE nextlabel ENCODING 'UTF8' LOCALE 'C' TEMPLATE template0",
+            reason="DATABASE_ENCODING",
+        )
 
 
 class PostgresStateStore(StateStore):
