@@ -1,6 +1,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partialmethod
 
 import grpc
 import pytest
@@ -8,6 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 
 from nextlabel.client import AddResult, Client, NextlabelError, connect, connect_async, replay, run_spec
+from nextlabel.client.transport.connection import Connection
 from nextlabel.v1 import run_service_pb2 as run
 from tests.client.fake_state import State, error_info, rich_status
 from tests.client.fakes import FakeServer
@@ -126,6 +128,33 @@ def test_an_error_tells_quota_and_when_to_come_back(client: Client, state: State
         client.learner.train("news")
     assert (caught.value.reason, caught.value.quota) == ("BUDGET_EXHAUSTED", "budget/labels")
     assert caught.value.retry_after_s == 2.5
+
+
+def test_what_waits_for_embeddings_is_asked_for_again_until_its_time_is_over(
+    server: FakeServer, news: str, no_retries: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    retry = error_details_pb2.RetryInfo(retry_delay=Duration(seconds=7))
+    refused = {
+        reason: rich_status(grpc.StatusCode.UNAVAILABLE, "2 items wait", error_info(reason), retry)
+        for reason in ("AWAITING_EMBEDDING", "UNAVAILABLE")
+    }
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            server.state.refuse.clear()
+
+    monkeypatch.setattr(Connection, "__init__", partialmethod(Connection.__init__, pause=pause))
+    with connect(server.address) as client:
+        server.state.refuse["LeaseItems"] = refused["AWAITING_EMBEDDING"]
+        client.labeling.lease(news, annotator="ann", count=1)
+        assert (waited, server.state.calls["LeaseItems"]) == ([7.0] * 3, 4)
+        for reason, seconds in (("AWAITING_EMBEDDING", 6.0), ("UNAVAILABLE", 60.0)):
+            server.state.refuse["LeaseItems"] = refused[reason]
+            with pytest.raises(NextlabelError, match="2 items wait"):
+                client.labeling.lease(news, annotator="ann", count=1, timeout_s=seconds)
+    assert len(waited) == 3
 
 
 def test_a_server_that_is_not_there_is_named(unused_tcp_port: int, no_retries: None) -> None:

@@ -23,6 +23,9 @@ from nextlabel.v1.project_service_pb2_grpc import ProjectServiceStub
 LONG_CALL_S = 600.0
 """Default deadline in seconds of calls that compute on the server: training, selecting, evaluating."""
 
+_BEING_EMBEDDED = "AWAITING_EMBEDDING"
+"""The reason of a refusal that passes by itself: the server is at work on what is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -130,17 +133,26 @@ class Connection:
     ) -> Response:
         """Call a unary method once; the channel repeats it while the server is unavailable.
 
-        A mutating request gets its `request_id` here, so that a repeated attempt changes nothing twice.
+        What waits for embeddings is asked for again, as often as the server says, until `timeout_s` is over: a server
+        that has just been started loads its model first, or downloads it. A mutating request gets its `request_id`
+        here, so that a repeated attempt changes nothing twice.
         """
         self.check_open()
         if "request_id" in request.DESCRIPTOR.fields_by_name:
             request.request_id = str(uuid.uuid4())  # type: ignore[attr-defined]
         timeout_s = self.target.timeout_s if timeout_s is None else timeout_s
         headers = self.headers()
-        try:
-            return await method(request, timeout=timeout_s, metadata=headers.metadata)
-        except grpc.aio.AioRpcError as error:
-            raise_from(error, self.target.server, headers.reference)
+        clock = asyncio.get_running_loop()
+        until = clock.time() + timeout_s
+        while True:
+            try:
+                return await method(request, timeout=until - clock.time(), metadata=headers.metadata)
+            except grpc.aio.AioRpcError as error:
+                failure = nextlabel_error(error, self.target.server, headers.reference)
+                pause_s = failure.retry_after_s if failure.reason == _BEING_EMBEDDED else None
+                if pause_s is None or clock.time() + pause_s >= until:
+                    raise failure from None
+            await self._pause(pause_s)
 
     async def pages(
         self,

@@ -6,6 +6,7 @@ import typer
 
 from nextlabel.client.cli.options import ProjectArgument, SeedOption, StrategyOption, StrategyParamOption, key_values
 from nextlabel.client.cli.output.forms import Output, OutputOption, TableColumns, emit_many
+from nextlabel.client.cli.output.patience import being_picked
 from nextlabel.client.cli.problems import say
 from nextlabel.client.cli.session import session
 
@@ -56,11 +57,21 @@ def query(
         batch = client.labeling.select(
             project, count, strategy=strategy, strategy_params=key_values(strategy_param), seed=seed
         )
+        if not batch.picks:
+            say(_nothing_picked(client, project))
         emit_many([plain(pick) for pick in batch.picks], _PICKS, output)
 
 
+def _nothing_picked(client: "Client", project: str) -> str:
+    waiting = client.pool.status(project).counts.awaiting_embedding
+    if waiting:
+        return f"nothing can be picked yet: {waiting:,} items wait for their embeddings; try again in a moment"
+    return "nothing is left to pick"
+
+
 def _lease(client: "Client", project: str, annotator: str, count: int, ttl_s: float | None) -> list[dict[str, Any]]:
-    lease = client.labeling.lease(project, annotator=annotator, count=count, ttl_s=ttl_s)
+    with being_picked():
+        lease = client.labeling.lease(project, annotator=annotator, count=count, ttl_s=ttl_s)
     if not lease.items:
         say(f"nothing is left to label for {annotator}")
     else:

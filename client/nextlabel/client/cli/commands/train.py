@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from nextlabel.client.cli.files.adding import wait_until_embedded
 from nextlabel.client.cli.options import ProjectArgument, SeedOption
 from nextlabel.client.cli.output.advice import advice_fields
 from nextlabel.client.cli.output.filters import filters_line
 from nextlabel.client.cli.output.forms import Output, OutputOption, emit_one
+from nextlabel.client.cli.output.patience import patience
 from nextlabel.client.cli.session import session
 from nextlabel.client.messages.amounts import percent, share_or_none
 from nextlabel.client.messages.measures import known_macro_f1, shown_measure
@@ -25,15 +25,9 @@ def train(
 ) -> None:
     """Train the learner on the labels so far and show the new model version."""
     with session(ctx).connect() as client:
-        from nextlabel.client.errors import NextlabelError
         from nextlabel.client.messages.plain import plain
 
-        try:
-            trained = client.learner.train(project, cold_start=cold, seed=seed)
-        except NextlabelError as error:
-            if error.reason != "AWAITING_EMBEDDING":
-                raise
-            wait_until_embedded(client, project)
+        with patience("training; what was just added is embedded first …"):
             trained = client.learner.train(project, cold_start=cold, seed=seed)
         version = plain(trained)
     evaluation = version["evaluation"]

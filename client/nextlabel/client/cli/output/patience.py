@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import Timer
 
 AFTER_S = 2.0
@@ -23,3 +23,8 @@ def patience(message: str, after_s: float = AFTER_S) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def being_picked() -> AbstractContextManager[None]:
+    """Patience with a lease, which waits for embeddings where nothing can be picked without."""
+    return patience("items are being picked; what was just added is embedded first …")

@@ -68,5 +68,9 @@ class Leasing:
         _, picks = await self._selector.select(project, query)
         if not picks and waiting:
             rows = sum(segment.row_count for segment in waiting)
-            raise Unavailable(f"{rows} items wait for their embeddings; try again in a moment", retry_after_s=1.0)
+            raise Unavailable(
+                f"{rows} items wait for their embeddings; try again in a moment",
+                retry_after_s=1.0,
+                reason="AWAITING_EMBEDDING",
+            )
         return bool(picks)

@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from nextlabel.client.cli.commands.label.inputs import Command, Inputs, UnusableInputError, inputs_of
+from nextlabel.client.cli.output.patience import being_picked
 from nextlabel.client.cli.output.terminal import printable
 from nextlabel.client.cli.problems import say
 
@@ -65,14 +66,15 @@ class _Desk:
     def leased(self, count: int) -> Iterator["Lease"]:
         """A lease that is given back however the annotator leaves, so that nobody waits for it to expire."""
         labeling = self.client.project(self.settings.name).labeling
-        lease = labeling.lease(
-            annotator=self.annotator,
-            count=count,
-            review=self.review,
-            show_answers=self.show_answers,
-            unlabeled=self.unlabeled,
-            audit=self.audit,
-        )
+        with being_picked():
+            lease = labeling.lease(
+                annotator=self.annotator,
+                count=count,
+                review=self.review,
+                show_answers=self.show_answers,
+                unlabeled=self.unlabeled,
+                audit=self.audit,
+            )
         try:
             yield lease
         finally:
