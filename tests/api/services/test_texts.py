@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from nextlabel.client import connect
+from nextlabel.client.export.datasheet import Counts, collected
 from nextlabel.server.api.messages import values
 from nextlabel.v1 import annotation_pb2, pool_pb2, project_service_pb2
 from nextlabel.v1 import labeling_service_pb2 as labeling
@@ -103,7 +104,10 @@ def test_candidates_stand_side_by_side_as_they_were_written(api: Api, written: s
     assert [one.annotator for one in found["item-1"]] == list(TEXTS)
     assert not any(one.best or one.HasField("merit") for texts in found.values() for one in texts)
     with connect(api.address) as client:
-        first = next(iter(client.project(written).labels()))
+        counts = Counts({})
+        first = next(iter(counts.passing(client.project(written).labels())))
+        counts.classes["a text"] += 1
+        assert collected(client.project(written), counts, (), "drop").classes == {}
     assert (first.label, first.source, first.review) == (None, "nobody", "3 texts to choose from")
 
 

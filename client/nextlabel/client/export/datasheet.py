@@ -139,7 +139,7 @@ class Counts:
             return
         self.labeled_by[self._who(source)] += 1
         for label in given if isinstance(given, list) else [given]:
-            # Texts and numbers are as many as items.
+            # Numbers are as many as items.
             if isinstance(label, str) and len(label) <= _LONGEST_CLASS:
                 self.classes[label] += 1
         self.to_review += bool(review) and source != NOBODY
@@ -185,11 +185,12 @@ def collected(
             models[model] += 1
             prompts.add(origin["prompt_hash"])
             by_version[versions.get(origin["guidelines_hash"], "none, or one that is gone")] += 1
+    found = plain(project.get())
     return Datasheet(
-        project=plain(project.get()),
+        project=found,
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         labeled_by={who: counts.labeled_by[who] for who in _ORDER if counts.labeled_by[who]},
-        classes=dict(counts.classes.most_common()),
+        classes={} if found["annotation_type"] == "text" else dict(counts.classes.most_common()),
         to_review=counts.to_review,
         annotators=annotators,
         reports=_reports(project, sliced_by),
