@@ -130,6 +130,10 @@ def test_a_text_that_its_critic_was_content_with_is_better_than_its_drafts() -> 
     person = replace(person, answer=replace(person.answer, reviews=(TextReview("Rain.", "It is too cold.", "ann"),)))
     (pair,) = text.pairs(answered(llm(Text("Rain.")), person))
     assert (pair["rejected"][0]["content"], pair["critique"]) == ("Rain.", "It is too cold.")
+    # What was written anew since is still by whom it was by.
+    pairs = list(text.pairs(answered(person, refined("Sleet.", *person.answer.reviews))))
+    by = [(p["rejected"][0]["content"], p["rejected_by"]) for p in pairs]
+    assert by == [("Sleet.", "claude"), ("Rain.", "claude")]
     (pair,) = text.pairs(answered(human(Text("Rain."), by="bob"), person))
     assert (pair["chosen"][0]["content"], pair["rejected"][0]["content"]) == ("Snow.", "Rain.")
     assert pair["critique"] == "It is too cold."

@@ -168,7 +168,8 @@ class FineTuning:
         A critic that is a model has to be content with the text, and no person to have written one. What a person's
         text contradicts is a pair already.
         """
-        writers = {a.answer.body: a for a in answered.usable}
+        stands = {a.answer.body: a for a in answered.usable}
+        drafts = {Text(r.text): a for a in answered.usable if not a.trusted for r in a.answer.reviews}
         for annotation in answered.usable:
             body, reviews = annotation.answer.body, annotation.answer.reviews
             if not (isinstance(body, Text) and reviews and settled in (None, body)):
@@ -176,8 +177,9 @@ class FineTuning:
             if not (annotation.trusted if answered.trusted else reviews[-1].satisfied):
                 continue
             for review in reviews:
-                writer = writers.get(Text(review.text), annotation)
-                paired = settled is not None and annotation.trusted and not writer.trusted
+                standing = stands.get(Text(review.text), annotation)
+                writer = stands.get(Text(review.text)) or drafts.get(Text(review.text), annotation)
+                paired = settled is not None and annotation.trusted and not standing.trusted
                 if not (review.satisfied or paired or review.text == body.text):
                     yield _Pair(self._asked(answered.item), body.text, review.text, writer.annotator, review.critique)
 
