@@ -18,6 +18,7 @@ from nextlabel.server.annotators.endpoints.openai import OpenAiConnection
 from nextlabel.server.annotators.llm.annotator import LlmAnnotator
 from nextlabel.server.annotators.llm.asking import ModelSettings
 from nextlabel.server.annotators.prompting.technique import Technique
+from nextlabel.server.cli.tune_local import how_served
 from nextlabel.server.tasks.registry import task_type
 from nextlabel.server.tuning.examples import AskedPrompts, about_class
 from nextlabel.server.tuning.language_model import LanguageModel
@@ -137,5 +138,7 @@ def test_a_model_that_gold_does_not_speak_for_is_served_on_demand_only(
     changes: dict[str, Any], untested: bool, says: str
 ) -> None:
     manifest = {"name": "mails-2", "annotation_type": "single_label", "gold": None, "predecessor": "mails-1", **changes}
+    model = TunedModel(Path("m"), manifest)
     with pytest.raises(FailedPrecondition, match=says) if says else contextlib.nullcontext():
-        check_served(TunedModel(Path(), manifest), untested=untested)
+        check_served(model, untested=untested)
+    assert untested or (says or "serve it with: nextlabel local-llm --model m") in how_served(model)

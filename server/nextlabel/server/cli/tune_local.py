@@ -11,6 +11,7 @@ from nextlabel.server.cli.errors import reported
 
 if TYPE_CHECKING:
     from nextlabel.server.tuning.examples import TuningData
+    from nextlabel.server.tuning.model_folders import TunedModel
 
 
 @reported
@@ -81,7 +82,20 @@ def tune_local(
         found = tune(tuning, ModelFolders(to), told)
     for line in summary(found.manifest):
         typer.echo(line)
-    typer.echo(f"wrote {found.name} to {found.folder}; serve it with: nextlabel local-llm --model {found.folder}")
+    typer.echo(f"wrote {found.name} to {found.folder}")
+    typer.echo(how_served(found))
+
+
+def how_served(found: TunedModel) -> str:
+    """Return how runs may ask a version, or why they should not."""
+    from nextlabel.server.tuning.serving import check_served
+    from nextlabel.server.values.errors import FailedPrecondition
+
+    try:
+        check_served(found, untested=False)
+    except FailedPrecondition as refused:
+        return refused.message
+    return f"serve it with: nextlabel local-llm --model {found.folder}"
 
 
 def summary(manifest: Any) -> list[str]:
