@@ -22,7 +22,7 @@ from nextlabel.server.api.boundary.calls import current_call
 from nextlabel.server.ports.state_store import StateStore, Transaction
 from nextlabel.server.ports.system import Clock
 from nextlabel.server.values.access import StoredReply
-from nextlabel.server.values.errors import InvalidArgument
+from nextlabel.server.values.errors import Aborted, InvalidArgument
 from nextlabel.server.values.ids import ProjectId
 
 R = TypeVar("R", bound=Message)
@@ -114,7 +114,10 @@ class Replies:
             slot.save(tx, reply)
             return reply
 
-        return await self._state.write(unit, project=project)
+        try:
+            return await self._state.write(unit, project=project)
+        except Aborted as lost:
+            return await self._answered(slot, lost)
 
     async def around(self, request: Any, response: type[R], work: Callable[[ReplySlot[R]], Awaitable[R]]) -> R:
         """Do the same for work that spans transactions: it saves its reply in the one that makes it true.
@@ -126,7 +129,22 @@ class Replies:
             return await work(slot)
         async with self._turn(f"{slot.principal}/{slot.request_id}"):
             earlier = await self._state.read(slot.find)
-            return await work(slot) if earlier is None else earlier
+            if earlier is not None:
+                return earlier
+            try:
+                return await work(slot)
+            except Aborted as lost:
+                return await self._answered(slot, lost)
+
+    async def _answered(self, slot: ReplySlot[R], lost: Aborted) -> R:
+        """Return the reply that was stored meanwhile; raise what this call lost by where there is none.
+
+        A call that its client gave up ends its transaction all the same, and another server may be faster.
+        """
+        answered = await self._state.read(slot.find)
+        if answered is None:
+            raise lost
+        return answered
 
     @asynccontextmanager
     async def _turn(self, key: str) -> AsyncIterator[None]:
