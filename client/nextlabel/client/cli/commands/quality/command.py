@@ -101,6 +101,11 @@ def shares(
         emit_many(rows, {"PART": lambda f: f["part"], **columns}, output)
     else:
         emit_many(_shares(found), columns, output)
+    if output is Output.TABLE and found["unanswered_draws"]:
+        draws = f"{found['unanswered_draws']:,} random draws have no label by a person"
+        say(f"{draws}, which makes intervals wider: nextlabel label {project} --audit --annotator NAME")
+    elif output is Output.TABLE and not found["draws"]:
+        say(f"no person has labeled a random draw yet: nextlabel label {project} --audit --annotator NAME")
 
 
 def _shares(found: Record) -> list[Record]:
@@ -146,10 +151,32 @@ def certify(
         from nextlabel.client.messages.plain import plain
 
         found = plain(client.quality.certify(project, annotator=annotator, accuracy=accuracy))
-    emit_one(found, output)
+    emit_one(_certified(found) if output is Output.TABLE else found, output)
     if found["certificate"] is None:
-        say(f"{accuracy:.0%} cannot be proven for any of its labels; more gold items, or a lower accuracy, may help")
+        more = f"at least {found['missing_gold']:,} more gold items are needed" if found["missing_gold"] else ""
+        say(
+            f"{accuracy:.1%} cannot be proven for any of its labels; "
+            f"{more or 'more gold items, or a lower accuracy, may help'}"
+        )
+        if found["people_at_least"] > 0:
+            say(f"people would have to look at {found['people_at_least']:.1%} of its labels or more for that")
         raise typer.Exit(1)
+
+
+def _certified(found: Record) -> Record:
+    """A certificate for people."""
+    proof, on_gold = found["certificate"], found["accuracy"]
+    all_labels = {
+        "labels": f"{found['labels']:,}",
+        "right on gold": f"{share_within(on_gold)}, {on_gold['items']:,} items" if on_gold else None,
+    }
+    if proof is None:
+        return {**all_labels, "may stand": "none"}
+    return {
+        **all_labels,
+        "may stand": f"{proof['accepted_share']:.1%}, those with a score from {proof['threshold']:.3f}",
+        "at least right": f"{proof['lower_bound']:.1%}, by {proof['right']:,} of {proof['gold_items']:,} gold items",
+    }
 
 
 _DRIFT_COLUMNS: TableColumns = {
