@@ -16,6 +16,7 @@ from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, Chosen, 
 from nextlabel.server.assessment.consensus.crowdlab import LearnerVoice, learned_weights, learner_voice
 from nextlabel.server.assessment.consensus.joining import Joining, compared_ways, joining_of
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.consensus.thinned import like_others
 from tests.assessment.test_consensus_models import simulated, table
 
 ITEMS, GOLD, CLASSES = 200, 60, 3
@@ -146,3 +147,33 @@ def test_an_item_that_the_learner_knows_nothing_of_is_joined_without_it():
     found, alone = joined(answers, "crowdlab", learner), joined(answers, "one_coin", None)
     for row in (ROWS[-1], 9_999):
         assert found.probabilities(row, {"w0": 1}) == pytest.approx(alone.probabilities(row, {"w0": 1}))
+
+
+def test_a_learner_is_heard_about_what_an_llm_labels_alone_although_people_answer_gold_too() -> None:
+    truth, said = simulated(3, (0.7, 1.0), items=ITEMS, classes=CLASSES)
+    said[GOLD:, 1] = -1
+    answers = table(said, CLASSES, np.where(np.arange(ITEMS) < GOLD, truth, NO_GOLD))
+    found = joined(answers, "auto", Centroids(texts(truth, 3.0)))
+    assert found.voice is not None
+    alone = [found.probabilities(ROWS[n], {"w0": int(said[n, 0])}).argmax() for n in range(GOLD, ITEMS)]
+    assert (np.array(alone) == truth[GOLD:]).mean() > 0.95
+    # The figures of ways on gold are those of items that the LLM has answered alone.
+    figures = compared_ways(answers, ROWS).on_gold
+    assert figures["majority"].value == (said[:GOLD, 0] == truth[:GOLD]).mean() < 0.8
+
+
+def test_gold_items_keep_as_many_answers_as_other_items_have_from_annotators_who_answered_those() -> None:
+    truth, said = simulated(3, (0.7, 0.7, 0.7), items=90, classes=CLASSES)
+    said[30:60, 1:] = -1
+    said[60:, 0] = -1
+    gold = np.where(np.arange(90) < 30, truth[:90], NO_GOLD)
+    given_NW = like_others(table(said, CLASSES, gold)).given.toarray().reshape(90, 3, CLASSES).any(axis=2)
+    kept = [tuple(map(bool, row)) for row in given_NW[:30]]
+    assert set(kept) == {(True, False, False), (False, True, True)}
+    assert kept.count((False, True, True)) == 15
+    assert (given_NW[30:] == (said[30:] >= 0)).all()
+    unlike = np.where(np.arange(90)[:, None] < 30, np.where([True, True, False], said, -1), said)
+    unlike[30:, :2] = -1
+    assert like_others(table(unlike, CLASSES, gold)).given.nnz == table(unlike, CLASSES, gold).given.nnz
+    alike = table(said, CLASSES, np.where(np.arange(90) % 30 < 5, truth[:90], NO_GOLD))
+    assert like_others(alike).given.nnz == alike.given.nnz

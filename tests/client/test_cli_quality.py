@@ -34,6 +34,7 @@ def test_annotators_are_told_of_in_each_part_of_the_data(cli: Cli, news: str) ->
 def test_quality_shows_class_shares(cli: Cli, news: str) -> None:
     assert "20.0% to 40.0%" in cli("quality", "shares", news).out
     assert cli("quality", "shares", news, "--output", "json").json["unanswered_draws"] == 2
+    assert "2 random draws have no label by a person" in cli("quality", "shares", news).err
 
 
 def test_quality_shows_class_shares_of_parts_of_the_pool(cli: Cli, news: str) -> None:
@@ -64,7 +65,8 @@ def test_quality_certifies_or_says_that_it_cannot(cli: Cli, news: str) -> None:
     assert cli(*asked, "0.9").json["certificate"]["accepted_share"] == 0.4
     refused = cli(*asked, "0.96")
     assert refused.code == 1
-    assert "96% cannot be proven" in refused.err
+    assert "96.0% cannot be proven" in refused.err
+    assert "40.0%, those with a score from 0.800" in cli(*asked[:-3], "--accuracy", "0.9").out
 
 
 def test_quality_delivers_every_item_with_its_certificate(cli: Cli, news: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nextlabel.server.assessment.consensus.mace import mace
 from nextlabel.server.assessment.consensus.one_coin import one_coin
 from nextlabel.server.assessment.consensus.panel import Joiner
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.consensus.thinned import like_others
 from nextlabel.server.assessment.intervals import Estimate, wilson_interval
 
 Floats = npt.NDArray[np.float64]
@@ -69,7 +70,7 @@ class Chosen:
 
 
 def choose(table: AnswerTable) -> Chosen:
-    """Join the answers in the way that is right most often on gold which it has not seen.
+    """Join the answers in the way that is right most often on gold which it has not seen, answered as others are.
 
     With fewer than `FEWEST_GOLD` gold items nothing can be compared: then the way that explains the answers best. Where
     errors are correlated, as those of LLMs are, only gold can tell: the annotators agree on what is wrong.
@@ -79,7 +80,8 @@ def choose(table: AnswerTable) -> Chosen:
     if len(gold) < FEWEST_GOLD:
         return Chosen(preferred, {}, METHODS[preferred](table))
     truth = table.gold_N[gold]
-    held_out = {name: _held_out(table, gold, method) for name, method in METHODS.items()}
+    alike = like_others(table)
+    held_out = {name: _held_out(alike, gold, method) for name, method in METHODS.items()}
     method = _clearly_best({name: scores(found, truth) for name, found in held_out.items()}, preferred)
     on_gold = {
         name: wilson_interval(int((found.argmax(axis=1) == truth).sum()), len(gold)) for name, found in held_out.items()

@@ -12,6 +12,7 @@ from nextlabel.server.assessment.consensus.choice import FOLDS, MODELS, choose, 
 from nextlabel.server.assessment.consensus.crowdlab import Learner, LearnerVoice, learner_voice
 from nextlabel.server.assessment.consensus.panel import Joiner
 from nextlabel.server.assessment.consensus.table import NO_GOLD, AnswerTable
+from nextlabel.server.assessment.consensus.thinned import like_others
 from nextlabel.server.assessment.intervals import Estimate
 from nextlabel.server.values.projects.projects import CHOSEN, CROWDLAB
 
@@ -96,13 +97,31 @@ def _fitted(
     unseen = [fit(without_fold(table, fold)) for fold in range(min(FOLDS, len(gold)))]
     voice = None
     if learner is not None:
-        unseen_NC = [joined_NC for joined_NC, _ in unseen]
-        voted = None if way in MODELS else [majority(without_fold(table, fold)) for fold in range(len(unseen))]
+        alike = like_others(table)
+        fewer = np.bincount(alike.item_A, minlength=table.items) < np.bincount(table.item_A, minlength=table.items)
+        unseen_NC = [
+            _as_others_are(alike, *found, [item for item in gold[fold::FOLDS] if fewer[item]])
+            for fold, found in enumerate(unseen)
+        ]
+        voted = None if way in MODELS else [majority(without_fold(alike, fold)) for fold in range(len(unseen))]
         voice = learner_voice(table, rows, unseen_NC, learner, instead_NC=voted)
     if voice is not None and only_earned and not voice.earned:
         voice = None
     heard = CROWDLAB if voice is not None else method
     return Joining(heard, fit(table)[1], [joiner for _, joiner in unseen], folds, voice)
+
+
+def _as_others_are(alike: AnswerTable, joined_NC: Floats, joiner: Joiner, items: Sequence[int]) -> Floats:
+    """Return class probabilities, (N, C), those of some items from the answers that they have in another table."""
+    if not items:
+        return joined_NC
+    answers: dict[int, dict[str, int]] = {item: {} for item in items}
+    for at in np.flatnonzero(np.isin(alike.item_A, items)):
+        answers[int(alike.item_A[at])][alike.annotators[alike.annotator_A[at]]] = int(alike.class_A[at])
+    found_NC = joined_NC.copy()
+    for item, given in answers.items():
+        found_NC[item] = joiner.posterior(given)
+    return found_NC
 
 
 def _some(table: AnswerTable) -> AnswerTable:

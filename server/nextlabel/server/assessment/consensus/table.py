@@ -55,6 +55,13 @@ class AnswerTable:
             gold_N=self.gold_N[items_n],
         )
 
+    def without(self, dropped_A: npt.NDArray[np.bool_]) -> AnswerTable:
+        """Return the same items without some of the answers."""
+        kept_A = ~dropped_A
+        return replace(
+            self, item_A=self.item_A[kept_A], annotator_A=self.annotator_A[kept_A], class_A=self.class_A[kept_A]
+        )
+
     @cached_property
     def votes(self) -> Floats:
         """How often each item was given each class, (N, C)."""
