@@ -66,7 +66,7 @@ def test_quality_certifies_or_says_that_it_cannot(cli: Cli, news: str) -> None:
     refused = cli(*asked, "0.96")
     assert refused.code == 1
     assert "96.0% cannot be proven" in refused.err
-    assert "40.0%, those with a score from 0.800" in cli(*asked[:-3], "--accuracy", "0.9").out
+    assert "40.0%, those with a score from 0.900" in cli(*asked[:-3], "--accuracy", "0.9").out
 
 
 def test_quality_delivers_every_item_with_its_certificate(cli: Cli, news: str, tmp_path: Path) -> None:
