@@ -118,6 +118,11 @@ def test_annotators_that_answered_nothing_with_the_field_are_told_of_as_a_whole(
     assert "Not known: no item of the gold, or that several answered, has the field." in done.out
 
 
+def test_who_answered_gold_worse_than_before_is_among_the_limits(cli: Cli, answered: str) -> None:
+    said = cli("export", answered, "--form", "datasheet").out
+    assert "haiku answered gold worse when it was last asked: 80.0% of 100 items right, after 90.0%." in said
+
+
 def test_a_figure_that_is_not_there_says_why(cli: Cli, answered: str, state: State) -> None:
     why = "audit: nobody has answered about a uniform draw"
     missing = rich_status(grpc.StatusCode.FAILED_PRECONDITION, why, error_info("FAILED_PRECONDITION"))

@@ -29,7 +29,8 @@ def _annotators(sheet: Datasheet) -> str:
         "Annotators",
         table(header, rows),
         "On gold: the newest answer of each about every gold item, beside its known label; the number of items is in "
-        "brackets. The calibration error is that of the confidence that comes with a label, cross-validated.",
+        "brackets. The calibration error is that of the confidence that comes with a label, cross-validated. Answers "
+        "and cost are those that stand: what was asked again since is part of what it all cost.",
     )
 
 

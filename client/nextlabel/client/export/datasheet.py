@@ -43,7 +43,8 @@ class Datasheet:
     `labeled_by` and `classes` count items of the pool: by who gave their label, and by label. `models` and `prompts`
     count answers by the model that gave them and by the prompt, `guidelines_answers` by the version of the guidelines.
     `filters` are the enabled ones with the number of `labels` that each names, and `filtered` what became of those.
-    `reports` are those of annotators beside gold and each other. `sliced_by` is the metadata field by which `accuracy`
+    `reports` are those of annotators beside gold and each other, `askings` the times that they were asked about gold,
+    the oldest first. `sliced_by` is the metadata field by which `accuracy`
     and `reports` have slices, empty for none. `license` and `cite_as` are the terms, empty if not said.
     """
 
@@ -54,6 +55,7 @@ class Datasheet:
     to_review: int
     annotators: Sequence[Record]
     reports: Sequence[Record]
+    askings: Sequence[Record]
     models: Mapping[str, int]
     advice: Mapping[str, int]
     prompts: int
@@ -89,6 +91,12 @@ class Datasheet:
         """Labels that annotators gave other than people, whose accuracy is not the model's."""
         known = sum(self.labeled_by.get(who, 0) for who in (PEOPLE, BEFOREHAND, NOBODY))
         return sum(self.labeled_by.values()) - known - self.predicted
+
+    @property
+    def fallen(self) -> Sequence[Record]:
+        """The newest askings of annotators that then answered gold worse than before."""
+        newest = {one["annotator"]: one for one in self.askings}
+        return [one for one in newest.values() if one["change"] and one["change"]["fallen"]]
 
     def told_human_share(self) -> str:
         """The share in words, with what it leaves out."""
@@ -194,6 +202,7 @@ def collected(
         to_review=counts.to_review,
         annotators=annotators,
         reports=_reports(project, sliced_by),
+        askings=_told(project.quality.annotator_drift).get("askings") or [],
         models=dict(models.most_common()),
         advice=_advice(project),
         prompts=len(prompts),

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 from nextlabel.client.export.datasheet import BEFOREHAND, Datasheet
+from nextlabel.client.export.markup import plain_text
+from nextlabel.client.messages.amounts import percent
 from nextlabel.client.verdicts import NOBODY
 
 _MUCH_OF_ONE_SOURCE = 0.8
@@ -42,6 +44,13 @@ def _of_sources(sheet: Datasheet) -> Iterator[str]:
     if sheet.advice:
         yield (
             "The learner weighs what models advised: what it predicts, and so which items were chosen, depends on that."
+        )
+    for one in sheet.fallen:
+        change = one["change"]
+        yield (
+            f"{plain_text(one['annotator'])} answered gold worse when it was last asked: "
+            f"{percent(change['right_now'])} of {change['items']:,} items right, after "
+            f"{percent(change['right_before'])}."
         )
     if len(sheet.models) > 1:
         yield f"{len(sheet.models)} models answered; their labels may differ in more than chance."

@@ -210,10 +210,12 @@ def _sampling(sheet: Datasheet) -> str:
         for one in sheet.runs
     ]
     default = (sheet.project["default_strategy"] or {}).get("name") or "default"
+    draws = sheet.shares.get("draws") or 0
     return section(
         "How items were chosen",
         f"People were given what the strategy {plain_text(default)} picked; a share of "
-        f"{sheet.project['audit_share'] or 0:.0%} was drawn uniformly at random to measure on.",
+        f"{sheet.project['audit_share'] or 0:.0%} was drawn uniformly at random to measure on."
+        + (f" Figures rest on {draws:,} uniform draws that people labeled." if draws else ""),
         table(("run", "strategy", "audit share", "rounds", "state"), rows) if rows else "There were no runs.",
     )
 
