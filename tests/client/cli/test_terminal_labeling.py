@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nextlabel.client import Client
 from nextlabel.client.cli.commands.label.inputs import Command, Inputs, UnusableInputError, inputs_of
 from nextlabel.v1 import annotation_pb2 as annotation
-from nextlabel.v1.project_service_pb2 import LabelClass, LabelSpace, Project
+from nextlabel.v1.project_service_pb2 import LabelClass, LabelSpace, Project, ScoreRange
 from tests.client.conftest import Cli
 from tests.client.fake_state import State
 
@@ -44,9 +44,26 @@ def test_several_classes_are_typed_with_commas_between() -> None:
     assert inputs.read("arts, letters") == ["arts, letters"]
     assert inputs.read('"arts, letters", 3') == ["arts, letters", "sports"]
     assert inputs.read("café") == ["cafe\u0301"]
+    assert (inputs.read("|"), inputs.expected) == ([], "1,2 for several, | for none")
     for wrong, typed in product(("politics", "9"), ("{}", "sports, {}")):
         with pytest.raises(UnusableInputError, match=f"'{wrong}' is no class"):
             inputs.read(typed.format(wrong))
+
+
+def test_a_score_that_is_none_is_told_before_it_is_sent() -> None:
+    allowed = ScoreRange(minimum=-4, maximum=4, step=2)
+    inputs = inputs_of(Project(annotation_type=annotation.ANNOTATION_TYPE_SCORE, score_range=allowed))
+    assert [inputs.read(given) for given in ("-4", "2,0")] == [-4, 2]
+    for wrong in ("-9", "1", "nan", "inf", "two"):
+        with pytest.raises(UnusableInputError, match=r"from -4 to 4 in steps of 2, got|expected a number"):
+            inputs.read(wrong)
+
+
+def test_of_two_texts_one_is_preferred_by_its_letter() -> None:
+    inputs = inputs_of(Project(annotation_type=annotation.ANNOTATION_TYPE_PAIRWISE_PREFERENCE))
+    assert [inputs.read(given) for given in ("a", "B", "t", "tie")] == ["a", "b", "tie", "tie"]
+    with pytest.raises(UnusableInputError, match="'c' is not a, b or tie"):
+        inputs.read("c")
 
 
 def labels(state: State) -> list[tuple[str, str]]:

@@ -126,7 +126,10 @@ class _Desk:
     def _show(self, leased: "LeasedItem") -> None:
         console = Console(stderr=True)
         title = Text(printable(f"{leased.item.id}  ({len(self.answered):,} answered)"))
-        console.print(Panel(Text(printable(leased.item.text)), title=title))
+        if leased.item.text or not leased.item.HasField("pair"):
+            console.print(Panel(Text(printable(leased.item.text)), title=title))
+        else:
+            console.print(title)
         if leased.item.HasField("pair"):
             console.print(Panel(Text(printable(leased.item.pair.a)), title="a"))
             console.print(Panel(Text(printable(leased.item.pair.b)), title="b"))
@@ -148,9 +151,11 @@ class _Desk:
     def _ask(self) -> Any:
         """An answer, or a command other than HELP; the end of the input is QUIT."""
         skip, undo, leave, explain = (self.inputs.command_key(command) for command in Command)
+        expected = f"{self.inputs.expected}; " if self.inputs.expected else ""
+        keys = f"{expected}{skip} skips, {undo} undoes, {leave} quits, {explain} helps"
         while True:
             try:
-                given = typer.prompt(f"answer ({skip} skips, {undo} undoes, {leave} quits, {explain} helps)", err=True)
+                given = typer.prompt(f"answer ({keys})", err=True)
             except typer.Abort as abort:
                 # The prompt raises the same for Ctrl-C, which is no orderly end.
                 if isinstance(abort.__context__, EOFError):
