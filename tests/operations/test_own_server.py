@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nextlabel.server.operations.own_server import ServerDiedError, own_server
 from nextlabel.server.store.lockfile import LOCK_NAME
 
 STARTER = """
@@ -31,3 +32,25 @@ def test_it_ends_with_whoever_started_it_and_leaves_the_folder_to_others(tmp_pat
             starter.kill()
     # Waits until the server has let go of the folder.
     subprocess.run(["flock", "--wait", "60", str(tmp_path / LOCK_NAME), "true"], check=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            '{"event": "begun"}\nerror: the data directory d is in use by process 7; stop it\n',
+            "the data directory d is",
+        ),
+        ("Traceback: oh\n", "Traceback: oh"),
+    ],
+)
+def test_a_server_that_does_not_start_is_told_by_its_own_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    stub = tmp_path / "python"
+    stub.write_text(f"#!/bin/sh\nprintf '%s' '{said}' >&2\nexit 1\n")
+    stub.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(stub))
+    (tmp_path / "server.log").write_text("error: of an earlier start\n")
+    with pytest.raises(ServerDiedError, match=f"^the server did not start: {told}"), own_server(tmp_path):
+        raise AssertionError("it has not started")

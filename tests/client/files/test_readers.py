@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import zlib
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pyarrow as pa
@@ -299,10 +300,16 @@ def test_empty_files(tmp_path: Path, name: str) -> None:
 
 
 def test_the_format_can_be_said(tmp_path: Path) -> None:
-    (tmp_path / "data.txt").write_bytes(jsonl())
-    with pytest.raises(FileError, match="cannot tell the format"):
+    (tmp_path / "data.txt").write_bytes(b'text\none, "two"\n')
+    with pytest.raises(FileError, match="A text a line is tsv"):
         ItemFile(tmp_path / "data.txt")
-    assert len(texts(ItemFile(tmp_path / "data.txt", file_format="jsonl"))) == 2
+    assert texts(ItemFile(tmp_path / "data.txt", file_format="tsv")) == ['one, "two"']
+
+
+@pytest.mark.parametrize("name", ["data.txt", "data.csv", "data", "data.tsv"])
+def test_json_lines_are_known_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(BOM_UTF8 + jsonl())
+    assert len(texts(ItemFile(tmp_path / name))) == 2
 
 
 def test_a_folder_is_no_file_of_items(tmp_path: Path) -> None:

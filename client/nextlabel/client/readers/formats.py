@@ -1,5 +1,7 @@
 """Which format a file has: by its content where that is unmistakable, else by its name."""
 
+import json
+from codecs import BOM_UTF8
 from pathlib import Path
 
 from nextlabel.client.readers.errors import FileError
@@ -24,9 +26,19 @@ def format_of(path: str | Path, head: bytes) -> str:
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
+    if _is_record(head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0]):
+        return "jsonl"
     if not suffixes or suffixes[-1] not in _SUFFIXES:
         raise FileError(
             f"{path}: cannot tell the format by the name; say which it is with --format: {', '.join(FORMATS)}. "
             "A text a line is tsv, with a heading such as text as its first line"
         )
     return _SUFFIXES[suffixes[-1]]
+
+
+def _is_record(line: bytes) -> bool:
+    """Whether a line is a JSON object: no other format begins with one."""
+    try:
+        return line.startswith(b"{") and isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_ERROR = "error: "
 STOP_S = 120.0
 """How long a server may take to end in order."""
 
@@ -23,7 +24,7 @@ class OwnServer:
     pages: str
 
 
-class ServerDiedError(RuntimeError):
+class ServerDiedError(ChildProcessError):
     """The server ended before it served; the message is what it last said."""
 
 
@@ -42,6 +43,7 @@ def own_server(
     command += ["--data-dir", str(data_dir), "--bind", "127.0.0.1:0"]
     command += ["--web", "127.0.0.1:0"] if pages else ["--no-web"]
     with log_path.open("ab") as log:
+        begins = log.tell()
         server = subprocess.Popen(  # noqa: S603
             command,
             stdin=subprocess.PIPE,
@@ -53,8 +55,8 @@ def own_server(
     # Without this a SIGTERM to the command would leave its server behind.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        address = _last_word(server, log_path)
-        yield OwnServer(address, _last_word(server, log_path) if pages else "")
+        address = _last_word(server, log_path, begins)
+        yield OwnServer(address, _last_word(server, log_path, begins) if pages else "")
     finally:
         signal.signal(signal.SIGTERM, before)
         server.terminate()
@@ -69,10 +71,17 @@ def own_server(
                 pipe.close()
 
 
-def _last_word(server: subprocess.Popen[str], log_path: Path) -> str:
-    """Wait for a line of the server; its last word says where it listens."""
+def _last_word(server: subprocess.Popen[str], log_path: Path, begins: int) -> str:
+    """Wait for a line of the server; its last word says where it listens. Its log begins at a byte of the file."""
     line = server.stdout.readline() if server.stdout else ""
     if not line:
         server.wait()
-        raise ServerDiedError(f"the server did not start: {log_path.read_text(errors='replace')[-800:].strip()}")
+        raise ServerDiedError(f"the server did not start: {_why(log_path.read_bytes()[begins:])}")
     return line.rsplit(" ", 1)[-1].strip()
+
+
+def _why(log: bytes) -> str:
+    """Return the error that a server ended with, else the end of its log."""
+    said = log.decode(errors="replace").strip()
+    errors = [line for line in said.splitlines() if line.startswith(_ERROR)]
+    return errors[-1].removeprefix(_ERROR) if errors else said[-800:]
