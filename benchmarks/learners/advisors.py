@@ -168,7 +168,9 @@ def _next(data: AdvisedSet, way: str, model: Model, labeled: Int64, rest: Int64,
     return _by_default(data, model, labeled, asked, seed + len(labeled))
 
 
-def accuracies(data: AdvisedSet, seed: int, ways: Collection[str]) -> Iterator[tuple[str, int, float, str]]:
+def accuracies(
+    data: AdvisedSet, seed: int, ways: Collection[str], sizes: Sequence[int]
+) -> Iterator[tuple[str, int, float, str]]:
     """Way, labels, accuracy and the use of advice that was chosen."""
 
     def scored(way: str, model: Model, labels: int) -> tuple[str, int, float, str]:
@@ -177,7 +179,7 @@ def accuracies(data: AdvisedSet, seed: int, ways: Collection[str]) -> Iterator[t
         return way, labels, found.accuracy, "" if use is None else use.use.value
 
     order = np.random.default_rng(seed).permutation(len(data.train_labels_N))
-    for n in SIZES:
+    for n in sizes:
         for way in ways:
             if way not in CHOSEN:
                 by_llm, advised = way == "oracle", way == "advice"
@@ -190,17 +192,17 @@ def accuracies(data: AdvisedSet, seed: int, ways: Collection[str]) -> Iterator[t
         while True:
             rest = order[~np.isin(order, labeled)]
             model = _trained(data, labeled, rest, seed, advised=True)
-            if len(labeled) in SIZES:
+            if len(labeled) in sizes:
                 yield scored(way, model, len(labeled))
-            if len(labeled) == SIZES[-1]:
+            if len(labeled) >= max(sizes):
                 break
             labeled = np.concatenate([labeled, _next(data, way, model, labeled, rest, seed)])
 
 
-def paired_differences(found: dict[tuple[str, int], list[float]]) -> str:
+def paired_differences(found: dict[tuple[str, int], list[float]], sizes: Sequence[int]) -> str:
     """What hearing advice in the choice of items adds to `default`, seed by seed."""
     cells = []
-    for labels in SIZES:
+    for labels in sizes:
         gain = mean_interval(np.array(found["unsettled", labels]) - np.array(found["default", labels]))
         cells.append(f"{labels}: {gain.mean:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})")
     return "\nunsettled less default, by labels: " + ", ".join(cells)
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=["politeness_gpt4o"])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help=f"labels; below {ROUND} none are chosen")
     parser.add_argument("--ways", default=",".join(WAYS), help="of these, with commas between")
     parser.add_argument("--simulated", type=float, default=0.75, help="how often an advisor that is made up is right")
     parser.add_argument("--cache", type=Path, default=Path(".cache/benchmarks"))
@@ -221,20 +224,23 @@ def main() -> None:
         found: dict[tuple[str, int], list[float]] = defaultdict(list)
         used: dict[str, int] = defaultdict(int)
         for seed in range(options.seeds):
-            for way, labels, accuracy, use in accuracies(data, seed, ways):
+            for way, labels, accuracy, use in accuracies(data, seed, ways, options.sizes):
                 found[way, labels].append(accuracy)
                 used[use] += bool(use)
         own = float((data.test_llm_M == data.test_labels_M).mean())
         print(f"{name}: the LLM's own accuracy is {own:.3f}; {options.seeds} seeds, 95 % intervals of the mean\n")
         print("| labels | " + " | ".join(ways) + " |\n| ---: |" + " --- |" * len(ways))
-        for labels in SIZES:
+        for labels in options.sizes:
             cells = []
             for way in ways:
+                if (way, labels) not in found:
+                    cells.append("")
+                    continue
                 interval = mean_interval(np.array(found[way, labels]))
                 cells.append(f"{interval.mean:.3f} ({interval.low:.3f} to {interval.high:.3f})")
             print(f"| {labels} | " + " | ".join(cells) + " |")
         if {"default", "unsettled"} <= set(ways):
-            print(paired_differences(found))
+            print(paired_differences(found, [n for n in options.sizes if ("default", n) in found]))
         print("\nadvice was used as: " + ", ".join(f"{use} {count}" for use, count in used.items() if use))
 
 

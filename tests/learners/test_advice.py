@@ -108,7 +108,7 @@ def test_useless_advice_costs_nothing() -> None:
 
 def test_learner_and_advisor_together_are_better_than_either() -> None:
     embeddings, labels = _world(0.6)
-    advice = _said(_right_in(0.7, labels))
+    advice = _said(_right_in(0.7, labels, seed=1))
     model = _trained(embeddings, labels, advice, 200)
     alone = _trained(embeddings, labels, None, 200)
     assert model.description.advice is not None

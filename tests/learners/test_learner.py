@@ -199,7 +199,7 @@ def test_committee_without_labels_is_undecided(blobs: Blobs) -> None:
 
 
 def test_many_untrusted_labels_do_not_slow_the_choice(topics: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "CHOICE_UNTRUSTED_SAMPLE", 50)
+    monkeypatch.setattr(learner, "OTHERS_SAMPLE", 50)
     sizes: list[int] = []
 
     def measured(fitter: object, n_items: int, *rest: object) -> CandidateChoice:

@@ -251,7 +251,7 @@ class AdvisorWorth(_message.Message):
     annotator: _builtins.str
     """The annotator."""
     labels: _builtins.int
-    """Trusted labels of items that it advised on."""
+    """Trusted labels of items that it advised on, answers of gold items among them."""
     right: _builtins.int
     """On how many of them the class that it holds most probable is the label."""
     weight: _builtins.float
@@ -317,8 +317,8 @@ class AdviceUse(_message.Message):
     source: Global___PredictionSource.ValueType
     """What predicts items that have advice."""
     labels: _builtins.int
-    """Trusted labels of items with advice that the choice rests on. With too few of them nothing is scored, and advisors
-    are presumed right in 7 of 10 cases.
+    """Trusted labels of items with advice that the choice rests on, answers of gold items among them. With fewer than 20
+    nothing is scored; advisors are presumed right as if they had been on 7 of 10 items.
     """
     @_builtins.property
     def advisors(self) -> _containers.RepeatedCompositeFieldContainer[Global___AdvisorWorth]:

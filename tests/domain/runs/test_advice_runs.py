@@ -64,6 +64,8 @@ async def test_an_llm_advises_on_every_item_once_and_labels_none(service: LlmSer
     model = await store.read(lambda tx: tx.models.latest(project.id))
     assert model is not None
     assert (model.labels, model.description["advice"]["advisors"]) == (12, [NAME])
+    # Gold trains nothing, and tells what advice is worth.
+    assert model.description["advice"]["held_out"] == 12 + len(GOLD)
 
     asked = len(service.fake.requests)
     again = await advised(service, project)

@@ -196,12 +196,14 @@ def _blend_record(blend: Blend) -> dict[str, Any]:
         "embedding": blend.embedding_CD,
         "advice": blend.advice_CF,
         "intercept": blend.intercept_C,
+        "learner_vote": blend.learner_vote,
     }
 
 
 def _blend(record: dict[str, Any]) -> Blend:
-    arrays = (np.asarray(record[key]) for key in ("embedding", "advice", "intercept"))
-    return Blend(tuple(record["advisors"]), float(record["learner_weight"]), *arrays)
+    embedding, advice, intercept = (np.asarray(record[key]) for key in ("embedding", "advice", "intercept"))
+    weight, vote = float(record["learner_weight"]), float(record.get("learner_vote", 0))
+    return Blend(tuple(record["advisors"]), weight, embedding, advice, intercept, vote)
 
 
 def _description(record: dict[str, Any]) -> TrainingDescription:

@@ -20,7 +20,7 @@ from nextlabel.server.domain.learning.described import DescribedClassesSource
 from nextlabel.server.domain.learning.samples import Samples
 from nextlabel.server.domain.learning.training_labels.label_filters import LabelFilters
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
-from nextlabel.server.domain.learning.types.task_learner import Beside, PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import AdvisedGold, Beside, PredictedAnswer
 from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.domain.pool.deletions import deleted, unless_deleted
 from nextlabel.server.domain.pool.pools import Pools
@@ -97,13 +97,8 @@ class Learning:
             latest = await self.store.read(lambda tx: tx.models.latest(project.id))
             previous = None if cold or latest is None else await self._loaded_or_none(latest)
             sources = await self.filters.labeled.sources(project, labeled.rows_N.tolist())
-            sample = await self.samples.of_pool(project)
             spec = learner_spec(project)
-            beside = Beside(
-                sample,
-                await self.descriptions.of(project),
-                await self.advice.features(project.id, labeled.rows_N.tolist(), project.class_names),
-            )
+            beside = await self.beside(project, labeled.rows_N.tolist())
             model = await self.executor.run(lambda: learner.train(labeled.training, beside, spec, seed, previous))
             evaluation = await self._evaluate(project, model, Split.HOLDOUT)
             version = latest.version + 1 if latest else 1
@@ -233,6 +228,17 @@ class Learning:
     async def every_label(self, project: Project) -> Labeled:
         """Return the labels of embedded pool items whatever filters say, for what measures instead of training."""
         return await self.filters.labeled.every(project)
+
+    async def beside(self, project: Project, rows: Sequence[int]) -> Beside:
+        """Return what a model may learn from beside the labels of these rows."""
+        advice = await self.advice.features(project.id, rows, project.class_names)
+        gold = None if advice is None else await self._advised_gold(project)
+        return Beside(await self.samples.of_pool(project), await self.descriptions.of(project), advice, gold)
+
+    async def _advised_gold(self, project: Project) -> AdvisedGold | None:
+        found = await self.samples.evaluation_set(project, Split.GOLD, project.class_names)
+        said = await self.advice.features(project.id, found.rows, project.class_names) if found else None
+        return AdvisedGold(found.embeddings_nD, found.bodies, said) if found and said else None
 
     def forget(self, project: ProjectId) -> None:
         """Drop what is kept in memory of a deleted project, and its model files.

@@ -1,9 +1,4 @@
-"""A learner's opinion, advice and embedding in one softmax, fitted to labels that the learner had not seen.
-
-Stacking (Wolpert 1992) with a prior: before any label an advisor is taken at its word as far as one is right in seven
-of ten cases, and each label moves what an answer of it is worth. The embedding stands beside the advice with a strong
-penalty: what it can add to a good advisor is little, and unpenalised it would drown it.
-"""
+"""A learner's opinion, advice and embedding in one softmax: stacking (Wolpert 1992)."""
 
 from __future__ import annotations
 
@@ -11,21 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from nextlabel.server.learners.advice.features import KINDS
 from nextlabel.server.learners.candidates.linear import softmax
 
 Float32 = NDArray[np.float32]
-Float64 = NDArray[np.float64]
 
-PRESUMED_RIGHT = 0.7  # of an advisor's answers, before labels say otherwise
-PRESUMED_SLOPE = 0.5  # of an answer's log-odds on the stated confidence's, likewise
-VARIANCE = 0.3  # of the prior of each coefficient; scikit-learn calls it C
-LEARNER_WEIGHT, LEARNER_VARIANCE = 0.25, 0.25
-EMBEDDING_SCALE = 0.5  # of embeddings of length 1 beside advice: the smaller, the stronger their penalty
-LEAST_PROBABILITY = 1e-3  # of a class by the learner, which may not have seen one that the advisor names
-MAX_STEPS = 200
+LEAST_PROBABILITY = 1e-3  # of a class that the learner has seen
+LEAST_LEAD = 1e-6  # of the learner's most probable class over the least probable one, for it to name any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +37,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Blend:
-    """``softmax(weight · log p_learner + x · embedding + a · advice + intercept)`` over the whole label space.
+    """``softmax(weight · log p_learner + vote · named + x · embedding + a · advice + intercept)`` over all classes.
 
     Attributes:
         advisors: whose advice the columns of ``advice_CF`` are about.
-        learner_weight: at least 0; 0 leaves the learner out.
+        learner_weight: at least 0; 0 leaves the learner's probabilities out.
         embedding_CD: float32; zeros leave the embedding out.
         advice_CF: float32, over the columns of `AdviceFeatures`.
         intercept_C: float32.
+        learner_vote: at least 0, what the learner's most probable class gains however sure it is, since few labels make
+            a learner that is right and hardly surer than chance.
     """
 
     advisors: tuple[str, ...]
@@ -64,6 +54,7 @@ class Blend:
     embedding_CD: Float32
     advice_CF: Float32
     intercept_C: Float32
+    learner_vote: float = 0.0
 
     def weight(self, place: int) -> float:
         """By how much the advisor at this place, naming a class, raises its log-odds over the others', on the mean."""
@@ -86,7 +77,8 @@ class Blend:
             learner_nC: the learner's probabilities.
         """
         evidence = embeddings_nD @ self.embedding_CD.T + advice_nF @ self.advice_CF.T + self.intercept_C
-        return np.asarray(evidence + np.float32(self.learner_weight) * log_bounded(learner_nC), np.float32)
+        voted = np.float32(self.learner_vote) * named_by(learner_nC)
+        return np.asarray(evidence + voted + np.float32(self.learner_weight) * log_bounded(learner_nC), np.float32)
 
     def predict_proba(self, evidence: Evidence) -> Float32:
         """Class probabilities, (n, C) float32, rows summing to 1."""
@@ -94,74 +86,23 @@ class Blend:
 
 
 def log_bounded(probabilities_nC: Float32) -> Float32:
-    """Log-probabilities, none below that of `LEAST_PROBABILITY`."""
-    return np.log(np.maximum(probabilities_nC, np.float32(LEAST_PROBABILITY)))
+    """Log-probabilities, none below that of `LEAST_PROBABILITY`.
 
-
-def fit_blend(advisors: tuple[str, ...], evidence: Evidence, shares_nC: Float32, *, advice_alone: bool) -> Blend:
-    """The most probable blend under the labels and the prior.
-
-    Args:
-        shares_nC: what each label says, its weight spread over classes.
-        advice_alone: whether learner and embedding are left out.
+    Of a class with probability 0 the learner has seen nothing: it says of it what it would say of any at random.
     """
-    n_classes, n_advice = shares_nC.shape[1], evidence.advice_nF.shape[1]
-    columns = evidence.advice_nF
-    if not advice_alone:
-        columns = np.concatenate([columns, EMBEDDING_SCALE * evidence.embeddings_nD], axis=1)
-    prior_CF = np.zeros((n_classes, columns.shape[1]))
-    prior_CF[:, :n_advice] = np.tile(_presumed(n_classes), len(advisors))
-    learner = np.zeros_like(shares_nC) if advice_alone else log_bounded(evidence.learner_nC)
-    coef, intercept, weight = _most_probable(
-        columns.astype(np.float64), learner.astype(np.float64), shares_nC.astype(np.float64), prior_CF
-    )
-    embedding = np.zeros((n_classes, evidence.embeddings_nD.shape[1]))
-    if not advice_alone:
-        embedding = EMBEDDING_SCALE * coef[:, n_advice:]
-    return Blend(
-        advisors,
-        0.0 if advice_alone else weight,
-        embedding.astype(np.float32),
-        coef[:, :n_advice].astype(np.float32),
-        intercept.astype(np.float32),
-    )
+    unseen = np.float32(1 / probabilities_nC.shape[1])
+    bounded = np.maximum(probabilities_nC, np.float32(LEAST_PROBABILITY))
+    return np.asarray(np.log(np.where(probabilities_nC > 0, bounded, unseen)), np.float32)
 
 
-def _presumed(n_classes: int) -> Float64:
-    """The prior's mean of one advisor's coefficients, (C, 2 · C)."""
-    odds = PRESUMED_RIGHT / (1 - PRESUMED_RIGHT) * max(n_classes - 1, 1)
-    named, sure = np.eye(n_classes) * np.log(odds), np.eye(n_classes) * PRESUMED_SLOPE
-    return np.concatenate([named, sure], axis=1)
+def named_by(probabilities_nC: Float32) -> Float32:
+    """1 in the column of the most probable class, else 0; a row of zeros where all are alike.
 
-
-def _most_probable(
-    columns_nF: Float64, learner_nC: Float64, shares_nC: Float64, prior_CF: Float64
-) -> tuple[Float64, Float64, float]:
-    n_classes, n_columns = prior_CF.shape
-    weight_n = shares_nC.sum(axis=1, keepdims=True)
-
-    def unpacked(parameters: Float64) -> tuple[Float64, Float64, float]:
-        coef = parameters[: n_classes * n_columns].reshape(n_classes, n_columns)
-        return coef, parameters[n_classes * n_columns : -1], float(parameters[-1])
-
-    def loss(parameters: Float64) -> tuple[float, Float64]:
-        coef, intercept, weight = unpacked(parameters)
-        logits = columns_nF @ coef.T + weight * learner_nC + intercept
-        logits -= logits.max(axis=1, keepdims=True)
-        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        error = np.exp(log_p) * weight_n - shares_nC
-        away, away_weight = coef - prior_CF, weight - LEARNER_WEIGHT
-        penalty = (away**2).sum() / VARIANCE + (intercept**2).sum() / VARIANCE + away_weight**2 / LEARNER_VARIANCE
-        gradient = np.concatenate(
-            [
-                (error.T @ columns_nF + away / VARIANCE).ravel(),
-                error.sum(axis=0) + intercept / VARIANCE,
-                [(error * learner_nC).sum() + away_weight / LEARNER_VARIANCE],
-            ]
-        )
-        return float(-(shares_nC * log_p).sum() + penalty / 2), gradient
-
-    start = np.concatenate([prior_CF.ravel(), np.zeros(n_classes), [LEARNER_WEIGHT]])
-    bounds = [(None, None)] * (len(start) - 1) + [(0, None)]
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": MAX_STEPS})
-    return unpacked(found.x)
+    >>> named_by(np.array([[0.2, 0.8], [0.5, 0.5]], np.float32)).tolist()
+    [[0.0, 1.0], [0.0, 0.0]]
+    """
+    named_nC = np.zeros_like(probabilities_nC)
+    if named_nC.size:
+        rows = np.flatnonzero(np.ptp(probabilities_nC, axis=1) > LEAST_LEAD)
+        named_nC[rows, probabilities_nC[rows].argmax(axis=1)] = 1
+    return named_nC

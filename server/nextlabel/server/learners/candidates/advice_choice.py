@@ -37,7 +37,7 @@ class AdvisorWorth:
     """What one advisor is worth.
 
     Attributes:
-        labels: trusted labels of items that it advised on.
+        labels: trusted labels of items that it advised on, answers of gold items among them.
         right: on how many of them the class that it holds most probable is the label.
         weight: by how much its naming a class raises the log-odds of that class against the others, on the mean over
             classes; 0 where advice is not heard.
@@ -51,7 +51,7 @@ class AdvisorWorth:
 
 @dataclass(frozen=True, slots=True)
 class AdviceChoice:
-    """The use of advice that was chosen, of whose, why, and on how many held-out labels of items with advice.
+    """The use of advice that was chosen, of whose, why, and on how many held-out labels and gold answers with advice.
 
     ``worths`` is in the order of ``advisors``; empty in models from before it was kept.
     """

@@ -22,6 +22,7 @@ Bool = NDArray[np.bool_]
 FEW_LABELS, FOLDS_OF_FEW, FOLDS = 300, 5, 3
 CHOICE_TOLERANCE = 3e-4  # looser than for the model itself: the order of the candidates does not need more
 MIN_LABELS = 10  # fewer labels than this cannot tell candidates apart
+OTHERS_SAMPLE = 2_000  # of labels that are trained on and never held out, such as untrusted ones
 MAX_LABELS = 2_000  # with more the pool adds little, and cross-validation would take long
 ENOUGH_TRUSTED = 30  # from here trusted labels choose alone
 
@@ -93,10 +94,10 @@ def held_out_logits(
 
 
 def stratified_folds(labels_n: Int64, rng: np.random.Generator, folds: int | None = None) -> list[Int64]:
-    """Disjoint parts of n items, as many as suit n unless said; every class is dealt out as evenly as it can be."""
+    """Disjoint parts of n items, none empty, as many as suit n unless said; every class is dealt out evenly."""
     shuffled = rng.permutation(len(labels_n))
     by_class = shuffled[np.argsort(labels_n[shuffled], kind="stable")]
-    folds = folds or (FOLDS_OF_FEW if len(labels_n) < FEW_LABELS else FOLDS)
+    folds = min(folds or (FOLDS_OF_FEW if len(labels_n) < FEW_LABELS else FOLDS), len(labels_n))
     return [by_class[fold::folds] for fold in range(folds)]
 
 

@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import ClassifierMixin
 
+from nextlabel.server.learners.advice.gold import AdviceOnGold
 from nextlabel.server.learners.candidates.candidates import CandidateFitter
 from nextlabel.server.learners.candidates.choice import (
     CHOICE_TOLERANCE,
     ENOUGH_TRUSTED,
     MAX_LABELS,
     MIN_LABELS,
+    OTHERS_SAMPLE,
     HeldOut,
     cross_validate,
     unchosen,
@@ -28,7 +30,7 @@ from nextlabel.server.learners.candidates.measures import measure_of
 from nextlabel.server.learners.candidates.pool_training import WeightedLabels
 from nextlabel.server.learners.model import Model, ProbabilisticClassifier
 from nextlabel.server.learners.scale import spread_of
-from nextlabel.server.learners.single_label.advised import fit_advice
+from nextlabel.server.learners.single_label.advised import Learner, fit_advice
 from nextlabel.server.learners.single_label.estimators import (
     HeadClassifier,
     IncrementalSgd,
@@ -48,12 +50,16 @@ SCALED = ("default", "logistic_regression")
 
 MAX_POOL_SAMPLE = 5_000
 CHOICE_POOL_SAMPLE = 2_000
-CHOICE_UNTRUSTED_SAMPLE = 2_000
 WARM_TOLERANCE = 5e-4  # near the solution one Newton step goes well below this
 
 
 def train(
-    training: TrainingSet, pool_sample_MD: Float32, spec: LearnerSpec, seed: int, previous: Model | None
+    training: TrainingSet,
+    pool_sample_MD: Float32,
+    spec: LearnerSpec,
+    seed: int,
+    previous: Model | None,
+    gold: AdviceOnGold | None = None,
 ) -> Model:
     """Trains a model. Pure and deterministic in its arguments but for the seconds it reports; thread-safe.
 
@@ -62,6 +68,7 @@ def train(
         pool_sample_MD: a uniform sample of the pool, at most `MAX_POOL_SAMPLE` rows of which are used, so that the
             cost does not grow with the pool. May be empty, and may hold labeled items.
         previous: the last model of this project, to start from; its label space and estimator may differ.
+        gold: what advisors say of gold items, by which the default learner knows how far to believe them.
     """
     started = time.perf_counter()
     pool_MD = np.asarray(pool_sample_MD[:MAX_POOL_SAMPLE], np.float32)
@@ -72,20 +79,11 @@ def train(
         targets = targets_of(training)
         fitted = _fit(training, targets, pool_MD, spec, seed, previous)
         blend, advice = None, None
-        if spec.estimator == "default":
+        if spec.estimator == "default" and fitted.linear is not None:
             settings, described = logistic_settings(spec, training.n_classes), _described_labels(training)
-            sample = pool_MD[:CHOICE_POOL_SAMPLE]
-            blend, advice = fit_advice(
-                training,
-                targets,
-                fitted.choice,
-                sample,
-                spec,
-                settings=settings,
-                described=described,
-                seed=seed,
-                previous=previous,
-            )
+            learner = Learner(fitted.linear, fitted.choice, settings, described, pool_MD[:CHOICE_POOL_SAMPLE])
+            stretched = None if gold is None else gold.stretched(1 / spread)
+            blend, advice = fit_advice(training, targets, learner, stretched, spec, seed=seed, previous=previous)
     description = TrainingDescription(
         choice=fitted.choice,
         labels=len(training.labels_N),
@@ -178,8 +176,8 @@ def _choice(
         return unchosen(len(items))
     rng = np.random.default_rng(seed)
     others = np.setdiff1d(np.arange(len(targets.rows_N)), items)
-    if len(others) > CHOICE_UNTRUSTED_SAMPLE:
-        others = rng.choice(others, CHOICE_UNTRUSTED_SAMPLE, replace=False)
+    if len(others) > OTHERS_SAMPLE:
+        others = rng.choice(others, OTHERS_SAMPLE, replace=False)
     known = targets.take(np.concatenate([items, others]))
     rough = replace(logistic_settings(spec, len(classes)), tolerance=CHOICE_TOLERANCE)
     fitter = CandidateFitter(known.labels, known.item_R, pool_MD[:CHOICE_POOL_SAMPLE], rough, described)

@@ -20,6 +20,7 @@ from nextlabel.server.domain.learning.types.task_learner import (
     linear_head,
 )
 from nextlabel.server.learners.advice.features import AdviceFeatures
+from nextlabel.server.learners.advice.gold import AdviceOnGold
 from nextlabel.server.learners.evaluation import ClassEvaluation, evaluate
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
@@ -60,7 +61,10 @@ class SingleLabelLearner(TaskLearner[TrainingSet, Model]):
     ) -> Model:
         start = previous if isinstance(previous, Model) else None
         known = replace(training, described=beside.described, advice=beside.advice)
-        return train(known, beside.pool_MD, spec, seed, start)
+        gold = None
+        if (found := beside.gold) is not None:
+            gold = AdviceOnGold(found.embeddings_nD, _places(found.bodies, training.classes), found.advice)
+        return train(known, beside.pool_MD, spec, seed, start, gold)
 
     @override
     def evaluate(

@@ -52,12 +52,25 @@ class Predicted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class AdvisedGold:
+    """Embedded gold items, their true answers, and what advisors say of them."""
+
+    embeddings_nD: Floats
+    bodies: Sequence[Body]
+    advice: AdviceFeatures
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Beside:
-    """What a model may learn from beside labels: a sample of the pool, what describes the classes, and advice."""
+    """What a model may learn from beside labels: a sample of the pool, what describes the classes, and advice.
+
+    ``gold`` trains nothing: it says how far advice can be believed.
+    """
 
     pool_MD: Floats
     described: DescribedClasses | None
     advice: AdviceFeatures | None
+    gold: AdvisedGold | None = None
 
 
 class TaskLearner(Protocol[T, M]):

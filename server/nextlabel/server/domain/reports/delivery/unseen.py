@@ -15,7 +15,7 @@ from nextlabel.server.assessment.consensus.votes import Consensus
 from nextlabel.server.domain.labeling.labels import Labels
 from nextlabel.server.domain.learning.learning import Learning
 from nextlabel.server.domain.learning.training_labels.labeled import Labeled
-from nextlabel.server.domain.learning.types.task_learner import Beside, PredictedAnswer
+from nextlabel.server.domain.learning.types.task_learner import PredictedAnswer
 from nextlabel.server.domain.learning.types.task_learners import learner_spec, task_learner
 from nextlabel.server.learners.model import Model
 from nextlabel.server.learners.persistence import TrainedModel
@@ -138,12 +138,7 @@ class UnseenPredictions:
         ]
         places = np.array([place for place, _ in agreed], np.int64)
         rows: Rows = labeled.rows_N[places]
-        learner, samples = task_learner(project), self.learning.samples
-        beside = Beside(
-            await samples.of_pool(project),
-            await self.learning.descriptions.of(project),
-            await self.learning.advice.features(project.id, rows.tolist(), project.class_names),
-        )
+        learner, beside = task_learner(project), await self.learning.beside(project, rows.tolist())
 
         def train() -> TrainedModel:
             training = learner.training(labeled.embeddings_ND[places], [found for _, found in agreed], project)
